@@ -1,0 +1,119 @@
+# Set-up, imports and checks. `make` alone lists what there is.
+#
+# A fresh machine needs Python 3.11 with pip, make and git; everything else is put into .venv and
+# node_modules on first use. When a command fails, make itself exits 2; the importer's own exit
+# code stands in make's last line ("Error 3": done, but some items failed).
+
+PYTHON ?= python3.11
+
+STATES_DIR ?= examples/states
+IMPORT_TAG ?= example
+BACKEND ?= auto
+BATCH_SIZE ?=
+MAX_WORKERS ?=
+ARGS ?=
+
+BIN := .venv/bin
+RUNTIME := .venv/.installed
+DEVELOPMENT := .venv/.installed-dev
+NODE_MODULES := node_modules/.installed
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+# Without a network npm would try for a quarter of an hour, in silence.
+NPM := npm install --no-package-lock --no-audit --no-fund --no-update-notifier \
+	--fetch-retries 1 --fetch-timeout 60000
+
+IMPORT = $(BIN)/python imports/resilient_importer.py \
+	--states-dir "$(STATES_DIR)" --tag "$(IMPORT_TAG)" \
+	$(if $(BATCH_SIZE),--batch-size "$(BATCH_SIZE)") \
+	$(if $(MAX_WORKERS),--max-workers "$(MAX_WORKERS)")
+
+# Runs a command and shows what it printed only when it fails.
+quietly = log=$$(mktemp) && { ( $(1) ) </dev/null >"$$log" 2>&1 \
+	|| { code=$$?; cat "$$log" >&2; rm -f "$$log"; exit $$code; }; } && rm -f "$$log"
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup import_scrape_states import_scrape_states_local status verify \
+	system_test test lint format supabase_local clean
+
+help: ## List the commands
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z_]+:.*## / { printf "  make %-28s %s\n", $$1, $$2 }' \
+		$(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "Variables of the imports: STATES_DIR=$(STATES_DIR) IMPORT_TAG=$(IMPORT_TAG)"
+	@echo "BACKEND=auto|supabase|postgresql BATCH_SIZE=… MAX_WORKERS=… ARGS='any other option'"
+
+# --- the user's commands ---------------------------------------------------------------------
+
+import_scrape_states: $(RUNTIME) ## Import STATES_DIR (default: the examples), or resume it
+	@$(IMPORT) --backend "$(BACKEND)" $(ARGS)
+
+import_scrape_states_local: $(RUNTIME) ## The same, always into PostgreSQL
+	@$(IMPORT) --backend postgresql $(ARGS)
+
+status: $(RUNTIME) ## How far the last run came
+	@$(BIN)/resilient-importer status $(ARGS)
+
+verify: $(RUNTIME) ## Read back what the last run wrote, and compare
+	@$(BIN)/resilient-importer verify $(ARGS)
+
+supabase_local: $(RUNTIME) $(NODE_MODULES) ## Run a local Supabase; prints its URL and key
+	@$(BIN)/python -m imports.local_supabase $(ARGS)
+
+# --- checks ----------------------------------------------------------------------------------
+
+system_test: $(RUNTIME) $(NODE_MODULES) ## One check from end to end, on both backends
+	@$(BIN)/python system_test.py $(ARGS)
+
+test: $(DEVELOPMENT) $(NODE_MODULES) ## Run the tests (ARGS="tests/unit -k dates" for some)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEVELOPMENT) ## Check style, format and types
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { \
+		$(BIN)/ruff format --check . ; echo "Run: make format" >&2; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+
+format: $(DEVELOPMENT) ## Put the code into the project's format
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format --quiet .
+
+# --- set-up ----------------------------------------------------------------------------------
+
+setup: $(DEVELOPMENT) $(NODE_MODULES) ## Install everything, and do nothing else
+
+$(RUNTIME): pyproject.toml constraints.txt
+	@$(MAKE_VENV)
+	@echo "Installing the importer into .venv …"
+	@$(call quietly,$(PIP) install --constraint constraints.txt --editable .)
+	@touch $@
+
+$(DEVELOPMENT): pyproject.toml constraints.txt
+	@$(MAKE_VENV)
+	@echo "Installing the importer and its development tools into .venv …"
+	@$(call quietly,$(PIP) install --constraint constraints.txt --editable '.[dev]')
+	@touch $(RUNTIME) $@
+
+MAKE_VENV = test -x $(BIN)/python || { \
+	command -v $(PYTHON) >/dev/null || { \
+		echo "$(PYTHON) was not found. Install Python 3.11 or newer, or name it: make PYTHON=python3 …" >&2; \
+		exit 1; }; \
+	$(call quietly,$(PYTHON) -m venv .venv); }
+
+# Where there is no node (22 or newer) with npm, they come as a Python package into .venv.
+NODE_FITS = node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 22 ? 1 : 0)' && npm --version
+
+$(NODE_MODULES): package.json | $(RUNTIME)
+	@( $(NODE_FITS) ) </dev/null >/dev/null 2>&1 || { \
+		echo "Installing node into .venv …"; \
+		$(call quietly,$(PIP) install --constraint constraints.txt --editable '.[node]'); }
+	@echo "Installing the local Supabase into node_modules …"
+	@$(call quietly,if $(NODE_FITS); then $(NPM); else PATH="$(CURDIR)/$(BIN):$$PATH" $(NPM); fi)
+	@touch $@
+
+clean: ## Remove .venv, node_modules, caches and build products; no data, ledger or work state
+	rm -rf .venv node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf -- *.egg-info
+	find imports tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	@echo "Kept: .importer (database and images), upload_tracker.db, work_state.json."
