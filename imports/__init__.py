@@ -1,0 +1,24 @@
+"""Imports trees of JSON files and the images they name into PostgreSQL or Supabase."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imports.resilient_importer import ResilientImporter
+    from imports.settings import Settings, load_settings
+
+__all__ = ["ResilientImporter", "Settings", "load_settings"]
+
+
+def __getattr__(name: str) -> object:
+    # On demand: the worker processes and `--help` need none of it.
+    if name == "ResilientImporter":
+        from imports.resilient_importer import ResilientImporter
+
+        return ResilientImporter
+    if name in ("Settings", "load_settings"):
+        from imports import settings
+
+        return getattr(settings, name)
+    raise AttributeError(f"module 'imports' has no attribute {name!r}")

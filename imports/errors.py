@@ -1,0 +1,74 @@
+"""Every exception that a user can meet. Its message says what happened and what to do now."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ImporterError(Exception):
+    """Something ended the run. `exit_code` is what the command line exits with."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(ImporterError):
+    """A flag, a variable or a path is missing or makes no sense."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class StateConflictError(ImporterError):
+    """The work state belongs to other, unfinished work."""
+
+
+class LockedError(ImporterError):
+    """Another run holds the lock on the work state."""
+
+    exit_code: ClassVar[int] = 11
+
+
+class LedgerError(ImporterError):
+    """The ledger cannot be opened, or is not one of ours."""
+
+
+class EmbeddedServerError(ImporterError):
+    """The embedded PostgreSQL could not be started or stopped."""
+
+
+class SchemaError(ImporterError):
+    """The target lacks our tables or functions, or has other ones under their names."""
+
+
+class BackendError(ImporterError):
+    """The target refuses to work with us: a wrong key, a missing right. Trying again is no use."""
+
+
+class BackendUnavailableError(ImporterError):
+    """The target did not answer, or said that it cannot just now. Trying again may help.
+
+    `retry_after` is the number of seconds that the target asked us to wait, where it did.
+    """
+
+    exit_code: ClassVar[int] = 75
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class DataRefusedError(ImporterError):
+    """The target took the request, and refused what is in it. A smaller one may pass."""
+
+
+class ImageProblemError(ImporterError):
+    """One image cannot be read, or the store refuses it. The others are not concerned."""
+
+
+class RecordError(ImporterError):
+    """One work item, or one record of it, cannot be read. The others are not concerned."""
+
+
+class InterruptedRunError(ImporterError):
+    """The user, or the system, asked the run to stop. The same command resumes it."""
+
+    exit_code: ClassVar[int] = 130

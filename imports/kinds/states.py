@@ -1,0 +1,196 @@
+"""states: pharmacy licences, as searches on state boards found them.
+
+Input and rules: the document "Resilient Importer Documentation". A work item is a file
+`*_parse.json`: one search, with any number of licences and at most one screenshot.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from imports.cleaning import Tally, clean_date, clean_text, clean_timestamp, json_type
+from imports.errors import RecordError
+from imports.image_finder import ImageFinder
+from imports.kinds.kind import ItemPlan, Kind, KindRecord
+from imports.source_tree import ListedEntry, read_object, walk_files
+from imports.tables import Column, NewerWins, Table, TableGroup
+from imports.work_item import ImageFile
+
+SUFFIX = "_parse.json"
+
+SEARCH_RESULTS = Table(
+    name="search_results",
+    columns=(
+        Column("search_name", "text", nullable=False),
+        Column("search_state", "text", nullable=False),
+        Column("search_ts", "timestamptz"),
+        Column("license_number", "text"),
+        Column("license_status", "text"),
+        Column("license_name", "text"),
+        Column("license_type", "text"),
+        Column("address", "text"),
+        Column("city", "text"),
+        Column("state", "text"),
+        Column("zip", "text"),
+        Column("issue_date", "date"),
+        Column("expiration_date", "date"),
+        Column("result_status", "text"),
+        Column("meta", "jsonb"),
+        Column("raw", "jsonb"),
+        Column("image_hash", "text"),
+    ),
+    key=("dataset_id", "search_name", "search_state", "license_number"),
+    on_conflict=NewerWins("search_ts"),
+)
+
+
+def list_items(folder: str) -> Iterator[ListedEntry]:
+    """The files `*_parse.json` below the folder."""
+    return walk_files(folder, lambda name: name.endswith(SUFFIX))
+
+
+def plan(document: dict[str, Any], path: str, finder: ImageFinder) -> ItemPlan:
+    """Finds the screenshot of a search."""
+    metadata = _object(document, "metadata")
+    image, warnings = _image(metadata.get("source_image_file"), path, finder)
+    images_missing = len(warnings)
+    licenses = _licenses(_object(document, "search_result"))
+    if len(licenses) > 1:
+        warnings += _repeated(licenses)
+    name, state = metadata.get("pharmacy_name"), metadata.get("state")
+    return ItemPlan(
+        images=(image,) if image else (),
+        group=f"{name}|{state}|{metadata.get('search_timestamp')}",
+        warnings=tuple(warnings),
+        images_missing=images_missing,
+    )
+
+
+def records(
+    document: dict[str, Any], images: Sequence[str | None], tally: Tally
+) -> list[KindRecord]:
+    """A record for each licence of a search, or one without a licence where there is none."""
+    metadata = _object(document, "metadata")
+    name = _required(metadata, "pharmacy_name", tally)
+    state = _required(metadata, "state", tally)
+    moment = clean_timestamp(metadata.get("search_timestamp"), tally)
+    result = _object(document, "search_result")
+    status = _text(result, "result_status", "search_result", tally) or _text(
+        metadata, "search_result_type", "metadata", tally
+    )
+    rest = {key: value for key, value in document.items() if key != "metadata"}
+    image = images[0] if images else None
+    found: list[KindRecord] = []
+    licenses = _licenses(result)
+    for index, license_ in enumerate(licenses or [{}]):
+        place = f"search_result.licenses[{index}]"
+        number = _text(license_, "license_number", place, tally)
+        row = (
+            name,
+            state,
+            moment,
+            number,
+            _text(license_, "license_status", place, tally),
+            _text(license_, "pharmacy_name", place, tally),
+            _text(license_, "license_type", place, tally),
+            *_address(license_.get("address"), f"{place}.address", tally),
+            clean_date(license_.get("issue_date"), tally),
+            clean_date(license_.get("expiration_date"), tally),
+            status,
+            metadata,
+            {**rest, "search_result": {**result, "licenses": licenses[index : index + 1]}},
+            image,
+        )
+        found.append(KindRecord(f"{name}/{state}/{number or '(no licence)'}", ((0, row),)))
+    return found
+
+
+def _required(metadata: dict[str, Any], name: str, tally: Tally) -> str:
+    value = _text(metadata, name, "metadata", tally)
+    if value is None:
+        raise RecordError(f"metadata.{name} is missing")
+    return value
+
+
+def _licenses(result: dict[str, Any]) -> list[dict[str, Any]]:
+    licenses = result.get("licenses")
+    if licenses is None:
+        return []
+    if not isinstance(licenses, list):
+        raise RecordError(f"search_result.licenses is {json_type(licenses)}, not a list")
+    for index, license_ in enumerate(licenses):
+        if not isinstance(license_, dict):
+            raise RecordError(
+                f"search_result.licenses[{index}] is {json_type(license_)}, not an object"
+            )
+    return licenses
+
+
+def _repeated(licenses: list[dict[str, Any]]) -> list[str]:
+    """A licence that stands twice in one search has one row: the earlier ones are lost."""
+    numbers = Counter(
+        _text(each, "license_number", "search_result.licenses", Counter()) for each in licenses
+    )
+    return [
+        f"{count} licences {number or 'without a number'}: only the last is kept"
+        for number, count in numbers.items()
+        if count > 1
+    ]
+
+
+def _address(
+    address: object, place: str, tally: Tally
+) -> tuple[str | None, str | None, str | None, str | None]:
+    if address is None:
+        return None, None, None, None
+    if isinstance(address, str):
+        return clean_text(address, tally), None, None, None
+    if not isinstance(address, dict):
+        raise RecordError(f"{place} is {json_type(address)}, not an object")
+    street = _text(address, "street", place, tally)
+    suite = _text(address, "suite", place, tally)
+    return (
+        f"{street}, {suite}" if street and suite else street or suite,
+        _text(address, "city", place, tally),
+        _text(address, "state", place, tally),
+        _text(address, "zip_code", place, tally),
+    )
+
+
+def _image(reference: object, path: str, finder: ImageFinder) -> tuple[ImageFile | None, list[str]]:
+    image, warning = None, None
+    if isinstance(reference, str) and reference.strip():
+        image, warning = finder.find(reference.strip(), path)
+    elif reference is not None and not isinstance(reference, str):
+        warning = f"metadata.source_image_file is {json_type(reference)}, not a text"
+    image = image or finder.beside(path.removesuffix(".json").removesuffix("_parse") + ".png")
+    return image, [warning] if warning and image is None else []
+
+
+def _object(document: dict[str, Any], name: str) -> dict[str, Any]:
+    value = document.get(name)
+    if not isinstance(value, dict):
+        problem = "is missing" if value is None else f"is {json_type(value)}, not an object"
+        raise RecordError(f"{name} {problem}")
+    return value
+
+
+def _text(holder: dict[str, Any], name: str, place: str, tally: Tally) -> str | None:
+    try:
+        return clean_text(holder.get(name), tally)
+    except ValueError as error:
+        raise RecordError(f"{place}.{name}: {error}") from error
+
+
+STATES = Kind(
+    name="states",
+    item_noun="file",
+    pattern=f"*{SUFFIX}",
+    group=TableGroup("states", (SEARCH_RESULTS,)),
+    list_items=list_items,
+    read=read_object,
+    plan=plan,
+    records=records,
+)

@@ -1,0 +1,132 @@
+"""Walking and reading a source: the only code that opens its JSON files."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from imports.cleaning import Tally, json_type, without_nul
+from imports.errors import RecordError
+from imports.work_item import ListedItem, Signature
+
+MAX_JSON_BYTES = 64 * 1024 * 1024
+"""The largest JSON file that is read into memory as a whole."""
+
+_O_BINARY = getattr(os, "O_BINARY", 0)
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, slots=True)
+class ListingProblem:
+    """A folder or a file that cannot be listed, and why."""
+
+    path: str
+    reason: str
+
+
+ListedEntry = ListedItem | ListingProblem
+
+
+def signature_of(status: os.stat_result) -> Signature:
+    """The signature of a file whose status this is."""
+    return Signature(status.st_size, status.st_mtime_ns)
+
+
+def walk_files(folder: str, wanted: Callable[[str], bool]) -> Iterator[ListedEntry]:
+    """The regular files below `folder` whose name is wanted, in the order of their names.
+
+    Folders that are links are not followed. What cannot be read is yielded as a problem.
+    """
+    yield from _walk(folder, "", wanted)
+
+
+def _walk(folder: str, prefix: str, wanted: Callable[[str], bool]) -> Iterator[ListedEntry]:
+    try:
+        with os.scandir(folder) as entries:
+            ordered = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        yield ListingProblem(_printable(prefix or folder), f"cannot be listed: {error.strerror}")
+        return
+    for entry in ordered:
+        path = prefix + entry.name
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(entry.path, f"{path}/", wanted)
+        elif wanted(entry.name):
+            yield _listed(entry, path)
+
+
+def _listed(entry: os.DirEntry[str], path: str) -> ListedEntry:
+    if not path.isascii() and _printable(path) != path:
+        return ListingProblem(
+            _printable(path), "its name is not valid UTF-8; rename the file and run again"
+        )
+    try:
+        status = entry.stat()
+    except OSError as error:
+        return ListingProblem(path, f"cannot be read: {error.strerror}")
+    if not stat.S_ISREG(status.st_mode):
+        return ListingProblem(path, "is not a regular file")
+    return ListedItem(path, signature_of(status))
+
+
+def _printable(path: str) -> str:
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def read_object(path: str, signature: Signature, tally: Tally) -> dict[str, Any]:
+    """The JSON object in a file that is still the one of the signature, without NUL characters.
+
+    Raises:
+        RecordError: if the file changed, cannot be read, or holds no JSON object in UTF-8.
+    """
+    if signature.size > MAX_JSON_BYTES:
+        raise RecordError(
+            f"is {signature.size:,} bytes long; more than {MAX_JSON_BYTES:,} are not read"
+        )
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _O_BINARY)
+        try:
+            found = signature_of(os.fstat(descriptor))
+            content = _read(descriptor, signature.size)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise RecordError(f"cannot be read: {error.strerror}") from error
+    if found != signature or len(content) != signature.size:
+        raise RecordError("changed while the run was under way; run again to import it")
+    return parse_object(content, tally)
+
+
+def _read(descriptor: int, size: int) -> bytes:
+    """All of a file that should be `size` bytes long, or one byte more if it is longer."""
+    content = os.read(descriptor, size + 1)
+    while 0 < len(content) < size and (more := os.read(descriptor, size + 1 - len(content))):
+        content += more
+    return content
+
+
+def parse_object(content: bytes, tally: Tally) -> dict[str, Any]:
+    """The JSON object in these bytes; a UTF-8 byte-order mark before it is accepted.
+
+    Raises:
+        RecordError: if there is none.
+    """
+    if content.startswith(_UTF16_MARKS):
+        raise RecordError("is UTF-16, not UTF-8; convert it and run again")
+    try:
+        document: Any = orjson.loads(content.removeprefix(_BYTE_ORDER_MARK))
+    except orjson.JSONDecodeError as error:
+        if not content.strip():
+            raise RecordError("is empty") from error
+        raise RecordError(f"is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise RecordError(f"holds {json_type(document)} where an object belongs")
+    if b"\\u0000" in content:
+        return {name: without_nul(value, tally) for name, value in document.items()}
+    return document

@@ -1,0 +1,156 @@
+"""The plain data that passes between the phases. All of it can be pickled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """The steps of a run, in their order."""
+
+    PLANNING = "planning"
+    SHA256 = "sha256"
+    UPLOAD = "upload"
+    IMPORT = "import"
+    VERIFY = "verify"
+
+
+class ItemState(StrEnum):
+    """How far a work item has come. It only moves forward, until its file changes."""
+
+    LISTED = "listed"
+    PLANNED = "planned"
+    IMPORTED = "imported"
+    FAILED = "failed"
+
+
+class RowOutcome(StrEnum):
+    """What a merge did with one row. The values are what the database answers with."""
+
+    INSERTED = "I"
+    UPDATED = "U"
+    SKIPPED = "S"
+    UNCHANGED = "="
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """By which a change of a file is noticed: its size in bytes and its mtime in nanoseconds."""
+
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListedItem:
+    """A work item as the source lists it; `path` is relative to the source, with slashes."""
+
+    path: str
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """An image on disk, by its real, absolute path."""
+
+    path: str
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image whose content is known. Its extension and type come from the content."""
+
+    file: ImageFile
+    sha256: str
+    extension: str
+    content_type: str
+    width: int | None
+    height: int | None
+
+    @property
+    def storage_path(self) -> str:
+        """Where every store keeps it: `sha256/ab/cd/<hash>.<ext>`."""
+        return storage_path(self.sha256, self.extension)
+
+
+def storage_path(sha256: str, extension: str) -> str:
+    """Where every image store keeps an image: `sha256/ab/cd/<hash>.<ext>`."""
+    return f"sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}.{extension}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An image that the target must have, with its size in bytes."""
+
+    sha256: str
+    storage_path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """A work item as the ledger knows it.
+
+    `images` are the SHA-256 hashes of its images in the order the item names them, None for
+    one that it is imported without; `chunk` is where its rows are spooled, None for nowhere.
+    """
+
+    id: int
+    path: str
+    signature: Signature
+    images: tuple[str | None, ...] = ()
+    chunk: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What planning found out about one work item.
+
+    `group` is the same for items that are the same search (or the like); `failure` says why
+    the item cannot be imported at all, `warnings` what it will be imported without.
+    """
+
+    id: int
+    images: tuple[ImageFile, ...] = ()
+    group: str | None = None
+    warnings: tuple[str, ...] = ()
+    images_missing: int = 0
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a work item, its rows encoded for the target.
+
+    `label` names it for people (`Belmar/FL/PH23408`); `rows` are pairs of the index of a table
+    of the kind and the encoded row, the record's own row first.
+    """
+
+    item_id: int
+    label: str
+    rows: tuple[tuple[int, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A batch of work items, read and encoded: what a worker hands to the merge.
+
+    `failures` are pairs of item id and reason; `cleaned` counts the values that became NULL
+    or lost characters, by value.
+    """
+
+    records: list[Record]
+    failures: list[tuple[int, str]]
+    cleaned: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Something that went wrong, for the report: where, in which phase, why, how often tried."""
+
+    path: str
+    phase: str
+    reason: str
+    tries: int = 1
