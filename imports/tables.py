@@ -1,0 +1,131 @@
+"""Table: what a kind fills, and what happens when a row is there already. Said once, here.
+
+The SQL for it is in `table_sql`, the encodings of its rows in `row_format`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column and its PostgreSQL type; `nullable` matters for the columns of a key."""
+
+    name: str
+    type: str
+    nullable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """What is there stays as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """The new row replaces the old one wherever it differs."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewerWins:
+    """The row with the later value in `column` wins; with the same one, the new row does.
+
+    NULL is older than everything.
+    """
+
+    column: str
+
+
+ConflictRule = Keep | Replace | NewerWins
+
+DATASET_ID = Column("dataset_id", "bigint", nullable=False)
+BATCH_ID = Column("batch_id", "text", nullable=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table that rows are merged into.
+
+    `columns` are what the kind fills, in the order of its rows. `run_columns` have one value
+    for all rows of a run; those of them that are in `key` are part of it, the others are only
+    written. `id_type` is the type of the table's own `id`, None where it has none; `stamped`
+    tables have an `updated_at`.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    on_conflict: ConflictRule
+    run_columns: tuple[Column, ...] = (DATASET_ID, BATCH_ID)
+    schema: str = "public"
+    id_type: str | None = "bigint"
+    stamped: bool = True
+
+    @property
+    def qualified_name(self) -> str:
+        """The name with its schema, as SQL writes it."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def row_key(self) -> tuple[Column, ...]:
+        """The columns of the key that come from the row itself."""
+        return tuple(column for column in self.columns if column.name in self.key)
+
+    @property
+    def run_key(self) -> tuple[Column, ...]:
+        """The columns of the key that come from the run."""
+        return tuple(column for column in self.run_columns if column.name in self.key)
+
+    @property
+    def compared(self) -> tuple[Column, ...]:
+        """The columns in which two rows of one key can differ."""
+        return tuple(column for column in self.columns if column.name not in self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class TableGroup:
+    """The tables that one batch fills in one transaction, parents first.
+
+    `name` is the kind's; the functions that Supabase calls are named after it.
+    """
+
+    name: str
+    tables: tuple[Table, ...]
+
+    @property
+    def merge_function(self) -> str:
+        """The function that merges a batch."""
+        return f"importer_merge_{self.name}"
+
+    @property
+    def compare_function(self) -> str:
+        """The function that compares records with what is stored."""
+        return f"importer_compare_{self.name}"
+
+    @property
+    def written_function(self) -> str:
+        """The function that lists what given runs wrote."""
+        return f"importer_written_{self.name}"
+
+
+IMAGE_ASSETS = Table(
+    name="image_assets",
+    columns=(
+        Column("content_hash", "text", nullable=False),
+        Column("storage_path", "text"),
+        Column("storage_type", "text"),
+        Column("file_size", "bigint"),
+        Column("content_type", "text"),
+        Column("width", "integer"),
+        Column("height", "integer"),
+    ),
+    key=("content_hash",),
+    on_conflict=Replace(),
+    run_columns=(),
+    id_type=None,
+    stamped=False,
+)
+"""Every image that the target has; `first_seen` is the database's own."""
+
+IMAGES = TableGroup("images", (IMAGE_ASSETS,))
