@@ -1,0 +1,145 @@
+"""What the engine asks of a database and of an image store. They know nothing of kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import UUID
+
+from imports.row_format import RowFormat
+from imports.tables import Table, TableGroup
+from imports.work_item import Image
+
+
+@dataclass(frozen=True, slots=True)
+class TargetIdentity:
+    """Who a database is: the id kept in itself, and the version of its schema."""
+
+    id: str
+    schema_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Encoded rows for the tables of a group, by the index of the table.
+
+    `run` has the values of the tables' run columns.
+    """
+
+    group: TableGroup
+    run: dict[str, Any]
+    by_table: dict[int, list[bytes]] = field(default_factory=dict)
+
+    def tables(self) -> list[tuple[int, Table, list[bytes]]]:
+        """The tables that there are rows for, parents first."""
+        return [
+            (index, self.group.tables[index], self.by_table[index])
+            for index in sorted(self.by_table)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How one row compares with what is stored.
+
+    `found` is `same`, `different`, `missing` or `superseded`; `differing` has for each column
+    that differs what is stored and what should be.
+    """
+
+    found: str
+    id: str | None
+    differing: dict[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenRow:
+    """A row that a run wrote: its id, and its key for people."""
+
+    id: str
+    label: str
+
+
+class Database(Protocol):
+    """Where rows go. Methods may be called from many threads.
+
+    All raise BackendUnavailableError for what may pass, DataRefusedError for refused rows, and
+    BackendError or SchemaError for what ends the run.
+    """
+
+    row_format: RowFormat
+
+    def identify(self) -> TargetIdentity:
+        """Who the database is."""
+        ...
+
+    def dataset_id(self, kind: str, tag: str, description: str | None, author: str | None) -> int:
+        """The id of a dataset, which is made if it is not there."""
+        ...
+
+    def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+        """Merges rows in one transaction; a letter of RowOutcome for each row, by table.
+
+        The same request id gets the same answer, and merges nothing again.
+        """
+        ...
+
+    def compare(self, rows: Rows) -> dict[int, list[Comparison]]:
+        """Compares rows with what is stored, by table."""
+        ...
+
+    def written(
+        self,
+        group: TableGroup,
+        table: Table,
+        batch_ids: Sequence[str],
+        after: str | None,
+        limit: int,
+    ) -> list[WrittenRow]:
+        """A page of the rows that some runs wrote, by id."""
+        ...
+
+    def known_images(self, hashes: Sequence[str]) -> dict[str, str]:
+        """Those of some hashes that `image_assets` has, each with its storage type."""
+        ...
+
+    def forget_merges(self, batch_id: str) -> None:
+        """Drops the answers that were kept for a run that has ended."""
+        ...
+
+    def close(self) -> None:
+        """Closes all connections."""
+        ...
+
+
+class ImageStore(Protocol):
+    """Where images go. Methods may be called from many threads; they raise as Database's do.
+
+    One image that is refused raises ImageProblemError.
+    """
+
+    storage_type: str
+
+    def prepare(self) -> None:
+        """Makes the bucket or the folder, if it is absent."""
+        ...
+
+    def put(self, image: Image) -> bool:
+        """Stores an image under its hash; False if it was there already."""
+        ...
+
+    def size(self, storage_path: str) -> int | None:
+        """The size in bytes of what is stored there, None if nothing is."""
+        ...
+
+    def sha256(self, storage_path: str) -> str:
+        """The hash of what is stored there, read anew."""
+        ...
+
+    def remove(self, storage_path: str) -> None:
+        """Removes what is stored there, if anything is."""
+        ...
+
+    def close(self) -> None:
+        """Closes all connections."""
+        ...

@@ -1,0 +1,272 @@
+"""Rows into PostgreSQL: COPY into a temporary table, and one merge, in one transaction."""
+
+from __future__ import annotations
+
+import io
+import queue
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import orjson
+import psycopg2
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+
+from imports.backends import sqlstate
+from imports.backends.database import Comparison, Rows, TargetIdentity, WrittenRow
+from imports.errors import BackendError, BackendUnavailableError, ImporterError
+from imports.row_format import RowFormat
+from imports.table_sql import (
+    MERGES,
+    compare_statement,
+    copy_incoming,
+    create_incoming,
+    incoming,
+    merge_statement,
+    written_statement,
+)
+from imports.tables import Table, TableGroup
+
+CONNECT_TIMEOUT_SECONDS = 10
+
+_FINAL_CONNECT_ERRORS = (
+    "authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "does not exist",
+    "invalid connection option",
+    "not permitted",
+)
+
+
+class PostgreSQLDatabase:
+    """A PostgreSQL of 15 or later, by its URL. Works through a transaction pooler too."""
+
+    row_format = RowFormat.COPY
+
+    def __init__(self, url: str) -> None:
+        """Connects when it is first used."""
+        self._url = url
+        self._idle: queue.LifoQueue[Connection] = queue.LifoQueue()
+
+    def identify(self) -> TargetIdentity:
+        """Who the database is."""
+        with self._transaction() as cursor:
+            cursor.execute("select id::text, schema_version from public.import_target")
+            row = cursor.fetchone()
+        if row is None:
+            raise BackendError(
+                "The table import_target of the database is empty; it must have its one row:"
+                " insert into public.import_target default values"
+            )
+        return TargetIdentity(row[0], row[1])
+
+    def dataset_id(self, kind: str, tag: str, description: str | None, author: str | None) -> int:
+        """The id of a dataset, which is made if it is not there."""
+        find = "select id from public.datasets where (kind, tag) = (%s, %s)"
+        with self._transaction() as cursor:
+            cursor.execute(find, (kind, tag))
+            row = cursor.fetchone()
+            if row is None:
+                cursor.execute(
+                    "insert into public.datasets (kind, tag, description, created_by)"
+                    " values (%s, %s, %s, %s) on conflict (kind, tag) do nothing",
+                    (kind, tag, description, author),
+                )
+                cursor.execute(find, (kind, tag))
+                row = cursor.fetchone()
+        return int(_only(row))
+
+    def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+        """Merges rows in one transaction; see Database."""
+        tables = rows.tables()
+        run = _run_expressions(rows.group)
+        with self._transaction() as cursor:
+            # One round trip. The lock makes a repeated request wait for the first to end.
+            cursor.execute(
+                "select pg_advisory_xact_lock(hashtextextended(%(request)s, 0));"
+                + "".join(f"{create_incoming(table)};" for _, table, _ in tables)
+                + f"select answer from {MERGES} where request_id = %(request)s::uuid",
+                {"request": str(request_id)},
+            )
+            known = cursor.fetchone()
+            if known is not None:
+                answer = dict(known[0])
+            else:
+                answer = {}
+                for _, table, lines in tables:
+                    _copy(cursor, table, lines)
+                    cursor.execute(merge_statement(table, run, incoming(table)), rows.run)
+                    answer[table.name] = _only(cursor.fetchone())
+                cursor.execute(
+                    f"insert into {MERGES} (request_id, batch_id, answer) values (%s, %s, %s)",
+                    (str(request_id), rows.run["batch_id"], orjson.dumps(answer).decode()),
+                )
+        return {index: answer[table.name] for index, table, _ in tables}
+
+    def compare(self, rows: Rows) -> dict[int, list[Comparison]]:
+        """Compares rows with what is stored, by table."""
+        run = _run_expressions(rows.group)
+        found = {}
+        with self._transaction() as cursor:
+            for index, table, lines in rows.tables():
+                cursor.execute(create_incoming(table))
+                _copy(cursor, table, lines)
+                cursor.execute(compare_statement(table, run, incoming(table)), rows.run)
+                found[index] = comparisons(_only(cursor.fetchone()))
+        return found
+
+    def written(
+        self,
+        group: TableGroup,
+        table: Table,
+        batch_ids: Sequence[str],
+        after: str | None,
+        limit: int,
+    ) -> list[WrittenRow]:
+        """A page of the rows that some runs wrote, by id."""
+        statement = written_statement(
+            table, "%(batch_ids)s::text[]", f"%(after)s::{table.id_type}", "%(limit)s"
+        )
+        with self._transaction() as cursor:
+            cursor.execute(
+                statement, {"batch_ids": list(batch_ids), "after": after, "limit": limit}
+            )
+            return written_rows(_only(cursor.fetchone()))
+
+    def known_images(self, hashes: Sequence[str]) -> dict[str, str]:
+        """Those of some hashes that `image_assets` has, each with its storage type."""
+        with self._transaction() as cursor:
+            cursor.execute(
+                "select content_hash, storage_type from public.image_assets"
+                " where content_hash = any(%s)",
+                (list(hashes),),
+            )
+            return dict(cursor.fetchall())
+
+    def forget_merges(self, batch_id: str) -> None:
+        """Drops the answers that were kept for a run that has ended."""
+        with self._transaction() as cursor:
+            cursor.execute(f"delete from {MERGES} where batch_id = %s", (batch_id,))
+
+    def close(self) -> None:
+        """Closes all connections."""
+        while True:
+            try:
+                self._idle.get_nowait().close()
+            except queue.Empty:
+                return
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Cursor]:
+        """A transaction on a connection of its own; one that failed is not used again."""
+        connection = self._take()
+        try:
+            with connection, connection.cursor() as cursor:
+                yield cursor
+        except psycopg2.Error as error:
+            ours = _translated(error)
+            if isinstance(ours, BackendUnavailableError) or connection.closed:
+                connection.close()
+            else:
+                self._idle.put(connection)
+            raise ours from error
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.put(connection)
+
+    def _take(self) -> Connection:
+        try:
+            return self._idle.get_nowait()
+        except queue.Empty:
+            pass
+        try:
+            return psycopg2.connect(
+                self._url,
+                connect_timeout=CONNECT_TIMEOUT_SECONDS,
+                application_name="resilient-importer",
+                keepalives_idle=30,
+                keepalives_interval=10,
+                keepalives_count=3,
+            )
+        except psycopg2.Error as error:
+            raise _connect_error(error, self._url) from error
+
+
+def location(url: str) -> str:
+    """Where a database URL points to, without user and password."""
+    parts = urlsplit(url)
+    database = parts.path.lstrip("/") or "postgres"
+    if parts.hostname is None:
+        return f"database {database} on a local socket"
+    return f"database {database} on {parts.hostname}:{parts.port or 5432}"
+
+
+def comparisons(answer: list[dict[str, Any]]) -> list[Comparison]:
+    """What `compare_statement` answers with, row by row."""
+    return [
+        Comparison(
+            each["s"],
+            each["i"],
+            {name: (pair[0], pair[1]) for name, pair in (each["d"] or {}).items()},
+        )
+        for each in answer
+    ]
+
+
+def written_rows(answer: list[dict[str, Any]]) -> list[WrittenRow]:
+    """What `written_statement` answers with, row by row."""
+    return [
+        WrittenRow(each["i"], "/".join("-" if part is None else str(part) for part in each["k"]))
+        for each in answer
+    ]
+
+
+def _copy(cursor: Cursor, table: Table, lines: list[bytes]) -> None:
+    numbered = b"".join(b"%d\t%b" % (ordinal, line) for ordinal, line in enumerate(lines))
+    cursor.copy_expert(copy_incoming(table), io.BytesIO(numbered))
+
+
+def _run_expressions(group: TableGroup) -> dict[str, str]:
+    return {
+        column.name: f"%({column.name})s::{column.type}"
+        for table in group.tables
+        for column in table.run_columns
+    }
+
+
+def _only(row: tuple[Any, ...] | None) -> Any:
+    if row is None:
+        raise BackendError("The database answered with no row where it must answer with one.")
+    return row[0]
+
+
+def _translated(error: psycopg2.Error) -> ImporterError:
+    message = _message(error)
+    if error.pgcode:
+        return sqlstate.error_for(error.pgcode, message)
+    if isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
+        return BackendUnavailableError(f"The connection to the database was lost: {message}.")
+    if isinstance(error, psycopg2.DatabaseError):
+        # libpq reports a server that died in the middle of COPY as a plain DatabaseError.
+        return BackendUnavailableError(f"The database broke off: {message}.")
+    return BackendError(f"The database driver failed: {message}.")
+
+
+def _connect_error(error: psycopg2.Error, url: str) -> ImporterError:
+    message = _message(error)
+    if any(part in message for part in _FINAL_CONNECT_ERRORS):
+        return BackendError(
+            f"{location(url)} refuses the connection: {message}."
+            " Check DATABASE_URL (or --database-url): its user, password and database."
+        )
+    return BackendUnavailableError(f"{location(url)} cannot be reached: {message}.")
+
+
+def _message(error: psycopg2.Error) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -1,0 +1,265 @@
+"""Rows and images into Supabase: one RPC a batch, and a private bucket."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, cast
+from uuid import UUID
+
+import httpx
+import orjson
+from storage3 import SyncStorageClient
+from storage3.exceptions import StorageApiError
+
+from imports.backends.database import Comparison, Rows, TargetIdentity, WrittenRow
+from imports.backends.image_file import open_unchanged
+from imports.backends.postgresql import comparisons, written_rows
+from imports.backends.rest import (
+    http_client,
+    key_headers,
+    response_error,
+    retry_after,
+    status_error,
+    transport_error,
+)
+from imports.errors import BackendError, DataRefusedError, ImageProblemError, ImporterError
+from imports.row_format import RowFormat
+from imports.tables import Table, TableGroup
+from imports.work_item import Image
+
+BUCKET = "imagecache"
+
+
+class SupabaseDatabase:
+    """The database behind a Supabase API, by its URL and a service role key."""
+
+    row_format = RowFormat.JSON
+
+    def __init__(self, url: str, key: str, connections: int) -> None:
+        """Connects when it is first used."""
+        self._url = url
+        self._headers = key_headers(key)
+        self._http = http_client(connections)
+
+    def identify(self) -> TargetIdentity:
+        """Who the database is."""
+        rows = self._request("GET", "import_target", params={"select": "id,schema_version"})
+        if len(rows) != 1:
+            raise BackendError(
+                "The key cannot see the one row of the table import_target. It must be the service"
+                " role's: check SUPABASE_SERVICE_ROLE_KEY."
+            )
+        return TargetIdentity(str(rows[0]["id"]), rows[0]["schema_version"])
+
+    def dataset_id(self, kind: str, tag: str, description: str | None, author: str | None) -> int:
+        """The id of a dataset, which is made if it is not there."""
+        wanted = {"select": "id", "kind": f"eq.{kind}", "tag": f"eq.{tag}"}
+        rows = self._request("GET", "datasets", params=wanted)
+        if not rows:
+            new = {"kind": kind, "tag": tag, "description": description, "created_by": author}
+            self._request(
+                "POST",
+                "datasets",
+                params={"on_conflict": "kind,tag"},
+                headers={"Prefer": "resolution=ignore-duplicates,return=minimal"},
+                content=orjson.dumps(new),
+            )
+            rows = self._request("GET", "datasets", params=wanted)
+        return int(rows[0]["id"])
+
+    def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+        """Merges rows in one transaction; see Database."""
+        answer = self._call(rows.group.merge_function, _body(rows, request_id))
+        return {index: answer[table.name] for index, table, _ in rows.tables()}
+
+    def compare(self, rows: Rows) -> dict[int, list[Comparison]]:
+        """Compares rows with what is stored, by table."""
+        answer = self._call(rows.group.compare_function, _body(rows, None))
+        return {index: comparisons(answer[table.name]) for index, table, _ in rows.tables()}
+
+    def written(
+        self,
+        group: TableGroup,
+        table: Table,
+        batch_ids: Sequence[str],
+        after: str | None,
+        limit: int,
+    ) -> list[WrittenRow]:
+        """A page of the rows that some runs wrote, by id."""
+        body = {"table": table.name, "batch_ids": batch_ids, "after": after, "limit": limit}
+        return written_rows(self._call(group.written_function, orjson.dumps({"payload": body})))
+
+    def known_images(self, hashes: Sequence[str]) -> dict[str, str]:
+        """Those of some hashes that `image_assets` has, each with its storage type."""
+        body = orjson.dumps({"payload": {"hashes": hashes}})
+        return cast(dict[str, str], self._call("importer_known_images", body))
+
+    def forget_merges(self, batch_id: str) -> None:
+        """Drops the answers that were kept for a run that has ended."""
+        self._request("DELETE", "import_merges", params={"batch_id": f"eq.{batch_id}"})
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._http.close()
+
+    def _call(self, function: str, body: bytes) -> Any:
+        return self._request("POST", f"rpc/{function}", content=body)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> Any:
+        # Not through the postgrest library: its errors lack the HTTP status and Retry-After,
+        # and it would encode once more what is ready as bytes.
+        try:
+            response = self._http.request(
+                method,
+                f"{self._url}/rest/v1/{path}",
+                params=params,
+                content=content,
+                headers={
+                    **self._headers,
+                    "Content-Type": "application/json",
+                    **(headers or {}),
+                },
+            )
+        except httpx.TransportError as error:
+            raise transport_error(error, self._url) from error
+        if not response.is_success:
+            raise response_error(response)
+        if not response.content:
+            return None
+        try:
+            return orjson.loads(response.content)
+        except orjson.JSONDecodeError as error:
+            raise BackendError(
+                f"{self._url} does not answer as Supabase does. Check SUPABASE_URL."
+            ) from error
+
+
+class SupabaseImages:
+    """The private bucket `imagecache` of a Supabase project."""
+
+    storage_type = "supabase"
+
+    def __init__(self, url: str, key: str, connections: int) -> None:
+        """Connects when it is first used."""
+        self._url = url
+        self._http = http_client(connections)
+        self._storage = SyncStorageClient(
+            f"{url}/storage/v1/", key_headers(key), http_client=self._http
+        )
+
+    def prepare(self) -> None:
+        """Makes the bucket, if it is absent."""
+        try:
+            self._storage.create_bucket(BUCKET, options={"public": False})
+        except httpx.TransportError as error:
+            raise transport_error(error, self._url) from error
+        except StorageApiError as error:
+            if not _is_duplicate(error):
+                raise _storage_error(error) from error
+
+    def put(self, image: Image) -> bool:
+        """Uploads an image; False if it was there already."""
+        bucket = self._storage.from_(BUCKET)
+        options = {"content-type": image.content_type, "upsert": "false"}
+        uploaded = False
+        try:
+            with open_unchanged(image.file) as file:
+                bucket.upload(image.storage_path, file, cast(Any, options))
+                uploaded = True
+        except ImageProblemError:
+            if uploaded:
+                # It changed under our hands: what is stored is not what its name says.
+                self.remove(image.storage_path)
+            raise
+        except httpx.TransportError as error:
+            raise transport_error(error, self._url) from error
+        except StorageApiError as error:
+            if _is_duplicate(error):
+                return False
+            raise _storage_error(error) from error
+        return True
+
+    def size(self, storage_path: str) -> int | None:
+        """The size in bytes of what is stored there, None if nothing is."""
+        try:
+            found = self._storage.from_(BUCKET).info(storage_path)
+        except httpx.TransportError as error:
+            raise transport_error(error, self._url) from error
+        except StorageApiError as error:
+            if _status(error) == 404 or "not found" in error.message.lower():
+                return None
+            raise _storage_error(error) from error
+        # Hosted Supabase has the size beside the metadata, @supabase/lite inside of it.
+        size = found.get("size")
+        return int(found["metadata"]["size"] if size is None else size)
+
+    def sha256(self, storage_path: str) -> str:
+        """The hash of what is stored there, downloaded anew."""
+        try:
+            content = self._storage.from_(BUCKET).download(storage_path)
+        except httpx.TransportError as error:
+            raise transport_error(error, self._url) from error
+        except StorageApiError as error:
+            raise _storage_error(error) from error
+        return hashlib.sha256(content).hexdigest()
+
+    def remove(self, storage_path: str) -> None:
+        """Removes what is stored there, if anything is."""
+        try:
+            self._storage.from_(BUCKET).remove([storage_path])
+        except httpx.TransportError as error:
+            raise transport_error(error, self._url) from error
+        except StorageApiError as error:
+            raise _storage_error(error) from error
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._http.close()
+
+
+def _body(rows: Rows, request_id: UUID | None) -> bytes:
+    head = {"run": rows.run, "request_id": None if request_id is None else str(request_id)}
+    tables = b",".join(
+        b'"%b":[%b]' % (table.name.encode(), b",".join(objects))
+        for _, table, objects in rows.tables()
+    )
+    return b'{"payload":%b,"rows":{%b}}}' % (orjson.dumps(head)[:-1], tables)
+
+
+def _is_duplicate(error: StorageApiError) -> bool:
+    return _status(error) == 409 or "already exists" in error.message.lower()
+
+
+def _status(error: StorageApiError) -> int:
+    # The body of an answer may say 400 on the line and 404 inside: the inside is meant.
+    return int(error.status) if str(error.status).isdigit() else 0
+
+
+def _storage_error(error: StorageApiError) -> ImporterError:
+    response = _response_behind(error)
+    status = _status(error)
+    if response is not None and not 400 <= status < 600:
+        status = response.status_code
+    wait = retry_after(response) if response is not None else None
+    ours = status_error(status, error.message.rstrip("."), wait)
+    if isinstance(ours, DataRefusedError):
+        return ImageProblemError(str(ours))
+    return ours
+
+
+def _response_behind(error: BaseException) -> httpx.Response | None:
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, httpx.HTTPStatusError):
+            return seen.response
+        seen = seen.__cause__ or seen.__context__
+    return None

@@ -1,0 +1,159 @@
+"""The target of a run: which database and image store the settings mean, opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from imports.backends import embedded
+from imports.backends.database import Database, ImageStore, TargetIdentity
+from imports.backends.embedded import EmbeddedServer
+from imports.backends.local_images import LocalImages
+from imports.backends.postgresql import PostgreSQLDatabase, location
+from imports.errors import BackendError, SchemaError
+from imports.retry import RetryPolicy, with_retries
+from imports.schema import apply_schema, newest_version
+from imports.settings import Backend, Settings
+
+MERGES_AT_ONCE = 4
+"""Batches that are merged at the same time; more only wait for each other."""
+
+
+@dataclass(slots=True)
+class Target:
+    """An open target. `location` says where it is, without a secret."""
+
+    backend: Backend
+    location: str
+    identity: TargetIdentity
+    database: Database
+    store: ImageStore
+    server: EmbeddedServer | None = None
+    _closed: bool = field(default=False, init=False)
+
+    def close(self) -> None:
+        """Closes all connections, and stops the embedded server that nobody else uses."""
+        if self._closed:
+            return
+        self._closed = True
+        self.database.close()
+        self.store.close()
+        if self.server is not None:
+            embedded.release(self.server)
+
+
+def describe(settings: Settings) -> str:
+    """Which target the settings mean, and where it is."""
+    images = settings.data_folder / "imagecache"
+    if settings.chosen_backend is Backend.SUPABASE:
+        rows = f", rows by COPY into its {_database(settings)}" if settings.database_url else ""
+        return f"Supabase at {settings.supabase_url}{rows}"
+    if settings.database_url is not None:
+        return f"PostgreSQL, {_database(settings)}; images in {images}"
+    return f"embedded PostgreSQL in {embedded_folder(settings.data_folder)}; images in {images}"
+
+
+def reason(settings: Settings) -> str:
+    """Why it is this target, for the first line that a run prints."""
+    if settings.backend is not Backend.AUTO:
+        return "as asked for"
+    if settings.chosen_backend is Backend.SUPABASE:
+        return "SUPABASE_URL is set"
+    return "DATABASE_URL is set" if settings.database_url else "no Supabase is configured"
+
+
+def open_target(settings: Settings, policy: RetryPolicy) -> Target:
+    """Opens the target that the settings mean, and makes sure that it has our schema.
+
+    Raises:
+        BackendError, BackendUnavailableError, SchemaError, EmbeddedServerError: if it cannot.
+    """
+    if settings.chosen_backend is Backend.SUPABASE:
+        return _open_supabase(settings, policy)
+    server = None
+    if settings.database_url is None:
+        server = embedded.start(embedded_folder(settings.data_folder))
+        url = server.url
+    else:
+        url = settings.database_url.get_secret_value()
+    database = PostgreSQLDatabase(url)
+    store = LocalImages(settings.data_folder / "imagecache")
+    try:
+        identity = _identify(database, policy, own_url=url if server else None)
+    except BaseException:
+        database.close()
+        if server is not None:
+            embedded.release(server)
+        raise
+    return Target(Backend.POSTGRESQL, describe(settings), identity, database, store, server)
+
+
+def _open_supabase(settings: Settings, policy: RetryPolicy) -> Target:
+    from imports.backends.supabase import SupabaseDatabase, SupabaseImages
+
+    if settings.supabase_url is None or settings.supabase_key is None:
+        raise BackendError("The settings for Supabase are not whole.")
+    url, key = settings.supabase_url.rstrip("/"), settings.supabase_key.get_secret_value()
+    store = SupabaseImages(url, key, settings.max_concurrent_uploads)
+    rest = SupabaseDatabase(url, key, MERGES_AT_ONCE)
+    identity = _identify(rest, policy, own_url=None)
+    database: Database = rest
+    if settings.database_url is not None:
+        database = PostgreSQLDatabase(settings.database_url.get_secret_value())
+        rest.close()
+        if _identify(database, policy, own_url=None).id != identity.id:
+            raise BackendError(
+                "SUPABASE_URL and DATABASE_URL lead to different databases. Set DATABASE_URL to"
+                " the project's own, or remove it: rows then go over the API."
+            )
+    return Target(Backend.SUPABASE, describe(settings), identity, database, store)
+
+
+def _identify(database: Database, policy: RetryPolicy, *, own_url: str | None) -> TargetIdentity:
+    """Who the database is. One that is our own (`own_url`) gets the schema it lacks."""
+    try:
+        identity = with_retries(policy, database.identify)
+        if (identity.schema_version or "") >= newest_version():
+            return identity
+        problem = f"The schema of the target is of version {identity.schema_version or 'none'}."
+    except SchemaError as error:
+        if own_url is None:
+            raise
+        problem = str(error)
+    if own_url is None:
+        raise SchemaError(
+            f"{problem} This program needs {newest_version()}. Apply it with DATABASE_URL set and"
+            " `resilient-importer schema apply`, or with `supabase db push`."
+        )
+    apply_schema(own_url)
+    return with_retries(policy, database.identify)
+
+
+def apply_missing_schema(settings: Settings) -> tuple[list[str], str]:
+    """Applies the migrations that the PostgreSQL of the settings lacks; their names, and where.
+
+    Raises:
+        SchemaError: if there is no PostgreSQL to apply them to, or it refuses them.
+    """
+    if settings.database_url is not None:
+        return apply_schema(settings.database_url.get_secret_value()), _database(settings)
+    if settings.chosen_backend is Backend.SUPABASE:
+        raise SchemaError(
+            "Tables cannot be made over Supabase's API. Set DATABASE_URL to the project's"
+            " database and run this again, or use `supabase db push`, or paste what"
+            " `resilient-importer schema print` prints into the SQL editor."
+        )
+    server = embedded.start(embedded_folder(settings.data_folder))
+    try:
+        return apply_schema(server.url), f"the embedded PostgreSQL in {server.folder}"
+    finally:
+        embedded.release(server)
+
+
+def embedded_folder(data_folder: Path) -> Path:
+    """Where the embedded PostgreSQL keeps its data."""
+    return data_folder / "postgresql"
+
+
+def _database(settings: Settings) -> str:
+    return location(settings.database_url.get_secret_value()) if settings.database_url else ""
