@@ -1,0 +1,312 @@
+"""The command line: every command, and what it exits with.
+
+Nothing heavy is imported before a command runs: `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from imports.report import RunReport
+    from imports.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+EXIT_CODES = """\
+\b
+Exit codes:
+    0  all done
+    1  a fatal error; the message says what to do
+    2  wrong usage
+    3  done, but some items failed, or verification found differences
+   11  another run holds the work state
+   75  the target stayed away; run again to resume
+  130  interrupted; run again to resume
+"""
+
+_FOLDER = click.Path(path_type=Path)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs a command and exits with its code. `arguments` are the process's own by default."""
+    from imports.errors import ImporterError
+
+    try:
+        cli.main(arguments, prog_name="resilient-importer", standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except ImporterError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="resilient-importer")
+def cli() -> None:
+    """Imports JSON files and the images they name into PostgreSQL or Supabase.
+
+    Every record once, every image once, however often it is interrupted: the same command again
+    picks up where it stopped.
+    """
+
+
+def _options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    def decorate(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+_target_options = _options(
+    click.option(
+        "--backend",
+        type=click.Choice(["auto", "supabase", "postgresql"]),
+        help="Where to. auto: Supabase if SUPABASE_URL is set, else DATABASE_URL, else the"
+        " embedded PostgreSQL in .importer/.  [default: auto]",
+    ),
+    click.option("--database-url", metavar="URL", help="PostgreSQL to use, as DATABASE_URL."),
+    click.option("--production", is_flag=True, help="Read .env.production in place of .env.local."),
+)
+
+_state_option = click.option(
+    "--state-file",
+    type=_FOLDER,
+    help="The checkpoint of the run; ledger and logs lie beside it.  [default: work_state.json]",
+)
+
+_image_root_option = click.option(
+    "--image-root",
+    "image_roots",
+    type=_FOLDER,
+    multiple=True,
+    help="A folder from which images may be read too, besides the one that holds the source.",
+)
+
+_retry_option = click.option(
+    "--max-retries",
+    type=click.IntRange(0),
+    help="How often a request that may pass is tried again.  [default: 3]",
+)
+
+_run_options = _options(
+    click.option("--tag", help="The dataset's tag (required)."),
+    _target_options,
+    click.option(
+        "--batch-size",
+        type=click.IntRange(1),
+        help="Files that are merged in one transaction.  [default: 500]",
+    ),
+    click.option("--max-workers", type=click.IntRange(1), help="Parallel workers.  [default: 16]"),
+    click.option(
+        "--max-concurrent-uploads",
+        type=click.IntRange(1),
+        help="Images uploaded at once.  [default: 10]",
+    ),
+    _retry_option,
+    click.option("--debug-log", is_flag=True, help="Log every record."),
+    click.option("--verify-writes", is_flag=True, help="Compare what was written with the files."),
+    click.option("--deep", is_flag=True, help="With --verify-writes: also hash the stored images."),
+    click.option("--single-file", type=_FOLDER, help="Import only this file, imported or not."),
+    _state_option,
+    click.option("--created-by", help="Who makes the dataset, for its row."),
+    click.option("--description", help="What the dataset is, for its row."),
+    _image_root_option,
+    click.option("--force", is_flag=True, help="Import what is imported already, too."),
+    click.option("--restart", is_flag=True, help="Give up the unfinished run in the work state."),
+    click.option("--limit", type=click.IntRange(1), help="Import at most so many files."),
+)
+
+
+@cli.command(epilog=EXIT_CODES)
+@click.argument("source", required=False, type=_FOLDER, metavar="[DIR]")
+@click.option("--states-dir", type=_FOLDER, help="The same as DIR.")
+@_run_options
+def states(source: Path | None, states_dir: Path | None, **flags: Any) -> None:
+    """Import pharmacy licences searched on state boards: DIR/**/*_parse.json."""
+    if source is not None and states_dir is not None and source != states_dir:
+        raise click.UsageError("DIR and --states-dir name different folders.")
+    _import("states", source or states_dir, flags)
+
+
+@cli.command()
+@_target_options
+@_state_option
+@_retry_option
+@click.option("--deep", is_flag=True, help="Also read and hash every stored image.")
+@click.option("--repair", is_flag=True, help="Import again what is missing or different.")
+@click.option("--debug-log", is_flag=True, help="Log every record that is repaired.")
+@_image_root_option
+def verify(repair: bool, **flags: Any) -> None:
+    """Compare what the last run's target has with what its files say now."""
+    from imports import next_command
+    from imports.report import render_verification
+    from imports.resilient_importer import EXIT_SOME_FAILED, ResilientImporter
+    from imports.run_session import last_work
+
+    settings = last_work(_settings("states", **flags))
+    with _running(settings) as (display, stop):
+        with ResilientImporter(settings, display, stop) as importer:
+            report = importer.verify_again(repair=repair)
+        display.close()
+        click.echo("\n".join(render_verification(report)))
+    if not report.clean:
+        if not repair:
+            command = next_command.verify(settings.state_file, repair=True)
+            click.echo(f"To import what differs again:  {command}")
+        raise click.exceptions.Exit(EXIT_SOME_FAILED)
+
+
+@cli.command()
+@_state_option
+def status(**flags: Any) -> None:
+    """Show how far the last run came, and what to type next."""
+    from imports.status import render_status
+    from imports.work_state import load_work_state
+
+    state_file = flags["state_file"] or Path("work_state.json")
+    click.echo(render_status(load_work_state(state_file), state_file))
+
+
+@cli.group()
+def schema() -> None:
+    """The tables and functions that a target needs."""
+
+
+@schema.command("apply")
+@_target_options
+def schema_apply(**flags: Any) -> None:
+    """Apply the migrations that the PostgreSQL at DATABASE_URL, or the embedded one, lacks."""
+    from imports.backends.target import apply_missing_schema
+
+    applied, place = apply_missing_schema(_settings("states", **flags))
+    for name in applied:
+        click.echo(f"applied {name}")
+    click.echo(f"The schema of {place} is up to date.")
+
+
+@schema.command("print")
+def schema_print() -> None:
+    """Print the migrations, for Supabase's SQL editor."""
+    from imports.schema import migrations
+
+    for migration in migrations():
+        click.echo(f"-- {migration.version}_{migration.name}\n\n{migration.sql}")
+
+
+@cli.group()
+def db() -> None:
+    """The embedded PostgreSQL in .importer/."""
+
+
+@db.command("start")
+def db_start() -> None:
+    """Start it, and keep it running until `db stop`."""
+    from imports.backends import embedded
+    from imports.backends.target import embedded_folder
+    from imports.settings import DATA_FOLDER
+
+    server = embedded.start(embedded_folder(DATA_FOLDER))
+    embedded.keep(server.folder)
+    click.echo(server.url)
+
+
+@db.command("stop")
+def db_stop() -> None:
+    """Stop it."""
+    from imports.backends import embedded
+    from imports.backends.target import embedded_folder
+    from imports.settings import DATA_FOLDER
+
+    stopped = embedded.stop(embedded_folder(DATA_FOLDER))
+    click.echo("The embedded PostgreSQL is stopped." if stopped else "It was not running.")
+
+
+@db.command("url")
+def db_url() -> None:
+    """Print its URL, for psql and the like."""
+    from imports.backends import embedded
+    from imports.backends.target import embedded_folder
+    from imports.errors import EmbeddedServerError
+    from imports.settings import DATA_FOLDER
+
+    url = embedded.running_url(embedded_folder(DATA_FOLDER))
+    if url is None:
+        raise EmbeddedServerError(
+            "The embedded PostgreSQL is not running. Start it: resilient-importer db start"
+        )
+    click.echo(url)
+
+
+def _import(kind: str, source: Path | None, flags: dict[str, Any]) -> None:
+    from imports.report import render_report
+    from imports.resilient_importer import ResilientImporter
+
+    settings = _settings(kind, source=source, **flags)
+    with (
+        _running(settings) as (display, stop),
+        ResilientImporter(settings, display, stop) as importer,
+    ):
+        report: RunReport = importer.run()
+        display.close()
+        click.echo(render_report(report))
+    if report.exit_code:
+        raise click.exceptions.Exit(report.exit_code)
+
+
+def _settings(kind: str, **flags: Any) -> Settings:
+    from imports.settings import load_settings
+
+    # A flag that was not given must not hide a variable that was set.
+    given = {name: value for name, value in flags.items() if value not in (None, False, ())}
+    return load_settings(kind=kind, **given)
+
+
+@contextmanager
+def _running(settings: Settings) -> Iterator[tuple[Any, threading.Event]]:
+    """A display and a stop event for a run, with log files, and Ctrl-C understood."""
+    from imports.backends.target import describe, reason
+    from imports.logs import log_files
+    from imports.progress import display_for
+
+    click.echo(f"Target: {describe(settings)} ({reason(settings)})")
+    stop = threading.Event()
+    with log_files(settings.state_file.parent, debug=settings.debug_log):
+        display = display_for(sys.stdout)
+        before = _on_interrupt(stop, display.say)
+        try:
+            yield display, stop
+        finally:
+            display.close()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _on_interrupt(stop: threading.Event, say: Callable[[str], None]) -> dict[int, Any]:
+    """The first signal lets the batches in flight finish, the second ends the process at once."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(130)
+        stop.set()
+        say("Stopping: the batches under way are finished first. Once more stops at once.")
+
+    return {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -1,0 +1,130 @@
+"""The ledger's memory of images: their hashes, by path, size and mtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from imports.ledger.file import LedgerFile
+from imports.ledger.runs import add_counts
+from imports.work_item import Image, ImageFile, Signature, StoredImage, storage_path
+
+_NAMED = (
+    "from item join item_image on item_image.item_id = item.id"
+    " join image on image.path = item_image.path"
+    " where scope_id = ? and state = 'planned' and state <> 'imported'"
+)
+
+
+class ImageLedger:
+    """The images that the unfinished items of one scope name."""
+
+    def __init__(self, file: LedgerFile, scope_id: int, batch_id: str) -> None:
+        """Works on an open file; what is counted is counted for the run of `batch_id`."""
+        self._file = file
+        self._scope_id = scope_id
+        self._batch_id = batch_id
+
+    def count(self) -> int:
+        """How many images all items of the scope name, finished or not, each counted once."""
+        row = self._file.connection.execute(
+            "select count(distinct item_image.path) from item"
+            " join item_image on item_image.item_id = item.id where scope_id = ?",
+            (self._scope_id,),
+        ).fetchone()
+        return int(row[0])
+
+    def count_unhashed(self) -> int:
+        """How many of them have no hash yet."""
+        row = self._file.connection.execute(
+            f"select count(distinct image.path) {_NAMED}"
+            " and image.sha256 is null and image.problem is null",
+            (self._scope_id,),
+        ).fetchone()
+        return int(row[0])
+
+    def unhashed(self, size: int) -> Iterator[list[ImageFile]]:
+        """Those whose hash is not known, in lists of `size`."""
+        last = ""
+        while rows := self._file.connection.execute(
+            f"select distinct image.path, image.size, image.mtime_ns {_NAMED}"
+            " and image.sha256 is null and image.problem is null and image.path > ?"
+            " order by image.path limit ?",
+            (self._scope_id, last, size),
+        ).fetchall():
+            last = rows[-1][0]
+            yield [ImageFile(row[0], Signature(row[1], row[2])) for row in rows]
+
+    def count_hashed(self) -> int:
+        """How many different hashes they have."""
+        row = self._file.connection.execute(
+            f"select count(distinct sha256) {_NAMED}", (self._scope_id,)
+        ).fetchone()
+        return int(row[0])
+
+    def hashed(self, size: int) -> Iterator[list[Image]]:
+        """One image for each of their hashes, in lists of `size`."""
+        last = ""
+        while rows := self._file.connection.execute(
+            "select min(image.path), image.size, image.mtime_ns, sha256, extension, content_type,"
+            f" width, height {_NAMED} and sha256 > ? group by sha256 order by sha256 limit ?",
+            (self._scope_id, last, size),
+        ).fetchall():
+            last = rows[-1][3]
+            yield [Image(ImageFile(row[0], Signature(row[1], row[2])), *row[3:]) for row in rows]
+
+    def record_hashes(self, images: list[Image], problems: list[tuple[ImageFile, str]]) -> None:
+        """Takes in what hashing found; an image with a problem is one that its items lack."""
+        with self._file.transaction() as connection:
+            connection.executemany(
+                "update image set sha256 = ?, extension = ?, content_type = ?, width = ?,"
+                " height = ?, problem = null where path = ?",
+                [
+                    (
+                        image.sha256,
+                        image.extension,
+                        image.content_type,
+                        image.width,
+                        image.height,
+                        image.file.path,
+                    )
+                    for image in images
+                ],
+            )
+            connection.executemany(
+                "update image set problem = ? where path = ?",
+                [(reason, file.path) for file, reason in problems],
+            )
+            connection.executemany(
+                "update item set warnings = json_insert(coalesce(warnings, '[]'), '$[#]', ?)"
+                " where scope_id = ? and state = 'planned' and state <> 'imported' and id in"
+                " (select item_id from item_image where path = ?)",
+                [(reason, self._scope_id, file.path) for file, reason in problems],
+            )
+            add_counts(
+                connection,
+                self._batch_id,
+                {"sha256.processed": len(images), "sha256.unusable": len(problems)},
+            )
+
+    def stored(self, size: int) -> Iterator[list[StoredImage]]:
+        """The images that the imported items name, each hash once, in lists of `size`."""
+        last = ""
+        while rows := self._file.connection.execute(
+            "select sha256, extension, min(image.size)"
+            " from item join item_image on item_image.item_id = item.id"
+            " join image on image.path = item_image.path"
+            " where scope_id = ? and state = 'imported' and sha256 > ?"
+            " group by sha256 order by sha256 limit ?",
+            (self._scope_id, last, size),
+        ).fetchall():
+            last = rows[-1][0]
+            yield [StoredImage(row[0], storage_path(row[0], row[1]), row[2]) for row in rows]
+
+    def items_of(self, sha256: str) -> list[int]:
+        """The items that name an image of this hash."""
+        rows = self._file.connection.execute(
+            "select distinct item.id from image join item_image on item_image.path = image.path"
+            " join item on item.id = item_image.item_id where sha256 = ? and scope_id = ?",
+            (sha256, self._scope_id),
+        )
+        return [row[0] for row in rows]

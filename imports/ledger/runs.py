@@ -1,0 +1,103 @@
+"""The ledger's memory of scopes and runs."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from imports.ledger.file import LedgerFile
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run as the ledger remembers it; times are seconds since the epoch."""
+
+    run_id: str
+    batch_id: str
+    kind: str
+    source: str
+    tag: str
+    target_id: str
+    started_at: float
+    finished_at: float | None
+
+
+def add_counts(connection: sqlite3.Connection, batch_id: str, counts: Mapping[str, int]) -> None:
+    """Adds to the counts of a run, in the transaction that does what they count."""
+    connection.executemany(
+        "insert into run_count values (?, ?, ?)"
+        " on conflict (batch_id, name) do update set value = value + excluded.value",
+        [(batch_id, name, value) for name, value in counts.items() if value],
+    )
+
+
+class RunLedger:
+    """Scopes (a source in a target) and the runs over them."""
+
+    def __init__(self, file: LedgerFile) -> None:
+        """Works on an open file."""
+        self._file = file
+
+    def scope(self, kind: str, source: str, tag: str, target_id: str) -> int:
+        """The id under which the items of this source in this target are kept."""
+        values = (kind, source, tag, target_id)
+        with self._file.transaction() as connection:
+            connection.execute(
+                "insert into scope (kind, source, tag, target_id) values (?, ?, ?, ?)"
+                " on conflict do nothing",
+                values,
+            )
+            row = connection.execute(
+                "select id from scope where (kind, source, tag, target_id) = (?, ?, ?, ?)", values
+            ).fetchone()
+        return int(row[0])
+
+    def begin_run(self, scope_id: int, run_id: str, batch_id: str, state_file: Path) -> None:
+        """Remembers a run; one that is resumed is there already."""
+        with self._file.transaction() as connection:
+            connection.execute(
+                "insert into run (batch_id, run_id, scope_id, state_file, started_at)"
+                " values (?, ?, ?, ?, ?)"
+                " on conflict (batch_id) do update set finished_at = null, exit_code = null",
+                (batch_id, run_id, scope_id, str(state_file), time.time()),
+            )
+
+    def end_run(self, batch_id: str, exit_code: int) -> None:
+        """Remembers how a run ended."""
+        with self._file.transaction() as connection:
+            connection.execute(
+                "update run set finished_at = ?, exit_code = ? where batch_id = ?",
+                (time.time(), exit_code, batch_id),
+            )
+
+    def last_run(self, state_file: Path) -> RunRecord | None:
+        """The latest run with this work state, for one that was lost."""
+        row = self._file.connection.execute(
+            "select run_id, batch_id, kind, source, tag, target_id, started_at, finished_at"
+            " from run join scope on scope.id = scope_id where state_file = ?"
+            " order by started_at desc limit 1",
+            (str(state_file),),
+        ).fetchone()
+        return RunRecord(*row) if row else None
+
+    def batch_ids(self, scope_id: int) -> list[str]:
+        """The batch ids of all runs of a scope."""
+        rows = self._file.connection.execute(
+            "select batch_id from run where scope_id = ?", (scope_id,)
+        )
+        return [row[0] for row in rows]
+
+    def counts(self, batch_id: str) -> dict[str, int]:
+        """All counts of a run, by name."""
+        rows = self._file.connection.execute(
+            "select name, value from run_count where batch_id = ? order by name", (batch_id,)
+        )
+        return dict(rows.fetchall())
+
+    def add_counts(self, batch_id: str, counts: Mapping[str, int]) -> None:
+        """Adds to the counts of a run."""
+        with self._file.transaction() as connection:
+            add_counts(connection, batch_id, counts)

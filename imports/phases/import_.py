@@ -1,0 +1,150 @@
+"""Import: batches of work items are read, turned into rows, and merged in one transaction each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any
+
+from imports.backends.database import Database, Rows
+from imports.cleaning import Tally
+from imports.errors import BackendUnavailableError, DataRefusedError
+from imports.phases.prepare import PrepareJob, prepare_batch
+from imports.phases.upload import request_id
+from imports.retry import RetryPolicy, with_retries
+from imports.spool import Spool
+from imports.tables import TableGroup
+from imports.work_item import Prepared, Record, RowOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class ImportTarget:
+    """Where rows go, how patiently, and on which executor they are prepared."""
+
+    database: Database
+    policy: RetryPolicy
+    group: TableGroup
+    run: dict[str, Any]
+    parsers: Executor
+    spool: Spool
+
+
+@dataclass(slots=True)
+class Imported:
+    """What became of a batch: its items, those that failed and why, and each record's outcome."""
+
+    item_ids: list[int]
+    failures: list[tuple[int, str]] = field(default_factory=list)
+    outcomes: list[tuple[RowOutcome, str]] = field(default_factory=list)
+    cleaned: Tally = field(default_factory=Counter)
+
+
+def import_batch(target: ImportTarget, job: PrepareJob) -> Imported:
+    """Prepares and merges one batch; what the target refuses is isolated, the rest goes in.
+
+    Raises:
+        BackendUnavailableError: if the target does not answer any more.
+    """
+    prepared = _prepared(target, job)
+    signatures = {
+        item.id: f"{item.path}\t{item.signature.size}\t{item.signature.mtime_ns}"
+        for item in job.items
+    }
+    imported = Imported([item.id for item in job.items], list(prepared.failures))
+    imported.cleaned.update(prepared.cleaned)
+    refused: dict[int, list[str]] = {}
+    for record, outcome in _merge(target, prepared.records, 0, signatures):
+        if isinstance(outcome, RowOutcome):
+            imported.outcomes.append((outcome, record.label))
+        else:
+            refused.setdefault(record.item_id, []).append(f"record {record.label}: {outcome}")
+    for item_id, reasons in refused.items():
+        more = f" (and {len(reasons) - 1} more records)" if len(reasons) > 1 else ""
+        imported.failures.append((item_id, reasons[0] + more))
+    return imported
+
+
+def _prepared(target: ImportTarget, job: PrepareJob) -> Prepared:
+    """The records of the items in their order: out of the spool, or else read from the files."""
+    spooled: dict[int, list[Record]] = {}
+    for chunk in sorted({item.chunk for item in job.items if item.chunk is not None}):
+        spooled |= target.spool.read(chunk)
+    missing = [item for item in job.items if item.chunk is None or item.id not in spooled]
+    if not missing:
+        records = [record for item in job.items for record in spooled[item.id]]
+        return Prepared(records, [])
+    part = PrepareJob(job.kind, job.folder, job.row_format, missing)
+    prepared = target.parsers.submit(prepare_batch, part).result()
+    if len(missing) == len(job.items):
+        return prepared
+    for record in prepared.records:
+        spooled.setdefault(record.item_id, []).append(record)
+    failed = {item_id for item_id, _ in prepared.failures}
+    records = [
+        record for item in job.items if item.id not in failed for record in spooled.get(item.id, ())
+    ]
+    return Prepared(records, prepared.failures, prepared.cleaned)
+
+
+def collect_rows(group: TableGroup, run: dict[str, Any], records: list[Record]) -> Rows:
+    """The rows of some records, by table, in the records' order."""
+    rows = Rows(group, run)
+    for record in records:
+        for index, row in record.rows:
+            rows.by_table.setdefault(index, []).append(row)
+    return rows
+
+
+def per_record(records: list[Record], by_table: dict[int, Any]) -> list[Any]:
+    """The answer for each record's own row, out of the answers for all rows by table."""
+    positions: Counter[int] = Counter()
+    found = []
+    for record in records:
+        own = record.rows[0][0]
+        found.append(by_table[own][positions[own]])
+        for index, _ in record.rows:
+            positions[index] += 1
+    return found
+
+
+def _merge(
+    target: ImportTarget, records: list[Record], start: int, signatures: dict[int, str]
+) -> list[tuple[Record, RowOutcome | str]]:
+    """The outcome of each record, or the reason for which it was refused.
+
+    `start` is where the records begin in their batch: it tells the halves of one item apart.
+    """
+    if not records:
+        return []
+    rows = collect_rows(target.group, target.run, records)
+    items = [*dict.fromkeys(signatures[record.item_id] for record in records)]
+    request = request_id(target.run["batch_id"], [f"{start}+{len(records)}", *items])
+    try:
+        answer = with_retries(target.policy, target.database.merge, request, rows)
+    except DataRefusedError as error:
+        return _merge_halves(target, records, start, signatures, str(error))
+    except BackendUnavailableError as error:
+        # Is it the target, or these records? If it still answers, the others shall go on.
+        if target.policy.stop.is_set():
+            raise
+        target.database.identify()
+        return _merge_halves(target, records, start, signatures, str(error))
+    letters = per_record(records, answer)
+    return [(record, RowOutcome(letter)) for record, letter in zip(records, letters, strict=True)]
+
+
+def _merge_halves(
+    target: ImportTarget,
+    records: list[Record],
+    start: int,
+    signatures: dict[int, str],
+    reason: str,
+) -> list[tuple[Record, RowOutcome | str]]:
+    if len(records) == 1:
+        return [(records[0], reason)]
+    middle = len(records) // 2
+    return [
+        *_merge(target, records[:middle], start, signatures),
+        *_merge(target, records[middle:], start + middle, signatures),
+    ]

@@ -1,0 +1,78 @@
+"""Planning: new and changed items are read once, their images found, and their rows prepared."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+
+from imports.cleaning import Tally
+from imports.errors import RecordError
+from imports.image_finder import ImageFinder
+from imports.kinds import kind_named
+from imports.phases.prepare import encode_records, row_encoders, unexpected
+from imports.spool import Spool
+from imports.work_item import Plan, Record, WorkItem
+
+BATCH_SIZE = 250
+"""Items that a worker plans at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanJob:
+    """Some work items of a kind, below `folder`; `chunk` is where their rows are spooled."""
+
+    kind: str
+    folder: str
+    finder: ImageFinder
+    spool: Spool
+    chunk: int
+    items: list[WorkItem]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan for each item of a job; `chunk` has the rows of `spooled` items.
+
+    `cleaned` counts the values that became NULL in those rows.
+    """
+
+    plans: list[Plan]
+    chunk: int
+    spooled: frozenset[int] = frozenset()
+    cleaned: dict[str, int] = field(default_factory=dict)
+
+
+def plan_batch(job: PlanJob) -> Planned:
+    """Plans the items of a job; one that cannot be read gets a plan with its failure.
+
+    The rows of an item without images need nothing that later phases find out: they are
+    prepared at once.
+    """
+    kind = kind_named(job.kind)
+    encoders = row_encoders(kind, job.spool.row_format)
+    plans: list[Plan] = []
+    prepared: dict[int, list[Record]] = {}
+    tally: Tally = Counter()
+    mine: Tally = Counter()
+    for item in job.items:
+        path = f"{job.folder}{os.sep}{item.path}"
+        mine.clear()
+        try:
+            content = kind.read(path, item.signature, mine)
+            found = kind.plan(content, path, job.finder)
+            if not found.images:
+                prepared[item.id] = encode_records(kind, encoders, item.id, content, (), mine)
+                if mine:
+                    tally.update(mine)
+        except RecordError as error:
+            plans.append(Plan(item.id, failure=str(error)))
+        except Exception as error:  # noqa: BLE001 - a defect must cost one item, not the run
+            plans.append(Plan(item.id, failure=unexpected(error)))
+        else:
+            plans.append(
+                Plan(item.id, found.images, found.group, found.warnings, found.images_missing)
+            )
+    if not prepared or not job.spool.write(job.chunk, prepared):
+        return Planned(plans, job.chunk)
+    return Planned(plans, job.chunk, frozenset(prepared), dict(tally))

@@ -1,0 +1,92 @@
+"""Upload: the images that the target lacks are stored, and listed in `image_assets`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID, uuid5
+
+from imports.backends.database import Database, ImageStore, Rows
+from imports.errors import BackendUnavailableError, ImageProblemError
+from imports.retry import RetryPolicy, with_retries
+from imports.row_format import encoder
+from imports.tables import IMAGE_ASSETS, IMAGES
+from imports.work_item import Image
+
+BATCH_SIZE = 500
+"""Images that the target is asked about at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadTarget:
+    """Where images go, and how patiently."""
+
+    database: Database
+    store: ImageStore
+    policy: RetryPolicy
+    batch_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """What became of one image: `new` says whether it was not there before."""
+
+    image: Image
+    new: bool = False
+    problem: str | None = None
+
+
+def known_images(target: UploadTarget, images: list[Image]) -> set[str]:
+    """The hashes of those images that the target lists as stored in this store."""
+    hashes = [image.sha256 for image in images]
+    known = with_retries(target.policy, target.database.known_images, hashes)
+    return {sha256 for sha256, kind in known.items() if kind == target.store.storage_type}
+
+
+def upload_image(target: UploadTarget, image: Image) -> Uploaded:
+    """Stores one image. One that is refused, or that the store cannot take, is a problem.
+
+    Raises:
+        BackendUnavailableError: if the target does not answer to anything any more.
+    """
+    try:
+        return Uploaded(image, new=with_retries(target.policy, target.store.put, image))
+    except ImageProblemError as error:
+        return Uploaded(image, problem=str(error))
+    except BackendUnavailableError as error:
+        # Is it the target, or this one image? If it still answers, the others shall go on.
+        if target.policy.stop.is_set():
+            raise
+        target.database.identify()
+        return Uploaded(image, problem=f"image {image.file.path}: {error}")
+
+
+def record_images(target: UploadTarget, images: list[Image]) -> None:
+    """Lists stored images in `image_assets`."""
+    if not images:
+        return
+    encode = encoder(IMAGE_ASSETS, target.database.row_format)
+    encoded = [
+        encode(
+            (
+                image.sha256,
+                image.storage_path,
+                target.store.storage_type,
+                image.file.signature.size,
+                image.content_type,
+                image.width,
+                image.height,
+            )
+        )
+        for image in images
+    ]
+    rows = Rows(IMAGES, {"batch_id": target.batch_id}, {0: encoded})
+    request = request_id(target.batch_id, [image.sha256 for image in images])
+    with_retries(target.policy, target.database.merge, request, rows)
+
+
+_NAMESPACE = UUID("5e0f4a26-4a55-5d3c-9f4e-5a0c1c6b6d1f")
+
+
+def request_id(batch_id: str, parts: list[str]) -> UUID:
+    """The id of a merge: the same for the same parts of the same run, whoever asks again."""
+    return uuid5(_NAMESPACE, "\n".join([batch_id, *parts]))

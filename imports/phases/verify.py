@@ -1,0 +1,133 @@
+"""Verify: records are read anew from their files and compared with what the target has."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any
+
+from imports.backends.database import Comparison, Database, ImageStore
+from imports.errors import ImageProblemError
+from imports.phases.import_ import collect_rows, per_record
+from imports.phases.prepare import PrepareJob, prepare_batch
+from imports.retry import RetryPolicy, with_retries
+from imports.source_tree import signature_of
+from imports.tables import TableGroup
+from imports.work_item import StoredImage, WorkItem
+
+PAGE_SIZE = 1_000
+"""Rows that are listed at once in the search for orphans."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it should be.
+
+    `found` is `missing`, `different`, `orphaned` or `unreadable`; `subject` a record's label or
+    an image's place; `item_id` the item that importing again may put right.
+    """
+
+    found: str
+    subject: str
+    detail: str = ""
+    path: str = ""
+    item_id: int | None = None
+    image: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyTarget:
+    """What is compared with, how patiently, and on which executor items are read."""
+
+    database: Database
+    store: ImageStore
+    policy: RetryPolicy
+    group: TableGroup
+    run: dict[str, Any]
+    parsers: Executor
+
+
+@dataclass(slots=True)
+class Compared:
+    """What became of a batch: how many records it had, what is wrong, which rows it vouches for."""
+
+    items: int
+    records: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    row_ids: list[str] = field(default_factory=list)
+
+
+def compare_batch(target: VerifyTarget, job: PrepareJob) -> Compared:
+    """Compares the records of a batch with the target, by what their files say now."""
+    items, compared = _current(job)
+    prepared = target.parsers.submit(
+        prepare_batch, PrepareJob(job.kind, job.folder, job.row_format, items)
+    ).result()
+    paths = {item.id: item.path for item in items}
+    compared.findings += [
+        Finding("unreadable", paths[item_id], reason, paths[item_id])
+        for item_id, reason in prepared.failures
+    ]
+    if not prepared.records:
+        return compared
+    rows = collect_rows(target.group, target.run, prepared.records)
+    answer = with_retries(target.policy, target.database.compare, rows)
+    compared.records = len(prepared.records)
+    # Only the kind's first table is searched for orphans: a row of the others hangs on one of it.
+    compared.row_ids = [each.id for each in answer.get(0, ()) if each.id is not None]
+    for record, comparison in zip(
+        prepared.records, per_record(prepared.records, answer), strict=True
+    ):
+        if comparison.found in ("missing", "different"):
+            path = paths[record.item_id]
+            compared.findings.append(
+                Finding(comparison.found, record.label, _detail(comparison), path, record.item_id)
+            )
+    return compared
+
+
+def check_image(target: VerifyTarget, image: StoredImage, *, deep: bool) -> Finding | None:
+    """Whether an image is stored with its size, and with `deep` with its content."""
+    size = with_retries(target.policy, target.store.size, image.storage_path)
+    if size is None:
+        return Finding("missing", image.storage_path, image=image.sha256)
+    if size != image.size:
+        detail = f"stored with {size:,} bytes, should be {image.size:,}"
+        return Finding("different", image.storage_path, detail, image=image.sha256)
+    if deep:
+        try:
+            found = with_retries(target.policy, target.store.sha256, image.storage_path)
+        except ImageProblemError as error:
+            return Finding("different", image.storage_path, str(error), image=image.sha256)
+        if found != image.sha256:
+            detail = f"its content has the hash {found}"
+            return Finding("different", image.storage_path, detail, image=image.sha256)
+    return None
+
+
+def _current(job: PrepareJob) -> tuple[list[WorkItem], Compared]:
+    """The items with the signatures that their files have now."""
+    items = []
+    compared = Compared(len(job.items))
+    for item in job.items:
+        try:
+            status = os.stat(os.path.join(job.folder, item.path))
+        except OSError as error:
+            reason = f"cannot be read: {error.strerror}"
+            compared.findings.append(Finding("unreadable", item.path, reason, item.path))
+            continue
+        items.append(WorkItem(item.id, item.path, signature_of(status), item.images))
+    return items, compared
+
+
+def _detail(comparison: Comparison) -> str:
+    return "; ".join(
+        f"{column} is {_short(stored)}, should be {_short(wanted)}"
+        for column, (stored, wanted) in comparison.differing.items()
+    )
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "…"

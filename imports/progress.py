@@ -1,0 +1,103 @@
+"""What is shown while a run is under way: bars on a terminal, else a line now and then."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol, TextIO
+
+from imports.work_item import Phase
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class Display(Protocol):
+    """Something that shows the phases of a run."""
+
+    def begin(self, phase: Phase, total: int | None) -> None:
+        """A phase begins; `total` items are to be done in it, where that is known."""
+        ...
+
+    def advance(self, phase: Phase, count: int) -> None:
+        """Some more items are done."""
+        ...
+
+    def end(self, phase: Phase) -> None:
+        """The phase is over."""
+        ...
+
+    def say(self, message: str) -> None:
+        """Something that the user must see now."""
+        ...
+
+    def close(self) -> None:
+        """The run is over."""
+        ...
+
+
+class SilentDisplay:
+    """Shows nothing: for the Python API."""
+
+    def begin(self, phase: Phase, total: int | None) -> None:
+        """Shows nothing."""
+
+    def advance(self, phase: Phase, count: int) -> None:
+        """Shows nothing."""
+
+    def end(self, phase: Phase) -> None:
+        """Shows nothing."""
+
+    def say(self, message: str) -> None:
+        """Shows nothing."""
+
+    def close(self) -> None:
+        """Shows nothing."""
+
+
+class LineDisplay:
+    """A line for a phase that takes long, every few seconds: for logs and cron."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Writes to a stream."""
+        self._stream = stream
+        self._done = 0
+        self._total: int | None = None
+        self._began = 0.0
+        self._next_line = 0.0
+
+    def begin(self, phase: Phase, total: int | None) -> None:
+        """Starts counting."""
+        self._done, self._total, self._began = 0, total, time.monotonic()
+        self._next_line = self._began + SECONDS_BETWEEN_LINES
+
+    def advance(self, phase: Phase, count: int) -> None:
+        """Writes a line if it is time for one."""
+        self._done += count
+        now = time.monotonic()
+        if now >= self._next_line:
+            self._next_line = now + SECONDS_BETWEEN_LINES
+            of = f" of {self._total:,}" if self._total else ""
+            rate = self._done / (now - self._began)
+            self.say(f"  {phase.upper()}: {self._done:,}{of}, {rate:,.0f}/s")
+
+    def end(self, phase: Phase) -> None:
+        """Writes nothing: the summary tells."""
+
+    def say(self, message: str) -> None:
+        """Writes the message."""
+        print(message, file=self._stream, flush=True)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def display_for(stream: TextIO) -> Display:
+    """Bars if the stream is a terminal that can show them, else lines."""
+    if not stream.isatty():
+        return LineDisplay(stream)
+    # On demand: rich takes long to import.
+    from rich.console import Console
+
+    from imports.progress_bars import BarDisplay
+
+    console = Console(file=stream)
+    return LineDisplay(stream) if console.is_dumb_terminal else BarDisplay(console)

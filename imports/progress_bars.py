@@ -1,0 +1,70 @@
+"""A bar for each phase, live, with rate and time left: for a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from imports.work_item import Phase
+
+
+class _RateColumn(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed else "")
+
+
+class BarDisplay:
+    """A bar for each phase, live: for a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        """Draws on a console."""
+        self._progress = Progress(
+            TextColumn("{task.description:<9}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            MofNCompleteColumn(),
+            _RateColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._tasks: dict[Phase, TaskID] = {}
+        self._progress.start()
+
+    def begin(self, phase: Phase, total: int | None) -> None:
+        """Adds the phase's bar."""
+        self._tasks[phase] = self._progress.add_task(phase.upper(), total=total)
+
+    def advance(self, phase: Phase, count: int) -> None:
+        """Moves the phase's bar."""
+        self._progress.advance(self._tasks[phase], count)
+
+    def end(self, phase: Phase) -> None:
+        """Fills the phase's bar."""
+        if phase not in self._tasks:
+            return
+        task = self._progress.tasks[self._progress.task_ids.index(self._tasks[phase])]
+        self._progress.update(task.id, total=task.completed or 1, completed=task.completed or 1)
+        self._progress.stop_task(task.id)
+
+    def say(self, message: str) -> None:
+        """Writes the message above the bars."""
+        self._progress.console.print(message, markup=False, highlight=False)
+
+    def close(self) -> None:
+        """Leaves the bars as they are."""
+        self._progress.stop()

@@ -1,0 +1,214 @@
+"""What a run came to, and how it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from imports.phases.verify import Finding
+from imports.work_item import Failure, Phase
+from imports.work_state import WorkState
+
+MOST_SHOWN = 10
+"""Failures, warnings and the like that the summary shows; all are in the ledger."""
+
+_RULE = "=" * 80
+_MARKS = {"completed": "✅", "running": "⏳", "interrupted": "⏸️ ", "failed": "❌", "pending": "  "}
+
+
+@dataclass(slots=True)
+class VerifyReport:
+    """What verification found. `findings` are the first ones, `found` counts all by what it is."""
+
+    records: int = 0
+    images: int = 0
+    superseded: int = 0
+    found: dict[str, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """Whether everything is as it should be."""
+        return not self.found
+
+
+@dataclass(slots=True)
+class RunReport:
+    """What a run came to: its state, counts by name, failures, warnings, duplicates."""
+
+    state: WorkState
+    exit_code: int
+    elapsed_seconds: float
+    counts: dict[str, int]
+    failures: list[Failure]
+    failures_total: int
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+    warnings_total: int = 0
+    duplicates: list[list[str]] = field(default_factory=list)
+    duplicates_total: int = 0
+    verification: VerifyReport | None = None
+    next_commands: list[str] = field(default_factory=list)
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether everything was imported already."""
+        return self.exit_code == 0 and not self.counts.get("planning.to_import")
+
+    def count(self, name: str) -> int:
+        """A count by its name, such as `import.inserted`."""
+        return self.counts.get(name, 0)
+
+
+def render_report(report: RunReport) -> str:
+    """The summary of a run, as the terminal shows it."""
+    state = report.state
+    minutes, seconds = divmod(report.elapsed_seconds, 60)
+    lines = [
+        _RULE,
+        f"📊 Import Progress: {state.tag} (Dataset ID: {state.dataset_id or '-'})",
+        _RULE,
+        f"⏱️  Elapsed: {minutes:.0f}m {_seconds(seconds)}s  |  Backend: {state.backend}",
+        f"📁 Total Files: {state.total_files:,}  |  Images: {state.total_images:,}",
+        "",
+        "📊 Phase Summary:",
+    ]
+    for name, phase in state.phases.items():
+        if phase.status != "pending":
+            mark = _MARKS.get(phase.status, "  ")
+            lines.append(f"  {mark} {name.upper()}: {phase.status} ({phase.duration_seconds:.1f}s)")
+    lines += ["", *_counts(report)]
+    lines += _listing(
+        "⚠️ ",
+        "Imported without something",
+        report.warnings_total,
+        [f"{path}: {text}" for path, text in report.warnings],
+    )
+    lines += _listing(
+        "👥",
+        "The same search in more than one file",
+        report.duplicates_total,
+        [", ".join(paths) for paths in report.duplicates],
+    )
+    lines += _cleaned(report)
+    if report.verification is not None:
+        lines += ["", *render_verification(report.verification)]
+    lines += ["", f"❌ Failed Items: {report.failures_total:,}"]
+    lines += [
+        f"     {failure.path}: {failure.reason} ({failure.phase}{_tries(failure.tries)})"
+        for failure in report.failures[:MOST_SHOWN]
+    ]
+    if report.failures_total > MOST_SHOWN:
+        lines.append(f"     … and {report.failures_total - MOST_SHOWN:,} more, in the work state")
+    lines += [_RULE, *_closing(report)]
+    return "\n".join(lines)
+
+
+def render_verification(report: VerifyReport) -> list[str]:
+    """The outcome of verification, as lines."""
+    checked = f"{report.records:,} records and {report.images:,} images"
+    if report.clean:
+        return [f"🔍 Verified: {checked} are as their files say."]
+    parts = ", ".join(f"{count:,} {found}" for found, count in sorted(report.found.items()))
+    lines = [f"🔍 Verified {checked}: {parts}"]
+    for finding in report.findings[:MOST_SHOWN]:
+        where = f" ({finding.path})" if finding.path and finding.path != finding.subject else ""
+        detail = f": {finding.detail}" if finding.detail else ""
+        lines.append(f"     {finding.found}: {finding.subject}{where}{detail}")
+    total = sum(report.found.values())
+    if total > MOST_SHOWN:
+        lines.append(f"     … and {total - MOST_SHOWN:,} more, in resilient_import.log")
+    return lines
+
+
+def _counts(report: RunReport) -> list[str]:
+    lines = []
+    if report.count("planning.unchanged"):
+        lines.append(f"📁 Files: {report.count('planning.unchanged'):,} were imported before")
+    if report.count("planning.to_import"):
+        lines.append(
+            "📥 Records: "
+            + ", ".join(
+                f"{report.count(f'import.{name}'):,} {name}"
+                for name in ("inserted", "updated", "skipped", "unchanged")
+            )
+        )
+        lines.append(
+            f"🖼️  Images: {report.count('upload.completed'):,} uploaded,"
+            f" {report.count('upload.skipped'):,} already there,"
+            f" {report.count('planning.images_missing') + report.count('sha256.unusable'):,}"
+            " missing"
+        )
+    return lines
+
+
+def _cleaned(report: RunReport) -> list[str]:
+    prefix = "cleaned."
+    cleaned = {
+        name.removeprefix(prefix): value
+        for name, value in report.counts.items()
+        if name.startswith(prefix)
+    }
+    if not cleaned:
+        return []
+    most = sorted(cleaned.items(), key=lambda each: (-each[1], each[0]))
+    shown = ", ".join(f"{name!r} {value:,}×" for name, value in most[:MOST_SHOWN])
+    more = f" and {len(most) - MOST_SHOWN} others" if len(most) > MOST_SHOWN else ""
+    return [f"🧹 Cleaned {sum(cleaned.values()):,} values: {shown}{more}"]
+
+
+def _listing(mark: str, what: str, total: int, examples: list[str]) -> list[str]:
+    if not total:
+        return []
+    lines = [f"{mark} {what}: {total:,}", *(f"     {each}" for each in examples[:MOST_SHOWN])]
+    if total > MOST_SHOWN:
+        lines.append(f"     … and {total - MOST_SHOWN:,} more")
+    return lines
+
+
+def _closing(report: RunReport) -> list[str]:
+    state = report.state
+    if report.exit_code == 0:
+        done = (
+            "Nothing to do: everything is imported already."
+            if report.nothing_to_do
+            else "All done."
+        )
+    elif state.status == "completed":
+        done = "Done, but not everything went in."
+    else:
+        left = state.work_items_remaining
+        done = f"Stopped in {state.current_phase}, with {left:,} files to go. Nothing is lost."
+    return [done, *(f"  {command}" for command in report.next_commands)]
+
+
+def _tries(tries: int) -> str:
+    return f", tried {tries} times" if tries > 1 else ""
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.1f}"
+
+
+_PHASE_COUNTS: dict[Phase, tuple[str, ...]] = {
+    Phase.PLANNING: ("to_import", "unchanged", "failed", "images_missing"),
+    Phase.SHA256: ("processed", "unusable"),
+    Phase.UPLOAD: ("completed", "failed", "skipped"),
+    Phase.IMPORT: (
+        "total_imported",
+        "inserted",
+        "updated",
+        "skipped",
+        "unchanged",
+        "completed_batches",
+        "failed_batches",
+    ),
+}
+
+
+def phase_counts(counts: dict[str, int], phase: Phase) -> dict[str, int]:
+    """The counts of one phase, without its name before them; those of nothing are 0."""
+    prefix = f"{phase}."
+    return dict.fromkeys(_PHASE_COUNTS.get(phase, ()), 0) | {
+        name.removeprefix(prefix): value
+        for name, value in counts.items()
+        if name.startswith(prefix)
+    }

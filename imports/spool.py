@@ -1,0 +1,86 @@
+"""The spool: rows that planning has prepared already, on disk until import takes them.
+
+With it a file is opened and parsed once. It is only ever a shortcut: what is not in it, or is
+torn, is read from its file again. Each worker writes whole chunks, the import reads them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from imports.row_format import RowFormat
+from imports.work_item import Record
+
+LEAST_FREE_BYTES = 1024**3
+"""Below this much free space on the disk nothing is spooled."""
+
+_HEAD_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """The chunks of one run, in a folder of their own; rows are in one format."""
+
+    folder: Path
+    row_format: RowFormat
+
+    def open(self) -> None:
+        """Makes the folder, and removes what earlier runs have left beside it."""
+        if self.folder.parent.is_dir():
+            for other in self.folder.parent.iterdir():
+                if other != self.folder:
+                    shutil.rmtree(other, ignore_errors=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def clear(self) -> None:
+        """Removes all chunks."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def write(self, chunk: int, items: dict[int, list[Record]]) -> bool:
+        """Writes the records of some items; False if there is no room, which harms nothing."""
+        body = orjson.dumps(
+            [
+                [
+                    item_id,
+                    [
+                        [record.label, [[table, row.decode()] for table, row in record.rows]]
+                        for record in records
+                    ],
+                ]
+                for item_id, records in items.items()
+            ]
+        )
+        path = self._path(chunk)
+        try:
+            if shutil.disk_usage(self.folder).free < LEAST_FREE_BYTES:
+                return False
+            path.write_bytes(b"%08x%b" % (zlib.crc32(body), body))
+        except OSError:
+            path.unlink(missing_ok=True)
+            return False
+        return True
+
+    def read(self, chunk: int) -> dict[int, list[Record]]:
+        """The records of the items of a chunk; of one that is gone or torn there are none."""
+        try:
+            content = self._path(chunk).read_bytes()
+        except OSError:
+            return {}
+        body = content[_HEAD_BYTES:]
+        if content[:_HEAD_BYTES] != b"%08x" % zlib.crc32(body):
+            return {}
+        return {
+            item_id: [
+                Record(item_id, label, tuple((table, row.encode()) for table, row in rows))
+                for label, rows in records
+            ]
+            for item_id, records in orjson.loads(body)
+        }
+
+    def _path(self, chunk: int) -> Path:
+        return self.folder / f"{chunk}.{self.row_format}"

@@ -1,0 +1,140 @@
+"""Running plain functions on executors, with a bound on what is under way at once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from imports.errors import ImporterError
+
+J = TypeVar("J")
+R = TypeVar("R")
+
+FEW_ITEMS = 600
+"""Below this many, starting processes takes longer than it saves."""
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+
+
+class Workers:
+    """The executors of a run: threads for waiting, processes for parsing. Made when first used."""
+
+    def __init__(self, max_workers: int) -> None:
+        """`max_workers` bounds the threads; there are never more processes than processors."""
+        self.max_workers = max_workers
+        self.process_count = min(max_workers, os.cpu_count() or 1)
+        self._processes: ProcessPoolExecutor | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        self._alone: ThreadPoolExecutor | None = None
+
+    def for_waiting(self) -> Executor:
+        """Threads, for work that waits for disks and networks."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self.max_workers, thread_name_prefix="importer")
+        return self._threads
+
+    def for_parsing(self, items: int) -> Executor:
+        """Processes, for work that keeps Python busy; for a few items a thread does."""
+        if self._processes is None and (items < FEW_ITEMS or self.process_count == 1):
+            if self._alone is None:
+                self._alone = ThreadPoolExecutor(1, thread_name_prefix="parser")
+            return self._alone
+        return self._started_processes()
+
+    def expect_parsing(self, entries: Iterable[J]) -> Iterator[J]:
+        """Passes entries on; once they are many, the processes begin to start meanwhile."""
+        for number, entry in enumerate(entries):
+            if number == FEW_ITEMS and self.process_count > 1:
+                for _ in range(self.process_count):
+                    self._started_processes().submit(_nothing)
+            yield entry
+
+    def _started_processes(self) -> ProcessPoolExecutor:
+        if self._processes is None:
+            # Spawned, not forked: a fork would inherit our threads' locks, and our lock file.
+            self._processes = ProcessPoolExecutor(
+                self.process_count,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_begin_process,
+                initargs=(os.getpid(),),
+            )
+        return self._processes
+
+    def close(self) -> None:
+        """Ends all of them; what was not begun is given up."""
+        for executor in (self._processes, self._threads, self._alone):
+            if executor is not None:
+                executor.shutdown(wait=True, cancel_futures=True)
+
+
+def run_bounded(
+    executor: Executor,
+    function: Callable[[J], R],
+    jobs: Iterable[J],
+    *,
+    in_flight: int,
+    stop: threading.Event,
+) -> Iterator[R]:
+    """Yields the results of `function` for all jobs as they come, at most `in_flight` at once.
+
+    When `stop` is set, or a job fails, no more are begun; those under way are still yielded, for
+    what they did is done. The first failure is raised after them.
+    """
+    remaining = iter(jobs)
+    pending: set[Future[R]] = set()
+    failure: BaseException | None = None
+    exhausted = False
+    while True:
+        while not exhausted and len(pending) < in_flight and not stop.is_set() and not failure:
+            job = next(remaining, None)
+            if job is None:
+                exhausted = True
+                break
+            pending.add(executor.submit(function, job))
+        if not pending:
+            break
+        done, pending = wait(pending, return_when=FIRST_COMPLETED)
+        for future in done:
+            error = future.exception()
+            if error is None:
+                yield future.result()
+            elif failure is None:
+                failure = error
+    if isinstance(failure, BrokenProcessPool):
+        raise ImporterError(
+            "A worker process was ended from outside, perhaps for want of memory."
+            " The same command resumes; with a lower --batch-size it needs less."
+        ) from failure
+    if failure is not None:
+        raise failure
+
+
+def _nothing() -> None:
+    """The first thing for a process to do, so that it starts."""
+
+
+def _begin_process(parent: int) -> None:
+    # Ctrl-C goes to the whole group; the coordinator alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process when its parent is gone: a killed run leaves nobody behind."""
+    while os.getppid() == parent:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    os._exit(1)
