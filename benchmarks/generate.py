@@ -1,0 +1,129 @@
+"""Makes a source of the kind `states`, always the same for the same arguments.
+
+    python benchmarks/generate.py FOLDER --files 20000 --images 0 --image-bytes 100000
+
+A file is about 1.9 KB and has one licence. The first `--images` files name a PNG of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import struct
+import zlib
+from pathlib import Path
+
+STATES = ("FL", "TX", "PA", "NY", "CA", "OH", "IL", "GA", "NC", "MI")
+FILES_IN_A_FOLDER = 1_000
+
+
+def main() -> None:
+    """Writes the source that the arguments describe."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--files", type=int, default=20_000)
+    parser.add_argument("--images", type=int, default=0)
+    parser.add_argument("--image-bytes", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    generate(
+        arguments.folder,
+        arguments.files,
+        images=arguments.images,
+        image_bytes=arguments.image_bytes,
+        seed=arguments.seed,
+    )
+
+
+def generate(
+    folder: Path, files: int, *, images: int = 0, image_bytes: int = 100_000, seed: int = 1
+) -> None:
+    """Writes `files` searches below `folder`, of which the first `images` have a screenshot."""
+    chance = random.Random(seed)
+    for number in range(files):
+        state = STATES[number % len(STATES)]
+        day = f"2025-08-{1 + number // FILES_IN_A_FOLDER % 28:02d}"
+        place = folder / day / state
+        if number % FILES_IN_A_FOLDER < len(STATES):
+            place.mkdir(parents=True, exist_ok=True)
+        name = f"Pharmacy{number:07d}"
+        picture = None
+        if number < images:
+            picture = f"/srv/scrape/data/{day}/{state}/{name}.png"
+            (place / f"{name}.png").write_bytes(png(chance, image_bytes))
+        search = document(chance, number, state, day, picture)
+        (place / f"{name}_parse.json").write_text(json.dumps(search, indent=2), encoding="utf-8")
+
+
+def document(
+    chance: random.Random, number: int, state: str, day: str, picture: str | None
+) -> dict[str, object]:
+    """One search, with one licence."""
+    moment = f"{day}T{chance.randrange(24):02d}:{chance.randrange(60):02d}:10.{number % 10**6:06d}"
+    return {
+        "metadata": {
+            "pharmacy_name": f"Pharmacy {number}",
+            "search_timestamp": moment,
+            "state": state,
+            "scraper_version": "1.0.0",
+            "json_generated_timestamp": moment,
+            "source_html_file": f"{day}/{state}/Pharmacy{number}.html",
+            "source_image_file": picture,
+            "source_excel_file": None,
+            "search_result_type": "pharmacy_data",
+        },
+        "search_result": {
+            "licenses": [
+                {
+                    "pharmacy_name": f"PHARMACY {number} OF THE NORTH",
+                    "license_number": f"PH{number:08d}",
+                    "license_status": chance.choice(("Active", "Clear/", "Delinquent/", "Closed")),
+                    "license_type": "Pharmacy Non-Resident",
+                    "issue_date": f"{1 + number % 12:02d}/{1 + number % 28:02d}/1997",
+                    "expiration_date": chance.choice(
+                        ("2/28/2027", "December 31, 2026", "Not On File", "2026-06-30")
+                    ),
+                    "address": {
+                        "street": f"{chance.randrange(1, 9999)} MARSH COURT",
+                        "suite": chance.choice(("", "Suite 200")),
+                        "city": "MADISON",
+                        "state": "WI",
+                        "zip_code": f"{chance.randrange(10_000, 99_999)}",
+                    },
+                    "contact": {"phone": None, "email": None},
+                    "additional_info": {"specialties": [], "remarks": "x" * 600},
+                }
+            ],
+            "result_status": "found",
+            "search_query": f"Pharmacy {number}",
+        },
+        "debug_info": {
+            "parser_class": f"{state}Parser",
+            "parser_strategy": "BeautifulSoup HTML parsing",
+        },
+        "errors": [],
+        "warnings": [],
+    }
+
+
+def png(chance: random.Random, size: int) -> bytes:
+    """A valid PNG of about `size` bytes of noise."""
+    width = 128
+    height = max(1, size // (width * 3 + 1))
+    rows = b"".join(b"\0" + chance.randbytes(width * 3) for _ in range(height))
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + _chunk(b"IHDR", header)
+        + _chunk(b"IDAT", zlib.compress(rows, 0))
+        + _chunk(b"IEND", b"")
+    )
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+if __name__ == "__main__":
+    main()
