@@ -5,6 +5,7 @@ Nothing heavy is imported before a command runs: `--help` answers at once.
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -42,6 +43,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs a command and exits with its code. `arguments` are the process's own by default."""
     from imports.errors import ImporterError
 
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a sign of ours is no reason to fail.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         cli.main(arguments, prog_name="resilient-importer", standalone_mode=False)
     except click.exceptions.Exit as done:

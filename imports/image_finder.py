@@ -30,8 +30,9 @@ class ImageFinder:
     def find(self, reference: str, item: str) -> tuple[ImageFile | None, str | None]:
         """The image that `reference` means in the JSON file `item`, and a warning if there is none.
 
-        The reference is tried as it stands, then by its last parts below each base, the most
-        parts first. One that names a day is only answered with a file of that day.
+        The reference is tried as it stands, then by its last parts below each base and each
+        folder between the source and the file, the most parts first. One that names a day is
+        only answered with a file of that day.
         """
         outside = None
         for candidate in _candidates(reference, item, self.bases):
@@ -82,12 +83,21 @@ def _candidates(reference: str, item: str, bases: tuple[str, ...]) -> Iterator[s
         return
     day = next((part for part in reversed(parts[:-1]) if _DAY.fullmatch(part)), None)
     tails = [parts[-count:] for count in range(min(len(parts), _MOST_PARTS), 1, -1)]
-    found = [os.path.join(base, *tail) for tail in tails for base in bases]
+    places = [*bases, *_between(home, bases[0])]
+    found = [os.path.join(base, *tail) for tail in tails for base in places]
     if os.path.basename(home) == parts[-2] or home in bases:
         found.append(os.path.join(home, parts[-1]))
     for path in found:
         if day is None or day in path.split(os.sep):
             yield path
+
+
+def _between(folder: str, source: str) -> list[str]:
+    """The folders above `folder` and below the source: trees of several days lie in one of them."""
+    places = []
+    while (folder := os.path.dirname(folder)).startswith(os.path.join(source, "")):
+        places.append(folder)
+    return places
 
 
 def _regular_file(path: str) -> ImageFile | None:

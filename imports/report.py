@@ -166,7 +166,10 @@ def _listing(mark: str, what: str, total: int, examples: list[str]) -> list[str]
 
 def _closing(report: RunReport) -> list[str]:
     state = report.state
-    if report.exit_code == 0:
+    left = state.work_items_remaining
+    if report.exit_code == 0 and left:
+        done = f"Done up to the limit; {left:,} files are left for the next run."
+    elif report.exit_code == 0:
         done = (
             "Nothing to do: everything is imported already."
             if report.nothing_to_do
@@ -175,7 +178,6 @@ def _closing(report: RunReport) -> list[str]:
     elif state.status == "completed":
         done = "Done, but not everything went in."
     else:
-        left = state.work_items_remaining
         done = f"Stopped in {state.current_phase}, with {left:,} files to go. Nothing is lost."
     return [done, *(f"  {command}" for command in report.next_commands)]
 

@@ -49,6 +49,7 @@ from imports.work_item import (
     Phase,
     Plan,
     RowOutcome,
+    Signature,
     StoredImage,
     WorkItem,
 )
@@ -273,9 +274,11 @@ class ResilientImporter:
         for image in images:
             with_retries(session.policy, session.target.store.remove, image.storage_path)
             items.update(session.images.items_of(image.sha256))
-        session.items.import_again(items)
+        readable = dict(self._signatures(items))
+        session.items.import_again(readable.items())
         self._distrust_store = True
-        self._plan_items(len(items))
+        with self._phase(Phase.PLANNING):
+            self._plan_items(len(readable))
         self.compute_sha256_hashes()
         self.upload_images()
         self.import_search_results()
@@ -301,6 +304,15 @@ class ResilientImporter:
             yield ListedItem(session.single_item, signature_of(path.stat()))
         except OSError as error:
             yield ListingProblem(session.single_item, f"cannot be read: {error.strerror}")
+
+    def _signatures(self, item_ids: set[int]) -> Iterator[tuple[int, Signature]]:
+        """The signatures that the files of some items have now; of those that are there."""
+        for item_id in item_ids:
+            path = self.session.folder / self.session.items.path(item_id)
+            try:
+                yield item_id, signature_of(path.stat())
+            except OSError as error:
+                _log.warning("%s cannot be imported again: %s", path, error.strerror)
 
     def _plan_items(self, total: int) -> None:
         session = self.session

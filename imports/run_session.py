@@ -128,7 +128,10 @@ def open_session(
         runs = RunLedger(ledger)
         found = _load(settings.state_file, runs, display)
         fresh = _fresh_state(settings, kind, folder, single_item, target)
-        state = found if last_run and found else _chosen_state(settings, found, fresh, display)
+        if last_run and found is not None:
+            state = _same_target(found, target)
+        else:
+            state = _chosen_state(settings, found, fresh, display)
         scope_id = runs.scope(kind.name, str(folder), state.tag, target.identity.id)
         runs.begin_run(scope_id, state.run_id, state.batch_id, settings.state_file.resolve())
         workers = Workers(settings.max_workers)
@@ -246,11 +249,20 @@ def _fresh_state(
     )
 
 
+def _same_target(found: WorkState, target: Target) -> WorkState:
+    if found.target_id != target.identity.id:
+        raise StateConflictError(
+            f"The last run was into {found.target}; what is configured now is another database:"
+            f" {target.location}. Set the variables as they were for that run."
+        )
+    return found
+
+
 def _chosen_state(
     settings: Settings, found: WorkState | None, fresh: WorkState, display: Display
 ) -> WorkState:
     """The work state to go on with: that of an unfinished run, or a new one."""
-    if found is None or found.finished or settings.restart:
+    if found is None or found.finished or not found.total_files or settings.restart:
         return fresh
     if not found.target:
         # Rebuilt from the ledger, which knows the target by its id alone.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -155,6 +156,10 @@ def _check_backend(settings: Settings) -> None:
         url = settings.database_url.get_secret_value()
         if not url.startswith(("postgresql://", "postgres://")):
             raise UsageError("DATABASE_URL must begin with postgresql://.")
+        try:
+            urlsplit(url).port  # noqa: B018 - it is the property that raises
+        except ValueError:
+            raise UsageError("DATABASE_URL has no valid port; encode signs like / in it.") from None
 
 
 def _explain(error: ValidationError, origins: dict[str, str]) -> str:

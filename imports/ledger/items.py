@@ -69,11 +69,12 @@ class ItemLedger:
                 connection.executemany("insert or replace into listing values (?, ?, ?, ?)", chunk)
             listing = self._compare_listing(again=again)
             if whole and listing.total and not listing.problems:
+                gone = "item where scope_id = ? and path not in (select path from listing)"
                 connection.execute(
-                    "delete from item where scope_id = ?"
-                    " and path not in (select path from listing)",
+                    f"delete from item_image where item_id in (select id from {gone})",
                     (self.scope_id,),
                 )
+                connection.execute(f"delete from {gone}", (self.scope_id,))
             connection.execute(
                 "insert into item (scope_id, path, size, mtime_ns, state, phase, reason, tries,"
                 " updated_at)"
@@ -320,11 +321,12 @@ class ItemLedger:
             self._fail(connection, Phase.UPLOAD, [(row[0], reason) for row in rows])
         return len(rows)
 
-    def import_again(self, item_ids: Iterable[int]) -> None:
-        """Has items read and imported again, whatever the ledger says of them."""
+    def import_again(self, items: Iterable[tuple[int, Signature]]) -> None:
+        """Has items, whose files have these signatures now, read and imported again."""
         with self._file.transaction() as connection:
             connection.executemany(
-                "update item set state = 'listed' where id = ?", [(each,) for each in item_ids]
+                "update item set state = 'listed', size = ?, mtime_ns = ? where id = ?",
+                [(signature.size, signature.mtime_ns, each) for each, signature in items],
             )
 
     # Verification

@@ -84,9 +84,12 @@ class RunLedger:
         return RunRecord(*row) if row else None
 
     def batch_ids(self, scope_id: int) -> list[str]:
-        """The batch ids of all runs of a scope."""
+        """The batch ids of those runs of a scope that may have written rows."""
         rows = self._file.connection.execute(
-            "select batch_id from run where scope_id = ?", (scope_id,)
+            "select batch_id from run where scope_id = ? and (finished_at is null or exists ("
+            " select 1 from run_count where run_count.batch_id = run.batch_id"
+            " and name like 'import.%'))",
+            (scope_id,),
         )
         return [row[0] for row in rows]
 
