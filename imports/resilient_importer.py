@@ -410,6 +410,8 @@ class ResilientImporter:
         if _log.isEnabledFor(logging.DEBUG):
             for outcome, label in imported.outcomes:
                 _log.debug(_OUTCOMES[outcome][1], label)
+            for label, row in imported.refused:
+                _log.debug("🚫 refused %s: %s", label, row.decode().rstrip())
 
     def _cleaned_counts(self, cleaned: Mapping[str, int]) -> dict[str, int]:
         """Counts by value, of which there may be any number: the rare ones are put together."""
@@ -557,8 +559,10 @@ class ResilientImporter:
             exit_code = EXIT_SOME_FAILED
         since = session.state.start_time.timestamp()
         warnings_total, warnings = session.items.warnings(since, MOST_SHOWN)
-        duplicates_total, duplicates = session.items.duplicates(MOST_SHOWN)
         counts = session.counts()
+        duplicates_total, duplicates = 0, []
+        if counts.get("planning.to_import"):
+            duplicates_total, duplicates = session.items.duplicates(MOST_SHOWN)
         again = next_command.import_again(self.settings)
         state_file = self.settings.state_file
         if exit_code == 0 and verification is not None:
@@ -583,7 +587,7 @@ class ResilientImporter:
             warnings=warnings,
             warnings_total=warnings_total,
             duplicates=duplicates,
-            duplicates_total=duplicates_total if counts.get("planning.to_import") else 0,
+            duplicates_total=duplicates_total,
             verification=verification,
             next_commands=commands,
         )

@@ -52,6 +52,8 @@ create table item (
   unique (scope_id, path)
 );
 create index item_unfinished on item (scope_id, id) where state <> 'imported';
+create index item_failed on item (scope_id, path) where state = 'failed';
+create index item_warned on item (scope_id, path) where warnings is not null;
 create table item_image (
   item_id integer not null,
   position integer not null,

@@ -209,7 +209,8 @@ class ItemLedger:
     def warnings(self, since: float, limit: int) -> tuple[int, list[tuple[str, str]]]:
         """How many items touched since then lack something, and the first of them with what."""
         where = (
-            "from item where scope_id = ? and warnings is not null and state <> 'failed'"
+            "from item indexed by item_warned"
+            " where scope_id = ? and warnings is not null and state <> 'failed'"
             " and updated_at >= ?"
         )
         count = self._file.connection.execute(
@@ -383,12 +384,15 @@ class ItemLedger:
 
     def failures(self, limit: int) -> tuple[int, list[Failure]]:
         """How many items failed, and the first of them."""
+        where = "from item indexed by item_failed where scope_id = ? and state = 'failed'"
+        count = self._file.connection.execute(
+            f"select count(*) {where}", (self.scope_id,)
+        ).fetchone()[0]
         rows = self._file.connection.execute(
-            "select path, phase, reason, tries from item"
-            f" where scope_id = ? and state = 'failed' and {_UNFINISHED} order by path limit ?",
+            f"select path, phase, reason, tries {where} order by path limit ?",
             (self.scope_id, limit),
         )
-        return self.count(ItemState.FAILED), [Failure(*row) for row in rows]
+        return int(count), [Failure(*row) for row in rows]
 
     def _fail(
         self, connection: sqlite3.Connection, phase: Phase, failures: list[tuple[int, str]]

@@ -32,11 +32,15 @@ class ImportTarget:
 
 @dataclass(slots=True)
 class Imported:
-    """What became of a batch: its items, those that failed and why, and each record's outcome."""
+    """What became of a batch: its items, those that failed and why, and each record's outcome.
+
+    `refused` are the encoded rows of the records that the target refused, each with its label.
+    """
 
     item_ids: list[int]
     failures: list[tuple[int, str]] = field(default_factory=list)
     outcomes: list[tuple[RowOutcome, str]] = field(default_factory=list)
+    refused: list[tuple[str, bytes]] = field(default_factory=list)
     cleaned: Tally = field(default_factory=Counter)
 
 
@@ -59,6 +63,7 @@ def import_batch(target: ImportTarget, job: PrepareJob) -> Imported:
             imported.outcomes.append((outcome, record.label))
         else:
             refused.setdefault(record.item_id, []).append(f"record {record.label}: {outcome}")
+            imported.refused += [(record.label, row) for _, row in record.rows]
     for item_id, reasons in refused.items():
         more = f" (and {len(reasons) - 1} more records)" if len(reasons) > 1 else ""
         imported.failures.append((item_id, reasons[0] + more))

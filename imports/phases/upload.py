@@ -53,10 +53,10 @@ def upload_image(target: UploadTarget, image: Image) -> Uploaded:
     except ImageProblemError as error:
         return Uploaded(image, problem=str(error))
     except BackendUnavailableError as error:
-        # Is it the target, or this one image? If it still answers, the others shall go on.
+        # Is it the store, or this one image? If it still answers, the others shall go on.
         if target.policy.stop.is_set():
             raise
-        target.database.identify()
+        target.store.prepare()
         return Uploaded(image, problem=f"image {image.file.path}: {error}")
 
 
