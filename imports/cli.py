@@ -41,6 +41,8 @@ _FOLDER = click.Path(path_type=Path)
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs a command and exits with its code. `arguments` are the process's own by default."""
+    import sqlite3
+
     from imports.errors import ImporterError
 
     for stream in (sys.stdout, sys.stderr):
@@ -48,9 +50,9 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        cli.main(arguments, prog_name="resilient-importer", standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        # Not standalone, click returns the code of an Exit in place of raising it.
+        code = cli.main(arguments, prog_name="resilient-importer", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
@@ -60,6 +62,14 @@ def main(arguments: list[str] | None = None) -> None:
     except ImporterError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
+    except sqlite3.Error as error:
+        click.echo(
+            f"Error: The ledger (upload_tracker.db) cannot be used: {error}. Is the disk full? The"
+            " same command resumes. A damaged ledger can be moved away: what the target already"
+            " has is found there.",
+            err=True,
+        )
+        sys.exit(1)
 
 
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -164,7 +174,8 @@ def verify(repair: bool, **flags: Any) -> None:
     """Compare what the last run's target has with what its files say now."""
     from imports import next_command
     from imports.report import render_verification
-    from imports.resilient_importer import EXIT_SOME_FAILED, ResilientImporter
+    from imports.resilient_importer import ResilientImporter
+    from imports.run_report import EXIT_SOME_FAILED
     from imports.run_session import last_work
 
     settings = last_work(_settings("states", **flags))

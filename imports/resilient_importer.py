@@ -25,23 +25,21 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from imports import next_command
-from imports.backends.database import Database
 from imports.backends.target import MERGES_AT_ONCE
 from imports.errors import BackendUnavailableError, ImporterError, InterruptedRunError, UsageError
 from imports.image_finder import image_finder
 from imports.ledger import Listing
-from imports.phases import planning, sha256, upload, verify
+from imports.phases import planning, sha256, upload
 from imports.phases.import_ import Imported, ImportTarget, import_batch
-from imports.phases.prepare import PrepareJob
 from imports.phases.upload import UploadTarget
-from imports.phases.verify import Finding, VerifyTarget
 from imports.progress import Display, SilentDisplay
-from imports.report import MOST_SHOWN, RunReport, VerifyReport
+from imports.report import RunReport, VerifyReport
 from imports.retry import with_retries
+from imports.run_report import build_report
 from imports.run_session import RunSession, open_session
 from imports.settings import Settings
 from imports.source_tree import ListedEntry, ListingProblem, signature_of
+from imports.verification import verify
 from imports.work_item import (
     Image,
     ItemState,
@@ -50,15 +48,12 @@ from imports.work_item import (
     Plan,
     RowOutcome,
     Signature,
-    StoredImage,
-    WorkItem,
 )
-from imports.work_state import MOST_LISTED, PhaseState
+from imports.work_state import PhaseState
 from imports.workers import run_bounded
 
 _log = logging.getLogger("imports.run")
 
-EXIT_SOME_FAILED = 3
 _MOST_CLEANED_VALUES = 200
 _OUTCOMES = {
     RowOutcome.INSERTED: ("inserted", "🆕 inserted %s"),
@@ -148,7 +143,7 @@ class ResilientImporter:
             raise
         finally:
             try:
-                report = self._report(exit_code, verification, problem)
+                report = build_report(session, exit_code, verification, problem)
                 session.runs.end_run(session.state.batch_id, report.exit_code)
                 session.checkpoint(now=True)
             finally:
@@ -208,7 +203,7 @@ class ResilientImporter:
                 session.images.record_hashes(hashed.images, hashed.problems)
                 for file, problem in hashed.problems:
                     _log.warning("%s: %s", file.path, problem)
-                self._advance(Phase.SHA256, len(hashed.images) + len(hashed.problems))
+                session.advance(Phase.SHA256, len(hashed.images) + len(hashed.problems))
 
     def upload_images(self) -> None:
         """Stores the images of unfinished items that the target lacks."""
@@ -227,7 +222,7 @@ class ResilientImporter:
             with_retries(session.policy, session.target.store.prepare)
             for images in session.images.hashed(upload.BATCH_SIZE):
                 self._upload_some(target, images)
-                self._raise_if_stopping()
+                session.raise_if_stopping()
 
     def import_search_results(self) -> None:
         """Imports the items that are planned: rows, merged a batch at a time."""
@@ -239,20 +234,20 @@ class ResilientImporter:
                 session.target.database,
                 session.policy,
                 session.kind.group,
-                self._run_values(),
+                session.run_values(),
                 session.workers.for_parsing(total),
                 session.spool,
             )
             for imported in run_bounded(
                 session.workers.for_waiting(),
                 partial(import_batch, target),
-                self._jobs(),
+                session.batches(),
                 in_flight=min(MERGES_AT_ONCE, session.workers.max_workers),
                 stop=self._stop,
             ):
                 self._record_imported(imported)
-                self._advance(Phase.IMPORT, len(imported.item_ids))
-            self._raise_if_stopping()
+                session.advance(Phase.IMPORT, len(imported.item_ids))
+            session.raise_if_stopping()
             if total:
                 with_retries(
                     session.policy,
@@ -268,10 +263,11 @@ class ResilientImporter:
         """
         session = self.session
         with self._phase(Phase.VERIFY):
-            report, items, images = self._verify(deep=deep or self.settings.deep)
-        if not repair or not (items or images):
-            return report
-        for image in images:
+            verified = verify(session, deep=deep or self.settings.deep)
+        if not repair or not verified.repairable:
+            return verified.report
+        items = set(verified.items)
+        for image in verified.images:
             with_retries(session.policy, session.target.store.remove, image.storage_path)
             items.update(session.images.items_of(image.sha256))
         readable = dict(self._signatures(items))
@@ -282,9 +278,11 @@ class ResilientImporter:
         self.compute_sha256_hashes()
         self.upload_images()
         self.import_search_results()
+        self._display.say(
+            f"Imported again: {len(readable):,} files, {len(verified.images):,} images."
+        )
         with self._phase(Phase.VERIFY):
-            report, _, _ = self._verify(deep=deep or self.settings.deep)
-        return report
+            return verify(session, deep=deep or self.settings.deep).report
 
     def verify_again(self, *, repair: bool = False) -> VerifyReport:
         """Verifies the last run, whether it is finished or not; see `verify_writes`."""
@@ -344,7 +342,7 @@ class ResilientImporter:
                 planned.spooled,
                 _plan_counts(planned.plans) | self._cleaned_counts(planned.cleaned),
             )
-            self._advance(Phase.PLANNING, len(planned.plans))
+            session.advance(Phase.PLANNING, len(planned.plans))
 
     def _upload_some(self, target: UploadTarget, images: list[Image]) -> None:
         session = self.session
@@ -356,7 +354,7 @@ class ResilientImporter:
             wanted = [image for image in images if image.sha256 not in known]
         stored: list[Image] = []
         counts: Counter[str] = Counter({"upload.skipped": len(images) - len(wanted)})
-        self._advance(Phase.UPLOAD, len(images) - len(wanted))
+        session.advance(Phase.UPLOAD, len(images) - len(wanted))
         try:
             for uploaded in run_bounded(
                 session.workers.for_waiting(),
@@ -374,26 +372,11 @@ class ResilientImporter:
                     session.items.record_upload_failure(
                         uploaded.image.sha256, f"Image upload failed: {uploaded.problem}"
                     )
-                self._advance(Phase.UPLOAD, 1)
+                session.advance(Phase.UPLOAD, 1)
         finally:
             # What was stored before something went wrong must not be stored again.
             upload.record_images(target, [each for each in stored if each.sha256 not in known])
             session.add_counts(counts)
-
-    def _run_values(self) -> dict[str, object]:
-        state = self.session.state
-        return {"dataset_id": state.dataset_id, "batch_id": state.batch_id}
-
-    def _jobs(self) -> Iterator[PrepareJob]:
-        session = self.session
-        for items in session.items.queued_batches(self.settings.batch_size):
-            yield self._job(items)
-
-    def _job(self, items: list[WorkItem]) -> PrepareJob:
-        session = self.session
-        return PrepareJob(
-            session.kind.name, str(session.folder), session.target.database.row_format, items
-        )
 
     def _record_imported(self, imported: Imported) -> None:
         session = self.session
@@ -428,77 +411,6 @@ class ResilientImporter:
             counts[name] += count
         return dict(counts)
 
-    def _verify(self, *, deep: bool) -> tuple[VerifyReport, set[int], list[StoredImage]]:
-        """The report, the items that importing again may put right, and the images likewise."""
-        session = self.session
-        report = VerifyReport()
-        items: set[int] = set()
-        images: list[StoredImage] = []
-        total = session.items.open_queue(ItemState.IMPORTED, None)
-        self._display.begin(Phase.VERIFY, total)
-        target = VerifyTarget(
-            session.target.database,
-            session.target.store,
-            session.policy,
-            session.kind.group,
-            self._run_values(),
-            session.workers.for_parsing(total),
-        )
-        session.items.begin_vouching()
-        for compared in run_bounded(
-            session.workers.for_waiting(),
-            partial(verify.compare_batch, target),
-            self._jobs(),
-            in_flight=min(MERGES_AT_ONCE, session.workers.max_workers),
-            stop=self._stop,
-        ):
-            report.records += compared.records
-            session.items.vouch_for(compared.row_ids)
-            for finding in compared.findings:
-                _add_finding(report, finding)
-                if finding.item_id is not None:
-                    items.add(finding.item_id)
-            self._advance(Phase.VERIFY, compared.items)
-        self._raise_if_stopping()
-        for stored in session.images.stored(upload.BATCH_SIZE):
-            for image, problem in run_bounded(
-                session.workers.for_waiting(),
-                partial(_check_image, target, deep=deep),
-                stored,
-                in_flight=self.settings.max_concurrent_uploads,
-                stop=self._stop,
-            ):
-                report.images += 1
-                if problem is not None:
-                    _add_finding(report, problem)
-                    images.append(image)
-            self._raise_if_stopping()
-        self._find_orphans(target.database, report)
-        return report, items, images
-
-    def _find_orphans(self, database: Database, report: VerifyReport) -> None:
-        """Finds rows that runs over this source wrote, and that no file of it speaks for."""
-        session = self.session
-        if session.single_item is not None:
-            return
-        table = session.kind.group.tables[0]
-        batch_ids = session.runs.batch_ids(session.items.scope_id)
-        after = None
-        while page := with_retries(
-            session.policy,
-            database.written,
-            session.kind.group,
-            table,
-            batch_ids,
-            after,
-            verify.PAGE_SIZE,
-        ):
-            after = page[-1].id
-            vouched = session.items.vouched([row.id for row in page])
-            for row in page:
-                if row.id not in vouched:
-                    _add_finding(report, Finding("orphaned", row.label, "no file has it any more"))
-
     @contextmanager
     def _phase(self, phase: Phase) -> Iterator[None]:
         """Checkpoints a phase at both ends, and times it."""
@@ -513,7 +425,7 @@ class ResilientImporter:
         status = "failed"
         try:
             yield
-            self._raise_if_stopping()
+            session.raise_if_stopping()
             status = "completed"
         except (InterruptedRunError, BackendUnavailableError):
             status = "interrupted"
@@ -527,14 +439,6 @@ class ResilientImporter:
             session.checkpoint(now=True)
             _log.info("%s %s after %.3f s", phase, status, mine.duration_seconds)
 
-    def _advance(self, phase: Phase, count: int) -> None:
-        self._display.advance(phase, count)
-        self.session.checkpoint()
-
-    def _raise_if_stopping(self) -> None:
-        if self._stop.is_set():
-            raise InterruptedRunError("The run was stopped. The same command resumes it.")
-
     def _set_counts(self, phase: Phase, **values: int) -> None:
         """Sets counts of a phase that say how things stand, rather than add up."""
         counts = self.session.counts()
@@ -545,53 +449,6 @@ class ResilientImporter:
             }
         )
 
-    def _report(
-        self,
-        exit_code: int,
-        verification: VerifyReport | None,
-        problem: ImporterError | None,
-    ) -> RunReport:
-        session = self.session
-        failures_total, failures = session.items.failures(MOST_LISTED)
-        if exit_code == 0 and (
-            failures_total or (verification is not None and not verification.clean)
-        ):
-            exit_code = EXIT_SOME_FAILED
-        since = session.state.start_time.timestamp()
-        warnings_total, warnings = session.items.warnings(since, MOST_SHOWN)
-        counts = session.counts()
-        duplicates_total, duplicates = 0, []
-        if counts.get("planning.to_import"):
-            duplicates_total, duplicates = session.items.duplicates(MOST_SHOWN)
-        again = next_command.import_again(self.settings)
-        state_file = self.settings.state_file
-        if exit_code == 0 and verification is not None:
-            commands = []
-        elif exit_code == 0:
-            command = next_command.verify(state_file)
-            commands = [f"To compare what was written with the files:  {command}"]
-        elif problem is not None:
-            commands = [str(problem), f"To resume:  {again}"]
-        elif verification is not None and not verification.clean:
-            command = next_command.verify(state_file, repair=True)
-            commands = [f"To import what differs again:  {command}"]
-        else:
-            commands = [f"When the causes are mended, this tries the failed ones again:  {again}"]
-        return RunReport(
-            state=session.state,
-            exit_code=exit_code,
-            elapsed_seconds=time.time() - session.began_at,
-            counts=counts,
-            failures=failures,
-            failures_total=failures_total,
-            warnings=warnings,
-            warnings_total=warnings_total,
-            duplicates=duplicates,
-            duplicates_total=duplicates_total,
-            verification=verification,
-            next_commands=commands,
-        )
-
 
 def _plan_counts(plans: list[Plan]) -> dict[str, int]:
     failed = sum(plan.failure is not None for plan in plans)
@@ -600,16 +457,3 @@ def _plan_counts(plans: list[Plan]) -> dict[str, int]:
         "planning.failed": failed,
         "planning.images_missing": sum(plan.images_missing for plan in plans),
     }
-
-
-def _check_image(
-    target: VerifyTarget, image: StoredImage, *, deep: bool
-) -> tuple[StoredImage, Finding | None]:
-    return image, verify.check_image(target, image, deep=deep)
-
-
-def _add_finding(report: VerifyReport, finding: Finding) -> None:
-    report.found[finding.found] = report.found.get(finding.found, 0) + 1
-    if len(report.findings) < MOST_LISTED:
-        report.findings.append(finding)
-    _log.error("verify: %s %s %s %s", finding.found, finding.subject, finding.path, finding.detail)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +14,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from imports.backends.target import Target, open_target
-from imports.errors import LockedError, StateConflictError, UsageError
+from imports.errors import InterruptedRunError, LockedError, StateConflictError, UsageError
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
 from imports.ledger import ImageLedger, ItemLedger, LedgerFile, RunLedger
+from imports.phases.prepare import PrepareJob
 from imports.progress import Display
 from imports.report import phase_counts
 from imports.retry import RetryPolicy
@@ -50,6 +52,7 @@ class RunSession:
     single_item: str | None
     target: Target
     policy: RetryPolicy
+    display: Display
     workers: Workers
     ledger: LedgerFile
     runs: RunLedger
@@ -61,11 +64,6 @@ class RunSession:
     _resources: contextlib.ExitStack
     _checkpointed_at: float = field(default=0.0, init=False)
 
-    @property
-    def stopping(self) -> bool:
-        """Whether the run was asked to stop."""
-        return self.policy.stop.is_set()
-
     def add_counts(self, counts: dict[str, int]) -> None:
         """Adds to the run's counts."""
         self.runs.add_counts(self.state.batch_id, counts)
@@ -73,6 +71,30 @@ class RunSession:
     def counts(self) -> dict[str, int]:
         """The run's counts, by name."""
         return self.runs.counts(self.state.batch_id)
+
+    def run_values(self) -> dict[str, object]:
+        """The values that all rows of this run share."""
+        return {"dataset_id": self.state.dataset_id, "batch_id": self.state.batch_id}
+
+    def batches(self) -> Iterator[PrepareJob]:
+        """The queued items, a batch at a time."""
+        row_format = self.target.database.row_format
+        for items in self.items.queued_batches(self.settings.batch_size):
+            yield PrepareJob(self.kind.name, str(self.folder), row_format, items)
+
+    def advance(self, phase: Phase, count: int) -> None:
+        """Shows that some more items are done, and checkpoints if it is time to."""
+        self.display.advance(phase, count)
+        self.checkpoint()
+
+    def raise_if_stopping(self) -> None:
+        """Ends the run, if it was asked to stop.
+
+        Raises:
+            InterruptedRunError: if it was.
+        """
+        if self.policy.stop.is_set():
+            raise InterruptedRunError("The run was stopped. The same command resumes it.")
 
     def checkpoint(self, *, now: bool = False) -> None:
         """Brings the work state to disk: at once, or if the last time was a while ago."""
@@ -143,6 +165,7 @@ def open_session(
             single_item=single_item,
             target=target,
             policy=policy,
+            display=display,
             workers=workers,
             ledger=ledger,
             runs=runs,

@@ -1,0 +1,59 @@
+"""Putting the report of a run together, out of its session."""
+
+from __future__ import annotations
+
+import time
+
+from imports import next_command
+from imports.errors import ImporterError
+from imports.report import MOST_SHOWN, RunReport, VerifyReport
+from imports.run_session import RunSession
+from imports.work_state import MOST_LISTED
+
+EXIT_SOME_FAILED = 3
+
+
+def build_report(
+    session: RunSession,
+    exit_code: int,
+    verification: VerifyReport | None,
+    problem: ImporterError | None,
+) -> RunReport:
+    """The report of a run that ended with `exit_code`, in `problem` where something ended it."""
+    failures_total, failures = session.items.failures(MOST_LISTED)
+    if exit_code == 0 and (failures_total or (verification is not None and not verification.clean)):
+        exit_code = EXIT_SOME_FAILED
+    since = session.state.start_time.timestamp()
+    warnings_total, warnings = session.items.warnings(since, MOST_SHOWN)
+    counts = session.counts()
+    # To look for them takes a while, and a run that read nothing found none.
+    shown = MOST_SHOWN if counts.get("planning.to_import") else 0
+    duplicates_total, duplicates = session.items.duplicates(shown) if shown else (0, [])
+    again = next_command.import_again(session.settings)
+    state_file = session.settings.state_file
+    if exit_code == 0 and verification is not None:
+        commands = []
+    elif exit_code == 0:
+        command = next_command.verify(state_file)
+        commands = [f"To compare what was written with the files:  {command}"]
+    elif problem is not None:
+        commands = [str(problem), f"To resume:  {again}"]
+    elif verification is not None and not verification.clean:
+        command = next_command.verify(state_file, repair=True)
+        commands = [f"To import what differs again:  {command}"]
+    else:
+        commands = [f"When the causes are mended, this tries the failed ones again:  {again}"]
+    return RunReport(
+        state=session.state,
+        exit_code=exit_code,
+        elapsed_seconds=time.time() - session.began_at,
+        counts=counts,
+        failures=failures,
+        failures_total=failures_total,
+        warnings=warnings,
+        warnings_total=warnings_total,
+        duplicates=duplicates,
+        duplicates_total=duplicates_total,
+        verification=verification,
+        next_commands=commands,
+    )

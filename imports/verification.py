@@ -1,0 +1,137 @@
+"""Verification: batches, images and orphans checked, and what is wrong put together."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from functools import partial
+
+from imports.backends.target import MERGES_AT_ONCE
+from imports.phases.upload import BATCH_SIZE
+from imports.phases.verify import (
+    PAGE_SIZE,
+    Finding,
+    VerifyTarget,
+    check_image,
+    compare_batch,
+)
+from imports.report import VerifyReport
+from imports.retry import with_retries
+from imports.run_session import RunSession
+from imports.work_item import ItemState, Phase, StoredImage
+from imports.work_state import MOST_LISTED
+from imports.workers import run_bounded
+
+_log = logging.getLogger("imports.run")
+
+
+@dataclass(slots=True)
+class Verified:
+    """The report, and the items and images that importing again may put right."""
+
+    report: VerifyReport = field(default_factory=VerifyReport)
+    items: set[int] = field(default_factory=set)
+    images: list[StoredImage] = field(default_factory=list)
+
+    @property
+    def repairable(self) -> bool:
+        """Whether there is anything that importing again may put right."""
+        return bool(self.items or self.images)
+
+    def add(self, finding: Finding) -> None:
+        """Counts a finding, lists it if it is among the first, and logs it."""
+        found = self.report.found
+        found[finding.found] = found.get(finding.found, 0) + 1
+        if len(self.report.findings) < MOST_LISTED:
+            self.report.findings.append(finding)
+        if finding.item_id is not None:
+            self.items.add(finding.item_id)
+        _log.error(
+            "verify: %s %s %s %s", finding.found, finding.subject, finding.path, finding.detail
+        )
+
+
+def verify(session: RunSession, *, deep: bool) -> Verified:
+    """Compares all imported items and their images with the target; `deep` reads the images.
+
+    Raises:
+        BackendUnavailableError, InterruptedRunError: if it cannot be finished.
+    """
+    verified = Verified()
+    total = session.items.open_queue(ItemState.IMPORTED, None)
+    session.display.begin(Phase.VERIFY, total)
+    target = VerifyTarget(
+        session.target.database,
+        session.target.store,
+        session.policy,
+        session.kind.group,
+        session.run_values(),
+        session.workers.for_parsing(total),
+    )
+    _compare_items(session, target, verified)
+    _check_images(session, target, verified, deep=deep)
+    if session.single_item is None:
+        _find_orphans(session, verified)
+    return verified
+
+
+def _compare_items(session: RunSession, target: VerifyTarget, verified: Verified) -> None:
+    session.items.begin_vouching()
+    for compared in run_bounded(
+        session.workers.for_waiting(),
+        partial(compare_batch, target),
+        session.batches(),
+        in_flight=min(MERGES_AT_ONCE, session.workers.max_workers),
+        stop=session.policy.stop,
+    ):
+        verified.report.records += compared.records
+        session.items.vouch_for(compared.row_ids)
+        for finding in compared.findings:
+            verified.add(finding)
+        session.advance(Phase.VERIFY, compared.items)
+    session.raise_if_stopping()
+
+
+def _check_images(
+    session: RunSession, target: VerifyTarget, verified: Verified, *, deep: bool
+) -> None:
+    for stored in session.images.stored(BATCH_SIZE):
+        for image, finding in run_bounded(
+            session.workers.for_waiting(),
+            partial(_checked, target, deep=deep),
+            stored,
+            in_flight=session.settings.max_concurrent_uploads,
+            stop=session.policy.stop,
+        ):
+            verified.report.images += 1
+            if finding is not None:
+                verified.add(finding)
+                verified.images.append(image)
+        session.raise_if_stopping()
+
+
+def _checked(
+    target: VerifyTarget, image: StoredImage, *, deep: bool
+) -> tuple[StoredImage, Finding | None]:
+    return image, check_image(target, image, deep=deep)
+
+
+def _find_orphans(session: RunSession, verified: Verified) -> None:
+    """Finds rows that runs over this source wrote, and that no file of it speaks for."""
+    group = session.kind.group
+    batch_ids = session.runs.batch_ids(session.items.scope_id)
+    after = None
+    while page := with_retries(
+        session.policy,
+        session.target.database.written,
+        group,
+        group.tables[0],
+        batch_ids,
+        after,
+        PAGE_SIZE,
+    ):
+        after = page[-1].id
+        vouched = session.items.vouched([row.id for row in page])
+        for row in page:
+            if row.id not in vouched:
+                verified.add(Finding("orphaned", row.label, "no file has it any more"))
