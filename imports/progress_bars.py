@@ -46,7 +46,10 @@ class BarDisplay:
         self._progress.start()
 
     def begin(self, phase: Phase, total: int | None) -> None:
-        """Adds the phase's bar."""
+        """Adds the phase's bar, or begins with it anew."""
+        if phase in self._tasks:
+            self._progress.reset(self._tasks[phase], total=total)
+            return
         self._tasks[phase] = self._progress.add_task(phase.upper(), total=total)
 
     def advance(self, phase: Phase, count: int) -> None:

@@ -33,7 +33,7 @@ from imports.phases import planning, sha256, upload
 from imports.phases.import_ import Imported, ImportTarget, import_batch
 from imports.phases.upload import UploadTarget
 from imports.progress import Display, SilentDisplay
-from imports.report import RunReport, VerifyReport
+from imports.report import RunReport, VerifyReport, phase_counts
 from imports.retry import with_retries
 from imports.run_report import build_report
 from imports.run_session import RunSession, open_session
@@ -160,6 +160,7 @@ class ResilientImporter:
         """
         session = self.session
         with self._phase(Phase.PLANNING):
+            self._display.begin(Phase.PLANNING, None)
             entries = self._list()
             if session.items.none_known():
                 entries = session.workers.expect_parsing(entries)
@@ -248,13 +249,13 @@ class ResilientImporter:
                 self._record_imported(imported)
                 session.advance(Phase.IMPORT, len(imported.item_ids))
             session.raise_if_stopping()
-            if total:
+            session.spool.clear()
+            if total or phase_counts(session.counts(), Phase.IMPORT)["completed_batches"]:
                 with_retries(
                     session.policy,
                     session.target.database.forget_merges,
                     session.state.batch_id,
                 )
-                session.spool.clear()
 
     def verify_writes(self, *, deep: bool = False, repair: bool = False) -> VerifyReport:
         """Compares what the target has with what the files say; repairs it where asked to.

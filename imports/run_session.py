@@ -21,7 +21,7 @@ from imports.ledger import ImageLedger, ItemLedger, LedgerFile, RunLedger
 from imports.phases.prepare import PrepareJob
 from imports.progress import Display
 from imports.report import phase_counts
-from imports.retry import RetryPolicy
+from imports.retry import RetryPolicy, with_retries
 from imports.settings import Backend, Settings
 from imports.spool import Spool
 from imports.work_item import Phase
@@ -150,6 +150,8 @@ def open_session(
         runs = RunLedger(ledger)
         found = _load(settings.state_file, runs, display)
         fresh = _fresh_state(settings, kind, folder, single_item, target)
+        if settings.restart and found is not None and not found.finished:
+            with_retries(policy, target.database.forget_merges, found.batch_id)
         if last_run and found is not None:
             state = _same_target(found, target)
         else:
