@@ -81,15 +81,20 @@ def _candidates(reference: str, item: str, bases: tuple[str, ...]) -> Iterator[s
         for base in (home, *bases):
             yield os.path.join(base, parts[0])
         return
-    day = next((part for part in reversed(parts[:-1]) if _DAY.fullmatch(part)), None)
+    day = _last_day(parts)
     tails = [parts[-count:] for count in range(min(len(parts), _MOST_PARTS), 1, -1)]
     places = [*bases, *_between(home, bases[0])]
     found = [os.path.join(base, *tail) for tail in tails for base in places]
     if os.path.basename(home) == parts[-2] or home in bases:
         found.append(os.path.join(home, parts[-1]))
     for path in found:
-        if day is None or day in path.split(os.sep):
+        if day is None or _last_day(path.split(os.sep)) == day:
             yield path
+
+
+def _last_day(parts: list[str]) -> str | None:
+    """The folder that a path names its day with: the last one that looks like a day."""
+    return next((part for part in reversed(parts[:-1]) if _DAY.fullmatch(part)), None)
 
 
 def _between(folder: str, source: str) -> list[str]:

@@ -250,7 +250,7 @@ class ResilientImporter:
                 session.advance(Phase.IMPORT, len(imported.item_ids))
             session.raise_if_stopping()
             session.spool.clear()
-            if total or phase_counts(session.counts(), Phase.IMPORT)["completed_batches"]:
+            if total or any(phase_counts(session.counts(), Phase.IMPORT).values()):
                 with_retries(
                     session.policy,
                     session.target.database.forget_merges,

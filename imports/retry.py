@@ -28,7 +28,7 @@ LONGEST_WAIT_SECONDS = 60.0
 
 _log = logging.getLogger(__name__)
 _backoff = wait_exponential_jitter(
-    initial=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS, jitter=FIRST_WAIT_SECONDS
+    multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS, jitter=FIRST_WAIT_SECONDS
 )
 
 

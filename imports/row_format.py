@@ -9,6 +9,7 @@ from enum import StrEnum
 
 import orjson
 
+from imports.errors import RecordError
 from imports.tables import Table
 
 
@@ -54,7 +55,14 @@ def _text_field(value: object) -> str:
 
 def _json_field(value: object) -> str:
     # orjson leaves no control characters; only its own backslashes are to be doubled.
-    return orjson.dumps(value, option=_JSON_OPTIONS).decode().replace("\\", "\\\\")
+    return _dumps(value).decode().replace("\\", "\\\\")
+
+
+def _dumps(value: object) -> bytes:
+    try:
+        return orjson.dumps(value, option=_JSON_OPTIONS)
+    except orjson.JSONEncodeError as error:
+        raise RecordError(f"cannot be written as JSON again: {error}") from error
 
 
 def _moment_field(value: object) -> str:
@@ -93,6 +101,6 @@ def _json_encoder(table: Table) -> Encoder:
     names = tuple(column.name for column in table.columns)
 
     def encode(row: Sequence[object]) -> bytes:
-        return orjson.dumps(dict(zip(names, row, strict=True)), option=_JSON_OPTIONS)
+        return _dumps(dict(zip(names, row, strict=True)))
 
     return encode

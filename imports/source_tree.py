@@ -128,5 +128,6 @@ def parse_object(content: bytes, tally: Tally) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise RecordError(f"holds {json_type(document)} where an object belongs")
     if b"\\u0000" in content:
-        return {name: without_nul(value, tally) for name, value in document.items()}
+        cleaned: dict[str, Any] = without_nul(document, tally)
+        return cleaned
     return document

@@ -104,7 +104,10 @@ def run_bounded(
             if job is None:
                 exhausted = True
                 break
-            pending.add(executor.submit(function, job))
+            try:
+                pending.add(executor.submit(function, job))
+            except BrokenProcessPool as broken:
+                failure = broken
         if not pending:
             break
         done, pending = wait(pending, return_when=FIRST_COMPLETED)

@@ -160,9 +160,10 @@ def _create(folder: Path) -> None:
             f"{folder} holds files, but no PostgreSQL database. "
             "Move them away, or choose another folder."
         )
-    draft = folder.with_name(folder.name + ".new")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(mode=0o700)
+    # A folder of its own: the initdb of a killed run may still be writing into another one.
+    for left in folder.parent.glob(f"{folder.name}.new.*"):
+        shutil.rmtree(left, ignore_errors=True)
+    draft = Path(tempfile.mkdtemp(prefix=f"{folder.name}.new.", dir=folder.parent))
     identity = account()
     if identity:
         open_to_others(draft)

@@ -62,7 +62,7 @@ def response_error(response: httpx.Response) -> ImporterError:
             " with `supabase db push`, or with DATABASE_URL set `resilient-importer schema"
             " apply`. If that was just done, wait for PostgREST to reload."
         )
-    if len(code) == 5 and code != "PGRST":
+    if sqlstate.is_sqlstate(code):
         return sqlstate.error_for(code, message)
     return status_error(status, message, retry_after(response))
 

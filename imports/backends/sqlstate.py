@@ -40,7 +40,48 @@ _DATA_CLASSES = frozenset(
         "P0",  # raised by a trigger
     }
 )
+_OTHER_CLASSES = frozenset(
+    [
+        "00",
+        "01",
+        "02",
+        "03",
+        "09",
+        "0A",
+        "0B",
+        "0F",
+        "0L",
+        "0P",
+        "0Z",
+        "20",
+        "24",
+        "25",
+        "26",
+        "27",
+        "28",
+        "2B",
+        "2D",
+        "2F",
+        "34",
+        "38",
+        "39",
+        "3B",
+        "3D",
+        "3F",
+        "42",
+        "72",
+        "F0",
+        "HV",
+        "XX",
+    ]
+)
 _QUERY_CANCELED = "57014"
+
+
+def is_sqlstate(code: str) -> bool:
+    """Whether this is a code of PostgreSQL's, and not, say, a gateway's own number."""
+    known = _PASSING_CLASSES | _DATA_CLASSES | _OTHER_CLASSES
+    return len(code) == 5 and code[:2] in known
 
 
 def error_for(code: str, message: str) -> ImporterError:

@@ -59,10 +59,13 @@ def plan(document: dict[str, Any], path: str, finder: ImageFinder) -> ItemPlan:
     licenses = _licenses(_object(document, "search_result"))
     if len(licenses) > 1:
         warnings += _repeated(licenses)
-    name, state = metadata.get("pharmacy_name"), metadata.get("state")
+    tally: Tally = Counter()
+    name = _required(metadata, "pharmacy_name", tally)
+    state = _required(metadata, "state", tally)
+    moment = clean_timestamp(metadata.get("search_timestamp"), tally)
     return ItemPlan(
         images=(image,) if image else (),
-        group=f"{name}|{state}|{metadata.get('search_timestamp')}",
+        group=f"{name}|{state}|{moment.timestamp() if moment else None}",
         warnings=tuple(warnings),
         images_missing=images_missing,
     )
@@ -131,7 +134,8 @@ def _licenses(result: dict[str, Any]) -> list[dict[str, Any]]:
 def _repeated(licenses: list[dict[str, Any]]) -> list[str]:
     """A licence that stands twice in one search has one row: the earlier ones are lost."""
     numbers = Counter(
-        _text(each, "license_number", "search_result.licenses", Counter()) for each in licenses
+        _text(each, "license_number", f"search_result.licenses[{index}]", Counter())
+        for index, each in enumerate(licenses)
     )
     return [
         f"{count} licences {number or 'without a number'}: only the last is kept"

@@ -123,6 +123,11 @@ class LedgerFile:
         with self.transaction() as connection:
             version = connection.execute("pragma user_version").fetchone()[0]
             if version == 0:
+                if connection.execute("select count(*) from sqlite_master").fetchone()[0]:
+                    raise LedgerError(
+                        f"{self.path} is a database of another program. Move it away, or name"
+                        " another --state-file: the ledger lies beside it."
+                    )
                 for statement in _SCHEMA.split(";\n"):
                     connection.execute(statement)
                 connection.execute(f"pragma user_version = {_VERSION}")

@@ -151,7 +151,7 @@ class ItemLedger:
                 ],
             )
             connection.executemany(
-                "delete from item_image where item_id = ?", [(plan.id,) for plan in good]
+                "delete from item_image where item_id = ?", [(plan.id,) for plan in plans]
             )
             connection.executemany(
                 "insert into item_image values (?, ?, ?)",
@@ -242,7 +242,8 @@ class ItemLedger:
             "  group by item_group having count(*) > 1) as shared"
             " on shared.item_group = item.item_group"
             f" where scope_id = :scope and state = :state {self._and_unfinished(state)}"
-            " order by tries > 0, shared.item_group is not null, shared.item_group,"
+            " order by shared.item_group is not null, shared.item_group,"
+            " shared.item_group is null and tries > 0,"
             " iif(shared.item_group is null, item.id, 0), path limit :limit",
             {"scope": self.scope_id, "state": state, "limit": -1 if limit is None else limit},
         )
