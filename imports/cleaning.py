@@ -20,6 +20,9 @@ NULL_WORDS = frozenset(
 NUL_REMOVED = "\\u0000"
 """The tally's name for a NUL character, which neither text nor jsonb can hold."""
 
+_EXACT_BELOW = 2.0**53
+"""A float of this size or more may stand for another whole number than the file has."""
+
 _DATE_FORMATS = (
     "%m/%d/%Y",
     "%B %d, %Y",
@@ -43,6 +46,8 @@ def clean_text(value: object, tally: Tally) -> str | None:
     elif value is None:
         return None
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        if isinstance(value, float) and abs(value) >= _EXACT_BELOW:
+            raise ValueError("a number too large to be read exactly; write it as text")
         text = str(value)
     else:
         raise ValueError(f"expected text, found {json_type(value)}")

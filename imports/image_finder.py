@@ -65,10 +65,14 @@ def image_finder(source: Path, image_roots: tuple[Path, ...]) -> ImageFinder:
     The root of the file system is never one that a source implies.
     """
     folder = Path(os.path.realpath(source))
-    implied = (folder,) if folder.parent == Path(folder.anchor) else (folder, folder.parent)
-    bases = [*map(str, implied), *(os.path.realpath(root) for root in image_roots)]
-    roots = tuple(os.path.join(base, "") for base in bases)
-    return ImageFinder(tuple(bases), roots)
+    top = Path(folder.anchor)
+    implied = (folder,) if folder.parent == top else (folder, folder.parent)
+    given = [os.path.realpath(root) for root in image_roots]
+    roots = [str(place) for place in implied if place != top] + given
+    return ImageFinder(
+        bases=(*map(str, implied), *given),
+        roots=tuple(os.path.join(root, "") for root in roots),
+    )
 
 
 def _candidates(reference: str, item: str, bases: tuple[str, ...]) -> Iterator[str]:

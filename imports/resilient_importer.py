@@ -144,7 +144,11 @@ class ResilientImporter:
         finally:
             try:
                 report = build_report(session, exit_code, verification, problem)
-                session.runs.end_run(session.state.batch_id, report.exit_code)
+                session.runs.end_run(
+                    session.state.batch_id,
+                    report.exit_code,
+                    completed=session.state.finished,
+                )
                 session.checkpoint(now=True)
             finally:
                 self.close()

@@ -287,9 +287,13 @@ def _chosen_state(
     settings: Settings, found: WorkState | None, fresh: WorkState, display: Display
 ) -> WorkState:
     """The work state to go on with: that of an unfinished run, or a new one."""
-    if found is None or found.finished or not found.total_files or settings.restart:
+    rebuilt = found is not None and not found.target
+    if found is None or found.finished or settings.restart:
         return fresh
-    if not found.target:
+    if not rebuilt and not found.total_files:
+        # Nothing was found in its source: a mistyped folder is no unfinished work.
+        return fresh
+    if rebuilt:
         # Rebuilt from the ledger, which knows the target by its id alone.
         found.backend, found.single_file = fresh.backend, fresh.single_file
         found.target = fresh.target if found.target_id == fresh.target_id else "another target"
@@ -320,7 +324,7 @@ def _load(path: Path, runs: RunLedger, display: Display) -> WorkState | None:
         kept = set_aside(path)
     display.say(f"{path} is damaged; it was kept as {kept.name} and is rebuilt from the ledger.")
     last = runs.last_run(path.resolve())
-    if last is None or last.finished_at is not None:
+    if last is None or last.completed:
         return None
     return WorkState(
         run_id=last.run_id,

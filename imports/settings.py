@@ -150,6 +150,11 @@ def _check_backend(settings: Settings) -> None:
                 f"The backend is supabase, but not set: {'; '.join(missing)}. Set them in the"
                 " environment or in .env, or choose --backend postgresql."
             )
+        key = settings.supabase_key.get_secret_value() if settings.supabase_key else ""
+        if not (key.isascii() and key.isprintable() and " " not in key):
+            raise UsageError(
+                "SUPABASE_SERVICE_ROLE_KEY has a space or a sign that no key has. Copy it anew."
+            )
         if not (settings.supabase_url or "").startswith(("http://", "https://")):
             raise UsageError("SUPABASE_URL must begin with https:// (or http:// for a local one).")
     if settings.database_url is not None:

@@ -119,8 +119,9 @@ def parse_object(content: bytes, tally: Tally) -> dict[str, Any]:
     """
     if content.startswith(_UTF16_MARKS):
         raise RecordError("is UTF-16, not UTF-8; convert it and run again")
+    content = content.removeprefix(_BYTE_ORDER_MARK)
     try:
-        document: Any = orjson.loads(content.removeprefix(_BYTE_ORDER_MARK))
+        document: Any = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         if not content.strip():
             raise RecordError("is empty") from error
@@ -128,6 +129,9 @@ def parse_object(content: bytes, tally: Tally) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise RecordError(f"holds {json_type(document)} where an object belongs")
     if b"\\u0000" in content:
-        cleaned: dict[str, Any] = without_nul(document, tally)
+        try:
+            cleaned: dict[str, Any] = without_nul(document, tally)
+        except RecursionError as error:
+            raise RecordError("is nested too deeply") from error
         return cleaned
     return document

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,6 +126,8 @@ def save_work_state(state: WorkState, path: Path) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise UsageError(
             f"The work state {path} cannot be written: {error.strerror}."
             " Name another place with --state-file."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,18 +95,22 @@ def _open_supabase(settings: Settings, policy: RetryPolicy) -> Target:
     if settings.supabase_url is None or settings.supabase_key is None:
         raise BackendError("The settings for Supabase are not whole.")
     url, key = settings.supabase_url.rstrip("/"), settings.supabase_key.get_secret_value()
-    store = SupabaseImages(url, key, settings.max_concurrent_uploads)
-    rest = SupabaseDatabase(url, key, MERGES_AT_ONCE)
-    identity = _identify(rest, policy, own_url=None)
-    database: Database = rest
-    if settings.database_url is not None:
-        database = PostgreSQLDatabase(settings.database_url.get_secret_value())
-        rest.close()
-        if _identify(database, policy, own_url=None).id != identity.id:
-            raise BackendError(
-                "SUPABASE_URL and DATABASE_URL lead to different databases. Set DATABASE_URL to"
-                " the project's own, or remove it: rows then go over the API."
-            )
+    with contextlib.ExitStack() as opened:
+        store = SupabaseImages(url, key, settings.max_concurrent_uploads)
+        opened.callback(store.close)
+        database: Database = SupabaseDatabase(url, key, MERGES_AT_ONCE)
+        opened.callback(database.close)
+        identity = _identify(database, policy, own_url=None)
+        if settings.database_url is not None:
+            database.close()
+            database = PostgreSQLDatabase(settings.database_url.get_secret_value())
+            opened.callback(database.close)
+            if _identify(database, policy, own_url=None).id != identity.id:
+                raise BackendError(
+                    "SUPABASE_URL and DATABASE_URL lead to different databases. Set DATABASE_URL"
+                    " to the project's own, or remove it: rows then go over the API."
+                )
+        opened.pop_all()
     return Target(Backend.SUPABASE, describe(settings), identity, database, store)
 
 

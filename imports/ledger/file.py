@@ -27,7 +27,8 @@ create table run (
   state_file text not null,
   started_at real not null,
   finished_at real,
-  exit_code integer
+  exit_code integer,
+  completed integer not null default 0
 );
 create table run_count (
   batch_id text not null,

@@ -22,7 +22,7 @@ class RunRecord:
     tag: str
     target_id: str
     started_at: float
-    finished_at: float | None
+    completed: bool
 
 
 def add_counts(connection: sqlite3.Connection, batch_id: str, counts: Mapping[str, int]) -> None:
@@ -61,22 +61,23 @@ class RunLedger:
             connection.execute(
                 "insert into run (batch_id, run_id, scope_id, state_file, started_at)"
                 " values (?, ?, ?, ?, ?)"
-                " on conflict (batch_id) do update set finished_at = null, exit_code = null",
+                " on conflict (batch_id) do update set finished_at = null, exit_code = null,"
+                " completed = 0",
                 (batch_id, run_id, scope_id, str(state_file), time.time()),
             )
 
-    def end_run(self, batch_id: str, exit_code: int) -> None:
-        """Remembers how a run ended."""
+    def end_run(self, batch_id: str, exit_code: int, *, completed: bool) -> None:
+        """Remembers how a run ended: `completed` if it came to its end, whatever failed in it."""
         with self._file.transaction() as connection:
             connection.execute(
-                "update run set finished_at = ?, exit_code = ? where batch_id = ?",
-                (time.time(), exit_code, batch_id),
+                "update run set finished_at = ?, exit_code = ?, completed = ? where batch_id = ?",
+                (time.time(), exit_code, completed, batch_id),
             )
 
     def last_run(self, state_file: Path) -> RunRecord | None:
         """The latest run with this work state, for one that was lost."""
         row = self._file.connection.execute(
-            "select run_id, batch_id, kind, source, tag, target_id, started_at, finished_at"
+            "select run_id, batch_id, kind, source, tag, target_id, started_at, completed"
             " from run join scope on scope.id = scope_id where state_file = ?"
             " order by started_at desc limit 1",
             (str(state_file),),

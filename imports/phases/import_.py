@@ -17,6 +17,8 @@ from imports.spool import Spool
 from imports.tables import TableGroup
 from imports.work_item import Prepared, Record, RowOutcome
 
+_LONGEST_LABEL = 200
+
 
 @dataclass(frozen=True, slots=True)
 class ImportTarget:
@@ -62,12 +64,18 @@ def import_batch(target: ImportTarget, job: PrepareJob) -> Imported:
         if isinstance(outcome, RowOutcome):
             imported.outcomes.append((outcome, record.label))
         else:
-            refused.setdefault(record.item_id, []).append(f"record {record.label}: {outcome}")
+            label = shortened(record.label)
+            refused.setdefault(record.item_id, []).append(f"record {label}: {outcome}")
             imported.refused += [(record.label, row) for _, row in record.rows]
     for item_id, reasons in refused.items():
         more = f" (and {len(reasons) - 1} more records)" if len(reasons) > 1 else ""
         imported.failures.append((item_id, reasons[0] + more))
     return imported
+
+
+def shortened(label: str) -> str:
+    """A label that fits into a line, whatever stands in the record."""
+    return label if len(label) <= _LONGEST_LABEL else f"{label[:_LONGEST_LABEL]}…"
 
 
 def _prepared(target: ImportTarget, job: PrepareJob) -> Prepared:
