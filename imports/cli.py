@@ -292,7 +292,11 @@ def _settings(kind: str, **flags: Any) -> Settings:
     from imports.settings import load_settings
 
     # A flag that was not given must not hide a variable that was set.
-    given = {name: value for name, value in flags.items() if value not in (None, False, ())}
+    given = {
+        name: value
+        for name, value in flags.items()
+        if value is not None and value is not False and value != ()
+    }
     return load_settings(kind=kind, **given)
 
 

@@ -44,7 +44,10 @@ def resume(state: WorkState, state_file: Path) -> str:
     words = [state.kind, state.source]
     if state.single_file:
         words += ["--single-file", str(Path(state.source) / state.single_file)]
-    return _line([*words, "--tag", state.tag], state_file)
+    words += ["--tag", state.tag]
+    if (backend := state.parameters.get("backend", "auto")) != "auto":
+        words += ["--backend", str(backend)]
+    return _line(words, state_file)
 
 
 def verify(state_file: Path, *, repair: bool = False) -> str:

@@ -34,7 +34,6 @@ from imports.phases.import_ import Imported, ImportTarget, import_batch
 from imports.phases.upload import UploadTarget
 from imports.progress import Display, SilentDisplay
 from imports.report import RunReport, VerifyReport, phase_counts
-from imports.retry import with_retries
 from imports.run_report import build_report
 from imports.run_session import RunSession, open_session
 from imports.settings import Settings
@@ -50,7 +49,7 @@ from imports.work_item import (
     Signature,
 )
 from imports.work_state import PhaseState
-from imports.workers import run_bounded
+from imports.workers import in_a_thread, run_bounded
 
 _log = logging.getLogger("imports.run")
 
@@ -180,8 +179,7 @@ class ResilientImporter:
                 )
             session.state.total_files = listing.total
             self._set_counts(Phase.PLANNING, unchanged=listing.unchanged)
-            session.state.dataset_id = with_retries(
-                session.policy,
+            session.state.dataset_id = session.ask(
                 session.target.database.dataset_id,
                 session.kind.name,
                 session.state.tag,
@@ -224,7 +222,7 @@ class ResilientImporter:
                 session.policy,
                 session.state.batch_id,
             )
-            with_retries(session.policy, session.target.store.prepare)
+            session.ask(session.target.store.prepare)
             for images in session.images.hashed(upload.BATCH_SIZE):
                 self._upload_some(target, images)
                 session.raise_if_stopping()
@@ -255,8 +253,7 @@ class ResilientImporter:
             session.raise_if_stopping()
             session.spool.clear()
             if total or any(phase_counts(session.counts(), Phase.IMPORT).values()):
-                with_retries(
-                    session.policy,
+                session.ask(
                     session.target.database.forget_merges,
                     session.state.batch_id,
                 )
@@ -273,7 +270,7 @@ class ResilientImporter:
             return verified.report
         items = set(verified.items)
         for image in verified.images:
-            with_retries(session.policy, session.target.store.remove, image.storage_path)
+            session.ask(session.target.store.remove, image.storage_path)
             items.update(session.images.items_of(image.sha256))
         readable = dict(self._signatures(items))
         session.items.import_again(readable.items())
@@ -347,11 +344,14 @@ class ResilientImporter:
                 planned.spooled,
                 _plan_counts(planned.plans) | self._cleaned_counts(planned.cleaned),
             )
+            for plan in planned.plans:
+                if plan.failure is not None:
+                    _log.error("%s: %s", session.items.path(plan.id), plan.failure)
             session.advance(Phase.PLANNING, len(planned.plans))
 
     def _upload_some(self, target: UploadTarget, images: list[Image]) -> None:
         session = self.session
-        known = upload.known_images(target, images)
+        known = in_a_thread(upload.known_images, target, images)
         if self._distrust_store or target.store.storage_type == "local":
             # A local file is looked at sooner than it is believed in.
             wanted = images
@@ -380,7 +380,8 @@ class ResilientImporter:
                 session.advance(Phase.UPLOAD, 1)
         finally:
             # What was stored before something went wrong must not be stored again.
-            upload.record_images(target, [each for each in stored if each.sha256 not in known])
+            new = [each for each in stored if each.sha256 not in known]
+            in_a_thread(upload.record_images, target, new)
             session.add_counts(counts)
 
     def _record_imported(self, imported: Imported) -> None:
@@ -429,6 +430,7 @@ class ResilientImporter:
         began, before = time.monotonic(), mine.duration_seconds
         status = "failed"
         try:
+            session.raise_if_stopping()
             yield
             session.raise_if_stopping()
             status = "completed"

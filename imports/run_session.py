@@ -6,10 +6,12 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -34,10 +36,14 @@ from imports.work_state import (
     WorkState,
     load_work_state,
     new_run_ids,
+    remove_drafts,
     save_work_state,
     set_aside,
 )
-from imports.workers import Workers
+from imports.workers import Workers, in_a_thread
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 SECONDS_BETWEEN_CHECKPOINTS = 1.0
 
@@ -71,6 +77,11 @@ class RunSession:
     def counts(self) -> dict[str, int]:
         """The run's counts, by name."""
         return self.runs.counts(self.state.batch_id)
+
+    def ask(self, operation: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Asks the target something, with retries, in a thread: Ctrl-C is heard meanwhile."""
+        ready = partial(with_retries, self.policy, operation, *args, **kwargs)
+        return self.workers.for_waiting().submit(ready).result()
 
     def run_values(self) -> dict[str, object]:
         """The values that all rows of this run share."""
@@ -143,7 +154,7 @@ def open_session(
     policy = RetryPolicy(settings.max_retries, stop)
     with contextlib.ExitStack() as resources:
         _lock(settings.state_file, resources)
-        target = open_target(settings, policy)
+        target = in_a_thread(open_target, settings, policy)
         resources.callback(target.close)
         ledger = LedgerFile(settings.ledger_file)
         resources.callback(ledger.close)
@@ -200,7 +211,7 @@ def last_work(settings: Settings) -> Settings:
             "source": source,
             "single_file": source / state.single_file if state.single_file else None,
             "tag": state.tag,
-            "backend": Backend(state.backend),
+            "backend": Backend(state.backend or "auto"),
         }
     )
 
@@ -233,14 +244,15 @@ def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
     if not state_file.parent.is_dir():
         raise UsageError(f"The folder of the work state {state_file} does not exist.")
     lock = FileLock(f"{state_file}.lock", timeout=0)
+    # Not in the lock file, which everybody who tries it empties.
+    holder = state_file.with_name(f"{state_file.name}.pid")
     try:
         lock.acquire()
     except Timeout:
         try:
-            held = load_work_state(state_file)
-        except DamagedStateError:
-            held = None
-        who = f"process {held.process_id}" if held else "another process"
+            who = f"process {int(holder.read_text())}"
+        except (OSError, ValueError):
+            who = "another process"
         raise LockedError(
             f"{state_file} is in use by {who}. Wait for it to end, or name another --state-file."
         ) from None
@@ -250,6 +262,9 @@ def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
             " Name another place with --state-file."
         ) from error
     resources.callback(lock.release)
+    holder.write_text(str(os.getpid()))
+    resources.callback(holder.unlink, missing_ok=True)
+    remove_drafts(state_file)
 
 
 def _fresh_state(
@@ -326,7 +341,7 @@ def _load(path: Path, runs: RunLedger, display: Display) -> WorkState | None:
     last = runs.last_run(path.resolve())
     if last is None or last.completed:
         return None
-    return WorkState(
+    rebuilt = WorkState(
         run_id=last.run_id,
         batch_id=last.batch_id,
         process_id=os.getpid(),
@@ -339,6 +354,9 @@ def _load(path: Path, runs: RunLedger, display: Display) -> WorkState | None:
         start_time=datetime.fromtimestamp(last.started_at, UTC),
         last_update=datetime.now(UTC),
     )
+    # At once: whoever is refused now must be refused again.
+    save_work_state(rebuilt, path)
+    return rebuilt
 
 
 def _parameters(settings: Settings) -> dict[str, object]:

@@ -16,7 +16,6 @@ from imports.phases.verify import (
     compare_batch,
 )
 from imports.report import VerifyReport
-from imports.retry import with_retries
 from imports.run_session import RunSession
 from imports.work_item import ItemState, Phase, StoredImage
 from imports.work_state import MOST_LISTED
@@ -121,8 +120,7 @@ def _find_orphans(session: RunSession, verified: Verified) -> None:
     group = session.kind.group
     batch_ids = session.runs.batch_ids(session.items.scope_id)
     after = None
-    while page := with_retries(
-        session.policy,
+    while page := session.ask(
         session.target.database.written,
         group,
         group.tables[0],

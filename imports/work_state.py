@@ -134,6 +134,12 @@ def save_work_state(state: WorkState, path: Path) -> None:
         ) from error
 
 
+def remove_drafts(path: Path) -> None:
+    """Removes what killed runs left half written. The caller holds the lock."""
+    for draft in path.parent.glob(f".{path.name}.*.part"):
+        draft.unlink(missing_ok=True)
+
+
 def set_aside(path: Path) -> Path:
     """Moves a damaged work state out of the way, without overwriting an older one."""
     kept = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}")

@@ -17,10 +17,12 @@ from concurrent.futures import (
     wait,
 )
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from multiprocessing import resource_tracker
+from typing import ParamSpec, TypeVar
 
 from imports.errors import ImporterError
 
+P = ParamSpec("P")
 J = TypeVar("J")
 R = TypeVar("R")
 
@@ -66,7 +68,7 @@ class Workers:
     def _started_processes(self) -> ProcessPoolExecutor:
         if self._processes is None:
             # Spawned, not forked: a fork would inherit our threads' locks, and our lock file.
-            self._processes = ProcessPoolExecutor(
+            self._processes = _Processes(
                 self.process_count,
                 mp_context=multiprocessing.get_context("spawn"),
                 initializer=_begin_process,
@@ -79,6 +81,29 @@ class Workers:
         for executor in (self._processes, self._threads, self._alone):
             if executor is not None:
                 executor.shutdown(wait=True, cancel_futures=True)
+
+
+class _Processes(ProcessPoolExecutor):
+    """Processes that Ctrl-C, which goes to the whole group, never reaches: not even at birth."""
+
+    def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Submits, and starts a process if need be, with the signal blocked: it is inherited."""
+        # First, since its start unblocks the signal.
+        resource_tracker.ensure_running()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(function, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def in_a_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Calls a function in a thread and waits for it.
+
+    A signal is handled meanwhile; it is not while the main thread is in a database driver.
+    """
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(function, *args, **kwargs).result()
 
 
 def run_bounded(
@@ -118,6 +143,8 @@ def run_bounded(
             elif failure is None:
                 failure = error
     if isinstance(failure, BrokenProcessPool):
+        if stop.is_set():
+            return
         raise ImporterError(
             "A worker process was ended from outside, perhaps for want of memory."
             " The same command resumes; with a lower --batch-size it needs less."
@@ -131,8 +158,9 @@ def _nothing() -> None:
 
 
 def _begin_process(parent: int) -> None:
-    # Ctrl-C goes to the whole group; the coordinator alone decides what it means.
+    # The coordinator alone decides what Ctrl-C means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 

@@ -185,6 +185,7 @@ def _create(folder: Path) -> None:
         text=True,
         errors="replace",
         check=False,
+        start_new_session=True,  # Ctrl-C is not for it
         **identity,
     )
     if result.returncode:
@@ -223,7 +224,13 @@ def _launch(folder: Path, options: Mapping[str, str]) -> None:
     with (
         tempfile.TemporaryFile() as output,
         subprocess.Popen(
-            command, cwd="/", stdin=subprocess.DEVNULL, stdout=output, stderr=output, **identity
+            command,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C is not for it
+            **identity,
         ) as starter,
     ):
         _poll_until(

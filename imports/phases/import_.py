@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from imports.backends.database import Database, Rows
@@ -142,7 +142,10 @@ def _merge(
         if target.policy.stop.is_set():
             raise
         target.database.identify()
-        return _merge_halves(target, records, start, signatures, str(error))
+        # It is alive: what is the matter shows soon, the halves need not be tried as often.
+        policy = replace(target.policy, max_retries=min(target.policy.max_retries, 1))
+        hasty = replace(target, policy=policy)
+        return _merge_halves(hasty, records, start, signatures, str(error))
     letters = per_record(records, answer)
     return [(record, RowOutcome(letter)) for record, letter in zip(records, letters, strict=True)]
 
