@@ -67,7 +67,7 @@ system_test: $(RUNTIME) $(NODE_MODULES) ## One check from end to end, on both ba
 	@$(BIN)/python system_test.py $(ARGS)
 
 test: $(DEVELOPMENT) $(NODE_MODULES) ## Run the tests (ARGS="tests/unit -k dates" for some)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(ARGS)
 
 lint: $(DEVELOPMENT) ## Check style, format and types
 	@$(BIN)/ruff check --quiet .

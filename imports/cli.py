@@ -58,7 +58,10 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped.", err=True)
-        sys.exit(130)
+        sys.stdout.flush()
+        # Not sys.exit: Python would end itself by the signal if it came while code of a text,
+        # a dataclass's for one, was executed. Nothing is open yet that needs to be closed.
+        os._exit(130)
     except ImporterError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)

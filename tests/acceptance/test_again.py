@@ -1,0 +1,258 @@
+"""The same command again, another one beside it, and a work state that is in the way."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import MEDIUM_FILES as FILES
+from tests.support.command import Running, Workplace, wait_until
+from tests.support.contents import count, held, results, somebody_waits, versions
+from tests.support.database import connected, query
+from tests.support.searches import generate, search, write
+from tests.support.target import Target
+
+
+def command(source: Path, tag: str = "again") -> list[object]:
+    return ["states", source, "--tag", tag, "--batch-size", 5]
+
+
+@contextlib.contextmanager
+def stuck(place: Workplace, target: Target, source: Path) -> Iterator[Running]:
+    """A run that stands still in the middle of its import."""
+    with held(target.database_url), place.started(*command(source)) as running:
+        wait_until(lambda: somebody_waits(target.database_url))
+        yield running
+
+
+def leave_unfinished(place: Workplace, target: Target, source: Path) -> None:
+    with stuck(place, target, source) as running:
+        running.kill()
+
+
+# Finished work
+
+
+def test_nothing_to_do(place: Workplace, target: Target, medium_source: Path) -> None:
+    place.run(*command(medium_source))
+    before = versions(target.database_url)
+    assert before["import_merges"] == []
+    images = {path: path.stat().st_mtime_ns for path in place.files("*.png")}
+    again = place.run(*command(medium_source))
+
+    assert "Nothing to do" in again.out
+    assert again.seconds < 5
+    assert versions(target.database_url) == before
+    assert {path: path.stat().st_mtime_ns for path in place.files("*.png")} == images
+    assert (place.counts("upload")["completed"], place.counts("sha256")["processed"]) == (0, 0)
+
+
+def test_nothing_to_do_without_the_ledger(
+    place: Workplace, target: Target, small_source: Path
+) -> None:
+    """What is there already is found there: nothing is written, although all is read."""
+    place.run(*command(small_source))
+    before = versions(target.database_url)
+    for path in place.files("upload_tracker.db*"):
+        path.unlink()
+    again = place.run(*command(small_source))
+
+    assert versions(target.database_url) == before
+    assert "12 unchanged" in again.out
+    assert "0 uploaded, 4 already there" in again.out
+
+
+def test_only_what_is_new_or_changed_is_imported(
+    pg_place: Workplace, postgresql: Target, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    generate(source, 10)
+    pg_place.run(*command(source))
+    write(source, "new", search("New", "FL", "PH1"))
+    changed = next(source.rglob("Pharmacy0000003_parse.json"))
+    changed.write_text(changed.read_text().replace("MADISON", "MILWAUKEE"))
+    again = pg_place.run(*command(source))
+
+    assert "1 inserted, 1 updated, 0 skipped, 0 unchanged" in again.out
+    assert "9 were imported before" in again.out
+    cities = [row["city"] for row in results(postgresql.database_url)]
+    assert cities.count("MILWAUKEE") == 1
+
+
+def test_a_target_that_was_made_anew_is_imported_into_again(
+    pg_place: Workplace, postgresql: Target, small_source: Path
+) -> None:
+    """The target is recognised by the id in itself, not by its address."""
+    pg_place.run(*command(small_source))
+    query(
+        postgresql.database_url,
+        "TRUNCATE public.search_results, public.image_assets, public.datasets;"
+        "UPDATE public.import_target SET id = gen_random_uuid()",
+    )
+    again = pg_place.run(*command(small_source))
+
+    assert "12 inserted" in again.out
+    assert count(postgresql.database_url) == 12
+    assert count(postgresql.database_url, "image_assets") == 4
+
+
+# Two at once
+
+
+def test_a_second_process_is_told_who_is_first(
+    pg_place: Workplace, postgresql: Target, medium_source: Path
+) -> None:
+    with stuck(pg_place, postgresql, medium_source) as first:
+        second = pg_place.run(*command(medium_source), exit_code=11)
+        assert f"process {first.pid}" in second.err
+        assert "--state-file" in second.err
+        verify = pg_place.run("verify", exit_code=11)
+        assert f"process {first.pid}" in verify.err
+        pg_place.run("status")
+
+
+def test_the_first_is_named_also_while_it_is_opening_its_target(
+    pg_place: Workplace, postgresql: Target, small_source: Path
+) -> None:
+    pg_place.run(*command(small_source))
+    url = postgresql.database_url
+    with connected(url) as connection, connection.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE public.import_target IN ACCESS EXCLUSIVE MODE")
+        with pg_place.started(*command(small_source)) as first:
+            wait_until(lambda: somebody_waits(url))
+            second = pg_place.run(*command(small_source), exit_code=11)
+            assert f"process {first.pid}" in second.err
+            cursor.execute("ROLLBACK")
+            first.finish(0)
+
+
+def test_two_at_once_with_a_work_state_of_their_own(
+    pg_place: Workplace, postgresql: Target, medium_source: Path
+) -> None:
+    (pg_place.folder / "other").mkdir()
+    with (
+        pg_place.started(*command(medium_source)) as first,
+        pg_place.started(
+            *command(medium_source), "--state-file", "other/work_state.json"
+        ) as second,
+    ):
+        first.finish(0)
+        second.finish(0)
+    assert count(postgresql.database_url) == FILES
+
+
+# Unfinished work of another kind
+
+
+@pytest.mark.parametrize("what", ["tag", "source"])
+@pytest.mark.parametrize("way", ["--restart", "--state-file"])
+def test_other_unfinished_work_is_refused_and_both_ways_out_work(
+    pg_place: Workplace,
+    postgresql: Target,
+    medium_source: Path,
+    small_source: Path,
+    what: str,
+    way: str,
+) -> None:
+    leave_unfinished(pg_place, postgresql, medium_source)
+    unfinished = pg_place.state
+    other = command(medium_source, "other") if what == "tag" else command(small_source)
+    refused = pg_place.run(*other, exit_code=1)
+    assert "--restart" in refused.err
+    assert "--state-file" in refused.err
+    assert str(medium_source) in refused.err
+    assert "'again'" in refused.err
+    assert "Traceback" not in refused.text
+    assert pg_place.state == unfinished
+
+    files = FILES if what == "tag" else 12
+    if way == "--restart":
+        pg_place.run(*other, "--restart")
+        assert pg_place.state["status"] == "completed"
+        assert pg_place.state["run_id"] != unfinished["run_id"]
+        assert count(postgresql.database_url) == files
+    else:
+        pg_place.run(*other, "--state-file", "other.json")
+        assert pg_place.state == unfinished
+        assert count(postgresql.database_url) == files
+        pg_place.run(*command(medium_source))
+        assert pg_place.state["run_id"] == unfinished["run_id"]
+        rows = FILES * 2 if what == "tag" else FILES
+        assert count(postgresql.database_url) == rows
+
+
+def test_other_work_after_finished_work_is_welcome(
+    pg_place: Workplace, postgresql: Target, small_source: Path
+) -> None:
+    pg_place.run(*command(small_source))
+    pg_place.run(*command(small_source, "other"))
+    assert query(postgresql.database_url, "SELECT tag FROM datasets ORDER BY tag") == [
+        ("again",),
+        ("other",),
+    ]
+    assert count(postgresql.database_url) == 24
+
+
+# A damaged work state
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"garbage \xff\x00", b'{"run_id": 3}', None],
+    ids=["empty", "garbage", "fields", "truncated"],
+)
+def test_a_damaged_work_state_is_set_aside_and_rebuilt(
+    pg_place: Workplace, postgresql: Target, medium_source: Path, damage: bytes | None
+) -> None:
+    leave_unfinished(pg_place, postgresql, medium_source)
+    path = pg_place.folder / "work_state.json"
+    whole, unfinished = path.read_bytes(), pg_place.state
+    damage = whole[: len(whole) // 2] if damage is None else damage
+    path.write_bytes(damage)
+    again = pg_place.run(*command(medium_source))
+
+    kept = list(pg_place.folder.glob("work_state.json.damaged-*"))
+    assert [each.read_bytes() for each in kept] == [damage]
+    assert kept[0].name in again.out
+    assert pg_place.state["status"] == "completed"
+    assert pg_place.state["run_id"] == unfinished["run_id"]
+    assert pg_place.counts("import")["inserted"] == FILES
+    assert count(postgresql.database_url) == FILES
+
+
+def test_a_damaged_work_state_of_finished_work(
+    pg_place: Workplace, postgresql: Target, small_source: Path
+) -> None:
+    pg_place.run(*command(small_source))
+    before = versions(postgresql.database_url)
+    (pg_place.folder / "work_state.json").write_bytes(b"{")
+    shown = pg_place.run("status", exit_code=1)
+    assert "Traceback" not in shown.text
+    again = pg_place.run(*command(small_source))
+
+    assert "Nothing to do" in again.out
+    assert versions(postgresql.database_url) == before
+
+
+def test_a_damaged_work_state_still_refuses_other_work(
+    pg_place: Workplace, postgresql: Target, medium_source: Path
+) -> None:
+    leave_unfinished(pg_place, postgresql, medium_source)
+    (pg_place.folder / "work_state.json").write_bytes(b"{")
+    refused = pg_place.run(*command(medium_source, "other"), exit_code=1)
+    assert "--restart" in refused.err
+    # And once more: what was set aside must not have been forgotten.
+    pg_place.run(*command(medium_source, "other"), exit_code=1)
+    pg_place.run(*command(medium_source))
+    assert count(postgresql.database_url) == FILES
+
+
+def test_the_lock_is_the_processs_and_not_the_file_s(
+    pg_place: Workplace, small_source: Path
+) -> None:
+    (pg_place.folder / "work_state.json.lock").write_text(str(os.getpid()))
+    pg_place.run(*command(small_source))

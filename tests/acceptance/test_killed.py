@@ -1,0 +1,216 @@
+"""`kill -9` at any moment, and the same command again: nothing is lost, nothing is there twice."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.acceptance.conftest import FILES, IMAGES, MEDIUM_IMAGES
+from tests.support.command import Running, Workplace, wait_until
+from tests.support.contents import (
+    assets,
+    count,
+    held,
+    images_begun,
+    results,
+    somebody_waits,
+    stored_images,
+)
+from tests.support.target import Target
+
+UNINTERRUPTED = {
+    "inserted": FILES,
+    "updated": 0,
+    "skipped": 0,
+    "unchanged": 0,
+    "total_imported": FILES,
+    "completed_batches": FILES // 25,
+    "failed_batches": 0,
+}
+
+
+def command(source: Path) -> list[object]:
+    return ["states", source, "--tag", "killed", "--batch-size", 25]
+
+
+def kill_when(place: Workplace, source: Path, condition: Callable[[], bool]) -> bool:
+    """Starts the command and kills it as soon as the condition holds; whether it was in time."""
+    with place.started(*command(source)) as running:
+        wait_until(lambda: running.ended or condition())
+        if running.ended:
+            running.finish(0)
+            return False
+        running.kill()
+        return True
+
+
+def check_whole(place: Workplace, target: Target, source: Path) -> None:
+    """Rows and images are what the source says, each once, and nothing else lies about."""
+    rows = results(target.database_url)
+    numbers = sorted(row["license_number"] for row in rows)
+    assert numbers == [f"PH{number:08d}" for number in range(FILES)]
+    assert len({row["image_hash"] for row in rows if row["image_hash"]}) == IMAGES
+    assert sum(row["image_hash"] is not None for row in rows) == IMAGES
+    listed = {row["storage_path"]: row["content_hash"] for row in assets(target.database_url)}
+    assert len(listed) == IMAGES
+    assert stored_images(target, place.folder) == listed
+    assert count(target.database_url, "datasets") == 1
+    assert count(target.database_url, "import_merges") == 0
+    assert place.files("*.part") == []
+
+
+def is_gone(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_kill_at_many_moments_of_the_import(
+    place: Workplace, target: Target, large_source: Path, tmp_path: Path
+) -> None:
+    chance = random.Random(2)
+    kills = 0
+    for wanted in sorted(chance.sample(range(1, FILES - 100), 3)):
+        kills += kill_when(
+            place, large_source, lambda wanted=wanted: count(target.database_url) >= wanted
+        )
+    assert kills >= 2
+    run_id = place.state["run_id"]
+    last = place.run(*command(large_source))
+
+    assert place.state["run_id"] == run_id
+    assert "Resuming the run" in last.out
+    assert {name: place.counts("import")[name] for name in UNINTERRUPTED} == UNINTERRUPTED
+    check_whole(place, target, large_source)
+    place.run("verify", "--deep")
+
+
+def test_kill_at_random_moments_of_the_whole_run(
+    place: Workplace, target: Target, large_source: Path
+) -> None:
+    chance = random.Random(5)
+    for moment in [chance.uniform(0.1, 1.3) for _ in range(4)]:
+        deadline = time.monotonic() + moment
+        kill_when(place, large_source, lambda deadline=deadline: time.monotonic() >= deadline)
+    place.run(*command(large_source))
+
+    check_whole(place, target, large_source)
+    assert place.state["status"] == "completed"
+
+
+def test_kill_while_images_are_uploaded(
+    place: Workplace, target: Target, large_source: Path
+) -> None:
+    killed = [
+        kill_when(
+            place,
+            large_source,
+            lambda wanted=wanted: images_begun(target, place.folder) >= wanted,
+        )
+        for wanted in (3, 40)
+    ]
+    assert killed[0]
+    place.run(*command(large_source))
+
+    upload = place.counts("upload")
+    assert upload["failed"] == 0
+    assert upload["completed"] + upload["skipped"] >= IMAGES
+    assert {name: place.counts("import")[name] for name in UNINTERRUPTED} == UNINTERRUPTED
+    check_whole(place, target, large_source)
+
+
+@pytest.mark.parametrize(
+    "begun", ["postgresql.new*/base", "postgresql/postmaster.pid", "imagecache"]
+)
+def test_kill_with_the_embedded_database(
+    bare_place: Workplace, medium_source: Path, begun: str
+) -> None:
+    """While it is made, while it starts, and while it is used: it outlives a killed run."""
+    place = bare_place
+    importer = place.folder / ".importer"
+    assert kill_when(place, medium_source, lambda: any(importer.glob(begun)))
+    place.run(*command(medium_source))
+    place.run("verify", "--deep")
+
+    assert not (place.folder / ".importer/postgresql/postmaster.pid").exists()
+    images = [path for path in place.files() if ".importer/imagecache/" in str(path)]
+    assert len(images) == MEDIUM_IMAGES
+    assert place.files("*.part") == []
+
+
+def test_workers_end_soon_after_their_killed_parent(
+    pg_place: Workplace, postgresql: Target, large_source: Path
+) -> None:
+    with held(postgresql.database_url), pg_place.started(*command(large_source)) as running:
+        wait_until(lambda: somebody_waits(postgresql.database_url))
+        workers = running.descendants()
+        assert len(workers) >= 2
+        running.kill()
+        wait_until(lambda: all(is_gone(worker) for worker in workers), timeout=4)
+    wait_until(lambda: not somebody_waits(postgresql.database_url))
+
+
+def test_the_next_command_waits_for_nobody(
+    pg_place: Workplace, postgresql: Target, large_source: Path
+) -> None:
+    with held(postgresql.database_url), pg_place.started(*command(large_source)) as running:
+        wait_until(lambda: somebody_waits(postgresql.database_url))
+        running.kill()
+    again = pg_place.run(*command(large_source))
+
+    assert again.seconds < 15
+    assert place_counts(pg_place) == UNINTERRUPTED
+    check_whole(pg_place, postgresql, large_source)
+
+
+def place_counts(place: Workplace) -> dict[str, int]:
+    return {name: place.counts("import")[name] for name in UNINTERRUPTED}
+
+
+def test_a_kill_between_the_commit_and_the_ledger_counts_nothing_twice(
+    pg_place: Workplace, postgresql: Target, large_source: Path
+) -> None:
+    """The ledger is held while batches are committed, so the killed run cannot note them."""
+    url = postgresql.database_url
+    with pg_place.started(*command(large_source)) as running:
+        wait_until(lambda: count(url) >= 150, pause=0.001)
+        hold(running)
+        rows = count(url)
+        with sqlite3.connect(pg_place.folder / "upload_tracker.db") as ledger:
+            noted = ledger.execute("select count(*) from item where state = 'imported'").fetchone()
+        ledger.close()
+        running.kill()
+    assert noted[0] <= rows, "the ledger must not be ahead of the database"
+    pg_place.run(*command(large_source))
+    assert place_counts(pg_place) == UNINTERRUPTED
+    check_whole(pg_place, postgresql, large_source)
+
+
+def hold(running: Running) -> None:
+    """Stops the process where it stands."""
+    psutil.Process(running.pid).suspend()
+
+
+def test_what_a_killed_run_leaves_half_written_is_cleared_away(
+    pg_place: Workplace, postgresql: Target, large_source: Path
+) -> None:
+    """A kill in the middle of writing a file leaves its draft; the completed rerun does not."""
+    with held(postgresql.database_url, "image_assets"):  # so that nothing is noted as uploaded
+        kill_when(
+            pg_place, large_source, lambda: images_begun(postgresql, pg_place.folder) >= IMAGES
+        )
+    dead = psutil.Process().pid + 1_000_000
+    image = next(iter((pg_place.folder / ".importer/imagecache").rglob("*.png")))
+    image.rename(image.with_name(f".{image.name}.{dead}.0123.part"))
+    (pg_place.folder / f".work_state.json.{dead}.part").write_text("{")
+    pg_place.run(*command(large_source))
+
+    assert pg_place.files("*.part") == []
+    check_whole(pg_place, postgresql, large_source)

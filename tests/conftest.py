@@ -1,0 +1,113 @@
+"""The servers that tests run against. Each is started when the first test asks for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from imports.backends import embedded
+from imports.backends.embedded import EmbeddedServer
+from imports.local_supabase import LocalSupabase, prepare_database, serve
+from imports.schema import apply_schema
+from tests.support.database import copy_of, create_database, drop_database
+from tests.support.target import Target
+
+_SCRUBBED = ("SUPABASE_", "PG")
+_SCRUBBED_NAMES = {"NEXT_PUBLIC_SUPABASE_URL", "DATABASE_URL"}
+_numbers = count(1)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reaches, or is led by, what the developer's environment names."""
+    for name in list(os.environ):
+        if name.startswith(_SCRUBBED) or name in _SCRUBBED_NAMES:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def embedded_server() -> Iterator[EmbeddedServer]:
+    """One embedded PostgreSQL for all tests. Its data need not survive anything."""
+    # Not one of pytest's folders: pytest shuts them off from the account the server runs under.
+    folder = Path(tempfile.mkdtemp(prefix="importer-tests-"))
+    hurried = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+    server = embedded.start(folder / "pg", hurried)
+    try:
+        yield server
+    finally:
+        embedded.stop(server.folder)
+        embedded.release(server)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def database_template(embedded_server: EmbeddedServer) -> str:
+    """The name of a database with our schema and nothing else in it."""
+    name = "template_postgresql"
+    apply_schema(create_database(embedded_server.url, name))
+    return name
+
+
+@pytest.fixture(scope="session")
+def supabase_template(
+    embedded_server: EmbeddedServer,
+    database_template: str,  # made before Supabase's roles are, which the whole server shares
+    tmp_path_factory: pytest.TempPathFactory,
+) -> str:
+    """The same with Supabase's roles and rights, and what the local Supabase itself makes."""
+    name = "template_supabase"
+    url = create_database(embedded_server.url, name)
+    prepare_database(url)
+    with serve(url, tmp_path_factory.mktemp("template_supabase")):
+        pass
+    return name
+
+
+@pytest.fixture
+def database_url(embedded_server: EmbeddedServer, database_template: str) -> Iterator[str]:
+    """A fresh database with our schema."""
+    yield from _fresh_database(embedded_server, database_template)
+
+
+@pytest.fixture
+def empty_database_url(embedded_server: EmbeddedServer) -> Iterator[str]:
+    """A fresh database without anything."""
+    name = f"test_{next(_numbers)}"
+    yield create_database(embedded_server.url, name)
+    drop_database(embedded_server.url, name)
+
+
+@pytest.fixture
+def supabase_database_url(embedded_server: EmbeddedServer, supabase_template: str) -> Iterator[str]:
+    """The database of `supabase`."""
+    yield from _fresh_database(embedded_server, supabase_template)
+
+
+@pytest.fixture
+def supabase(
+    supabase_database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalSupabase]:
+    """A local Supabase over a fresh database with our schema. It can be stopped and started."""
+    with serve(supabase_database_url, tmp_path_factory.mktemp("supabase")) as local:
+        yield local
+
+
+@pytest.fixture(params=["postgresql", "supabase"])
+def target(request: pytest.FixtureRequest) -> Target:
+    """Each of the backends in turn, with a fresh database."""
+    if request.param == "postgresql":
+        return Target("postgresql", request.getfixturevalue("database_url"))
+    local: LocalSupabase = request.getfixturevalue("supabase")
+    return Target("supabase", local.database_url, local.url, local.secret_key)
+
+
+def _fresh_database(server: EmbeddedServer, template: str) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    yield copy_of(server.url, template, name)
+    drop_database(server.url, name)

@@ -1,0 +1,145 @@
+"""What integration tests share."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tenacity import RetryCallState
+
+from imports.backends.embedded import EmbeddedServer
+from imports.local_supabase import LocalSupabase, serve
+from imports.schema import newest_version
+from tests.support.bench import TABLES, Bench
+from tests.support.database import copy_of, drop_database, query
+from tests.support.folder import new_folder
+from tests.support.target import Target
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A folder of the test's own, in place of pytest's."""
+    folder = new_folder("importer-test-")
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def shared_supabase(
+    embedded_server: EmbeddedServer,
+    supabase_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[LocalSupabase]:
+    """One Supabase for the tests that leave its schema as it is: starting one takes long."""
+    url = copy_of(embedded_server.url, supabase_template, "shared_supabase")
+    with serve(url, tmp_path_factory.mktemp("shared_supabase")) as local:
+        yield local
+    drop_database(embedded_server.url, "shared_supabase")
+
+
+@pytest.fixture(scope="session")
+def shared_database_url(embedded_server: EmbeddedServer, database_template: str) -> Iterator[str]:
+    """One database for the tests that leave its schema as it is."""
+    yield copy_of(embedded_server.url, database_template, "shared_postgresql")
+    drop_database(embedded_server.url, "shared_postgresql")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_ssl_context() -> Iterator[None]:
+    """No server here speaks TLS, and reading all certificates for every client takes long."""
+    with pytest.MonkeyPatch.context() as patch:
+        context = ssl.create_default_context()
+        patch.setattr("httpx._transports.default.create_ssl_context", lambda **_: context)
+        yield
+
+
+@pytest.fixture(params=["postgresql", "supabase"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """An empty source and an empty target, of each of the backends in turn.
+
+    The databases are shared: a test may change their schema only if it puts it right again.
+    """
+    if request.param == "supabase":
+        yield request.getfixturevalue("supabase_bench_shared")
+        return
+    bench = Bench(Target("postgresql", request.getfixturevalue("shared_database_url")), tmp_path)
+    empty(bench)
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def supabase_bench_shared(shared_supabase: LocalSupabase, tmp_path: Path) -> Iterator[Bench]:
+    """The same for Supabase alone."""
+    bench = Bench(target_of(shared_supabase), tmp_path)
+    empty(bench)
+    yield bench
+    bench.close()
+
+
+def target_of(local: LocalSupabase) -> Target:
+    return Target("supabase", local.database_url, local.url, local.secret_key)
+
+
+def empty(bench: Bench) -> None:
+    """Makes a target like a new one."""
+    query(bench.url, f"TRUNCATE import_merges, {', '.join(TABLES)} RESTART IDENTITY")
+    query(
+        bench.url,
+        "UPDATE import_target SET id = gen_random_uuid(), schema_version = %s",
+        newest_version(),
+    )
+    if bench.target.backend == "postgresql":
+        return
+    if bench.api("GET", "/storage/v1/bucket/imagecache").is_success:
+        assert bench.api("POST", "/storage/v1/bucket/imagecache/empty").is_success
+        assert bench.api("DELETE", "/storage/v1/bucket/imagecache").is_success
+
+
+@pytest.fixture
+def postgresql_bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
+    """The same for a PostgreSQL of the test's own."""
+    bench = Bench(Target("postgresql", database_url), tmp_path)
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def supabase_bench(supabase: LocalSupabase, tmp_path: Path) -> Iterator[Bench]:
+    """The same for a Supabase of the test's own."""
+    folder = tmp_path / "supabase"
+    folder.mkdir()
+    bench = Bench(target_of(supabase), folder)
+    yield bench
+    bench.close()
+
+
+class Waits(list[int]):
+    """The number of each try that failed and was followed by another; `then` is called for it."""
+
+    then: Callable[[int], object] = staticmethod(lambda number: None)
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
+    """No waiting before another try, and a list of those that would have been waited for."""
+    waits = Waits()
+
+    def report(state: RetryCallState) -> None:
+        waits.append(state.attempt_number)
+        waits.then(len(waits))
+
+    monkeypatch.setattr("imports.retry._backoff", lambda state: 0.001)
+    monkeypatch.setattr("imports.retry._report", report)
+    return waits
+
+
+@pytest.fixture
+def nothing_left_open() -> Iterator[None]:
+    """A connection that a test leaves open is told now, not in whichever test comes after it."""
+    yield
+    gc.collect()

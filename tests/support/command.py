@@ -1,0 +1,173 @@
+"""The command line as a user runs it: a process of its own, in a working folder of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE = (sys.executable, "-m", "imports")
+SCRIPT = (sys.executable, str(ROOT / "imports" / "resilient_importer.py"))
+CONSOLE_SCRIPT = (str(Path(sys.executable).with_name("resilient-importer")),)
+
+_PATIENCE = 30.0
+
+
+def wait_until(
+    condition: Callable[[], object], timeout: float = _PATIENCE, pause: float = 0.003
+) -> None:
+    """Returns as soon as the condition holds; fails if it does not in time."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(pause)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        """All that it printed."""
+        return self.out + self.err
+
+
+class Running:
+    """A command under way."""
+
+    def __init__(self, process: subprocess.Popen[bytes], out: Path, err: Path) -> None:
+        self.process = process
+        self._out, self._err = out, err
+        self._began = time.monotonic()
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
+    @property
+    def out(self) -> str:
+        """What it has printed until now."""
+        return self._out.read_text(errors="replace")
+
+    def descendants(self) -> list[psutil.Process]:
+        """Its worker processes, and theirs."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return psutil.Process(self.pid).children(recursive=True)
+        return []
+
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Ctrl-C goes to the whole group, as a terminal sends it; any other to the one process."""
+        if number == signal.SIGINT:
+            os.killpg(self.pid, number)
+        else:
+            self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """`kill -9` of the one process."""
+        self.process.kill()
+        self.process.wait()
+
+    def finish(self, exit_code: int | None = None, timeout: float = _PATIENCE) -> Finished:
+        """Waits for its end, and checks what it exits with."""
+        code = self.process.wait(timeout)
+        finished = Finished(
+            code,
+            self.out,
+            self._err.read_text(errors="replace"),
+            time.monotonic() - self._began,
+        )
+        assert exit_code in (None, code), f"exit code {code}:\n{finished.text}"
+        return finished
+
+
+class Workplace:
+    """A working folder, and the variables that are set in its shell."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.environment = environment
+        self._number = 0
+
+    def run(
+        self,
+        *arguments: object,
+        exit_code: int = 0,
+        program: tuple[str, ...] = MODULE,
+        environment: dict[str, str] | None = None,
+    ) -> Finished:
+        """Runs a command to its end."""
+        with self.started(*arguments, program=program, environment=environment) as running:
+            return running.finish(exit_code, timeout=60)
+
+    @contextlib.contextmanager
+    def started(
+        self,
+        *arguments: object,
+        program: tuple[str, ...] = MODULE,
+        environment: dict[str, str] | None = None,
+    ) -> Iterator[Running]:
+        """Starts a command in a process group of its own; whatever is left of it is ended."""
+        self._number += 1
+        logs = self.folder.with_name(f"{self.folder.name}.output")
+        logs.mkdir(exist_ok=True)
+        out, err = logs / f"{self._number}.out", logs / f"{self._number}.err"
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith("IMPORTER_")
+        }
+        with out.open("wb") as stdout, err.open("wb") as stderr:
+            process = subprocess.Popen(
+                [*program, *map(str, arguments)],
+                cwd=self.folder,
+                env={**inherited, **self.environment, **(environment or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            )
+        with process:
+            running = Running(process, out, err)
+            try:
+                yield running
+            finally:
+                if not running.ended:
+                    process.kill()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The work state."""
+        state: dict[str, Any] = json.loads((self.folder / "work_state.json").read_bytes())
+        return state
+
+    def counts(self, phase: str) -> dict[str, Any]:
+        """What the work state says of a phase."""
+        counts: dict[str, Any] = self.state["phases"][phase]
+        return counts
+
+    def files(self, pattern: str = "*") -> list[Path]:
+        """The files in the folder, hidden ones too, without those of a database server."""
+        return [
+            path
+            for path in self.folder.rglob(pattern)
+            if path.is_file() and "postgresql" not in path.relative_to(self.folder).parts
+        ]

@@ -1,0 +1,46 @@
+"""Databases for tests: fresh ones, and a way to look into them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+from psycopg2.sql import SQL, Identifier
+
+from imports.backends.embedded import create_database, database_url
+
+
+@contextlib.contextmanager
+def connected(url: str) -> Iterator[Connection]:
+    """A connection that commits every statement by itself."""
+    connection = psycopg2.connect(url)
+    try:
+        connection.autocommit = True
+        yield connection
+    finally:
+        connection.close()
+
+
+def query(url: str, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """Runs one statement; the rows that it returns, if it returns any."""
+    with connected(url) as connection, connection.cursor() as cursor:
+        cursor.execute(sql, parameters or None)
+        return cursor.fetchall() if cursor.description else []
+
+
+def copy_of(server_url: str, template: str, name: str) -> str:
+    """A fresh database with all that a template holds, but an id of its own; its URL."""
+    url = create_database(server_url, name, template)
+    query(url, "UPDATE public.import_target SET id = gen_random_uuid()")
+    return url
+
+
+def drop_database(server_url: str, name: str) -> None:
+    with connected(server_url) as connection, connection.cursor() as cursor:
+        cursor.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+
+
+__all__ = ["connected", "copy_of", "create_database", "database_url", "drop_database", "query"]

@@ -1,0 +1,46 @@
+"""A database in memory that refuses what it is told to: for the logic around a merge alone."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import orjson
+
+from imports.backends.database import Rows, TargetIdentity
+from imports.errors import BackendUnavailableError, DataRefusedError
+from imports.row_format import RowFormat
+
+
+class MemoryDatabase:
+    """Takes rows as JSON. It refuses a merge in which a row holds one of the `poison` texts.
+
+    `stored` are the rows that went in, in order; `requests` every merge that was asked for, with
+    its rows; `down` texts keep the target from answering at all.
+    """
+
+    row_format = RowFormat.JSON
+
+    def __init__(self, poison: set[str] | None = None, down: set[str] | None = None) -> None:
+        self.poison = poison or set()
+        self.down = down or set()
+        self.away = False
+        self.stored: list[dict[str, object]] = []
+        self.requests: list[tuple[UUID, tuple[bytes, ...]]] = []
+        self.identified = 0
+
+    def identify(self) -> TargetIdentity:
+        self.identified += 1
+        if self.away:
+            raise BackendUnavailableError("The database is away.")
+        return TargetIdentity("memory", None)
+
+    def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+        encoded = [row for _, _, some in rows.tables() for row in some]
+        self.requests.append((request_id, tuple(encoded)))
+        text = b"".join(encoded).decode()
+        if self.away or any(each in text for each in self.down):
+            raise BackendUnavailableError("The database cannot take it just now.")
+        if any(each in text for each in self.poison):
+            raise DataRefusedError("the database refused it")
+        self.stored += [orjson.loads(row) for row in encoded]
+        return {index: "I" * len(some) for index, _, some in rows.tables()}

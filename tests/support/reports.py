@@ -1,0 +1,55 @@
+"""Work states and reports of runs that never were."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from imports.report import RunReport
+from imports.work_state import PhaseState, WorkState
+
+
+def work_state(**changes: Any) -> WorkState:
+    """The state of a completed run over 515 files, but for the changes."""
+    now = datetime.now(UTC)
+    values = {
+        "run_id": "r",
+        "batch_id": "batch_20251118_120000_1a2b3c",
+        "status": "completed",
+        "process_id": 7,
+        "kind": "states",
+        "source": "/data/2025-08-04",
+        "tag": "Aug-04-scrape",
+        "dataset_id": 32,
+        "backend": "postgresql",
+        "target": "PostgreSQL, mydb at db.example",
+        "target_id": "t",
+        "total_files": 515,
+        "total_images": 514,
+        "start_time": now,
+        "last_update": now,
+        "current_phase": "import",
+        "phases": {
+            "planning": PhaseState(status="completed", duration_seconds=0.14),
+            "sha256": PhaseState.model_validate(
+                {"status": "completed", "duration_seconds": 2.3, "processed": 514}
+            ),
+            "upload": PhaseState(status="pending"),
+        },
+    }
+    return WorkState.model_validate(values | changes)
+
+
+def report(
+    state: WorkState | None = None, counts: dict[str, int] | None = None, **changes: Any
+) -> RunReport:
+    """The report of a run, all done where nothing else is said."""
+    values: dict[str, Any] = {
+        "state": state or work_state(),
+        "exit_code": 0,
+        "elapsed_seconds": 49.0,
+        "counts": counts or {},
+        "failures": [],
+        "failures_total": 0,
+    }
+    return RunReport(**values | changes)

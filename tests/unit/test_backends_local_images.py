@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+
+from imports.backends import local_images
+from imports.backends.local_images import LocalImages
+from imports.errors import BackendError, ImageProblemError
+from imports.image_content import read_image
+from imports.source_tree import signature_of
+from imports.work_item import Image, ImageFile
+from tests.support.source import png
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "imagecache"
+
+
+@pytest.fixture
+def store(folder: Path) -> LocalImages:
+    store = LocalImages(folder)
+    store.prepare()
+    return store
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Image:
+    path = tmp_path / "a.png"
+    path.write_bytes(png())
+    return read_image(ImageFile(str(path), signature_of(path.stat())))
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file())
+
+
+def test_an_image_is_stored_once_under_its_hash(
+    store: LocalImages, folder: Path, image: Image
+) -> None:
+    assert store.put(image) is True
+    assert store.put(image) is False
+    digest = hashlib.sha256(png()).hexdigest()
+    assert files(folder) == [f"sha256/{digest[:2]}/{digest[2:4]}/{digest}.png"]
+    assert (folder / image.storage_path).read_bytes() == png()
+
+
+def test_what_is_stored_is_found_by_size_and_hash(store: LocalImages, image: Image) -> None:
+    assert store.size(image.storage_path) is None
+    store.put(image)
+    assert store.size(image.storage_path) == len(png())
+    assert store.sha256(image.storage_path) == image.sha256
+
+
+def test_a_stored_image_of_another_size_is_replaced(
+    store: LocalImages, folder: Path, image: Image
+) -> None:
+    store.put(image)
+    (folder / image.storage_path).write_bytes(b"torn")
+    assert store.put(image) is True
+    assert store.sha256(image.storage_path) == image.sha256
+
+
+def test_a_changed_content_is_seen_by_the_hash_alone(
+    store: LocalImages, folder: Path, image: Image
+) -> None:
+    store.put(image)
+    (folder / image.storage_path).write_bytes(bytes(len(png())))
+    assert store.size(image.storage_path) == len(png())
+    assert store.sha256(image.storage_path) != image.sha256
+
+
+def test_what_is_not_there_has_no_hash_and_can_be_removed(store: LocalImages, image: Image) -> None:
+    with pytest.raises(ImageProblemError, match="cannot be read"):
+        store.sha256(image.storage_path)
+    store.remove(image.storage_path)
+    store.put(image)
+    store.remove(image.storage_path)
+    assert store.size(image.storage_path) is None
+
+
+def test_an_image_that_changed_since_it_was_hashed_is_not_stored(
+    store: LocalImages, folder: Path, image: Image
+) -> None:
+    Path(image.file.path).write_bytes(png(2, 9, 9))
+    with pytest.raises(ImageProblemError, match="changed while the run was under way"):
+        store.put(image)
+    assert files(folder) == []
+
+
+def test_an_image_that_is_gone_is_a_problem_and_leaves_nothing(
+    store: LocalImages, folder: Path, image: Image
+) -> None:
+    Path(image.file.path).unlink()
+    with pytest.raises(ImageProblemError, match="cannot be read"):
+        store.put(image)
+    assert files(folder) == []
+
+
+def test_a_disk_that_is_full_leaves_no_half_image(
+    store: LocalImages, folder: Path, image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(local_images.os, "fsync", full)
+    with pytest.raises(ImageProblemError, match="No space left on device"):
+        store.put(image)
+    assert files(folder) == []
+
+
+def test_an_image_is_on_disk_before_it_has_its_name(
+    store: LocalImages, folder: Path, image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[bool] = []
+    fsync = os.fsync
+
+    def look(descriptor: int) -> None:
+        synced.append((folder / image.storage_path).exists())
+        fsync(descriptor)
+
+    monkeypatch.setattr(local_images.os, "fsync", look)
+    store.put(image)
+    assert synced == [False, True], "first the content, then the folder with the name"
+
+
+def test_what_a_killed_run_left_is_removed_and_what_a_living_one_writes_stays(
+    store: LocalImages, folder: Path, image: Image
+) -> None:
+    place = folder / image.storage_path
+    place.parent.mkdir(parents=True)
+    nobody = next(pid for pid in range(2**22 - 1, 1, -1) if not psutil.pid_exists(pid))
+    dead = place.with_name(f".{place.name}.{nobody}.abc.part")
+    living = place.with_name(f".{place.name}.{os.getpid()}.abc.part")
+    for part in (dead, living):
+        part.write_bytes(b"half")
+    store.put(image)
+    assert not dead.exists()
+    assert living.exists()
+
+
+def test_the_folder_may_be_there_already_and_a_file_in_its_place_is_an_error(
+    store: LocalImages, tmp_path: Path
+) -> None:
+    store.prepare()
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(BackendError, match="cannot be made"):
+        LocalImages(tmp_path / "file").prepare()

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import httpx
+import orjson
+import pytest
+
+from imports.backends.rest import (
+    http_client,
+    key_headers,
+    response_error,
+    retry_after,
+    status_error,
+    transport_error,
+)
+from imports.errors import (
+    BackendError,
+    BackendUnavailableError,
+    DataRefusedError,
+    ImporterError,
+    SchemaError,
+)
+
+HTML = b"<html>\n<head><title>502 Bad Gateway</title></head>\n<body>cloudflare</body></html>"
+
+
+def answer(
+    status: int, body: object = None, headers: dict[str, str] | None = None
+) -> httpx.Response:
+    content = body if isinstance(body, bytes) else orjson.dumps(body) if body is not None else b""
+    return httpx.Response(status, content=content, headers=headers)
+
+
+def refusal(code: str | None, message: str = "what it says") -> dict[str, object]:
+    """An error as PostgREST words it."""
+    return {"code": code, "message": message, "details": None, "hint": None}
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        (answer(401, {"message": "Invalid API key"}), BackendError),
+        (answer(401, refusal("PGRST301", "JWT expired")), BackendError),
+        (answer(403, {"message": "forbidden"}), BackendError),
+        (answer(403, refusal("42501", "permission denied for table x")), BackendError),
+        (answer(404, refusal("PGRST202", "Could not find the function")), SchemaError),
+        (answer(404, refusal("PGRST205", "Could not find the table")), SchemaError),
+        (answer(404, refusal("42P01", "relation does not exist")), SchemaError),
+        (answer(404, HTML), BackendError),
+        (answer(400, refusal("22P02", "invalid input syntax for type date")), DataRefusedError),
+        (answer(409, refusal("23505", "duplicate key value")), DataRefusedError),
+        (answer(409, refusal("23503", "violates foreign key constraint")), DataRefusedError),
+        (answer(413, HTML), DataRefusedError),
+        (answer(413), DataRefusedError),
+        (answer(500, refusal("57014", "canceling statement due to timeout")), DataRefusedError),
+        (answer(500, refusal("40001", "could not serialize access")), BackendUnavailableError),
+        (answer(500, refusal("40P01", "deadlock detected")), BackendUnavailableError),
+        (answer(503, refusal("PGRST001", "no connection")), BackendUnavailableError),
+        (answer(503, refusal("PGRST002", "schema cache")), BackendUnavailableError),
+        (answer(504, refusal("PGRST003", "timed out in the pool")), BackendUnavailableError),
+        (answer(408), BackendUnavailableError),
+        (answer(425), BackendUnavailableError),
+        (answer(429, {"message": "slow down"}), BackendUnavailableError),
+        (answer(500, HTML), BackendUnavailableError),
+        (answer(500, {"error": "internal"}), BackendUnavailableError),
+        (answer(502, HTML), BackendUnavailableError),
+        (answer(503), BackendUnavailableError),
+        (answer(520, HTML), BackendUnavailableError),
+        (answer(544, {"message": "database timed out"}), BackendUnavailableError),
+        (answer(301, headers={"location": "https://elsewhere"}), BackendError),
+    ],
+)
+def test_an_answer_has_its_class_of_error(
+    response: httpx.Response, expected: type[ImporterError]
+) -> None:
+    error = response_error(response)
+    assert type(error) is expected
+    assert str(error)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_is_told_with_the_variable_that_holds_it(status: int) -> None:
+    message = str(response_error(answer(status, {"message": "Invalid API key"})))
+    assert "SUPABASE_SERVICE_ROLE_KEY" in message
+    assert "Invalid API key" in message
+    assert str(status) in message
+
+
+def test_an_unknown_function_is_told_with_the_command_that_makes_it() -> None:
+    message = str(response_error(answer(404, refusal("PGRST202", "no function x"))))
+    assert "no function x" in message
+    assert "supabase db push" in message
+    assert "schema apply" in message
+
+
+def test_a_code_of_postgresql_stands_in_the_message() -> None:
+    message = str(response_error(answer(409, refusal("23505", "duplicate key"))))
+    assert "23505" in message
+    assert "duplicate key" in message
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_seconds_to_wait_are_taken_from_the_answer(status: int) -> None:
+    error = response_error(answer(status, HTML, {"Retry-After": "17"}))
+    assert isinstance(error, BackendUnavailableError)
+    assert error.retry_after == 17.0
+
+
+def test_the_moment_to_wait_for_is_taken_from_the_answer() -> None:
+    moment = datetime.now(UTC) + timedelta(seconds=90)
+    header = format_datetime(moment, usegmt=True)
+    error = response_error(answer(429, HTML, {"Retry-After": header}))
+    assert isinstance(error, BackendUnavailableError)
+    assert error.retry_after is not None
+    assert 85 < error.retry_after <= 90
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("0", 0.0),
+        ("1.5", 1.5),
+        ("-5", 0.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("Wed, 21 Oct 2015 07:28:00 -0000", 0.0),
+        ("soon", None),
+        ("", None),
+        ("Wed, 99 Oct 2015 07:28:00 GMT", None),
+        (None, None),
+    ],
+)
+def test_a_header_that_makes_no_sense_is_as_none(header: str | None, seconds: float | None) -> None:
+    headers = {} if header is None else {"Retry-After": header}
+    assert retry_after(answer(429, headers=headers)) == seconds
+
+
+def test_a_page_of_html_becomes_one_short_line() -> None:
+    message = str(response_error(answer(502, HTML + b"\n" + b"x" * 5000)))
+    assert "\n" not in message
+    assert len(message) < 500
+    assert "502" in message
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff\xfe\0", b"[1, 2]", b"null", b'"text"', b"5"])
+def test_no_body_is_too_odd(body: bytes) -> None:
+    assert type(response_error(answer(500, body))) is BackendUnavailableError
+    assert type(response_error(answer(400, body))) is DataRefusedError
+
+
+def test_a_gateways_own_number_is_no_code_of_postgresql() -> None:
+    error = response_error(answer(503, {"code": 10013, "message": "overloaded"}))
+    assert type(error) is BackendUnavailableError
+
+
+def test_a_status_alone_is_judged_like_an_answer() -> None:
+    error = status_error(429, "slow down", 3.0)
+    assert isinstance(error, BackendUnavailableError)
+    assert error.retry_after == 3.0
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (httpx.ConnectError("connection refused"), BackendUnavailableError),
+        (httpx.ConnectTimeout(""), BackendUnavailableError),
+        (httpx.ReadTimeout("timed out"), BackendUnavailableError),
+        (httpx.PoolTimeout(""), BackendUnavailableError),
+        (httpx.ReadError("connection reset"), BackendUnavailableError),
+        (httpx.WriteError("broken pipe"), BackendUnavailableError),
+        (httpx.RemoteProtocolError("Server disconnected"), BackendUnavailableError),
+        (httpx.UnsupportedProtocol("no scheme"), BackendError),
+        (httpx.LocalProtocolError("illegal header value"), BackendError),
+    ],
+)
+def test_a_request_without_an_answer_has_its_class_of_error(
+    error: httpx.TransportError, expected: type[ImporterError]
+) -> None:
+    found = transport_error(error, "https://x.supabase.co")
+    assert type(found) is expected
+    assert "https://x.supabase.co" in str(found)
+    assert (str(error) or type(error).__name__) in str(found), "an empty reason is named by class"
+
+
+def test_the_client_suits_hosted_supabase() -> None:
+    with http_client(4) as client:
+        assert not client.follow_redirects, "a redirect would carry the key elsewhere"
+        assert client.timeout.connect is not None
+        assert client.timeout.read is not None
+
+
+def test_the_key_is_sent_both_ways() -> None:
+    assert key_headers("k") == {"apikey": "k", "Authorization": "Bearer k"}

@@ -1,0 +1,52 @@
+"""What the first line of a run says. Opening targets is for the integration tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from imports.backends.target import describe, reason
+from imports.settings import Settings
+
+SUPABASE = {"supabase_url": "https://x.supabase.co", "supabase_key": "the-key"}
+DATABASE = {"database_url": "postgresql://me:the-password@db.example:5433/mydb?sslmode=require"}
+
+
+def told(**settings: object) -> str:
+    found = Settings.model_validate(settings)
+    line = f"{describe(found)} ({reason(found)})"
+    assert "the-key" not in line
+    assert "the-password" not in line
+    return line
+
+
+def test_the_embedded_database_is_named_by_its_folder() -> None:
+    line = told()
+    assert "embedded PostgreSQL in .importer/postgresql" in line
+    assert "images in .importer/imagecache" in line
+    assert "no Supabase is configured" in line
+
+
+def test_a_database_is_named_by_host_and_name() -> None:
+    line = told(**DATABASE)
+    assert "db.example" in line
+    assert "mydb" in line
+    assert "(DATABASE_URL is set)" in line
+
+
+def test_supabase_is_named_by_its_url() -> None:
+    line = told(**SUPABASE)
+    assert "Supabase at https://x.supabase.co" in line
+    assert "COPY" not in line
+    assert "(SUPABASE_URL is set)" in line
+
+
+def test_supabase_with_its_database_says_that_rows_go_there_straight() -> None:
+    line = told(**SUPABASE, **DATABASE)
+    assert "Supabase at https://x.supabase.co" in line
+    assert "COPY" in line
+    assert "db.example" in line
+
+
+@pytest.mark.parametrize("backend", ["supabase", "postgresql"])
+def test_what_was_asked_for_needs_no_other_reason(backend: str) -> None:
+    assert told(backend=backend, **SUPABASE, **DATABASE).endswith("(as asked for)")

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import os
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from imports.cli import cli, main
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = [
+    [],
+    ["states"],
+    ["verify"],
+    ["status"],
+    ["schema"],
+    ["schema", "apply"],
+    ["schema", "print"],
+    ["db"],
+    ["db", "start"],
+    ["db", "stop"],
+    ["db", "url"],
+]
+
+
+def call(*arguments: str) -> int | str | None:
+    """The exit code of a command."""
+    with pytest.raises(SystemExit) as caught:
+        main(list(arguments))
+    return caught.value.code
+
+
+def options(*path: str) -> set[str]:
+    command: click.Command = cli
+    for name in path:
+        assert isinstance(command, click.Group)
+        command = command.commands[name]
+    return {name for parameter in command.params for name in parameter.opts}
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No command finds the developer's .env files, or leaves anything in the project."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(*command, "--help") == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"Usage: {' '.join(['resilient-importer', *command])} ")
+    assert len(shown.splitlines()) > 4
+
+
+def test_every_command_there_is_is_tested_for_it() -> None:
+    found = [[]]
+    for name, command in cli.commands.items():
+        found.append([name])
+        if isinstance(command, click.Group):
+            found += [[name, inner] for inner in command.commands]
+    assert sorted(found) == sorted(COMMANDS)
+
+
+def test_every_promised_option_is_there() -> None:
+    promised = (
+        "--states-dir --tag --backend --batch-size --max-workers --max-concurrent-uploads"
+        " --debug-log --verify-writes --single-file --state-file --created-by --description"
+        " --database-url --image-root --force --restart --limit --max-retries --production"
+    )
+    assert set(promised.split()) <= options("states")
+    assert {"--repair", "--deep", "--state-file"} <= options("verify")
+
+
+def test_no_secret_key_can_be_given_where_everybody_sees_it() -> None:
+    assert not [name for name in options("states") if "key" in name or "password" in name]
+
+
+def test_the_exit_codes_are_documented_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    call("states", "--help")
+    shown = capsys.readouterr().out
+    for code in (0, 1, 2, 3, 11, 75, 130):
+        assert re.search(rf"^ +{code}  \w", shown, re.MULTILINE), code
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--nonsense"],
+        ["nonsense"],
+        ["states", "--nonsense"],
+        ["states", "a", "b", "--tag", "t"],
+        ["states", "a", "--states-dir", "b", "--tag", "t"],
+        ["states", "a", "--tag"],
+        ["states", "a", "--tag", "t", "--batch-size", "0"],
+        ["states", "a", "--tag", "t", "--batch-size", "many"],
+        ["states", "a", "--tag", "t", "--backend", "mysql"],
+        ["states", "a", "--tag", "t", "--max-retries", "-1"],
+        ["schema", "nonsense"],
+        ["db", "url", "extra"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_2_and_says_what_is_wrong(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(*arguments) == 2
+    shown = capsys.readouterr()
+    assert "Error: " in shown.err
+    assert shown.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["states", "--tag", "t"], "source is missing"),
+        (["states", "."], "--tag"),
+        (["states", "gone", "--tag", "t"], "gone is not a folder"),
+        (["states", ".", "--tag", " "], "--tag"),
+        (["states", ".", "--tag", "t", "--single-file", "gone.json"], "no such file"),
+        (["states", ".", "--tag", "t", "--state-file", "gone/a.json"], "gone"),
+        (["states", ".", "--tag", "t", "--backend", "supabase"], "SUPABASE_SERVICE_ROLE_KEY"),
+        (["states", ".", "--tag", "t", "--database-url", "mysql://h/db"], "DATABASE_URL"),
+        (["verify"], "no run to verify"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_makes_no_sense_exits_2_and_says_what_to_name(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(*arguments) == 2
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert "Traceback" not in shown
+
+
+def test_status_before_any_run_offers_the_first_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert call("status") == 0
+    assert "No run yet" in capsys.readouterr().out
+
+
+def test_the_schema_is_printed_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("schema", "print") == 0
+    shown = capsys.readouterr().out
+    for path in sorted((ROOT / "supabase" / "migrations").glob("*.sql")):
+        assert path.read_text(encoding="utf-8") in shown
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--version") == 0
+    assert "resilient-importer" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["-m", "imports"], ["-m", "imports", "states"], ["imports/resilient_importer.py"]],
+    ids=" ".join,
+)
+def test_help_comes_at_once(command: list[str]) -> None:
+    # The processor's time, not the clock's: other work on the machine does not count.
+    began = _seconds_of_children()
+    done = subprocess.run(
+        [sys.executable, *command, "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.startswith("Usage: resilient-importer")
+    assert _seconds_of_children() - began < 0.6
+
+
+def _seconds_of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys\n"
+        "from imports.cli import main\n"
+        "try:\n    main(['states', '--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'pydantic', 'psycopg2', 'httpx', 'supabase', 'rich', 'tenacity', 'orjson'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

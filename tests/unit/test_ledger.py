@@ -1,0 +1,715 @@
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imports.errors import LedgerError
+from imports.ledger import ImageLedger, ItemLedger, LedgerFile, Listing, RunLedger
+from imports.source_tree import ListedEntry, ListingProblem
+from imports.work_item import (
+    Failure,
+    Image,
+    ImageFile,
+    ItemState,
+    ListedItem,
+    Plan,
+    Signature,
+    WorkItem,
+)
+
+STATE_FILE = Path("/data/work_state.json")
+
+
+class Book:
+    """A ledger with one scope and one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = LedgerFile(path)
+        self.runs = RunLedger(self.file)
+        scope = self.runs.scope("states", "/data", "tag", "target")
+        self.runs.begin_run(scope, "run", "batch", STATE_FILE)
+        self.items = ItemLedger(self.file, scope, "batch")
+        self.images = ImageLedger(self.file, scope, "batch")
+
+    def list(self, *entries: ListedEntry, whole: bool = True, again: bool = False) -> Listing:
+        return self.items.record_listing(entries, whole=whole, again=again)
+
+    def add(self, *paths: str, group: str | None = None) -> dict[str, int]:
+        """Lists these beside what is known, and plans all that is listed; their ids."""
+        self.list(*map(listed, paths), whole=False)
+        ids = {}
+        for items in self.items.listed_items(None, 100):
+            self.plan(*(Plan(item.id, group=group) for item in items))
+            ids |= {item.path: item.id for item in items}
+        return ids
+
+    def plan(self, *plans: Plan) -> None:
+        self.items.record_plans(list(plans), 1, frozenset(), {})
+
+    def listed_paths(self) -> list[str]:
+        return [item.path for items in self.items.listed_items(None, 100) for item in items]
+
+    def imported(self, *ids: int) -> None:
+        self.items.record_imported(list(ids), [], {})
+
+    def failed(self, number: int, reason: str = "refused") -> None:
+        self.items.record_imported([number], [(number, reason)], {})
+
+    def batches(self, size: int, state: ItemState = ItemState.PLANNED) -> list[list[str]]:
+        self.items.open_queue(state, None)
+        return [[item.path for item in items] for items in self.items.queued_batches(size)]
+
+
+def listed(path: str, size: int = 1, mtime_ns: int = 1) -> ListedItem:
+    return ListedItem(path, Signature(size, mtime_ns))
+
+
+def picture(name: str, size: int = 10, mtime_ns: int = 1) -> ImageFile:
+    return ImageFile(f"/images/{name}.png", Signature(size, mtime_ns))
+
+
+def hashed(file: ImageFile, sha256: str) -> Image:
+    return Image(file, sha256, "png", "image/png", 3, 2)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    book = Book(tmp_path / "upload_tracker.db")
+    yield book
+    book.file.close()
+
+
+# Listing
+
+
+def test_a_first_listing_is_all_new_and_in_its_order(book: Book) -> None:
+    assert book.items.none_known()
+    assert book.list(listed("b"), listed("a"), listed("c")) == Listing(3, 3, 0, 0, 0)
+    assert book.listed_paths() == ["b", "a", "c"]
+    assert not book.items.none_known()
+
+
+def test_imported_items_that_did_not_change_are_left_alone(book: Book) -> None:
+    ids = book.add("a", "b")
+    book.imported(*ids.values())
+    assert book.list(listed("a"), listed("b"), listed("c")) == Listing(3, 1, 0, 2, 0)
+    assert book.listed_paths() == ["c"]
+
+
+@pytest.mark.parametrize("changed", [listed("a", size=2), listed("a", mtime_ns=2)])
+def test_a_change_of_size_or_time_has_an_item_read_again(book: Book, changed: ListedItem) -> None:
+    book.imported(*book.add("a", "b").values())
+    assert book.list(changed, listed("b")) == Listing(2, 0, 1, 1, 0)
+    (items,) = book.items.listed_items(None, 100)
+    assert [(item.path, item.signature) for item in items] == [("a", changed.signature)]
+
+
+def test_an_item_that_was_planned_and_not_imported_is_not_planned_again(book: Book) -> None:
+    book.add("a")
+    book.list(listed("a"))
+    assert book.listed_paths() == []
+    assert book.items.count(ItemState.PLANNED) == 1
+
+
+def test_a_failed_item_is_tried_again_and_its_tries_add_up(book: Book) -> None:
+    for tries in (1, 2, 3):
+        book.failed(*book.add("a").values())
+        assert book.items.failures(9) == (1, [Failure("a", "import", "refused", tries)])
+        book.list(listed("a"))
+        assert book.items.failures(9) == (0, [])
+        assert book.listed_paths() == ["a"]
+
+
+def test_the_tries_begin_anew_when_the_file_was_changed(book: Book) -> None:
+    book.failed(*book.add("a").values())
+    book.list(listed("a", size=2))
+    (items,) = book.items.listed_items(None, 100)
+    book.plan(Plan(items[0].id, failure="bad"))
+    assert book.items.failures(9) == (1, [Failure("a", "planning", "bad", 1)])
+
+
+def test_again_has_everything_read_again(book: Book) -> None:
+    book.imported(*book.add("a", "b").values())
+    assert book.list(listed("a"), listed("b"), again=True) == Listing(2, 0, 2, 0, 0)
+    assert book.listed_paths() == ["a", "b"]
+
+
+def test_items_that_are_gone_are_forgotten_by_a_whole_listing_alone(book: Book) -> None:
+    book.imported(*book.add("a", "b").values())
+    book.list(listed("a"), whole=False)
+    assert book.items.count(ItemState.IMPORTED) == 2
+    book.list(listed("a"))
+    assert book.items.count(ItemState.IMPORTED) == 1
+
+
+def test_an_empty_listing_forgets_nothing(book: Book) -> None:
+    book.imported(*book.add("a").values())
+    assert book.list() == Listing(0, 0, 0, 0, 0)
+    assert book.items.count(ItemState.IMPORTED) == 1
+
+
+def test_where_a_folder_could_not_be_listed_nothing_is_forgotten(book: Book) -> None:
+    book.imported(*book.add("FL/a", "GA/b").values())
+    listing = book.list(listed("FL/a"), ListingProblem("GA/", "cannot be listed: denied"))
+    assert listing.problems == 1
+    assert book.items.count(ItemState.IMPORTED) == 2
+    assert book.items.failures(9) == (
+        1,
+        [Failure("GA/", "planning", "cannot be listed: denied", 1)],
+    )
+
+
+def test_a_problem_of_listing_is_gone_when_the_folder_can_be_listed_again(book: Book) -> None:
+    problem = ListingProblem("GA/", "cannot be listed: denied")
+    book.list(listed("FL/a"), problem)
+    book.list(listed("FL/a"), problem)
+    assert book.items.failures(9)[1][0].tries == 2
+    book.list(listed("FL/a"), listed("GA/b"))
+    assert book.items.failures(9) == (0, [])
+    assert book.listed_paths() == ["FL/a", "GA/b"]
+
+
+def test_a_file_that_could_not_be_listed_is_read_when_it_can_be(book: Book) -> None:
+    book.imported(*book.add("a").values())
+    book.list(ListingProblem("a", "is not a regular file"))
+    assert book.items.count(ItemState.IMPORTED) == 0
+    book.list(listed("a"))
+    assert book.items.failures(9) == (0, [])
+    assert book.listed_paths() == ["a"]
+
+
+def test_a_listing_of_many_items_is_taken_in_whole(book: Book) -> None:
+    entries = [listed(f"{number:05}") for number in range(5_001)]
+    assert book.items.record_listing(iter(entries), whole=True, again=False).new == 5_001
+    assert book.items.count(ItemState.LISTED) == 5_001
+
+
+def test_a_listing_that_breaks_off_changes_nothing(book: Book) -> None:
+    book.imported(*book.add("a", "b").values())
+
+    def entries() -> Iterator[ListedEntry]:
+        yield listed("c")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        book.items.record_listing(entries(), whole=True, again=False)
+    assert book.items.count(ItemState.IMPORTED) == 2
+    assert book.listed_paths() == []
+    assert book.list(listed("a"), listed("b")).unchanged == 2
+
+
+def test_other_sources_and_targets_have_items_of_their_own(book: Book) -> None:
+    book.imported(*book.add("a").values())
+    for other in (("states", "/other", "tag", "target"), ("states", "/data", "tag", "new")):
+        items = ItemLedger(book.file, book.runs.scope(*other), "batch")
+        assert items.none_known()
+        assert items.record_listing([listed("a")], whole=True, again=False).new == 1
+    assert book.items.count(ItemState.IMPORTED) == 1
+    assert book.runs.scope("states", "/data", "tag", "target") == book.items.scope_id
+
+
+def test_listed_items_come_in_lists_and_up_to_a_limit(book: Book) -> None:
+    book.list(*(listed(str(number)) for number in range(5)))
+
+    def sizes(limit: int | None, size: int) -> list[int]:
+        return [len(items) for items in book.items.listed_items(limit, size)]
+
+    assert sizes(None, 2) == [2, 2, 1]
+    assert sizes(3, 2) == [2, 1]
+    assert sizes(9, 5) == [5]
+    assert sizes(0, 2) == []
+
+
+def test_listed_items_can_be_planned_while_they_are_handed_out(book: Book) -> None:
+    book.list(*(listed(str(number)) for number in range(6)))
+    seen = []
+    for items in book.items.listed_items(None, 2):
+        seen += [item.path for item in items]
+        book.plan(*(Plan(item.id) for item in items))
+    assert seen == [str(number) for number in range(6)]
+
+
+# Plans
+
+
+def test_a_plan_that_failed_is_a_failure_and_the_others_are_planned(book: Book) -> None:
+    book.list(listed("a"), listed("b"))
+    (items,) = book.items.listed_items(None, 9)
+    book.items.record_plans(
+        [Plan(items[0].id, failure="is not JSON"), Plan(items[1].id)],
+        1,
+        frozenset(),
+        {"planning.to_import": 2, "planning.failed": 1, "planning.images_missing": 0},
+    )
+    assert book.items.failures(9) == (1, [Failure("a", "planning", "is not JSON", 1)])
+    assert book.batches(9) == [["b"]]
+    assert book.runs.counts("batch") == {"planning.to_import": 2, "planning.failed": 1}
+
+
+def test_only_spooled_items_have_a_chunk(book: Book) -> None:
+    book.list(listed("a"), listed("b"))
+    (items,) = book.items.listed_items(None, 9)
+    book.items.record_plans([Plan(item.id) for item in items], 4, frozenset({items[1].id}), {})
+    book.items.open_queue(ItemState.PLANNED, None)
+    (batch,) = book.items.queued_batches(9)
+    assert [item.chunk for item in batch] == [None, 4]
+    assert book.items.next_chunk() == 5
+
+
+def test_warnings_are_told_by_path_and_only_those_of_this_run(book: Book) -> None:
+    book.list(listed("b"), listed("a"), listed("c"))
+    (items,) = book.items.listed_items(None, 9)
+    book.plan(
+        Plan(items[0].id, warnings=("one", "two")),
+        Plan(items[1].id, warnings=("three",)),
+        Plan(items[2].id),
+    )
+    assert book.items.warnings(0, 9) == (2, [("a", "three"), ("b", "one; two")])
+    assert book.items.warnings(0, 1) == (2, [("a", "three")])
+    assert book.items.warnings(4e9, 9) == (0, [])
+
+
+def test_a_warning_is_gone_when_its_cause_is(book: Book) -> None:
+    book.list(listed("a"))
+    (items,) = book.items.listed_items(None, 9)
+    book.plan(Plan(items[0].id, warnings=("image gone",)))
+    book.list(listed("a"), again=True)
+    book.plan(Plan(items[0].id))
+    assert book.items.warnings(0, 9) == (0, [])
+
+
+def test_duplicates_are_told_by_group(book: Book) -> None:
+    book.add("z", "a", group="one")
+    book.add("m", group="two")
+    book.add("y", "x", group="three")
+    book.add("p", "q")
+    count, groups = book.items.duplicates(9)
+    assert count == 2
+    assert sorted(groups) == [["a", "z"], ["x", "y"]]
+    assert book.items.duplicates(1)[0] == 2
+    assert len(book.items.duplicates(1)[1]) == 1
+
+
+# The queue
+
+
+def test_batches_come_in_the_order_of_listing(book: Book) -> None:
+    book.add("c", "a", "b", "e", "d")
+    assert book.batches(2) == [["c", "a"], ["b", "e"], ["d"]]
+    assert book.batches(99) == [["c", "a", "b", "e", "d"]]
+
+
+def test_an_empty_queue_has_no_batches(book: Book) -> None:
+    assert book.items.open_queue(ItemState.PLANNED, None) == 0
+    assert list(book.items.queued_batches(2)) == []
+
+
+def test_the_queue_may_be_limited(book: Book) -> None:
+    book.add("a", "b", "c")
+    assert book.items.open_queue(ItemState.PLANNED, 2) == 2
+    assert [[item.path for item in items] for items in book.items.queued_batches(9)] == [["a", "b"]]
+
+
+def test_items_of_one_group_come_last_by_path_and_are_never_torn_apart(book: Book) -> None:
+    book.add("g2", "g1", "g4", "g3", group="same")
+    book.add("a", "b", "c")
+    assert book.batches(2) == [["a", "b"], ["c", "g1", "g2", "g3", "g4"]]
+    assert book.batches(3) == [["a", "b", "c"], ["g1", "g2", "g3", "g4"]]
+    assert book.batches(1) == [["a"], ["b"], ["c"], ["g1", "g2", "g3", "g4"]]
+
+
+def test_two_groups_do_not_mingle(book: Book) -> None:
+    book.add("b2", "a1", group="one")
+    book.add("b1", "a2", group="two")
+    batches = book.batches(1)
+    assert sorted(batches) == [["a1", "b2"], ["a2", "b1"]]
+
+
+def test_a_group_of_one_is_none(book: Book) -> None:
+    book.add("b", group="one")
+    book.add("a", group="two")
+    assert book.batches(1) == [["b"], ["a"]]
+
+
+def test_what_failed_before_comes_last(book: Book) -> None:
+    ids = book.add("a", "b", "c")
+    book.failed(ids["a"])
+    book.list(listed("a"), listed("b"), listed("c"))
+    book.add()
+    assert book.batches(1) == [["b"], ["c"], ["a"]]
+
+
+def _with_one_of_a_group_failed_before(book: Book) -> None:
+    """`x` and `g1` failed before; `g2`, which is new, is the same search as `g1`."""
+    ids = book.add("x") | book.add("g1", group="same")
+    book.failed(ids["x"])
+    book.failed(ids["g1"])
+    book.list(listed("x"), listed("g1"), listed("g2"))
+    for items in book.items.listed_items(None, 9):
+        for item in items:
+            book.plan(Plan(item.id, group=None if item.path == "x" else "same"))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 9])
+def test_every_item_is_queued_once_also_where_one_of_a_group_failed_before(
+    book: Book, size: int
+) -> None:
+    _with_one_of_a_group_failed_before(book)
+    queued = [path for batch in book.batches(size) for path in batch]
+    assert sorted(queued) == ["g1", "g2", "x"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 9])
+def test_a_group_stays_together_by_path_also_where_one_of_it_failed_before(
+    book: Book, size: int
+) -> None:
+    _with_one_of_a_group_failed_before(book)
+    (batch,) = [batch for batch in book.batches(size) if "g1" in batch]
+    assert "g2" in batch, "or else they may be merged at the same time, in any order"
+    assert batch.index("g1") < batch.index("g2"), "the later path wins"
+
+
+@pytest.mark.parametrize("finished", [[0], [1], [0, 1], [1, 3], [0, 2, 4], [3]])
+def test_after_some_batches_the_others_are_what_they_were(book: Book, finished: list[int]) -> None:
+    ids = book.add("i", "h", "g", "f", "e", "a")
+    ids |= book.add("d", "c", "b", group="one")
+    ids |= book.add("z", "y", group="two")
+    before = book.batches(2)
+    assert len(before) == 5
+    for number in finished:
+        book.imported(*(ids[path] for path in before[number]))
+    rest = [batch for number, batch in enumerate(before) if number not in finished]
+    assert book.batches(2) == rest
+    # What a resumed run does first.
+    book.list(*map(listed, ids))
+    assert book.batches(2) == rest
+
+
+def test_the_queue_of_imported_items_is_that_of_verification(book: Book) -> None:
+    ids = book.add("a", "b")
+    book.imported(ids["a"])
+    assert book.batches(9, ItemState.IMPORTED) == [["a"]]
+
+
+def test_queued_items_bring_what_is_needed_to_import_them(book: Book) -> None:
+    book.list(listed("a", 5, 6))
+    (items,) = book.items.listed_items(None, 9)
+    book.plan(Plan(items[0].id, images=(picture("two"), picture("one"))))
+    book.images.record_hashes([hashed(picture("one"), "11")], [(picture("two"), "no image")])
+    book.items.open_queue(ItemState.PLANNED, None)
+    assert list(book.items.queued_batches(9)) == [
+        [WorkItem(items[0].id, "a", Signature(5, 6), (None, "11"), None)]
+    ]
+
+
+# What becomes of items
+
+
+def test_what_became_of_a_batch_is_recorded_with_its_counts(book: Book) -> None:
+    ids = book.add("a", "b")
+    book.items.record_imported(
+        list(ids.values()), [(ids["b"], "refused")], {"import.inserted": 1, "import.updated": 0}
+    )
+    book.items.record_imported([], [], {"import.inserted": 2})
+    assert book.items.count(ItemState.IMPORTED) == 1
+    assert book.items.failures(9) == (1, [Failure("b", "import", "refused", 1)])
+    assert book.runs.counts("batch") == {"import.inserted": 3}
+
+
+def test_an_item_that_goes_in_at_last_is_no_failure_any_more(book: Book) -> None:
+    book.failed(*book.add("a").values())
+    book.list(listed("a"))
+    book.imported(*book.add().values())
+    assert book.items.failures(9) == (0, [])
+    assert book.items.count(ItemState.IMPORTED) == 1
+
+
+def test_failures_are_told_by_path_up_to_a_limit(book: Book) -> None:
+    for number in book.add("b", "a", "c").values():
+        book.failed(number)
+    count, failures = book.items.failures(2)
+    assert count == 3
+    assert [failure.path for failure in failures] == ["a", "b"]
+
+
+def test_unfinished_items_are_told_with_their_state(book: Book) -> None:
+    ids = book.add("a", "b", "c")
+    book.imported(ids["a"])
+    book.failed(ids["b"])
+    book.list(listed("d"), whole=False)
+    assert book.items.unfinished(9) == (2, [("c", "planned"), ("d", "listed")])
+    assert book.items.unfinished(1) == (2, [("c", "planned")])
+
+
+def test_items_can_be_had_imported_again_with_the_files_they_have_now(book: Book) -> None:
+    ids = book.add("a", "b")
+    book.imported(*ids.values())
+    book.items.import_again([(ids["a"], Signature(7, 8))])
+    (items,) = book.items.listed_items(None, 9)
+    assert [(item.path, item.signature) for item in items] == [("a", Signature(7, 8))]
+
+
+def test_rows_are_vouched_for_until_verification_begins_anew(book: Book) -> None:
+    book.items.begin_vouching()
+    book.items.vouch_for(["1", "2", "2"])
+    book.items.vouch_for(["3"])
+    assert book.items.vouched(["2", "3", "4"]) == {"2", "3"}
+    assert book.items.vouched([]) == set()
+    book.items.begin_vouching()
+    assert book.items.vouched(["2"]) == set()
+
+
+# Images
+
+
+def test_each_image_is_hashed_once_and_remembered(book: Book) -> None:
+    book.list(listed("a"), listed("b"))
+    (items,) = book.items.listed_items(None, 9)
+    book.plan(*(Plan(item.id, images=(picture("same"),)) for item in items))
+    assert book.images.count() == book.images.count_unhashed() == 1
+    assert list(book.images.unhashed(9)) == [[picture("same")]]
+    book.images.record_hashes([hashed(picture("same"), "11")], [])
+    assert book.images.count_unhashed() == 0
+    assert list(book.images.hashed(9)) == [[hashed(picture("same"), "11")]]
+    book.list(listed("a"), listed("b"), again=True)
+    book.plan(*(Plan(item.id, images=(picture("same"),)) for item in items))
+    assert list(book.images.unhashed(9)) == []
+    assert book.runs.counts("batch") == {"sha256.processed": 1}
+
+
+@pytest.mark.parametrize("changed", [picture("same", size=11), picture("same", mtime_ns=2)])
+def test_an_image_that_changed_is_hashed_again(book: Book, changed: ImageFile) -> None:
+    book.list(listed("a"))
+    (items,) = book.items.listed_items(None, 9)
+    book.plan(Plan(items[0].id, images=(picture("same"),)))
+    book.images.record_hashes([hashed(picture("same"), "11")], [])
+    book.plan(Plan(items[0].id, images=(changed,)))
+    assert list(book.images.unhashed(9)) == [[changed]]
+
+
+def test_an_image_that_cannot_be_used_is_a_warning_of_all_its_items(book: Book) -> None:
+    book.list(listed("a"), listed("b"), listed("c"))
+    (items,) = book.items.listed_items(None, 9)
+    book.plan(
+        Plan(items[0].id, images=(picture("bad"),), warnings=("first",)),
+        Plan(items[1].id, images=(picture("bad"),)),
+        Plan(items[2].id, images=(picture("good"),)),
+    )
+    book.images.record_hashes([hashed(picture("good"), "11")], [(picture("bad"), "is no image")])
+    assert list(book.images.unhashed(9)) == []
+    assert book.items.warnings(0, 9) == (2, [("a", "first; is no image"), ("b", "is no image")])
+    assert book.images.count_hashed() == 1
+
+
+def test_an_image_that_could_not_be_used_is_looked_at_again_with_its_item(book: Book) -> None:
+    book.list(listed("a"))
+    (items,) = book.items.listed_items(None, 9)
+    book.plan(Plan(items[0].id, images=(picture("bad"),)))
+    book.images.record_hashes([], [(picture("bad"), "is no image")])
+    book.plan(Plan(items[0].id, images=(picture("bad"),)))
+    assert list(book.images.unhashed(9)) == [[picture("bad")]]
+    assert book.items.warnings(0, 9) == (0, [])
+
+
+def test_images_come_in_lists_each_hash_once(book: Book) -> None:
+    book.list(*(listed(str(number)) for number in range(6)))
+    (items,) = book.items.listed_items(None, 9)
+    files = [picture(str(number)) for number in range(6)]
+    book.plan(*(Plan(item.id, images=(file,)) for item, file in zip(items, files, strict=True)))
+    assert [len(some) for some in book.images.unhashed(4)] == [4, 2]
+    book.images.record_hashes(
+        [hashed(file, str(number // 2)) for number, file in enumerate(files)], []
+    )
+    assert book.images.count_hashed() == 3
+    found = [[image.sha256 for image in images] for images in book.images.hashed(2)]
+    assert found == [["0", "1"], ["2"]]
+
+
+def test_only_unfinished_items_need_their_images_and_only_imported_ones_have_them_stored(
+    book: Book,
+) -> None:
+    book.list(listed("a"), listed("b"))
+    (items,) = book.items.listed_items(None, 9)
+    book.plan(Plan(items[0].id, images=(picture("a"),)), Plan(items[1].id, images=(picture("b"),)))
+    book.images.record_hashes([hashed(picture("a"), "aa11"), hashed(picture("b"), "bb22")], [])
+    book.imported(items[0].id)
+    assert [[image.sha256 for image in some] for some in book.images.hashed(9)] == [["bb22"]]
+    ((stored,),) = book.images.stored(9)
+    assert stored.storage_path == "sha256/aa/11/aa11.png"
+    assert (stored.sha256, stored.size) == ("aa11", 10)
+    assert book.images.items_of("aa11") == [items[0].id]
+    assert book.images.count() == 2
+
+
+def test_an_upload_that_failed_fails_the_unfinished_items_with_that_content(book: Book) -> None:
+    book.list(listed("a"), listed("b"), listed("c"), listed("d"))
+    (items,) = book.items.listed_items(None, 9)
+    for item, name in zip(items, ("one", "two", "one", "other"), strict=True):
+        book.plan(Plan(item.id, images=(picture(name),)))
+    book.images.record_hashes(
+        [
+            hashed(picture("one"), "11"),
+            hashed(picture("two"), "11"),
+            hashed(picture("other"), "22"),
+        ],
+        [],
+    )
+    book.imported(items[2].id)
+    assert book.items.record_upload_failure("11", "too large") == 2
+    assert book.items.failures(9) == (
+        2,
+        [Failure("a", "upload", "too large", 1), Failure("b", "upload", "too large", 1)],
+    )
+    assert book.items.count(ItemState.IMPORTED) == 1
+    assert book.batches(9) == [["d"]]
+
+
+def test_the_images_of_an_item_are_forgotten_with_it(book: Book) -> None:
+    book.list(listed("a"), listed("b"))
+    (items,) = book.items.listed_items(None, 9)
+    book.plan(Plan(items[0].id), Plan(items[1].id, images=(picture("b"),)))
+    book.list(listed("a"))
+    # SQLite gives the number of what was deleted last to the next one.
+    book.list(listed("a"), listed("c"))
+    assert book.images.count() == 0
+
+
+def test_an_item_that_cannot_be_read_any_more_names_no_image(book: Book) -> None:
+    book.list(listed("a"))
+    (items,) = book.items.listed_items(None, 9)
+    book.plan(Plan(items[0].id, images=(picture("a"),)))
+    book.images.record_hashes([hashed(picture("a"), "11")], [])
+    book.list(listed("a", size=2))
+    book.plan(Plan(items[0].id, failure="is not JSON"))
+    assert book.images.count() == 0
+
+
+# Runs
+
+
+def test_the_last_run_of_a_work_state_is_remembered(book: Book) -> None:
+    scope = book.items.scope_id
+    assert book.runs.last_run(Path("/data/other.json")) is None
+    first = book.runs.last_run(STATE_FILE)
+    assert first is not None
+    assert (first.batch_id, first.completed) == ("batch", False)
+    book.runs.end_run("batch", 130, completed=False)
+    book.runs.begin_run(scope, "run2", "batch2", STATE_FILE)
+    second = book.runs.last_run(STATE_FILE)
+    assert second is not None
+    assert (second.run_id, second.batch_id) == ("run2", "batch2")
+    assert (second.kind, second.source, second.tag) == ("states", "/data", "tag")
+    assert second.target_id == "target"
+
+
+def test_a_run_that_is_resumed_is_the_same_one_and_unfinished_again(book: Book) -> None:
+    before = book.runs.last_run(STATE_FILE)
+    book.runs.end_run("batch", 130, completed=False)
+    assert book.runs.last_run(STATE_FILE) == before, "an interrupted run is to be resumed"
+    book.runs.end_run("batch", 3, completed=True)
+    ended = book.runs.last_run(STATE_FILE)
+    assert ended is not None
+    assert ended.completed, "what failed is for another run"
+    book.runs.begin_run(book.items.scope_id, "run", "batch", STATE_FILE)
+    assert book.runs.last_run(STATE_FILE) == before
+
+
+def test_orphans_are_looked_for_among_the_runs_that_may_have_written(book: Book) -> None:
+    scope = book.items.scope_id
+    for batch_id in ("wrote", "idle", "open"):
+        book.runs.begin_run(scope, batch_id, batch_id, STATE_FILE)
+    book.runs.add_counts("wrote", {"import.inserted": 5})
+    book.runs.add_counts("idle", {"planning.unchanged": 5})
+    for batch_id in ("batch", "wrote", "idle"):
+        book.runs.end_run(batch_id, 0, completed=True)
+    assert sorted(book.runs.batch_ids(scope)) == ["open", "wrote"]
+    assert book.runs.batch_ids(scope + 1) == []
+
+
+def test_counts_add_up_by_name_and_run(book: Book) -> None:
+    book.runs.add_counts("batch", {"b": 2, "a": 1, "zero": 0})
+    book.runs.add_counts("batch", {"a": 4, "b": -1})
+    book.runs.add_counts("other", {"a": 100})
+    assert book.runs.counts("batch") == {"a": 5, "b": 1}
+
+
+# The file
+
+
+def test_everything_is_there_when_the_file_is_opened_again(tmp_path: Path) -> None:
+    book = Book(tmp_path / "ledger.db")
+    ids = book.add("a", "b")
+    book.imported(ids["a"])
+    book.file.close()
+    again = Book(tmp_path / "ledger.db")
+    assert again.list(listed("a"), listed("b")).unchanged == 1
+    assert again.batches(9) == [["b"]]
+    again.file.close()
+
+
+def test_a_transaction_is_undone_when_something_is_raised_in_it(book: Book) -> None:
+    def broken_off() -> None:
+        with book.file.transaction() as connection:
+            connection.execute("insert into run_count values ('batch', 'a', 1)")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        broken_off()
+    assert book.runs.counts("batch") == {}
+    book.runs.add_counts("batch", {"a": 1})
+    assert book.runs.counts("batch") == {"a": 1}
+
+
+def test_a_file_that_is_no_database_is_refused_and_stays(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    path.write_bytes(b"these are somebody's notes, not a database" * 100)
+    before = path.read_bytes()
+    with pytest.raises(LedgerError, match="cannot be used"):
+        LedgerFile(path)
+    assert path.read_bytes() == before
+
+
+def test_a_folder_in_its_place_and_a_folder_that_is_gone_are_refused(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "gone" / "ledger.db"):
+        with pytest.raises(LedgerError, match="cannot be used"):
+            LedgerFile(path)
+
+
+def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    LedgerFile(path).close()
+    _execute(path, "pragma user_version = 99")
+    with pytest.raises(LedgerError, match="of version 99"):
+        LedgerFile(path)
+
+
+def test_another_programs_database_is_refused_and_not_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "places.sqlite"
+    _execute(path, "create table bookmarks (url text)")
+    with pytest.raises(LedgerError):
+        LedgerFile(path)
+    connection = sqlite3.connect(path)
+    assert connection.execute("select name from sqlite_master").fetchall() == [("bookmarks",)]
+    connection.close()
+
+
+def test_a_damaged_ledger_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    book = Book(path)
+    book.list(*(listed(str(number)) for number in range(500)))
+    book.file.close()
+    content = bytearray(path.read_bytes())
+    content[20:4096] = bytes(4076)
+    path.write_bytes(content)
+    with pytest.raises(LedgerError, match="move it away"):
+        Book(path)
+
+
+def _execute(path: Path, sql: str) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute(sql)
+    connection.commit()
+    connection.close()

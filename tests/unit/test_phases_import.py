@@ -1,0 +1,385 @@
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imports.backends.database import Database
+from imports.errors import BackendUnavailableError
+from imports.kinds.states import STATES
+from imports.phases.import_ import (
+    Imported,
+    ImportTarget,
+    collect_rows,
+    import_batch,
+    per_record,
+)
+from imports.phases.prepare import PrepareJob, prepare_batch
+from imports.retry import RetryPolicy
+from imports.row_format import RowFormat
+from imports.source_tree import signature_of
+from imports.spool import Spool
+from imports.work_item import Record, RowOutcome, Signature, WorkItem
+from tests.support.memory import MemoryDatabase
+from tests.support.source import Source, document, license_
+
+RUN = {"dataset_id": 1, "batch_id": "batch_1"}
+
+
+@pytest.fixture(scope="module")
+def parsers() -> Iterator[Executor]:
+    with ThreadPoolExecutor(1) as executor:
+        yield executor
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    return Source(tmp_path / "day")
+
+
+def item_of(path: Path, folder: Path, number: int, chunk: int | None = None) -> WorkItem:
+    return WorkItem(
+        number, path.relative_to(folder).as_posix(), signature_of(path.stat()), (), chunk
+    )
+
+
+def target_of(database: MemoryDatabase, parsers: Executor, spool: Spool) -> ImportTarget:
+    return ImportTarget(cast(Database, database), RetryPolicy(0), STATES.group, RUN, parsers, spool)
+
+
+class Bench:
+    """A folder of files, and what becomes of them in a database in memory."""
+
+    def __init__(self, source: Source, parsers: Executor) -> None:
+        self.source = source
+        self.spool = Spool(source.folder.parent / "spool" / "run", RowFormat.JSON)
+        self.parsers = parsers
+        self.items: list[WorkItem] = []
+
+    def add(self, *numbers: str, name: str = "Belmar") -> WorkItem:
+        """A file with these licences."""
+        count = len(self.items) + 1
+        path = self.source.add(f"{count:03}", name=name, licenses=[license_(n) for n in numbers])
+        self.items.append(item_of(path, self.source.folder, count))
+        return self.items[-1]
+
+    def run(self, database: MemoryDatabase, items: list[WorkItem] | None = None) -> Imported:
+        job = PrepareJob("states", str(self.source.folder), RowFormat.JSON, items or self.items)
+        return import_batch(target_of(database, self.parsers, self.spool), job)
+
+
+@pytest.fixture
+def bench(source: Source, parsers: Executor) -> Bench:
+    return Bench(source, parsers)
+
+
+def numbers(database: MemoryDatabase) -> list[object]:
+    return [row["license_number"] for row in database.stored]
+
+
+def test_a_batch_goes_in_with_one_request_in_the_order_of_its_items(bench: Bench) -> None:
+    for each in (("A", "B"), ("C",), ("D",)):
+        bench.add(*each)
+    database = MemoryDatabase()
+    imported = bench.run(database)
+    assert len(database.requests) == 1
+    assert numbers(database) == ["A", "B", "C", "D"]
+    assert imported.item_ids == [1, 2, 3]
+    assert imported.failures == []
+    assert imported.outcomes == [(RowOutcome.INSERTED, f"Belmar/FL/{n}") for n in "ABCD"]
+
+
+def test_a_refused_record_is_isolated_and_all_others_go_in_in_order(bench: Bench) -> None:
+    for number in "ABCDEFGHIJ":
+        bench.add(number)
+    bench.add("poison-1")
+    for number in "KLM":
+        bench.add(number)
+    database = MemoryDatabase(poison={"poison-1"})
+    imported = bench.run(database)
+    assert numbers(database) == list("ABCDEFGHIJKLM")
+    assert imported.failures == [(11, "record Belmar/FL/poison-1: the database refused it")]
+    assert len(imported.outcomes) == 13
+    assert [label for label, _ in imported.refused] == ["Belmar/FL/poison-1"]
+    assert json.loads(imported.refused[0][1])["license_number"] == "poison-1"
+
+
+def test_one_bad_record_of_many_costs_few_requests(bench: Bench) -> None:
+    for number in range(64):
+        bench.add("poison" if number == 41 else str(number))
+    database = MemoryDatabase(poison={"poison"})
+    bench.run(database)
+    assert len(database.requests) <= 13, "halving, not one by one"
+
+
+def test_an_item_with_one_refused_record_has_failed_but_its_other_records_went_in(
+    bench: Bench,
+) -> None:
+    bench.add("A", "poison", "B")
+    bench.add("C")
+    database = MemoryDatabase(poison={"poison"})
+    imported = bench.run(database)
+    assert numbers(database) == ["A", "B", "C"]
+    assert [item for item, _ in imported.failures] == [1]
+
+
+def test_several_refused_records_of_one_item_are_one_failure(bench: Bench) -> None:
+    bench.add("poison-1", "A", "poison-2", "poison-3")
+    imported = bench.run(MemoryDatabase(poison={"poison"}))
+    ((item, reason),) = imported.failures
+    assert item == 1
+    assert "poison-1" in reason
+    assert "(and 2 more records)" in reason
+
+
+def test_where_everything_is_refused_everything_is_told(bench: Bench) -> None:
+    for number in "ABC":
+        bench.add(number)
+    imported = bench.run(MemoryDatabase(poison={"license_number"}))
+    assert [item for item, _ in imported.failures] == [1, 2, 3]
+    assert imported.outcomes == []
+
+
+def test_a_file_that_cannot_be_read_is_a_failure_beside_the_others(bench: Bench) -> None:
+    bench.add("A")
+    bad = bench.source.write("bad_parse.json", b"{")
+    bench.items.append(item_of(bad, bench.source.folder, 2))
+    bench.add("B")
+    database = MemoryDatabase()
+    imported = bench.run(database)
+    assert numbers(database) == ["A", "B"]
+    ((item, reason),) = imported.failures
+    assert item == 2
+    assert reason.startswith("is not JSON")
+
+
+def test_a_batch_of_nothing_asks_for_nothing(bench: Bench) -> None:
+    bad = bench.source.write("bad_parse.json", b"{")
+    bench.items.append(item_of(bad, bench.source.folder, 1))
+    database = MemoryDatabase()
+    assert bench.run(database).outcomes == []
+    assert database.requests == []
+
+
+def test_the_same_batch_of_the_same_run_asks_with_the_same_id(bench: Bench) -> None:
+    bench.add("A")
+    bench.add("B")
+    database = MemoryDatabase()
+    bench.run(database)
+    bench.run(database)
+    first, second = database.requests
+    assert first == second
+
+
+def test_other_items_another_content_and_another_run_ask_with_other_ids(bench: Bench) -> None:
+    bench.add("A")
+    bench.add("B")
+    database = MemoryDatabase()
+    bench.run(database)
+    bench.run(database, bench.items[:1])
+    bench.run(database, bench.items[1:])
+    path = bench.source.folder / bench.items[0].path
+    os.utime(path, ns=(1, 1))
+    changed = [item_of(path, bench.source.folder, 1), bench.items[1]]
+    bench.run(database, changed)
+    other = ImportTarget(
+        cast(Database, database),
+        RetryPolicy(0),
+        STATES.group,
+        RUN | {"batch_id": "batch_2"},
+        bench.parsers,
+        bench.spool,
+    )
+    import_batch(
+        other, PrepareJob("states", str(bench.source.folder), RowFormat.JSON, bench.items[1:])
+    )
+    ids = [request for request, _ in database.requests]
+    assert len(set(ids)) == 5
+
+
+@given(
+    st.lists(st.integers(1, 4), min_size=1, max_size=12).flatmap(
+        lambda sizes: st.tuples(st.just(sizes), st.sets(st.integers(0, sum(sizes) - 1)))
+    )
+)
+def test_whatever_is_refused_nothing_else_is_lost_and_no_id_is_used_for_other_rows(
+    parsers: Executor, case: tuple[list[int], set[int]]
+) -> None:
+    """Items of some records each; those at some positions are refused."""
+    sizes, refused = case
+    spool = SpooledRecords(sizes, refused)
+    database = MemoryDatabase(poison={"poison"})
+    items = [WorkItem(n, f"{n}.json", Signature(1, 1), (), 1) for n in range(len(sizes))]
+    job = PrepareJob("states", "/nonexistent", RowFormat.JSON, items)
+    imported = import_batch(target_of(database, parsers, cast(Spool, spool)), job)
+    good = [n for n in range(sum(sizes)) if n not in refused]
+    assert [row["number"] for row in database.stored] == good
+    assert [label for _, label in imported.outcomes] == [str(n) for n in good]
+    assert {item for item, _ in imported.failures} == {spool.item_of(n) for n in refused}
+    assert [label for label, _ in imported.refused] == [str(n) for n in sorted(refused)]
+    asked: dict[object, tuple[bytes, ...]] = {}
+    for request, rows in database.requests:
+        assert asked.setdefault(request, rows) == rows, "one id for different rows"
+    assert len(asked) == len(database.requests), "the same rows were asked for twice"
+
+
+class SpooledRecords:
+    """Stands in for the spool: records of one row, numbered throughout."""
+
+    def __init__(self, sizes: list[int], refused: set[int]) -> None:
+        self.records: dict[int, list[Record]] = {}
+        self._items: list[int] = []
+        for item, size in enumerate(sizes):
+            for _ in range(size):
+                number = len(self._items)
+                self._items.append(item)
+                row = json.dumps({"number": number, "poison" if number in refused else "x": 1})
+                record = Record(item, str(number), ((0, row.encode()),))
+                self.records.setdefault(item, []).append(record)
+
+    def item_of(self, number: int) -> int:
+        return self._items[number]
+
+    def read(self, chunk: int) -> dict[int, list[Record]]:
+        return self.records
+
+
+# A target that does not answer
+
+
+def test_records_that_bring_the_target_down_are_isolated_while_it_answers_others(
+    bench: Bench,
+) -> None:
+    for number in ("A", "heavy", "B", "C"):
+        bench.add(number)
+    database = MemoryDatabase(down={"heavy"})
+    imported = bench.run(database)
+    assert numbers(database) == ["A", "B", "C"]
+    ((item, reason),) = imported.failures
+    assert item == 2
+    assert "cannot take it just now" in reason
+
+
+def test_a_target_that_answers_to_nothing_ends_the_batch(bench: Bench) -> None:
+    bench.add("A")
+    bench.add("B")
+    database = MemoryDatabase()
+    database.away = True
+    with pytest.raises(BackendUnavailableError):
+        bench.run(database)
+    assert len(database.requests) == 1, "its halves are not tried"
+
+
+def test_a_run_that_is_stopping_does_not_look_for_the_culprit(bench: Bench) -> None:
+    bench.add("A")
+    bench.add("B")
+    database = MemoryDatabase(down={"A"})
+    stop = threading.Event()
+    stop.set()
+    target = ImportTarget(
+        cast(Database, database),
+        RetryPolicy(3, stop),
+        STATES.group,
+        RUN,
+        bench.parsers,
+        bench.spool,
+    )
+    job = PrepareJob("states", str(bench.source.folder), RowFormat.JSON, bench.items)
+    with pytest.raises(BackendUnavailableError):
+        import_batch(target, job)
+    assert len(database.requests) == 1
+    assert database.identified == 0
+
+
+# The spool
+
+
+def spooled(bench: Bench, chunk: int, items: list[WorkItem]) -> None:
+    """Writes the items' records, and takes their files away."""
+    bench.spool.open() if not bench.spool.folder.exists() else None
+    job = PrepareJob("states", str(bench.source.folder), RowFormat.JSON, items)
+    by_item: dict[int, list[Record]] = {item.id: [] for item in items}
+    for record in prepare_batch(job).records:
+        by_item[record.item_id].append(record)
+    assert bench.spool.write(chunk, by_item)
+    for item in items:
+        (bench.source.folder / item.path).unlink()
+        bench.items[item.id - 1] = WorkItem(item.id, item.path, item.signature, (), chunk)
+
+
+def test_rows_that_are_spooled_are_not_read_again(bench: Bench) -> None:
+    bench.add("A")
+    bench.add("B", "C")
+    spooled(bench, 1, bench.items[:])
+    database = MemoryDatabase()
+    imported = bench.run(database)
+    assert imported.failures == []
+    assert numbers(database) == ["A", "B", "C"]
+
+
+def test_spooled_rows_and_rows_of_files_keep_the_order_of_their_items(bench: Bench) -> None:
+    for each in ("A", "B", "C", "D", "E"):
+        bench.add(each)
+    spooled(bench, 1, [bench.items[1]])
+    spooled(bench, 2, [bench.items[3], bench.items[4]])
+    database = MemoryDatabase()
+    bench.run(database)
+    assert numbers(database) == ["A", "B", "C", "D", "E"]
+
+
+def test_what_is_torn_in_the_spool_is_read_from_its_file(bench: Bench) -> None:
+    bench.add("A")
+    bench.add("B")
+    bench.spool.open()
+    (bench.spool.folder / "1.json").write_bytes(b"torn")
+    torn = [WorkItem(item.id, item.path, item.signature, item.images, 1) for item in bench.items]
+    database = MemoryDatabase()
+    assert bench.run(database, torn).failures == []
+    assert numbers(database) == ["A", "B"]
+
+
+def test_the_request_is_the_same_whether_rows_were_spooled_or_not(bench: Bench) -> None:
+    bench.add("A")
+    bench.add("B")
+    plain, short = MemoryDatabase(), MemoryDatabase()
+    bench.run(plain)
+    spooled(bench, 1, bench.items[:])
+    bench.run(short)
+    assert plain.requests == short.requests
+
+
+# Records and their rows
+
+
+def record(item: int, *tables: int) -> Record:
+    return Record(item, str(item), tuple((table, f"{item}.{table}".encode()) for table in tables))
+
+
+def test_rows_are_collected_by_table_in_the_order_of_records() -> None:
+    rows = collect_rows(STATES.group, RUN, [record(1, 0, 1, 1), record(2, 0), record(3, 1)])
+    assert rows.by_table == {0: [b"1.0", b"2.0"], 1: [b"1.1", b"1.1", b"3.1"]}
+    assert rows.run == RUN
+
+
+def test_each_record_gets_the_answer_for_its_own_row() -> None:
+    records = [record(1, 0, 1, 1), record(2, 1, 0), record(3, 0)]
+    answers: dict[int, Any] = {0: "ISU", 1: "xy="}
+    # Rows of table 0: of records 1, 2, 3; of table 1: two of record 1, then that of record 2.
+    assert per_record(records, answers) == ["I", "=", "U"]
+
+
+def test_a_document_reaches_the_database_as_its_row(bench: Bench) -> None:
+    bench.add("A")
+    database = MemoryDatabase()
+    bench.run(database)
+    expected = document(licenses=[license_("A")])
+    assert database.stored[0]["meta"] == expected["metadata"]
+    assert database.stored[0]["expiration_date"] == "2027-02-28"

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from imports.image_finder import image_finder
+from imports.phases import prepare
+from imports.phases.planning import PlanJob, Planned, plan_batch
+from imports.phases.prepare import PrepareJob, prepare_batch, unexpected
+from imports.phases.upload import request_id
+from imports.row_format import RowFormat
+from imports.source_tree import signature_of
+from imports.spool import Spool
+from imports.work_item import Plan, WorkItem
+from tests.support.source import Source, license_, png
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    return Source(tmp_path / "day")
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    spool = Spool(tmp_path / "spool" / "run", RowFormat.COPY)
+    spool.open()
+    return spool
+
+
+def items_of(source: Source, *paths: Path) -> list[WorkItem]:
+    return [
+        WorkItem(number, path.relative_to(source.folder).as_posix(), signature_of(path.stat()))
+        for number, path in enumerate(paths, 1)
+    ]
+
+
+def planned(source: Source, spool: Spool, *paths: Path) -> Planned:
+    items = items_of(source, *paths)
+    finder = image_finder(source.folder, ())
+    return plan_batch(PlanJob("states", str(source.folder), finder, spool, 7, items))
+
+
+def prepared(source: Source, *paths: Path) -> prepare.Prepared:
+    items = items_of(source, *paths)
+    return prepare_batch(PrepareJob("states", str(source.folder), RowFormat.COPY, items))
+
+
+def test_every_item_gets_a_plan_also_where_one_among_them_is_bad(
+    source: Source, spool: Spool
+) -> None:
+    found = planned(
+        source,
+        spool,
+        source.add("FL/a"),
+        source.write("FL/b_parse.json", b"[]"),
+        source.add("FL/c", state=""),
+        source.add("FL/d"),
+    )
+    assert [plan.id for plan in found.plans] == [1, 2, 3, 4]
+    reasons = [plan.failure for plan in found.plans]
+    assert reasons == [
+        None,
+        "holds a list where an object belongs",
+        "metadata.state is missing",
+        None,
+    ]
+    assert found.spooled == {1, 4}
+
+
+def test_an_item_without_image_is_spooled_and_one_with_image_is_not(
+    source: Source, spool: Spool
+) -> None:
+    picture = source.write("FL/b.png", png())
+    found = planned(source, spool, source.add("FL/a"), source.add("FL/b", image="FL/b.png"))
+    assert found.chunk == 7
+    assert found.spooled == {1}
+    assert set(spool.read(7)) == {1}
+    assert [image.path for image in found.plans[1].images] == [str(picture)]
+    assert found.plans[1].images[0].signature == signature_of(picture.stat())
+
+
+def test_what_is_spooled_is_what_would_be_prepared_from_the_file(
+    source: Source, spool: Spool
+) -> None:
+    path = source.add("FL/a", licenses=[license_("A"), license_("B\t\\")])
+    planned(source, spool, path)
+    assert spool.read(7)[1] == prepared(source, path).records
+
+
+def test_cleaned_values_are_counted_once_in_planning_or_in_import(
+    source: Source, spool: Spool
+) -> None:
+    source.write("FL/b.png", png())
+    bad_date = [license_(issue_date="N/A")]
+    plain = source.add("FL/a", licenses=bad_date)
+    pictured = source.add("FL/b", licenses=bad_date, image="FL/b.png")
+    assert planned(source, spool, plain).cleaned == {"N/A": 1}
+    assert planned(source, spool, pictured).cleaned == {}
+    assert prepared(source, pictured).cleaned == {"N/A": 1}
+
+
+def test_where_the_spool_takes_nothing_items_are_planned_all_the_same(
+    source: Source, tmp_path: Path
+) -> None:
+    spool = Spool(tmp_path / "gone" / "run", RowFormat.COPY)
+    path = source.add("FL/a", licenses=[license_(issue_date="N/A")])
+    found = planned(source, spool, path)
+    assert found.plans[0].failure is None
+    assert found.spooled == frozenset()
+    assert found.cleaned == {}, "they are counted when the file is read again"
+
+
+def test_the_same_search_in_two_files_has_one_group(source: Source, spool: Spool) -> None:
+    found = planned(source, spool, source.add("FL/a"), source.add("FL/b"), source.add("GA/a"))
+    first, second, third = (plan.group for plan in found.plans)
+    assert first == second == third
+    assert found.plans[0].group is not None
+
+
+def test_a_missing_image_is_planned_with_a_warning(source: Source, spool: Spool) -> None:
+    plan = planned(source, spool, source.add("FL/a", image="FL/gone.png")).plans[0]
+    assert plan.failure is None
+    assert plan.images_missing == 1
+    assert "FL/gone.png" in plan.warnings[0]
+
+
+def test_a_file_that_changed_since_it_was_listed_fails_alone(source: Source, spool: Spool) -> None:
+    first, second = source.add("FL/a"), source.add("FL/b")
+    items = items_of(source, first, second)
+    os.utime(first, ns=(1, 1))
+    finder = image_finder(source.folder, ())
+    found = plan_batch(PlanJob("states", str(source.folder), finder, spool, 1, items))
+    assert found.plans[0].failure == "changed while the run was under way; run again to import it"
+    assert found.plans[1].failure is None
+
+
+def test_a_defect_costs_one_item_and_says_where_it_is(
+    source: Source, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defective(*arguments: object) -> object:
+        if arguments[2] == 1:
+            raise KeyError("oops")
+        return encode(*arguments)  # type: ignore[arg-type]
+
+    encode = prepare.encode_records
+    monkeypatch.setattr("imports.phases.planning.encode_records", defective)
+    found = planned(source, spool, source.add("FL/a"), source.add("FL/b"))
+    assert found.plans[0].failure is not None
+    assert found.plans[0].failure.startswith("unexpected KeyError at defective:")
+    assert found.plans[1] == Plan(2, group=found.plans[1].group)
+    assert found.spooled == {2}
+
+
+def test_preparing_keeps_the_good_items_in_order_and_tells_of_the_bad(source: Source) -> None:
+    found = prepared(
+        source,
+        source.add("a", licenses=[license_("1"), license_("2")]),
+        source.write("b_parse.json", b"\xff\xfe{\0}\0"),
+        source.add("c", licenses=[license_(["x"])]),  # type: ignore[arg-type]
+        source.add("d", licenses=[license_("3")]),
+    )
+    assert [(each.item_id, each.label) for each in found.records] == [
+        (1, "Belmar/FL/1"),
+        (1, "Belmar/FL/2"),
+        (4, "Belmar/FL/3"),
+    ]
+    assert [item for item, _ in found.failures] == [2, 3]
+    assert "UTF-16" in found.failures[0][1]
+
+
+def test_images_are_given_to_the_rows_of_their_item(source: Source) -> None:
+    path = source.add("a")
+    item = WorkItem(1, "a_parse.json", signature_of(path.stat()), ("ab" * 32,))
+    job = PrepareJob("states", str(source.folder), RowFormat.JSON, [item])
+    assert b'"image_hash":"' + b"ab" * 32 in prepare_batch(job).records[0].rows[0][1]
+
+
+@pytest.mark.parametrize("inmost", [b"1", b'"\\u0000"'])
+@pytest.mark.parametrize("depth", [300, 600, 2_000])
+def test_a_deeply_nested_file_is_imported_or_refused_but_is_no_defect(
+    source: Source, depth: int, inmost: bytes
+) -> None:
+    nested = b'{"a":' * depth + inmost + b"}" * depth
+    text = (
+        source.add("a")
+        .read_bytes()
+        .replace(b'{"metadata"', b'{"deep":' + nested + b',"metadata"', 1)
+    )
+    found = prepared(source, source.write("b_parse.json", text))
+    assert not any("unexpected" in reason for _, reason in found.failures)
+
+
+def test_an_unforeseen_error_is_told_with_its_place() -> None:
+    try:
+        {}["gone"]
+    except KeyError as error:
+        told = unexpected(error)
+    assert told.startswith(
+        "unexpected KeyError at test_an_unforeseen_error_is_told_with_its_place:"
+    )
+    assert "please report it" in told
+
+
+def test_a_request_id_depends_on_the_run_and_on_every_part() -> None:
+    one = request_id("run", ["a", "b"])
+    assert request_id("run", ["a", "b"]) == one
+    others = [
+        request_id("run", ["b", "a"]),
+        request_id("run", ["a"]),
+        request_id("run", ["a", "b", "c"]),
+        request_id("other", ["a", "b"]),
+    ]
+    assert len({one, *others}) == 5
+
+
+def test_request_ids_stay_the_same_from_version_to_version() -> None:
+    # A run that is resumed by another version must still be recognised by its target.
+    found = request_id("batch", ["0+2", "a\t1\t2"])
+    assert str(found) == "9fec0cb4-b18a-557d-891f-d78c7bfe0c25"

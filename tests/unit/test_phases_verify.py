@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from imports.backends.database import Comparison, Database, ImageStore, Rows
+from imports.errors import ImageProblemError
+from imports.kinds.states import STATES
+from imports.phases.prepare import PrepareJob
+from imports.phases.verify import Compared, Finding, VerifyTarget, check_image, compare_batch
+from imports.retry import RetryPolicy
+from imports.row_format import RowFormat
+from imports.work_item import Signature, StoredImage, WorkItem
+from tests.support.source import Source, license_
+
+SAME = ("same", {})
+
+
+class ComparingDatabase:
+    """Answers for each row by the licence number in it; what is not named is the same."""
+
+    row_format = RowFormat.JSON
+
+    def __init__(self, **answers: tuple[str, dict[str, tuple[object, object]]]) -> None:
+        self.answers = answers
+
+    def compare(self, rows: Rows) -> dict[int, list[Comparison]]:
+        found = []
+        for number, row in enumerate(rows.by_table[0]):
+            answer = next(
+                (answer for key, answer in self.answers.items() if key.encode() in row), SAME
+            )
+            identity = None if answer[0] == "missing" else str(number)
+            found.append(Comparison(answer[0], identity, answer[1]))
+        return {0: found}
+
+
+class Store:
+    """A store with one image, or one that cannot be read."""
+
+    def __init__(self, size: int | None, sha256: str | None = None) -> None:
+        self._size = size
+        self._sha256 = sha256
+
+    def size(self, path: str) -> int | None:
+        return self._size
+
+    def sha256(self, path: str) -> str:
+        if self._sha256 is None:
+            raise ImageProblemError("cannot be read: Input/output error")
+        return self._sha256
+
+
+@pytest.fixture(scope="module")
+def parsers() -> Iterator[Executor]:
+    with ThreadPoolExecutor(1) as executor:
+        yield executor
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    return Source(tmp_path / "day")
+
+
+def compared(source: Source, parsers: Executor, database: object, *paths: Path) -> Compared:
+    # The signatures are those of long ago: what counts is what the files say now.
+    items = [
+        WorkItem(number, path.relative_to(source.folder).as_posix(), Signature(1, 1))
+        for number, path in enumerate(paths, 1)
+    ]
+    target = VerifyTarget(
+        cast(Database, database),
+        cast(ImageStore, Store(1)),
+        RetryPolicy(0),
+        STATES.group,
+        {"dataset_id": 1, "batch_id": "b"},
+        parsers,
+    )
+    return compare_batch(target, PrepareJob("states", str(source.folder), RowFormat.JSON, items))
+
+
+def checked(store: Store, *, deep: bool) -> Finding | None:
+    target = VerifyTarget(
+        cast(Database, None),
+        cast(ImageStore, store),
+        RetryPolicy(0),
+        STATES.group,
+        {},
+        cast(Executor, None),
+    )
+    return check_image(target, StoredImage("ab12", "sha256/ab/12/ab12.png", 1_234), deep=deep)
+
+
+def test_what_is_the_same_is_no_finding_and_vouched_for(source: Source, parsers: Executor) -> None:
+    path = source.add("a", licenses=[license_("A1"), license_("A2")])
+    found = compared(source, parsers, ComparingDatabase(), path)
+    assert (found.items, found.records) == (1, 2)
+    assert found.findings == []
+    assert found.row_ids == ["0", "1"]
+
+
+def test_what_differs_is_found_with_its_file_and_both_values(
+    source: Source, parsers: Executor
+) -> None:
+    first = source.add("a", licenses=[license_("A1")])
+    second = source.add("b", licenses=[license_("B1"), license_("B2")])
+    database = ComparingDatabase(
+        B1=("different", {"city": ("Miami", "Tampa"), "zip": (None, "x" * 500)}),
+        B2=("missing", {}),
+    )
+    found = compared(source, parsers, database, first, second)
+    different, missing = found.findings
+    assert (different.found, different.subject) == ("different", "Belmar/FL/B1")
+    assert (different.path, different.item_id) == ("b_parse.json", 2)
+    assert different.detail.startswith("city is 'Miami', should be 'Tampa'; zip is None, should be")
+    assert len(different.detail) < 200
+    assert (missing.found, missing.subject) == ("missing", "Belmar/FL/B2")
+    assert found.row_ids == ["0", "1"], "a different row is one that a file speaks for"
+
+
+def test_what_a_newer_row_replaced_is_no_finding(source: Source, parsers: Executor) -> None:
+    path = source.add("a", licenses=[license_("A1")])
+    database = ComparingDatabase(A1=("superseded", {}))
+    assert compared(source, parsers, database, path).findings == []
+
+
+def test_a_file_that_is_gone_or_broken_is_unreadable_and_the_others_are_compared(
+    source: Source, parsers: Executor
+) -> None:
+    good = source.add("a", licenses=[license_("A1")])
+    broken = source.write("b_parse.json", b"{")
+    gone = source.add("c")
+    gone.unlink()
+    found = compared(source, parsers, ComparingDatabase(), good, broken, gone)
+    assert found.items == 3
+    assert found.records == 1
+    assert {each.path for each in found.findings} == {"b_parse.json", "c_parse.json"}
+    assert {each.found for each in found.findings} == {"unreadable"}
+    assert {each.item_id for each in found.findings} == {None}, "importing again is no help"
+
+
+def test_an_image_of_the_right_size_is_fine_and_only_deep_looks_further() -> None:
+    assert checked(Store(1_234, "other"), deep=False) is None
+    assert checked(Store(1_234, "ab12"), deep=True) is None
+
+
+@pytest.mark.parametrize(
+    ("store", "deep", "found", "detail"),
+    [
+        (Store(None), False, "missing", ""),
+        (Store(99), False, "different", "stored with 99 bytes, should be 1,234"),
+        (Store(1_234, "cd34"), True, "different", "its content has the hash cd34"),
+        (Store(1_234), True, "different", "cannot be read: Input/output error"),
+    ],
+)
+def test_an_image_that_is_not_as_it_should_be_is_found(
+    store: Store, deep: bool, found: str, detail: str
+) -> None:
+    finding = checked(store, deep=deep)
+    assert finding == Finding(found, "sha256/ab/12/ab12.png", detail, image="ab12")

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from imports import progress
+from imports.progress import LineDisplay, display_for
+from imports.work_item import Phase
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, which tests move."""
+    now = [1_000.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_line_comes_now_and_then_with_count_and_rate(clock: list[float]) -> None:
+    stream = io.StringIO()
+    display = LineDisplay(stream)
+    display.begin(Phase.IMPORT, 20_000)
+    for _ in range(12):
+        clock[0] += 1.0
+        display.advance(Phase.IMPORT, 500)
+    display.end(Phase.IMPORT)
+    assert stream.getvalue() == (
+        "  IMPORT: 2,500 of 20,000, 500/s\n  IMPORT: 5,000 of 20,000, 500/s\n"
+    )
+
+
+def test_a_quick_phase_gets_no_line(clock: list[float]) -> None:
+    stream = io.StringIO()
+    display = LineDisplay(stream)
+    display.begin(Phase.SHA256, None)
+    clock[0] += 4.9
+    display.advance(Phase.SHA256, 514)
+    assert stream.getvalue() == ""
+
+
+def test_where_the_total_is_not_known_it_is_left_out(clock: list[float]) -> None:
+    stream = io.StringIO()
+    display = LineDisplay(stream)
+    display.begin(Phase.PLANNING, None)
+    clock[0] += 10
+    display.advance(Phase.PLANNING, 100)
+    assert stream.getvalue() == "  PLANNING: 100, 10/s\n"
+
+
+def test_each_phase_counts_anew(clock: list[float]) -> None:
+    stream = io.StringIO()
+    display = LineDisplay(stream)
+    for phase in (Phase.SHA256, Phase.UPLOAD):
+        display.begin(phase, 10)
+        clock[0] += 5
+        display.advance(phase, 5)
+    assert stream.getvalue().splitlines()[1] == "  UPLOAD: 5 of 10, 1/s"
+
+
+def test_what_is_no_terminal_gets_lines() -> None:
+    assert isinstance(display_for(io.StringIO()), LineDisplay)

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import pytest
+
+from imports.phases.verify import Finding
+from imports.report import (
+    MOST_SHOWN,
+    VerifyReport,
+    phase_counts,
+    render_report,
+    render_verification,
+)
+from imports.work_item import Failure, Phase
+from tests.support.reports import report, work_state
+
+COUNTS = {
+    "planning.to_import": 1_500,
+    "planning.images_missing": 2,
+    "sha256.unusable": 3,
+    "upload.completed": 500,
+    "upload.skipped": 9,
+    "import.inserted": 1_200,
+    "import.updated": 11,
+    "import.skipped": 12,
+    "import.unchanged": 13,
+}
+
+
+def failures(count: int) -> list[Failure]:
+    return [Failure(f"FL/{number}.json", "import", f"reason {number}") for number in range(count)]
+
+
+def test_the_summary_is_headed_by_what_and_where() -> None:
+    text = render_report(report())
+    assert "Aug-04-scrape (Dataset ID: 32)" in text
+    assert "Elapsed: 0m 49s" in text
+    assert "Backend: postgresql" in text
+    assert "Total Files: 515" in text
+    assert "Images: 514" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.94, "0m 0.9s"), (49.2, "0m 49s"), (83.0, "1m 23s"), (3_725, "62m 5.0s")],
+)
+def test_the_time_is_told_in_minutes_and_seconds(seconds: float, shown: str) -> None:
+    assert f"Elapsed: {shown} " in render_report(report(elapsed_seconds=seconds))
+
+
+def test_the_phases_that_ran_are_listed_with_their_time() -> None:
+    text = render_report(report())
+    assert "✅ PLANNING: completed (0.1s)" in text
+    assert "✅ SHA256: completed (2.3s)" in text
+    assert "UPLOAD" not in text
+
+
+def test_the_counts_of_records_and_images_are_told() -> None:
+    text = render_report(report(counts=COUNTS))
+    assert "Records: 1,200 inserted, 11 updated, 12 skipped, 13 unchanged" in text
+    assert "Images: 500 uploaded, 9 already there, 5 missing" in text
+    assert "All done." in text
+
+
+def test_where_nothing_was_to_do_that_is_said() -> None:
+    text = render_report(report(counts={"planning.unchanged": 515}))
+    assert "Nothing to do: everything is imported already." in text
+    assert "515 were imported before" in text
+    assert "inserted" not in text
+
+
+def test_a_limit_that_left_files_over_is_told() -> None:
+    state = work_state(work_items_remaining=1_400)
+    text = render_report(report(state, counts={"planning.to_import": 5}))
+    assert "1,400 files are left" in text
+    assert "All done" not in text
+
+
+def test_failures_are_told_with_path_reason_phase_and_tries() -> None:
+    failed = [Failure("FL/a.json", "planning", "is not JSON", 3), *failures(1)]
+    text = render_report(report(exit_code=3, failures=failed, failures_total=2))
+    assert "Failed Items: 2" in text
+    assert "FL/a.json: is not JSON (planning, tried 3 times)" in text
+    assert "FL/0.json: reason 0 (import)" in text
+    assert "not everything went in" in text
+    assert "All done" not in text
+    assert "Nothing to do" not in text
+
+
+def test_of_many_failures_the_first_are_shown_and_the_others_counted() -> None:
+    text = render_report(report(exit_code=3, failures=failures(1_000), failures_total=2_345))
+    assert "Failed Items: 2,345" in text
+    assert f"reason {MOST_SHOWN - 1} " in text
+    assert f"reason {MOST_SHOWN} " not in text
+    assert f"{2_345 - MOST_SHOWN:,} more" in text
+
+
+def test_no_failures_are_told_as_none() -> None:
+    assert "Failed Items: 0" in render_report(report())
+
+
+def test_an_interrupted_run_tells_where_and_how_much_is_left() -> None:
+    state = work_state(status="interrupted", current_phase="upload", work_items_remaining=4_321)
+    command = "To resume:  resilient-importer states /data --tag t"
+    text = render_report(report(state, exit_code=130, next_commands=[command]))
+    assert "Stopped in upload, with 4,321 files to go. Nothing is lost." in text
+    assert text.splitlines()[-1].strip() == command
+
+
+def test_warnings_and_duplicates_are_told_and_those_too_many_counted() -> None:
+    text = render_report(
+        report(
+            counts=COUNTS,
+            warnings=[("FL/a.json", "image 'x' was not found")],
+            warnings_total=1,
+            duplicates=[["FL/a.json", "GA/a.json"]] * MOST_SHOWN,
+            duplicates_total=MOST_SHOWN + 2,
+        )
+    )
+    assert "FL/a.json: image 'x' was not found" in text
+    assert "FL/a.json, GA/a.json" in text
+    assert "… and 2 more" in text
+
+
+def test_cleaned_values_are_told_the_most_frequent_first() -> None:
+    counts = {f"cleaned.{number:02}": 1 for number in range(20)}
+    counts |= {"cleaned.Not On File": 1_234, "cleaned.": 5}
+    (line,) = [line for line in render_report(report(counts=counts)).splitlines() if "🧹" in line]
+    assert f"Cleaned {1_234 + 5 + 20:,} values: 'Not On File' 1,234×, '' 5×, '00' 1×" in line
+    assert "and 12 others" in line
+
+
+def test_what_was_not_cleaned_is_not_mentioned() -> None:
+    assert "Cleaned" not in render_report(report(counts=COUNTS))
+
+
+# Verification
+
+
+def test_a_clean_verification_is_one_line() -> None:
+    (line,) = render_verification(VerifyReport(records=1_200, images=514))
+    assert "1,200 records and 514 images are as their files say" in line
+
+
+def test_differences_are_counted_and_shown() -> None:
+    found = VerifyReport(
+        records=10,
+        found={"missing": 2, "different": 1},
+        findings=[
+            Finding("different", "Belmar/FL/1", "city is 'A', should be 'B'", "FL/a.json", 1),
+            Finding("missing", "sha256/ab/cd/abcd.png"),
+        ],
+    )
+    lines = render_verification(found)
+    assert "1 different, 2 missing" in lines[0]
+    assert "different: Belmar/FL/1 (FL/a.json): city is 'A', should be 'B'" in lines[1]
+    assert "missing: sha256/ab/cd/abcd.png" in lines[2]
+
+
+def test_of_many_differences_the_first_are_shown_and_the_others_counted() -> None:
+    findings = [Finding("missing", f"record {number}") for number in range(1_000)]
+    lines = render_verification(VerifyReport(found={"missing": 5_000}, findings=findings))
+    assert len(lines) == MOST_SHOWN + 2
+    assert f"{5_000 - MOST_SHOWN:,} more" in lines[-1]
+
+
+def test_a_report_with_differences_shows_them_and_is_not_all_done() -> None:
+    found = VerifyReport(found={"missing": 1}, findings=[Finding("missing", "Belmar/FL/1")])
+    text = render_report(report(exit_code=3, counts=COUNTS, verification=found))
+    assert "missing: Belmar/FL/1" in text
+    assert "All done" not in text
+
+
+# Counts
+
+
+def test_the_counts_of_a_phase_are_its_own_and_none_is_left_out() -> None:
+    counts = {"import.inserted": 5, "importer.inserted": 7, "upload.completed": 3, "import.x": 1}
+    assert phase_counts(counts, Phase.UPLOAD) == {"completed": 3, "failed": 0, "skipped": 0}
+    found = phase_counts(counts, Phase.IMPORT)
+    assert found["inserted"] == 5
+    assert found["updated"] == 0
+    assert found["x"] == 1
+    assert phase_counts({}, Phase.VERIFY) == {}

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from imports.errors import UsageError
+from imports.settings import Backend, Settings, load_settings
+
+KEY = "service-key-that-nobody-may-see"
+PASSWORD = "pa55w0rd-that-nobody-may-see"
+DATABASE_URL = f"postgresql://me:{PASSWORD}@db.example:5432/postgres"
+SUPABASE = {"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_SERVICE_ROLE_KEY": KEY}
+
+
+def load(tmp_path: Path, environment: dict[str, str] | None = None, **flags: Any) -> Settings:
+    return load_settings(environment=environment or {}, folder=tmp_path, **flags)
+
+
+def failing(tmp_path: Path, environment: dict[str, str] | None = None, **flags: Any) -> str:
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path, environment, **flags)
+    assert KEY not in repr(caught.value)
+    assert PASSWORD not in repr(caught.value)
+    assert caught.value.__cause__ is None, "a cause would show its input in a traceback"
+    return str(caught.value)
+
+
+def tag(settings: Settings) -> str | None:
+    return settings.tag
+
+
+def test_flags_go_before_the_environment_and_that_before_the_env_files(tmp_path: Path) -> None:
+    environment = {"IMPORTER_TAG": "environment"}
+    (tmp_path / ".env").write_text("IMPORTER_TAG=env\nIMPORTER_BATCH_SIZE=7\n")
+    assert tag(load(tmp_path)) == "env"
+    (tmp_path / ".env.local").write_text("IMPORTER_TAG=local\n")
+    (tmp_path / ".env.production").write_text("IMPORTER_TAG=production\n")
+    assert tag(load(tmp_path)) == "local"
+    assert tag(load(tmp_path, production=True)) == "production"
+    assert tag(load(tmp_path, environment)) == "environment"
+    assert tag(load(tmp_path, environment, production=True)) == "environment"
+    assert tag(load(tmp_path, environment, tag="flag")) == "flag"
+    assert load(tmp_path, environment, tag="flag").batch_size == 7, "each setting by itself"
+
+
+def test_the_local_file_is_not_read_in_production_nor_the_other_way_round(tmp_path: Path) -> None:
+    (tmp_path / ".env.local").write_text("IMPORTER_TAG=local\n")
+    assert tag(load(tmp_path, production=True)) is None
+    (tmp_path / ".env.local").unlink()
+    (tmp_path / ".env.production").write_text("IMPORTER_TAG=production\n")
+    assert tag(load(tmp_path)) is None
+
+
+def test_a_variable_that_is_empty_is_not_set(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DATABASE_URL=postgresql://file/db\n")
+    settings = load(tmp_path, {"DATABASE_URL": "", "SUPABASE_URL": ""})
+    assert settings.database_url is not None
+    assert settings.database_url.get_secret_value() == "postgresql://file/db"
+    assert settings.chosen_backend is Backend.POSTGRESQL
+
+
+@pytest.mark.parametrize("url", ["SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_URL"])
+@pytest.mark.parametrize("key", ["SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SERVICE_KEY"])
+def test_supabase_is_known_by_all_its_variables(tmp_path: Path, url: str, key: str) -> None:
+    settings = load(tmp_path, {url: "https://x.supabase.co", key: KEY})
+    assert settings.supabase_url == "https://x.supabase.co"
+    assert settings.supabase_key is not None
+    assert settings.supabase_key.get_secret_value() == KEY
+    assert settings.chosen_backend is Backend.SUPABASE
+
+
+def test_of_two_names_for_one_thing_the_first_is_taken(tmp_path: Path) -> None:
+    environment = SUPABASE | {"NEXT_PUBLIC_SUPABASE_URL": "https://public.supabase.co"}
+    assert load(tmp_path, environment).supabase_url == "https://x.supabase.co"
+
+
+def test_another_name_in_the_environment_goes_before_the_first_name_in_a_file(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".env").write_text("SUPABASE_URL=https://file.supabase.co\n")
+    environment = {
+        "NEXT_PUBLIC_SUPABASE_URL": "https://environment.supabase.co",
+        "SUPABASE_SERVICE_KEY": KEY,
+    }
+    assert load(tmp_path, environment).supabase_url == "https://environment.supabase.co"
+
+
+@pytest.mark.parametrize(
+    ("environment", "backend"),
+    [
+        ({}, Backend.POSTGRESQL),
+        ({"DATABASE_URL": DATABASE_URL}, Backend.POSTGRESQL),
+        (SUPABASE, Backend.SUPABASE),
+        (SUPABASE | {"DATABASE_URL": DATABASE_URL}, Backend.SUPABASE),
+    ],
+)
+def test_auto_takes_what_is_configured(
+    tmp_path: Path, environment: dict[str, str], backend: Backend
+) -> None:
+    assert load(tmp_path, environment).chosen_backend is backend
+    assert load(tmp_path, environment, backend="auto").chosen_backend is backend
+
+
+def test_the_backend_that_is_asked_for_is_taken(tmp_path: Path) -> None:
+    assert load(tmp_path, SUPABASE, backend="postgresql").chosen_backend is Backend.POSTGRESQL
+
+
+def test_supabase_without_credentials_is_an_error_that_names_the_variables(tmp_path: Path) -> None:
+    message = failing(tmp_path, {"DATABASE_URL": DATABASE_URL}, backend="supabase")
+    assert "SUPABASE_URL" in message
+    assert "SUPABASE_SERVICE_ROLE_KEY" in message
+
+
+def test_supabase_without_its_key_is_an_error_that_names_the_key_alone(tmp_path: Path) -> None:
+    message = failing(tmp_path, {"SUPABASE_URL": "https://x.supabase.co"})
+    assert "SUPABASE_SERVICE_ROLE_KEY or SUPABASE_SERVICE_KEY" in message
+    assert "NEXT_PUBLIC_SUPABASE_URL" not in message
+
+
+def test_a_public_key_does_not_stand_in_for_the_service_key(tmp_path: Path) -> None:
+    environment = {"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_ANON_KEY": KEY}
+    assert "SUPABASE_SERVICE_ROLE_KEY" in failing(tmp_path, environment)
+
+
+def test_what_supabase_lacks_does_not_matter_to_postgresql(tmp_path: Path) -> None:
+    settings = load(tmp_path, {"SUPABASE_URL": "https://x.supabase.co"}, backend="postgresql")
+    assert settings.chosen_backend is Backend.POSTGRESQL
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        (SUPABASE | {"SUPABASE_URL": "x.supabase.co"}, "SUPABASE_URL"),
+        ({"DATABASE_URL": f"mysql://me:{PASSWORD}@host/db"}, "DATABASE_URL"),
+        ({"DATABASE_URL": f"host=db password={PASSWORD}"}, "DATABASE_URL"),
+        ({"DATABASE_URL": f"postgresql://me:{PASSWORD}/x@host/db"}, "DATABASE_URL"),
+        ({"IMPORTER_BATCH_SIZE": "many"}, "IMPORTER_BATCH_SIZE"),
+        ({"IMPORTER_BATCH_SIZE": "0"}, "IMPORTER_BATCH_SIZE"),
+        ({"IMPORTER_MAX_RETRIES": "-1"}, "IMPORTER_MAX_RETRIES"),
+        ({"IMPORTER_BACKEND": "mysql"}, "IMPORTER_BACKEND"),
+        ({"IMPORTER_TAG": "  "}, "IMPORTER_TAG"),
+    ],
+)
+def test_an_error_names_the_variable(
+    tmp_path: Path, environment: dict[str, str], named: str
+) -> None:
+    assert named in failing(tmp_path, environment)
+
+
+def test_an_error_names_the_flag_or_the_file(tmp_path: Path) -> None:
+    assert "--batch-size" in failing(tmp_path, batch_size=0)
+    (tmp_path / ".env.local").write_text("IMPORTER_MAX_WORKERS=none\n")
+    assert "IMPORTER_MAX_WORKERS in .env.local" in failing(tmp_path)
+
+
+def test_all_errors_are_told_at_once(tmp_path: Path) -> None:
+    message = failing(tmp_path, {"IMPORTER_BATCH_SIZE": "0"}, max_workers=0)
+    assert "IMPORTER_BATCH_SIZE" in message
+    assert "--max-workers" in message
+
+
+def test_an_unknown_setting_is_an_error(tmp_path: Path) -> None:
+    assert "batchsize" in failing(tmp_path, batchsize=5)
+
+
+def test_no_secret_shows_when_settings_are_printed_or_dumped(tmp_path: Path) -> None:
+    settings = load(tmp_path, SUPABASE | {"DATABASE_URL": DATABASE_URL})
+    dumped = str(settings.model_dump()) + settings.model_dump_json()
+    for shown in (repr(settings), str(settings), f"{settings}", dumped):
+        assert KEY not in shown
+        assert PASSWORD not in shown
+
+
+def test_the_defaults_are_those_of_the_documentation(tmp_path: Path) -> None:
+    settings = load(tmp_path)
+    assert settings.state_file == Path("work_state.json")
+    assert settings.ledger_file == Path("upload_tracker.db")
+    assert settings.max_workers == 16
+    assert settings.max_concurrent_uploads == 10
+    assert settings.max_retries == 3
+    for switch in ("force", "restart", "verify_writes", "debug_log"):
+        assert getattr(settings, switch) is False
+
+
+def test_the_ledger_lies_beside_the_work_state(tmp_path: Path) -> None:
+    settings = load(tmp_path, state_file=Path("/data/runs/a.json"))
+    assert settings.ledger_file == Path("/data/runs/upload_tracker.db")
+
+
+def test_image_roots_come_as_a_list_like_the_path(tmp_path: Path) -> None:
+    settings = load(tmp_path, {"IMPORTER_IMAGE_ROOTS": os.pathsep.join(["/a", "/b c"])})
+    assert settings.image_roots == (Path("/a"), Path("/b c"))
+    assert load(tmp_path, image_roots=(Path("/d"),)).image_roots == (Path("/d"),)
+
+
+@pytest.mark.parametrize(("text", "value"), [("1", True), ("true", True), ("0", False)])
+def test_a_switch_can_be_a_variable(tmp_path: Path, text: str, value: bool) -> None:
+    assert load(tmp_path, {"IMPORTER_FORCE": text}).force is value
+
+
+def test_settings_do_not_change(tmp_path: Path) -> None:
+    settings = load(tmp_path)
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.tag = "other"  # type: ignore[misc]
+
+
+def test_the_processs_environment_is_read_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMPORTER_TAG", "mine")
+    assert load_settings(folder=tmp_path).tag == "mine"

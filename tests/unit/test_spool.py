@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imports import spool as module
+from imports.row_format import RowFormat
+from imports.spool import Spool
+from imports.work_item import Record
+
+RECORDS = {
+    3: [
+        Record(3, "Belmar/FL/Ä\t1", ((0, b"a\\tb\n"), (1, "é😀\n".encode()))),
+        Record(3, "Belmar/FL/2", ((0, b"\\N\n"),)),
+    ],
+    1: [],
+    2: [Record(2, "", ((0, b"x\n"),))],
+}
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    spool = Spool(tmp_path / "spool" / "batch_1", RowFormat.COPY)
+    spool.open()
+    return spool
+
+
+def file_of(spool: Spool) -> Path:
+    (only,) = spool.folder.iterdir()
+    return only
+
+
+def test_records_come_back_as_they_were_written(spool: Spool) -> None:
+    assert spool.write(1, RECORDS)
+    assert spool.write(2, {9: []})
+    assert spool.read(1) == RECORDS
+    assert list(spool.read(1)) == [3, 1, 2], "in their order"
+    assert spool.read(2) == {9: []}
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(st.dictionaries(st.integers(1, 9), st.lists(st.tuples(texts, texts), max_size=3)))
+def test_any_rows_come_back(
+    tmp_path_factory: pytest.TempPathFactory, rows: dict[int, list[tuple[str, str]]]
+) -> None:
+    spool = Spool(tmp_path_factory.getbasetemp() / "any" / "run", RowFormat.JSON)
+    spool.open()
+    records = {
+        item: [Record(item, label, ((0, row.encode()),)) for label, row in some]
+        for item, some in rows.items()
+    }
+    assert spool.write(1, records)
+    assert spool.read(1) == records
+
+
+def test_a_chunk_that_is_not_there_has_nothing(spool: Spool) -> None:
+    assert spool.read(5) == {}
+
+
+def test_a_spool_that_is_not_there_has_nothing(tmp_path: Path) -> None:
+    assert Spool(tmp_path / "gone", RowFormat.COPY).read(1) == {}
+
+
+def test_a_torn_chunk_is_ignored_wherever_it_is_torn(spool: Spool) -> None:
+    spool.write(1, RECORDS)
+    content = file_of(spool).read_bytes()
+    for length in range(len(content)):
+        file_of(spool).write_bytes(content[:length])
+        assert spool.read(1) == {}
+
+
+def test_a_chunk_with_one_wrong_byte_is_ignored(spool: Spool) -> None:
+    spool.write(1, RECORDS)
+    content = bytearray(file_of(spool).read_bytes())
+    for place in range(0, len(content), 7):
+        broken = content[:]
+        broken[place] ^= 1
+        file_of(spool).write_bytes(broken)
+        assert spool.read(1) == {}
+
+
+def test_a_power_failures_zeros_are_ignored(spool: Spool) -> None:
+    spool.write(1, RECORDS)
+    file_of(spool).write_bytes(bytes(200))
+    assert spool.read(1) == {}
+
+
+def test_rows_for_another_backend_are_not_taken(spool: Spool) -> None:
+    spool.write(1, RECORDS)
+    assert Spool(spool.folder, RowFormat.JSON).read(1) == {}
+
+
+def test_opening_keeps_this_runs_chunks_and_removes_those_of_others(spool: Spool) -> None:
+    spool.write(1, RECORDS)
+    other = Spool(spool.folder.with_name("batch_0"), RowFormat.COPY)
+    other.folder.mkdir()
+    other.write(1, RECORDS)
+    spool.open()
+    assert spool.read(1) == RECORDS
+    assert not other.folder.exists()
+
+
+def test_clearing_removes_all_and_may_be_done_twice(spool: Spool) -> None:
+    spool.write(1, RECORDS)
+    spool.clear()
+    spool.clear()
+    assert spool.read(1) == {}
+    assert not spool.folder.exists()
+
+
+def test_what_cannot_be_written_is_not_spooled(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "gone", RowFormat.COPY)
+    assert spool.write(1, RECORDS) is False
+    assert spool.read(1) == {}
+
+
+def test_on_a_disk_that_is_nearly_full_nothing_is_spooled(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Usage(NamedTuple):
+        free: int
+
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: Usage(1024**3 - 1))
+    assert spool.write(1, RECORDS) is False
+    assert list(spool.folder.iterdir()) == []
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: Usage(1024**3))
+    assert spool.write(1, RECORDS) is True
+
+
+def test_only_its_owner_can_look_into_the_spool(spool: Spool) -> None:
+    assert spool.folder.stat().st_mode & 0o077 == 0

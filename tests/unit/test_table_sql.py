@@ -1,0 +1,172 @@
+"""What the rules make of the SQL. What PostgreSQL makes of it is for the integration tests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from imports.table_sql import (
+    compare_statement,
+    copy_incoming,
+    create_incoming,
+    merge_statement,
+    render_functions,
+    written_statement,
+)
+from imports.tables import Column, ConflictRule, Keep, NewerWins, Replace, Table, TableGroup
+
+RUN = {"dataset_id": "%(dataset_id)s", "batch_id": "%(batch_id)s"}
+THINGS = Table(
+    name="things",
+    columns=(
+        Column("name", "text", nullable=False),
+        Column("number", "text"),
+        Column("seen", "timestamptz"),
+        Column("note", "jsonb"),
+    ),
+    key=("dataset_id", "name", "number"),
+    on_conflict=Replace(),
+)
+
+
+def flat(sql: str) -> str:
+    return " ".join(sql.split())
+
+
+def merge(rule: ConflictRule, table: Table = THINGS) -> str:
+    return flat(merge_statement(replace(table, on_conflict=rule), RUN, "incoming_things"))
+
+
+def compare(rule: ConflictRule) -> str:
+    return flat(compare_statement(replace(THINGS, on_conflict=rule), RUN, "incoming_things"))
+
+
+def test_keep_writes_nothing_where_a_row_is() -> None:
+    sql = merge(Keep())
+    assert "on conflict (dataset_id, name, number) do nothing" in sql
+    assert "do update" not in sql
+    assert "is distinct from (winner.seen, winner.note) then 'S'" in sql, "what was kept is told"
+
+
+def test_replace_writes_where_something_differs_and_only_there() -> None:
+    sql = merge(Replace())
+    assert (
+        "on conflict (dataset_id, name, number) do update set seen = excluded.seen,"
+        " note = excluded.note, batch_id = excluded.batch_id, updated_at = now()"
+        " where (stored.seen, stored.note) is distinct from (excluded.seen, excluded.note)" in sql
+    )
+    assert "'S' else" not in sql, "a replaced row is never older"
+
+
+def test_newer_wins_asks_for_the_later_value_too_and_null_is_the_oldest() -> None:
+    sql = merge(NewerWins("seen"))
+    assert (
+        "where coalesce(excluded.seen, '-infinity') >= coalesce(stored.seen, '-infinity')"
+        " and (stored.seen, stored.note) is distinct from (excluded.seen, excluded.note)" in sql
+    )
+    assert (
+        "when coalesce(stored.seen, '-infinity') > coalesce(winner.seen, '-infinity') then 'S'"
+        in sql
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "order"),
+    [
+        (Keep(), "order by name, number, ordinal desc"),
+        (Replace(), "order by name, number, ordinal desc"),
+        (NewerWins("seen"), "order by name, number, seen desc nulls last, ordinal desc"),
+    ],
+)
+def test_one_row_of_each_key_is_merged_the_newest_or_the_last(
+    rule: ConflictRule, order: str
+) -> None:
+    for sql in (merge(rule), compare(rule)):
+        assert "select distinct on (name, number) *, row(name, number) as row_key" in sql
+        assert order in sql
+
+
+def test_rows_are_written_in_the_order_of_their_key_against_deadlocks() -> None:
+    assert "from winners order by name, number on conflict" in merge(Replace())
+
+
+def test_what_the_run_gives_is_written_beside_what_the_row_gives() -> None:
+    assert (
+        "insert into public.things as stored (dataset_id, batch_id, name, number, seen, note)"
+        " select %(dataset_id)s, %(batch_id)s, name, number, seen, note from winners"
+        in merge(Replace())
+    )
+
+
+def test_a_key_with_null_in_it_finds_its_row() -> None:
+    sql = merge(Replace())
+    assert "kept.number = winner.number" in sql
+    assert "winner.number is null and kept.number is null" in sql
+    assert "winner.name is null" not in sql, "a column that is never null needs no second look"
+
+
+def test_a_table_without_stamp_gets_none() -> None:
+    table = replace(THINGS, stamped=False)
+    assert "updated_at" not in merge(Replace(), table)
+
+
+def test_only_newer_wins_knows_a_superseded_stored_row() -> None:
+    newer = "coalesce(stored.seen, '-infinity') > coalesce(winner.seen, '-infinity')"
+    assert f"when {newer} then 'superseded'" in compare(NewerWins("seen"))
+    assert newer not in compare(Replace())
+
+
+def test_every_compared_column_is_told_with_both_values() -> None:
+    sql = compare(Replace())
+    for name in ("seen", "note"):
+        assert f"jsonb_build_array(stored.{name}, winner.{name})" in sql
+    assert "jsonb_build_array(stored.name, winner.name)" not in sql
+
+
+def test_a_table_without_id_is_compared_without_one() -> None:
+    sql = flat(compare_statement(replace(THINGS, id_type=None), RUN, "rows"))
+    assert "null::text as id" in sql
+    assert "stored.id" not in sql
+
+
+def test_the_incoming_table_lives_inside_one_transaction() -> None:
+    assert create_incoming(THINGS) == (
+        "create temporary table incoming_things"
+        " (ordinal integer, name text, number text, seen timestamptz, note jsonb) on commit drop"
+    )
+    assert copy_incoming(THINGS) == (
+        "copy incoming_things (ordinal, name, number, seen, note) from stdin"
+    )
+
+
+def test_a_page_of_written_rows_begins_behind_the_last_one() -> None:
+    sql = flat(written_statement(THINGS, "%(ids)s", "%(after)s", "%(limit)s"))
+    assert "jsonb_build_array(name, number) as row_key from public.things" in sql
+    assert "batch_id = any(%(ids)s) and (%(after)s is null or id > %(after)s)" in sql
+    assert "order by id limit %(limit)s" in sql
+
+
+def test_a_group_merges_its_tables_parents_first_in_one_function() -> None:
+    group = TableGroup("pairs", (THINGS, replace(THINGS, name="parts")))
+    sql = render_functions(group)
+    merging = sql[: sql.index("importer_compare_pairs")]
+    assert merging.index("insert into public.things") < merging.index("insert into public.parts")
+    assert merging.count("create or replace function") == 2, "the second is that of compare"
+    assert "create or replace function public.importer_written_pairs(payload jsonb)" in sql
+
+
+def test_a_table_without_id_cannot_be_listed() -> None:
+    group = TableGroup("pairs", (THINGS, replace(THINGS, name="parts", id_type=None)))
+    assert "importer_written_pairs" not in render_functions(group)
+
+
+def test_a_repeated_merge_is_answered_before_anything_is_written() -> None:
+    sql = render_functions(TableGroup("things", (THINGS,)))
+    assert sql.index("from public.import_merges") < sql.index("insert into public.things")
+    assert sql.index("pg_advisory_xact_lock") < sql.index("from public.import_merges")
+
+
+def test_a_function_takes_its_argument_as_json_or_as_a_json_text() -> None:
+    sql = render_functions(TableGroup("things", (THINGS,)))
+    assert sql.count("when 'string' then (payload #>> '{}')::jsonb else payload end") == 3

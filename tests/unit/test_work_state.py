@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+import pytest
+
+from imports import work_state
+from imports.errors import ImporterError, UsageError
+from imports.work_item import Phase
+from imports.work_state import (
+    DamagedStateError,
+    FailedItem,
+    ListedWork,
+    PhaseState,
+    WorkState,
+    load_work_state,
+    new_run_ids,
+    save_work_state,
+    set_aside,
+)
+
+NOON = datetime(2025, 11, 18, 12, 0, 0, 123456, UTC)
+
+
+def state(**changes: object) -> WorkState:
+    values = {
+        "run_id": "r",
+        "batch_id": "b",
+        "process_id": 7,
+        "kind": "states",
+        "source": "/data/2025-08-04",
+        "tag": "Aug-04",
+        "backend": "postgresql",
+        "target": "PostgreSQL, db at host",
+        "target_id": "t",
+        "start_time": NOON,
+        "last_update": NOON,
+    }
+    return WorkState.model_validate(values | changes)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "work_state.json"
+
+
+def test_a_state_comes_back_as_it_was_saved(path: Path) -> None:
+    full = state(
+        single_file="FL/a_parse.json",
+        dataset_id=32,
+        status="interrupted",
+        total_files=515,
+        total_images=514,
+        current_phase=Phase.UPLOAD,
+        phases={"sha256": PhaseState.model_validate({"status": "completed", "processed": 514})},
+        failed_items=[FailedItem(path="é.json", phase="import", reason="bad\n'", tries=2)],
+        failed_items_total=1,
+        work_items=[ListedWork(path="FL/a_parse.json", state="planned")],
+        work_items_remaining=4_000,
+        parameters={"batch_size": 25},
+    )
+    save_work_state(full, path)
+    assert load_work_state(path) == full
+
+
+def test_the_file_has_what_its_users_were_promised(path: Path) -> None:
+    save_work_state(state(dataset_id=32, tag="Aug-04-scrape"), path)
+    written = orjson.loads(path.read_bytes())
+    for name in [
+        "run_id",
+        "batch_id",
+        "source",
+        "tag",
+        "dataset_id",
+        "backend",
+        "target",
+        "total_files",
+        "total_images",
+        "start_time",
+        "last_update",
+        "current_phase",
+        "phases",
+        "failed_items",
+        "work_items",
+        "work_items_remaining",
+        "parameters",
+    ]:
+        assert name in written, name
+    assert list(written["phases"]) == ["planning", "sha256", "upload", "import"]
+    assert written["phases"]["import"] == {"status": "pending", "duration_seconds": 0.0}
+    assert path.read_bytes().endswith(b"\n")
+
+
+def test_where_there_is_no_file_there_is_no_state(path: Path) -> None:
+    assert load_work_state(path) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b"{}", b'{"run_id": 5}', b"\xff\xfe", b"\0" * 100],
+)
+def test_something_else_in_the_file_is_damage(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(DamagedStateError):
+        load_work_state(path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+def test_a_torn_state_is_damage(path: Path, part: float) -> None:
+    save_work_state(state(), path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * part)])
+    with pytest.raises(DamagedStateError):
+        load_work_state(path)
+
+
+def test_a_file_that_cannot_be_read_is_not_damage(path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_work_state(path)
+
+
+def test_a_field_of_a_later_version_is_ignored(path: Path) -> None:
+    path.write_bytes(orjson.dumps(state().model_dump(mode="json") | {"invented": 1}))
+    assert load_work_state(path) == state()
+
+
+def test_saving_replaces_the_file_and_leaves_nothing_beside_it(path: Path) -> None:
+    save_work_state(state(total_files=1), path)
+    save_work_state(state(total_files=2), path)
+    loaded = load_work_state(path)
+    assert loaded is not None
+    assert loaded.total_files == 2
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_a_reader_never_sees_a_state_half_written(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_work_state(state(total_files=1), path)
+    seen: list[int] = []
+
+    def look(descriptor: int) -> None:
+        loaded = load_work_state(path)
+        assert loaded is not None
+        seen.append(loaded.total_files)
+
+    monkeypatch.setattr(work_state.os, "fsync", look)
+    save_work_state(state(total_files=2), path)
+    assert seen == [1], "it is brought to disk once, and before it takes the old one's place"
+
+
+def test_the_old_state_stays_when_the_new_one_cannot_be_written(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_work_state(state(total_files=1), path)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(work_state.os, "fsync", full)
+    with pytest.raises(UsageError, match=r"No space left on device.*--state-file"):
+        save_work_state(state(total_files=2), path)
+    loaded = load_work_state(path)
+    assert loaded is not None
+    assert loaded.total_files == 1
+
+
+def test_a_folder_that_is_gone_is_an_error_that_offers_another_place(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--state-file"):
+        save_work_state(state(), tmp_path / "gone" / "work_state.json")
+
+
+def test_a_damaged_state_is_set_aside_and_never_overwrites_an_older_one(path: Path) -> None:
+    kept = []
+    for number in range(3):
+        path.write_text(f"damage {number}")
+        kept.append(set_aside(path))
+    assert not path.exists()
+    assert len(set(kept)) == 3
+    assert [each.read_text() for each in kept] == ["damage 0", "damage 1", "damage 2"]
+    assert all(each.name.startswith(f"{path.name}.damaged-") for each in kept)
+
+
+def test_a_run_has_ids_of_its_own_and_a_readable_batch_id() -> None:
+    run_id, batch_id = new_run_ids()
+    assert new_run_ids()[0] != run_id
+    day = datetime.strptime(batch_id[:21], "batch_%Y%m%d_%H%M%S").replace(tzinfo=UTC)
+    assert abs((datetime.now(UTC) - day).total_seconds()) < 60
+    assert batch_id[21:] == f"_{run_id[:6]}"
+
+
+@pytest.mark.parametrize(
+    ("status", "finished"),
+    [("completed", True), ("running", False), ("interrupted", False), ("failed", False)],
+)
+def test_only_a_completed_run_is_finished(status: str, finished: bool) -> None:
+    assert state(status=status).finished is finished
+
+
+def test_damage_is_an_error_that_a_caller_can_tell() -> None:
+    assert issubclass(DamagedStateError, ImporterError)
+    assert not issubclass(DamagedStateError, UsageError)
