@@ -178,6 +178,7 @@ class ResilientImporter:
                     f" {session.kind.pattern}. Check the source and the permissions."
                 )
             session.state.total_files = listing.total
+            session.checkpoint(now=True)
             self._set_counts(Phase.PLANNING, unchanged=listing.unchanged)
             session.state.dataset_id = session.ask(
                 session.target.database.dataset_id,
@@ -212,7 +213,7 @@ class ResilientImporter:
         """Stores the images of unfinished items that the target lacks."""
         session = self.session
         with self._phase(Phase.UPLOAD):
-            total = session.images.count_hashed()
+            total = session.images.count_unsettled()
             self._display.begin(Phase.UPLOAD, total)
             if not total:
                 return
@@ -223,7 +224,7 @@ class ResilientImporter:
                 session.state.batch_id,
             )
             session.ask(session.target.store.prepare)
-            for images in session.images.hashed(upload.BATCH_SIZE):
+            for images in session.images.unsettled(upload.BATCH_SIZE):
                 self._upload_some(target, images)
                 session.raise_if_stopping()
 
@@ -274,6 +275,7 @@ class ResilientImporter:
             items.update(session.images.items_of(image.sha256))
         readable = dict(self._signatures(items))
         session.items.import_again(readable.items())
+        session.images.forget_settled()
         self._distrust_store = True
         with self._phase(Phase.PLANNING):
             self._plan_items(len(readable))
@@ -382,7 +384,8 @@ class ResilientImporter:
             # What was stored before something went wrong must not be stored again.
             new = [each for each in stored if each.sha256 not in known]
             in_a_thread(upload.record_images, target, new)
-            session.add_counts(counts)
+            there = {image.sha256 for image in images} - {image.sha256 for image in wanted}
+            session.images.record_settled(there | {each.sha256 for each in stored}, counts)
 
     def _record_imported(self, imported: Imported) -> None:
         session = self.session

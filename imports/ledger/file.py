@@ -71,7 +71,8 @@ create table image (
   content_type text,
   width integer,
   height integer,
-  problem text
+  problem text,
+  settled_by text
 );
 create index image_sha256 on image (sha256) where sha256 is not null;
 """

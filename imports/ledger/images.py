@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from imports.ledger.file import LedgerFile
 from imports.ledger.runs import add_counts
@@ -13,6 +13,8 @@ _NAMED = (
     " join image on image.path = item_image.path"
     " where scope_id = ? and state = 'planned' and state <> 'imported'"
 )
+
+_UNSETTLED = "group by sha256 having coalesce(max(settled_by = ?), 0) = 0"
 
 
 class ImageLedger:
@@ -54,23 +56,40 @@ class ImageLedger:
             last = rows[-1][0]
             yield [ImageFile(row[0], Signature(row[1], row[2])) for row in rows]
 
-    def count_hashed(self) -> int:
-        """How many different hashes they have."""
+    def count_unsettled(self) -> int:
+        """How many of their hashes this run has yet to see stored."""
         row = self._file.connection.execute(
-            f"select count(distinct sha256) {_NAMED}", (self._scope_id,)
+            f"select count(*) from (select sha256 {_NAMED} and sha256 is not null {_UNSETTLED})",
+            (self._scope_id, self._batch_id),
         ).fetchone()
         return int(row[0])
 
-    def hashed(self, size: int) -> Iterator[list[Image]]:
-        """One image for each of their hashes, in lists of `size`."""
+    def unsettled(self, size: int) -> Iterator[list[Image]]:
+        """One image for each hash that this run has yet to see stored, in lists of `size`."""
         last = ""
         while rows := self._file.connection.execute(
             "select min(image.path), image.size, image.mtime_ns, sha256, extension, content_type,"
-            f" width, height {_NAMED} and sha256 > ? group by sha256 order by sha256 limit ?",
-            (self._scope_id, last, size),
+            f" width, height {_NAMED} and sha256 > ? {_UNSETTLED} order by sha256 limit ?",
+            (self._scope_id, last, self._batch_id, size),
         ).fetchall():
             last = rows[-1][3]
             yield [Image(ImageFile(row[0], Signature(row[1], row[2])), *row[3:]) for row in rows]
+
+    def record_settled(self, hashes: Iterable[str], counts: Mapping[str, int]) -> None:
+        """Notes that images are stored: a run that is resumed does not count them again."""
+        with self._file.transaction() as connection:
+            connection.executemany(
+                "update image set settled_by = ? where sha256 = ?",
+                [(self._batch_id, sha256) for sha256 in hashes],
+            )
+            add_counts(connection, self._batch_id, counts)
+
+    def forget_settled(self) -> None:
+        """Has this run look again at images that it saw stored."""
+        with self._file.transaction() as connection:
+            connection.execute(
+                "update image set settled_by = null where settled_by = ?", (self._batch_id,)
+            )
 
     def record_hashes(self, images: list[Image], problems: list[tuple[ImageFile, str]]) -> None:
         """Takes in what hashing found; an image with a problem is one that its items lack."""

@@ -164,7 +164,8 @@ class ItemLedger:
             connection.executemany(
                 "insert into image (path, size, mtime_ns) values (?, ?, ?)"
                 " on conflict (path) do update set size = excluded.size,"
-                " mtime_ns = excluded.mtime_ns, sha256 = null, problem = null"
+                " mtime_ns = excluded.mtime_ns, sha256 = null, problem = null,"
+                " settled_by = null"
                 " where size <> excluded.size or mtime_ns <> excluded.mtime_ns"
                 " or problem is not null",
                 [

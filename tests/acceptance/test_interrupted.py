@@ -33,8 +33,6 @@ def imported_by_the_ledger(place: Workplace) -> int:
 def test_the_first_signal_finishes_the_batches_in_flight(
     place: Workplace, target: Target, medium_source: Path, number: signal.Signals
 ) -> None:
-    if target.backend == "supabase" and number == signal.SIGTERM:
-        pytest.skip("the backend makes no difference to the signal")
     url = target.database_url
     with place.started(*command(medium_source)) as running:
         with held(url):

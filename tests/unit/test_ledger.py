@@ -473,7 +473,7 @@ def test_each_image_is_hashed_once_and_remembered(book: Book) -> None:
     assert list(book.images.unhashed(9)) == [[picture("same")]]
     book.images.record_hashes([hashed(picture("same"), "11")], [])
     assert book.images.count_unhashed() == 0
-    assert list(book.images.hashed(9)) == [[hashed(picture("same"), "11")]]
+    assert list(book.images.unsettled(9)) == [[hashed(picture("same"), "11")]]
     book.list(listed("a"), listed("b"), again=True)
     book.plan(*(Plan(item.id, images=(picture("same"),)) for item in items))
     assert list(book.images.unhashed(9)) == []
@@ -501,7 +501,7 @@ def test_an_image_that_cannot_be_used_is_a_warning_of_all_its_items(book: Book) 
     book.images.record_hashes([hashed(picture("good"), "11")], [(picture("bad"), "is no image")])
     assert list(book.images.unhashed(9)) == []
     assert book.items.warnings(0, 9) == (2, [("a", "first; is no image"), ("b", "is no image")])
-    assert book.images.count_hashed() == 1
+    assert book.images.count_unsettled() == 1
 
 
 def test_an_image_that_could_not_be_used_is_looked_at_again_with_its_item(book: Book) -> None:
@@ -523,9 +523,42 @@ def test_images_come_in_lists_each_hash_once(book: Book) -> None:
     book.images.record_hashes(
         [hashed(file, str(number // 2)) for number, file in enumerate(files)], []
     )
-    assert book.images.count_hashed() == 3
-    found = [[image.sha256 for image in images] for images in book.images.hashed(2)]
+    assert book.images.count_unsettled() == 3
+    found = [[image.sha256 for image in images] for images in book.images.unsettled(2)]
     assert found == [["0", "1"], ["2"]]
+
+
+def test_an_image_that_a_run_saw_stored_is_neither_asked_for_nor_counted_again_by_it(
+    book: Book,
+) -> None:
+    book.list(listed("a"), listed("b"), listed("c"))
+    (items,) = book.items.listed_items(None, 9)
+    files = [picture(name) for name in ("one", "same", "other")]
+    book.plan(*(Plan(item.id, images=(file,)) for item, file in zip(items, files, strict=True)))
+    book.images.record_hashes(
+        [hashed(files[0], "11"), hashed(files[1], "11"), hashed(files[2], "22")], []
+    )
+    book.images.record_settled(["11"], {"upload.completed": 1})
+
+    assert book.images.count_unsettled() == 1
+    assert [[image.sha256 for image in some] for some in book.images.unsettled(9)] == [["22"]]
+    assert book.runs.counts("batch")["upload.completed"] == 1
+    another = ImageLedger(book.file, book.items.scope_id, "another run")
+    assert another.count_unsettled() == 2
+    book.images.forget_settled()
+    assert book.images.count_unsettled() == 2
+
+
+def test_an_image_that_changed_meanwhile_is_not_settled(book: Book) -> None:
+    book.list(listed("a"))
+    (items,) = book.items.listed_items(None, 9)
+    book.plan(Plan(items[0].id, images=(picture("one"),)))
+    book.images.record_hashes([hashed(picture("one"), "11")], [])
+    book.images.record_settled(["11"], {})
+    changed = ImageFile(picture("one").path, Signature(9, 9))
+    book.plan(Plan(items[0].id, images=(changed,)))
+    book.images.record_hashes([hashed(changed, "22")], [])
+    assert [[image.sha256 for image in some] for some in book.images.unsettled(9)] == [["22"]]
 
 
 def test_only_unfinished_items_need_their_images_and_only_imported_ones_have_them_stored(
@@ -536,7 +569,7 @@ def test_only_unfinished_items_need_their_images_and_only_imported_ones_have_the
     book.plan(Plan(items[0].id, images=(picture("a"),)), Plan(items[1].id, images=(picture("b"),)))
     book.images.record_hashes([hashed(picture("a"), "aa11"), hashed(picture("b"), "bb22")], [])
     book.imported(items[0].id)
-    assert [[image.sha256 for image in some] for some in book.images.hashed(9)] == [["bb22"]]
+    assert [[image.sha256 for image in some] for some in book.images.unsettled(9)] == [["bb22"]]
     ((stored,),) = book.images.stored(9)
     assert stored.storage_path == "sha256/aa/11/aa11.png"
     assert (stored.sha256, stored.size) == ("aa11", 10)
