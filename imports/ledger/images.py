@@ -14,7 +14,10 @@ _NAMED = (
     " where scope_id = ? and state = 'planned' and state <> 'imported'"
 )
 
-_UNSETTLED = "group by sha256 having coalesce(max(settled_by = ?), 0) = 0"
+_UNSETTLED = (
+    " and not exists (select 1 from image as same"
+    " where same.sha256 = image.sha256 and same.settled_by = ?)"
+)
 
 
 class ImageLedger:
@@ -59,7 +62,7 @@ class ImageLedger:
     def count_unsettled(self) -> int:
         """How many of their hashes this run has yet to see stored."""
         row = self._file.connection.execute(
-            f"select count(*) from (select sha256 {_NAMED} and sha256 is not null {_UNSETTLED})",
+            f"select count(distinct image.sha256) {_NAMED} {_UNSETTLED}",
             (self._scope_id, self._batch_id),
         ).fetchone()
         return int(row[0])
@@ -67,10 +70,12 @@ class ImageLedger:
     def unsettled(self, size: int) -> Iterator[list[Image]]:
         """One image for each hash that this run has yet to see stored, in lists of `size`."""
         last = ""
+        # With min() alone, SQLite takes the other columns from the row that has the minimum.
         while rows := self._file.connection.execute(
-            "select min(image.path), image.size, image.mtime_ns, sha256, extension, content_type,"
-            f" width, height {_NAMED} and sha256 > ? {_UNSETTLED} order by sha256 limit ?",
-            (self._scope_id, last, self._batch_id, size),
+            "select min(image.path), image.size, image.mtime_ns, image.sha256, image.extension,"
+            f" image.content_type, image.width, image.height {_NAMED} {_UNSETTLED}"
+            " and image.sha256 > ? group by image.sha256 order by image.sha256 limit ?",
+            (self._scope_id, self._batch_id, last, size),
         ).fetchall():
             last = rows[-1][3]
             yield [Image(ImageFile(row[0], Signature(row[1], row[2])), *row[3:]) for row in rows]
