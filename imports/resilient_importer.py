@@ -16,6 +16,7 @@ if __name__ == "__main__":
     sys.exit()
 
 import logging
+import os
 import threading
 import time
 from collections import Counter
@@ -47,6 +48,7 @@ from imports.work_item import (
     Plan,
     RowOutcome,
     Signature,
+    StoredImage,
 )
 from imports.work_state import PhaseState
 from imports.workers import in_a_thread, run_bounded
@@ -270,7 +272,8 @@ class ResilientImporter:
         if not repair or not verified.repairable:
             return verified.report
         items = set(verified.items)
-        for image in verified.images:
+        images = [each for each in verified.images if self._can_be_stored_again(each)]
+        for image in images:
             session.ask(session.target.store.remove, image.storage_path)
             items.update(session.images.items_of(image.sha256))
         readable = dict(self._signatures(items))
@@ -282,9 +285,7 @@ class ResilientImporter:
         self.compute_sha256_hashes()
         self.upload_images()
         self.import_search_results()
-        self._display.say(
-            f"Imported again: {len(readable):,} files, {len(verified.images):,} images."
-        )
+        self._display.say(f"Imported again: {len(readable):,} files, {len(images):,} images.")
         with self._phase(Phase.VERIFY):
             return verify(session, deep=deep or self.settings.deep).report
 
@@ -306,6 +307,17 @@ class ResilientImporter:
             yield ListedItem(session.single_item, signature_of(path.stat()))
         except OSError as error:
             yield ListingProblem(session.single_item, f"cannot be read: {error.strerror}")
+
+    def _can_be_stored_again(self, image: StoredImage) -> bool:
+        """Whether its file is still there as it was: else what is stored is better than nothing."""
+        for file in self.session.images.files_of(image.sha256):
+            try:
+                if signature_of(os.stat(file.path)) == file.signature:
+                    return True
+            except OSError as error:
+                _log.warning("%s: %s", file.path, error.strerror)
+        _log.warning("%s is left as it is: no file has its image any more", image.storage_path)
+        return False
 
     def _signatures(self, item_ids: set[int]) -> Iterator[tuple[int, Signature]]:
         """The signatures that the files of some items have now; of those that are there."""

@@ -144,6 +144,13 @@ class ImageLedger:
             last = rows[-1][0]
             yield [StoredImage(row[0], storage_path(row[0], row[1]), row[2]) for row in rows]
 
+    def files_of(self, sha256: str) -> list[ImageFile]:
+        """The files that had this hash when they were read."""
+        rows = self._file.connection.execute(
+            "select path, size, mtime_ns from image where sha256 = ?", (sha256,)
+        )
+        return [ImageFile(row[0], Signature(row[1], row[2])) for row in rows]
+
     def items_of(self, sha256: str) -> list[int]:
         """The items that name an image of this hash."""
         rows = self._file.connection.execute(

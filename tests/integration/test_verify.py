@@ -241,3 +241,14 @@ def test_repair_of_a_changed_row_with_a_later_time_is_left_alone(done: Bench) ->
     change(done, "PH0004", license_status="Newer", search_ts="2030-01-01")
     assert done.verify(repair=True).clean
     assert dict(done.rows())["PH0004"] == "Newer"
+
+
+def test_repair_leaves_a_damaged_image_that_it_has_no_other_for(done: Bench) -> None:
+    place = image_of(done, "PH0001")
+    done.store(place, b"\x89PNG short")
+    (done.source.folder / "day/0001.png").unlink()
+    before = done.versions()
+    report = done.verify(repair=True)
+    assert found(report) == [("different", place, "")]
+    assert done.stored(place) == b"\x89PNG short"
+    assert done.versions() == before
