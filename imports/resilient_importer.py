@@ -166,6 +166,8 @@ class ResilientImporter:
         session = self.session
         with self._phase(Phase.PLANNING):
             self._display.begin(Phase.PLANNING, None)
+            if self.settings.force:
+                self._forget_merges()
             entries = self._list()
             if session.items.none_known():
                 entries = session.workers.expect_parsing(entries)
@@ -256,10 +258,7 @@ class ResilientImporter:
             session.raise_if_stopping()
             session.spool.clear()
             if total or any(phase_counts(session.counts(), Phase.IMPORT).values()):
-                session.ask(
-                    session.target.database.forget_merges,
-                    session.state.batch_id,
-                )
+                self._forget_merges()
 
     def verify_writes(self, *, deep: bool = False, repair: bool = False) -> VerifyReport:
         """Compares what the target has with what the files say; repairs it where asked to.
@@ -276,6 +275,7 @@ class ResilientImporter:
         for image in images:
             session.ask(session.target.store.remove, image.storage_path)
             items.update(session.images.items_of(image.sha256))
+        self._forget_merges()
         readable = dict(self._signatures(items))
         session.items.import_again(readable.items())
         session.images.forget_settled()
@@ -307,6 +307,11 @@ class ResilientImporter:
             yield ListedItem(session.single_item, signature_of(path.stat()))
         except OSError as error:
             yield ListingProblem(session.single_item, f"cannot be read: {error.strerror}")
+
+    def _forget_merges(self) -> None:
+        """Drops the target's answers to this run's merges: what comes now is merged for real."""
+        session = self.session
+        session.ask(session.target.database.forget_merges, session.state.batch_id)
 
     def _can_be_stored_again(self, image: StoredImage) -> bool:
         """Whether its file is still there as it was: else what is stored is better than nothing."""

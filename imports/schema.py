@@ -68,7 +68,7 @@ def apply_schema(database_url: str) -> list[str]:
         SchemaError: if the database cannot be reached, is too old, or refuses one of them.
     """
     try:
-        connection = psycopg2.connect(database_url, connect_timeout=10)
+        connection = psycopg2.connect(database_url, connect_timeout=10, client_encoding="UTF8")
     except psycopg2.Error as error:
         raise SchemaError(f"The schema cannot be applied: {_first_line(error)}") from error
     with contextlib.closing(connection):

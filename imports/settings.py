@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -161,10 +160,25 @@ def _check_backend(settings: Settings) -> None:
         url = settings.database_url.get_secret_value()
         if not url.startswith(("postgresql://", "postgres://")):
             raise UsageError("DATABASE_URL must begin with postgresql://.")
-        try:
-            urlsplit(url).port  # noqa: B018 - it is the property that raises
-        except ValueError:
-            raise UsageError("DATABASE_URL has no valid port; encode signs like / in it.") from None
+        _check_database_url(url)
+
+
+def _check_database_url(url: str) -> None:
+    """Refuses what libpq would misread; no message may show a part of the password."""
+    from psycopg2 import ProgrammingError
+    from psycopg2.extensions import parse_dsn
+
+    rest = url.split("://", 1)[1].split("?", 1)[0]
+    try:
+        host = parse_dsn(url).get("host", "")
+        port = parse_dsn(url).get("port", "5432")
+    except ProgrammingError:
+        host, port = "@", ""
+    if "@" in host or not port.isdigit() or "@" in rest.partition("/")[2]:
+        raise UsageError(
+            "DATABASE_URL cannot be read: it has no valid host and port. Signs like @ / % : # in"
+            " the user or the password must be percent-encoded (@ is %40)."
+        )
 
 
 def _explain(error: ValidationError, origins: dict[str, str]) -> str:

@@ -7,13 +7,13 @@ import queue
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import orjson
 import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
+from psycopg2.extensions import parse_dsn
 
 from imports.backends import sqlstate
 from imports.backends.database import Comparison, Rows, TargetIdentity, WrittenRow
@@ -171,6 +171,8 @@ class PostgreSQLDatabase:
             ours = _translated(error)
             if isinstance(ours, BackendUnavailableError) or connection.closed:
                 connection.close()
+                # The idle ones are likely dead too, and the next try needs a fresh one.
+                self.close()
             else:
                 self._idle.put(connection)
             raise ours from error
@@ -189,6 +191,7 @@ class PostgreSQLDatabase:
                 self._url,
                 connect_timeout=CONNECT_TIMEOUT_SECONDS,
                 application_name="resilient-importer",
+                client_encoding="UTF8",  # what COPY is fed with, whatever the environment says
                 keepalives_idle=30,
                 keepalives_interval=10,
                 keepalives_count=3,
@@ -199,11 +202,11 @@ class PostgreSQLDatabase:
 
 def location(url: str) -> str:
     """Where a database URL points to, without user and password."""
-    parts = urlsplit(url)
-    database = parts.path.lstrip("/") or "postgres"
-    if parts.hostname is None:
+    parts = parse_dsn(url)
+    database, host = parts.get("dbname", "postgres"), parts.get("host", "/")
+    if host.startswith("/"):
         return f"database {database} on a local socket"
-    return f"database {database} on {parts.hostname}:{parts.port or 5432}"
+    return f"database {database} on {host}:{parts.get('port', 5432)}"
 
 
 def comparisons(answer: list[dict[str, Any]]) -> list[Comparison]:

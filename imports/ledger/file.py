@@ -37,7 +37,7 @@ create table run_count (
   primary key (batch_id, name)
 ) without rowid;
 create table item (
-  id integer primary key,
+  id integer primary key autoincrement,
   scope_id integer not null references scope (id),
   path text not null,
   size integer not null,

@@ -54,7 +54,7 @@ def import_batch(target: ImportTarget, job: PrepareJob) -> Imported:
     """
     prepared = _prepared(target, job)
     signatures = {
-        item.id: f"{item.path}\t{item.signature.size}\t{item.signature.mtime_ns}"
+        item.id: f"{item.path}\t{item.signature.size}\t{item.signature.mtime_ns}\t{item.images}"
         for item in job.items
     }
     imported = Imported([item.id for item in job.items], list(prepared.failures))
@@ -82,7 +82,10 @@ def _prepared(target: ImportTarget, job: PrepareJob) -> Prepared:
     """The records of the items in their order: out of the spool, or else read from the files."""
     spooled: dict[int, list[Record]] = {}
     for chunk in sorted({item.chunk for item in job.items if item.chunk is not None}):
-        spooled |= target.spool.read(chunk)
+        # Only of items that are in this chunk now: an older one may hold what they were before.
+        wanted = {item.id for item in job.items if item.chunk == chunk}
+        found = target.spool.read(chunk)
+        spooled |= {item_id: found[item_id] for item_id in wanted & found.keys()}
     missing = [item for item in job.items if item.chunk is None or item.id not in spooled]
     if not missing:
         records = [record for item in job.items for record in spooled[item.id]]
