@@ -47,17 +47,26 @@ class BackendUnavailableError(ImporterError):
     """The target did not answer, or said that it cannot just now. Trying again may help.
 
     `retry_after` is the number of seconds that the target asked us to wait, where it did.
+    `divisible` says whether a part of the request may pass where the whole did not: not when the
+    disk is full or there is too much to do.
     """
 
     exit_code: ClassVar[int] = 75
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, divisible: bool = True
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.divisible = divisible
 
 
 class DataRefusedError(ImporterError):
     """The target took the request, and refused what is in it. A smaller one may pass."""
+
+
+class StatementCancelledError(DataRefusedError):
+    """The target cut a statement short for its time. A smaller one may pass."""
 
 
 class ImageProblemError(ImporterError):

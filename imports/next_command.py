@@ -36,6 +36,8 @@ def import_again(settings: Settings) -> str:
     words += ["--tag", str(settings.tag)]
     if settings.backend is not Backend.AUTO:
         words += ["--backend", settings.backend.value]
+    for root in settings.image_roots:
+        words += ["--image-root", str(root)]
     return _line(words, settings.state_file)
 
 
@@ -47,6 +49,8 @@ def resume(state: WorkState, state_file: Path) -> str:
     words += ["--tag", state.tag]
     if (backend := state.parameters.get("backend", "auto")) != "auto":
         words += ["--backend", str(backend)]
+    for root in state.parameters.get("image_roots", ()):
+        words += ["--image-root", str(root)]
     return _line(words, state_file)
 
 

@@ -182,7 +182,7 @@ def open_session(
             workers=workers,
             ledger=ledger,
             runs=runs,
-            items=ItemLedger(ledger, scope_id, state.batch_id),
+            items=ItemLedger(ledger, scope_id, state.batch_id, single_item),
             images=ImageLedger(ledger, scope_id, state.batch_id),
             spool=Spool(
                 settings.data_folder / "spool" / state.batch_id, target.database.row_format
@@ -212,6 +212,8 @@ def last_work(settings: Settings) -> Settings:
             "single_file": source / state.single_file if state.single_file else None,
             "tag": state.tag,
             "backend": Backend(state.backend or "auto"),
+            "image_roots": settings.image_roots
+            or tuple(map(Path, state.parameters.get("image_roots", ()))),
         }
     )
 

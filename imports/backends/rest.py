@@ -18,6 +18,7 @@ from imports.errors import (
 )
 
 _PASSING_STATUSES = frozenset({408, 425, 429})
+_INDIVISIBLE_STATUSES = frozenset({425, 429, 503})
 _KEY_STATUSES = frozenset({401, 403})
 
 
@@ -76,7 +77,9 @@ def status_error(status: int, message: str, wait: float | None) -> ImporterError
         )
     if status in _PASSING_STATUSES or status >= 500:
         return BackendUnavailableError(
-            f"Supabase cannot take it just now (HTTP {status}: {message}).", retry_after=wait
+            f"Supabase cannot take it just now (HTTP {status}: {message}).",
+            retry_after=wait,
+            divisible=status not in _INDIVISIBLE_STATUSES,
         )
     if status in (400, 409, 413, 422):
         return DataRefusedError(f"Supabase refused it (HTTP {status}: {message})")

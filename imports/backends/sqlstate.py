@@ -8,6 +8,7 @@ from imports.errors import (
     DataRefusedError,
     ImporterError,
     SchemaError,
+    StatementCancelledError,
 )
 
 _SCHEMA_CODES = frozenset(
@@ -30,6 +31,9 @@ _PASSING_CLASSES = frozenset(
         "58",  # system error
     }
 )
+_INDIVISIBLE_CLASSES = frozenset({"53", "55", "58"})
+"""No room, no lock, no disk: whatever the request is."""
+
 _DATA_CLASSES = frozenset(
     {
         "21",  # cardinality violation
@@ -58,7 +62,9 @@ def is_sqlstate(code: str) -> bool:
 
 def error_for(code: str, message: str) -> ImporterError:
     """The error of ours for an SQLSTATE; a statement that was cut short may pass if smaller."""
-    if code == _QUERY_CANCELED or code[:2] in _DATA_CLASSES:
+    if code == _QUERY_CANCELED:
+        return StatementCancelledError(f"the database cut it short: {message} (SQLSTATE {code})")
+    if code[:2] in _DATA_CLASSES:
         return DataRefusedError(f"the database refused it: {message} (SQLSTATE {code})")
     if code in _SCHEMA_CODES:
         return SchemaError(
@@ -67,6 +73,7 @@ def error_for(code: str, message: str) -> ImporterError:
         )
     if code[:2] in _PASSING_CLASSES:
         return BackendUnavailableError(
-            f"The database cannot take it just now: {message} (SQLSTATE {code})."
+            f"The database cannot take it just now: {message} (SQLSTATE {code}).",
+            divisible=code[:2] not in _INDIVISIBLE_CLASSES,
         )
     return BackendError(f"The database refused to work: {message} (SQLSTATE {code}).")

@@ -38,11 +38,17 @@ class Listing:
 class ItemLedger:
     """The work items of one scope."""
 
-    def __init__(self, file: LedgerFile, scope_id: int, batch_id: str) -> None:
-        """Works on an open file; what is counted is counted for the run of `batch_id`."""
+    def __init__(
+        self, file: LedgerFile, scope_id: int, batch_id: str, only: str | None = None
+    ) -> None:
+        """Works on an open file; what is counted is counted for the run of `batch_id`.
+
+        With `only` a run is about the item of this path, and leaves the others as they are.
+        """
         self._file = file
         self.scope_id = scope_id
         self._batch_id = batch_id
+        self._only = "" if only is None else " and item.path = " + _quoted(only)
 
     def record_listing(
         self, entries: Iterable[ListedEntry], *, whole: bool, again: bool
@@ -116,7 +122,7 @@ class ItemLedger:
         """The items that planning has yet to read, at most `limit`, in lists of `size`."""
         query = (
             "select id, path, size, mtime_ns from item"
-            f" where scope_id = ? and {_UNFINISHED} and state = 'listed' and id > ?"
+            f" where scope_id = ? and {_UNFINISHED} and state = 'listed' and id > ?{self._only}"
             " order by id limit ?"
         )
         last, left = 0, limit
@@ -242,7 +248,7 @@ class ItemLedger:
             "  select item_group from item where scope_id = :scope and item_group is not null"
             "  group by item_group having count(*) > 1) as shared"
             " on shared.item_group = item.item_group"
-            f" where scope_id = :scope and state = :state {self._and_unfinished(state)}"
+            f" where scope_id = :scope and state = :state {self._and_unfinished(state)}{self._only}"
             " order by shared.item_group is not null, shared.item_group,"
             " shared.item_group is null and tries > 0,"
             " iif(shared.item_group is null, item.id, 0), path limit :limit",
@@ -368,14 +374,14 @@ class ItemLedger:
         """How many items are in a state."""
         row = self._file.connection.execute(
             f"select count(*) from item where scope_id = ? and state = ?"
-            f" {self._and_unfinished(state)}",
+            f" {self._and_unfinished(state)}{self._only}",
             (self.scope_id, state),
         ).fetchone()
         return int(row[0])
 
     def unfinished(self, limit: int) -> tuple[int, list[tuple[str, str]]]:
         """How many items are not finished, and the first of them with their state."""
-        where = f"from item where scope_id = ? and {_UNFINISHED} and state <> 'failed'"
+        where = f"from item where scope_id = ? and {_UNFINISHED} and state <> 'failed'{self._only}"
         count = self._file.connection.execute(
             f"select count(*) {where}", (self.scope_id,)
         ).fetchone()[0]
@@ -386,7 +392,9 @@ class ItemLedger:
 
     def failures(self, limit: int) -> tuple[int, list[Failure]]:
         """How many items failed, and the first of them."""
-        where = "from item indexed by item_failed where scope_id = ? and state = 'failed'"
+        where = (
+            f"from item indexed by item_failed where scope_id = ? and state = 'failed'{self._only}"
+        )
         count = self._file.connection.execute(
             f"select count(*) {where}", (self.scope_id,)
         ).fetchone()[0]
@@ -409,6 +417,11 @@ class ItemLedger:
     @staticmethod
     def _and_unfinished(state: ItemState) -> str:
         return "" if state is ItemState.IMPORTED else f"and {_UNFINISHED}"
+
+
+def _quoted(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _group_number(group: str) -> int:

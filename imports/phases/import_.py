@@ -9,7 +9,11 @@ from typing import Any
 
 from imports.backends.database import Database, Rows
 from imports.cleaning import Tally
-from imports.errors import BackendUnavailableError, DataRefusedError
+from imports.errors import (
+    BackendUnavailableError,
+    DataRefusedError,
+    StatementCancelledError,
+)
 from imports.phases.prepare import PrepareJob, prepare_batch
 from imports.phases.upload import request_id
 from imports.retry import RetryPolicy, with_retries
@@ -138,11 +142,16 @@ def _merge(
     request = request_id(target.run["batch_id"], [f"{start}+{len(records)}", *items])
     try:
         answer = with_retries(target.policy, target.database.merge, request, rows)
+    except StatementCancelledError as error:
+        if len(records) == 1:
+            # Not the record is the matter then: somebody holds the table, or all is too slow.
+            raise BackendUnavailableError(f"Even one record takes too long: {error}.") from error
+        return _merge_halves(target, records, start, signatures, str(error))
     except DataRefusedError as error:
         return _merge_halves(target, records, start, signatures, str(error))
     except BackendUnavailableError as error:
         # Is it the target, or these records? If it still answers, the others shall go on.
-        if target.policy.stop.is_set():
+        if target.policy.stop.is_set() or not error.divisible:
             raise
         target.database.identify()
         # It is alive: what is the matter shows soon, the halves need not be tried as often.

@@ -255,3 +255,16 @@ def test_a_work_state_that_a_kill_damaged_is_rebuilt(bench: Bench) -> None:
 def test_a_source_without_files(bench: Bench) -> None:
     with pytest.raises(UsageError, match="No JSON files found"):
         bench.run()
+
+
+def test_a_single_file_leaves_the_others_as_they_are(bench: Bench) -> None:
+    bench.source.add_many(5)
+    (bench.source.folder / "day/broken_parse.json").write_text("{")
+    bench.run(limit=2)
+    before = bench.count()
+    single = bench.source.folder / "day/0004_parse.json"
+    report = bench.run(single_file=single, state_file=bench.folder / "single.json")
+    assert report.exit_code == 0
+    assert (report.count("import.inserted"), bench.count()) == (1, before + 1)
+    assert bench.run().exit_code == 3
+    assert bench.count() == 5

@@ -21,6 +21,7 @@ from imports.errors import (
     DataRefusedError,
     ImporterError,
     SchemaError,
+    StatementCancelledError,
 )
 
 HTML = b"<html>\n<head><title>502 Bad Gateway</title></head>\n<body>cloudflare</body></html>"
@@ -54,7 +55,10 @@ def refusal(code: str | None, message: str = "what it says") -> dict[str, object
         (answer(409, refusal("23503", "violates foreign key constraint")), DataRefusedError),
         (answer(413, HTML), DataRefusedError),
         (answer(413), DataRefusedError),
-        (answer(500, refusal("57014", "canceling statement due to timeout")), DataRefusedError),
+        (
+            answer(500, refusal("57014", "canceling statement due to timeout")),
+            StatementCancelledError,
+        ),
         (answer(500, refusal("40001", "could not serialize access")), BackendUnavailableError),
         (answer(500, refusal("40P01", "deadlock detected")), BackendUnavailableError),
         (answer(503, refusal("PGRST001", "no connection")), BackendUnavailableError),

@@ -9,6 +9,7 @@ from imports.errors import (
     DataRefusedError,
     ImporterError,
     SchemaError,
+    StatementCancelledError,
 )
 
 
@@ -41,7 +42,7 @@ from imports.errors import (
         ("54000", DataRefusedError),
         ("P0001", DataRefusedError),
         # A statement that took too long may pass with fewer rows.
-        ("57014", DataRefusedError),
+        ("57014", StatementCancelledError),
         # What the schema lacks.
         ("3F000", SchemaError),
         ("42P01", SchemaError),

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imports.backends.database import Database
-from imports.errors import BackendUnavailableError
+from imports.backends.database import Database, Rows
+from imports.errors import BackendUnavailableError, StatementCancelledError
 from imports.kinds.states import STATES
 from imports.phases.import_ import (
     Imported,
@@ -383,3 +384,53 @@ def test_a_document_reaches_the_database_as_its_row(bench: Bench) -> None:
     expected = document(licenses=[license_("A")])
     assert database.stored[0]["meta"] == expected["metadata"]
     assert database.stored[0]["expiration_date"] == "2027-02-28"
+
+
+def test_rows_of_an_item_are_taken_from_its_own_chunk_alone(
+    tmp_path: Path, parsers: Executor
+) -> None:
+    """A chunk that is left over may hold what an item was before its file changed."""
+    spool = Spool(tmp_path / "spool", RowFormat.JSON)
+    spool.open()
+    old = {1: [Record(1, "old", ((0, b"{}"),))], 2: [Record(2, "two", ((0, b"{}"),))]}
+    assert spool.write(1, old)
+    assert spool.write(2, {1: [Record(1, "new", ((0, b"{}"),))]})
+    items = [
+        WorkItem(1, "a", Signature(1, 1), (), 2),
+        WorkItem(2, "b", Signature(1, 1), (), 1),
+    ]
+    job = PrepareJob("states", str(tmp_path), RowFormat.JSON, items)
+    imported = import_batch(target_of(MemoryDatabase(), parsers, spool), job)
+    assert [label for _, label in imported.outcomes] == ["new", "two"]
+
+
+def test_one_record_that_takes_too_long_is_not_blamed(parsers: Executor, source: Source) -> None:
+    """Somebody holds the table: all good records would be called bad, one after the other."""
+    paths = [source.add(name) for name in ("a", "b", "c")]
+    items = [item_of(path, source.folder, number) for number, path in enumerate(paths)]
+
+    class Slow(MemoryDatabase):
+        def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+            raise StatementCancelledError("cut short")
+
+    job = PrepareJob("states", str(source.folder), RowFormat.JSON, items)
+    spool = Spool(source.folder / "spool", RowFormat.JSON)
+    with pytest.raises(BackendUnavailableError, match="takes too long"):
+        import_batch(target_of(Slow(), parsers, spool), job)
+
+
+def test_a_full_disk_is_not_looked_for_in_the_records(parsers: Executor, source: Source) -> None:
+    paths = [source.add(name) for name in ("a", "b", "c")]
+    items = [item_of(path, source.folder, number) for number, path in enumerate(paths)]
+    asked = []
+
+    class Full(MemoryDatabase):
+        def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+            asked.append(request_id)
+            raise BackendUnavailableError("no space left", divisible=False)
+
+    job = PrepareJob("states", str(source.folder), RowFormat.JSON, items)
+    spool = Spool(source.folder / "spool", RowFormat.JSON)
+    with pytest.raises(BackendUnavailableError, match="no space left"):
+        import_batch(target_of(Full(), parsers, spool), job)
+    assert len(asked) == 1

@@ -213,3 +213,19 @@ def test_the_processs_environment_is_read_by_default(
 ) -> None:
     monkeypatch.setenv("IMPORTER_TAG", "mine")
     assert load_settings(folder=tmp_path).tag == "mine"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://postgres:my%secret@host/db",
+        "postgresql://postgres:s3cr@secret@host/db",
+        "postgresql://u:/se@secret@h/db",
+        "postgresql://u:12/secret@h/db",
+    ],
+)
+def test_a_database_url_that_would_be_misread_is_refused_without_a_part_of_it(url: str) -> None:
+    with pytest.raises(UsageError, match="percent-encoded") as caught:
+        load_settings(environment={"DATABASE_URL": url})
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
