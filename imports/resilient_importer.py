@@ -124,6 +124,8 @@ class ResilientImporter:
             ImporterError: if the run cannot begin, or cannot go on at all.
         """
         session = self.session
+        # A repair that was killed may have removed an image that is still listed as stored.
+        self._distrust_store |= session.state.repairing
         verification = None
         exit_code = 0
         problem: ImporterError | None = None
@@ -135,6 +137,7 @@ class ResilientImporter:
             if self.settings.verify_writes:
                 verification = self.verify_writes()
             session.state.status = "completed"
+            session.state.repairing = False
         except (InterruptedRunError, BackendUnavailableError) as error:
             session.state.status = "interrupted"
             exit_code, problem = error.exit_code, error
@@ -268,8 +271,13 @@ class ResilientImporter:
         session = self.session
         with self._phase(Phase.VERIFY):
             verified = verify(session, deep=deep or self.settings.deep)
-        if not repair or not verified.repairable:
+        unfinished, _ = session.items.unfinished(0)
+        if not repair or not (verified.repairable or (session.state.repairing and unfinished)):
             return verified.report
+        before = "completed" if session.state.repairing else session.state.status
+        session.state.status = "running"
+        session.state.repairing = True
+        session.checkpoint(now=True)
         items = set(verified.items)
         images = [each for each in verified.images if self._can_be_stored_again(each)]
         for image in images:
@@ -287,13 +295,24 @@ class ResilientImporter:
         self.import_search_results()
         self._display.say(f"Imported again: {len(readable):,} files, {len(images):,} images.")
         with self._phase(Phase.VERIFY):
-            return verify(session, deep=deep or self.settings.deep).report
+            report = verify(session, deep=deep or self.settings.deep).report
+        session.state.status = before
+        session.state.repairing = False
+        session.checkpoint(now=True)
+        return report
 
     def verify_again(self, *, repair: bool = False) -> VerifyReport:
         """Verifies the last run, whether it is finished or not; see `verify_writes`."""
         if self._session is None:
             self._session = open_session(self.settings, self._stop, self._display, last_run=True)
-        return self.verify_writes(repair=repair)
+        finished = self.session.state.finished
+        if not finished and self.session.state.repairing:
+            self._distrust_store = True
+        report = self.verify_writes(repair=repair)
+        unfinished, _ = self.session.items.unfinished(0)
+        if not finished and unfinished:
+            report.found["not yet imported"] = unfinished
+        return report
 
     # Their parts
 

@@ -167,7 +167,7 @@ def open_session(
             state = _same_target(found, target)
         else:
             state = _chosen_state(settings, found, fresh, display)
-        scope_id = runs.scope(kind.name, str(folder), state.tag, target.identity.id)
+        scope_id = runs.scope(kind.name, str(folder), state.tag, target.key)
         runs.begin_run(scope_id, state.run_id, state.batch_id, settings.state_file.resolve())
         workers = Workers(settings.max_workers)
         resources.callback(workers.close)
@@ -284,7 +284,7 @@ def _fresh_state(
         tag=settings.tag or "",
         backend=target.backend,
         target=target.location,
-        target_id=target.identity.id,
+        target_id=target.key,
         start_time=now,
         last_update=now,
         parameters=_parameters(settings),
@@ -292,7 +292,7 @@ def _fresh_state(
 
 
 def _same_target(found: WorkState, target: Target) -> WorkState:
-    if found.target_id != target.identity.id:
+    if found.target_id != target.key:
         raise StateConflictError(
             f"The last run was into {found.target}; what is configured now is another database:"
             f" {target.location}. Set the variables as they were for that run."

@@ -75,6 +75,7 @@ class WorkState(BaseModel):
     failed_items_total: int = 0
     work_items: list[ListedWork] = Field(default_factory=list)
     work_items_remaining: int = 0
+    repairing: bool = False
     parameters: dict[str, Any] = Field(default_factory=dict)
 
     @property

@@ -32,6 +32,11 @@ class Target:
     server: EmbeddedServer | None = None
     _closed: bool = field(default=False, init=False)
 
+    @property
+    def key(self) -> str:
+        """What the ledger knows it by: the database's own id, and where images go."""
+        return f"{self.identity.id}/{self.store.storage_type}"
+
     def close(self) -> None:
         """Closes all connections, and stops the embedded server that nobody else uses."""
         if self._closed:

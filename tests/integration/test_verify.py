@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from imports import ResilientImporter
 from imports.report import VerifyReport, render_verification
 from tests.support.bench import Bench
 from tests.support.database import query
@@ -252,3 +253,34 @@ def test_repair_leaves_a_damaged_image_that_it_has_no_other_for(done: Bench) -> 
     assert found(report) == [("different", place, "")]
     assert done.stored(place) == b"\x89PNG short"
     assert done.versions() == before
+
+
+def test_what_is_not_yet_imported_is_not_called_clean(bench: Bench) -> None:
+    bench.source.add_many(RECORDS)
+    with ResilientImporter(bench.settings()) as importer:  # it never comes to its end
+        importer.plan_work()
+    report = bench.verify()
+    assert report.found == {"not yet imported": RECORDS}
+    assert bench.run().exit_code == 0
+    assert bench.verify().clean
+
+
+def test_a_repair_that_was_killed_is_gone_on_with(
+    done: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = image_of(done, "PH0001")
+    done.store(place, b"\x89PNG short")
+    delete(done, "PH0005")
+    with monkeypatch.context() as patched:
+
+        def killed(importer: ResilientImporter) -> None:
+            raise KeyboardInterrupt
+
+        patched.setattr(ResilientImporter, "upload_images", killed)
+        with pytest.raises(KeyboardInterrupt):
+            done.verify(repair=True)
+    assert not done.verify().clean
+    assert done.run().exit_code == 0
+    assert done.stored(place) == png(2)
+    assert done.verify(deep=True).clean
+    assert done.count() == RECORDS
