@@ -51,6 +51,8 @@ _START_TIMEOUT: Final = 300.0
 _STOP_TIMEOUT: Final = 60.0
 # How long sessions that have just been closed may need to disappear.
 _GRACE: Final = 0.25
+# How long the processes of a server that was killed may hold its shared memory.
+_LINGER: Final = 10.0
 
 _NO_OPTIONS: Final[Mapping[str, str]] = {}
 
@@ -81,7 +83,7 @@ def start(
             forget_zombie(folder)
             if not (folder / "PG_VERSION").exists():
                 _create(folder)
-            _launch(folder, options)
+            _launch_patiently(folder, options)
         url = running_url(folder)
         if url is None:
             raise _error("stopped again right after its start", folder)
@@ -197,6 +199,18 @@ def _create(folder: Path) -> None:
     if folder.exists():
         folder.rmdir()
     draft.rename(folder)
+
+
+def _launch_patiently(folder: Path, options: Mapping[str, str]) -> None:
+    """Launches, also while the processes of a server that was killed are still ending."""
+    deadline = time.monotonic() + _LINGER
+    while True:
+        try:
+            return _launch(folder, options)
+        except EmbeddedServerError as error:
+            if "shared memory block" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_GRACE)
 
 
 def _launch(folder: Path, options: Mapping[str, str]) -> None:
