@@ -83,7 +83,6 @@ class ResilientImporter:
         self._display = display or SilentDisplay()
         self._stop = stop or threading.Event()
         self._session: RunSession | None = None
-        self._distrust_store = settings.force
 
     def __enter__(self) -> Self:
         """Opens nothing yet."""
@@ -124,8 +123,6 @@ class ResilientImporter:
             ImporterError: if the run cannot begin, or cannot go on at all.
         """
         session = self.session
-        # A repair that was killed may have removed an image that is still listed as stored.
-        self._distrust_store |= session.state.repairing
         verification = None
         exit_code = 0
         problem: ImporterError | None = None
@@ -287,9 +284,8 @@ class ResilientImporter:
         readable = dict(self._signatures(items))
         session.items.import_again(readable.items())
         session.images.forget_settled()
-        self._distrust_store = True
         with self._phase(Phase.PLANNING):
-            self._plan_items(len(readable))
+            self._plan_items(session.items.count(ItemState.LISTED))
         self.compute_sha256_hashes()
         self.upload_images()
         self.import_search_results()
@@ -306,8 +302,6 @@ class ResilientImporter:
         if self._session is None:
             self._session = open_session(self.settings, self._stop, self._display, last_run=True)
         finished = self.session.state.finished
-        if not finished and self.session.state.repairing:
-            self._distrust_store = True
         report = self.verify_writes(repair=repair)
         unfinished, _ = self.session.items.unfinished(0)
         if not finished and unfinished:
@@ -390,8 +384,9 @@ class ResilientImporter:
     def _upload_some(self, target: UploadTarget, images: list[Image]) -> None:
         session = self.session
         known = in_a_thread(upload.known_images, target, images)
-        if self._distrust_store or target.store.storage_type == "local":
-            # A local file is looked at sooner than it is believed in.
+        if self.settings.force or session.state.repairing or target.store.storage_type == "local":
+            # What is listed need not be there: a repair, even one that was killed, removes what
+            # is damaged. A local file is looked at sooner than it is believed in.
             wanted = images
         else:
             wanted = [image for image in images if image.sha256 not in known]
