@@ -18,7 +18,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from imports.kinds import all_kinds
+
 if TYPE_CHECKING:
+    from imports.kinds.kind import Kind
     from imports.report import RunReport
     from imports.settings import Settings
 
@@ -111,6 +114,13 @@ _state_option = click.option(
     help="The checkpoint of the run; ledger and logs lie beside it.  [default: work_state.json]",
 )
 
+_ledger_option = click.option(
+    "--db-path",
+    type=_FOLDER,
+    metavar="FILE",
+    help="The ledger.  [default: upload_tracker.db, beside the work state]",
+)
+
 _image_root_option = click.option(
     "--image-root",
     "image_roots",
@@ -122,52 +132,128 @@ _image_root_option = click.option(
 _retry_option = click.option(
     "--max-retries",
     type=click.IntRange(0),
-    help="How often a request that may pass is tried again.  [default: 3]",
+    help="How often a request that may pass is tried again, and by how many runs an item that"
+    " failed is.  [default: 3]",
 )
 
-_run_options = _options(
+_item_options = _options(
     click.option("--tag", help="The dataset's tag (required)."),
     _target_options,
-    click.option(
-        "--batch-size",
-        type=click.IntRange(1),
-        help="Files that are merged in one transaction.  [default: 500]",
-    ),
-    click.option("--max-workers", type=click.IntRange(1), help="Parallel workers.  [default: 16]"),
+    _retry_option,
     click.option(
         "--max-concurrent-uploads",
         type=click.IntRange(1),
         help="Images uploaded at once.  [default: 10]",
     ),
-    _retry_option,
     click.option("--debug-log", is_flag=True, help="Log every record."),
     click.option("--verify-writes", is_flag=True, help="Compare what was written with the files."),
     click.option("--deep", is_flag=True, help="With --verify-writes: also hash the stored images."),
-    click.option("--single-file", type=_FOLDER, help="Import only this file, imported or not."),
     _state_option,
+    _ledger_option,
     click.option("--created-by", help="Who makes the dataset, for its row."),
     click.option("--description", help="What the dataset is, for its row."),
     _image_root_option,
+    click.option(
+        "--patterns",
+        metavar="PATTERN,…",
+        callback=lambda _context, _option, value: _split(value),
+        help="Shell patterns for the names of the files that make a work item, in place of the"
+        " kind's own.",
+    ),
+)
+
+_run_options = _options(
+    _item_options,
+    click.option(
+        "--batch-size",
+        type=click.IntRange(1),
+        help="Work items that are merged in one transaction.  [default: 500]",
+    ),
+    click.option(
+        "--batch-delay",
+        type=click.FloatRange(0, 3600),
+        metavar="SECONDS",
+        help="A pause after each batch; batches are merged one after the other then.",
+    ),
+    click.option("--max-workers", type=click.IntRange(1), help="Parallel workers.  [default: 16]"),
+    click.option("--scan-only", is_flag=True, help="List the source, and import nothing."),
+    click.option("--status", "show_status", is_flag=True, help="Show the status, and do no more."),
+    click.option(
+        "--retry-failed",
+        is_flag=True,
+        help="Try all failed items again, however many runs have tried them.",
+    ),
     click.option("--force", is_flag=True, help="Import what is imported already, too."),
     click.option("--restart", is_flag=True, help="Give up the unfinished run in the work state."),
-    click.option("--limit", type=click.IntRange(1), help="Import at most so many files."),
+    click.option("--limit", type=click.IntRange(1), help="Import at most so many work items."),
+)
+
+_single_file_option = click.option(
+    "--single-file", type=_FOLDER, help="Import only this file, imported before or not."
+)
+
+_status_files_option = click.option(
+    "--no-status-files",
+    is_flag=True,
+    help="Write no success.json or failed.json into the folders.",
 )
 
 
-@cli.command(epilog=EXIT_CODES)
-@click.argument("source", required=False, type=_FOLDER, metavar="[DIR]")
-@click.option("--states-dir", type=_FOLDER, help="The same as DIR.")
-@_run_options
-def states(source: Path | None, states_dir: Path | None, **flags: Any) -> None:
-    """Import pharmacy licences searched on state boards: DIR/**/*_parse.json."""
-    if source is not None and states_dir is not None and source != states_dir:
-        raise click.UsageError("DIR and --states-dir name different folders.")
-    _import("states", source or states_dir, flags)
+def _split(text: str | None) -> tuple[str, ...] | None:
+    from imports.settings import split_patterns
+
+    return None if text is None else split_patterns(text)
+
+
+def _add_commands(kind: Kind) -> None:
+    """The command that imports a source of a kind, and the one for a single work item of it."""
+    wording = kind.wording
+    options = _run_options
+    if kind.items_are_folders:
+        options = _options(options, _status_files_option)
+    if wording.single_command is None:
+        options = _options(options, _single_file_option)
+    if wording.source_option is not None:
+        options = _options(
+            click.option(
+                wording.source_option, "same_source", type=_FOLDER, help="The same as DIR."
+            ),
+            options,
+        )
+
+    @cli.command(kind.name, help=wording.summary, epilog=EXIT_CODES)
+    @click.argument("source", required=False, type=_FOLDER, metavar="[DIR]")
+    @options
+    def import_source(
+        source: Path | None, show_status: bool, same_source: Path | None = None, **flags: Any
+    ) -> None:
+        if source is not None and same_source is not None and source != same_source:
+            raise click.UsageError(f"DIR and {wording.source_option} name different folders.")
+        if show_status:
+            _show_status(flags, kind.name, flags["tag"], as_json=False)
+        else:
+            _import(kind.name, {"source": source or same_source, **flags})
+
+    if wording.single_command is None:
+        return
+
+    @cli.command(
+        wording.single_command,
+        help=f"Import a single {wording.item}, imported before or not.",
+        epilog=EXIT_CODES,
+    )
+    @click.argument("path", type=_FOLDER)
+    @click.option("--source", type=_FOLDER, help=f"The source that the {wording.item} is part of.")
+    @_item_options
+    @_status_files_option
+    def import_single(path: Path, **flags: Any) -> None:
+        _import_single(kind, path, flags)
 
 
 @cli.command()
 @_target_options
 @_state_option
+@_ledger_option
 @_retry_option
 @click.option("--deep", is_flag=True, help="Also read and hash every stored image.")
 @click.option("--repair", is_flag=True, help="Import again what is missing or different.")
@@ -178,8 +264,8 @@ def verify(repair: bool, **flags: Any) -> None:
     from imports import next_command
     from imports.report import render_verification
     from imports.resilient_importer import ResilientImporter
-    from imports.run_report import EXIT_SOME_FAILED
-    from imports.run_session import last_work
+    from imports.run.opening import last_work
+    from imports.run.report import EXIT_SOME_FAILED
 
     settings = last_work(_settings("states", **flags))
     with _running(settings) as (display, stop):
@@ -195,14 +281,14 @@ def verify(repair: bool, **flags: Any) -> None:
 
 
 @cli.command()
+@click.option("--kind", help="Only what is of this kind.")
+@click.option("--tag", help="Only what has this tag.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: as JSON.")
 @_state_option
-def status(**flags: Any) -> None:
-    """Show how far the last run came, and what to type next."""
-    from imports.status import render_status
-    from imports.work_state import load_work_state
-
-    state_file = flags["state_file"] or Path("work_state.json")
-    click.echo(render_status(load_work_state(state_file), state_file))
+@_ledger_option
+def status(kind: str | None, tag: str | None, as_json: bool, **flags: Any) -> None:
+    """Show what is imported, pending and failed, the last batches, and what to type next."""
+    _show_status(flags, kind, tag, as_json=as_json)
 
 
 @cli.group()
@@ -275,20 +361,52 @@ def db_url() -> None:
     click.echo(url)
 
 
-def _import(kind: str, source: Path | None, flags: dict[str, Any]) -> None:
+def _import(kind: str, flags: dict[str, Any]) -> None:
     from imports.report import render_report
+
+    report = _run(_settings(kind, **flags))
+    click.echo(render_report(report))
+    if report.exit_code:
+        raise click.exceptions.Exit(report.exit_code)
+
+
+def _import_single(kind: Kind, path: Path, flags: dict[str, Any]) -> None:
+    """Imports a single work item, and tells its story."""
+    from imports.quick_upload import settings_for, tell_beginning, tell_end
+
+    settings = settings_for(kind, path, _settings(kind.name, **flags))
+    click.echo("\n".join(tell_beginning(kind, settings)))
+    report = _run(settings)
+    click.echo("\n".join(tell_end(kind, settings, report)))
+    if report.exit_code:
+        raise click.exceptions.Exit(report.exit_code)
+
+
+def _run(settings: Settings) -> RunReport:
     from imports.resilient_importer import ResilientImporter
 
-    settings = _settings(kind, source=source, **flags)
     with (
         _running(settings) as (display, stop),
         ResilientImporter(settings, display, stop) as importer,
     ):
-        report: RunReport = importer.run()
-        display.close()
-        click.echo(render_report(report))
-    if report.exit_code:
-        raise click.exceptions.Exit(report.exit_code)
+        return importer.run()
+
+
+def _show_status(
+    flags: dict[str, Any], kind: str | None, tag: str | None, *, as_json: bool
+) -> None:
+    import orjson
+
+    from imports.settings import read_settings
+    from imports.status import last_ledger, read_status, render_status, status_json
+
+    # Not `_settings`: whether there are credentials for the target is no matter here.
+    settings = read_settings(state_file=flags["state_file"], db_path=flags["db_path"])
+    found = read_status(settings.state_file, last_ledger(settings), kind, tag)
+    if as_json:
+        click.echo(orjson.dumps(status_json(found), option=orjson.OPT_INDENT_2))
+    else:
+        click.echo(render_status(found, settings.state_file, kind))
 
 
 def _settings(kind: str, **flags: Any) -> Settings:
@@ -333,3 +451,7 @@ def _on_interrupt(stop: threading.Event, say: Callable[[str], None]) -> dict[int
         say("Stopping: the batches under way are finished first. Once more stops at once.")
 
     return {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+
+
+for _kind in all_kinds().values():
+    _add_commands(_kind)

@@ -6,8 +6,11 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from imports.kinds import kind_named
 from imports.settings import Backend, Settings
 from imports.work_state import WorkState
 
@@ -26,31 +29,64 @@ def program() -> str:
     return shlex.quote(str(here) if shorter.startswith("..") else shorter)
 
 
-def import_again(settings: Settings) -> str:
+def import_again(settings: Settings, *, retry_failed: bool = False) -> str:
     """The command that goes on with the same work; it names no secret."""
-    words: list[str] = [settings.kind]
-    if settings.single_file is not None:
-        words += ["--single-file", str(settings.single_file)]
-    if settings.source is not None:
-        words.append(str(settings.source))
-    words += ["--tag", str(settings.tag)]
-    if settings.backend is not Backend.AUTO:
-        words += ["--backend", settings.backend.value]
-    for root in settings.image_roots:
-        words += ["--image-root", str(root)]
-    return _line(words, settings.state_file)
+    return _import(
+        settings.kind,
+        None if settings.source is None else str(settings.source),
+        None if settings.single_file is None else str(settings.single_file),
+        str(settings.tag),
+        settings.state_file,
+        settings.model_dump(mode="json"),
+        retry_failed=retry_failed,
+    )
 
 
-def resume(state: WorkState, state_file: Path) -> str:
+def resume(state: WorkState, state_file: Path, *, retry_failed: bool = False) -> str:
     """The command that goes on with the work in a work state."""
-    words = [state.kind, state.source]
-    if state.single_file:
-        words += ["--single-file", str(Path(state.source) / state.single_file)]
-    words += ["--tag", state.tag]
-    if (backend := state.parameters.get("backend", "auto")) != "auto":
-        words += ["--backend", str(backend)]
-    for root in state.parameters.get("image_roots", ()):
+    return _import(
+        state.kind,
+        state.source,
+        str(Path(state.source) / state.single_file) if state.single_file else None,
+        state.tag,
+        state_file,
+        state.parameters,
+        retry_failed=retry_failed,
+    )
+
+
+def _import(
+    kind: str,
+    source: str | None,
+    single: str | None,
+    tag: str,
+    state_file: Path,
+    parameters: Mapping[str, Any],
+    *,
+    retry_failed: bool,
+) -> str:
+    command = kind_named(kind).wording.single_command
+    if single is not None and command is not None:
+        words = [command, single, *(["--source", source] if source else [])]
+    else:
+        words = [
+            kind,
+            *(["--single-file", single] if single else []),
+            *([source] if source else []),
+        ]
+    words += ["--tag", tag]
+    if parameters.get("backend", Backend.AUTO) != Backend.AUTO:
+        words += ["--backend", str(parameters["backend"])]
+    for root in parameters.get("image_roots") or ():
         words += ["--image-root", str(root)]
+    if patterns := parameters.get("patterns"):
+        words += ["--patterns", ",".join(patterns)]
+    if db_path := parameters.get("db_path"):
+        words += ["--db-path", str(db_path)]
+    if parameters.get("no_status_files"):
+        words.append("--no-status-files")
+    if retry_failed and (single is None or command is None):
+        words.append("--retry-failed")
     return _line(words, state_file)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from imports.ledger import Listing
 from imports.phases.verify import Finding
 from imports.work_item import Failure, Phase
 from imports.work_state import WorkState
@@ -33,9 +34,13 @@ class VerifyReport:
 
 @dataclass(slots=True)
 class RunReport:
-    """What a run came to: its state, counts by name, failures, warnings, duplicates."""
+    """What a run came to: its state, counts by name, failures, warnings, duplicates.
+
+    `item` is what its kind calls a work item; `scanned` is the listing of a run that did no more.
+    """
 
     state: WorkState
+    item: str
     exit_code: int
     elapsed_seconds: float
     counts: dict[str, int]
@@ -46,6 +51,7 @@ class RunReport:
     duplicates: list[list[str]] = field(default_factory=list)
     duplicates_total: int = 0
     verification: VerifyReport | None = None
+    scanned: Listing | None = None
     next_commands: list[str] = field(default_factory=list)
 
     @property
@@ -67,7 +73,8 @@ def render_report(report: RunReport) -> str:
         f"📊 Import Progress: {state.tag} (Dataset ID: {state.dataset_id or '-'})",
         _RULE,
         f"⏱️  Elapsed: {minutes:.0f}m {_seconds(seconds)}s  |  Backend: {state.backend}",
-        f"📁 Total Files: {state.total_files:,}  |  Images: {state.total_images:,}",
+        f"📁 Total {report.item.title()}s: {state.total_files:,}"
+        f"  |  Images: {state.total_images:,}",
         "",
         "📊 Phase Summary:",
     ]
@@ -121,8 +128,20 @@ def render_verification(report: VerifyReport) -> list[str]:
 
 def _counts(report: RunReport) -> list[str]:
     lines = []
+    if (scanned := report.scanned) is not None:
+        lines.append(
+            f"🔎 Scanned: {scanned.new:,} new, {scanned.changed:,} changed or left to do,"
+            f" {scanned.unchanged:,} imported before, {scanned.problems:,} unreadable"
+        )
+        return lines
     if report.count("planning.unchanged"):
-        lines.append(f"📁 Files: {report.count('planning.unchanged'):,} were imported before")
+        unchanged = report.count("planning.unchanged")
+        lines.append(f"📁 {report.item.title()}s: {unchanged:,} were imported before")
+    if report.count("planning.given_up"):
+        lines.append(
+            f"🛑 Not tried again: {report.count('planning.given_up'):,} that failed too often"
+            " (--retry-failed, or a higher --max-retries, tries them)"
+        )
     if report.count("planning.to_import"):
         lines.append(
             "📥 Records: "
@@ -137,6 +156,8 @@ def _counts(report: RunReport) -> list[str]:
             f" {report.count('planning.images_missing') + report.count('sha256.unusable'):,}"
             " missing"
         )
+    if report.count("status_files.unwritten"):
+        lines.append(f"📄 Status files: {report.count('status_files.unwritten'):,} not written")
     return lines
 
 
@@ -167,8 +188,11 @@ def _listing(mark: str, what: str, total: int, examples: list[str]) -> list[str]
 def _closing(report: RunReport) -> list[str]:
     state = report.state
     left = state.work_items_remaining
-    if report.exit_code == 0 and left:
-        done = f"Done up to the limit; {left:,} files are left for the next run."
+    items = f"{report.item}s"
+    if report.scanned is not None and state.status != "failed":
+        done = f"Scanned only: {left:,} {items} are to be imported."
+    elif report.exit_code == 0 and left:
+        done = f"Done up to the limit; {left:,} {items} are left for the next run."
     elif report.exit_code == 0:
         done = (
             "Nothing to do: everything is imported already."
@@ -178,7 +202,7 @@ def _closing(report: RunReport) -> list[str]:
     elif state.status == "completed":
         done = "Done, but not everything went in."
     else:
-        done = f"Stopped in {state.current_phase}, with {left:,} files to go. Nothing is lost."
+        done = f"Stopped in {state.current_phase}, with {left:,} {items} to go. Nothing is lost."
     return [done, *(f"  {command}" for command in report.next_commands)]
 
 
@@ -191,7 +215,7 @@ def _seconds(seconds: float) -> str:
 
 
 _PHASE_COUNTS: dict[Phase, tuple[str, ...]] = {
-    Phase.PLANNING: ("to_import", "unchanged", "failed", "images_missing"),
+    Phase.PLANNING: ("to_import", "unchanged", "given_up", "failed", "images_missing"),
     Phase.SHA256: ("processed", "unusable"),
     Phase.UPLOAD: ("completed", "failed", "skipped"),
     Phase.IMPORT: (

@@ -66,6 +66,12 @@ class Settings(BaseModel):
     max_workers: PositiveInt = 16
     max_concurrent_uploads: PositiveInt = 10
     max_retries: Annotated[int, Field(ge=0)] = 3
+    retry_failed: bool = False
+    batch_delay: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    patterns: tuple[Text, ...] = ()
+    scan_only: bool = False
+    no_status_files: bool = False
+    db_path: Path | None = None
     limit: PositiveInt | None = None
     description: str | None = None
     created_by: str | None = None
@@ -77,8 +83,8 @@ class Settings(BaseModel):
 
     @property
     def ledger_file(self) -> Path:
-        """The ledger lies beside the work state."""
-        return self.state_file.parent / LEDGER_NAME
+        """The ledger: it lies beside the work state, where nothing else is said."""
+        return self.db_path or self.state_file.parent / LEDGER_NAME
 
     @property
     def chosen_backend(self) -> Backend:
@@ -100,7 +106,25 @@ def load_settings(
     `.env.local`, or `.env.production` with `production`, goes before `.env`.
 
     Raises:
-        UsageError: if a value makes no sense; the message names where it came from.
+        UsageError: if a value makes no sense, or what the backend needs is missing; the message
+            names where it came from.
+    """
+    settings = read_settings(production=production, environment=environment, folder=folder, **flags)
+    _check_backend(settings)
+    return settings
+
+
+def read_settings(
+    *,
+    production: bool = False,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    **flags: Any,
+) -> Settings:
+    """The same, for what needs no backend.
+
+    Raises:
+        UsageError: if a value makes no sense.
     """
     environment = os.environ if environment is None else environment
     folder = folder or Path()
@@ -118,11 +142,9 @@ def load_settings(
                 origins[name] = variable + (f" in {place}" if place else "")
                 break
     try:
-        settings = Settings(**values, **flags)
+        return Settings(**values, **flags)
     except ValidationError as error:
         raise UsageError(_explain(error, origins)) from None
-    _check_backend(settings)
-    return settings
 
 
 def _env_files(production: bool) -> tuple[str, str]:
@@ -134,7 +156,14 @@ def _variables(name: str) -> tuple[str, ...]:
 
 
 def _from_text(name: str, text: str) -> object:
-    return tuple(text.split(os.pathsep)) if name == "image_roots" else text
+    if name == "image_roots":
+        return tuple(text.split(os.pathsep))
+    return split_patterns(text) if name == "patterns" else text
+
+
+def split_patterns(text: str) -> tuple[str, ...]:
+    """Shell patterns out of a text with commas between them."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _check_backend(settings: Settings) -> None:

@@ -1,29 +1,19 @@
-"""Walking and reading a source: the only code that opens its JSON files."""
+"""What a folder of a source holds, and the signatures of files and folders."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
-import orjson
-
-from imports.cleaning import Tally, json_type, without_nul
-from imports.errors import RecordError
 from imports.work_item import ListedItem, Signature
 
-MAX_JSON_BYTES = 64 * 1024 * 1024
-"""The largest JSON file that is read into memory as a whole."""
-
-_O_BINARY = getattr(os, "O_BINARY", 0)
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_EARLIEST_NS, _LATEST_NS = -(2**63), 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class ListingProblem:
+class ListingProblem(NamedTuple):
     """A folder or a file that cannot be listed, and why."""
 
     path: str
@@ -33,39 +23,124 @@ class ListingProblem:
 ListedEntry = ListedItem | ListingProblem
 
 
+class FolderFile(NamedTuple):
+    """A regular file directly in a folder."""
+
+    name: str
+    signature: Signature
+
+
 def signature_of(status: os.stat_result) -> Signature:
-    """The signature of a file whose status this is."""
-    return Signature(status.st_size, status.st_mtime_ns)
+    """The signature of a file whose status this is.
 
-
-def walk_files(folder: str, wanted: Callable[[str], bool]) -> Iterator[ListedEntry]:
-    """The regular files below `folder` whose name is wanted, in the order of their names.
-
-    Folders that are links are not followed. What cannot be read is yielded as a problem.
+    An mtime beyond what 64 bits hold (before 1677, after 2262) counts as the outermost.
     """
-    yield from _walk(folder, "", wanted)
+    mtime_ns = status.st_mtime_ns
+    if not _EARLIEST_NS <= mtime_ns <= _LATEST_NS:
+        mtime_ns = min(max(mtime_ns, _EARLIEST_NS), _LATEST_NS)
+    return Signature(status.st_size, mtime_ns)
 
 
-def _walk(folder: str, prefix: str, wanted: Callable[[str], bool]) -> Iterator[ListedEntry]:
+def signature_of_file(path: str) -> Signature:
+    """The signature that a file has now.
+
+    Raises:
+        OSError: if it cannot be told.
+    """
+    return signature_of(os.stat(path))
+
+
+def signature_of_folder(files: Iterable[FolderFile], marks: str = "") -> Signature:
+    """The signature of a folder with these files: it changes when any of them does.
+
+    It has their size in sum, the latest mtime, and a digest over their names, sizes and mtimes
+    and over `marks`, which is anything else that shall make a folder another one.
+    """
+    ordered = sorted((file.name, file.signature.size, file.signature.mtime_ns) for file in files)
+    text = "".join(f"{name}\0{size}\0{mtime_ns}\0" for name, size, mtime_ns in ordered)
+    digest = hashlib.blake2b(
+        f"{marks}\0{len(ordered)}\0{text}".encode("utf-8", "surrogateescape"), digest_size=16
+    )
+    return Signature(
+        sum(size for _, size, _ in ordered),
+        max((mtime_ns for _, _, mtime_ns in ordered), default=0),
+        len(ordered),
+        digest.hexdigest(),
+    )
+
+
+def files_called(
+    prefix: str, files: Iterable[os.DirEntry[str]], wanted: Callable[[str], bool]
+) -> Iterator[ListedEntry]:
+    """Those of a folder's files whose name is wanted, as work items; `prefix` is before each."""
+    for entry in files:
+        if wanted(entry.name):
+            yield _listed(entry, prefix + entry.name)
+
+
+def folder_holding(
+    prefix: str,
+    files: Iterable[os.DirEntry[str]],
+    wanted: Callable[[str], bool],
+    ignored: Callable[[str], bool],
+    marks: str = "",
+) -> Iterator[ListedEntry]:
+    """A folder as a work item, if it holds a regular file whose name is wanted.
+
+    Files whose name is ignored are none. The path of the source itself is `.`.
+    """
+    found = [
+        file
+        for entry in files
+        if not ignored(entry.name) and (file := _folder_file(entry)) is not None
+    ]
+    if any(wanted(file.name) for file in found):
+        path = prefix.removesuffix("/") or "."
+        if is_utf8(path):
+            yield ListedItem(path, signature_of_folder(found, marks))
+        else:
+            yield _unnameable(path)
+
+
+def files_in(folder: str, ignored: Callable[[str], bool]) -> list[FolderFile]:
+    """The regular files directly in a folder whose name is not ignored, by name.
+
+    Raises:
+        OSError: if the folder cannot be listed.
+    """
+    with os.scandir(folder) as entries:
+        found = [
+            file
+            for entry in entries
+            if not entry.is_dir(follow_symlinks=False)
+            and not ignored(entry.name)
+            and (file := _folder_file(entry)) is not None
+        ]
+    return sorted(found, key=lambda file: file.name)
+
+
+def is_utf8(path: str) -> bool:
+    """Whether the bytes of a path are valid UTF-8; others cannot be stored as text."""
+    return path.isascii() or _printable(path) == path
+
+
+def unlistable(path: str, error: OSError) -> ListingProblem:
+    """A folder that cannot be listed."""
+    return ListingProblem(_printable(path), f"cannot be listed: {error.strerror}")
+
+
+def _folder_file(entry: os.DirEntry[str]) -> FolderFile | None:
+    """A regular file, or a link to one; anything else has no content that could be imported."""
     try:
-        with os.scandir(folder) as entries:
-            ordered = sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        yield ListingProblem(_printable(prefix or folder), f"cannot be listed: {error.strerror}")
-        return
-    for entry in ordered:
-        path = prefix + entry.name
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path, f"{path}/", wanted)
-        elif wanted(entry.name):
-            yield _listed(entry, path)
+        status = entry.stat()
+    except OSError:
+        return None
+    return FolderFile(entry.name, signature_of(status)) if stat.S_ISREG(status.st_mode) else None
 
 
 def _listed(entry: os.DirEntry[str], path: str) -> ListedEntry:
-    if not path.isascii() and _printable(path) != path:
-        return ListingProblem(
-            _printable(path), "its name is not valid UTF-8; rename the file and run again"
-        )
+    if not is_utf8(path):
+        return _unnameable(path)
     try:
         status = entry.stat()
     except OSError as error:
@@ -75,63 +150,9 @@ def _listed(entry: os.DirEntry[str], path: str) -> ListedEntry:
     return ListedItem(path, signature_of(status))
 
 
+def _unnameable(path: str) -> ListingProblem:
+    return ListingProblem(_printable(path), "its name is not valid UTF-8; rename it and run again")
+
+
 def _printable(path: str) -> str:
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def read_object(path: str, signature: Signature, tally: Tally) -> dict[str, Any]:
-    """The JSON object in a file that is still the one of the signature, without NUL characters.
-
-    Raises:
-        RecordError: if the file changed, cannot be read, or holds no JSON object in UTF-8.
-    """
-    if signature.size > MAX_JSON_BYTES:
-        raise RecordError(
-            f"is {signature.size:,} bytes long; more than {MAX_JSON_BYTES:,} are not read"
-        )
-    try:
-        descriptor = os.open(path, os.O_RDONLY | _O_BINARY)
-        try:
-            found = signature_of(os.fstat(descriptor))
-            content = _read(descriptor, signature.size)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise RecordError(f"cannot be read: {error.strerror}") from error
-    if found != signature or len(content) != signature.size:
-        raise RecordError("changed while the run was under way; run again to import it")
-    return parse_object(content, tally)
-
-
-def _read(descriptor: int, size: int) -> bytes:
-    """All of a file that should be `size` bytes long, or one byte more if it is longer."""
-    content = os.read(descriptor, size + 1)
-    while 0 < len(content) < size and (more := os.read(descriptor, size + 1 - len(content))):
-        content += more
-    return content
-
-
-def parse_object(content: bytes, tally: Tally) -> dict[str, Any]:
-    """The JSON object in these bytes; a UTF-8 byte-order mark before it is accepted.
-
-    Raises:
-        RecordError: if there is none.
-    """
-    if content.startswith(_UTF16_MARKS):
-        raise RecordError("is UTF-16, not UTF-8; convert it and run again")
-    content = content.removeprefix(_BYTE_ORDER_MARK)
-    try:
-        document: Any = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        if not content.strip():
-            raise RecordError("is empty") from error
-        raise RecordError(f"is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise RecordError(f"holds {json_type(document)} where an object belongs")
-    if b"\\u0000" in content:
-        try:
-            cleaned: dict[str, Any] = without_nul(document, tally)
-        except RecursionError as error:
-            raise RecordError("is nested too deeply") from error
-        return cleaned
-    return document

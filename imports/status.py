@@ -1,23 +1,137 @@
-"""What `status` shows: the last run, as the work state has it."""
+"""What `status` shows: what the ledger knows, and the last run as the work state has it."""
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from imports import next_command
-from imports.work_state import WorkState
+from imports.ledger import LedgerFile
+from imports.ledger.summary import BatchSummary, CauseSummary, ScopeSummary, summarise
+from imports.settings import Settings
+from imports.work_state import WorkState, load_work_state
 
-_MOST_SHOWN = 10
+MOST_SHOWN = 10
+
+_RULE = "=" * 60
 
 
-def render_status(state: WorkState | None, state_file: Path) -> str:
-    """The last run in words, and what to type next."""
-    if state is None:
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The scopes that were asked for, and the last run if it was over one of them."""
+
+    scopes: list[ScopeSummary] = field(default_factory=list)
+    last_run: WorkState | None = None
+
+
+def last_ledger(settings: Settings) -> Path:
+    """The ledger of the last run, where the settings name no other."""
+    if settings.db_path is None and (state := load_work_state(settings.state_file)) is not None:
+        return state.db_path or settings.ledger_file
+    return settings.ledger_file
+
+
+def read_status(
+    state_file: Path, ledger_file: Path, kind: str | None = None, tag: str | None = None
+) -> Status:
+    """The status of all scopes of a kind and a tag; without either, of all that there are.
+
+    Raises:
+        ImporterError: if the ledger or the work state is damaged.
+    """
+    scopes: list[ScopeSummary] = []
+    state = load_work_state(state_file)
+    if ledger_file.exists():
+        ledger = LedgerFile(ledger_file)
+        try:
+            scopes = summarise(ledger.connection, kind, tag, MOST_SHOWN)
+        finally:
+            ledger.close()
+    if state is not None and (kind not in (None, state.kind) or tag not in (None, state.tag)):
+        state = None
+    return Status(scopes, state)
+
+
+def status_json(status: Status) -> dict[str, Any]:
+    """The status as plain data, for programs."""
+    state = status.last_run
+    return {
+        "scopes": [
+            {
+                "kind": scope.kind,
+                "source": scope.source,
+                "tag": scope.tag,
+                "total": scope.total,
+                "success": scope.succeeded,
+                "pending": scope.pending,
+                "failed": scope.failed,
+                "batches": [asdict(batch) for batch in scope.batches],
+                "causes": [asdict(cause) for cause in scope.causes],
+            }
+            for scope in status.scopes
+        ],
+        "last_run": None
+        if state is None
+        else state.model_dump(
+            mode="json", exclude={"work_items", "failed_items", "parameters", "process_id"}
+        ),
+    }
+
+
+def render_status(status: Status, state_file: Path, kind: str | None = None) -> str:
+    """The status in words, and what to type next; `kind` is the one that was asked for."""
+    lines: list[str] = []
+    for scope in status.scopes:
+        lines += [*_scope_lines(scope), ""]
+    if status.last_run is not None:
+        lines += _run_lines(status.last_run, state_file)
+    elif not lines:
         return (
             f"No run yet: there is no {state_file}. Begin one:\n"
-            f"  {next_command.program()} states DIR --tag TAG"
+            f"  {next_command.program()} {kind or 'states'} DIR --tag TAG"
         )
+    return "\n".join(lines).rstrip()
+
+
+def _scope_lines(scope: ScopeSummary) -> list[str]:
+    lines = [
+        _RULE,
+        f"STATUS REPORT: {scope.kind} from {scope.source}, tag {scope.tag}",
+        _RULE,
+        f"Total tracked: {scope.total:,}",
+        "",
+        "Status breakdown:",
+        f"  success: {scope.succeeded:,}",
+        f"  pending: {scope.pending:,}",
+        f"  failed: {scope.failed:,}",
+    ]
+    if scope.batches:
+        lines += ["", "Recent batches:", *map(_batch_line, scope.batches)]
+    if scope.causes:
+        lines += ["", "Most frequent failures:"]
+        for cause in scope.causes:
+            lines += _cause_lines(cause)
+    return lines
+
+
+def _batch_line(batch: BatchSummary) -> str:
+    rate = f", {batch.items / batch.seconds:,.0f}/s" if batch.seconds > 0 else ""
+    return (
+        f"  {batch.name}: {batch.items - batch.failed:,}/{batch.items:,} successful,"
+        f" {batch.seconds:.1f} s{rate}"
+    )
+
+
+def _cause_lines(cause: CauseSummary) -> list[str]:
+    return [
+        f"  {cause.items:,} × {cause.cause}",
+        f"      for one, {cause.path}: {cause.reason} ({cause.phase}, tried {cause.tries}×)",
+    ]
+
+
+def _run_lines(state: WorkState, state_file: Path) -> list[str]:
     age = datetime.now(UTC) - state.last_update
     lines = [
         f"{state.kind} from {state.source}, tag {state.tag}"
@@ -25,7 +139,7 @@ def render_status(state: WorkState | None, state_file: Path) -> str:
         f"Target: {state.target}",
         f"Run {state.batch_id}: {state.status} in phase {state.current_phase},"
         f" last heard of {_ago(age.total_seconds())} ago",
-        f"Files: {state.total_files:,}, not yet finished {state.work_items_remaining:,},"
+        f"In all: {state.total_files:,}, not yet finished {state.work_items_remaining:,},"
         f" failed {state.failed_items_total:,}",
     ]
     for name, phase in state.phases.items():
@@ -35,19 +149,23 @@ def render_status(state: WorkState | None, state_file: Path) -> str:
         )
     lines += [
         f"  failed: {failed.path}: {failed.reason} ({failed.phase}, tried {failed.tries}×)"
-        for failed in state.failed_items[:_MOST_SHOWN]
+        for failed in state.failed_items[:MOST_SHOWN]
     ]
-    if state.failed_items_total > _MOST_SHOWN:
-        lines.append(f"  … and {state.failed_items_total - _MOST_SHOWN:,} more failed")
+    if state.failed_items_total > MOST_SHOWN:
+        lines.append(f"  … and {state.failed_items_total - MOST_SHOWN:,} more failed")
     lines.append(_next(state, state_file))
-    return "\n".join(lines)
+    return lines
 
 
 def _next(state: WorkState, state_file: Path) -> str:
     if not state.finished:
         return f"To resume:  {next_command.resume(state, state_file)}"
     if state.failed_items_total:
-        return f"To try the failed ones again:  {next_command.resume(state, state_file)}"
+        given_up = (state.phases["planning"].model_extra or {}).get("given_up", 0)
+        again = next_command.resume(state, state_file, retry_failed=given_up > 0)
+        return f"To try the failed ones again:  {again}"
+    if state.work_items_remaining:
+        return f"To import the rest:  {next_command.resume(state, state_file)}"
     return f"To compare what was written with the files:  {next_command.verify(state_file)}"
 
 

@@ -1,9 +1,14 @@
-"""The plain data that passes between the phases. All of it can be pickled."""
+"""The plain data that passes between the phases. All of it can be pickled.
+
+What there is much of are named tuples: they are made and pickled several times as fast.
+"""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Phase(StrEnum):
@@ -34,32 +39,52 @@ class RowOutcome(StrEnum):
     UNCHANGED = "="
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """By which a change of a file is noticed: its size in bytes and its mtime in nanoseconds."""
+class Signature(NamedTuple):
+    """By which a change of a file is noticed: its size in bytes and its mtime in nanoseconds.
+
+    A folder's has the sum of its files' sizes, the latest of their mtimes, their count, and a
+    digest over all of it.
+    """
 
     size: int
     mtime_ns: int
+    file_count: int = 1
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class ListedItem:
-    """A work item as the source lists it; `path` is relative to the source, with slashes."""
+class Source:
+    """What is imported: a folder by its real, absolute path, and what its work items are called.
+
+    `patterns` are shell patterns for names of files; what they pick is the kind's affair.
+    """
+
+    folder: str
+    patterns: tuple[str, ...]
+
+    def absolute(self, path: str) -> str:
+        """The path of a work item, which is relative to the source, as the system wants it."""
+        return f"{self.folder}{os.sep}{path}"
+
+
+class ListedItem(NamedTuple):
+    """A work item as the source lists it.
+
+    `path` is relative to the source, with slashes; `.` is the source itself.
+    """
 
     path: str
     signature: Signature
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFile:
+class ImageFile(NamedTuple):
     """An image on disk, by its real, absolute path."""
 
     path: str
     signature: Signature
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """An image whose content is known. Its extension and type come from the content."""
 
     file: ImageFile
@@ -80,8 +105,7 @@ def storage_path(sha256: str, extension: str) -> str:
     return f"sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}.{extension}"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredImage:
+class StoredImage(NamedTuple):
     """An image that the target must have, with its size in bytes."""
 
     sha256: str
@@ -89,39 +113,37 @@ class StoredImage:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class WorkItem:
+class WorkItem(NamedTuple):
     """A work item as the ledger knows it.
 
-    `images` are the SHA-256 hashes of its images in the order the item names them, None for
-    one that it is imported without; `chunk` is where its rows are spooled, None for nowhere.
+    `images` are its images in the order the item names them, None for one that it is imported
+    without; `chunk` is where its rows are spooled, None for nowhere.
     """
 
     id: int
     path: str
     signature: Signature
-    images: tuple[str | None, ...] = ()
+    images: tuple[Image | None, ...] = ()
     chunk: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What planning found out about one work item.
 
-    `group` is the same for items that are the same search (or the like); `failure` says why
-    the item cannot be imported at all, `warnings` what it will be imported without.
+    `images` has None for one that was not found. `group` is the same for items that are the same
+    search (or the like); `failure` says why the item cannot be imported at all, `warnings` what
+    it will be imported without.
     """
 
     id: int
-    images: tuple[ImageFile, ...] = ()
+    images: tuple[ImageFile | None, ...] = ()
     group: str | None = None
     warnings: tuple[str, ...] = ()
     images_missing: int = 0
     failure: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record of a work item, its rows encoded for the target.
 
     `label` names it for people (`Belmar/FL/PH23408`); `rows` are pairs of the index of a table
@@ -146,8 +168,7 @@ class Prepared:
     cleaned: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """Something that went wrong, for the report: where, in which phase, why, how often tried."""
 
     path: str

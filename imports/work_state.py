@@ -79,6 +79,12 @@ class WorkState(BaseModel):
     parameters: dict[str, Any] = Field(default_factory=dict)
 
     @property
+    def db_path(self) -> Path | None:
+        """The ledger that was named for its run, None for the one beside the file."""
+        named = self.parameters.get("db_path")
+        return None if named is None else Path(str(named))
+
+    @property
     def finished(self) -> bool:
         """Whether its run came to its end."""
         return self.status == "completed"

@@ -29,6 +29,9 @@ R = TypeVar("R")
 FEW_ITEMS = 600
 """Below this many, starting processes takes longer than it saves."""
 
+MANY_FOLDERS = 5_000
+"""Above this many, listing them in processes saves more than starting those takes."""
+
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
@@ -56,6 +59,16 @@ class Workers:
                 self._alone = ThreadPoolExecutor(1, thread_name_prefix="parser")
             return self._alone
         return self._started_processes()
+
+    def for_listing(self, folders: int) -> tuple[Executor, int | None]:
+        """An executor for a walk that has come to so many folders, and for how many more.
+
+        It is a thread until there are so many folders that starting processes is worth while.
+        """
+        if self._processes is None and (folders < MANY_FOLDERS or self.process_count == 1):
+            left = None if self.process_count == 1 else MANY_FOLDERS - folders
+            return self.for_parsing(0), left
+        return self._started_processes(), None
 
     def expect_parsing(self, entries: Iterable[J]) -> Iterator[J]:
         """Passes entries on; once they are many, the processes begin to start meanwhile."""

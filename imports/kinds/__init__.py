@@ -8,9 +8,9 @@ from imports.kinds.kind import Kind
 
 def all_kinds() -> dict[str, Kind]:
     """Every kind, by its name."""
-    from imports.kinds import states
+    from imports.kinds import folders, states
 
-    kinds = (states.STATES,)
+    kinds = (states.STATES, folders.FOLDERS)
     return {kind.name: kind for kind in kinds}
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +11,17 @@ from imports.cleaning import Tally
 from imports.image_finder import ImageFinder
 from imports.source_tree import ListedEntry
 from imports.tables import TableGroup
-from imports.work_item import ImageFile, Signature
+from imports.work_item import Image, ImageFile, Signature, Source
 
 
 @dataclass(frozen=True, slots=True)
 class ItemPlan:
-    """What a kind finds in one work item: its images, its group, and what it lacks."""
+    """What a kind finds in one work item: its images, its group, and what it lacks.
 
-    images: tuple[ImageFile, ...] = ()
+    `images` has None for one that was not found.
+    """
+
+    images: tuple[ImageFile | None, ...] = ()
     group: str | None = None
     warnings: tuple[str, ...] = ()
     images_missing: int = 0
@@ -32,23 +36,59 @@ class KindRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Wording:
+    """How a kind is spoken of.
+
+    `summary` is the help of its command. `item` is its work item ("file"); `items_sought` and
+    `condition` say what was looked for: "No JSON files found: nothing below … is called …".
+    `source_option` is another name for the source's argument, `single_command` a command of its
+    own for a single work item.
+    """
+
+    summary: str
+    item: str
+    items_sought: str
+    condition: str
+    source_option: str | None = None
+    single_command: str | None = None
+
+    @property
+    def items(self) -> str:
+        """Its work items, in the plural."""
+        return f"{self.item}s"
+
+
+def no_story(content: Any) -> list[str]:
+    """What a kind tells about a single work item, where it tells nothing."""
+    return []
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of source, as functions.
 
-    `list_items(folder)` yields the work items below a folder, in a fixed order.
-    `read(path, signature, tally)` reads one, if it is still the one of the signature.
+    `items_in(source, prefix, files)` yields the work items that the files of one folder make;
+    `prefix` is the folder's path with a slash behind it, or nothing for the source itself.
+    `sign(path, patterns)` gives the signature that one has now.
+    `read(source, path, signature, tally)` reads one, if it is still the one of the signature.
     `plan(content, path, finder)` finds the images of what was read.
-    `records(content, images, tally)` turns it into records; `images` are the hashes of its
-    images in the plan's order.
+    `records(content, images, tally)` turns it into records; `images` are its images in the
+    plan's order, None for one that it is imported without.
+    `story(content)` tells a user about a single one, in lines.
 
-    `path` is absolute. All three raise RecordError for an item that cannot be used.
+    `path` is relative to the source for `read`, absolute for `sign` and `plan`. What cannot be
+    used raises RecordError, or OSError from `sign`. `items_are_folders` says whether a work item
+    is a folder, which can have a status file.
     """
 
     name: str
-    item_noun: str
-    pattern: str
+    wording: Wording
+    patterns: tuple[str, ...]
     group: TableGroup
-    list_items: Callable[[str], Iterator[ListedEntry]]
-    read: Callable[[str, Signature, Tally], Any]
+    items_in: Callable[[Source, str, Iterable[os.DirEntry[str]]], Iterator[ListedEntry]]
+    sign: Callable[[str, tuple[str, ...]], Signature]
+    read: Callable[[Source, str, Signature, Tally], Any]
     plan: Callable[[Any, str, ImageFinder], ItemPlan]
-    records: Callable[[Any, Sequence[str | None], Tally], list[KindRecord]]
+    records: Callable[[Any, Sequence[Image | None], Tally], list[KindRecord]]
+    story: Callable[[Any], list[str]] = no_story
+    items_are_folders: bool = False

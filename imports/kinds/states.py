@@ -6,19 +6,20 @@ Input and rules: the document "Resilient Importer Documentation". A work item is
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from imports.cleaning import Tally, clean_date, clean_text, clean_timestamp, json_type
 from imports.errors import RecordError
 from imports.image_finder import ImageFinder
-from imports.kinds.kind import ItemPlan, Kind, KindRecord
-from imports.source_tree import ListedEntry, read_object, walk_files
+from imports.json_file import read_object
+from imports.kinds.kind import ItemPlan, Kind, KindRecord, Wording
+from imports.name_patterns import matcher
+from imports.source_tree import ListedEntry, files_called, signature_of_file
 from imports.tables import Column, NewerWins, Table, TableGroup
-from imports.work_item import ImageFile
-
-SUFFIX = "_parse.json"
+from imports.work_item import Image, ImageFile, Signature, Source
 
 SEARCH_RESULTS = Table(
     name="search_results",
@@ -46,9 +47,21 @@ SEARCH_RESULTS = Table(
 )
 
 
-def list_items(folder: str) -> Iterator[ListedEntry]:
-    """The files `*_parse.json` below the folder."""
-    return walk_files(folder, lambda name: name.endswith(SUFFIX))
+def items_in(
+    source: Source, prefix: str, files: Iterable[os.DirEntry[str]]
+) -> Iterator[ListedEntry]:
+    """The files of the source's patterns: by default those called `*_parse.json`."""
+    return files_called(prefix, files, matcher(source.patterns))
+
+
+def sign(path: str, patterns: tuple[str, ...]) -> Signature:
+    """The signature of a file, whatever the patterns."""
+    return signature_of_file(path)
+
+
+def read(source: Source, path: str, signature: Signature, tally: Tally) -> dict[str, Any]:
+    """The search in a file."""
+    return read_object(source.absolute(path), signature, tally)
 
 
 def plan(document: dict[str, Any], path: str, finder: ImageFinder) -> ItemPlan:
@@ -72,7 +85,7 @@ def plan(document: dict[str, Any], path: str, finder: ImageFinder) -> ItemPlan:
 
 
 def records(
-    document: dict[str, Any], images: Sequence[str | None], tally: Tally
+    document: dict[str, Any], images: Sequence[Image | None], tally: Tally
 ) -> list[KindRecord]:
     """A record for each licence of a search, or one without a licence where there is none."""
     metadata = _object(document, "metadata")
@@ -85,6 +98,7 @@ def records(
     )
     rest = {key: value for key, value in document.items() if key != "metadata"}
     image = images[0] if images else None
+    image_hash = image.sha256 if image else None
     found: list[KindRecord] = []
     licenses = _licenses(result)
     for index, license_ in enumerate(licenses or [{}]):
@@ -104,7 +118,7 @@ def records(
             status,
             metadata,
             {**rest, "search_result": {**result, "licenses": licenses[index : index + 1]}},
-            image,
+            image_hash,
         )
         found.append(KindRecord(f"{name}/{state}/{number or '(no licence)'}", ((0, row),)))
     return found
@@ -190,11 +204,18 @@ def _text(holder: dict[str, Any], name: str, place: str, tally: Tally) -> str | 
 
 STATES = Kind(
     name="states",
-    item_noun="file",
-    pattern=f"*{SUFFIX}",
+    wording=Wording(
+        summary="Import pharmacy licences searched on state boards: DIR/**/*_parse.json.",
+        item="file",
+        items_sought="JSON files",
+        condition="is called",
+        source_option="--states-dir",
+    ),
+    patterns=("*_parse.json",),
     group=TableGroup("states", (SEARCH_RESULTS,)),
-    list_items=list_items,
-    read=read_object,
+    items_in=items_in,
+    sign=sign,
+    read=read,
     plan=plan,
     records=records,
 )

@@ -5,7 +5,22 @@ Only the coordinator writes it. It calls an item imported only after its transac
 
 from imports.ledger.file import LedgerFile
 from imports.ledger.images import ImageLedger
-from imports.ledger.items import ItemLedger, Listing
+from imports.ledger.items import ItemLedger
+from imports.ledger.listing import Listing, ListingLedger
+from imports.ledger.queue import ImportQueue
 from imports.ledger.runs import RunLedger, RunRecord
+from imports.ledger.scope import Scope
+from imports.ledger.vouching import Vouching
 
-__all__ = ["ImageLedger", "ItemLedger", "LedgerFile", "Listing", "RunLedger", "RunRecord"]
+__all__ = [
+    "ImageLedger",
+    "ImportQueue",
+    "ItemLedger",
+    "LedgerFile",
+    "Listing",
+    "ListingLedger",
+    "RunLedger",
+    "RunRecord",
+    "Scope",
+    "Vouching",
+]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from imports.ledger.file import LedgerFile
 from imports.ledger.runs import add_counts
+from imports.ledger.scope import Scope
 from imports.work_item import Image, ImageFile, Signature, StoredImage, storage_path
 
 _NAMED = (
@@ -23,47 +23,45 @@ _UNSETTLED = (
 class ImageLedger:
     """The images that the unfinished items of one scope name."""
 
-    def __init__(self, file: LedgerFile, scope_id: int, batch_id: str) -> None:
-        """Works on an open file; what is counted is counted for the run of `batch_id`."""
-        self._file = file
-        self._scope_id = scope_id
-        self._batch_id = batch_id
+    def __init__(self, scope: Scope) -> None:
+        """Works on a scope of an open ledger."""
+        self._scope = scope
 
     def count(self) -> int:
         """How many images all items of the scope name, finished or not, each counted once."""
-        row = self._file.connection.execute(
+        row = self._scope.connection.execute(
             "select count(distinct item_image.path) from item"
             " join item_image on item_image.item_id = item.id where scope_id = ?",
-            (self._scope_id,),
+            (self._scope.id,),
         ).fetchone()
         return int(row[0])
 
     def count_unhashed(self) -> int:
         """How many of them have no hash yet."""
-        row = self._file.connection.execute(
+        row = self._scope.connection.execute(
             f"select count(distinct image.path) {_NAMED}"
             " and image.sha256 is null and image.problem is null",
-            (self._scope_id,),
+            (self._scope.id,),
         ).fetchone()
         return int(row[0])
 
     def unhashed(self, size: int) -> Iterator[list[ImageFile]]:
         """Those whose hash is not known, in lists of `size`."""
         last = ""
-        while rows := self._file.connection.execute(
+        while rows := self._scope.connection.execute(
             f"select distinct image.path, image.size, image.mtime_ns {_NAMED}"
             " and image.sha256 is null and image.problem is null and image.path > ?"
             " order by image.path limit ?",
-            (self._scope_id, last, size),
+            (self._scope.id, last, size),
         ).fetchall():
             last = rows[-1][0]
             yield [ImageFile(row[0], Signature(row[1], row[2])) for row in rows]
 
     def count_unsettled(self) -> int:
         """How many of their hashes this run has yet to see stored."""
-        row = self._file.connection.execute(
+        row = self._scope.connection.execute(
             f"select count(distinct image.sha256) {_NAMED} {_UNSETTLED}",
-            (self._scope_id, self._batch_id),
+            (self._scope.id, self._scope.batch_id),
         ).fetchone()
         return int(row[0])
 
@@ -71,34 +69,34 @@ class ImageLedger:
         """One image for each hash that this run has yet to see stored, in lists of `size`."""
         last = ""
         # With min() alone, SQLite takes the other columns from the row that has the minimum.
-        while rows := self._file.connection.execute(
+        while rows := self._scope.connection.execute(
             "select min(image.path), image.size, image.mtime_ns, image.sha256, image.extension,"
             f" image.content_type, image.width, image.height {_NAMED} {_UNSETTLED}"
             " and image.sha256 > ? group by image.sha256 order by image.sha256 limit ?",
-            (self._scope_id, self._batch_id, last, size),
+            (self._scope.id, self._scope.batch_id, last, size),
         ).fetchall():
             last = rows[-1][3]
             yield [Image(ImageFile(row[0], Signature(row[1], row[2])), *row[3:]) for row in rows]
 
     def record_settled(self, hashes: Iterable[str], counts: Mapping[str, int]) -> None:
         """Notes that images are stored: a run that is resumed does not count them again."""
-        with self._file.transaction() as connection:
+        with self._scope.file.transaction() as connection:
             connection.executemany(
                 "update image set settled_by = ? where sha256 = ?",
-                [(self._batch_id, sha256) for sha256 in hashes],
+                [(self._scope.batch_id, sha256) for sha256 in hashes],
             )
-            add_counts(connection, self._batch_id, counts)
+            add_counts(connection, self._scope.batch_id, counts)
 
     def forget_settled(self) -> None:
         """Has this run look again at images that it saw stored."""
-        with self._file.transaction() as connection:
+        with self._scope.file.transaction() as connection:
             connection.execute(
-                "update image set settled_by = null where settled_by = ?", (self._batch_id,)
+                "update image set settled_by = null where settled_by = ?", (self._scope.batch_id,)
             )
 
     def record_hashes(self, images: list[Image], problems: list[tuple[ImageFile, str]]) -> None:
         """Takes in what hashing found; an image with a problem is one that its items lack."""
-        with self._file.transaction() as connection:
+        with self._scope.file.transaction() as connection:
             connection.executemany(
                 "update image set sha256 = ?, extension = ?, content_type = ?, width = ?,"
                 " height = ?, problem = null where path = ?",
@@ -122,40 +120,40 @@ class ImageLedger:
                 "update item set warnings = json_insert(coalesce(warnings, '[]'), '$[#]', ?)"
                 " where scope_id = ? and state = 'planned' and state <> 'imported' and id in"
                 " (select item_id from item_image where path = ?)",
-                [(reason, self._scope_id, file.path) for file, reason in problems],
+                [(reason, self._scope.id, file.path) for file, reason in problems],
             )
             add_counts(
                 connection,
-                self._batch_id,
+                self._scope.batch_id,
                 {"sha256.processed": len(images), "sha256.unusable": len(problems)},
             )
 
     def stored(self, size: int) -> Iterator[list[StoredImage]]:
         """The images that the imported items name, each hash once, in lists of `size`."""
         last = ""
-        while rows := self._file.connection.execute(
+        while rows := self._scope.connection.execute(
             "select sha256, extension, min(image.size)"
             " from item join item_image on item_image.item_id = item.id"
             " join image on image.path = item_image.path"
             " where scope_id = ? and state = 'imported' and sha256 > ?"
             " group by sha256 order by sha256 limit ?",
-            (self._scope_id, last, size),
+            (self._scope.id, last, size),
         ).fetchall():
             last = rows[-1][0]
             yield [StoredImage(row[0], storage_path(row[0], row[1]), row[2]) for row in rows]
 
     def files_of(self, sha256: str) -> list[ImageFile]:
         """The files that had this hash when they were read."""
-        rows = self._file.connection.execute(
+        rows = self._scope.connection.execute(
             "select path, size, mtime_ns from image where sha256 = ?", (sha256,)
         )
         return [ImageFile(row[0], Signature(row[1], row[2])) for row in rows]
 
     def items_of(self, sha256: str) -> list[int]:
         """The items that name an image of this hash."""
-        rows = self._file.connection.execute(
+        rows = self._scope.connection.execute(
             "select distinct item.id from image join item_image on item_image.path = image.path"
             " join item on item.id = item_image.item_id where sha256 = ? and scope_id = ?",
-            (sha256, self._scope_id),
+            (sha256, self._scope.id),
         )
         return [row[0] for row in rows]

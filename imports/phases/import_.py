@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,8 +20,9 @@ from imports.phases.prepare import PrepareJob, prepare_batch
 from imports.phases.upload import request_id
 from imports.retry import RetryPolicy, with_retries
 from imports.spool import Spool
+from imports.status_files import StatusFiles, Unwritten
 from imports.tables import TableGroup
-from imports.work_item import Prepared, Record, RowOutcome
+from imports.work_item import Phase, Prepared, Record, RowOutcome, WorkItem
 
 _LONGEST_LABEL = 200
 
@@ -34,13 +37,16 @@ class ImportTarget:
     run: dict[str, Any]
     parsers: Executor
     spool: Spool
+    status_files: StatusFiles | None
 
 
 @dataclass(slots=True)
 class Imported:
     """What became of a batch: its items, those that failed and why, and each record's outcome.
 
-    `refused` are the encoded rows of the records that the target refused, each with its label.
+    `refused` are the encoded rows of the records that the target refused, each with its label;
+    `took` is when the batch began and ended, in seconds since the epoch; `unwritten` are status
+    files that could not be written.
     """
 
     item_ids: list[int]
@@ -48,6 +54,8 @@ class Imported:
     outcomes: list[tuple[RowOutcome, str]] = field(default_factory=list)
     refused: list[tuple[str, bytes]] = field(default_factory=list)
     cleaned: Tally = field(default_factory=Counter)
+    took: tuple[float, float] = (0.0, 0.0)
+    unwritten: list[Unwritten] = field(default_factory=list)
 
 
 def import_batch(target: ImportTarget, job: PrepareJob) -> Imported:
@@ -56,17 +64,17 @@ def import_batch(target: ImportTarget, job: PrepareJob) -> Imported:
     Raises:
         BackendUnavailableError: if the target does not answer any more.
     """
+    began_at = time.time()
     prepared = _prepared(target, job)
-    signatures = {
-        item.id: f"{item.path}\t{item.signature.size}\t{item.signature.mtime_ns}\t{item.images}"
-        for item in job.items
-    }
+    signatures = {item.id: _identity(item) for item in job.items}
     imported = Imported([item.id for item in job.items], list(prepared.failures))
     imported.cleaned.update(prepared.cleaned)
+    counts = {item.id: Counter({"images": sum(map(bool, item.images))}) for item in job.items}
     refused: dict[int, list[str]] = {}
     for record, outcome in _merge(target, prepared.records, 0, signatures):
         if isinstance(outcome, RowOutcome):
             imported.outcomes.append((outcome, record.label))
+            counts[record.item_id][outcome.name.lower()] += 1
         else:
             label = shortened(record.label)
             refused.setdefault(record.item_id, []).append(f"record {label}: {outcome}")
@@ -74,12 +82,32 @@ def import_batch(target: ImportTarget, job: PrepareJob) -> Imported:
     for item_id, reasons in refused.items():
         more = f" (and {len(reasons) - 1} more records)" if len(reasons) > 1 else ""
         imported.failures.append((item_id, reasons[0] + more))
+    if target.status_files is not None:
+        # Before the ledger hears of the batch: after a crash it comes once more.
+        imported.unwritten = _write_status_files(target.status_files, job, imported, counts)
+    imported.took = (began_at, time.time())
     return imported
+
+
+def _write_status_files(
+    files: StatusFiles, job: PrepareJob, imported: Imported, counts: Mapping[int, Mapping[str, int]]
+) -> list[Unwritten]:
+    reasons = dict(imported.failures)
+    good = [(item.path, counts[item.id]) for item in job.items if item.id not in reasons]
+    failed = [(item.path, reasons[item.id]) for item in job.items if item.id in reasons]
+    return files.succeed(good) + files.fail(Phase.IMPORT, failed)
 
 
 def shortened(label: str) -> str:
     """A label that fits into a line, whatever stands in the record."""
     return label if len(label) <= _LONGEST_LABEL else f"{label[:_LONGEST_LABEL]}…"
+
+
+def _identity(item: WorkItem) -> str:
+    """What makes a work item the same one as before: its path, its files and its images."""
+    signature = item.signature
+    hashes = tuple(image.sha256 if image else None for image in item.images)
+    return f"{item.path}\t{signature.size}\t{signature.mtime_ns}\t{signature.digest}\t{hashes}"
 
 
 def _prepared(target: ImportTarget, job: PrepareJob) -> Prepared:
@@ -94,7 +122,7 @@ def _prepared(target: ImportTarget, job: PrepareJob) -> Prepared:
     if not missing:
         records = [record for item in job.items for record in spooled[item.id]]
         return Prepared(records, [])
-    part = PrepareJob(job.kind, job.folder, job.row_format, missing)
+    part = PrepareJob(job.kind, job.source, job.row_format, missing)
     prepared = target.parsers.submit(prepare_batch, part).result()
     if len(missing) == len(job.items):
         return prepared

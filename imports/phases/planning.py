@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -12,7 +11,7 @@ from imports.image_finder import ImageFinder
 from imports.kinds import kind_named
 from imports.phases.prepare import encode_records, row_encoders, unexpected
 from imports.spool import Spool
-from imports.work_item import Plan, Record, WorkItem
+from imports.work_item import Plan, Record, Source, WorkItem
 
 BATCH_SIZE = 250
 """Items that a worker plans at once."""
@@ -20,10 +19,10 @@ BATCH_SIZE = 250
 
 @dataclass(frozen=True, slots=True)
 class PlanJob:
-    """Some work items of a kind, below `folder`; `chunk` is where their rows are spooled."""
+    """Some work items of a kind; `chunk` is where their rows are spooled."""
 
     kind: str
-    folder: str
+    source: Source
     finder: ImageFinder
     spool: Spool
     chunk: int
@@ -56,12 +55,11 @@ def plan_batch(job: PlanJob) -> Planned:
     tally: Tally = Counter()
     mine: Tally = Counter()
     for item in job.items:
-        path = f"{job.folder}{os.sep}{item.path}"
         mine.clear()
         try:
-            content = kind.read(path, item.signature, mine)
-            found = kind.plan(content, path, job.finder)
-            if not found.images:
+            content = kind.read(job.source, item.path, item.signature, mine)
+            found = kind.plan(content, job.source.absolute(item.path), job.finder)
+            if not any(found.images):
                 prepared[item.id] = encode_records(kind, encoders, item.id, content, (), mine)
                 if mine:
                     tally.update(mine)

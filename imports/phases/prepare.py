@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,15 +12,15 @@ from imports.errors import RecordError
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
 from imports.row_format import Encoder, RowFormat, encoder
-from imports.work_item import Prepared, Record, WorkItem
+from imports.work_item import Image, Prepared, Record, Source, WorkItem
 
 
 @dataclass(frozen=True, slots=True)
 class PrepareJob:
-    """Some work items of a kind, below `folder`, and how their rows are to be encoded."""
+    """Some work items of a kind, and how their rows are to be encoded."""
 
     kind: str
-    folder: str
+    source: Source
     row_format: RowFormat
     items: list[WorkItem]
 
@@ -34,7 +33,7 @@ def prepare_batch(job: PrepareJob) -> Prepared:
     tally: Tally = Counter()
     for item in job.items:
         try:
-            content = kind.read(os.path.join(job.folder, item.path), item.signature, tally)
+            content = kind.read(job.source, item.path, item.signature, tally)
             records = encode_records(kind, encoders, item.id, content, item.images, tally)
         except RecordError as error:
             prepared.failures.append((item.id, str(error)))
@@ -56,7 +55,7 @@ def encode_records(
     encoders: list[Encoder],
     item_id: int,
     content: Any,
-    images: Sequence[str | None],
+    images: Sequence[Image | None],
     tally: Tally,
 ) -> list[Record]:
     """The records of what was read of an item, encoded."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from imports.backends.database import Comparison, Database, ImageStore
 from imports.errors import ImageProblemError
+from imports.kinds import kind_named
 from imports.phases.import_ import collect_rows, per_record
 from imports.phases.prepare import PrepareJob, prepare_batch
 from imports.retry import RetryPolicy, with_retries
-from imports.source_tree import signature_of
 from imports.tables import TableGroup
 from imports.work_item import StoredImage, WorkItem
 
@@ -61,9 +60,7 @@ class Compared:
 def compare_batch(target: VerifyTarget, job: PrepareJob) -> Compared:
     """Compares the records of a batch with the target, by what their files say now."""
     items, compared = _current(job)
-    prepared = target.parsers.submit(
-        prepare_batch, PrepareJob(job.kind, job.folder, job.row_format, items)
-    ).result()
+    prepared = target.parsers.submit(prepare_batch, replace(job, items=items)).result()
     paths = {item.id: item.path for item in items}
     compared.findings += [
         Finding("unreadable", paths[item_id], reason, paths[item_id])
@@ -108,16 +105,17 @@ def check_image(target: VerifyTarget, image: StoredImage, *, deep: bool) -> Find
 
 def _current(job: PrepareJob) -> tuple[list[WorkItem], Compared]:
     """The items with the signatures that their files have now."""
+    kind = kind_named(job.kind)
     items = []
     compared = Compared(len(job.items))
     for item in job.items:
         try:
-            status = os.stat(os.path.join(job.folder, item.path))
+            signature = kind.sign(job.source.absolute(item.path), job.source.patterns)
         except OSError as error:
             reason = f"cannot be read: {error.strerror}"
             compared.findings.append(Finding("unreadable", item.path, reason, item.path))
             continue
-        items.append(WorkItem(item.id, item.path, signature_of(status), item.images))
+        items.append(WorkItem(item.id, item.path, signature, item.images))
     return items, compared
 
 

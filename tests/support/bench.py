@@ -15,7 +15,7 @@ from tests.support.proxy import Proxy, api_proxy, database_proxy
 from tests.support.source import Source
 from tests.support.target import Target
 
-TABLES = ("datasets", "image_assets", "search_results")
+TABLES = ("datasets", "image_assets", "search_results", "device_test")
 
 
 class Bench:

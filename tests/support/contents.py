@@ -14,7 +14,14 @@ import psycopg2
 from tests.support.database import connected, query
 from tests.support.target import Target
 
-_TABLES = ("import_target", "import_merges", "datasets", "image_assets", "search_results")
+_TABLES = (
+    "import_target",
+    "import_merges",
+    "datasets",
+    "image_assets",
+    "search_results",
+    "device_test",
+)
 
 
 def results(url: str) -> list[dict[str, Any]]:

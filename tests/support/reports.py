@@ -46,6 +46,7 @@ def report(
     """The report of a run, all done where nothing else is said."""
     values: dict[str, Any] = {
         "state": state or work_state(),
+        "item": "file",
         "exit_code": 0,
         "elapsed_seconds": 49.0,
         "counts": counts or {},

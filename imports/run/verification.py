@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from imports.backends.target import MERGES_AT_ONCE
+from imports.ledger import Vouching
 from imports.phases.upload import BATCH_SIZE
 from imports.phases.verify import (
     PAGE_SIZE,
@@ -16,7 +17,7 @@ from imports.phases.verify import (
     compare_batch,
 )
 from imports.report import VerifyReport
-from imports.run_session import RunSession
+from imports.run.session import RunSession
 from imports.work_item import ItemState, Phase, StoredImage
 from imports.work_state import MOST_LISTED
 from imports.workers import run_bounded
@@ -57,7 +58,7 @@ def verify(session: RunSession, *, deep: bool) -> Verified:
         BackendUnavailableError, InterruptedRunError: if it cannot be finished.
     """
     verified = Verified()
-    total = session.items.open_queue(ItemState.IMPORTED, None)
+    total = session.queue.open(ItemState.IMPORTED, None)
     session.display.begin(Phase.VERIFY, total)
     target = VerifyTarget(
         session.target.database,
@@ -67,15 +68,18 @@ def verify(session: RunSession, *, deep: bool) -> Verified:
         session.run_values(),
         session.workers.for_parsing(total),
     )
-    _compare_items(session, target, verified)
+    vouching = Vouching(session.scope)
+    _compare_items(session, target, vouching, verified)
     _check_images(session, target, verified, deep=deep)
     if session.single_item is None:
-        _find_orphans(session, verified)
+        _find_orphans(session, vouching, verified)
     return verified
 
 
-def _compare_items(session: RunSession, target: VerifyTarget, verified: Verified) -> None:
-    session.items.begin_vouching()
+def _compare_items(
+    session: RunSession, target: VerifyTarget, vouching: Vouching, verified: Verified
+) -> None:
+    vouching.begin()
     for compared in run_bounded(
         session.workers.for_waiting(),
         partial(compare_batch, target),
@@ -84,7 +88,7 @@ def _compare_items(session: RunSession, target: VerifyTarget, verified: Verified
         stop=session.policy.stop,
     ):
         verified.report.records += compared.records
-        session.items.vouch_for(compared.row_ids)
+        vouching.vouch_for(compared.row_ids)
         for finding in compared.findings:
             verified.add(finding)
         session.advance(Phase.VERIFY, compared.items)
@@ -115,10 +119,10 @@ def _checked(
     return image, check_image(target, image, deep=deep)
 
 
-def _find_orphans(session: RunSession, verified: Verified) -> None:
+def _find_orphans(session: RunSession, vouching: Vouching, verified: Verified) -> None:
     """Finds rows that runs over this source wrote, and that no file of it speaks for."""
     group = session.kind.group
-    batch_ids = session.runs.batch_ids(session.items.scope_id)
+    batch_ids = session.runs.batch_ids(session.scope.id)
     after = None
     while page := session.ask(
         session.target.database.written,
@@ -129,7 +133,7 @@ def _find_orphans(session: RunSession, verified: Verified) -> None:
         PAGE_SIZE,
     ):
         after = page[-1].id
-        vouched = session.items.vouched([row.id for row in page])
+        vouched = vouching.vouched([row.id for row in page])
         for row in page:
             if row.id not in vouched:
                 verified.add(Finding("orphaned", row.label, "no file has it any more"))

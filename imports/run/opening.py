@@ -1,4 +1,4 @@
-"""A run's open things: the lock, the ledger, the target and the work state, opened in order."""
+"""Opening a session: lock, target, ledger and work state in order, and which run goes on."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 from filelock import FileLock, Timeout
 
 from imports.backends.target import Target, open_target
-from imports.errors import InterruptedRunError, LockedError, StateConflictError, UsageError
+from imports.errors import LockedError, StateConflictError, UsageError
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
-from imports.ledger import ImageLedger, ItemLedger, LedgerFile, RunLedger
-from imports.phases.prepare import PrepareJob
+from imports.ledger import (
+    ImageLedger,
+    ImportQueue,
+    ItemLedger,
+    LedgerFile,
+    ListingLedger,
+    RunLedger,
+    Scope,
+)
 from imports.progress import Display
-from imports.report import phase_counts
 from imports.retry import RetryPolicy, with_retries
+from imports.run.session import RunSession
 from imports.settings import Backend, Settings
 from imports.spool import Spool
-from imports.work_item import Phase
+from imports.status_files import StatusFiles
+from imports.work_item import Source
 from imports.work_state import (
-    MOST_LISTED,
     DamagedStateError,
-    FailedItem,
-    ListedWork,
-    PhaseState,
     WorkState,
     load_work_state,
     new_run_ids,
@@ -41,103 +41,6 @@ from imports.work_state import (
     set_aside,
 )
 from imports.workers import Workers, in_a_thread
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-SECONDS_BETWEEN_CHECKPOINTS = 1.0
-
-
-@dataclass(slots=True)
-class RunSession:
-    """Everything that a run holds open. Used by the coordinator's thread alone."""
-
-    settings: Settings
-    kind: Kind
-    folder: Path
-    single_item: str | None
-    target: Target
-    policy: RetryPolicy
-    display: Display
-    workers: Workers
-    ledger: LedgerFile
-    runs: RunLedger
-    items: ItemLedger
-    images: ImageLedger
-    spool: Spool
-    state: WorkState
-    began_at: float
-    _resources: contextlib.ExitStack
-    _checkpointed_at: float = field(default=0.0, init=False)
-
-    def add_counts(self, counts: dict[str, int]) -> None:
-        """Adds to the run's counts."""
-        self.runs.add_counts(self.state.batch_id, counts)
-
-    def counts(self) -> dict[str, int]:
-        """The run's counts, by name."""
-        return self.runs.counts(self.state.batch_id)
-
-    def ask(self, operation: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Asks the target something, with retries, in a thread: Ctrl-C is heard meanwhile."""
-        ready = partial(with_retries, self.policy, operation, *args, **kwargs)
-        return self.workers.for_waiting().submit(ready).result()
-
-    def run_values(self) -> dict[str, object]:
-        """The values that all rows of this run share."""
-        return {"dataset_id": self.state.dataset_id, "batch_id": self.state.batch_id}
-
-    def batches(self) -> Iterator[PrepareJob]:
-        """The queued items, a batch at a time."""
-        row_format = self.target.database.row_format
-        for items in self.items.queued_batches(self.settings.batch_size):
-            yield PrepareJob(self.kind.name, str(self.folder), row_format, items)
-
-    def advance(self, phase: Phase, count: int) -> None:
-        """Shows that some more items are done, and checkpoints if it is time to."""
-        self.display.advance(phase, count)
-        self.checkpoint()
-
-    def raise_if_stopping(self) -> None:
-        """Ends the run, if it was asked to stop.
-
-        Raises:
-            InterruptedRunError: if it was.
-        """
-        if self.policy.stop.is_set():
-            raise InterruptedRunError("The run was stopped. The same command resumes it.")
-
-    def checkpoint(self, *, now: bool = False) -> None:
-        """Brings the work state to disk: at once, or if the last time was a while ago."""
-        moment = time.monotonic()
-        if not now and moment - self._checkpointed_at < SECONDS_BETWEEN_CHECKPOINTS:
-            return
-        self._checkpointed_at = moment
-        state = self.state
-        counts = self.counts()
-        for phase in Phase:
-            if phase in state.phases:
-                found = state.phases[phase]
-                state.phases[phase] = PhaseState.model_validate(
-                    {
-                        **phase_counts(counts, phase),
-                        "status": found.status,
-                        "duration_seconds": round(found.duration_seconds, 3),
-                    }
-                )
-        state.work_items_remaining, unfinished = self.items.unfinished(MOST_LISTED)
-        state.work_items = [ListedWork(path=path, state=name) for path, name in unfinished]
-        state.failed_items_total, failures = self.items.failures(MOST_LISTED)
-        state.failed_items = [
-            FailedItem(path=each.path, phase=each.phase, reason=each.reason, tries=each.tries)
-            for each in failures
-        ]
-        state.last_update = datetime.now(UTC)
-        save_work_state(state, self.settings.state_file)
-
-    def close(self) -> None:
-        """Closes everything, the lock last."""
-        self._resources.close()
 
 
 def open_session(
@@ -150,7 +53,7 @@ def open_session(
     """
     began_at = time.time()
     kind = kind_named(settings.kind)
-    folder, single_item = _source(settings)
+    folder, single_item = _source(settings, kind)
     policy = RetryPolicy(settings.max_retries, stop)
     with contextlib.ExitStack() as resources:
         _lock(settings.state_file, resources)
@@ -168,13 +71,14 @@ def open_session(
         else:
             state = _chosen_state(settings, found, fresh, display)
         scope_id = runs.scope(kind.name, str(folder), state.tag, target.key)
+        scope = Scope(ledger, scope_id, state.batch_id, single_item)
         runs.begin_run(scope_id, state.run_id, state.batch_id, settings.state_file.resolve())
         workers = Workers(settings.max_workers)
         resources.callback(workers.close)
         session = RunSession(
             settings=settings,
             kind=kind,
-            folder=folder,
+            source=Source(str(folder), settings.patterns or kind.patterns),
             single_item=single_item,
             target=target,
             policy=policy,
@@ -182,17 +86,31 @@ def open_session(
             workers=workers,
             ledger=ledger,
             runs=runs,
-            items=ItemLedger(ledger, scope_id, state.batch_id, single_item),
-            images=ImageLedger(ledger, scope_id, state.batch_id),
+            scope=scope,
+            listing=ListingLedger(scope),
+            items=ItemLedger(scope),
+            queue=ImportQueue(scope),
+            images=ImageLedger(scope),
             spool=Spool(
                 settings.data_folder / "spool" / state.batch_id, target.database.row_format
             ),
+            status_files=_status_files(settings, kind, folder, state),
             state=state,
+            resumed=found is not None and state is found,
             began_at=began_at,
             _resources=resources.pop_all(),
         )
     session.checkpoint(now=True)
     return session
+
+
+def _status_files(
+    settings: Settings, kind: Kind, folder: Path, state: WorkState
+) -> StatusFiles | None:
+    if not kind.items_are_folders or settings.no_status_files:
+        return None
+    source = Source(str(folder), settings.patterns or kind.patterns)
+    return StatusFiles(source, state.batch_id, state.tag, state.target)
 
 
 def last_work(settings: Settings) -> Settings:
@@ -213,23 +131,24 @@ def last_work(settings: Settings) -> Settings:
             "tag": state.tag,
             "backend": Backend(state.backend or "auto"),
             "image_roots": settings.image_roots
-            or tuple(map(Path, state.parameters.get("image_roots", ()))),
+            or tuple(map(Path, state.parameters.get("image_roots") or ())),
+            "patterns": tuple(state.parameters.get("patterns") or ()),
+            "no_status_files": bool(state.parameters.get("no_status_files")),
+            "db_path": settings.db_path or state.db_path,
         }
     )
 
 
-def _source(settings: Settings) -> tuple[Path, str | None]:
+def _source(settings: Settings, kind: Kind) -> tuple[Path, str | None]:
     """The source folder, and the path of the single item below it."""
     if settings.tag is None:
         raise UsageError("The dataset's tag is missing: name it with --tag.")
     single = settings.single_file
-    if single is not None and not single.is_file():
-        raise UsageError(f"--single-file {single}: there is no such file.")
+    if single is not None and not (single.is_dir() if kind.items_are_folders else single.is_file()):
+        raise UsageError(f"{single}: there is no such {kind.wording.item}.")
     if settings.source is None:
         if single is None:
-            raise UsageError(
-                "The source is missing: name its folder (--states-dir), or one --single-file."
-            )
+            raise UsageError(_missing_source(kind))
         folder = single.resolve().parent
     else:
         folder = settings.source.resolve()
@@ -238,8 +157,15 @@ def _source(settings: Settings) -> tuple[Path, str | None]:
     if single is None:
         return folder, None
     if not single.resolve().is_relative_to(folder):
-        raise UsageError(f"--single-file {single} is not below the source {folder}.")
+        raise UsageError(f"{single} is not below the source {folder}.")
     return folder, single.resolve().relative_to(folder).as_posix()
+
+
+def _missing_source(kind: Kind) -> str:
+    option, command = kind.wording.source_option, kind.wording.single_command
+    folder = f"name its folder{f' ({option})' if option else ''}"
+    single = f"use the command `{command}`" if command else "name one --single-file"
+    return f"The source is missing: {folder}, or {single}."
 
 
 def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:

@@ -6,8 +6,9 @@ import time
 
 from imports import next_command
 from imports.errors import ImporterError
+from imports.ledger import Listing
 from imports.report import MOST_SHOWN, RunReport, VerifyReport
-from imports.run_session import RunSession
+from imports.run.session import RunSession
 from imports.work_state import MOST_LISTED
 
 EXIT_SOME_FAILED = 3
@@ -16,6 +17,7 @@ EXIT_SOME_FAILED = 3
 def build_report(
     session: RunSession,
     exit_code: int,
+    listing: Listing | None,
     verification: VerifyReport | None,
     problem: ImporterError | None,
 ) -> RunReport:
@@ -31,7 +33,10 @@ def build_report(
     duplicates_total, duplicates = session.items.duplicates(shown) if shown else (0, [])
     again = next_command.import_again(session.settings)
     state_file = session.settings.state_file
-    if exit_code == 0 and verification is not None:
+    scan_only = session.settings.scan_only
+    if scan_only and problem is None:
+        commands = [f"To import:  {again}"]
+    elif exit_code == 0 and verification is not None:
         commands = []
     elif exit_code == 0:
         command = next_command.verify(state_file)
@@ -42,9 +47,13 @@ def build_report(
         command = next_command.verify(state_file, repair=True)
         commands = [f"To import what differs again:  {command}"]
     else:
+        given_up = listing.given_up if listing is not None else 0
+        again = next_command.import_again(session.settings, retry_failed=given_up > 0)
         commands = [f"When the causes are mended, this tries the failed ones again:  {again}"]
     return RunReport(
         state=session.state,
+        item=session.kind.wording.item,
+        scanned=listing if scan_only else None,
         exit_code=exit_code,
         elapsed_seconds=time.time() - session.began_at,
         counts=counts,

@@ -1,0 +1,79 @@
+"""Reading the JSON files of a source: the only code that opens them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from imports.cleaning import Tally, json_type, without_nul
+from imports.errors import RecordError
+from imports.source_tree import signature_of
+from imports.work_item import Signature
+
+MAX_JSON_BYTES = 64 * 1024 * 1024
+"""The largest JSON file that is read into memory as a whole."""
+
+_O_BINARY = getattr(os, "O_BINARY", 0)
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def read_object(path: str, signature: Signature, tally: Tally) -> dict[str, Any]:
+    """The JSON object in a file that is still the one of the signature, without NUL characters.
+
+    Raises:
+        RecordError: if the file changed, cannot be read, or holds no JSON object in UTF-8.
+    """
+    if signature.size > MAX_JSON_BYTES:
+        raise RecordError(
+            f"is {signature.size:,} bytes long; more than {MAX_JSON_BYTES:,} are not read"
+        )
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _O_BINARY)
+        try:
+            found = signature_of(os.fstat(descriptor))
+            content = _read(descriptor, signature.size)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise RecordError(f"cannot be read: {error.strerror}") from error
+    if found != signature or len(content) != signature.size:
+        raise RecordError("changed while the run was under way; run again to import it")
+    return parse_object(content, tally)
+
+
+def _read(descriptor: int, size: int) -> bytes:
+    """All of a file that should be `size` bytes long, or one byte more if it is longer."""
+    content = os.read(descriptor, size + 1)
+    while 0 < len(content) < size and (more := os.read(descriptor, size + 1 - len(content))):
+        content += more
+    return content
+
+
+def parse_object(content: bytes, tally: Tally) -> dict[str, Any]:
+    """The JSON object in these bytes; a UTF-8 byte-order mark before it is accepted.
+
+    Raises:
+        RecordError: if there is none.
+    """
+    # On demand: the command line loads the kinds, and `--help` parses nothing.
+    import orjson
+
+    if content.startswith(_UTF16_MARKS):
+        raise RecordError("is UTF-16, not UTF-8; convert it and run again")
+    content = content.removeprefix(_BYTE_ORDER_MARK)
+    try:
+        document: Any = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        if not content.strip():
+            raise RecordError("is empty") from error
+        raise RecordError(f"is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise RecordError(f"holds {json_type(document)} where an object belongs")
+    if b"\\u0000" in content:
+        try:
+            cleaned: dict[str, Any] = without_nul(document, tally)
+        except RecursionError as error:
+            raise RecordError("is nested too deeply") from error
+        return cleaned
+    return document

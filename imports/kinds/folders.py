@@ -1,0 +1,246 @@
+"""folders: device tests, a folder each, with photos and a `stats.json`.
+
+Input and rules: the document "Advanced Supabase Upload System". A work item is a folder, at any
+depth, that directly holds an image or a `stats.json`; the status files that the importer leaves
+in it are no part of it. Images are recognised by their names here, and by their content later.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from imports.cleaning import Tally, clean_text
+from imports.errors import RecordError
+from imports.image_finder import ImageFinder
+from imports.json_file import read_object
+from imports.kinds.kind import ItemPlan, Kind, KindRecord, Wording
+from imports.name_patterns import Matcher, matcher
+from imports.source_tree import (
+    FolderFile,
+    ListedEntry,
+    files_in,
+    folder_holding,
+    is_utf8,
+    signature_of_folder,
+)
+from imports.status_files import is_status_file
+from imports.tables import Column, Replace, Table, TableGroup
+from imports.work_item import Image, ImageFile, Signature, Source
+
+PATTERNS = ("stats.json", "*.jpg", "*.jpeg", "*.png", "*.gif", "*.bmp", "*.webp")
+"""Those that end in `.json` name the stats, the others images."""
+
+DEVICE_TEST = Table(
+    name="device_test",
+    columns=(
+        Column("folder_path", "text", nullable=False),
+        Column("folder_name", "text"),
+        Column("device_id", "text"),
+        Column("test_status", "text"),
+        Column("stats", "jsonb"),
+        Column("image_count", "integer"),
+        Column("images", "jsonb"),
+        Column("file_count", "integer"),
+        Column("content_signature", "text"),
+        Column("last_modified", "timestamptz"),
+    ),
+    key=("dataset_id", "folder_path"),
+    on_conflict=Replace(),
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder that was read; `stats_problem` says why its stats cannot be used."""
+
+    path: str
+    name: str
+    signature: Signature
+    images: tuple[str, ...]
+    stats: dict[str, Any] | None
+    stats_problem: str | None
+
+
+def items_in(
+    source: Source, prefix: str, files: Iterable[os.DirEntry[str]]
+) -> Iterator[ListedEntry]:
+    """The folder itself, if it holds a file of the source's patterns."""
+    return folder_holding(
+        prefix, files, matcher(source.patterns), is_status_file, _marks(source.patterns)
+    )
+
+
+def sign(path: str, patterns: tuple[str, ...]) -> Signature:
+    """The signature that a folder has now."""
+    return signature_of_folder(files_in(path, is_status_file), _marks(patterns))
+
+
+def read(source: Source, path: str, signature: Signature, tally: Tally) -> Folder:
+    """A folder, with its stats."""
+    place = source.absolute(path)
+    try:
+        files = files_in(place, is_status_file)
+    except OSError as error:
+        raise RecordError(f"cannot be listed: {error.strerror}") from error
+    if signature_of_folder(files, _marks(source.patterns)) != signature:
+        raise RecordError("changed while the run was under way; run again to import it")
+    is_stats, is_image = _matchers(source.patterns)
+    stats, problem = _stats([file for file in files if is_stats(file.name)], place, tally)
+    return Folder(
+        path=path,
+        name=os.path.basename(source.folder if path == "." else path),
+        signature=signature,
+        images=tuple(
+            file.name for file in files if is_image(file.name) and not is_stats(file.name)
+        ),
+        stats=stats,
+        stats_problem=problem,
+    )
+
+
+def plan(folder: Folder, path: str, finder: ImageFinder) -> ItemPlan:
+    """Finds the images of a folder. Broken stats do not keep them from being stored."""
+    images: list[ImageFile | None] = []
+    warnings: list[str] = []
+    for name in folder.images:
+        image = finder.beside(os.path.join(path, name)) if is_utf8(name) else None
+        images.append(image)
+        if image is None:
+            shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            warnings.append(
+                f"image {shown!r} cannot be used: it is gone, its name is not valid UTF-8, or it"
+                " leads out of the folders that images are read from (--image-root)"
+            )
+    missing = len(warnings)
+    stats = folder.stats or {}
+    warnings += [
+        f"{name} is left empty: it is no text in the stats"
+        for name in ("device_id", "test_status")
+        if not _is_text(stats.get(name))
+    ]
+    return ItemPlan(tuple(images), None, tuple(warnings), missing)
+
+
+def records(folder: Folder, images: Sequence[Image | None], tally: Tally) -> list[KindRecord]:
+    """The one record of a folder.
+
+    Raises:
+        RecordError: if its stats cannot be used.
+    """
+    if folder.stats_problem is not None:
+        raise RecordError(folder.stats_problem)
+    stats = folder.stats or {}
+    stored = [
+        {
+            "name": name,
+            "sha256": image.sha256,
+            "size": image.file.signature.size,
+            "content_type": image.content_type,
+        }
+        for name, image in zip(folder.images, images, strict=False)
+        if image is not None
+    ]
+    row = (
+        folder.path,
+        folder.name,
+        _text(stats, "device_id", tally),
+        _text(stats, "test_status", tally),
+        folder.stats,
+        len(stored),
+        stored,
+        folder.signature.file_count,
+        folder.signature.digest,
+        _moment(folder.signature.mtime_ns),
+    )
+    return [KindRecord(folder.path, ((0, row),))]
+
+
+def story(folder: Folder) -> list[str]:
+    """What a quick upload tells of its folder."""
+    lines = [f"📁 Uploading folder: {folder.name}", f"📸 Found {len(folder.images)} image files"]
+    if folder.stats_problem is not None:
+        lines += ["📊 Found stats.json file", f"❌ {folder.stats_problem}"]
+    elif folder.stats is not None:
+        lines += ["📊 Found stats.json file", "✅ Loaded stats.json successfully"]
+        status = folder.stats.get("test_status")
+        if status is not None and _is_text(status):
+            lines.append(f"🏷️  Test status: {status}")
+    return lines
+
+
+@lru_cache(maxsize=8)
+def _matchers(patterns: tuple[str, ...]) -> tuple[Matcher, Matcher]:
+    """What tells stats, and what tells images, by their names."""
+    stats = tuple(each for each in patterns if each.lower().endswith(".json"))
+    return matcher(stats), matcher(tuple(each for each in patterns if each not in stats))
+
+
+def _marks(patterns: tuple[str, ...]) -> str:
+    # Other patterns make another item of the same folder.
+    return "" if patterns == PATTERNS else "\0".join(patterns)
+
+
+def _stats(
+    files: list[FolderFile], place: str, tally: Tally
+) -> tuple[dict[str, Any] | None, str | None]:
+    """The stats of a folder, or the problem with them; neither if it has none."""
+    if not files:
+        return None, None
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files[:3])
+        return None, f"has more than one file of stats: {names}"
+    file = files[0]
+    try:
+        return read_object(os.path.join(place, file.name), file.signature, tally), None
+    except RecordError as error:
+        return None, f"{file.name} {error}"
+
+
+def _is_text(value: object) -> bool:
+    return value is None or (isinstance(value, (str, int, float)) and not isinstance(value, bool))
+
+
+def _text(stats: dict[str, Any], name: str, tally: Tally) -> str | None:
+    value = stats.get(name)
+    if not _is_text(value):
+        return None
+    try:
+        return clean_text(value, tally)
+    except ValueError as error:
+        raise RecordError(f"the stats' {name}: {error}") from error
+
+
+def _moment(mtime_ns: int) -> datetime | None:
+    """The moment of an mtime, to the microsecond; None if it is beyond all calendars."""
+    try:
+        return _EPOCH + timedelta(microseconds=mtime_ns // 1_000)
+    except OverflowError:
+        return None
+
+
+FOLDERS = Kind(
+    name="folders",
+    wording=Wording(
+        summary="Import device tests: folders below DIR that hold images or a stats.json.",
+        item="folder",
+        items_sought="folders",
+        condition="holds",
+        single_command="folder",
+    ),
+    patterns=PATTERNS,
+    group=TableGroup("folders", (DEVICE_TEST,)),
+    items_in=items_in,
+    sign=sign,
+    read=read,
+    plan=plan,
+    records=records,
+    story=story,
+    items_are_folders=True,
+)

@@ -1,0 +1,158 @@
+"""Comparing a listing of the source with what the ledger knows."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+
+from imports.ledger.scope import Scope
+from imports.source_tree import ListedEntry, ListingProblem
+from imports.work_item import Phase
+
+_CHUNK = 5_000
+
+_CHANGED = (
+    "(item.size, item.mtime_ns, item.digest) <> (excluded.size, excluded.mtime_ns, excluded.digest)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a listing of the source came to: items in all, and how they compare.
+
+    `changed` includes those that are left from earlier runs, or failed and are tried again;
+    `unchanged` are imported; `given_up` have failed too often; `problems` cannot be listed.
+    """
+
+    total: int
+    new: int
+    changed: int
+    unchanged: int
+    given_up: int
+    problems: int
+
+
+class ListingLedger:
+    """Takes in listings of one scope's source."""
+
+    def __init__(self, scope: Scope) -> None:
+        """Works on a scope of an open ledger."""
+        self._scope = scope
+
+    def record(
+        self,
+        entries: Iterable[ListedEntry],
+        *,
+        whole: bool,
+        again: bool = False,
+        most_tries: int | None = None,
+    ) -> Listing:
+        """Takes in a listing of the source, which may be of any length and in any order.
+
+        New and changed items become `listed`; so do failed ones that fewer than `most_tries`
+        runs have tried (None for any number), and all items where `again`. Items no longer in a
+        `whole` listing are forgotten, unless a part of the source could not be listed.
+        """
+        least = -1 if most_tries is None else max(1, most_tries)
+        with self._temporary_listing(entries), self._scope.file.transaction() as connection:
+            listing = self._compare_listing(again=again, most_tries=least)
+            if whole and listing.total and not listing.problems:
+                self._forget_gone(connection)
+            connection.execute(
+                "insert into item (scope_id, path, size, mtime_ns, file_count, digest, state,"
+                " created_at, updated_at)"
+                " select :scope, path, size, mtime_ns, file_count, digest, 'listed', :now, :now"
+                " from listing where true order by path"
+                " on conflict (scope_id, path) do update set size = excluded.size,"
+                " mtime_ns = excluded.mtime_ns, file_count = excluded.file_count,"
+                " digest = excluded.digest, state = 'listed', phase = null, reason = null,"
+                " cause = null, updated_at = excluded.updated_at,"
+                f" tries = iif({_CHANGED}, 0, item.tries),"
+                f" failed_in = iif({_CHANGED}, null, item.failed_in)"
+                f" where {_CHANGED} or :again"
+                " or item.state = 'failed' and (:most_tries < 0 or item.tries < :most_tries)",
+                {
+                    "scope": self._scope.id,
+                    "now": time.time(),
+                    "again": again,
+                    "most_tries": least,
+                },
+            )
+            if listing.problems:
+                problems = connection.execute(
+                    "select item.id, problem from listing join item"
+                    " on item.scope_id = ? and item.path = listing.path"
+                    " where problem is not null and state = 'listed'",
+                    (self._scope.id,),
+                ).fetchall()
+                self._scope.fail(connection, Phase.PLANNING, problems)
+        return listing
+
+    @contextmanager
+    def _temporary_listing(self, entries: Iterable[ListedEntry]) -> Iterator[None]:
+        """The table `listing`, in the order of the paths, so that all that follows is in order."""
+        connection = self._scope.connection
+        for name in ("listing", "unordered"):
+            connection.execute(f"drop table if exists temp.{name}")
+        columns = "size integer, mtime_ns integer, file_count integer, digest text, problem text"
+        connection.execute(f"create temp table unordered (path text, {columns})")
+        rows = map(_listing_row, entries)
+        while chunk := list(islice(rows, _CHUNK)):
+            # Deferred, it locks nothing but the temporary table: what is to come may take long.
+            connection.execute("begin deferred")
+            try:
+                connection.executemany("insert into unordered values (?, ?, ?, ?, ?, ?)", chunk)
+            finally:
+                connection.execute("commit")
+        connection.execute(
+            f"create temp table listing (path text primary key, {columns}) without rowid"
+        )
+        connection.execute("insert or replace into listing select * from unordered order by path")
+        connection.execute("drop table temp.unordered")
+        yield
+        connection.execute("drop table temp.listing")
+
+    def _forget_gone(self, connection: sqlite3.Connection) -> None:
+        gone = "item where scope_id = ? and path not in (select path from listing)"
+        for table in ("item_image", "failure"):
+            connection.execute(
+                f"delete from {table} where item_id in (select id from {gone})", (self._scope.id,)
+            )
+        connection.execute(f"delete from {gone}", (self._scope.id,))
+
+    def none_known(self) -> bool:
+        """Whether this source was never listed before."""
+        row = self._scope.connection.execute(
+            "select exists (select 1 from item where scope_id = ?)", (self._scope.id,)
+        ).fetchone()
+        return not row[0]
+
+    def _compare_listing(self, *, again: bool, most_tries: int) -> Listing:
+        same = (
+            "(item.size, item.mtime_ns, item.digest)"
+            " = (listing.size, listing.mtime_ns, listing.digest)"
+        )
+        total, known, imported, given_up, problems = self._scope.connection.execute(
+            "select count(*), count(item.id),"
+            f" coalesce(sum(item.state = 'imported' and {same}), 0),"
+            f" coalesce(sum(item.state = 'failed' and {same}"
+            " and :most_tries >= 0 and item.tries >= :most_tries), 0), count(problem)"
+            " from listing left join item on item.scope_id = :scope and item.path = listing.path",
+            {"scope": self._scope.id, "most_tries": most_tries},
+        ).fetchone()
+        if again:
+            imported = given_up = 0
+        return Listing(
+            total, total - known, known - imported - given_up, imported, given_up, problems
+        )
+
+
+def _listing_row(entry: ListedEntry) -> tuple[str, int, int, int, str, str | None]:
+    if isinstance(entry, ListingProblem):
+        return entry.path, -1, -1, 0, "", entry.reason
+    found = entry.signature
+    return entry.path, found.size, found.mtime_ns, found.file_count, found.digest, None

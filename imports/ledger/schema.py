@@ -1,0 +1,150 @@
+"""The ledger's tables, version by version: a file of an older one is brought up to date."""
+
+from __future__ import annotations
+
+VERSION_1 = """
+create table scope (
+  id integer primary key,
+  kind text not null,
+  source text not null,
+  tag text not null,
+  target_id text not null,
+  unique (kind, source, tag, target_id)
+);
+create table run (
+  batch_id text primary key,
+  run_id text not null,
+  scope_id integer not null references scope (id),
+  state_file text not null,
+  started_at real not null,
+  finished_at real,
+  exit_code integer,
+  completed integer not null default 0
+);
+create table run_count (
+  batch_id text not null,
+  name text not null,
+  value integer not null,
+  primary key (batch_id, name)
+) without rowid;
+create table item (
+  id integer primary key autoincrement,
+  scope_id integer not null references scope (id),
+  path text not null,
+  size integer not null,
+  mtime_ns integer not null,
+  state text not null,
+  item_group integer,
+  chunk integer,
+  phase text,
+  reason text,
+  tries integer not null default 0,
+  warnings text,
+  updated_at real not null,
+  unique (scope_id, path)
+);
+create index item_unfinished on item (scope_id, id) where state <> 'imported';
+create index item_failed on item (scope_id, path) where state = 'failed';
+create index item_warned on item (scope_id, path) where warnings is not null;
+create table item_image (
+  item_id integer not null,
+  position integer not null,
+  path text not null,
+  primary key (item_id, position)
+) without rowid;
+create index item_image_path on item_image (path);
+create table image (
+  path text primary key,
+  size integer not null,
+  mtime_ns integer not null,
+  sha256 text,
+  extension text,
+  content_type text,
+  width integer,
+  height integer,
+  problem text,
+  settled_by text
+);
+create index image_sha256 on image (sha256) where sha256 is not null;
+"""
+
+VERSION_2 = """
+alter table item add column file_count integer not null default 1;
+alter table item add column digest text not null default '';
+alter table item add column created_at real;
+alter table item add column cause text;
+alter table item add column failed_in text;
+update item set cause = cause_of(reason) where state = 'failed';
+create index item_cause on item (scope_id, cause) where state = 'failed';
+create table failure (
+  id integer primary key,
+  item_id integer not null,
+  batch_id text not null,
+  phase text not null,
+  reason text not null,
+  failed_at real not null
+);
+create index failure_item on failure (item_id);
+create table batch (
+  id integer primary key,
+  scope_id integer not null references scope (id),
+  batch_id text not null,
+  number integer not null,
+  items integer not null,
+  failed integer not null,
+  started_at real not null,
+  finished_at real not null,
+  unique (batch_id, number)
+);
+create index batch_scope on batch (scope_id, id);
+create view folder_status as
+select
+  iif(item.path = '.', source, source || '/' || item.path) as folder_path,
+  iif(item.path = '.',
+    substr(source, length(rtrim(source, replace(source, '/', ''))) + 1),
+    substr(item.path, length(rtrim(item.path, replace(item.path, '/', ''))) + 1)) as folder_name,
+  mtime_ns / 1e9 as last_modified,
+  file_count,
+  iif(digest = '', size || '-' || mtime_ns, digest) as file_hash,
+  case state when 'imported' then 'success' when 'failed' then 'failed' else 'pending' end
+    as upload_status,
+  iif(state = 'imported', updated_at, null) as upload_timestamp,
+  reason as error_message,
+  tries as retry_count,
+  coalesce(created_at, updated_at) as created_at,
+  updated_at,
+  kind,
+  tag
+from item join scope on scope.id = item.scope_id;
+create view upload_batches as
+select
+  printf('%s_%05d', batch_id, number) as batch_id,
+  printf('batch %d of %s', number, batch_id) as batch_name,
+  items as total_folders,
+  items - failed as successful_uploads,
+  failed as failed_uploads,
+  started_at as start_time,
+  finished_at as end_time,
+  'completed' as status,
+  started_at as created_at,
+  kind,
+  tag
+from batch join scope on scope.id = batch.scope_id;
+create view folder_errors as
+select
+  iif(item.path = '.', source, source || '/' || item.path) as folder_path,
+  failure.phase,
+  failure.reason as error_message,
+  failure.batch_id,
+  failed_at,
+  kind,
+  tag
+from failure join item on item.id = failure.item_id join scope on scope.id = item.scope_id;
+"""
+
+VERSIONS = (VERSION_1, VERSION_2)
+"""The scripts that lead from each version to the next; their count is the newest version.
+
+The views `folder_status` and `upload_batches` have the columns of the earlier upload manager's
+tables (document "Advanced Supabase Upload System"), for the queries that its users have.
+"""

@@ -1,0 +1,77 @@
+"""Scope: one source in one target, as a run works on it in the ledger."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from imports.ledger.file import LedgerFile
+from imports.work_item import ItemState, Phase
+
+UNFINISHED = "state <> 'imported'"
+"""Said in every query for unfinished items, so that SQLite takes the partial index."""
+
+SIGNATURE = "size, mtime_ns, file_count, digest"
+"""The columns of a signature, in its order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The items of one source in one target, and the run that works on them.
+
+    What is counted is counted for the run of `batch_id`. With `only` the run is about the item
+    of this path, and leaves the others as they are.
+    """
+
+    file: LedgerFile
+    id: int
+    batch_id: str
+    only: str | None = None
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection to the ledger, to read."""
+        return self.file.connection
+
+    def condition(self, state: ItemState | None = None) -> str:
+        """The SQL that picks the run's items: those in a state, or those that are not finished."""
+        only = "" if self.only is None else f" and item.path = {_quoted(self.only)}"
+        if state is ItemState.IMPORTED:
+            return f"item.scope_id = {self.id} and state = 'imported'{only}"
+        wanted = "" if state is None else f" and state = '{state}'"
+        return f"item.scope_id = {self.id} and {UNFINISHED}{wanted}{only}"
+
+    def fail(
+        self, connection: sqlite3.Connection, phase: Phase, failures: Iterable[tuple[int, str]]
+    ) -> None:
+        """Fails items, each for a reason, in a transaction.
+
+        A run that is resumed, and fails an item again, is still one try.
+        """
+        now = time.time()
+        for item_id, reason in failures:
+            values = {
+                "id": item_id,
+                "phase": phase,
+                "reason": reason,
+                "now": now,
+                "batch_id": self.batch_id,
+            }
+            connection.execute(
+                "update item set state = 'failed', phase = :phase, reason = :reason,"
+                " cause = cause_of(:reason), tries = tries + (failed_in is not :batch_id),"
+                " failed_in = :batch_id, updated_at = :now where id = :id",
+                values,
+            )
+            connection.execute(
+                "insert into failure (item_id, batch_id, phase, reason, failed_at)"
+                " values (:id, :batch_id, :phase, :reason, :now)",
+                values,
+            )
+
+
+def _quoted(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,109 @@
+"""What the ledger has to tell about its scopes, without a run: totals, batches, causes."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSummary:
+    """A batch that was merged; times are seconds since the epoch."""
+
+    name: str
+    items: int
+    failed: int
+    started_at: float
+    finished_at: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.finished_at - self.started_at
+
+
+@dataclass(frozen=True, slots=True)
+class CauseSummary:
+    """A cause of failures: how many items have it, and one of them with its reason."""
+
+    cause: str
+    items: int
+    path: str
+    phase: str
+    reason: str
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeSummary:
+    """A source in a target: its work items by state, the last batches, the causes of failures."""
+
+    kind: str
+    source: str
+    tag: str
+    total: int
+    pending: int
+    failed: int
+    batches: list[BatchSummary]
+    causes: list[CauseSummary]
+
+    @property
+    def succeeded(self) -> int:
+        """How many are imported."""
+        return self.total - self.pending - self.failed
+
+
+def summarise(
+    connection: sqlite3.Connection, kind: str | None, tag: str | None, limit: int
+) -> list[ScopeSummary]:
+    """The scopes of a kind and a tag (None for all), with at most `limit` batches and causes.
+
+    The one whose last run is the latest comes first; a scope that has no item is left out.
+    """
+    scopes = connection.execute(
+        "select id, kind, source, tag from scope where (?1 is null or kind = ?1)"
+        " and (?2 is null or tag = ?2) order by"
+        " (select max(started_at) from run where run.scope_id = scope.id) desc, id desc",
+        (kind, tag),
+    ).fetchall()
+    found = [_scope(connection, limit, *scope) for scope in scopes]
+    return [each for each in found if each.total]
+
+
+def _scope(
+    connection: sqlite3.Connection, limit: int, scope_id: int, kind: str, source: str, tag: str
+) -> ScopeSummary:
+    def one(query: str) -> int:
+        return int(connection.execute(query, (scope_id,)).fetchone()[0] or 0)
+
+    failed = one("select count(*) from item where scope_id = ? and state = 'failed'")
+    unfinished = one("select count(*) from item where scope_id = ? and state <> 'imported'")
+    batches = connection.execute(
+        "select printf('%s_%05d', batch_id, number), items, failed, started_at, finished_at"
+        " from batch where scope_id = ? order by id desc limit ?",
+        (scope_id, limit),
+    )
+    causes = connection.execute(
+        "select cause, count(*) from item where scope_id = ? and state = 'failed'"
+        " group by cause order by count(*) desc, cause limit ?",
+        (scope_id, limit),
+    ).fetchall()
+    return ScopeSummary(
+        kind=kind,
+        source=source,
+        tag=tag,
+        total=one("select count(*) from item where scope_id = ?"),
+        pending=unfinished - failed,
+        failed=failed,
+        batches=[BatchSummary(*row) for row in batches],
+        causes=[_cause(connection, scope_id, *row) for row in causes],
+    )
+
+
+def _cause(connection: sqlite3.Connection, scope_id: int, cause: str, items: int) -> CauseSummary:
+    path, phase, reason, tries = connection.execute(
+        "select path, phase, reason, tries from item"
+        " where scope_id = ? and state = 'failed' and cause is ? order by id limit 1",
+        (scope_id, cause),
+    ).fetchone()
+    return CauseSummary(cause, items, path, phase, reason, tries)

@@ -1,0 +1,37 @@
+"""Which rows of the target a file speaks for: the others are orphans."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from imports.ledger.scope import Scope
+
+
+class Vouching:
+    """Rows of the target that were found to be as their files say, for one verification."""
+
+    def __init__(self, scope: Scope) -> None:
+        """Works on a scope of an open ledger."""
+        self._scope = scope
+
+    def begin(self) -> None:
+        """Forgets which rows of the target were vouched for."""
+        connection = self._scope.connection
+        connection.execute("drop table if exists temp.vouched")
+        connection.execute("create temp table vouched (id text primary key) without rowid")
+
+    def vouch_for(self, row_ids: Iterable[str]) -> None:
+        """Notes rows of the target that a file speaks for."""
+        with self._scope.file.transaction() as connection:
+            connection.executemany(
+                "insert or ignore into vouched values (?)", [(each,) for each in row_ids]
+            )
+
+    def vouched(self, row_ids: list[str]) -> set[str]:
+        """Those of some rows that a file speaks for."""
+        rows = self._scope.connection.execute(
+            "select id from vouched where id in (select value from json_each(?))",
+            (json.dumps(row_ids),),
+        )
+        return {row[0] for row in rows}

@@ -1,0 +1,137 @@
+"""Listing: the folders of a source are read, many at once, for the work items in them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+from imports.kinds import kind_named
+from imports.kinds.kind import Kind
+from imports.source_tree import ListedEntry, ListingProblem, unlistable
+from imports.work_item import Source
+
+BATCH_SIZE = 256
+"""Folders that a worker lists at once."""
+
+MOST_ENTRIES = 500
+"""A folder with more entries is large: it is read as it comes, and never held as a whole."""
+
+_THREADS = 8
+"""Disks that make us wait answer several questions at once sooner than one after the other."""
+
+_PROBE = 32
+"""So many folders of a batch are listed first, to see whether the disk makes us wait."""
+
+_SLOW = 3.0
+"""It does when listing takes so many times as long as it keeps the processor busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListJob:
+    """Some folders of a source, by their prefixes: `a/b/`, or nothing for the source itself."""
+
+    kind: str
+    source: Source
+    prefixes: list[str]
+
+
+@dataclass(slots=True)
+class ListedFolders:
+    """The work items in `count` folders, and the prefixes of the folders in them.
+
+    `large` are those of the folders that were left for `read_large`.
+    """
+
+    count: int
+    entries: list[ListedEntry] = field(default_factory=list)
+    subfolders: list[str] = field(default_factory=list)
+    large: list[str] = field(default_factory=list)
+
+    def extended(self, other: ListedFolders) -> ListedFolders:
+        """Itself, with what is in another one."""
+        self.count += other.count
+        self.entries += other.entries
+        self.subfolders += other.subfolders
+        self.large += other.large
+        return self
+
+
+def list_folders(job: ListJob) -> ListedFolders:
+    """Lists the folders of a job; one that cannot be listed becomes a problem."""
+    began, busy = time.perf_counter(), time.thread_time()
+    whole = _list_some(replace(job, prefixes=job.prefixes[:_PROBE]))
+    waited, busy = time.perf_counter() - began, time.thread_time() - busy
+    rest = job.prefixes[_PROBE:]
+    # Threads are in each other's way where nothing is waited for.
+    count = _THREADS if waited > _SLOW * busy else 1
+    parts = [replace(job, prefixes=rest[start::count]) for start in range(count)]
+    if count == 1:
+        return whole.extended(_list_some(parts[0]))
+    with ThreadPoolExecutor(count) as threads:
+        for part in threads.map(_list_some, parts):
+            whole.extended(part)
+    return whole
+
+
+def _list_some(job: ListJob) -> ListedFolders:
+    kind, source = kind_named(job.kind), job.source
+    listed = ListedFolders(len(job.prefixes))
+    for prefix in job.prefixes:
+        try:
+            with os.scandir(_place(source, prefix)) as entries:
+                found = list(islice(entries, MOST_ENTRIES + 1))
+            if len(found) > MOST_ENTRIES:
+                listed.large.append(prefix)
+                continue
+            folders = [entry for entry in found if entry.is_dir(follow_symlinks=False)]
+            files = [entry for entry in found if not entry.is_dir(follow_symlinks=False)]
+            items = list(kind.items_in(source, prefix, files))
+        except OSError as error:
+            listed.entries.append(_problem(source, prefix, error))
+            continue
+        listed.entries += items
+        listed.subfolders += [f"{prefix}{folder.name}/" for folder in folders]
+    return listed
+
+
+Problems = dict[str, ListingProblem]
+"""Folders that cannot be listed, by their paths."""
+
+
+def read_large(
+    kind: Kind, source: Source, prefix: str, problems: Problems
+) -> Iterator[ListedEntry]:
+    """The work items in a large folder; that it cannot be read becomes a problem."""
+    try:
+        yield from kind.items_in(source, prefix, _read(source, prefix, folders=False))
+    except OSError as error:
+        problems[prefix] = _problem(source, prefix, error)
+
+
+def subfolders_of_large(source: Source, prefix: str, problems: Problems) -> Iterator[str]:
+    """The prefixes of the folders in a large one; that it cannot be read becomes a problem."""
+    try:
+        for folder in _read(source, prefix, folders=True):
+            yield f"{prefix}{folder.name}/"
+    except OSError as error:
+        problems[prefix] = _problem(source, prefix, error)
+
+
+def _problem(source: Source, prefix: str, error: OSError) -> ListingProblem:
+    return unlistable(prefix.removesuffix("/") or source.folder, error)
+
+
+def _read(source: Source, prefix: str, *, folders: bool) -> Iterator[os.DirEntry[str]]:
+    """The folders, or else the files, in a folder, as they come."""
+    with os.scandir(_place(source, prefix)) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False) is folders:
+                yield entry
+
+
+def _place(source: Source, prefix: str) -> str:
+    return source.absolute(prefix) if prefix else source.folder

@@ -1,0 +1,124 @@
+"""Listing, seen from the coordinator: a source is walked, and the ledger told what is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+
+from imports.errors import UsageError
+from imports.ledger import Listing
+from imports.phases.listing import (
+    BATCH_SIZE,
+    ListJob,
+    Problems,
+    list_folders,
+    read_large,
+    subfolders_of_large,
+)
+from imports.run.session import RunSession
+from imports.source_tree import ListedEntry, ListingProblem
+from imports.work_item import ListedItem, Phase
+from imports.workers import run_bounded
+
+_SHOWN_AT_ONCE = 1_000
+
+
+def list_source(session: RunSession) -> Listing:
+    """Lists the source, and takes into the ledger what is new, changed, or to be tried again.
+
+    Raises:
+        UsageError: if there is nothing of the kind in the source.
+    """
+    settings, kind = session.settings, session.kind
+    session.display.begin(Phase.PLANNING, None)
+    entries = _walk(session) if session.single_item is None else _single(session)
+    if session.listing.none_known() and not settings.scan_only:
+        entries = session.workers.expect_parsing(entries)
+    listing = session.listing.record(
+        _shown(session, entries),
+        whole=session.single_item is None,
+        again=settings.force or session.single_item is not None,
+        most_tries=None if settings.retry_failed else settings.max_retries,
+    )
+    if not listing.total:
+        place = f"below {session.source.folder}"
+        if session.single_item is not None:
+            place = f"at {session.source.absolute(session.single_item)}"
+        raise UsageError(
+            f"No {kind.wording.items_sought} found: nothing {place}"
+            f" {kind.wording.condition} {' or '.join(session.source.patterns)}."
+            " Check the source and the permissions."
+        )
+    session.state.total_files = listing.total
+    session.checkpoint(now=True)
+    session.set_counts(Phase.PLANNING, unchanged=listing.unchanged, given_up=listing.given_up)
+    return listing
+
+
+def _walk(session: RunSession) -> Iterator[ListedEntry]:
+    """All work items of the source, in no order.
+
+    Folders that are links are not followed. Of the folders that are yet to be listed only so
+    many are held as a few batches bring, however many there are in one of them.
+    """
+    waiting: list[Iterator[str]] = [iter([""])]
+    problems: Problems = {}
+    seen = 0
+    while waiting:
+        batches = partial(_batches, waiting)
+        executor, most = session.workers.for_listing(seen)
+        for listed in run_bounded(
+            executor,
+            list_folders,
+            (ListJob(session.kind.name, session.source, each) for each in batches(most)),
+            in_flight=2 * session.workers.process_count,
+            stop=session.policy.stop,
+        ):
+            seen += listed.count
+            yield from listed.entries
+            waiting.append(iter(listed.subfolders))
+            for prefix in listed.large:
+                yield from read_large(session.kind, session.source, prefix, problems)
+                waiting.append(subfolders_of_large(session.source, prefix, problems))
+        session.raise_if_stopping()
+    yield from problems.values()
+
+
+def _batches(waiting: list[Iterator[str]], most: int | None) -> Iterator[list[str]]:
+    """Takes batches from what is waiting, the latest first, until that is empty just now."""
+    taken = 0
+    while waiting and (most is None or taken < most):
+        batch: list[str] = []
+        while waiting and len(batch) < BATCH_SIZE:
+            more = list(islice(waiting[-1], BATCH_SIZE - len(batch)))
+            batch += more
+            if len(batch) < BATCH_SIZE:
+                waiting.pop()
+        if batch:
+            taken += len(batch)
+            yield batch
+
+
+def _single(session: RunSession) -> Iterator[ListedEntry]:
+    """The single item, whatever its name; but a folder only if it is one of the kind's."""
+    item = session.single_item or ""
+    if session.kind.items_are_folders:
+        problems: Problems = {}
+        prefix = "" if item == "." else f"{item}/"
+        yield from read_large(session.kind, session.source, prefix, problems)
+        yield from problems.values()
+        return
+    try:
+        yield ListedItem(item, session.sign(item))
+    except OSError as error:
+        yield ListingProblem(item, f"cannot be read: {error.strerror}")
+
+
+def _shown(session: RunSession, entries: Iterator[ListedEntry]) -> Iterator[ListedEntry]:
+    """Passes entries on, and shows that they come."""
+    for number, entry in enumerate(entries, 1):
+        if number % _SHOWN_AT_ONCE == 0:
+            session.display.advance(Phase.PLANNING, _SHOWN_AT_ONCE)
+            session.raise_if_stopping()
+        yield entry

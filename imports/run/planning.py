@@ -1,0 +1,73 @@
+"""Planning, seen from the coordinator: what is new or changed in the source is read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from imports.image_finder import image_finder
+from imports.phases import planning
+from imports.run.session import RunSession
+from imports.work_item import ItemState, Phase, Plan, Signature
+from imports.workers import run_bounded
+
+_log = logging.getLogger("imports.run")
+
+
+def plan_items(session: RunSession) -> None:
+    """Reads the listed items, finds their images, and has their rows prepared."""
+    total, limit = session.items.count(ItemState.LISTED), session.settings.limit
+    if limit is not None:
+        limit = max(0, limit - session.items.count(ItemState.PLANNED))
+        total = min(total, limit)
+    session.display.begin(Phase.PLANNING, total)
+    finder = image_finder(Path(session.source.folder), session.settings.image_roots)
+    if total:
+        session.spool.open()
+    chunks = session.items.listed_items(limit, planning.BATCH_SIZE)
+    jobs = (
+        planning.PlanJob(session.kind.name, session.source, finder, session.spool, chunk, items)
+        for chunk, items in enumerate(chunks, session.items.next_chunk())
+    )
+    for planned in run_bounded(
+        session.workers.for_parsing(total),
+        planning.plan_batch,
+        jobs,
+        in_flight=2 * session.workers.process_count,
+        stop=session.policy.stop,
+    ):
+        failures = [
+            (session.items.path(plan.id), plan.failure)
+            for plan in planned.plans
+            if plan.failure is not None
+        ]
+        session.tell_failures(Phase.PLANNING, failures)
+        session.items.record_plans(
+            planned.plans,
+            planned.chunk,
+            planned.spooled,
+            _plan_counts(planned.plans) | session.cleaned_counts(planned.cleaned),
+        )
+        for path, reason in failures:
+            _log.error("%s: %s", path, reason)
+        session.advance(Phase.PLANNING, len(planned.plans))
+
+
+def signatures(session: RunSession, item_ids: set[int]) -> Iterator[tuple[int, Signature]]:
+    """The signatures that some items have now; of those that are there."""
+    for item_id in item_ids:
+        path = session.items.path(item_id)
+        try:
+            yield item_id, session.sign(path)
+        except OSError as error:
+            _log.warning("%s cannot be imported again: %s", path, error.strerror)
+
+
+def _plan_counts(plans: list[Plan]) -> dict[str, int]:
+    failed = sum(plan.failure is not None for plan in plans)
+    return {
+        "planning.to_import": len(plans),
+        "planning.failed": failed,
+        "planning.images_missing": sum(plan.images_missing for plan in plans),
+    }

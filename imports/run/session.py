@@ -1,0 +1,194 @@
+"""A run's open things: lock, ledger, target and work state, and the checkpoints of it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from imports.backends.target import Target
+from imports.errors import InterruptedRunError
+from imports.kinds.kind import Kind
+from imports.ledger import (
+    ImageLedger,
+    ImportQueue,
+    ItemLedger,
+    LedgerFile,
+    ListingLedger,
+    RunLedger,
+    Scope,
+)
+from imports.phases.prepare import PrepareJob
+from imports.progress import Display
+from imports.report import phase_counts
+from imports.retry import RetryPolicy, with_retries
+from imports.settings import Settings
+from imports.spool import Spool
+from imports.status_files import StatusFiles, Unwritten
+from imports.work_item import Phase, Signature, Source
+from imports.work_state import (
+    MOST_LISTED,
+    FailedItem,
+    ListedWork,
+    PhaseState,
+    WorkState,
+    save_work_state,
+)
+from imports.workers import Workers
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+SECONDS_BETWEEN_CHECKPOINTS = 1.0
+
+_MOST_CLEANED_VALUES = 200
+
+
+@dataclass(slots=True)
+class RunSession:
+    """Everything that a run holds open. Used by the coordinator's thread alone."""
+
+    settings: Settings
+    kind: Kind
+    source: Source
+    single_item: str | None
+    target: Target
+    policy: RetryPolicy
+    display: Display
+    workers: Workers
+    ledger: LedgerFile
+    runs: RunLedger
+    scope: Scope
+    listing: ListingLedger
+    items: ItemLedger
+    queue: ImportQueue
+    images: ImageLedger
+    spool: Spool
+    status_files: StatusFiles | None
+    state: WorkState
+    resumed: bool
+    began_at: float
+    _resources: contextlib.ExitStack
+    _checkpointed_at: float = field(default=0.0, init=False)
+    _told_unwritten: bool = field(default=False, init=False)
+
+    def add_counts(self, counts: dict[str, int]) -> None:
+        """Adds to the run's counts."""
+        self.runs.add_counts(self.state.batch_id, counts)
+
+    def counts(self) -> dict[str, int]:
+        """The run's counts, by name."""
+        return self.runs.counts(self.state.batch_id)
+
+    def set_counts(self, phase: Phase, **values: int) -> None:
+        """Sets counts of a phase that say how things stand, rather than add up."""
+        counts = self.counts()
+        for name, value in values.items():
+            self.add_counts({f"{phase}.{name}": value - counts.get(f"{phase}.{name}", 0)})
+
+    def cleaned_counts(self, cleaned: Mapping[str, int]) -> dict[str, int]:
+        """Counts by value, of which there may be any number: the rare ones are put together."""
+        if not cleaned:
+            return {}
+        known = {name for name in self.counts() if name.startswith("cleaned.")}
+        counts: Counter[str] = Counter()
+        for value, count in cleaned.items():
+            name = f"cleaned.{value[:40]}"
+            if name not in known and len(known) >= _MOST_CLEANED_VALUES:
+                name = "cleaned.(others)"
+            elif name not in known:
+                known.add(name)
+            counts[name] += count
+        return dict(counts)
+
+    def sign(self, path: str) -> Signature:
+        """The signature that a work item has now.
+
+        Raises:
+            OSError: if it cannot be told.
+        """
+        return self.kind.sign(self.source.absolute(path), self.source.patterns)
+
+    def tell_failures(self, phase: Phase, failures: list[tuple[str, str]]) -> None:
+        """Writes the status files of items, by path, that failed for a reason."""
+        if self.status_files is not None and failures:
+            self.note_unwritten(self.status_files.fail(phase, failures))
+
+    def note_unwritten(self, unwritten: list[Unwritten]) -> None:
+        """Counts status files that could not be written; the user hears of the first one only."""
+        if not unwritten:
+            return
+        self.add_counts({"status_files.unwritten": len(unwritten)})
+        if not self._told_unwritten:
+            self._told_unwritten = True
+            first = unwritten[0]
+            self.display.say(
+                f"⚠️  {first.path} cannot be written: {first.reason}. The import does without;"
+                " of others like it no more is said (--no-status-files writes none)."
+            )
+
+    def ask(self, operation: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Asks the target something, with retries, in a thread: Ctrl-C is heard meanwhile."""
+        ready = partial(with_retries, self.policy, operation, *args, **kwargs)
+        return self.workers.for_waiting().submit(ready).result()
+
+    def run_values(self) -> dict[str, object]:
+        """The values that all rows of this run share."""
+        return {"dataset_id": self.state.dataset_id, "batch_id": self.state.batch_id}
+
+    def batches(self) -> Iterator[PrepareJob]:
+        """The queued items, a batch at a time."""
+        row_format = self.target.database.row_format
+        for items in self.queue.batches(self.settings.batch_size):
+            yield PrepareJob(self.kind.name, self.source, row_format, items)
+
+    def advance(self, phase: Phase, count: int) -> None:
+        """Shows that some more items are done, and checkpoints if it is time to."""
+        self.display.advance(phase, count)
+        self.checkpoint()
+
+    def raise_if_stopping(self) -> None:
+        """Ends the run, if it was asked to stop.
+
+        Raises:
+            InterruptedRunError: if it was.
+        """
+        if self.policy.stop.is_set():
+            raise InterruptedRunError("The run was stopped. The same command resumes it.")
+
+    def checkpoint(self, *, now: bool = False) -> None:
+        """Brings the work state to disk: at once, or if the last time was a while ago."""
+        moment = time.monotonic()
+        if not now and moment - self._checkpointed_at < SECONDS_BETWEEN_CHECKPOINTS:
+            return
+        self._checkpointed_at = moment
+        state = self.state
+        counts = self.counts()
+        for phase in Phase:
+            if phase in state.phases:
+                found = state.phases[phase]
+                state.phases[phase] = PhaseState.model_validate(
+                    {
+                        **phase_counts(counts, phase),
+                        "status": found.status,
+                        "duration_seconds": round(found.duration_seconds, 3),
+                    }
+                )
+        state.work_items_remaining, unfinished = self.items.unfinished(MOST_LISTED)
+        state.work_items = [ListedWork(path=path, state=name) for path, name in unfinished]
+        state.failed_items_total, failures = self.items.failures(MOST_LISTED)
+        state.failed_items = [
+            FailedItem(path=each.path, phase=each.phase, reason=each.reason, tries=each.tries)
+            for each in failures
+        ]
+        state.last_update = datetime.now(UTC)
+        save_work_state(state, self.settings.state_file)
+
+    def close(self) -> None:
+        """Closes everything, the lock last."""
+        self._resources.close()

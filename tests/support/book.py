@@ -1,0 +1,104 @@
+"""A ledger in a folder of the test's own, with what tests most often do to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from imports.ledger import (
+    ImageLedger,
+    ImportQueue,
+    ItemLedger,
+    LedgerFile,
+    Listing,
+    ListingLedger,
+    RunLedger,
+    Scope,
+)
+from imports.source_tree import ListedEntry
+from imports.work_item import Image, ImageFile, ItemState, ListedItem, Plan, Signature
+
+STATE_FILE = Path("/data/work_state.json")
+TOOK = (100.0, 102.5)
+
+
+class Book:
+    """A ledger with one scope and one run."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        kind: str = "states",
+        source: str = "/data",
+        tag: str = "tag",
+        batch_id: str = "batch",
+        only: str | None = None,
+    ) -> None:
+        self.file = LedgerFile(path)
+        self.runs = RunLedger(self.file)
+        self.scope_id = self.runs.scope(kind, source, tag, "target")
+        self.runs.begin_run(self.scope_id, "run", batch_id, STATE_FILE)
+        self.use(Scope(self.file, self.scope_id, batch_id, only))
+
+    def use(self, scope: Scope) -> None:
+        """Works on this scope from now on."""
+        self.scope = scope
+        self.listing = ListingLedger(scope)
+        self.items = ItemLedger(scope)
+        self.queue = ImportQueue(scope)
+        self.images = ImageLedger(scope)
+
+    def next_run(self, batch_id: str) -> None:
+        """Another run over the same scope."""
+        self.runs.begin_run(self.scope_id, batch_id, batch_id, STATE_FILE)
+        self.use(Scope(self.file, self.scope_id, batch_id))
+
+    def list(
+        self,
+        *entries: ListedEntry,
+        whole: bool = True,
+        again: bool = False,
+        most_tries: int | None = None,
+    ) -> Listing:
+        return self.listing.record(entries, whole=whole, again=again, most_tries=most_tries)
+
+    def add(self, *paths: str, group: str | None = None) -> dict[str, int]:
+        """Lists these beside what is known, and plans all that is listed; their ids."""
+        self.list(*map(listed, paths), whole=False)
+        ids = {}
+        for items in self.items.listed_items(None, 100):
+            self.plan(*(Plan(item.id, group=group) for item in items))
+            ids |= {item.path: item.id for item in items}
+        return ids
+
+    def plan(self, *plans: Plan) -> None:
+        self.items.record_plans(list(plans), 1, frozenset(), {})
+
+    def listed_paths(self) -> list[str]:
+        return [item.path for items in self.items.listed_items(None, 100) for item in items]
+
+    def imported(self, *ids: int) -> None:
+        self.queue.record_imported(list(ids), [], {}, TOOK)
+
+    def failed(self, number: int, reason: str = "refused") -> None:
+        self.queue.record_imported([number], [(number, reason)], {}, TOOK)
+
+    def batches(self, size: int, state: ItemState = ItemState.PLANNED) -> list[list[str]]:
+        self.queue.open(state, None)
+        return [[item.path for item in items] for items in self.queue.batches(size)]
+
+    def rows(self, sql: str) -> list[tuple[object, ...]]:
+        """What a query answers, asked by a connection of its own as a user's would be."""
+        return self.file.connection.execute(sql).fetchall()
+
+
+def listed(path: str, size: int = 1, mtime_ns: int = 1, digest: str = "") -> ListedItem:
+    return ListedItem(path, Signature(size, mtime_ns, digest=digest))
+
+
+def picture(name: str, size: int = 10, mtime_ns: int = 1) -> ImageFile:
+    return ImageFile(f"/images/{name}.png", Signature(size, mtime_ns))
+
+
+def hashed(file: ImageFile, sha256: str) -> Image:
+    return Image(file, sha256, "png", "image/png", 3, 2)

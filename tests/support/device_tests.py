@@ -1,0 +1,116 @@
+"""Sources of the kind `folders`, what an import of them leaves, and the ledger's views of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.support.database import query
+from tests.support.source import jpeg, png
+
+BROKEN = b"{not json"
+FAILED_QUERY = "SELECT folder_name, error_message FROM folder_status WHERE upload_status='failed';"
+BATCHES_QUERY = (
+    "SELECT batch_name, successful_uploads, failed_uploads FROM upload_batches"
+    " ORDER BY start_time DESC LIMIT 5;"
+)
+"""Both as the document prints them."""
+
+
+def add(
+    source: Path, path: str, stats: object = None, images: Mapping[str, bytes] | None = None
+) -> Path:
+    """Writes a folder: stats as JSON (bytes as they are, None for no file), and other files."""
+    folder = source / path
+    folder.mkdir(parents=True, exist_ok=True)
+    if stats is not None:
+        content = stats if isinstance(stats, bytes) else json.dumps(stats).encode()
+        (folder / "stats.json").write_bytes(content)
+    for name, content in (images or {}).items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def add_many(source: Path, count: int, *, images: int = 0) -> list[Path]:
+    """`line-0/Test00000` and so on, each with stats; the first `images` have a photo too."""
+    return [
+        add(
+            source,
+            f"line-{number % 10}/Test{number:05}",
+            {
+                "device_id": f"D-{number:05}",
+                "test_status": "failed" if number % 7 == 0 else "passed",
+                "measurements": [number, number / 2],
+            },
+            {"shot.png": png(number + 1)} if number < images else None,
+        )
+        for number in range(count)
+    ]
+
+
+def add_examples(source: Path) -> Path:
+    """What `../shared/examples/folders` has: five folders, of which four are work items."""
+    add(
+        source,
+        "Batch54",
+        {"device_id": "D-54", "test_status": "passed", "measurements": {"voltage": [3.3, 3.31]}},
+        {"shot.png": png(54)},
+    )
+    stats = {"device_id": "D-55", "test_status": "failed", "errors": ["overheat"]}
+    add(source, "Batch55", stats, {"a.jpg": jpeg(), "b.png": png(55)})
+    add(source, "Batch57", BROKEN)
+    add(source, "nested/line-2/Batch56", None, {"only_image.png": png(56)})
+    add(source, "empty_folder", None, {"notes.txt": b"nothing to import"})
+    return source
+
+
+def rows(url: str, tag: str | None = None) -> list[dict[str, Any]]:
+    """All rows of device_test, or those of a tag, without what differs from run to run."""
+    found = query(
+        url,
+        "SELECT to_jsonb(t) - '{id,dataset_id,batch_id,created_at,updated_at}'::text[]"
+        " FROM public.device_test t JOIN public.datasets d ON d.id = t.dataset_id"
+        " WHERE %s IS NULL OR d.tag = %s ORDER BY folder_path",
+        tag,
+        tag,
+    )
+    return [row[0] for row in found]
+
+
+def row_versions(url: str) -> dict[str, str]:
+    """Which transaction wrote the row of each folder."""
+    return dict(query(url, "SELECT folder_path, xmin::text FROM public.device_test"))
+
+
+def ask_ledger(ledger: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    """What a query of the ledger answers, asked as `sqlite3 upload_tracker.db` would."""
+    with contextlib.closing(sqlite3.connect(ledger)) as connection:
+        return connection.execute(sql, values).fetchall()
+
+
+def states_of(ledger: Path) -> dict[str, int]:
+    """How many folders are in each state, by the view of the document."""
+    counted = "SELECT upload_status, count(*) FROM folder_status GROUP BY upload_status"
+    return dict(ask_ledger(ledger, counted))
+
+
+def status_file(folder: Path, name: str = "success") -> dict[str, Any]:
+    """What `success.json` or `failed.json` of a folder says, which is the only one there."""
+    other = "failed" if name == "success" else "success"
+    assert not (folder / f"{other}.json").exists()
+    content: dict[str, Any] = json.loads((folder / f"{name}.json").read_bytes())
+    return content
+
+
+def status_files(source: Path) -> dict[str, bytes]:
+    """Every file below a source that the importer left there, drafts as well."""
+    return {
+        path.relative_to(source).as_posix(): path.read_bytes()
+        for name in ("success.json", "failed.json", ".*.part")
+        for path in source.rglob(name)
+        if path.is_file()
+    }
