@@ -14,13 +14,21 @@ from imports.local_supabase import LocalSupabase
 from imports.schema import apply_schema, migrations, newest_version
 from tests.support.bench import Bench
 from tests.support.database import query
+from tests.support.device_tests import add_many
 
 FUNCTIONS = "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1"
 TABLES = (
     "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
     " AND relkind IN ('r', 'p') ORDER BY 1"
 )
-OURS = ["datasets", "image_assets", "import_merges", "import_target", "search_results"]
+OURS = [
+    "datasets",
+    "device_test",
+    "image_assets",
+    "import_merges",
+    "import_target",
+    "search_results",
+]
 
 
 def names(url: str, statement: str) -> list[str]:
@@ -103,7 +111,7 @@ def test_row_level_security_is_on_and_there_is_no_policy(url: str) -> None:
 
 def test_nobody_executes_a_function_but_the_server(url: str) -> None:
     functions = names(url, FUNCTIONS)
-    assert len(functions) >= 6
+    assert len(functions) >= 9
     rights = (
         "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
         " AND has_function_privilege(%s, oid, 'execute') ORDER BY 1"
@@ -148,6 +156,9 @@ def public(shared_supabase: LocalSupabase, supabase_bench_shared: Bench) -> Iter
     """What anybody with the public key can do, after an import."""
     supabase_bench_shared.source.add_many(3, images=True)
     assert supabase_bench_shared.run().exit_code == 0
+    tests = supabase_bench_shared.folder / "device tests"
+    add_many(tests, 3)
+    assert supabase_bench_shared.run(kind="folders", source=tests).exit_code == 0
     query(
         supabase_bench_shared.url,
         "INSERT INTO import_merges VALUES (gen_random_uuid(), 'x', '{}')",
@@ -188,6 +199,7 @@ def test_the_public_key_calls_no_function(
     payloads = {
         "importer_known_images": {"hashes": []},
         "importer_written_states": {"table": "search_results", "batch_ids": [], "limit": 1},
+        "importer_written_folders": {"table": "device_test", "batch_ids": [], "limit": 1},
     }
     for function in names(bench.url, FUNCTIONS):
         path = f"/rest/v1/rpc/{function}"

@@ -12,8 +12,7 @@ import pytest
 from imports.errors import ImporterError
 from imports.logs import log_files
 from imports.report import render_report
-from imports.status import render_status
-from imports.work_state import load_work_state
+from imports.status import read_status, render_status, status_json
 from tests.integration.conftest import Waits
 from tests.integration.test_fatal import guarded, with_password
 from tests.support.bench import Bench
@@ -31,8 +30,9 @@ def said(bench: Bench, **flags: object) -> str:
             report = bench.run(**flags)
         except ImporterError as error:
             return "".join(traceback.format_exception(error))
-    state = load_work_state(bench.state_file)
-    return f"{render_report(report)}\n{report}\n{render_status(state, bench.state_file)}"
+    status = read_status(bench.state_file, bench.settings().ledger_file)
+    shown = f"{render_status(status, bench.state_file)}\n{status_json(status)}"
+    return f"{render_report(report)}\n{report}\n{shown}"
 
 
 def left(bench: Bench) -> Iterator[tuple[str, bytes]]:
@@ -65,7 +65,8 @@ def test_the_key_of_supabase(supabase_bench_shared: Bench, waits: Waits) -> None
     key = bench.target.supabase_key
     assert key is not None
     texts = [said(bench, batch_size=4, max_retries=4)]  # some images fail
-    texts.append(said(bench, batch_size=4, max_retries=1))  # the target goes away
+    # The target goes away.
+    texts.append(said(bench, batch_size=4, max_retries=1, retry_failed=True))
     texts.append(said(bench, max_retries=0))  # and is not there
     proxy.start()
     refusal = http_answer("401 Unauthorized", b'{"message":"no"}')

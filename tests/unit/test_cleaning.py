@@ -106,11 +106,13 @@ def test_no_value_makes_date_cleaning_fail(value: object) -> None:
     assert tally.total() == int(found is None and value is not None)
 
 
-@given(st.dates(), st.sampled_from(["%m/%d/%Y", "%B %d, %Y", "%b %d %Y", "%Y-%m-%d"]))
+# strftime leaves out the zeros of years before 1000, and no board writes those.
+@given(
+    st.dates(min_value=dt.date(1000, 1, 1)),
+    st.sampled_from(["%m/%d/%Y", "%B %d, %Y", "%b %d %Y", "%Y-%m-%d"]),
+)
 def test_every_date_written_in_a_boards_form_is_read_back(day: dt.date, form: str) -> None:
-    # strftime leaves out the zeros of years before 1000, and no board writes those.
-    written = day.replace(year=max(day.year, 1000)).strftime(form)
-    assert clean_date(written, Counter()) == day.replace(year=max(day.year, 1000))
+    assert clean_date(day.strftime(form), Counter()) == day
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -11,11 +12,14 @@ import click
 import pytest
 
 from imports.cli import cli, main
+from tests.support.book import Book
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
     [],
     ["states"],
+    ["folders"],
+    ["folder"],
     ["verify"],
     ["status"],
     ["schema"],
@@ -75,7 +79,38 @@ def test_every_promised_option_is_there() -> None:
         " --database-url --image-root --force --restart --limit --max-retries --production"
     )
     assert set(promised.split()) <= options("states")
-    assert {"--repair", "--deep", "--state-file"} <= options("verify")
+    assert {"--repair", "--deep", "--state-file", "--db-path"} <= options("verify")
+    promised = (
+        "--tag --batch-size --max-retries --batch-delay --scan-only --status --db-path --patterns"
+        " --retry-failed --no-status-files --image-root --backend --force --restart --limit"
+        " --verify-writes --state-file --production"
+    )
+    assert set(promised.split()) <= options("folders")
+    promised = "--tag --source --max-retries --db-path --patterns --no-status-files --state-file"
+    assert set(promised.split()) <= options("folder")
+    assert {"--kind", "--tag", "--json", "--state-file", "--db-path"} <= options("status")
+
+
+def test_a_kind_has_the_options_that_fit_it() -> None:
+    assert "--single-file" not in options("folders"), "there is a command for it"
+    assert "--single-file" not in options("folder")
+    assert "--states-dir" not in options("folders")
+    assert "--no-status-files" not in options("states"), "files have none"
+    assert {"--scan-only", "--status", "--db-path", "--retry-failed"} <= options("states")
+
+
+@pytest.mark.parametrize("command", ["folders", "folder"])
+def test_help_for_folders_says_what_they_are_for(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(command, "--help") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert {
+        "folders": "folders below DIR that hold images or a stats.json",
+        "folder": "Import a single folder",
+    }[command] in shown
+    for code in (0, 1, 2, 3, 11, 75, 130):
+        assert f" {code} " in shown
 
 
 def test_no_secret_key_can_be_given_where_everybody_sees_it() -> None:
@@ -102,6 +137,13 @@ def test_the_exit_codes_are_documented_in_the_help(capsys: pytest.CaptureFixture
         ["states", "a", "--tag", "t", "--batch-size", "many"],
         ["states", "a", "--tag", "t", "--backend", "mysql"],
         ["states", "a", "--tag", "t", "--max-retries", "-1"],
+        ["folders", "a", "--tag", "t", "--single-file", "a/b"],
+        ["folders", "a", "--tag", "t", "--batch-delay", "-1"],
+        ["folders", "a", "--tag", "t", "--batch-delay", "3601"],
+        ["folders", "a", "--tag", "t", "--batch-delay", "soon"],
+        ["folder"],
+        ["folder", "a", "b"],
+        ["status", "a"],
         ["schema", "nonsense"],
         ["db", "url", "extra"],
     ],
@@ -128,6 +170,11 @@ def test_wrong_usage_exits_2_and_says_what_is_wrong(
         (["states", ".", "--tag", "t", "--backend", "supabase"], "SUPABASE_SERVICE_ROLE_KEY"),
         (["states", ".", "--tag", "t", "--database-url", "mysql://h/db"], "DATABASE_URL"),
         (["verify"], "no run to verify"),
+        (["folders", "--tag", "t"], "source is missing"),
+        (["folders", "."], "--tag"),
+        (["folders", "gone", "--tag", "t"], "gone is not a folder"),
+        (["folder", "gone"], "there is no such folder"),
+        (["folder", "gone", "--tag", "t", "--source", "."], "there is no such folder"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -145,6 +192,51 @@ def test_status_before_any_run_offers_the_first_command(
 ) -> None:
     assert call("status") == 0
     assert "No run yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status", "--kind", "folders", "--tag", "t"],
+        ["folders", "--status"],
+        ["folders", "data", "--status"],
+        ["states", "data", "--status", "--tag", "t"],
+    ],
+    ids=" ".join,
+)
+def test_status_needs_no_source_no_tag_and_no_credentials(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMPORTER_BACKEND", "supabase")
+    assert call(*arguments) == 0
+    assert "No run yet" in capsys.readouterr().out
+    assert list(Path().iterdir()) == [], "it leaves nothing"
+
+
+def test_status_of_a_kind_tells_of_that_kind_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in ("states", "folders"):
+        book = Book(Path("upload_tracker.db"), kind=kind, batch_id=kind)
+        book.add("a")
+        book.file.close()
+    assert call("folders", "data", "--status") == 0
+    shown = capsys.readouterr().out
+    assert "STATUS REPORT: folders" in shown
+    assert "STATUS REPORT: states" not in shown
+    assert call("status", "--tag", "another") == 0
+    assert "STATUS REPORT" not in capsys.readouterr().out
+    assert call("status") == 0
+    shown = capsys.readouterr().out
+    assert shown.count("STATUS REPORT") == 2
+
+
+def test_status_for_programs_is_json_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    book = Book(Path("mine.db"), kind="folders")
+    book.failed(*book.add("a").values(), "is empty")
+    book.file.close()
+    assert call("status", "--json", "--db-path", "mine.db") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(each["kind"], each["failed"]) for each in found["scopes"]] == [("folders", 1)]
+    assert found["last_run"] is None
 
 
 def test_the_schema_is_printed_whole(capsys: pytest.CaptureFixture[str]) -> None:

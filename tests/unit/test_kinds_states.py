@@ -12,17 +12,21 @@ import pytest
 from imports.cleaning import NUL_REMOVED, Tally
 from imports.errors import RecordError, UsageError
 from imports.image_finder import image_finder
+from imports.json_file import parse_object
 from imports.kinds import all_kinds, kind_named
 from imports.kinds.states import SEARCH_RESULTS, STATES
-from imports.source_tree import parse_object
+from imports.source_tree import signature_of
+from imports.work_item import Image, ListedItem, Source
+from tests.support.book import hashed, picture
 from tests.support.source import document, license_, png
+from tests.support.walk import walk
 
 NAMES = [column.name for column in SEARCH_RESULTS.columns]
 NOWHERE = image_finder(Path("/nonexistent/source"), ())
 
 
 def rows(
-    content: dict[str, Any], images: tuple[str | None, ...] = (), tally: Tally | None = None
+    content: dict[str, Any], images: tuple[Image | None, ...] = (), tally: Tally | None = None
 ) -> list[dict[str, Any]]:
     """The rows of a document, by column."""
     found = STATES.records(content, images, Counter() if tally is None else tally)
@@ -36,6 +40,10 @@ def row(content: dict[str, Any], **options: Any) -> dict[str, Any]:
     return only
 
 
+def image(sha256: str) -> Image:
+    return hashed(picture("one"), sha256)
+
+
 def labels(content: dict[str, Any]) -> list[str]:
     return [record.label for record in STATES.records(content, (), Counter())]
 
@@ -45,7 +53,7 @@ def plan(content: dict[str, Any], path: str = "/nonexistent/source/a_parse.json"
 
 
 def test_a_licence_becomes_a_row() -> None:
-    found = row(document(ts="2025-08-03T14:03:10.123456"), images=("ab" * 32,))
+    found = row(document(ts="2025-08-03T14:03:10.123456"), images=(image("ab" * 32),))
     assert {name: found[name] for name in NAMES if name not in ("meta", "raw")} == {
         "search_name": "Belmar",
         "search_state": "FL",
@@ -92,7 +100,7 @@ def test_every_licence_becomes_a_row_in_their_order() -> None:
 
 def test_all_rows_of_a_search_have_its_image_or_none() -> None:
     content = document(licenses=[license_("A"), license_("B")])
-    assert [each["image_hash"] for each in rows(content, ("12" * 32,))] == ["12" * 32] * 2
+    assert [each["image_hash"] for each in rows(content, (image("12" * 32),))] == ["12" * 32] * 2
     assert [each["image_hash"] for each in rows(content, (None,))] == [None, None]
     assert [each["image_hash"] for each in rows(content)] == [None, None]
 
@@ -363,10 +371,27 @@ def test_only_parse_files_are_listed(tmp_path: Path) -> None:
     for name in ("a_parse.json", "a.json", "a_parse.json.bak", "sub/b_parse.json", "a_PARSE.JSON"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"{}")
-    assert [entry.path for entry in STATES.list_items(str(tmp_path))] == [
-        "a_parse.json",
-        f"sub{os.sep}b_parse.json",
-    ]
+    found = [entry.path for entry in walk(Source(str(tmp_path), STATES.patterns), "states")]
+    assert found == ["a_PARSE.JSON", "a_parse.json", f"sub{os.sep}b_parse.json"]
+    found = [entry.path for entry in walk(Source(str(tmp_path), ("*.bak", "a.json")), "states")]
+    assert found == ["a.json", "a_parse.json.bak"]
+
+
+def test_a_file_is_read_by_the_signature_that_it_is_listed_with(tmp_path: Path) -> None:
+    path = tmp_path / "FL" / "a_parse.json"
+    path.parent.mkdir()
+    path.write_bytes(b'{"metadata": "\\u0000"}')
+    source = Source(str(tmp_path), STATES.patterns)
+    (entry,) = walk(source, "states")
+    assert entry == ListedItem("FL/a_parse.json", signature_of(path.stat()))
+    assert STATES.sign(str(path), STATES.patterns) == signature_of(path.stat())
+    tally: Tally = Counter()
+    found = STATES.read(source, "FL/a_parse.json", signature_of(path.stat()), tally)
+    assert found == {"metadata": ""}
+    assert tally == {NUL_REMOVED: 1}
+    path.write_bytes(b"{}")
+    with pytest.raises(RecordError, match="changed while the run was under way"):
+        STATES.read(source, "FL/a_parse.json", entry.signature, Counter())
 
 
 def test_a_kind_is_found_by_its_name_and_an_unknown_one_names_the_others() -> None:

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from imports.errors import LedgerError
-from imports.ledger import ImageLedger, ItemLedger, LedgerFile, Listing, RunLedger
+from imports.ledger import ImageLedger, LedgerFile, Listing, ListingLedger, Scope, Vouching
 from imports.source_tree import ListedEntry, ListingProblem
 from imports.work_item import (
     Failure,
-    Image,
     ImageFile,
     ItemState,
     ListedItem,
@@ -19,60 +18,7 @@ from imports.work_item import (
     Signature,
     WorkItem,
 )
-
-STATE_FILE = Path("/data/work_state.json")
-
-
-class Book:
-    """A ledger with one scope and one run."""
-
-    def __init__(self, path: Path) -> None:
-        self.file = LedgerFile(path)
-        self.runs = RunLedger(self.file)
-        scope = self.runs.scope("states", "/data", "tag", "target")
-        self.runs.begin_run(scope, "run", "batch", STATE_FILE)
-        self.items = ItemLedger(self.file, scope, "batch")
-        self.images = ImageLedger(self.file, scope, "batch")
-
-    def list(self, *entries: ListedEntry, whole: bool = True, again: bool = False) -> Listing:
-        return self.items.record_listing(entries, whole=whole, again=again)
-
-    def add(self, *paths: str, group: str | None = None) -> dict[str, int]:
-        """Lists these beside what is known, and plans all that is listed; their ids."""
-        self.list(*map(listed, paths), whole=False)
-        ids = {}
-        for items in self.items.listed_items(None, 100):
-            self.plan(*(Plan(item.id, group=group) for item in items))
-            ids |= {item.path: item.id for item in items}
-        return ids
-
-    def plan(self, *plans: Plan) -> None:
-        self.items.record_plans(list(plans), 1, frozenset(), {})
-
-    def listed_paths(self) -> list[str]:
-        return [item.path for items in self.items.listed_items(None, 100) for item in items]
-
-    def imported(self, *ids: int) -> None:
-        self.items.record_imported(list(ids), [], {})
-
-    def failed(self, number: int, reason: str = "refused") -> None:
-        self.items.record_imported([number], [(number, reason)], {})
-
-    def batches(self, size: int, state: ItemState = ItemState.PLANNED) -> list[list[str]]:
-        self.items.open_queue(state, None)
-        return [[item.path for item in items] for items in self.items.queued_batches(size)]
-
-
-def listed(path: str, size: int = 1, mtime_ns: int = 1) -> ListedItem:
-    return ListedItem(path, Signature(size, mtime_ns))
-
-
-def picture(name: str, size: int = 10, mtime_ns: int = 1) -> ImageFile:
-    return ImageFile(f"/images/{name}.png", Signature(size, mtime_ns))
-
-
-def hashed(file: ImageFile, sha256: str) -> Image:
-    return Image(file, sha256, "png", "image/png", 3, 2)
+from tests.support.book import STATE_FILE, TOOK, Book, hashed, listed, picture
 
 
 @pytest.fixture
@@ -85,24 +31,24 @@ def book(tmp_path: Path) -> Iterator[Book]:
 # Listing
 
 
-def test_a_first_listing_is_all_new_and_in_its_order(book: Book) -> None:
-    assert book.items.none_known()
-    assert book.list(listed("b"), listed("a"), listed("c")) == Listing(3, 3, 0, 0, 0)
-    assert book.listed_paths() == ["b", "a", "c"]
-    assert not book.items.none_known()
+def test_a_first_listing_is_all_new_and_in_the_order_of_its_paths(book: Book) -> None:
+    assert book.listing.none_known()
+    assert book.list(listed("b"), listed("a"), listed("c")) == Listing(3, 3, 0, 0, 0, 0)
+    assert book.listed_paths() == ["a", "b", "c"]
+    assert not book.listing.none_known()
 
 
 def test_imported_items_that_did_not_change_are_left_alone(book: Book) -> None:
     ids = book.add("a", "b")
     book.imported(*ids.values())
-    assert book.list(listed("a"), listed("b"), listed("c")) == Listing(3, 1, 0, 2, 0)
+    assert book.list(listed("a"), listed("b"), listed("c")) == Listing(3, 1, 0, 2, 0, 0)
     assert book.listed_paths() == ["c"]
 
 
 @pytest.mark.parametrize("changed", [listed("a", size=2), listed("a", mtime_ns=2)])
 def test_a_change_of_size_or_time_has_an_item_read_again(book: Book, changed: ListedItem) -> None:
     book.imported(*book.add("a", "b").values())
-    assert book.list(changed, listed("b")) == Listing(2, 0, 1, 1, 0)
+    assert book.list(changed, listed("b")) == Listing(2, 0, 1, 1, 0, 0)
     (items,) = book.items.listed_items(None, 100)
     assert [(item.path, item.signature) for item in items] == [("a", changed.signature)]
 
@@ -116,6 +62,7 @@ def test_an_item_that_was_planned_and_not_imported_is_not_planned_again(book: Bo
 
 def test_a_failed_item_is_tried_again_and_its_tries_add_up(book: Book) -> None:
     for tries in (1, 2, 3):
+        book.next_run(f"batch {tries}")
         book.failed(*book.add("a").values())
         assert book.items.failures(9) == (1, [Failure("a", "import", "refused", tries)])
         book.list(listed("a"))
@@ -133,7 +80,7 @@ def test_the_tries_begin_anew_when_the_file_was_changed(book: Book) -> None:
 
 def test_again_has_everything_read_again(book: Book) -> None:
     book.imported(*book.add("a", "b").values())
-    assert book.list(listed("a"), listed("b"), again=True) == Listing(2, 0, 2, 0, 0)
+    assert book.list(listed("a"), listed("b"), again=True) == Listing(2, 0, 2, 0, 0, 0)
     assert book.listed_paths() == ["a", "b"]
 
 
@@ -147,7 +94,7 @@ def test_items_that_are_gone_are_forgotten_by_a_whole_listing_alone(book: Book) 
 
 def test_an_empty_listing_forgets_nothing(book: Book) -> None:
     book.imported(*book.add("a").values())
-    assert book.list() == Listing(0, 0, 0, 0, 0)
+    assert book.list() == Listing(0, 0, 0, 0, 0, 0)
     assert book.items.count(ItemState.IMPORTED) == 1
 
 
@@ -165,6 +112,7 @@ def test_where_a_folder_could_not_be_listed_nothing_is_forgotten(book: Book) -> 
 def test_a_problem_of_listing_is_gone_when_the_folder_can_be_listed_again(book: Book) -> None:
     problem = ListingProblem("GA/", "cannot be listed: denied")
     book.list(listed("FL/a"), problem)
+    book.next_run("batch 2")
     book.list(listed("FL/a"), problem)
     assert book.items.failures(9)[1][0].tries == 2
     book.list(listed("FL/a"), listed("GA/b"))
@@ -183,7 +131,7 @@ def test_a_file_that_could_not_be_listed_is_read_when_it_can_be(book: Book) -> N
 
 def test_a_listing_of_many_items_is_taken_in_whole(book: Book) -> None:
     entries = [listed(f"{number:05}") for number in range(5_001)]
-    assert book.items.record_listing(iter(entries), whole=True, again=False).new == 5_001
+    assert book.listing.record(iter(entries), whole=True, again=False).new == 5_001
     assert book.items.count(ItemState.LISTED) == 5_001
 
 
@@ -195,7 +143,7 @@ def test_a_listing_that_breaks_off_changes_nothing(book: Book) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        book.items.record_listing(entries(), whole=True, again=False)
+        book.listing.record(entries(), whole=True, again=False)
     assert book.items.count(ItemState.IMPORTED) == 2
     assert book.listed_paths() == []
     assert book.list(listed("a"), listed("b")).unchanged == 2
@@ -204,11 +152,11 @@ def test_a_listing_that_breaks_off_changes_nothing(book: Book) -> None:
 def test_other_sources_and_targets_have_items_of_their_own(book: Book) -> None:
     book.imported(*book.add("a").values())
     for other in (("states", "/other", "tag", "target"), ("states", "/data", "tag", "new")):
-        items = ItemLedger(book.file, book.runs.scope(*other), "batch")
-        assert items.none_known()
-        assert items.record_listing([listed("a")], whole=True, again=False).new == 1
+        listing = ListingLedger(Scope(book.file, book.runs.scope(*other), "batch"))
+        assert listing.none_known()
+        assert listing.record([listed("a")], whole=True).new == 1
     assert book.items.count(ItemState.IMPORTED) == 1
-    assert book.runs.scope("states", "/data", "tag", "target") == book.items.scope_id
+    assert book.runs.scope("states", "/data", "tag", "target") == book.scope_id
 
 
 def test_listed_items_come_in_lists_and_up_to_a_limit(book: Book) -> None:
@@ -253,8 +201,8 @@ def test_only_spooled_items_have_a_chunk(book: Book) -> None:
     book.list(listed("a"), listed("b"))
     (items,) = book.items.listed_items(None, 9)
     book.items.record_plans([Plan(item.id) for item in items], 4, frozenset({items[1].id}), {})
-    book.items.open_queue(ItemState.PLANNED, None)
-    (batch,) = book.items.queued_batches(9)
+    book.queue.open(ItemState.PLANNED, None)
+    (batch,) = book.queue.batches(9)
     assert [item.chunk for item in batch] == [None, 4]
     assert book.items.next_chunk() == 5
 
@@ -263,8 +211,8 @@ def test_warnings_are_told_by_path_and_only_those_of_this_run(book: Book) -> Non
     book.list(listed("b"), listed("a"), listed("c"))
     (items,) = book.items.listed_items(None, 9)
     book.plan(
-        Plan(items[0].id, warnings=("one", "two")),
-        Plan(items[1].id, warnings=("three",)),
+        Plan(items[1].id, warnings=("one", "two")),
+        Plan(items[0].id, warnings=("three",)),
         Plan(items[2].id),
     )
     assert book.items.warnings(0, 9) == (2, [("a", "three"), ("b", "one; two")])
@@ -296,21 +244,22 @@ def test_duplicates_are_told_by_group(book: Book) -> None:
 # The queue
 
 
-def test_batches_come_in_the_order_of_listing(book: Book) -> None:
-    book.add("c", "a", "b", "e", "d")
-    assert book.batches(2) == [["c", "a"], ["b", "e"], ["d"]]
-    assert book.batches(99) == [["c", "a", "b", "e", "d"]]
+def test_batches_come_in_the_order_of_paths_and_of_an_earlier_listing_first(book: Book) -> None:
+    book.add("c", "e", "b", "g", "d")
+    assert book.batches(2) == [["b", "c"], ["d", "e"], ["g"]]
+    book.add("f", "a")
+    assert book.batches(99) == [["b", "c", "d", "e", "g", "a", "f"]]
 
 
 def test_an_empty_queue_has_no_batches(book: Book) -> None:
-    assert book.items.open_queue(ItemState.PLANNED, None) == 0
-    assert list(book.items.queued_batches(2)) == []
+    assert book.queue.open(ItemState.PLANNED, None) == 0
+    assert list(book.queue.batches(2)) == []
 
 
 def test_the_queue_may_be_limited(book: Book) -> None:
     book.add("a", "b", "c")
-    assert book.items.open_queue(ItemState.PLANNED, 2) == 2
-    assert [[item.path for item in items] for items in book.items.queued_batches(9)] == [["a", "b"]]
+    assert book.queue.open(ItemState.PLANNED, 2) == 2
+    assert [[item.path for item in items] for items in book.queue.batches(9)] == [["a", "b"]]
 
 
 def test_items_of_one_group_come_last_by_path_and_are_never_torn_apart(book: Book) -> None:
@@ -399,9 +348,9 @@ def test_queued_items_bring_what_is_needed_to_import_them(book: Book) -> None:
     (items,) = book.items.listed_items(None, 9)
     book.plan(Plan(items[0].id, images=(picture("two"), picture("one"))))
     book.images.record_hashes([hashed(picture("one"), "11")], [(picture("two"), "no image")])
-    book.items.open_queue(ItemState.PLANNED, None)
-    assert list(book.items.queued_batches(9)) == [
-        [WorkItem(items[0].id, "a", Signature(5, 6), (None, "11"), None)]
+    book.queue.open(ItemState.PLANNED, None)
+    assert list(book.queue.batches(9)) == [
+        [WorkItem(items[0].id, "a", Signature(5, 6), (None, hashed(picture("one"), "11")), None)]
     ]
 
 
@@ -410,10 +359,13 @@ def test_queued_items_bring_what_is_needed_to_import_them(book: Book) -> None:
 
 def test_what_became_of_a_batch_is_recorded_with_its_counts(book: Book) -> None:
     ids = book.add("a", "b")
-    book.items.record_imported(
-        list(ids.values()), [(ids["b"], "refused")], {"import.inserted": 1, "import.updated": 0}
+    book.queue.record_imported(
+        list(ids.values()),
+        [(ids["b"], "refused")],
+        {"import.inserted": 1, "import.updated": 0},
+        TOOK,
     )
-    book.items.record_imported([], [], {"import.inserted": 2})
+    book.queue.record_imported([], [], {"import.inserted": 2}, TOOK)
     assert book.items.count(ItemState.IMPORTED) == 1
     assert book.items.failures(9) == (1, [Failure("b", "import", "refused", 1)])
     assert book.runs.counts("batch") == {"import.inserted": 3}
@@ -453,13 +405,14 @@ def test_items_can_be_had_imported_again_with_the_files_they_have_now(book: Book
 
 
 def test_rows_are_vouched_for_until_verification_begins_anew(book: Book) -> None:
-    book.items.begin_vouching()
-    book.items.vouch_for(["1", "2", "2"])
-    book.items.vouch_for(["3"])
-    assert book.items.vouched(["2", "3", "4"]) == {"2", "3"}
-    assert book.items.vouched([]) == set()
-    book.items.begin_vouching()
-    assert book.items.vouched(["2"]) == set()
+    vouching = Vouching(book.scope)
+    vouching.begin()
+    vouching.vouch_for(["1", "2", "2"])
+    vouching.vouch_for(["3"])
+    assert vouching.vouched(["2", "3", "4"]) == {"2", "3"}
+    assert vouching.vouched([]) == set()
+    vouching.begin()
+    assert vouching.vouched(["2"]) == set()
 
 
 # Images
@@ -543,7 +496,7 @@ def test_an_image_that_a_run_saw_stored_is_neither_asked_for_nor_counted_again_b
     assert book.images.count_unsettled() == 1
     assert [[image.sha256 for image in some] for some in book.images.unsettled(9)] == [["22"]]
     assert book.runs.counts("batch")["upload.completed"] == 1
-    another = ImageLedger(book.file, book.items.scope_id, "another run")
+    another = ImageLedger(Scope(book.file, book.scope_id, "another run"))
     assert another.count_unsettled() == 2
     book.images.forget_settled()
     assert book.images.count_unsettled() == 2
@@ -591,7 +544,7 @@ def test_an_upload_that_failed_fails_the_unfinished_items_with_that_content(book
         [],
     )
     book.imported(items[2].id)
-    assert book.items.record_upload_failure("11", "too large") == 2
+    assert book.items.record_upload_failure("11", "too large") == ["a", "b"]
     assert book.items.failures(9) == (
         2,
         [Failure("a", "upload", "too large", 1), Failure("b", "upload", "too large", 1)],
@@ -624,7 +577,7 @@ def test_an_item_that_cannot_be_read_any_more_names_no_image(book: Book) -> None
 
 
 def test_the_last_run_of_a_work_state_is_remembered(book: Book) -> None:
-    scope = book.items.scope_id
+    scope = book.scope_id
     assert book.runs.last_run(Path("/data/other.json")) is None
     first = book.runs.last_run(STATE_FILE)
     assert first is not None
@@ -646,12 +599,12 @@ def test_a_run_that_is_resumed_is_the_same_one_and_unfinished_again(book: Book) 
     ended = book.runs.last_run(STATE_FILE)
     assert ended is not None
     assert ended.completed, "what failed is for another run"
-    book.runs.begin_run(book.items.scope_id, "run", "batch", STATE_FILE)
+    book.runs.begin_run(book.scope_id, "run", "batch", STATE_FILE)
     assert book.runs.last_run(STATE_FILE) == before
 
 
 def test_orphans_are_looked_for_among_the_runs_that_may_have_written(book: Book) -> None:
-    scope = book.items.scope_id
+    scope = book.scope_id
     for batch_id in ("wrote", "idle", "open"):
         book.runs.begin_run(scope, batch_id, batch_id, STATE_FILE)
     book.runs.add_counts("wrote", {"import.inserted": 5})

@@ -3,19 +3,42 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from imports import next_command
+from imports.cli import cli
+from imports.kinds import all_kinds
 from imports.settings import Settings
+from tests.support.reports import work_state
 
 
-def words(**settings: object) -> list[str]:
-    line = next_command.import_again(Settings.model_validate(settings))
+def arguments(line: str) -> list[str]:
+    """The words of a command behind the program's name."""
     program = shlex.split(next_command.program())
     found = shlex.split(line)
     assert found[: len(program)] == program
     return found[len(program) :]
+
+
+def words(*, retry_failed: bool = False, **settings: object) -> list[str]:
+    read = Settings.model_validate(settings)
+    return arguments(next_command.import_again(read, retry_failed=retry_failed))
+
+
+def resumed(*, retry_failed: bool = False, **state: object) -> list[str]:
+    found = work_state(**{"source": "/data", "tag": "t", **state})
+    line = next_command.resume(found, Path("work_state.json"), retry_failed=retry_failed)
+    return arguments(line)
+
+
+def understood(line: list[str]) -> tuple[str, dict[str, Any]]:
+    """The command that the command line takes these words for, and its values."""
+    name, command, rest = cli.resolve_command(cli.make_context("x", ["status"]), line)
+    assert name is not None
+    assert command is not None
+    return name, command.make_context(name, rest).params
 
 
 def test_the_command_goes_on_with_the_same_work() -> None:
@@ -41,6 +64,82 @@ def test_a_single_file_a_backend_and_another_work_state_stand_in_it() -> None:
         "--state-file",
         "runs/a.json",
     ]
+
+
+def test_the_ledger_and_the_patterns_stand_in_it() -> None:
+    expected = ["--patterns", "stats.json,*.tif", "--db-path", "my ledger.db"]
+    assert words(
+        kind="folders",
+        source="/data",
+        tag="t",
+        patterns=("stats.json", "*.tif"),
+        db_path="my ledger.db",
+    ) == ["folders", "/data", "--tag", "t", *expected]
+    parameters = {"patterns": ["stats.json", "*.tif"], "db_path": "my ledger.db"}
+    assert resumed(kind="folders", parameters=parameters) == [
+        "folders",
+        "/data",
+        "--tag",
+        "t",
+        *expected,
+    ]
+
+
+def test_what_was_given_up_is_tried_again_by_a_flag() -> None:
+    assert words(source="/data", tag="t", retry_failed=True)[-1] == "--retry-failed"
+    assert "--retry-failed" not in words(source="/data", tag="t")
+    assert resumed(retry_failed=True)[-1] == "--retry-failed"
+    assert "--retry-failed" not in resumed()
+
+
+@pytest.mark.parametrize(
+    "parameters", [{}, {"patterns": [], "db_path": None, "image_roots": None, "backend": "auto"}]
+)
+def test_what_was_not_given_does_not_stand_in_it(parameters: dict[str, object]) -> None:
+    assert resumed(parameters=parameters) == ["states", "/data", "--tag", "t"]
+
+
+def test_everything_of_a_work_state_stands_in_its_command() -> None:
+    parameters = {"backend": "supabase", "image_roots": ["/a", "/b c"]}
+    assert resumed(parameters=parameters) == [
+        "states",
+        "/data",
+        "--tag",
+        "t",
+        "--backend",
+        "supabase",
+        "--image-root",
+        "/a",
+        "--image-root",
+        "/b c",
+    ]
+
+
+@pytest.mark.parametrize("kind", sorted(all_kinds()))
+@pytest.mark.parametrize("retry_failed", [False, True])
+def test_a_command_that_is_told_is_one_that_can_be_typed(kind: str, retry_failed: bool) -> None:
+    parameters = {"backend": "postgresql", "patterns": ["*.a", "*.b"], "db_path": "x.db"}
+    for line in (
+        words(kind=kind, source="/data", tag="t", retry_failed=retry_failed, **parameters),
+        resumed(kind=kind, retry_failed=retry_failed, parameters=parameters),
+    ):
+        name, values = understood(line)
+        assert name == kind
+        assert (values["source"], values["tag"]) == (Path("/data"), "t")
+        assert values["patterns"] == ("*.a", "*.b")
+        assert values["db_path"] == Path("x.db")
+        assert values["retry_failed"] is retry_failed
+
+
+@pytest.mark.parametrize("kind", sorted(all_kinds()))
+def test_a_command_for_a_single_item_is_one_that_can_be_typed(kind: str) -> None:
+    for line in (
+        words(kind=kind, source="/data", single_file="/data/a/b", tag="t"),
+        resumed(kind=kind, single_file="a/b"),
+    ):
+        _, values = understood(line)
+        assert (values["source"], values["tag"]) == (Path("/data"), "t")
+        assert Path("/data/a/b") in (values.get("single_file"), values.get("path"))
 
 
 def test_no_secret_stands_in_it() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from imports.backends.database import Database, Rows
 from imports.errors import BackendUnavailableError, StatementCancelledError
+from imports.kinds.folders import FOLDERS
 from imports.kinds.states import STATES
 from imports.phases.import_ import (
     Imported,
@@ -28,9 +30,12 @@ from imports.retry import RetryPolicy
 from imports.row_format import RowFormat
 from imports.source_tree import signature_of
 from imports.spool import Spool
-from imports.work_item import Record, RowOutcome, Signature, WorkItem
+from imports.status_files import StatusFiles, Unwritten, is_status_file
+from imports.work_item import ImageFile, Record, RowOutcome, Signature, WorkItem
+from imports.work_item import Source as ImportSource
+from tests.support.book import hashed
 from tests.support.memory import MemoryDatabase
-from tests.support.source import Source, document, license_
+from tests.support.source import Source, document, license_, png
 
 RUN = {"dataset_id": 1, "batch_id": "batch_1"}
 
@@ -53,7 +58,14 @@ def item_of(path: Path, folder: Path, number: int, chunk: int | None = None) -> 
 
 
 def target_of(database: MemoryDatabase, parsers: Executor, spool: Spool) -> ImportTarget:
-    return ImportTarget(cast(Database, database), RetryPolicy(0), STATES.group, RUN, parsers, spool)
+    return ImportTarget(
+        cast(Database, database), RetryPolicy(0), STATES.group, RUN, parsers, spool, None
+    )
+
+
+def job_of(folder: Path, items: list[WorkItem]) -> PrepareJob:
+    source = ImportSource(str(folder), STATES.patterns)
+    return PrepareJob("states", source, RowFormat.JSON, items)
 
 
 class Bench:
@@ -73,7 +85,7 @@ class Bench:
         return self.items[-1]
 
     def run(self, database: MemoryDatabase, items: list[WorkItem] | None = None) -> Imported:
-        job = PrepareJob("states", str(self.source.folder), RowFormat.JSON, items or self.items)
+        job = job_of(self.source.folder, items or self.items)
         return import_batch(target_of(database, self.parsers, self.spool), job)
 
 
@@ -198,10 +210,9 @@ def test_other_items_another_content_and_another_run_ask_with_other_ids(bench: B
         RUN | {"batch_id": "batch_2"},
         bench.parsers,
         bench.spool,
+        None,
     )
-    import_batch(
-        other, PrepareJob("states", str(bench.source.folder), RowFormat.JSON, bench.items[1:])
-    )
+    import_batch(other, job_of(bench.source.folder, bench.items[1:]))
     ids = [request for request, _ in database.requests]
     assert len(set(ids)) == 5
 
@@ -219,7 +230,7 @@ def test_whatever_is_refused_nothing_else_is_lost_and_no_id_is_used_for_other_ro
     spool = SpooledRecords(sizes, refused)
     database = MemoryDatabase(poison={"poison"})
     items = [WorkItem(n, f"{n}.json", Signature(1, 1), (), 1) for n in range(len(sizes))]
-    job = PrepareJob("states", "/nonexistent", RowFormat.JSON, items)
+    job = job_of(Path("/nonexistent"), items)
     imported = import_batch(target_of(database, parsers, cast(Spool, spool)), job)
     good = [n for n in range(sum(sizes)) if n not in refused]
     assert [row["number"] for row in database.stored] == good
@@ -292,8 +303,9 @@ def test_a_run_that_is_stopping_does_not_look_for_the_culprit(bench: Bench) -> N
         RUN,
         bench.parsers,
         bench.spool,
+        None,
     )
-    job = PrepareJob("states", str(bench.source.folder), RowFormat.JSON, bench.items)
+    job = job_of(bench.source.folder, bench.items)
     with pytest.raises(BackendUnavailableError):
         import_batch(target, job)
     assert len(database.requests) == 1
@@ -306,7 +318,7 @@ def test_a_run_that_is_stopping_does_not_look_for_the_culprit(bench: Bench) -> N
 def spooled(bench: Bench, chunk: int, items: list[WorkItem]) -> None:
     """Writes the items' records, and takes their files away."""
     bench.spool.open() if not bench.spool.folder.exists() else None
-    job = PrepareJob("states", str(bench.source.folder), RowFormat.JSON, items)
+    job = job_of(bench.source.folder, items)
     by_item: dict[int, list[Record]] = {item.id: [] for item in items}
     for record in prepare_batch(job).records:
         by_item[record.item_id].append(record)
@@ -399,7 +411,7 @@ def test_rows_of_an_item_are_taken_from_its_own_chunk_alone(
         WorkItem(1, "a", Signature(1, 1), (), 2),
         WorkItem(2, "b", Signature(1, 1), (), 1),
     ]
-    job = PrepareJob("states", str(tmp_path), RowFormat.JSON, items)
+    job = job_of(tmp_path, items)
     imported = import_batch(target_of(MemoryDatabase(), parsers, spool), job)
     assert [label for _, label in imported.outcomes] == ["new", "two"]
 
@@ -413,7 +425,7 @@ def test_one_record_that_takes_too_long_is_not_blamed(parsers: Executor, source:
         def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
             raise StatementCancelledError("cut short")
 
-    job = PrepareJob("states", str(source.folder), RowFormat.JSON, items)
+    job = job_of(source.folder, items)
     spool = Spool(source.folder / "spool", RowFormat.JSON)
     with pytest.raises(BackendUnavailableError, match="takes too long"):
         import_batch(target_of(Slow(), parsers, spool), job)
@@ -429,8 +441,180 @@ def test_a_full_disk_is_not_looked_for_in_the_records(parsers: Executor, source:
             asked.append(request_id)
             raise BackendUnavailableError("no space left", divisible=False)
 
-    job = PrepareJob("states", str(source.folder), RowFormat.JSON, items)
+    job = job_of(source.folder, items)
     spool = Spool(source.folder / "spool", RowFormat.JSON)
     with pytest.raises(BackendUnavailableError, match="no space left"):
         import_batch(target_of(Full(), parsers, spool), job)
     assert len(asked) == 1
+
+
+# Folders, and their status files
+
+
+class FolderBench:
+    """Folders, and what becomes of them and their status files."""
+
+    def __init__(self, folder: Path, parsers: Executor) -> None:
+        self.source = ImportSource(str(folder), FOLDERS.patterns)
+        self.folder = folder
+        self.parsers = parsers
+        self.spool = Spool(folder.parent / "spool" / "run", RowFormat.JSON)
+        self.items: list[WorkItem] = []
+
+    def add(self, path: str, stats: bytes = b"{}", images: int = 0) -> Path:
+        place = self.folder / path
+        place.mkdir(parents=True)
+        (place / "stats.json").write_bytes(stats)
+        found = []
+        for number in range(images):
+            file = place / f"{number}.png"
+            file.write_bytes(png(number))
+            found.append(hashed(ImageFile(str(file), signature_of(file.stat())), f"{number:02}"))
+        signature = FOLDERS.sign(str(place), FOLDERS.patterns)
+        self.items.append(WorkItem(len(self.items) + 1, path, signature, tuple(found)))
+        return place
+
+    def run(
+        self,
+        database: MemoryDatabase,
+        *,
+        status_files: bool = True,
+        items: list[WorkItem] | None = None,
+    ) -> Imported:
+        files = StatusFiles(self.source, "batch_1", "Nov", "memory") if status_files else None
+        target = ImportTarget(
+            cast(Database, database),
+            RetryPolicy(0),
+            FOLDERS.group,
+            RUN,
+            self.parsers,
+            self.spool,
+            files,
+        )
+        job = PrepareJob("folders", self.source, RowFormat.JSON, items or self.items)
+        return import_batch(target, job)
+
+
+@pytest.fixture
+def folders(tmp_path: Path, parsers: Executor) -> FolderBench:
+    return FolderBench(tmp_path / "source", parsers)
+
+
+def told(place: Path) -> dict[str, Any]:
+    """What stands in the one status file of a folder."""
+    (found,) = [each for each in place.iterdir() if is_status_file(each.name)]
+    content: dict[str, Any] = json.loads(found.read_bytes())
+    assert found.name == f"{content['status']}.json"
+    return content
+
+
+def test_what_became_of_each_folder_is_told_in_it_when_the_batch_is_done(
+    folders: FolderBench,
+) -> None:
+    good = folders.add("line/good", b'{"device_id": "D"}', images=2)
+    broken = folders.add("broken", b"{")
+    refused = folders.add("refused", b'{"device_id": "poison"}')
+    bare = folders.add("bare")
+    imported = folders.run(MemoryDatabase(poison={"poison"}))
+    assert [item for item, _ in sorted(imported.failures)] == [2, 3]
+    assert imported.unwritten == []
+    assert told(good)["counts"] == {"images": 2, "inserted": 1}
+    assert told(bare)["counts"] == {"images": 0, "inserted": 1}
+    assert told(broken)["reason"].startswith("stats.json is not JSON: ")
+    assert told(refused)["reason"] == "record refused: the database refused it"
+    for place in (good, broken, refused, bare):
+        found = told(place)
+        assert found["batch_id"] == "batch_1"
+        assert (found["tag"], found["target"]) == ("Nov", "memory")
+        assert found.get("phase", "import") == "import"
+
+
+def test_no_folder_is_told_of_before_its_rows_are_in(folders: FolderBench) -> None:
+    place = folders.add("good")
+    seen: list[list[str]] = []
+
+    class Looking(MemoryDatabase):
+        def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+            seen.append(sorted(each.name for each in place.iterdir()))
+            return super().merge(request_id, rows)
+
+    folders.run(Looking())
+    assert seen == [["stats.json"]]
+    assert told(place)["status"] == "success"
+
+
+def test_where_the_target_stays_away_nothing_is_told(folders: FolderBench) -> None:
+    place = folders.add("good")
+    database = MemoryDatabase()
+    database.away = True
+    with pytest.raises(BackendUnavailableError):
+        folders.run(database)
+    assert sorted(each.name for each in place.iterdir()) == ["stats.json"]
+
+
+def test_without_status_files_none_is_written(folders: FolderBench) -> None:
+    place = folders.add("good")
+    bad = folders.add("bad", b"{")
+    imported = folders.run(MemoryDatabase(), status_files=False)
+    assert imported.unwritten == []
+    for each in (place, bad):
+        assert sorted(file.name for file in each.iterdir()) == ["stats.json"]
+
+
+def test_a_folder_that_is_gone_by_then_fails_and_its_status_file_is_not_written(
+    folders: FolderBench,
+) -> None:
+    gone = folders.add("gone")
+    good = folders.add("good")
+    (gone / "stats.json").unlink()
+    gone.rmdir()
+    imported = folders.run(MemoryDatabase())
+    assert [item for item, _ in imported.failures] == [1]
+    assert imported.unwritten == [Unwritten("gone/failed.json", "No such file or directory")]
+    assert told(good)["status"] == "success"
+    assert not gone.exists()
+
+
+def test_a_batch_that_comes_once_more_writes_its_status_files_again(folders: FolderBench) -> None:
+    place = folders.add("good", images=1)
+    database = MemoryDatabase()
+    folders.run(database)
+    (place / "success.json").unlink()
+    folders.run(database)
+    first, second = database.requests
+    assert first == second, "a status file does not make it another folder"
+    assert told(place)["counts"] == {"images": 1, "inserted": 1}
+
+
+def test_an_image_that_the_folder_goes_without_is_not_counted(folders: FolderBench) -> None:
+    place = folders.add("good", images=2)
+    (item,) = folders.items
+    lacking = WorkItem(item.id, item.path, item.signature, (None, item.images[1]))
+    database = MemoryDatabase()
+    folders.run(database, items=[lacking])
+    assert told(place)["counts"] == {"images": 1, "inserted": 1}
+    (row,) = database.stored
+    assert row["image_count"] == 1
+    assert [each["name"] for each in cast(list[dict[str, str]], row["images"])] == ["1.png"]
+
+
+def test_another_image_or_another_digest_asks_with_another_id(folders: FolderBench) -> None:
+    folders.add("good", images=1)
+    (item,) = folders.items
+    database = MemoryDatabase()
+    folders.run(database)
+    folders.run(database, items=[WorkItem(item.id, item.path, item.signature, (None,))])
+    (image,) = item.images
+    assert image is not None
+    other = hashed(image.file, "ff")
+    folders.run(database, items=[WorkItem(item.id, item.path, item.signature, (other,))])
+    assert len({request for request, _ in database.requests}) == 3
+
+
+def test_a_batch_tells_when_it_began_and_ended(folders: FolderBench, bench: Bench) -> None:
+    folders.add("good")
+    bench.add("A")
+    before = time.time()
+    for imported in (folders.run(MemoryDatabase()), bench.run(MemoryDatabase())):
+        began, ended = imported.took
+        assert before <= began <= ended <= time.time()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from imports.image_finder import image_finder
+from imports.kinds.folders import FOLDERS
 from imports.phases import prepare
 from imports.phases.planning import PlanJob, Planned, plan_batch
 from imports.phases.prepare import PrepareJob, prepare_batch, unexpected
@@ -13,7 +14,9 @@ from imports.phases.upload import request_id
 from imports.row_format import RowFormat
 from imports.source_tree import signature_of
 from imports.spool import Spool
-from imports.work_item import Plan, WorkItem
+from imports.work_item import ImageFile, Plan, WorkItem
+from imports.work_item import Source as ImportSource
+from tests.support.book import hashed, picture
 from tests.support.source import Source, license_, png
 
 
@@ -36,15 +39,19 @@ def items_of(source: Source, *paths: Path) -> list[WorkItem]:
     ]
 
 
+def read_from(source: Source) -> ImportSource:
+    return ImportSource(str(source.folder), ("*_parse.json",))
+
+
 def planned(source: Source, spool: Spool, *paths: Path) -> Planned:
     items = items_of(source, *paths)
     finder = image_finder(source.folder, ())
-    return plan_batch(PlanJob("states", str(source.folder), finder, spool, 7, items))
+    return plan_batch(PlanJob("states", read_from(source), finder, spool, 7, items))
 
 
 def prepared(source: Source, *paths: Path) -> prepare.Prepared:
     items = items_of(source, *paths)
-    return prepare_batch(PrepareJob("states", str(source.folder), RowFormat.COPY, items))
+    return prepare_batch(PrepareJob("states", read_from(source), RowFormat.COPY, items))
 
 
 def test_every_item_gets_a_plan_also_where_one_among_them_is_bad(
@@ -72,13 +79,13 @@ def test_every_item_gets_a_plan_also_where_one_among_them_is_bad(
 def test_an_item_without_image_is_spooled_and_one_with_image_is_not(
     source: Source, spool: Spool
 ) -> None:
-    picture = source.write("FL/b.png", png())
+    file = source.write("FL/b.png", png())
     found = planned(source, spool, source.add("FL/a"), source.add("FL/b", image="FL/b.png"))
     assert found.chunk == 7
     assert found.spooled == {1}
     assert set(spool.read(7)) == {1}
-    assert [image.path for image in found.plans[1].images] == [str(picture)]
-    assert found.plans[1].images[0].signature == signature_of(picture.stat())
+    image = ImageFile(str(file), signature_of(file.stat()))
+    assert found.plans[1].images == (image,)
 
 
 def test_what_is_spooled_is_what_would_be_prepared_from_the_file(
@@ -131,7 +138,7 @@ def test_a_file_that_changed_since_it_was_listed_fails_alone(source: Source, spo
     items = items_of(source, first, second)
     os.utime(first, ns=(1, 1))
     finder = image_finder(source.folder, ())
-    found = plan_batch(PlanJob("states", str(source.folder), finder, spool, 1, items))
+    found = plan_batch(PlanJob("states", read_from(source), finder, spool, 1, items))
     assert found.plans[0].failure == "changed while the run was under way; run again to import it"
     assert found.plans[1].failure is None
 
@@ -172,8 +179,9 @@ def test_preparing_keeps_the_good_items_in_order_and_tells_of_the_bad(source: So
 
 def test_images_are_given_to_the_rows_of_their_item(source: Source) -> None:
     path = source.add("a")
-    item = WorkItem(1, "a_parse.json", signature_of(path.stat()), ("ab" * 32,))
-    job = PrepareJob("states", str(source.folder), RowFormat.JSON, [item])
+    image = hashed(picture("one"), "ab" * 32)
+    item = WorkItem(1, "a_parse.json", signature_of(path.stat()), (image,))
+    job = PrepareJob("states", read_from(source), RowFormat.JSON, [item])
     assert b'"image_hash":"' + b"ab" * 32 in prepare_batch(job).records[0].rows[0][1]
 
 
@@ -219,3 +227,86 @@ def test_request_ids_stay_the_same_from_version_to_version() -> None:
     # A run that is resumed by another version must still be recognised by its target.
     found = request_id("batch", ["0+2", "a\t1\t2"])
     assert str(found) == "9fec0cb4-b18a-557d-891f-d78c7bfe0c25"
+
+
+# Folders
+
+
+def folders_planned(folder: Path, spool: Spool, *paths: str) -> Planned:
+    source = ImportSource(str(folder), FOLDERS.patterns)
+    items = [
+        WorkItem(number, path, FOLDERS.sign(source.absolute(path), source.patterns))
+        for number, path in enumerate(paths, 1)
+    ]
+    return plan_batch(PlanJob("folders", source, image_finder(folder, ()), spool, 3, items))
+
+
+def test_a_folder_with_broken_stats_and_images_is_planned_so_that_they_are_stored(
+    source: Source, spool: Spool
+) -> None:
+    source.write("with/stats.json", b"{")
+    picture_file = source.write("with/a.png", png())
+    source.write("without/stats.json", b"{")
+    found = folders_planned(source.folder, spool, "with", "without")
+    first, second = found.plans
+    assert first.failure is None
+    assert [image.path for image in first.images if image] == [str(picture_file)]
+    assert second.failure is not None
+    assert second.failure.startswith("stats.json is not JSON: ")
+    assert found.spooled == frozenset()
+
+
+def test_a_folder_without_images_is_spooled_as_it_would_be_prepared(
+    source: Source, spool: Spool
+) -> None:
+    source.write("a/stats.json", b'{"device_id": "D"}')
+    source.write("b/stats.json", b'{"device_id": "D"}')
+    source.write("b/a.png", png())
+    source.write("stats.json", b"{}")
+    found = folders_planned(source.folder, spool, "a", "b", ".")
+    assert found.spooled == {1, 3}
+    signature = FOLDERS.sign(str(source.folder / "a"), FOLDERS.patterns)
+    job = PrepareJob(
+        "folders",
+        ImportSource(str(source.folder), FOLDERS.patterns),
+        RowFormat.COPY,
+        [WorkItem(1, "a", signature)],
+    )
+    assert spool.read(3)[1] == prepare_batch(job).records
+    assert [record.label for record in spool.read(3)[3]] == ["."]
+
+
+def test_a_folder_whose_images_are_all_lost_is_spooled_without_them(
+    source: Source, spool: Spool, tmp_path: Path
+) -> None:
+    outside = tmp_path.parent / f"{tmp_path.name} outside"
+    outside.mkdir()
+    (outside / "secret.png").write_bytes(png())
+    (source.folder / "a").mkdir()
+    (source.folder / "a/leak.png").symlink_to(outside / "secret.png")
+    found = folders_planned(source.folder, spool, "a")
+    (plan,) = found.plans
+    assert (plan.failure, plan.images, plan.images_missing) == (None, (None,), 1)
+    assert found.spooled == {1}
+    ((_, row),) = spool.read(3)[1][0].rows
+    assert b"secret" not in row
+
+
+def test_a_folder_that_changed_or_is_gone_fails_alone(source: Source, spool: Spool) -> None:
+    for name in ("a", "b", "c"):
+        source.write(f"{name}/stats.json", b"{}")
+    import_source = ImportSource(str(source.folder), FOLDERS.patterns)
+    items = [
+        WorkItem(number, name, FOLDERS.sign(import_source.absolute(name), FOLDERS.patterns))
+        for number, name in enumerate("abc", 1)
+    ]
+    source.write("a/new.txt", b"")
+    (source.folder / "b/stats.json").unlink()
+    (source.folder / "b").rmdir()
+    finder = image_finder(source.folder, ())
+    found = plan_batch(PlanJob("folders", import_source, finder, spool, 1, items))
+    assert [plan.failure for plan in found.plans] == [
+        "changed while the run was under way; run again to import it",
+        "cannot be listed: No such file or directory",
+        None,
+    ]

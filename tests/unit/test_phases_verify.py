@@ -15,6 +15,7 @@ from imports.phases.verify import Compared, Finding, VerifyTarget, check_image, 
 from imports.retry import RetryPolicy
 from imports.row_format import RowFormat
 from imports.work_item import Signature, StoredImage, WorkItem
+from imports.work_item import Source as ImportSource
 from tests.support.source import Source, license_
 
 SAME = ("same", {})
@@ -80,7 +81,8 @@ def compared(source: Source, parsers: Executor, database: object, *paths: Path) 
         {"dataset_id": 1, "batch_id": "b"},
         parsers,
     )
-    return compare_batch(target, PrepareJob("states", str(source.folder), RowFormat.JSON, items))
+    read_from = ImportSource(str(source.folder), STATES.patterns)
+    return compare_batch(target, PrepareJob("states", read_from, RowFormat.JSON, items))
 
 
 def checked(store: Store, *, deep: bool) -> Finding | None:

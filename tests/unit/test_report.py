@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from imports.ledger import Listing
 from imports.phases.verify import Finding
 from imports.report import (
     MOST_SHOWN,
@@ -73,6 +74,40 @@ def test_a_limit_that_left_files_over_is_told() -> None:
     text = render_report(report(state, counts={"planning.to_import": 5}))
     assert "1,400 files are left" in text
     assert "All done" not in text
+
+
+def test_items_are_called_what_their_kind_calls_them() -> None:
+    counts = {"planning.to_import": 5, "planning.unchanged": 1_510}
+    text = render_report(report(work_state(work_items_remaining=7), counts=counts, item="folder"))
+    assert "Total Folders: 515" in text
+    assert "Folders: 1,510 were imported before" in text
+    assert "7 folders are left" in text
+    assert "file" not in text.lower()
+
+
+def test_a_scan_tells_what_it_found_and_what_is_to_be_imported() -> None:
+    scanned = Listing(total=1_300, new=1_200, changed=30, unchanged=60, given_up=10, problems=2)
+    state = work_state(work_items_remaining=1_230)
+    text = render_report(report(state, item="folder", scanned=scanned))
+    assert "Scanned: 1,200 new, 30 changed or left to do, 60 imported before, 2 unreadable" in text
+    assert "Scanned only: 1,230 folders are to be imported." in text
+    for other in ("All done", "Nothing to do", "inserted", "limit"):
+        assert other not in text
+
+
+def test_what_was_given_up_is_told_with_what_tries_it_again() -> None:
+    text = render_report(report(exit_code=3, counts={"planning.given_up": 1_234}))
+    (line,) = [line for line in text.splitlines() if "1,234" in line]
+    assert "failed too often" in line
+    assert "--retry-failed" in line
+    assert "--max-retries" in line
+    assert "Not tried again" not in render_report(report())
+
+
+def test_status_files_that_were_not_written_are_counted() -> None:
+    counts = {"planning.to_import": 1, "status_files.unwritten": 1_234}
+    assert "Status files: 1,234 not written" in render_report(report(counts=counts))
+    assert "Status files" not in render_report(report(counts={"planning.to_import": 1}))
 
 
 def test_failures_are_told_with_path_reason_phase_and_tries() -> None:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from imports.errors import UsageError
-from imports.settings import Backend, Settings, load_settings
+from imports.settings import Backend, Settings, load_settings, read_settings, split_patterns
 
 KEY = "service-key-that-nobody-may-see"
 PASSWORD = "pa55w0rd-that-nobody-may-see"
@@ -182,7 +182,18 @@ def test_the_defaults_are_those_of_the_documentation(tmp_path: Path) -> None:
     assert settings.max_workers == 16
     assert settings.max_concurrent_uploads == 10
     assert settings.max_retries == 3
-    for switch in ("force", "restart", "verify_writes", "debug_log"):
+    assert settings.batch_delay == 0
+    assert settings.patterns == ()
+    assert settings.db_path is None
+    for switch in (
+        "force",
+        "restart",
+        "verify_writes",
+        "debug_log",
+        "retry_failed",
+        "scan_only",
+        "no_status_files",
+    ):
         assert getattr(settings, switch) is False
 
 
@@ -229,3 +240,66 @@ def test_a_database_url_that_would_be_misread_is_refused_without_a_part_of_it(ur
         load_settings(environment={"DATABASE_URL": url})
     assert "secret" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+# Folders
+
+
+def test_the_ledger_may_lie_elsewhere(tmp_path: Path) -> None:
+    settings = load(tmp_path, state_file=Path("/data/runs/a.json"), db_path=Path("/db/mine.db"))
+    assert settings.ledger_file == Path("/db/mine.db")
+    assert load(tmp_path, {"IMPORTER_DB_PATH": "/db/x.db"}).ledger_file == Path("/db/x.db")
+
+
+@pytest.mark.parametrize(
+    ("text", "patterns"),
+    [
+        ("*.png", ("*.png",)),
+        ("stats.json, *.png ,*.tif", ("stats.json", "*.png", "*.tif")),
+        ("a b.json", ("a b.json",)),
+        (",*.png,,", ("*.png",)),
+        (" , ", ()),
+    ],
+)
+def test_patterns_come_with_commas_between_them(
+    tmp_path: Path, text: str, patterns: tuple[str, ...]
+) -> None:
+    assert split_patterns(text) == patterns
+    assert load(tmp_path, {"IMPORTER_PATTERNS": text}).patterns == patterns
+    (tmp_path / ".env").write_text(f"IMPORTER_PATTERNS='{text}'\n")
+    assert load(tmp_path).patterns == patterns
+
+
+def test_patterns_that_are_given_go_before_a_variable(tmp_path: Path) -> None:
+    environment = {"IMPORTER_PATTERNS": "*.tif"}
+    assert load(tmp_path, environment, patterns=("*.png", "*.gif")).patterns == ("*.png", "*.gif")
+
+
+def test_an_empty_pattern_is_refused(tmp_path: Path) -> None:
+    assert "--patterns" in failing(tmp_path, patterns=("*.png", " "))
+
+
+@pytest.mark.parametrize("delay", ["0", "0.5", "3600"])
+def test_a_delay_may_be_any_time_up_to_an_hour(tmp_path: Path, delay: str) -> None:
+    assert load(tmp_path, {"IMPORTER_BATCH_DELAY": delay}).batch_delay == float(delay)
+
+
+@pytest.mark.parametrize("delay", ["-1", "3600.1", "inf", "nan", "soon"])
+def test_any_other_delay_is_refused(tmp_path: Path, delay: str) -> None:
+    message = failing(tmp_path, {"IMPORTER_BATCH_DELAY": delay})
+    assert "IMPORTER_BATCH_DELAY" in message
+    assert delay not in message.split(), "no message shows what was given"
+
+
+@pytest.mark.parametrize("name", ["retry_failed", "scan_only", "no_status_files"])
+def test_the_switches_for_folders_can_be_variables(tmp_path: Path, name: str) -> None:
+    assert getattr(load(tmp_path, {f"IMPORTER_{name.upper()}": "1"}), name) is True
+
+
+def test_settings_can_be_read_without_a_backend(tmp_path: Path) -> None:
+    environment = {"IMPORTER_BACKEND": "supabase", "IMPORTER_DB_PATH": "x.db"}
+    assert "SUPABASE_URL" in failing(tmp_path, environment)
+    settings = read_settings(environment=environment, folder=tmp_path)
+    assert settings.ledger_file == Path("x.db")
+    with pytest.raises(UsageError, match="IMPORTER_BATCH_SIZE"):
+        read_settings(environment={"IMPORTER_BATCH_SIZE": "0"}, folder=tmp_path)

@@ -1,43 +1,30 @@
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-from collections import Counter
-from collections.abc import Iterator
+import random as random_module
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imports import source_tree
-from imports.cleaning import NUL_REMOVED, Tally
-from imports.errors import RecordError
 from imports.source_tree import (
-    MAX_JSON_BYTES,
+    FolderFile,
+    ListedEntry,
     ListingProblem,
-    parse_object,
-    read_object,
+    files_called,
+    files_in,
+    folder_holding,
+    is_utf8,
     signature_of,
-    walk_files,
+    signature_of_file,
+    signature_of_folder,
 )
 from imports.work_item import ListedItem, Signature
-
-
-def listed(folder: Path) -> list[ListedItem | ListingProblem]:
-    return list(walk_files(str(folder), lambda name: name.endswith(".json")))
-
-
-def paths(folder: Path) -> list[str]:
-    return [entry.path for entry in listed(folder)]
-
-
-def problems(folder: Path) -> dict[str, str]:
-    return {
-        entry.path: entry.reason for entry in listed(folder) if isinstance(entry, ListingProblem)
-    }
 
 
 def write(path: Path, content: str = "{}") -> Path:
@@ -46,243 +33,212 @@ def write(path: Path, content: str = "{}") -> Path:
     return path
 
 
-def read(path: Path, tally: Tally | None = None) -> dict[str, Any]:
-    return read_object(str(path), signature_of(path.stat()), Counter() if tally is None else tally)
+def ignored(name: str) -> bool:
+    return name in {"success.json", ".success.json.part"}
 
 
-# Parsing
+def marked(name: str) -> bool:
+    return name.endswith((".png", "stats.json"))
 
 
-def test_an_object_is_read() -> None:
-    assert parse_object(b' {"a": [1, "\xc3\xa9"]}\n', Counter()) == {"a": [1, "é"]}
+def signature(folder: Path, marks: str = "") -> Signature:
+    return signature_of_folder(files_in(str(folder), ignored), marks)
 
 
-def test_a_utf_8_byte_order_mark_is_accepted() -> None:
-    assert parse_object(b'\xef\xbb\xbf{"a": 1}', Counter()) == {"a": 1}
+def holding(folder: Path, prefix: str = "a/", marks: str = "") -> list[ListedEntry]:
+    with os.scandir(folder) as entries:
+        return list(folder_holding(prefix, entries, marked, ignored, marks))
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
-def test_utf_16_is_refused_and_named(encoding: str) -> None:
-    mark = "" if encoding == "utf-16" else "\ufeff"
-    with pytest.raises(RecordError, match="UTF-16"):
-        parse_object(f'{mark}{{"a": 1}}'.encode(encoding), Counter())
+# The work items that a folder makes
 
 
-@pytest.mark.parametrize("content", [b"", b"  \n"])
-def test_an_empty_file_is_called_empty(content: bytes) -> None:
-    with pytest.raises(RecordError, match="is empty"):
-        parse_object(content, Counter())
+def test_the_files_of_a_folder_that_are_wanted_are_items(tmp_path: Path) -> None:
+    one = write(tmp_path / "a.json", "{ }")
+    write(tmp_path / "b.txt")
+    with os.scandir(tmp_path) as entries:
+        found = list(files_called("x/y/", entries, lambda name: name.endswith(".json")))
+    assert found == [ListedItem("x/y/a.json", signature_of(one.stat()))]
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"{",
-        b'{"a": 1} x',
-        b"<html>",
-        b"{'a': 1}",
-        b'{"a": NaN}',
-        b'{"a": "\xff"}',
-        b'{"a": "\\ud800"}',
-        b'{"a": 1,}',
-        '{"a": 1}'.encode("utf-16-le"),
-        b"\x89PNG\r\n\x1a\n",
-    ],
-)
-def test_what_is_not_json_is_refused(content: bytes) -> None:
-    with pytest.raises(RecordError, match="is not JSON: "):
-        parse_object(content, Counter())
+def test_a_folder_that_holds_a_wanted_file_is_an_item_with_all_its_files(tmp_path: Path) -> None:
+    write(tmp_path / "a.png")
+    write(tmp_path / "notes.txt")
+    write(tmp_path / "success.json")
+    assert holding(tmp_path) == [ListedItem("a", signature(tmp_path))]
+    assert holding(tmp_path, "x/y z/") == [ListedItem("x/y z", signature(tmp_path))]
+    assert holding(tmp_path, "") == [ListedItem(".", signature(tmp_path))]
+    assert holding(tmp_path, marks="x") == [ListedItem("a", signature(tmp_path, "x"))]
 
 
-@pytest.mark.parametrize(
-    ("content", "named"),
-    [
-        (b"[{}]", "a list"),
-        (b'"text"', "a text"),
-        (b"null", "null"),
-        (b"12", "a number"),
-        (b"true", "true or false"),
-    ],
-)
-def test_another_value_than_an_object_is_refused_by_name(content: bytes, named: str) -> None:
-    with pytest.raises(RecordError, match=f"^holds {named} where an object belongs$"):
-        parse_object(content, Counter())
+def test_a_folder_that_holds_none_is_no_item(tmp_path: Path) -> None:
+    assert holding(tmp_path) == []
+    write(tmp_path / "notes.txt")
+    write(tmp_path / "success.json")
+    assert holding(tmp_path) == []
 
 
-def test_escaped_nul_is_removed_everywhere_and_counted() -> None:
-    tally: Tally = Counter()
-    content = rb'{"a": "\u0000x\u0000", "b": [{"c\u0000": "y\u0000"}], "n": 1}'
-    assert parse_object(content, tally) == {"a": "x", "b": [{"c": "y"}], "n": 1}
-    assert tally == {NUL_REMOVED: 4}
+def test_a_folder_whose_path_is_not_utf_8_is_a_problem_if_it_holds_one(tmp_path: Path) -> None:
+    prefix = os.fsdecode(b"b\xe9/")
+    assert holding(tmp_path, prefix) == []
+    write(tmp_path / "a.png")
+    (found,) = holding(tmp_path, prefix)
+    assert isinstance(found, ListingProblem)
+    assert found.path == "b\\xe9"
+    assert "not valid UTF-8" in found.reason
 
 
-def test_nul_in_a_name_of_the_outermost_object_is_removed_too() -> None:
-    tally: Tally = Counter()
-    assert parse_object(rb'{"a\u0000": 1}', tally) == {"a": 1}
-    assert tally == {NUL_REMOVED: 1}
+def test_the_names_of_bytes_that_are_no_utf_8_are_told_apart() -> None:
+    assert is_utf8("plain")
+    assert is_utf8("Prüfung 薬局")
+    assert not is_utf8(os.fsdecode(b"b\xe9"))
 
 
-def test_an_escaped_backslash_before_u0000_is_text_and_stays() -> None:
-    tally: Tally = Counter()
-    assert parse_object(rb'{"a": "\\u0000"}', tally) == {"a": "\\u0000"}
-    assert not tally
+# The files of a folder
 
 
-@given(st.binary(max_size=200) | st.text().map(lambda text: json.dumps([text]).encode()))
-def test_no_content_makes_parsing_fail_otherwise_than_by_its_own_error(content: bytes) -> None:
-    # Nothing else than RecordError may come out.
-    with contextlib.suppress(RecordError):
-        assert isinstance(parse_object(content, Counter()), dict)
-
-
-readable = st.text(st.characters(exclude_categories=["Cs"]))
-
-
-@given(st.dictionaries(readable, st.none() | readable | st.lists(readable)))
-def test_any_object_is_read_back_without_its_nul_characters(value: dict[str, Any]) -> None:
-    expected = {name.replace("\0", ""): _without_nul(each) for name, each in value.items()}
-    assert parse_object(json.dumps(value).encode(), Counter()) == expected
-
-
-def _without_nul(value: Any) -> Any:
-    if isinstance(value, list):
-        return [each.replace("\0", "") for each in value]
-    return value if value is None else value.replace("\0", "")
-
-
-# Reading
-
-
-def test_a_file_is_read_by_its_signature(tmp_path: Path) -> None:
-    tally: Tally = Counter()
-    assert read(write(tmp_path / "a.json", '{"a": "\\u0000b"}'), tally) == {"a": "b"}
-    assert tally == {NUL_REMOVED: 1}
-
-
-@pytest.mark.parametrize("changed", ['{"a": 12}', "{}", ""])
-def test_a_file_that_changed_its_size_is_refused(tmp_path: Path, changed: str) -> None:
-    path = write(tmp_path / "a.json", '{"a": 1}')
-    signature = signature_of(path.stat())
-    write(path, changed)
-    with pytest.raises(RecordError, match="changed while the run was under way"):
-        read_object(str(path), signature, Counter())
-
-
-def test_a_file_that_was_written_again_with_the_same_size_is_refused(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.json", '{"a": 1}')
-    signature = signature_of(path.stat())
-    write(path, '{"a": 2}')
-    os.utime(path, ns=(0, signature.mtime_ns + 1))
-    with pytest.raises(RecordError, match="changed while the run was under way"):
-        read_object(str(path), signature, Counter())
-
-
-def test_a_file_that_is_gone_or_a_folder_cannot_be_read(tmp_path: Path) -> None:
-    for path in (tmp_path / "gone.json", tmp_path):
-        with pytest.raises(RecordError, match="cannot be read: "):
-            read_object(str(path), Signature(2, 0), Counter())
-
-
-def test_a_file_that_is_too_large_is_not_even_opened(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match="bytes long; more than"):
-        read_object(str(tmp_path / "gone.json"), Signature(MAX_JSON_BYTES + 1, 0), Counter())
-
-
-def test_a_file_comes_whole_also_when_the_system_hands_it_over_in_parts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = write(tmp_path / "a.json", '{"a": "bcd"}')
-    whole = os.read
-    monkeypatch.setattr(source_tree.os, "read", lambda file, size: whole(file, min(size, 5)))
-    assert read(path) == {"a": "bcd"}
-
-
-# Walking
-
-
-def test_files_come_in_the_order_of_their_names_folder_by_folder(tmp_path: Path) -> None:
-    for name in ("b.json", "a/z.json", "a/b/c.json", "a/a.json", "B.json", "c/a.json", "a.txt"):
+def test_the_files_of_a_folder_come_by_name(tmp_path: Path) -> None:
+    for name in ("b.png", "a.png", "Z.png", "sub/c.png"):
         write(tmp_path / name)
-    assert paths(tmp_path) == ["B.json", "a/a.json", "a/b/c.json", "a/z.json", "b.json", "c/a.json"]
+    found = files_in(str(tmp_path), ignored)
+    assert [file.name for file in found] == ["Z.png", "a.png", "b.png"]
+    assert found[1].signature == signature_of_file(str(tmp_path / "a.png"))
 
 
-def test_a_listed_file_has_its_signature(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.json", "{ }")
-    os.utime(path, ns=(0, 1_700_000_000_123_456_789))
-    assert listed(tmp_path) == [ListedItem("a.json", Signature(3, 1_700_000_000_123_456_789))]
+def test_the_files_of_a_folder_that_is_gone_or_no_folder_cannot_be_told(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        files_in(str(tmp_path / "gone"), ignored)
+    with pytest.raises(NotADirectoryError):
+        files_in(str(write(tmp_path / "file")), ignored)
 
 
-def test_an_empty_source_has_no_files(tmp_path: Path) -> None:
-    assert listed(tmp_path) == []
+# Signatures of folders
 
 
-def test_a_name_that_is_not_utf_8_is_a_problem_that_can_be_printed(tmp_path: Path) -> None:
-    write(tmp_path / "good.json")
-    for name in (b"b\xe9.json", b"folder\xff/a.json"):
-        path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
-        try:
-            write(path)
-        except OSError:
-            pytest.skip("this file system takes no such names")
-    found = problems(tmp_path)
-    assert set(found) == {"b\\xe9.json", "folder\\xff/a.json"}
-    assert all("not valid UTF-8" in reason for reason in found.values())
-    assert "good.json" in paths(tmp_path)
+def change_content(folder: Path) -> None:
+    status = (folder / "a.png").stat()
+    write(folder / "a.png", "longer content")
+    os.utime(folder / "a.png", ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def test_names_in_any_script_are_fine(tmp_path: Path) -> None:
-    write(tmp_path / "Apotheke Ümläut 薬局.json")
-    assert not problems(tmp_path)
-    assert paths(tmp_path) == ["Apotheke Ümläut 薬局.json"]
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "a file more": lambda folder: write(folder / "more.txt"),
+    "an empty file more": lambda folder: write(folder / "more.txt", ""),
+    "a file less": lambda folder: (folder / "notes.txt").unlink(),
+    "another name": lambda folder: (folder / "a.png").rename(folder / "A.png"),
+    "another size": change_content,
+    "a later mtime": lambda folder: os.utime(folder / "a.png", ns=(0, 2_000_000_001)),
+    "an earlier mtime": lambda folder: os.utime(folder / "a.png", ns=(0, 1)),
+    "two files with each other's names": lambda folder: swap(folder / "a.png", folder / "b.png"),
+}
 
 
-def test_a_folder_that_cannot_be_read_is_a_problem_and_the_others_are_listed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def swap(one: Path, other: Path) -> None:
+    one.rename(one.with_name("between"))
+    other.rename(one)
+    one.with_name("between").rename(other)
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Path:
+    """A folder with four files."""
+    folder = tmp_path / "device"
+    for number, name in enumerate(("a.png", "b.png", "notes.txt", "stats.json")):
+        os.utime(write(folder / name, "." * number), ns=(0, 2_000_000_000 - number))
+    return folder
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_folder_is_another_one_after(device: Path, change: Callable[[Path], object]) -> None:
+    before = signature(device)
+    assert signature(device) == before
+    change(device)
+    assert signature(device).digest != before.digest
+
+
+def test_a_folder_is_the_same_one_when_its_status_file_comes_goes_or_changes(device: Path) -> None:
+    before = signature(device)
+    for content in ("", "done", "done again"):
+        write(device / "success.json", content)
+        assert signature(device) == before
+    (device / "success.json").unlink()
+    assert signature(device) == before
+
+
+def test_a_folder_is_the_same_one_whatever_is_in_the_folders_below_it(device: Path) -> None:
+    before = signature(device)
+    write(device / "deeper/a.png")
+    assert signature(device) == before
+
+
+def test_a_folder_that_was_moved_with_its_files_is_the_same_one(device: Path) -> None:
+    before = signature(device)
+    moved = device.with_name("moved")
+    shutil.copytree(device, moved)
+    assert signature(moved) == before
+
+
+def test_other_marks_make_another_folder(device: Path) -> None:
+    found = {signature(device, marks).digest for marks in ("", "*.tif", "*.tif\0*.png")}
+    assert len(found) == 3
+
+
+def test_a_folder_without_files_has_a_signature_too() -> None:
+    found = signature_of_folder([])
+    assert (found.size, found.mtime_ns, found.file_count) == (0, 0, 0)
+    assert found.digest
+
+
+some_files = st.dictionaries(
+    st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), min_size=1),
+    st.tuples(st.integers(0, 2**40), st.integers(-(2**62), 2**62)),
+    max_size=6,
+)
+
+
+def folder_files(files: dict[str, tuple[int, int]]) -> list[FolderFile]:
+    return [FolderFile(name, Signature(*values)) for name, values in files.items()]
+
+
+@given(some_files, some_files)
+def test_two_folders_have_the_same_digest_only_with_the_same_files(
+    one: dict[str, tuple[int, int]], other: dict[str, tuple[int, int]]
 ) -> None:
-    for name in ("a/1.json", "b/2.json", "c/3.json"):
-        write(tmp_path / name)
-    whole = os.scandir
-
-    def guarded(path: str) -> Iterator[os.DirEntry[str]]:
-        # Rights do not stop the superuser, whom tests may run as.
-        if path.endswith("b"):
-            raise PermissionError(13, "Permission denied")
-        return whole(path)
-
-    monkeypatch.setattr(source_tree.os, "scandir", guarded)
-    assert paths(tmp_path) == ["a/1.json", "b/", "c/3.json"]
-    assert problems(tmp_path) == {"b/": "cannot be listed: Permission denied"}
+    same = signature_of_folder(folder_files(one)) == signature_of_folder(folder_files(other))
+    assert same == (one == other)
 
 
-def test_a_source_that_cannot_be_listed_is_itself_the_problem(tmp_path: Path) -> None:
-    assert problems(tmp_path / "gone") == {
-        str(tmp_path / "gone"): "cannot be listed: No such file or directory"
-    }
+@given(some_files, st.randoms())
+def test_the_order_of_files_does_not_matter(
+    files: dict[str, tuple[int, int]], random: random_module.Random
+) -> None:
+    shuffled = folder_files(files)
+    random.shuffle(shuffled)
+    assert signature_of_folder(shuffled) == signature_of_folder(folder_files(files))
 
 
-def test_a_pipe_is_no_regular_file_and_is_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.json")
-    assert problems(tmp_path) == {"pipe.json": "is not a regular file"}
+# What is no regular file
 
 
-def test_a_link_to_nowhere_is_a_problem(tmp_path: Path) -> None:
-    (tmp_path / "a.json").symlink_to(tmp_path / "gone")
-    assert problems(tmp_path) == {"a.json": "cannot be read: No such file or directory"}
+def test_a_link_to_a_file_counts_as_what_it_leads_to(tmp_path: Path) -> None:
+    target = write(tmp_path / "data.bin", "content")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/x.png").symlink_to(target)
+    found = files_in(str(tmp_path / "a"), ignored)
+    assert found == [FolderFile("x.png", signature_of(target.stat()))]
 
 
-def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
-    write(tmp_path / "real/a.json")
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    (tmp_path / "real/circle").symlink_to(tmp_path)
-    assert paths(tmp_path) == ["real/a.json"]
-
-
-def test_a_linked_file_is_listed_with_the_signature_of_what_it_leads_to(tmp_path: Path) -> None:
-    target = write(tmp_path / "data.txt", '{"a": 1}')
-    (tmp_path / "a.json").symlink_to(target)
-    assert listed(tmp_path) == [ListedItem("a.json", signature_of(target.stat()))]
-
-
-def test_a_folder_with_the_name_of_a_file_is_walked(tmp_path: Path) -> None:
-    write(tmp_path / "a.json/b.json")
-    assert paths(tmp_path) == ["a.json/b.json"]
+def test_folders_links_to_folders_pipes_sockets_and_lost_links_are_no_files() -> None:
+    # The path of a socket may be no longer than about 100 signs.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "folder.png").mkdir()
+        (folder / "link.png").symlink_to(folder)
+        os.mkfifo(folder / "pipe.png")
+        (folder / "lost.png").symlink_to(folder / "gone")
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(folder / "socket.png"))
+        assert files_in(str(folder), ignored) == []
+        assert holding(folder) == []
+        write(folder / "x.png")
+        assert [file.name for file in files_in(str(folder), ignored)] == ["x.png"]

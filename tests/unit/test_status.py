@@ -1,33 +1,42 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from imports.status import render_status
-from imports.work_state import FailedItem
+from imports.ledger.summary import BatchSummary, CauseSummary, ScopeSummary
+from imports.status import Status, read_status, render_status, status_json
+from imports.work_state import DamagedStateError, FailedItem, PhaseState, save_work_state
+from tests.support.book import Book
 from tests.support.reports import work_state
 
 FILE = Path("work_state.json")
 
 
+def after_run(**changes: Any) -> Status:
+    """A last run, and nothing else."""
+    return Status(last_run=work_state(**changes))
+
+
 def test_where_there_was_no_run_the_first_command_is_offered() -> None:
-    text = render_status(None, FILE)
+    text = render_status(Status(), FILE)
     assert "No run yet" in text
     assert "work_state.json" in text
     assert " states DIR --tag TAG" in text
 
 
 def test_the_last_run_is_told_with_its_counts_and_target() -> None:
-    text = render_status(work_state(work_items_remaining=12), FILE)
+    text = render_status(after_run(work_items_remaining=12), FILE)
     for part in (
         "/data/2025-08-04",
         "Aug-04-scrape",
         "Dataset ID: 32",
         "PostgreSQL, mydb at db.example",
         "batch_20251118_120000_1a2b3c",
-        "Files: 515, not yet finished 12, failed 0",
+        "In all: 515, not yet finished 12, failed 0",
     ):
         assert part in text
     (line,) = [line for line in text.splitlines() if line.strip().startswith("sha256")]
@@ -45,30 +54,32 @@ def test_the_last_run_is_told_with_its_counts_and_target() -> None:
     ],
 )
 def test_its_age_is_told(age: timedelta, shown: str) -> None:
-    assert shown in render_status(work_state(last_update=datetime.now(UTC) - age), FILE)
+    assert shown in render_status(after_run(last_update=datetime.now(UTC) - age), FILE)
 
 
 def test_a_finished_run_can_be_verified() -> None:
-    assert render_status(work_state(), FILE).splitlines()[-1].endswith(" verify")
+    assert render_status(after_run(), FILE).splitlines()[-1].endswith(" verify")
 
 
 @pytest.mark.parametrize("status", ["running", "interrupted", "failed"])
 def test_an_unfinished_run_can_be_resumed_by_its_own_command(status: str) -> None:
     state = work_state(status=status, source="/data/my scrape", tag="it's")
-    last = render_status(state, FILE).splitlines()[-1]
+    last = render_status(Status(last_run=state), FILE).splitlines()[-1]
     assert last.startswith("To resume:  ")
     assert last.endswith(""" states '/data/my scrape' --tag 'it'"'"'s'""")
 
 
 def test_another_state_file_stands_in_the_command() -> None:
-    last = render_status(work_state(status="interrupted"), Path("runs/a.json")).splitlines()[-1]
+    last = render_status(after_run(status="interrupted"), Path("runs/a.json")).splitlines()[-1]
     assert last.endswith(" --state-file runs/a.json")
-    assert "--state-file" not in render_status(work_state(), FILE)
+    assert "--state-file" not in render_status(after_run(), FILE)
 
 
 def test_a_run_over_one_file_is_resumed_over_that_file() -> None:
     state = work_state(status="interrupted", single_file="FL/a_parse.json")
-    assert "--single-file /data/2025-08-04/FL/a_parse.json" in render_status(state, FILE)
+    assert "--single-file /data/2025-08-04/FL/a_parse.json" in render_status(
+        Status(last_run=state), FILE
+    )
 
 
 def test_failures_are_told_the_first_ones_with_what_tries_them_again() -> None:
@@ -76,9 +87,154 @@ def test_failures_are_told_the_first_ones_with_what_tries_them_again() -> None:
         FailedItem(path=f"FL/{number}.json", phase="import", reason="refused", tries=2)
         for number in range(30)
     ]
-    text = render_status(work_state(failed_items=failed, failed_items_total=300), FILE)
+    text = render_status(after_run(failed_items=failed, failed_items_total=300), FILE)
     assert "failed 300" in text
     assert "failed: FL/0.json: refused (import, tried 2×)" in text
     assert text.count("failed: ") == 10
     assert "290 more failed" in text
     assert text.splitlines()[-1].startswith("To try the failed ones again:  ")
+
+
+# The next command
+
+
+def test_what_was_given_up_is_tried_again_by_a_flag() -> None:
+    failed = [FailedItem(path="FL/1.json", phase="import", reason="refused", tries=3)]
+    phases = {"planning": PhaseState.model_validate({"status": "completed", "given_up": 1})}
+    text = render_status(after_run(failed_items=failed, failed_items_total=1, phases=phases), FILE)
+    assert text.splitlines()[-1].endswith(" --retry-failed")
+    phases = {"planning": PhaseState.model_validate({"status": "completed", "given_up": 0})}
+    text = render_status(after_run(failed_items=failed, failed_items_total=1, phases=phases), FILE)
+    assert "--retry-failed" not in text
+
+
+def test_what_a_limit_or_a_scan_left_over_is_imported_by_the_same_command() -> None:
+    last = render_status(after_run(work_items_remaining=7), FILE).splitlines()[-1]
+    assert last.startswith("To import the rest:  ")
+    assert " states /data/2025-08-04 --tag Aug-04-scrape" in last
+
+
+# What the ledger knows
+
+
+def scope(**changes: Any) -> ScopeSummary:
+    values: dict[str, Any] = {
+        "kind": "folders",
+        "source": "/data/line",
+        "tag": "Nov",
+        "total": 1_250_000,
+        "pending": 45_000,
+        "failed": 25_000,
+        "batches": [
+            BatchSummary("batch_20240115_143022_00002", 50, 5, 100.0, 102.0),
+            BatchSummary("batch_20240115_143022_00001", 50, 0, 100.0, 100.0),
+        ],
+        "causes": [
+            CauseSummary("is not JSON: line …", 1_200, "a/b", "import", "is not JSON: line 7", 3)
+        ],
+    }
+    return ScopeSummary(**values | changes)
+
+
+def test_totals_batches_and_causes_are_told_as_in_the_document() -> None:
+    lines = render_status(Status([scope()]), FILE).splitlines()
+    for line in (
+        "STATUS REPORT: folders from /data/line, tag Nov",
+        "Total tracked: 1,250,000",
+        "Status breakdown:",
+        "  success: 1,180,000",
+        "  pending: 45,000",
+        "  failed: 25,000",
+        "Recent batches:",
+        "  batch_20240115_143022_00002: 45/50 successful, 2.0 s, 25/s",
+        "  batch_20240115_143022_00001: 50/50 successful, 0.0 s",
+        "  1,200 × is not JSON: line …",
+        "      for one, a/b: is not JSON: line 7 (import, tried 3×)",
+    ):
+        assert line in lines
+
+
+def test_what_there_is_none_of_has_no_heading() -> None:
+    text = render_status(Status([scope(batches=[], causes=[])]), FILE)
+    assert "Recent batches" not in text
+    assert "failures" not in text
+
+
+def test_every_scope_is_told_and_then_the_last_run() -> None:
+    status = Status([scope(), scope(kind="states", tag="Aug")], work_state())
+    text = render_status(status, FILE)
+    first, second = text.index("folders from"), text.index("STATUS REPORT: states from")
+    assert first < second < text.index("Run batch_20251118_120000_1a2b3c")
+    assert "No run yet" not in text
+
+
+def test_without_a_last_run_the_ledger_is_told_all_the_same() -> None:
+    text = render_status(Status([scope()]), FILE)
+    assert "Total tracked: 1,250,000" in text
+    assert "No run yet" not in text
+
+
+def test_it_can_be_had_as_json() -> None:
+    found = status_json(Status([scope()], work_state(failed_items_total=3)))
+    assert json.loads(json.dumps(found)) == found
+    (only,) = found["scopes"]
+    assert {name: value for name, value in only.items() if name not in ("batches", "causes")} == {
+        "kind": "folders",
+        "source": "/data/line",
+        "tag": "Nov",
+        "total": 1_250_000,
+        "success": 1_180_000,
+        "pending": 45_000,
+        "failed": 25_000,
+    }
+    assert only["batches"][0] == {
+        "name": "batch_20240115_143022_00002",
+        "items": 50,
+        "failed": 5,
+        "started_at": 100.0,
+        "finished_at": 102.0,
+    }
+    assert only["causes"][0]["items"] == 1_200
+    assert found["last_run"]["batch_id"] == "batch_20251118_120000_1a2b3c"
+    assert found["last_run"]["failed_items_total"] == 3
+
+
+def test_of_nothing_json_tells_nothing() -> None:
+    assert status_json(Status()) == {"scopes": [], "last_run": None}
+
+
+# Reading it
+
+
+def test_a_status_is_read_from_the_ledger_and_the_work_state(tmp_path: Path) -> None:
+    book = Book(tmp_path / "ledger.db", kind="folders", tag="Nov")
+    book.failed(*book.add("a").values())
+    book.file.close()
+    state_file = tmp_path / "work_state.json"
+    save_work_state(work_state(kind="folders", tag="Nov"), state_file)
+    for kind, tag in ((None, None), ("folders", None), (None, "Nov"), ("folders", "Nov")):
+        status = read_status(state_file, book.file.path, kind, tag)
+        assert [(each.tag, each.failed) for each in status.scopes] == [("Nov", 1)]
+        assert status.last_run is not None
+    for kind, tag in (("states", None), (None, "Dec"), ("folders", "Dec"), ("states", "Nov")):
+        assert read_status(state_file, book.file.path, kind, tag) == Status()
+
+
+def test_a_status_of_nothing_makes_no_file(tmp_path: Path) -> None:
+    assert read_status(tmp_path / "work_state.json", tmp_path / "ledger.db") == Status()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ledger_without_a_work_state_is_told(tmp_path: Path) -> None:
+    book = Book(tmp_path / "ledger.db")
+    book.add("a")
+    book.file.close()
+    status = read_status(tmp_path / "gone.json", book.file.path)
+    assert [each.pending for each in status.scopes] == [1]
+    assert status.last_run is None
+
+
+def test_a_damaged_work_state_is_told(tmp_path: Path) -> None:
+    (tmp_path / "work_state.json").write_bytes(b"{")
+    with pytest.raises(DamagedStateError):
+        read_status(tmp_path / "work_state.json", tmp_path / "ledger.db")

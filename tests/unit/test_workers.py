@@ -10,7 +10,7 @@ import pytest
 
 from imports import workers
 from imports.errors import ImporterError
-from imports.workers import FEW_ITEMS, Workers, run_bounded
+from imports.workers import FEW_ITEMS, MANY_FOLDERS, Workers, run_bounded
 
 
 @pytest.fixture
@@ -250,6 +250,36 @@ def test_entries_pass_through_and_processes_start_once_they_are_many(
 def test_few_entries_start_no_process(two: Workers, pools: type[CountedPool]) -> None:
     assert list(two.expect_parsing(range(FEW_ITEMS))) == list(range(FEW_ITEMS))
     assert pools.made == 0
+
+
+def test_few_folders_are_listed_in_a_thread_which_is_told_for_how_many(
+    two: Workers, pools: type[CountedPool]
+) -> None:
+    for folders in (0, 1, MANY_FOLDERS - 1):
+        executor, left = two.for_listing(folders)
+        assert executor.submit(double, 2).result() == 4
+        assert left == MANY_FOLDERS - folders
+    assert pools.made == 0
+
+
+def test_many_folders_are_listed_by_processes_to_the_end(
+    two: Workers, pools: type[CountedPool]
+) -> None:
+    executor, left = two.for_listing(MANY_FOLDERS)
+    assert isinstance(executor, pools)
+    assert left is None
+    assert two.for_listing(0) == (executor, None), "they are there already"
+    assert two.for_parsing(1) is executor
+    assert pools.made == 1
+
+
+def test_one_processor_lists_all_folders_in_a_thread(pools: type[CountedPool]) -> None:
+    alone = Workers(1)
+    executor, left = alone.for_listing(100 * MANY_FOLDERS)
+    assert not isinstance(executor, pools)
+    assert left is None
+    assert pools.made == 0
+    alone.close()
 
 
 def test_threads_for_waiting_are_as_many_as_workers(two: Workers) -> None:

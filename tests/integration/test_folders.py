@@ -1,0 +1,514 @@
+"""The kind `folders`: its rows and images on both backends, and by what a change is noticed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imports import ResilientImporter
+from imports.report import RunReport
+from tests.support.bench import Bench
+from tests.support.database import query
+from tests.support.device_tests import (
+    BROKEN,
+    add,
+    add_examples,
+    add_many,
+    ask_ledger,
+    row_versions,
+    rows,
+)
+from tests.support.pictures import bmp, webp
+from tests.support.source import gif, jpeg, png
+
+FOLDERS = 300
+
+
+def run(bench: Bench, **flags: Any) -> RunReport:
+    return bench.run(kind="folders", **flags)
+
+
+def by_path(bench: Bench) -> dict[str, dict[str, Any]]:
+    return {row["folder_path"]: row for row in rows(bench.url)}
+
+
+def outcomes(report: RunReport) -> tuple[int, int, int]:
+    return tuple(report.count(f"import.{name}") for name in ("inserted", "updated", "unchanged"))  # type: ignore[return-value]
+
+
+def image(name: str, content: bytes, content_type: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size": len(content),
+        "content_type": content_type,
+    }
+
+
+_watched: list[tuple[str, set[str]]] = []
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[set[str]]:
+    """Every path below a folder that this process opens meanwhile, relative to it."""
+    if not _watched:
+        sys.addaudithook(_note_open)  # it stays for good
+        _watched.append(("", set()))
+    found: set[str] = set()
+    _watched.append((f"{folder}{os.sep}", found))
+    try:
+        yield found
+    finally:
+        _watched.pop()
+
+
+def _note_open(event: str, arguments: tuple[Any, ...]) -> None:
+    if event != "open" or len(_watched) < 2:
+        return
+    prefix, found = _watched[-1]
+    path = os.fsdecode(arguments[0]) if isinstance(arguments[0], (str, bytes, os.PathLike)) else ""
+    if path.startswith(prefix):
+        found.add(path.removeprefix(prefix))
+
+
+# --- rows and images ---------------------------------------------------------------------------
+
+
+def test_the_examples(bench: Bench) -> None:
+    source = add_examples(bench.source.folder)
+    os.utime(source / "Batch54/stats.json", ns=(0, 1_700_000_000_123_456_789))
+    os.utime(source / "Batch54/shot.png", ns=(0, 1_600_000_000_000_000_000))
+    report = run(bench)
+    assert (report.exit_code, outcomes(report)) == (3, (3, 0, 0))
+    assert report.count("upload.completed") == 4
+    (failure,) = report.failures
+    assert (failure.path, failure.tries) == ("Batch57", 1)
+    assert "stats.json is not JSON" in failure.reason
+
+    found = by_path(bench)
+    assert list(found) == ["Batch54", "Batch55", "nested/line-2/Batch56"]
+    first = found["Batch54"]
+    assert len(first.pop("content_signature")) == 32
+    assert first.pop("last_modified").startswith("2023-11-14T22:13:20.123456")
+    assert first == {
+        "folder_path": "Batch54",
+        "folder_name": "Batch54",
+        "device_id": "D-54",
+        "test_status": "passed",
+        "stats": {
+            "device_id": "D-54",
+            "test_status": "passed",
+            "measurements": {"voltage": [3.3, 3.31]},
+        },
+        "image_count": 1,
+        "images": [image("shot.png", png(54), "image/png")],
+        "file_count": 2,
+    }
+    assert found["Batch55"]["images"] == [
+        image("a.jpg", jpeg(), "image/jpeg"),
+        image("b.png", png(55), "image/png"),
+    ]
+    nested = found["nested/line-2/Batch56"]
+    assert (nested["folder_name"], nested["stats"], nested["device_id"]) == ("Batch56", None, None)
+    assert (nested["image_count"], nested["file_count"]) == (1, 1)
+    contents = {jpeg(), png(54), png(55), png(56)}
+    images = bench.images()
+    assert set(images) == {hashlib.sha256(each).hexdigest() for each in contents}
+    assert {bench.stored(place) for place in images.values()} == contents
+    assert bench.count("search_results") == 0
+
+
+def test_both_backends_hold_the_same(postgresql_bench: Bench, supabase_bench: Bench) -> None:
+    source = add_examples(postgresql_bench.source.folder)
+    add_many(source, 40, images=5)
+    add(source, ".", {"device_id": 17, "test_status": 1.5}, {"root.gif": gif()})
+    add(source, "empty stats", {})
+    add(source, "Prüf 'ß' \\ 薬 \t\"q\"", {"device_id": " D\u0000\u00e9 ", "a": [None, {}]})
+    # No larger number: the local Supabase, though not the real one, has JavaScript's.
+    add(source, "old", {"x": 1e300, "y": 0.1, "z": 2**53})
+    os.utime(source / "old/stats.json", ns=(0, -8_500_000_000 * 10**9))  # in the year 1700
+    found = []
+    for bench in (postgresql_bench, supabase_bench):
+        assert run(bench, source=source, batch_size=20).exit_code == 3
+        listed = query(
+            bench.url,
+            "SELECT to_jsonb(a) - '{first_seen,storage_type}'::text[] FROM image_assets a"
+            " ORDER BY content_hash",
+        )
+        stored = {place: bench.stored(place) for place in bench.images().values()}
+        found.append((rows(bench.url), listed, stored))
+    assert found[0] == found[1]
+    assert len(found[0][0]) == 3 + 40 + 4
+    assert len(found[0][2]) == 4 + 5 + 1
+    assert None not in found[0][2].values()
+    first = found[0][0][0]
+    assert (first["folder_path"], first["folder_name"]) == (".", source.name)
+    assert (first["device_id"], first["test_status"]) == ("17", "1.5")
+
+
+def test_an_image_is_known_by_its_content(bench: Bench) -> None:
+    contents = {
+        "1.jpg": jpeg(),
+        "2.JPEG": png(2),
+        "3.png": png(3),
+        "4.gif": gif(),
+        "5.bmp": bmp(),
+        "6.webp": webp(),
+    }
+    add(bench.source.folder, "a", None, {**contents, "7.tiff": b"II*\0", "8.txt": b"text"})
+    add(
+        bench.source.folder,
+        "b",
+        {"device_id": "D"},
+        {"not an image.png": b"text", "good.png": png(9)},
+    )
+    report = run(bench)
+    assert report.exit_code == 0
+    types = ["jpeg", "png", "png", "gif", "bmp", "webp"]
+    found = by_path(bench)
+    assert found["a"]["images"] == [
+        image(name, content, f"image/{type_}")
+        for (name, content), type_ in zip(contents.items(), types, strict=True)
+    ]
+    assert (found["a"]["image_count"], found["a"]["file_count"]) == (6, 8)
+    # What is no image is a warning, and the folder goes in without it.
+    assert found["b"]["images"] == [image("good.png", png(9), "image/png")]
+    assert report.count("sha256.unusable") == 1
+    assert [path for path, _ in report.warnings] == ["b"]
+    assert len(bench.images()) == 7
+
+
+def test_broken_stats_lose_no_image(bench: Bench) -> None:
+    folder = add(bench.source.folder, "broken", BROKEN, {"a.png": png(1), "b.png": png(2)})
+    add_many(bench.source.folder, 5)
+    report = run(bench)
+    assert (report.exit_code, outcomes(report)) == (3, (5, 0, 0))
+    (failure,) = report.failures
+    assert (failure.path, failure.phase) == ("broken", "import")
+    assert "not JSON" in failure.reason
+    assert {bench.stored(place) for place in bench.images().values()} == {png(1), png(2)}
+
+    (folder / "stats.json").write_text('{"device_id": "D"}')
+    again = run(bench)
+    assert (again.exit_code, outcomes(again)) == (0, (1, 0, 0))
+    assert again.count("upload.completed") == 0
+    assert by_path(bench)["broken"]["image_count"] == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is empty"),
+        (b"[1]", "holds a list"),
+        (b"null", "where an object belongs"),
+        (b'{"a": NaN}', "not JSON"),
+        (b'{"a": "\xff"}', "not JSON"),
+        ('{"a": 1}'.encode("utf-16"), "UTF-16"),
+    ],
+)
+def test_stats_that_cannot_be_used(bench: Bench, content: bytes, reason: str) -> None:
+    add(bench.source.folder, "bad", content)
+    add(bench.source.folder, "good", {})
+    report = run(bench)
+    assert (report.exit_code, outcomes(report)) == (3, (1, 0, 0))
+    assert reason in report.failures[0].reason
+    assert report.failures[0].reason.startswith("stats.json ")
+
+
+def test_a_device_id_that_is_no_text_is_told_and_left_empty(bench: Bench) -> None:
+    add(bench.source.folder, "a", {"device_id": ["D"], "test_status": {"passed": True}})
+    report = run(bench)
+    assert (report.exit_code, report.warnings_total) == (0, 1)
+    (row,) = rows(bench.url)
+    assert (row["device_id"], row["test_status"]) == (None, None)
+    assert row["stats"] == {"device_id": ["D"], "test_status": {"passed": True}}
+
+
+def test_a_name_that_is_not_utf_8(bench: Bench) -> None:
+    source = bench.source.folder
+    add_many(source, 3)
+    bad = Path(os.fsdecode(os.fsencode(source) + b"/b\xe9d"))
+    try:
+        add(bad, ".", {})
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    shutil.copy(
+        add(source, "a", {}, {"good.png": png(1)}) / "good.png", source / "a" / "\udce9.png"
+    )
+    report = run(bench)
+    assert (report.exit_code, outcomes(report)) == (3, (4, 0, 0))
+    assert [each.path for each in report.failures] == ["b\\xe9d"]
+    assert [path for path, _ in report.warnings] == ["a"]
+    assert by_path(bench)["a"]["images"] == [image("good.png", png(1), "image/png")]
+
+
+@pytest.mark.parametrize("seconds", [-62_135_596_800, 10**11])
+def test_a_time_that_no_ledger_can_hold_stops_nobody(bench: Bench, seconds: int) -> None:
+    add_many(bench.source.folder, 3)
+    odd = add(bench.source.folder, "odd", {}) / "stats.json"
+    os.utime(odd, ns=(0, seconds * 10**9))
+    if odd.stat().st_mtime_ns != seconds * 10**9:
+        pytest.skip("this file system has no such times")
+    report = run(bench)
+    assert {row["folder_name"] for row in rows(bench.url)} >= {f"Test{n:05}" for n in range(3)}
+    assert [each.path for each in report.failures] in ([], ["odd"])
+
+
+def test_links(bench: Bench, tmp_path: Path) -> None:
+    """A linked folder is not followed; a linked image is read from below the roots alone."""
+    source = bench.source.folder
+    add(source, "real", {"device_id": "D"}, {"a.png": png(1)})
+    (source / "link").symlink_to(source / "real")
+    (source / "real" / "circle").symlink_to(source)
+    elsewhere = add(tmp_path, "elsewhere", None, {"secret.png": png(2)})
+    (source / "real" / "0.png").symlink_to(elsewhere / "secret.png")
+    (source / "real" / "c.png").symlink_to(elsewhere / "gone.png")
+    report = run(bench)
+    assert (report.exit_code, outcomes(report)) == (0, (1, 0, 0))
+    (row,) = rows(bench.url)
+    assert (row["folder_path"], row["image_count"], row["file_count"]) == ("real", 1, 3)
+    assert row["images"] == [image("a.png", png(1), "image/png")]
+    assert "--image-root" in report.warnings[0][1]
+
+
+def test_a_source_without_folders_of_the_kind(bench: Bench) -> None:
+    add(bench.source.folder, "a", None, {"notes.txt": b"x"})
+    with pytest.raises(Exception, match=r"No folders found: .* holds stats\.json or \*\.jpg"):
+        run(bench)
+
+
+# --- again -------------------------------------------------------------------------------------
+
+
+def test_what_is_imported_is_not_even_opened(bench: Bench) -> None:
+    source = bench.source.folder
+    add_many(source, FOLDERS, images=4)
+    assert outcomes(run(bench)) == (FOLDERS, 0, 0)
+    before = bench.versions()
+    with opened(source) as paths:
+        report = run(bench)
+    assert report.nothing_to_do
+    assert report.count("planning.unchanged") == FOLDERS
+    assert (bench.versions(), paths) == (before, set())
+
+
+def test_a_touched_file_imports_exactly_its_folder(bench: Bench) -> None:
+    source = bench.source.folder
+    folders = add_many(source, FOLDERS, images=4)
+    run(bench)
+    before = row_versions(bench.url)
+    touched = folders[217].relative_to(source).as_posix()
+    os.utime(folders[217] / "stats.json", ns=(0, 1_700_000_000_000_000_000))
+    with opened(source) as paths:
+        report = run(bench)
+    assert (report.exit_code, outcomes(report)) == (0, (0, 1, 0))
+    assert (report.count("planning.to_import"), report.count("planning.unchanged")) == (1, 299)
+    after = row_versions(bench.url)
+    assert {path for path in after if after[path] != before[path]} == {touched}
+    assert {os.path.dirname(path) for path in paths} == {touched}
+    assert run(bench).nothing_to_do
+
+
+@pytest.mark.parametrize("what", ["stats", "added", "removed", "other", "notes", "renamed"])
+def test_any_change_of_its_files_replaces_the_row(bench: Bench, what: str) -> None:
+    source = bench.source.folder
+    add_many(source, 5, images=5)
+    folder = add(source, "mine", {"device_id": "D"}, {"a.png": png(90), "b.png": png(91)})
+    run(bench)
+    before = row_versions(bench.url)
+    names = ["a.png", "b.png"]
+    files = 3
+    uploaded = 0
+    if what == "stats":
+        (folder / "stats.json").write_text('{"device_id": "E"}')
+    elif what == "added":
+        (folder / "c.png").write_bytes(png(92))
+        names, files, uploaded = [*names, "c.png"], 4, 1
+    elif what == "removed":
+        (folder / "a.png").unlink()
+        names, files = ["b.png"], 2
+    elif what == "other":
+        (folder / "a.png").write_bytes(png(93))
+        uploaded = 1
+    elif what == "notes":
+        (folder / "notes.txt").write_text("not an image, and yet a file of the folder")
+        files = 4
+    else:
+        (folder / "a.png").rename(folder / "z.png")
+        names = ["b.png", "z.png"]
+    report = run(bench)
+    assert (report.exit_code, outcomes(report)) == (0, (0, 1, 0))
+    assert report.count("upload.completed") == uploaded
+    after = row_versions(bench.url)
+    assert {path for path in after if after[path] != before[path]} == {"mine"}
+    row = by_path(bench)["mine"]
+    assert [each["name"] for each in row["images"]] == names
+    assert (row["image_count"], row["file_count"]) == (len(names), files)
+    assert row["device_id"] == ("E" if what == "stats" else "D")
+    for each in row["images"]:
+        content = (folder / each["name"]).read_bytes()
+        assert each == image(each["name"], content, "image/png")
+        assert bench.stored(bench.images()[each["sha256"]]) == content
+    assert bench.verify(kind="folders", deep=True).clean
+
+
+def test_a_folder_that_was_moved_or_removed(bench: Bench) -> None:
+    """The row of a folder that is gone stays; verification tells of it."""
+    source = bench.source.folder
+    folders = add_many(source, 6)
+    run(bench)
+    shutil.rmtree(folders[0])
+    folders[1].rename(source / "moved")
+    report = run(bench)
+    assert (report.exit_code, outcomes(report)) == (0, (1, 0, 0))
+    assert report.state.total_files == 5
+    assert len(rows(bench.url)) == 7
+    found = bench.verify(kind="folders")
+    assert found.found == {"orphaned": 2}
+    paths = ask_ledger(bench.settings().ledger_file, "SELECT folder_name FROM folder_status")
+    assert sorted(paths) == [
+        ("Test00002",),
+        ("Test00003",),
+        ("Test00004",),
+        ("Test00005",),
+        ("moved",),
+    ]
+
+
+def test_a_folder_that_loses_what_made_it_one(bench: Bench) -> None:
+    folder = add(bench.source.folder, "a", {}, {"notes.txt": b"x"})
+    add(bench.source.folder, "b", {})
+    run(bench)
+    (folder / "stats.json").unlink()
+    report = run(bench)
+    assert (report.exit_code, report.state.total_files) == (0, 1)
+
+
+def test_other_patterns_are_other_items(bench: Bench) -> None:
+    source = bench.source.folder
+    for number in range(3):
+        add(
+            source, f"Test{number}", {"device_id": "stats"}, {"a.png": png(number), "b.jpg": jpeg()}
+        )
+        (source / f"Test{number}" / "result.json").write_text('{"device_id": "result"}')
+    add(source, "no result", {"device_id": "stats"})
+    assert outcomes(run(bench)) == (4, 0, 0)
+    patterns = ("result.json", "*.png")
+    report = run(bench, patterns=patterns)
+    assert (report.exit_code, outcomes(report), report.state.total_files) == (0, (0, 3, 0), 3)
+    row = by_path(bench)["Test1"]
+    assert (row["device_id"], [each["name"] for each in row["images"]]) == ("result", ["a.png"])
+    assert run(bench, patterns=patterns).nothing_to_do
+    found = bench.verify(kind="folders", patterns=patterns)
+    assert (found.records, found.found) == (3, {"orphaned": 1})
+
+
+def test_patterns_of_another_kind(bench: Bench) -> None:
+    bench.source.add("a", name="A")
+    bench.source.write("b_result.json", (bench.source.folder / "a_parse.json").read_bytes())
+    report = bench.run(patterns=("*_result.json",))
+    assert (report.exit_code, report.state.total_files) == (0, 1)
+    assert bench.count() == 1
+
+
+# --- verification ------------------------------------------------------------------------------
+
+
+def test_verification_and_repair(bench: Bench) -> None:
+    source = bench.source.folder
+    folders = add_many(source, 20, images=3)
+    assert run(bench, verify_writes=True, deep=True).exit_code == 0
+    whole = rows(bench.url)
+    clean = bench.verify(kind="folders", deep=True)
+    assert (clean.clean, clean.records, clean.images) == (True, 20, 3)
+
+    query(
+        bench.url,
+        "UPDATE device_test SET stats = '{}', image_count = 9 WHERE folder_name = 'Test00004'",
+    )
+    query(bench.url, "DELETE FROM device_test WHERE folder_name = 'Test00005'")
+    bench.store(next(iter(bench.images().values())), None)
+    found = bench.verify(kind="folders")
+    assert found.found == {"different": 1, "missing": 2}
+    detail = next(each.detail for each in found.findings if each.found == "different")
+    assert "image_count is 9, should be 0" in detail
+    assert bench.verify(kind="folders", repair=True).clean
+    assert rows(bench.url) == whole
+
+    os.utime(folders[1] / "shot.png", ns=(0, 1_700_000_000_000_000_000))
+    (folders[6] / "stats.json").write_text('{"device_id": "other"}')
+    found = bench.verify(kind="folders")
+    assert sorted((each.found, each.path) for each in found.findings) == [
+        ("different", "line-1/Test00001"),
+        ("different", "line-6/Test00006"),
+    ]
+    before = row_versions(bench.url)
+    assert bench.verify(kind="folders", repair=True).clean
+    after = row_versions(bench.url)
+    assert {path for path in after if after[path] != before[path]} == {
+        "line-1/Test00001",
+        "line-6/Test00006",
+    }
+    assert run(bench).nothing_to_do
+
+
+def test_force_writes_no_row(bench: Bench) -> None:
+    add_many(bench.source.folder, 12, images=2)
+    run(bench)
+    before = bench.versions()
+    assert outcomes(run(bench, force=True)) == (0, 0, 12)
+    assert bench.versions() == before
+
+
+def test_a_lost_ledger_is_no_loss(bench: Bench) -> None:
+    add_many(bench.source.folder, 12, images=2)
+    run(bench)
+    before = bench.versions()
+    for file in bench.folder.glob("upload_tracker.db*"):
+        file.unlink()
+    report = run(bench)
+    assert (report.exit_code, outcomes(report)) == (0, (0, 0, 12))
+    assert bench.versions() == before
+
+
+def test_two_kinds_in_one_target(bench: Bench, tmp_path: Path) -> None:
+    bench.source.add_many(3, images=True)
+    tests = tmp_path / "tests"
+    add(tests, "a", {"device_id": "D"}, {"shot.png": png(1)})  # also an image of the searches
+    assert bench.run().count("import.inserted") == 3
+    report = run(bench, source=tests)
+    assert (outcomes(report), report.count("upload.completed")) == ((1, 0, 0), 0)
+    assert query(bench.url, "SELECT kind, tag FROM datasets ORDER BY 1") == [
+        ("folders", "test"),
+        ("states", "test"),
+    ]
+    assert bench.run().nothing_to_do
+    assert run(bench, source=tests).nothing_to_do
+
+
+# --- from Python -------------------------------------------------------------------------------
+
+
+def test_the_phases_one_by_one(bench: Bench) -> None:
+    add_examples(bench.source.folder)
+    with ResilientImporter(bench.settings(kind="folders")) as importer:
+        listing = importer.plan_work()
+        assert (listing.total, listing.new, listing.unchanged) == (4, 4, 0)
+        importer.compute_sha256_hashes()
+        importer.upload_images()
+        importer.import_search_results()
+        assert importer.verify_writes(deep=True).clean
+    assert len(rows(bench.url)) == 3
+    report = run(bench)
+    assert report.exit_code == 3
+    assert outcomes(report) == (3, 0, 0)
+    assert report.failures[0].path == "Batch57"
+    assert report.failures[0].tries == 1

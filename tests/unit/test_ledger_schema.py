@@ -1,0 +1,406 @@
+"""The ledger's file: brought up to date from the first version, and asked as its users ask it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imports.errors import LedgerError
+from imports.ledger import LedgerFile, Listing
+from imports.ledger.schema import VERSION_1, VERSIONS
+from imports.source_tree import ListingProblem
+from imports.work_item import Failure, ItemState, ListedItem, Plan, Signature, StoredImage
+from tests.support.book import STATE_FILE, Book, hashed, listed, picture
+
+FAILED_FOLDERS = (
+    "SELECT folder_name, error_message FROM folder_status WHERE upload_status='failed';"
+)
+RECENT_BATCHES = (
+    "SELECT batch_name, successful_uploads, failed_uploads FROM upload_batches"
+    " ORDER BY start_time DESC LIMIT 5;"
+)
+"""As the document has them, letter by letter."""
+
+
+def ask(path: Path, query: str) -> list[tuple[Any, ...]]:
+    """What another program gets, which knows nothing of our functions."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def old_ledger(path: Path) -> None:
+    """A ledger of version 1 with an item in each state, an image, a run and its counts."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(VERSION_1)
+        connection.execute("insert into scope values (1, 'states', '/data', 'tag', 'target')")
+        connection.execute(
+            "insert into run values ('old', 'run', 1, ?, 5.0, 6.0, 3, 1)", (str(STATE_FILE),)
+        )
+        connection.execute("insert into run_count values ('old', 'import.inserted', 2)")
+        columns = (
+            "id, scope_id, path, size, mtime_ns, state, item_group, chunk, phase, reason, tries,"
+            " warnings, updated_at"
+        )
+        for row in (
+            (1, 1, "a", 1, 1, "imported", 7, None, None, None, 0, None, 100.0),
+            (
+                2,
+                1,
+                "b",
+                1,
+                1,
+                "failed",
+                None,
+                None,
+                "import",
+                "record b/FL/1: bad 7",
+                2,
+                None,
+                101.0,
+            ),
+            (3, 1, "c", 1, 1, "planned", None, 4, None, None, 0, '["image gone"]', 102.0),
+            (4, 1, "d", 1, 1, "listed", None, None, None, None, 0, None, 103.0),
+        ):
+            connection.execute(f"insert into item ({columns}) values ({'?,' * 12}?)", row)
+        connection.execute("insert into item_image values (1, 0, '/images/one.png')")
+        connection.execute(
+            "insert into image values"
+            " ('/images/one.png', 10, 1, 'aa11', 'png', 'image/png', 3, 2, null, null)"
+        )
+        connection.execute("pragma user_version = 1")
+        connection.commit()
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Iterator[Book]:
+    """A ledger of version 1, opened by this version."""
+    path = tmp_path / "upload_tracker.db"
+    old_ledger(path)
+    book = Book(path, batch_id="new")
+    yield book
+    book.file.close()
+
+
+# From version 1
+
+
+def test_an_old_ledger_keeps_its_rows_and_their_states(old: Book) -> None:
+    assert old.scope_id == 1
+    assert old.rows(
+        "select id, path, size, mtime_ns, state, item_group, chunk, phase, reason, tries, warnings,"
+        " updated_at from item order by id"
+    ) == [
+        (1, "a", 1, 1, "imported", 7, None, None, None, 0, None, 100.0),
+        (2, "b", 1, 1, "failed", None, None, "import", "record b/FL/1: bad 7", 2, None, 101.0),
+        (3, "c", 1, 1, "planned", None, 4, None, None, 0, '["image gone"]', 102.0),
+        (4, "d", 1, 1, "listed", None, None, None, None, 0, None, 103.0),
+    ]
+    assert old.runs.counts("old") == {"import.inserted": 2}
+    assert list(old.images.stored(9)) == [[StoredImage("aa11", "sha256/aa/11/aa11.png", 10)]]
+    assert old.items.failures(9) == (1, [Failure("b", "import", "record b/FL/1: bad 7", 2)])
+    assert old.rows("pragma user_version") == [(len(VERSIONS),)]
+
+
+def test_the_failures_of_an_old_ledger_get_their_cause(old: Book) -> None:
+    assert old.rows("select path, cause from item where cause is not null") == [("b", "bad …")]
+
+
+def test_items_of_an_old_ledger_that_did_not_change_are_not_read_again(old: Book) -> None:
+    entries = [listed(path) for path in "abcd"]
+    assert old.list(*entries) == Listing(4, 0, 3, 1, 0, 0)
+    assert old.listed_paths() == ["b", "d"]
+    assert old.items.count(ItemState.IMPORTED) == 1
+    assert old.items.count(ItemState.PLANNED) == 1
+
+
+def test_items_of_an_old_ledger_have_the_signature_of_files(old: Book) -> None:
+    old.queue.open(ItemState.IMPORTED, None)
+    ((item,),) = old.queue.batches(9)
+    assert item.signature == Signature(1, 1)
+
+
+def test_the_tries_of_an_old_ledger_count(old: Book) -> None:
+    old.list(*(listed(path) for path in "abcd"), most_tries=3)
+    ids = old.add()
+    old.failed(ids["b"])
+    old.next_run("newer")
+    assert old.list(*(listed(path) for path in "abcd"), most_tries=3).given_up == 1
+
+
+def test_an_old_ledger_can_be_asked_like_a_new_one(old: Book) -> None:
+    old.file.close()
+    assert ask(old.file.path, FAILED_FOLDERS) == [("b", "record b/FL/1: bad 7")]
+    assert ask(old.file.path, RECENT_BATCHES) == []
+    assert ask(old.file.path, "select folder_name, file_hash, created_at from folder_status") == [
+        ("a", "1-1", 100.0),
+        ("b", "1-1", 101.0),
+        ("c", "1-1", 102.0),
+        ("d", "1-1", 103.0),
+    ]
+
+
+def test_an_old_ledger_is_brought_up_to_date_once(old: Book) -> None:
+    old.file.close()
+    before = ask(old.file.path, "select type, name, sql from sqlite_master order by name")
+    LedgerFile(old.file.path).close()
+    assert ask(old.file.path, "select type, name, sql from sqlite_master order by name") == before
+
+
+def test_old_and_new_ledgers_end_with_the_same_tables(old: Book, tmp_path: Path) -> None:
+    new = tmp_path / "new.db"
+    LedgerFile(new).close()
+    names = "select type, name from sqlite_master order by type, name"
+    assert ask(old.file.path, names) == ask(new, names)
+    for (table,) in ask(new, "select name from sqlite_master where type in ('table', 'view')"):
+        columns = f"select name, type, pk from pragma_table_info('{table}') order by cid"
+        assert ask(old.file.path, columns) == ask(new, columns), table
+
+
+def test_a_migration_that_fails_leaves_the_old_ledger_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "upload_tracker.db"
+    old_ledger(path)
+    with closing(sqlite3.connect(path)) as connection:
+        # The migration makes this table at its end.
+        connection.execute("create table batch (mine text)")
+        connection.commit()
+    before = ask(path, "select name, sql from sqlite_master order by name")
+    with pytest.raises(LedgerError):
+        LedgerFile(path)
+    assert ask(path, "select name, sql from sqlite_master order by name") == before
+    assert ask(path, "pragma user_version") == [(1,)]
+
+
+# Files that are no ledger of ours
+
+
+def test_a_ledger_of_a_newer_version_is_refused_and_stays(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    LedgerFile(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"pragma user_version = {len(VERSIONS) + 1}")
+    with pytest.raises(LedgerError, match=rf"of version {len(VERSIONS) + 1}, .* {len(VERSIONS)}\."):
+        LedgerFile(path)
+    assert ask(path, "pragma user_version") == [(len(VERSIONS) + 1,)]
+
+
+def test_the_database_of_the_document_s_own_program_is_refused_and_stays(tmp_path: Path) -> None:
+    """It lies where ours does, and its tables have the names of our views."""
+    path = tmp_path / "upload_tracker.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("create table folder_status (folder_path text primary key)")
+        connection.execute("insert into folder_status values ('/data/Batch54')")
+        connection.commit()
+    before = path.read_bytes()
+    with pytest.raises(LedgerError, match=r"another program.*--db-path"):
+        LedgerFile(path)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+# The views of the document
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    book = Book(tmp_path / "upload_tracker.db", kind="folders", source="/srv/data")
+    yield book
+    book.file.close()
+
+
+def columns_of(book: Book, view: str) -> list[str]:
+    cursor = book.file.connection.execute(f"select * from {view}")
+    return [column[0] for column in cursor.description]
+
+
+def test_folder_status_has_the_columns_of_the_document_and_kind_and_tag(book: Book) -> None:
+    assert columns_of(book, "folder_status") == [
+        "folder_path",
+        "folder_name",
+        "last_modified",
+        "file_count",
+        "file_hash",
+        "upload_status",
+        "upload_timestamp",
+        "error_message",
+        "retry_count",
+        "created_at",
+        "updated_at",
+        "kind",
+        "tag",
+    ]
+
+
+def test_upload_batches_has_the_columns_of_the_document_and_kind_and_tag(book: Book) -> None:
+    assert columns_of(book, "upload_batches") == [
+        "batch_id",
+        "batch_name",
+        "total_folders",
+        "successful_uploads",
+        "failed_uploads",
+        "start_time",
+        "end_time",
+        "status",
+        "created_at",
+        "kind",
+        "tag",
+    ]
+
+
+def test_the_queries_of_the_document_work_as_printed(book: Book) -> None:
+    ids = book.add("Batch54", "line/Batch55", "Batch57")
+    book.queue.record_imported(
+        [ids["Batch54"], ids["line/Batch55"]],
+        [(ids["line/Batch55"], "stats.json is empty")],
+        {},
+        (10.0, 11.0),
+    )
+    for number in range(6):
+        book.queue.record_imported([ids["Batch57"]], [], {}, (20.0 + number, 21.0 + number))
+    book.file.close()
+    assert ask(book.file.path, FAILED_FOLDERS) == [("Batch55", "stats.json is empty")]
+    assert ask(book.file.path, RECENT_BATCHES) == [
+        (f"batch {number} of batch", 1, 0) for number in (7, 6, 5, 4, 3)
+    ]
+    assert ask(book.file.path, "select * from upload_batches where total_folders = 2") == [
+        (
+            "batch_00001",
+            "batch 1 of batch",
+            2,
+            1,
+            1,
+            10.0,
+            11.0,
+            "completed",
+            10.0,
+            "folders",
+            "tag",
+        )
+    ]
+
+
+def test_every_state_is_told_in_the_words_of_the_document(book: Book) -> None:
+    ids = book.add("done", "bad", "planned")
+    book.imported(ids["done"])
+    book.failed(ids["bad"], "is empty")
+    book.list(listed("listed"), whole=False)
+    query = "select folder_name, upload_status, error_message, retry_count from folder_status"
+    assert sorted(book.rows(query)) == [
+        ("bad", "failed", "is empty", 1),
+        ("done", "success", None, 0),
+        ("listed", "pending", None, 0),
+        ("planned", "pending", None, 0),
+    ]
+    uploaded = "select folder_name from folder_status where upload_timestamp is not null"
+    assert book.rows(uploaded) == [("done",)]
+    assert book.rows("select distinct kind, tag from folder_status") == [("folders", "tag")]
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "folder_path", "folder_name"),
+    [
+        ("/srv/data", "Batch54", "/srv/data/Batch54", "Batch54"),
+        ("/srv/data", "line/2/Batch54", "/srv/data/line/2/Batch54", "Batch54"),
+        ("/srv/data", ".", "/srv/data", "data"),
+        ("/data", ".", "/data", "data"),
+        ("/srv/data", "a.b/it's", "/srv/data/a.b/it's", "it's"),
+        ("/srv/data", "aa/aa", "/srv/data/aa/aa", "aa"),
+        ("/srv/Prüfung", ".", "/srv/Prüfung", "Prüfung"),
+        ("/srv/data", "薬/局 1", "/srv/data/薬/局 1", "局 1"),
+    ],
+)
+def test_a_folder_is_told_by_its_full_path_and_its_name(
+    tmp_path: Path, source: str, path: str, folder_path: str, folder_name: str
+) -> None:
+    book = Book(tmp_path / "ledger.db", source=source)
+    book.failed(*book.add(path).values())
+    query = "select folder_path, folder_name from folder_status"
+    assert book.rows(query) == [(folder_path, folder_name)]
+    assert book.rows("select folder_path from folder_errors") == [(folder_path,)]
+    book.file.close()
+
+
+def test_what_a_folder_was_when_it_was_listed_is_told(book: Book) -> None:
+    signature = Signature(7, 1_500_000_000_250_000_000, 3, "ab12")
+    book.list(ListedItem("Batch54", signature))
+    ((moment, *rest),) = book.rows("select last_modified, file_count, file_hash from folder_status")
+    assert moment == pytest.approx(1_500_000_000.25, abs=1e-6)
+    assert rest == [3, "ab12"]
+    ((created, updated),) = book.rows("select created_at, updated_at from folder_status")
+    assert created == updated
+    assert isinstance(created, float)
+    book.failed(*book.add().values())
+    book.list(ListedItem("Batch54", Signature(8, 1, 3, "cd34")))
+    ((again, later),) = book.rows("select created_at, updated_at from folder_status")
+    assert again == created, "it was first recorded then"
+    assert later >= updated  # type: ignore[operator]
+
+
+def test_every_error_of_a_folder_is_told_with_its_time(book: Book) -> None:
+    book.list(ListingProblem("Batch54", "cannot be listed: Permission denied"))
+    book.next_run("later")
+    book.failed(*book.add("Batch54").values(), "is empty")
+    assert columns_of(book, "folder_errors") == [
+        "folder_path",
+        "phase",
+        "error_message",
+        "batch_id",
+        "failed_at",
+        "kind",
+        "tag",
+    ]
+    assert book.rows(
+        "select folder_path, phase, error_message, batch_id from folder_errors order by failed_at"
+    ) == [
+        ("/srv/data/Batch54", "planning", "cannot be listed: Permission denied", "batch"),
+        ("/srv/data/Batch54", "import", "is empty", "later"),
+    ]
+
+
+def test_the_signature_of_a_folder_is_kept_whole(book: Book) -> None:
+    signature = Signature(7, 8, 3, "ab12")
+    book.list(ListedItem("a", signature), ListedItem("b", signature))
+    ((a, b),) = book.items.listed_items(None, 9)
+    assert a.signature == b.signature == signature
+    book.plan(Plan(a.id), Plan(b.id))
+    book.queue.open(ItemState.PLANNED, None)
+    assert [item.signature for items in book.queue.batches(9) for item in items] == [signature] * 2
+    book.imported(a.id)
+    assert book.list(ListedItem("a", signature), ListedItem("b", signature)).unchanged == 1
+    changed = Signature(7, 8, 3, "another digest")
+    assert book.list(ListedItem("a", changed), ListedItem("b", signature)).unchanged == 0
+    book.items.import_again([(b.id, Signature(9, 9, 4, "ef56"))])
+    ((a, b),) = book.items.listed_items(None, 9)
+    assert (a.signature, b.signature) == (changed, Signature(9, 9, 4, "ef56"))
+
+
+def test_images_that_an_item_is_imported_without_keep_their_place(book: Book) -> None:
+    book.list(listed("a"))
+    ((item,),) = book.items.listed_items(None, 9)
+    book.plan(Plan(item.id, images=(None, picture("one"), None, picture("two"), None)))
+    book.images.record_hashes([hashed(picture("one"), "11")], [(picture("two"), "no image")])
+    book.queue.open(ItemState.PLANNED, None)
+    ((queued,),) = book.queue.batches(9)
+    # None at the end may be left out: a kind takes what is missing there for None.
+    assert (*queued.images, None, None, None)[:5] == (
+        None,
+        hashed(picture("one"), "11"),
+        None,
+        None,
+        None,
+    )
+
+
+def test_scopes_are_told_by_kind(book: Book) -> None:
+    book.runs.scope("folders", "/srv/data", "other", "target")
+    book.runs.scope("folders", "/srv/data", "other", "another target")
+    book.runs.scope("states", "/srv/states", "tag", "target")
+    assert sorted(book.runs.scopes("folders")) == [
+        ("/srv/data", "other"),
+        ("/srv/data", "tag"),
+    ]
+    assert book.runs.scopes("people") == []
