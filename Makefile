@@ -7,6 +7,7 @@
 PYTHON ?= python3.11
 
 STATES_DIR ?= examples/states
+FOLDERS_DIR ?= examples/folders
 IMPORT_TAG ?= example
 BACKEND ?= auto
 BATCH_SIZE ?=
@@ -23,10 +24,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 NPM := npm install --no-package-lock --no-audit --no-fund --no-update-notifier \
 	--fetch-retries 1 --fetch-timeout 60000
 
-IMPORT = $(BIN)/python imports/resilient_importer.py \
-	--states-dir "$(STATES_DIR)" --tag "$(IMPORT_TAG)" \
+OPTIONS = --tag "$(IMPORT_TAG)" \
 	$(if $(BATCH_SIZE),--batch-size "$(BATCH_SIZE)") \
 	$(if $(MAX_WORKERS),--max-workers "$(MAX_WORKERS)")
+IMPORT = $(BIN)/python imports/resilient_importer.py --states-dir "$(STATES_DIR)" $(OPTIONS)
 
 # Runs a command and shows what it printed only when it fails.
 quietly = log=$$(mktemp) && { ( $(1) ) </dev/null >"$$log" 2>&1 \
@@ -34,15 +35,15 @@ quietly = log=$$(mktemp) && { ( $(1) ) </dev/null >"$$log" 2>&1 \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup import_scrape_states import_scrape_states_local status verify \
+.PHONY: help setup import_scrape_states import_scrape_states_local import_folders status verify \
 	system_test test lint format supabase_local clean
 
 help: ## List the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z_]+:.*## / { printf "  make %-28s %s\n", $$1, $$2 }' \
 		$(firstword $(MAKEFILE_LIST))
 	@echo
-	@echo "Variables of the imports: STATES_DIR=$(STATES_DIR) IMPORT_TAG=$(IMPORT_TAG)"
-	@echo "BACKEND=auto|supabase|postgresql BATCH_SIZE=… MAX_WORKERS=… ARGS='any other option'"
+	@echo "Variables of the imports: STATES_DIR=$(STATES_DIR) FOLDERS_DIR=$(FOLDERS_DIR)"
+	@echo "IMPORT_TAG=$(IMPORT_TAG) BACKEND=auto|supabase|postgresql BATCH_SIZE=… MAX_WORKERS=… ARGS='any other option'"
 
 # --- the user's commands ---------------------------------------------------------------------
 
@@ -52,7 +53,10 @@ import_scrape_states: $(RUNTIME) ## Import STATES_DIR (default: the examples), o
 import_scrape_states_local: $(RUNTIME) ## The same, always into PostgreSQL
 	@$(IMPORT) --backend postgresql $(ARGS)
 
-status: $(RUNTIME) ## How far the last run came
+import_folders: $(RUNTIME) ## Import the device tests in FOLDERS_DIR, or resume it
+	@$(BIN)/resilient-importer folders "$(FOLDERS_DIR)" $(OPTIONS) --backend "$(BACKEND)" $(ARGS)
+
+status: $(RUNTIME) ## What is imported, pending and failed, and what to type next
 	@$(BIN)/resilient-importer status $(ARGS)
 
 verify: $(RUNTIME) ## Read back what the last run wrote, and compare

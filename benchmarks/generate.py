@@ -1,8 +1,10 @@
-"""Makes a source of the kind `states`, always the same for the same arguments.
+"""Makes a source of a kind, always the same for the same arguments.
 
-    python benchmarks/generate.py FOLDER --files 20000 --images 0 --image-bytes 100000
+    python benchmarks/generate.py states FOLDER --items 20000 --images 0 --image-bytes 100000
+    python benchmarks/generate.py folders FOLDER --items 100000 --images 0
 
-A file is about 1.9 KB and has one licence. The first `--images` files name a PNG of their own.
+A file of `states` is about 1.9 KB and has one licence; a folder of `folders` has a `stats.json`
+of 160 bytes. The first `--images` items have a PNG of their own.
 """
 
 from __future__ import annotations
@@ -16,20 +18,22 @@ from pathlib import Path
 
 STATES = ("FL", "TX", "PA", "NY", "CA", "OH", "IL", "GA", "NC", "MI")
 FILES_IN_A_FOLDER = 1_000
+FOLDERS_IN_A_FOLDER = 500
 
 
 def main() -> None:
     """Writes the source that the arguments describe."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("kind", choices=sorted(GENERATORS))
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--files", type=int, default=20_000)
+    parser.add_argument("--items", type=int, default=20_000)
     parser.add_argument("--images", type=int, default=0)
     parser.add_argument("--image-bytes", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    generate(
+    GENERATORS[arguments.kind](
         arguments.folder,
-        arguments.files,
+        arguments.items,
         images=arguments.images,
         image_bytes=arguments.image_bytes,
         seed=arguments.seed,
@@ -54,6 +58,31 @@ def generate(
             (place / f"{name}.png").write_bytes(png(chance, image_bytes))
         search = document(chance, number, state, day, picture)
         (place / f"{name}_parse.json").write_text(json.dumps(search, indent=2), encoding="utf-8")
+
+
+def generate_folders(
+    folder: Path, folders: int, *, images: int = 0, image_bytes: int = 100_000, seed: int = 1
+) -> None:
+    """Writes `folders` device tests below `folder`, of which the first `images` have a photo."""
+    chance = random.Random(seed)
+    for number in range(folders):
+        line, day = number // (20 * FOLDERS_IN_A_FOLDER), number // FOLDERS_IN_A_FOLDER % 20
+        place = f"{folder}/line-{line:03}/day-{day:02}/Device{number:07}"
+        Path(place).mkdir(parents=True)
+        with open(f"{place}/stats.json", "xb") as file:
+            file.write(json.dumps(stats(chance, number)).encode())
+        if number < images:
+            Path(place, "photo.png").write_bytes(png(chance, image_bytes))
+
+
+def stats(chance: random.Random, number: int) -> dict[str, object]:
+    """The outcome of one device test."""
+    return {
+        "device_id": f"D-{number:07}",
+        "test_status": chance.choice(("passed", "passed", "failed")),
+        "duration_seconds": chance.randrange(400) / 4,
+        "measurements": {"voltage": [3.3, 3.31], "errors": chance.randrange(3)},
+    }
 
 
 def document(
@@ -124,6 +153,8 @@ def png(chance: random.Random, size: int) -> bytes:
 def _chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
+
+GENERATORS = {"states": generate, "folders": generate_folders}
 
 if __name__ == "__main__":
     main()
