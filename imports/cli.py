@@ -274,14 +274,14 @@ def verify(repair: bool, **flags: Any) -> None:
         display.close()
         click.echo("\n".join(render_verification(report)))
     if not report.clean:
-        if not repair:
+        if report.repairable and not repair:
             command = next_command.verify(settings.state_file, repair=True)
             click.echo(f"To import what differs again:  {command}")
         raise click.exceptions.Exit(EXIT_SOME_FAILED)
 
 
 @cli.command()
-@click.option("--kind", help="Only what is of this kind.")
+@click.option("--kind", type=click.Choice(list(all_kinds())), help="Only what is of this kind.")
 @click.option("--tag", help="Only what has this tag.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: as JSON.")
 @_state_option

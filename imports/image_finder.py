@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from imports.source_tree import signature_of
+from imports.source_tree import is_utf8, signature_of
 from imports.work_item import ImageFile
 
 _SEPARATORS = re.compile(r"[\\/]+")
@@ -117,4 +117,6 @@ def _regular_file(path: str) -> ImageFile | None:
         return None
     if not stat.S_ISREG(status.st_mode):
         return None
-    return ImageFile(os.path.realpath(path), signature_of(status))
+    real = os.path.realpath(path)
+    # The ledger could not remember another name.
+    return ImageFile(real, signature_of(status)) if is_utf8(real) else None

@@ -18,13 +18,19 @@ _MARKS = {"completed": "✅", "running": "⏳", "interrupted": "⏸️ ", "faile
 
 @dataclass(slots=True)
 class VerifyReport:
-    """What verification found. `findings` are the first ones, `found` counts all by what it is."""
+    """What verification found. `findings` are the first ones, `found` counts all by what it is.
+
+    `repairable` says whether there is anything that importing again may put right; `left` is how
+    many work items a finished run left for another one.
+    """
 
     records: int = 0
     images: int = 0
     superseded: int = 0
     found: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    repairable: bool = False
+    left: int = 0
 
     @property
     def clean(self) -> bool:
@@ -112,10 +118,11 @@ def render_report(report: RunReport) -> str:
 def render_verification(report: VerifyReport) -> list[str]:
     """The outcome of verification, as lines."""
     checked = f"{report.records:,} records and {report.images:,} images"
+    left = [f"     {report.left:,} are yet to be imported"] if report.left else []
     if report.clean:
-        return [f"🔍 Verified: {checked} are as their files say."]
+        return [f"🔍 Verified: {checked} are as their files say.", *left]
     parts = ", ".join(f"{count:,} {found}" for found, count in sorted(report.found.items()))
-    lines = [f"🔍 Verified {checked}: {parts}"]
+    lines = [f"🔍 Verified {checked}: {parts}", *left]
     for finding in report.findings[:MOST_SHOWN]:
         where = f" ({finding.path})" if finding.path and finding.path != finding.subject else ""
         detail = f": {finding.detail}" if finding.detail else ""
@@ -131,7 +138,8 @@ def _counts(report: RunReport) -> list[str]:
     if (scanned := report.scanned) is not None:
         lines.append(
             f"🔎 Scanned: {scanned.new:,} new, {scanned.changed:,} changed or left to do,"
-            f" {scanned.unchanged:,} imported before, {scanned.problems:,} unreadable"
+            f" {scanned.unchanged:,} imported before, {scanned.given_up:,} failed before,"
+            f" {scanned.problems:,} unreadable"
         )
         return lines
     if report.count("planning.unchanged"):

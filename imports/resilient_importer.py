@@ -155,13 +155,7 @@ class ResilientImporter:
                 self._forget_merges()
             listing = list_source(session)
             if not self.settings.scan_only:
-                session.state.dataset_id = session.ask(
-                    session.target.database.dataset_id,
-                    session.kind.name,
-                    session.state.tag,
-                    self.settings.description,
-                    self.settings.created_by,
-                )
+                session.run_values()
                 plan_items(session)
                 session.state.total_images = session.images.count()
         return listing
@@ -193,7 +187,9 @@ class ResilientImporter:
         with self._phase(Phase.VERIFY):
             verified = verify(session, deep=deep or self.settings.deep)
         unfinished, _ = session.items.unfinished(0)
-        if not repair or not (verified.repairable or (session.state.repairing and unfinished)):
+        if not repair or not (
+            verified.report.repairable or (session.state.repairing and unfinished)
+        ):
             return verified.report
         before = "completed" if session.state.repairing else session.state.status
         session.state.status = "running"
@@ -229,7 +225,10 @@ class ResilientImporter:
         finished = self.session.state.finished
         report = self.verify_writes(repair=repair)
         unfinished, _ = self.session.items.unfinished(0)
-        if not finished and unfinished:
+        if finished:
+            # Left over on purpose, by a limit or a scan: no finding, but worth a word.
+            report.left = unfinished
+        elif unfinished:
             report.found["not yet imported"] = unfinished
         return report
 

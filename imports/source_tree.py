@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 from imports.work_item import ListedItem, Signature
 
+_LEADS_NOWHERE = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG)
 _EARLIEST_NS, _LATEST_NS = -(2**63), 2**63 - 1
 
 
@@ -24,10 +26,11 @@ ListedEntry = ListedItem | ListingProblem
 
 
 class FolderFile(NamedTuple):
-    """A regular file directly in a folder."""
+    """What is directly in a folder and is no folder; `regular` if it is a file that can be read."""
 
     name: str
     signature: Signature
+    regular: bool = True
 
 
 def signature_of(status: os.stat_result) -> Signature:
@@ -85,7 +88,7 @@ def folder_holding(
     ignored: Callable[[str], bool],
     marks: str = "",
 ) -> Iterator[ListedEntry]:
-    """A folder as a work item, if it holds a regular file whose name is wanted.
+    """A folder as a work item, if it holds a file whose name is wanted.
 
     Files whose name is ignored are none. The path of the source itself is `.`.
     """
@@ -103,7 +106,7 @@ def folder_holding(
 
 
 def files_in(folder: str, ignored: Callable[[str], bool]) -> list[FolderFile]:
-    """The regular files directly in a folder whose name is not ignored, by name.
+    """What is directly in a folder, but for folders and what is ignored, by name.
 
     Raises:
         OSError: if the folder cannot be listed.
@@ -121,21 +124,34 @@ def files_in(folder: str, ignored: Callable[[str], bool]) -> list[FolderFile]:
 
 def is_utf8(path: str) -> bool:
     """Whether the bytes of a path are valid UTF-8; others cannot be stored as text."""
-    return path.isascii() or _printable(path) == path
+    return path.isascii() or printable(path) == path
 
 
 def unlistable(path: str, error: OSError) -> ListingProblem:
     """A folder that cannot be listed."""
-    return ListingProblem(_printable(path), f"cannot be listed: {error.strerror}")
+    return ListingProblem(printable(path), f"cannot be listed: {error.strerror}")
 
 
 def _folder_file(entry: os.DirEntry[str]) -> FolderFile | None:
-    """A regular file, or a link to one; anything else has no content that could be imported."""
+    """What is in a folder under a name; None if it is gone by now, or a link to a folder.
+
+    Raises:
+        OSError: if it cannot be told what it is.
+    """
     try:
         status = entry.stat()
-    except OSError:
+    except OSError as error:
+        if error.errno == errno.ENOENT and not entry.is_symlink():
+            return None
+        if error.errno not in _LEADS_NOWHERE:
+            raise
+        # Such a link is there, and a user wants to hear of it.
+        return FolderFile(entry.name, Signature(0, 0), False)
+    if stat.S_ISDIR(status.st_mode):
         return None
-    return FolderFile(entry.name, signature_of(status)) if stat.S_ISREG(status.st_mode) else None
+    if not stat.S_ISREG(status.st_mode):
+        return FolderFile(entry.name, Signature(0, 0), False)
+    return FolderFile(entry.name, signature_of(status))
 
 
 def _listed(entry: os.DirEntry[str], path: str) -> ListedEntry:
@@ -151,8 +167,9 @@ def _listed(entry: os.DirEntry[str], path: str) -> ListedEntry:
 
 
 def _unnameable(path: str) -> ListingProblem:
-    return ListingProblem(_printable(path), "its name is not valid UTF-8; rename it and run again")
+    return ListingProblem(printable(path), "its name is not valid UTF-8; rename it and run again")
 
 
-def _printable(path: str) -> str:
+def printable(path: str) -> str:
+    """A path, or a text with one in it, as UTF-8 can hold it."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

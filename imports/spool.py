@@ -10,16 +10,19 @@ import shutil
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from imports.row_format import RowFormat
-from imports.work_item import Record
+from imports.work_item import Family, Record
 
 LEAST_FREE_BYTES = 1024**3
 """Below this much free space on the disk nothing is spooled."""
 
 _HEAD_BYTES = 8
+_VERSION = 2
+"""Of what a chunk looks like: those of another one are not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +48,7 @@ class Spool:
         """Writes the records of some items; False if there is no room, which harms nothing."""
         body = orjson.dumps(
             [
-                [
-                    item_id,
-                    [
-                        [record.label, [[table, row.decode()] for table, row in record.rows]]
-                        for record in records
-                    ],
-                ]
+                [item_id, [_plain(record) for record in records]]
                 for item_id, records in items.items()
             ]
         )
@@ -75,12 +72,29 @@ class Spool:
         if content[:_HEAD_BYTES] != b"%08x" % zlib.crc32(body):
             return {}
         return {
-            item_id: [
-                Record(item_id, label, tuple((table, row.encode()) for table, row in rows))
-                for label, rows in records
-            ]
+            item_id: [_record(item_id, *record) for record in records]
             for item_id, records in orjson.loads(body)
         }
 
     def _path(self, chunk: int) -> Path:
-        return self.folder / f"{chunk}.{self.row_format}"
+        return self.folder / f"{chunk}.{self.row_format}.{_VERSION}"
+
+
+def _plain(record: Record) -> list[object]:
+    families = [
+        [[[table, row.decode()] for table, row in family.rows], *family[1:]]
+        for family in record.families
+    ]
+    return [record.label, record.number, families]
+
+
+def _record(item_id: int, label: str, index: int, families: list[list[Any]]) -> Record:
+    return Record(
+        item_id,
+        label,
+        tuple(
+            Family(tuple([(table, row.encode()) for table, row in rows]), *rest)
+            for rows, *rest in families
+        ),
+        index,
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from imports import next_command
-from imports.ledger import LedgerFile
+from imports.ledger.file import reading
 from imports.ledger.summary import BatchSummary, CauseSummary, ScopeSummary, summarise
 from imports.settings import Settings
 from imports.work_state import WorkState, load_work_state
@@ -41,14 +41,9 @@ def read_status(
     Raises:
         ImporterError: if the ledger or the work state is damaged.
     """
-    scopes: list[ScopeSummary] = []
     state = load_work_state(state_file)
-    if ledger_file.exists():
-        ledger = LedgerFile(ledger_file)
-        try:
-            scopes = summarise(ledger.connection, kind, tag, MOST_SHOWN)
-        finally:
-            ledger.close()
+    with reading(ledger_file) as connection:
+        scopes = [] if connection is None else summarise(connection, kind, tag, MOST_SHOWN)
     if state is not None and (kind not in (None, state.kind) or tag not in (None, state.tag)):
         state = None
     return Status(scopes, state)
@@ -89,7 +84,8 @@ def render_status(status: Status, state_file: Path, kind: str | None = None) -> 
         lines += _run_lines(status.last_run, state_file)
     elif not lines:
         return (
-            f"No run yet: there is no {state_file}. Begin one:\n"
+            f"No run yet{'' if kind is None else f' of {kind}'} in {state_file} and its ledger."
+            " Begin one:\n"
             f"  {next_command.program()} {kind or 'states'} DIR --tag TAG"
         )
     return "\n".join(lines).rstrip()

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from imports.source_tree import printable
 from imports.work_item import Phase, Source
 
 SUCCESS = "success.json"
@@ -53,7 +54,7 @@ class StatusFiles:
         return [
             problem
             for path, reason in items
-            if (problem := self._write(path, FAILED, {"phase": phase, "reason": reason}))
+            if (problem := self._write(path, FAILED, {"phase": phase, "reason": printable(reason)}))
             is not None
         ]
 

@@ -6,7 +6,7 @@ a temporary table that COPY filled, or a JSON array inside a function. Both thus
 
 from __future__ import annotations
 
-from imports.tables import Column, Keep, NewerWins, Table, TableGroup
+from imports.tables import Column, Keep, NewerWins, Newest, Table, TableGroup
 
 MERGES = "public.import_merges"
 """Remembers the answer to each merge, so that a repeated one gets the same."""
@@ -14,7 +14,7 @@ MERGES = "public.import_merges"
 
 def incoming(table: Table) -> str:
     """The temporary table that takes a batch of rows; it lives and dies inside one transaction."""
-    return f"incoming_{table.name}"
+    return "incoming_" + table.label.replace(".", "_")
 
 
 def create_incoming(table: Table) -> str:
@@ -61,6 +61,32 @@ from (select ordinal, row({_names(table.row_key)}) as row_key from incoming_rows
 join judged on judged.row_key = rows.row_key"""
 
 
+def replace_sets_statement(
+    table: Table, owner: Table, source: str, owner_source: str, letters: str, first: int
+) -> str:
+    """Replaces the sets of rows that belong to owners which were just inserted or updated.
+
+    `owner_source` has the owners' rows and `letters` (an SQL expression) what became of them:
+    what `merge_statement` answered with. `first` is the ordinal of the first row of a source.
+    """
+    own = table.key[0]
+    same_key = " and ".join(f"kept.{name} = stored.{name}" for name in table.key)
+    return f"""\
+with owners as (
+  select id, substr({letters}, (ordinal - {first} + 1)::integer, 1) as outcome from {owner_source}
+), gone as (
+  delete from {table.qualified_name} as stored using owners
+  where owners.outcome = 'U' and stored.{own} = owners.id and not exists (
+    select from (select {", ".join(table.key)} from {source}) as kept where {same_key})
+)
+insert into {table.qualified_name} as stored ({_names(table.columns)})
+select {_names(table.columns, "incoming_rows")}
+from (select {_names(table.columns)} from {source}) as incoming_rows
+join owners on owners.id = incoming_rows.{own} and owners.outcome in ('I', 'U')
+order by {", ".join(f"incoming_rows.{name}" for name in table.key)}
+on conflict ({", ".join(table.key)}) {_on_conflict(table, {})}"""
+
+
 def compare_statement(table: Table, run: dict[str, str], source: str, into: str = "") -> str:
     """Compares the rows of `source` with what is stored; answers with one JSON array.
 
@@ -74,11 +100,7 @@ def compare_statement(table: Table, run: dict[str, str], source: str, into: str 
         f" jsonb_build_array(stored.{column.name}, winner.{column.name}) end"
         for column in table.compared
     )
-    newer = (
-        f"when {_later(table.on_conflict.column, 'stored', 'winner')} then 'superseded'"
-        if isinstance(table.on_conflict, NewerWins)
-        else ""
-    )
+    newer = _superseded(table, run)
     identity = "stored.id::text" if table.id_type else "null::text"
     return f"""\
 with incoming_rows as (
@@ -130,7 +152,7 @@ from (
 def render_functions(group: TableGroup) -> str:
     """The functions through which Supabase merges, compares and lists the group's tables."""
     functions = [_merge_function(group), _compare_function(group)]
-    if all(table.id_type for table in group.tables):
+    if any(table.id_type for table in group.tables):
         functions.append(_written_function(group))
     return "\n".join(functions)
 
@@ -148,14 +170,15 @@ def _later(column: str, one: str, other: str, operator: str = ">") -> str:
 
 def _winners(table: Table) -> str:
     key = _names(table.row_key)
-    newest = (
-        f"{table.on_conflict.column} desc nulls last, "
-        if isinstance(table.on_conflict, NewerWins)
-        else ""
-    )
+    last = "ordinal desc"
+    if isinstance(table.on_conflict, NewerWins):
+        last = f"{table.on_conflict.column} desc nulls last, {last}"
+    elif isinstance(table.on_conflict, Newest):
+        rule = table.on_conflict
+        last = f'{rule.moment} desc nulls last, {rule.source} collate "C", {last}'
     return f"""\
   select distinct on ({key}) *, row({key}) as row_key from incoming_rows
-  order by {key}, {newest}ordinal desc"""
+  order by {key}, {last}"""
 
 
 def _insert(table: Table, run: dict[str, str]) -> str:
@@ -166,14 +189,14 @@ def _insert(table: Table, run: dict[str, str]) -> str:
   insert into {table.qualified_name} as stored ({run_names}{_names(table.columns)})
   select {run_values}{_names(table.columns)} from winners
   order by {_names(table.row_key)}
-  on conflict ({key}) {_on_conflict(table)}
+  on conflict ({key}) {_on_conflict(table, run)}
   returning row({_names(table.row_key, "stored")}) as row_key, (stored.xmax = 0) as inserted"""
 
 
-def _on_conflict(table: Table) -> str:
+def _on_conflict(table: Table, run: dict[str, str]) -> str:
     if isinstance(table.on_conflict, Keep):
         return "do nothing"
-    updated = [column.name for column in table.compared]
+    updated = [column.name for column in table.replaced]
     updated += [column.name for column in table.run_columns if column.name not in table.key]
     assignments = [f"{name} = excluded.{name}" for name in updated]
     if table.stamped:
@@ -185,13 +208,40 @@ def _on_conflict(table: Table) -> str:
     if isinstance(table.on_conflict, NewerWins):
         newer = _later(table.on_conflict.column, "excluded", "stored", ">=")
         condition = f"{newer}\n    and {condition}"
+    elif isinstance(table.on_conflict, Newest):
+        condition = f"{_better(table.on_conflict, run)}\n    and {condition}"
     return f"do update set {', '.join(assignments)}\n  where {condition}"
+
+
+def _better(rule: Newest, run: dict[str, str]) -> str:
+    """Whether the new row of a key wins against the stored one."""
+    later = _later(rule.moment, "excluded", "stored")
+    as_late = _later(rule.moment, "excluded", "stored", "=")
+    first = f'excluded.{rule.source} collate "C" < stored.{rule.source} collate "C"'
+    return (
+        f"case when stored.batch_id = {run['batch_id']} then {later} or ({as_late} and {first})"
+        f" when {run['if_exists']} = 'newer' then {later} else {run['if_exists']} = 'replace' end"
+    )
+
+
+def _superseded(table: Table, run: dict[str, str]) -> str:
+    """The case of a stored row that has its own good reason to be another one."""
+    rule = table.on_conflict
+    if isinstance(rule, NewerWins):
+        return f"when {_later(rule.column, 'stored', 'winner')} then 'superseded'"
+    if isinstance(rule, Newest):
+        return (
+            f"when stored.{rule.source} is distinct from winner.{rule.source} and"
+            f" ({run['if_exists']} = 'keep' or {_later(rule.moment, 'stored', 'winner', '>=')})"
+            " then 'superseded'"
+        )
+    return ""
 
 
 def _not_written(table: Table) -> str:
     if isinstance(table.on_conflict, NewerWins):
         return f"when {_later(table.on_conflict.column, 'stored', 'winner')} then 'S'"
-    if isinstance(table.on_conflict, Keep):
+    if isinstance(table.on_conflict, (Keep, Newest)):
         return (
             f"when ({_names(table.compared, 'stored')})"
             f" is distinct from ({_names(table.compared, 'winner')}) then 'S'"
@@ -220,28 +270,40 @@ def _stored(table: Table, run: dict[str, str], row: str, condition: str) -> str:
 def _json_source(table: Table) -> str:
     types = ", ".join(f"{column.name} {column.type}" for column in table.columns)
     return (
-        f"rows from (jsonb_to_recordset(body -> 'rows' -> '{table.name}') as ({types}))"
+        f"rows from (jsonb_to_recordset(body -> 'rows' -> '{table.label}') as ({types}))"
         f" with ordinality as input({_names(table.columns)}, ordinal)"
     )
 
 
 def _json_run(table: Table) -> dict[str, str]:
-    return {
+    values = {
         column.name: f"(body -> 'run' ->> '{column.name}')::{column.type}"
         for column in table.run_columns
     }
+    return {**values, "if_exists": "(body -> 'run' ->> 'if_exists')"}
+
+
+def _merge_step(group: TableGroup, table: Table) -> str:
+    owner = group.owner_of(table)
+    if owner is None:
+        return f"""\
+  if body -> 'rows' ? '{table.label}' then
+{_indented(merge_statement(table, _json_run(table), _json_source(table), "into outcomes"))};
+    answer := answer || jsonb_build_object('{table.label}', outcomes);
+  end if;
+"""
+    statement = replace_sets_statement(
+        table, owner, _json_source(table), _json_source(owner), f"answer ->> '{owner.label}'", 1
+    )
+    return f"""\
+  if answer ? '{owner.label}' then
+{_indented(statement)};
+  end if;
+"""
 
 
 def _merge_function(group: TableGroup) -> str:
-    steps = "".join(
-        f"""\
-  if body -> 'rows' ? '{table.name}' then
-{_indented(merge_statement(table, _json_run(table), _json_source(table), "into outcomes"))};
-    answer := answer || jsonb_build_object('{table.name}', outcomes);
-  end if;
-"""
-        for table in group.tables
-    )
+    steps = "".join(_merge_step(group, table) for table in group.tables)
     return _function(
         group.merge_function,
         "  outcomes text;\n",
@@ -264,9 +326,9 @@ def _merge_function(group: TableGroup) -> str:
 def _compare_function(group: TableGroup) -> str:
     steps = "".join(
         f"""\
-  if body -> 'rows' ? '{table.name}' then
+  if body -> 'rows' ? '{table.label}' then
 {_indented(compare_statement(table, _json_run(table), _json_source(table), "into comparison"))};
-    answer := answer || jsonb_build_object('{table.name}', comparison);
+    answer := answer || jsonb_build_object('{table.label}', comparison);
   end if;
 """
         for table in group.tables
@@ -283,7 +345,7 @@ def _written_function(group: TableGroup) -> str:
     limit = "(body ->> 'limit')::integer"
     steps = "".join(
         f"""\
-  if body ->> 'table' = '{table.name}' then
+  if body ->> 'table' = '{table.label}' then
 {
             _indented(
                 written_statement(
@@ -294,6 +356,7 @@ def _written_function(group: TableGroup) -> str:
   end if;
 """
         for table in group.tables
+        if table.id_type is not None
     )
     return _function(group.written_function, "", f"{steps}  return answer;\n")
 

@@ -37,7 +37,24 @@ class NewerWins:
     column: str
 
 
-ConflictRule = Keep | Replace | NewerWins
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The row with the latest value in `moment` wins, of several with the same one the first.
+
+    The first is the one with the smallest value in `source`, which says where a row comes from;
+    so the outcome of a run does not depend on the order in which its rows arrive. Against a row
+    that an earlier run wrote, the run's value `if_exists` decides: `keep` what is there, replace
+    it by a strictly `newer` row, or `replace` it. What differs in `source` alone is the same.
+    """
+
+    moment: str
+    source: str
+
+
+ConflictRule = Keep | Replace | NewerWins | Newest
+
+IF_EXISTS = ("keep", "newer", "replace")
+"""What a run may say about rows of earlier runs, for the rule `Newest`."""
 
 DATASET_ID = Column("dataset_id", "bigint", nullable=False)
 BATCH_ID = Column("batch_id", "text", nullable=False)
@@ -51,6 +68,10 @@ class Table:
     for all rows of a run; those of them that are in `key` are part of it, the others are only
     written. `id_type` is the type of the table's own `id`, None where it has none; `stamped`
     tables have an `updated_at`.
+
+    `owner` is the qualified name of the table whose rows own the rows of this one: the first
+    column of the key is the `id` of the owner. Owned rows are replaced as a set when their owner
+    is inserted or updated, and left alone otherwise.
     """
 
     name: str
@@ -61,6 +82,12 @@ class Table:
     schema: str = "public"
     id_type: str | None = "bigint"
     stamped: bool = True
+    owner: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What it is called in requests and answers: its name, with the schema if not public."""
+        return self.name if self.schema == "public" else self.qualified_name
 
     @property
     def qualified_name(self) -> str:
@@ -80,6 +107,14 @@ class Table:
     @property
     def compared(self) -> tuple[Column, ...]:
         """The columns in which two rows of one key can differ."""
+        left_out = {*self.key}
+        if isinstance(self.on_conflict, Newest):
+            left_out.add(self.on_conflict.source)
+        return tuple(column for column in self.columns if column.name not in left_out)
+
+    @property
+    def replaced(self) -> tuple[Column, ...]:
+        """The columns of the row that a new one replaces."""
         return tuple(column for column in self.columns if column.name not in self.key)
 
 
@@ -92,6 +127,10 @@ class TableGroup:
 
     name: str
     tables: tuple[Table, ...]
+
+    def owner_of(self, table: Table) -> Table | None:
+        """The table that owns the rows of one of them, if any does."""
+        return next((each for each in self.tables if each.qualified_name == table.owner), None)
 
     @property
     def merge_function(self) -> str:

@@ -6,6 +6,7 @@ What there is much of are named tuples: they are made and pickled several times 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -57,10 +58,12 @@ class Source:
     """What is imported: a folder by its real, absolute path, and what its work items are called.
 
     `patterns` are shell patterns for names of files; what they pick is the kind's affair.
+    `left_out` has by folder (its prefix, `a/b/`) the beginnings of names that are no part of it.
     """
 
     folder: str
     patterns: tuple[str, ...]
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def absolute(self, path: str) -> str:
         """The path of a work item, which is relative to the source, as the system wants it."""
@@ -143,28 +146,65 @@ class Plan(NamedTuple):
     failure: str | None = None
 
 
+class Family(NamedTuple):
+    """Rows of a record that go in, or not, with the first of them, encoded for the target.
+
+    `rows` are pairs of the index of a table of the kind and the row. Where records share rows (a
+    company that several people worked for), `key` names whose they are: of families of one key
+    in a batch the one with the latest `moment` is merged, of several the one with the smallest
+    `source`. A `moment` is a text that sorts; families without a key are all merged.
+    """
+
+    rows: tuple[tuple[int, bytes], ...]
+    key: str | None = None
+    moment: str = ""
+    source: str = ""
+
+    def wins_against(self, other: Family) -> bool:
+        """Whether it is merged rather than another one of the same key."""
+        if self.moment != other.moment:
+            return self.moment > other.moment
+        return self.source < other.source
+
+
 class Record(NamedTuple):
     """One record of a work item, its rows encoded for the target.
 
-    `label` names it for people (`Belmar/FL/PH23408`); `rows` are pairs of the index of a table
-    of the kind and the encoded row, the record's own row first.
+    `label` names it for people (`Belmar/FL/PH23408`), `number` is its place in the item; its own
+    family comes first.
     """
 
     item_id: int
     label: str
-    rows: tuple[tuple[int, bytes], ...]
+    families: tuple[Family, ...]
+    number: int = 0
+
+    @property
+    def rows(self) -> tuple[tuple[int, bytes], ...]:
+        """The rows of all its families."""
+        return tuple(row for family in self.families for row in family.rows)
+
+
+class RecordFailure(NamedTuple):
+    """A record that did not go in, while others of its item may have: which, and why."""
+
+    item_id: int
+    number: int
+    label: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A batch of work items, read and encoded: what a worker hands to the merge.
 
-    `failures` are pairs of item id and reason; `cleaned` counts the values that became NULL
-    or lost characters, by value.
+    `failures` are pairs of item id and reason, `problems` single records that cannot be read;
+    `cleaned` counts the values that became NULL or lost characters, by value.
     """
 
     records: list[Record]
     failures: list[tuple[int, str]]
+    problems: list[RecordFailure] = field(default_factory=list)
     cleaned: dict[str, int] = field(default_factory=dict)
 
 

@@ -26,6 +26,7 @@ from imports.table_sql import (
     create_incoming,
     incoming,
     merge_statement,
+    replace_sets_statement,
     written_statement,
 )
 from imports.tables import Table, TableGroup
@@ -82,7 +83,7 @@ class PostgreSQLDatabase:
 
     def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
         """Merges rows in one transaction; see Database."""
-        tables = rows.tables()
+        tables = _merged(rows)
         run = _run_expressions(rows.group)
         with self._transaction() as cursor:
             # One round trip. The lock makes a repeated request wait for the first to end.
@@ -98,14 +99,23 @@ class PostgreSQLDatabase:
             else:
                 answer = {}
                 for _, table, lines in tables:
-                    _copy(cursor, table, lines)
-                    cursor.execute(merge_statement(table, run, incoming(table)), rows.run)
-                    answer[table.name] = _only(cursor.fetchone())
+                    if lines:
+                        _copy(cursor, table, lines)
+                    owner = rows.group.owner_of(table)
+                    if owner is None:
+                        cursor.execute(merge_statement(table, run, incoming(table)), rows.run)
+                        answer[table.label] = _only(cursor.fetchone())
+                    else:
+                        sources = (incoming(table), incoming(owner))
+                        cursor.execute(
+                            replace_sets_statement(table, owner, *sources, "%(letters)s", 0),
+                            {"letters": answer[owner.label]},
+                        )
                 cursor.execute(
                     f"insert into {MERGES} (request_id, batch_id, answer) values (%s, %s, %s)",
                     (str(request_id), rows.run["batch_id"], orjson.dumps(answer).decode()),
                 )
-        return {index: answer[table.name] for index, table, _ in tables}
+        return {index: answer[table.label] for index, table, _ in tables if table.owner is None}
 
     def compare(self, rows: Rows) -> dict[int, list[Comparison]]:
         """Compares rows with what is stored, by table."""
@@ -229,17 +239,28 @@ def written_rows(answer: list[dict[str, Any]]) -> list[WrittenRow]:
     ]
 
 
+def _merged(rows: Rows) -> list[tuple[int, Table, list[bytes]]]:
+    """The tables that a merge concerns: those with rows, and those that hang on one of them."""
+    present = {rows.group.tables[index].qualified_name for index in rows.by_table}
+    return [
+        (index, table, rows.by_table.get(index, []))
+        for index, table in enumerate(rows.group.tables)
+        if index in rows.by_table or table.owner in present
+    ]
+
+
 def _copy(cursor: Cursor, table: Table, lines: list[bytes]) -> None:
     numbered = b"".join(b"%d\t%b" % (ordinal, line) for ordinal, line in enumerate(lines))
     cursor.copy_expert(copy_incoming(table), io.BytesIO(numbered))
 
 
 def _run_expressions(group: TableGroup) -> dict[str, str]:
-    return {
+    values = {
         column.name: f"%({column.name})s::{column.type}"
         for table in group.tables
         for column in table.run_columns
     }
+    return {**values, "if_exists": "%(if_exists)s::text"}
 
 
 def _only(row: tuple[Any, ...] | None) -> Any:

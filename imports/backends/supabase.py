@@ -71,12 +71,14 @@ class SupabaseDatabase:
     def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
         """Merges rows in one transaction; see Database."""
         answer = self._call(rows.group.merge_function, _body(rows, request_id))
-        return {index: answer[table.name] for index, table, _ in rows.tables()}
+        return {
+            index: answer[table.label] for index, table, _ in rows.tables() if table.owner is None
+        }
 
     def compare(self, rows: Rows) -> dict[int, list[Comparison]]:
         """Compares rows with what is stored, by table."""
         answer = self._call(rows.group.compare_function, _body(rows, None))
-        return {index: comparisons(answer[table.name]) for index, table, _ in rows.tables()}
+        return {index: comparisons(answer[table.label]) for index, table, _ in rows.tables()}
 
     def written(
         self,
@@ -87,7 +89,7 @@ class SupabaseDatabase:
         limit: int,
     ) -> list[WrittenRow]:
         """A page of the rows that some runs wrote, by id."""
-        body = {"table": table.name, "batch_ids": batch_ids, "after": after, "limit": limit}
+        body = {"table": table.label, "batch_ids": batch_ids, "after": after, "limit": limit}
         return written_rows(self._call(group.written_function, orjson.dumps({"payload": body})))
 
     def known_images(self, hashes: Sequence[str]) -> dict[str, str]:
@@ -229,7 +231,7 @@ class SupabaseImages:
 def _body(rows: Rows, request_id: UUID | None) -> bytes:
     head = {"run": rows.run, "request_id": None if request_id is None else str(request_id)}
     tables = b",".join(
-        b'"%b":[%b]' % (table.name.encode(), b",".join(objects))
+        b'"%b":[%b]' % (table.label.encode(), b",".join(objects))
         for _, table, objects in rows.tables()
     )
     return b'{"payload":%b,"rows":{%b}}}' % (orjson.dumps(head)[:-1], tables)

@@ -18,7 +18,7 @@ from imports.cleaning import Tally, clean_text
 from imports.errors import RecordError
 from imports.image_finder import ImageFinder
 from imports.json_file import read_object
-from imports.kinds.kind import ItemPlan, Kind, KindRecord, Wording
+from imports.kinds.kind import ItemPlan, Kind, KindRecord, Wording, single_row
 from imports.name_patterns import Matcher, matcher
 from imports.source_tree import (
     FolderFile,
@@ -26,6 +26,7 @@ from imports.source_tree import (
     files_in,
     folder_holding,
     is_utf8,
+    printable,
     signature_of_folder,
 )
 from imports.status_files import is_status_file
@@ -77,22 +78,23 @@ def items_in(
     )
 
 
-def sign(path: str, patterns: tuple[str, ...]) -> Signature:
+def sign(source: Source, path: str) -> Signature:
     """The signature that a folder has now."""
-    return signature_of_folder(files_in(path, is_status_file), _marks(patterns))
+    return signature_of_folder(_files(source, path), _marks(source.patterns))
 
 
 def read(source: Source, path: str, signature: Signature, tally: Tally) -> Folder:
     """A folder, with its stats."""
-    place = source.absolute(path)
     try:
-        files = files_in(place, is_status_file)
+        files = _files(source, path)
     except OSError as error:
         raise RecordError(f"cannot be listed: {error.strerror}") from error
     if signature_of_folder(files, _marks(source.patterns)) != signature:
         raise RecordError("changed while the run was under way; run again to import it")
     is_stats, is_image = _matchers(source.patterns)
-    stats, problem = _stats([file for file in files if is_stats(file.name)], place, tally)
+    stats, problem = _stats(
+        [file for file in files if is_stats(file.name)], source.absolute(path), tally
+    )
     return Folder(
         path=path,
         name=os.path.basename(source.folder if path == "." else path),
@@ -113,10 +115,10 @@ def plan(folder: Folder, path: str, finder: ImageFinder) -> ItemPlan:
         image = finder.beside(os.path.join(path, name)) if is_utf8(name) else None
         images.append(image)
         if image is None:
-            shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
             warnings.append(
-                f"image {shown!r} cannot be used: it is gone, its name is not valid UTF-8, or it"
-                " leads out of the folders that images are read from (--image-root)"
+                f"image {printable(name)!r} cannot be used: it is gone, no regular file, its name"
+                " is not valid UTF-8, or it leads out of the folders that images are read from"
+                " (--image-root)"
             )
     missing = len(warnings)
     stats = folder.stats or {}
@@ -159,7 +161,7 @@ def records(folder: Folder, images: Sequence[Image | None], tally: Tally) -> lis
         folder.signature.digest,
         _moment(folder.signature.mtime_ns),
     )
-    return [KindRecord(folder.path, ((0, row),))]
+    return [single_row(folder.path, row)]
 
 
 def story(folder: Folder) -> list[str]:
@@ -187,6 +189,15 @@ def _marks(patterns: tuple[str, ...]) -> str:
     return "" if patterns == PATTERNS else "\0".join(patterns)
 
 
+def _files(source: Source, path: str) -> list[FolderFile]:
+    """What a folder holds, without what the importer itself left there."""
+    prefix = "" if path == "." else f"{path}/"
+    ours = source.left_out.get(prefix, ())
+    return files_in(
+        source.absolute(path), lambda name: is_status_file(name) or name.startswith(ours)
+    )
+
+
 def _stats(
     files: list[FolderFile], place: str, tally: Tally
 ) -> tuple[dict[str, Any] | None, str | None]:
@@ -195,12 +206,14 @@ def _stats(
         return None, None
     if len(files) > 1:
         names = ", ".join(file.name for file in files[:3])
-        return None, f"has more than one file of stats: {names}"
+        return None, f"has more than one file of stats: {printable(names)}"
     file = files[0]
+    if not file.regular:
+        return None, f"{printable(file.name)} is not a regular file"
     try:
         return read_object(os.path.join(place, file.name), file.signature, tally), None
     except RecordError as error:
-        return None, f"{file.name} {error}"
+        return None, f"{printable(file.name)} {error}"
 
 
 def _is_text(value: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from imports.cleaning import Tally
 from imports.image_finder import ImageFinder
@@ -27,12 +27,39 @@ class ItemPlan:
     images_missing: int = 0
 
 
+class KindFamily(NamedTuple):
+    """Rows as (index of the table, values) that go in together; see `Family`."""
+
+    rows: tuple[tuple[int, tuple[object, ...]], ...]
+    key: str | None = None
+    moment: str = ""
+    source: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class KindRecord:
-    """One record: a label for people, and its rows as (index of the table, values)."""
+    """One record: a label for people, and its rows in families, its own first."""
 
     label: str
-    rows: tuple[tuple[int, tuple[object, ...]], ...]
+    families: tuple[KindFamily, ...]
+
+    @property
+    def rows(self) -> tuple[tuple[int, tuple[object, ...]], ...]:
+        """The rows of all its families."""
+        return tuple(row for family in self.families for row in family.rows)
+
+
+def single_row(label: str, row: tuple[object, ...]) -> KindRecord:
+    """A record that is one row of the kind's first table, and shares it with no other."""
+    return KindRecord(label, (KindFamily(((0, row),)),))
+
+
+@dataclass(frozen=True, slots=True)
+class RecordProblem:
+    """A record that cannot be read, while others of its item can."""
+
+    label: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +96,14 @@ class Kind:
 
     `items_in(source, prefix, files)` yields the work items that the files of one folder make;
     `prefix` is the folder's path with a slash behind it, or nothing for the source itself.
-    `sign(path, patterns)` gives the signature that one has now.
+    `sign(source, path)` gives the signature that one has now.
     `read(source, path, signature, tally)` reads one, if it is still the one of the signature.
     `plan(content, path, finder)` finds the images of what was read.
-    `records(content, images, tally)` turns it into records; `images` are its images in the
-    plan's order, None for one that it is imported without.
+    `records(content, images, tally)` turns it into records, or problems with single ones;
+    `images` are its images in the plan's order, None for one that it is imported without.
     `story(content)` tells a user about a single one, in lines.
 
-    `path` is relative to the source for `read`, absolute for `sign` and `plan`. What cannot be
+    `path` is relative to the source for `sign` and `read`, absolute for `plan`. What cannot be
     used raises RecordError, or OSError from `sign`. `items_are_folders` says whether a work item
     is a folder, which can have a status file.
     """
@@ -86,9 +113,9 @@ class Kind:
     patterns: tuple[str, ...]
     group: TableGroup
     items_in: Callable[[Source, str, Iterable[os.DirEntry[str]]], Iterator[ListedEntry]]
-    sign: Callable[[str, tuple[str, ...]], Signature]
+    sign: Callable[[Source, str], Signature]
     read: Callable[[Source, str, Signature, Tally], Any]
     plan: Callable[[Any, str, ImageFinder], ItemPlan]
-    records: Callable[[Any, Sequence[Image | None], Tally], list[KindRecord]]
+    records: Callable[[Any, Sequence[Image | None], Tally], Sequence[KindRecord | RecordProblem]]
     story: Callable[[Any], list[str]] = no_story
     items_are_folders: bool = False

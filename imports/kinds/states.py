@@ -15,7 +15,7 @@ from imports.cleaning import Tally, clean_date, clean_text, clean_timestamp, jso
 from imports.errors import RecordError
 from imports.image_finder import ImageFinder
 from imports.json_file import read_object
-from imports.kinds.kind import ItemPlan, Kind, KindRecord, Wording
+from imports.kinds.kind import ItemPlan, Kind, KindRecord, Wording, single_row
 from imports.name_patterns import matcher
 from imports.source_tree import ListedEntry, files_called, signature_of_file
 from imports.tables import Column, NewerWins, Table, TableGroup
@@ -54,9 +54,9 @@ def items_in(
     return files_called(prefix, files, matcher(source.patterns))
 
 
-def sign(path: str, patterns: tuple[str, ...]) -> Signature:
-    """The signature of a file, whatever the patterns."""
-    return signature_of_file(path)
+def sign(source: Source, path: str) -> Signature:
+    """The signature that a file has now."""
+    return signature_of_file(source.absolute(path))
 
 
 def read(source: Source, path: str, signature: Signature, tally: Tally) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def records(
             {**rest, "search_result": {**result, "licenses": licenses[index : index + 1]}},
             image_hash,
         )
-        found.append(KindRecord(f"{name}/{state}/{number or '(no licence)'}", ((0, row),)))
+        found.append(single_row(f"{name}/{state}/{number or '(no licence)'}", row))
     return found
 
 

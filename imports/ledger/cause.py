@@ -9,7 +9,7 @@ _RECORD = re.compile(r"^record .*?: (?=\S)", re.DOTALL)
 _MORE = re.compile(r" \(and \d+ more records\)$")
 _PLACE = re.compile(r"(?<![\w.])/[^\s:;,]+(?: [^\s:;,]*/[^\s:;,]*)*")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|“[^”]*”")
-_NUMBER = re.compile(r"\b[0-9a-f]{16,}\b|\d[\d.,]*\d|\d")
+_NUMBER = re.compile(r"\b[0-9a-f]{16,}\b|(?<![\w-])(?<!SQLSTATE )\d[\d.,]*")
 
 
 def cause_of(reason: str) -> str:

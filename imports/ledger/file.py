@@ -4,12 +4,65 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from imports.errors import LedgerError
 from imports.ledger.cause import cause_of
 from imports.ledger.schema import VERSIONS
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """A ledger to look into, without a lock and without changing it.
+
+    None if there is none, or if it is of an older version and no run has brought it up to date.
+
+    Raises:
+        LedgerError: if it is no ledger, or cannot be read.
+    """
+    if not path.exists() or not path.stat().st_size:
+        yield None
+        return
+    try:
+        connection = _open_to_read(path)
+        with closing(connection):
+            version = _version(connection)
+            _check(path, connection, version)
+            yield connection if version == len(VERSIONS) else None
+    except sqlite3.Error as error:
+        raise LedgerError(f"The ledger {path} cannot be read: {error}.") from error
+
+
+def _open_to_read(path: Path) -> sqlite3.Connection:
+    place = quote(str(path.resolve()))
+    connection = sqlite3.connect(f"file:{place}?mode=ro", uri=True, timeout=60)
+    try:
+        _version(connection)
+    except sqlite3.OperationalError:
+        # In a folder that cannot be written to; then nobody else writes either.
+        connection.close()
+        connection = sqlite3.connect(f"file:{place}?mode=ro&immutable=1", uri=True)
+    return connection
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("pragma user_version").fetchone()[0])
+
+
+def _check(path: Path, connection: sqlite3.Connection, version: int) -> None:
+    """Refuses what is no ledger of ours."""
+    if version > len(VERSIONS):
+        raise LedgerError(
+            f"The ledger {path} is of version {version}, this program knows {len(VERSIONS)}."
+            " Use the program that made it, or move the file away."
+        )
+    if not version and connection.execute("select 1 from sqlite_master").fetchone():
+        raise LedgerError(
+            f"{path} is a database of another program. Move it away, or name another one with"
+            " --db-path."
+        )
 
 
 class LedgerFile:
@@ -22,9 +75,15 @@ class LedgerFile:
             LedgerError: if the file is not a ledger, or of another version.
         """
         self.path = path
+        if not path.parent.is_dir() or path.is_dir():
+            problem = "that is a folder" if path.is_dir() else "its folder does not exist"
+            raise LedgerError(
+                f"The ledger {path} cannot be used: {problem}. Name another with --db-path."
+            )
         try:
             self.connection = sqlite3.connect(path, isolation_level=None, timeout=60)
-            self._check()
+            # Before anything is written to it.
+            _check(path, self.connection, _version(self.connection))
             self.connection.execute("pragma journal_mode = wal")
             # In WAL mode NORMAL never corrupts; what a power failure undoes is imported again.
             self.connection.execute("pragma synchronous = normal")
@@ -56,31 +115,14 @@ class LedgerFile:
                 " cause (a full disk?), and the same command resumes."
             ) from error
 
-    def _check(self) -> None:
-        """Refuses what is no ledger of ours, before anything is written to it."""
-        version = self._version()
-        if version > len(VERSIONS):
-            raise LedgerError(
-                f"The ledger {self.path} is of version {version}, this program knows"
-                f" {len(VERSIONS)}. Use the program that made it, or move the file away."
-            )
-        if not version and self.connection.execute("select 1 from sqlite_master").fetchone():
-            raise LedgerError(
-                f"{self.path} is a database of another program. Move it away, or name another one"
-                " with --db-path."
-            )
-
     def _make_tables(self) -> None:
         self.connection.create_function("cause_of", 1, cause_of, deterministic=True)
-        if self._version() == len(VERSIONS):
+        if _version(self.connection) == len(VERSIONS):
             return
         with self.transaction() as connection:
             # Once more, now that nobody else can be at it.
-            version = self._version()
+            version = _version(connection)
             for script in VERSIONS[version:]:
                 for statement in script.split(";\n"):
                     connection.execute(statement)
             connection.execute(f"pragma user_version = {len(VERSIONS)}")
-
-    def _version(self) -> int:
-        return int(self.connection.execute("pragma user_version").fetchone()[0])

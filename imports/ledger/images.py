@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from imports.ledger.runs import add_counts
 from imports.ledger.scope import Scope
-from imports.work_item import Image, ImageFile, Signature, StoredImage, storage_path
-
-_NAMED = (
-    "from item join item_image on item_image.item_id = item.id"
-    " join image on image.path = item_image.path"
-    " where scope_id = ? and state = 'planned' and state <> 'imported'"
-)
-
-_UNSETTLED = (
-    " and not exists (select 1 from image as same"
-    " where same.sha256 = image.sha256 and same.settled_by = ?)"
+from imports.work_item import (
+    Image,
+    ImageFile,
+    ItemState,
+    Signature,
+    StoredImage,
+    storage_path,
 )
 
 
@@ -31,51 +28,38 @@ class ImageLedger:
         """How many images all items of the scope name, finished or not, each counted once."""
         row = self._scope.connection.execute(
             "select count(distinct item_image.path) from item"
-            " join item_image on item_image.item_id = item.id where scope_id = ?",
-            (self._scope.id,),
+            f" join item_image on item_image.item_id = item.id where {self._scope.all_items}"
         ).fetchone()
         return int(row[0])
 
-    def count_unhashed(self) -> int:
-        """How many of them have no hash yet."""
-        row = self._scope.connection.execute(
-            f"select count(distinct image.path) {_NAMED}"
-            " and image.sha256 is null and image.problem is null",
-            (self._scope.id,),
-        ).fetchone()
-        return int(row[0])
+    def open_unhashed(self) -> int:
+        """Gathers those whose hash is not known, for `unhashed`; returns how many."""
+        return self._open(
+            "unhashed",
+            f"select distinct image.path, image.size, image.mtime_ns {self._named()}"
+            " and image.sha256 is null and image.problem is null order by image.path",
+        )
 
     def unhashed(self, size: int) -> Iterator[list[ImageFile]]:
-        """Those whose hash is not known, in lists of `size`."""
-        last = ""
-        while rows := self._scope.connection.execute(
-            f"select distinct image.path, image.size, image.mtime_ns {_NAMED}"
-            " and image.sha256 is null and image.problem is null and image.path > ?"
-            " order by image.path limit ?",
-            (self._scope.id, last, size),
-        ).fetchall():
-            last = rows[-1][0]
+        """What `open_unhashed` gathered, in lists of `size`."""
+        for rows in self._pages("unhashed", size):
             yield [ImageFile(row[0], Signature(row[1], row[2])) for row in rows]
 
-    def count_unsettled(self) -> int:
-        """How many of their hashes this run has yet to see stored."""
-        row = self._scope.connection.execute(
-            f"select count(distinct image.sha256) {_NAMED} {_UNSETTLED}",
-            (self._scope.id, self._scope.batch_id),
-        ).fetchone()
-        return int(row[0])
+    def open_unsettled(self) -> int:
+        """Gathers one image for each hash that this run has yet to see stored; how many."""
+        # With min() alone, SQLite takes the other columns from the row that has the minimum.
+        return self._open(
+            "unsettled",
+            "select min(image.path), image.size, image.mtime_ns, image.sha256, image.extension,"
+            f" image.content_type, image.width, image.height {self._named()}"
+            " and image.sha256 is not null and not exists (select 1 from image as same"
+            " where same.sha256 = image.sha256 and same.settled_by = :batch_id)"
+            " group by image.sha256 order by image.sha256",
+        )
 
     def unsettled(self, size: int) -> Iterator[list[Image]]:
-        """One image for each hash that this run has yet to see stored, in lists of `size`."""
-        last = ""
-        # With min() alone, SQLite takes the other columns from the row that has the minimum.
-        while rows := self._scope.connection.execute(
-            "select min(image.path), image.size, image.mtime_ns, image.sha256, image.extension,"
-            f" image.content_type, image.width, image.height {_NAMED} {_UNSETTLED}"
-            " and image.sha256 > ? group by image.sha256 order by image.sha256 limit ?",
-            (self._scope.id, self._scope.batch_id, last, size),
-        ).fetchall():
-            last = rows[-1][3]
+        """What `open_unsettled` gathered, in lists of `size`."""
+        for rows in self._pages("unsettled", size):
             yield [Image(ImageFile(row[0], Signature(row[1], row[2])), *row[3:]) for row in rows]
 
     def record_settled(self, hashes: Iterable[str], counts: Mapping[str, int]) -> None:
@@ -128,19 +112,43 @@ class ImageLedger:
                 {"sha256.processed": len(images), "sha256.unusable": len(problems)},
             )
 
-    def stored(self, size: int) -> Iterator[list[StoredImage]]:
-        """The images that the imported items name, each hash once, in lists of `size`."""
-        last = ""
-        while rows := self._scope.connection.execute(
+    def open_stored(self) -> int:
+        """Gathers the images that the imported items name, each hash once; returns how many."""
+        return self._open(
+            "stored",
             "select sha256, extension, min(image.size)"
             " from item join item_image on item_image.item_id = item.id"
             " join image on image.path = item_image.path"
-            " where scope_id = ? and state = 'imported' and sha256 > ?"
-            " group by sha256 order by sha256 limit ?",
-            (self._scope.id, last, size),
-        ).fetchall():
-            last = rows[-1][0]
+            f" where {self._scope.condition(ItemState.IMPORTED)} and sha256 is not null"
+            " group by sha256 order by sha256",
+        )
+
+    def stored(self, size: int) -> Iterator[list[StoredImage]]:
+        """What `open_stored` gathered, in lists of `size`."""
+        for rows in self._pages("stored", size):
             yield [StoredImage(row[0], storage_path(row[0], row[1]), row[2]) for row in rows]
+
+    def _named(self) -> str:
+        return (
+            "from item join item_image on item_image.item_id = item.id"
+            " join image on image.path = item_image.path"
+            f" where {self._scope.condition(ItemState.PLANNED)}"
+        )
+
+    def _open(self, name: str, query: str) -> int:
+        """Puts what a query finds into a temporary table: it is asked once, not page by page."""
+        connection = self._scope.connection
+        connection.execute(f"drop table if exists temp.{name}")
+        values = {"batch_id": self._scope.batch_id}
+        connection.execute(f"create temp table {name} as {query}", values)
+        return int(connection.execute(f"select count(*) from temp.{name}").fetchone()[0])
+
+    def _pages(self, name: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        last = 0
+        query = f"select rowid, * from temp.{name} where rowid > ? order by rowid limit ?"
+        while rows := self._scope.connection.execute(query, (last, size)).fetchall():
+            last = rows[-1][0]
+            yield [row[1:] for row in rows]
 
     def files_of(self, sha256: str) -> list[ImageFile]:
         """The files that had this hash when they were read."""
@@ -153,7 +161,8 @@ class ImageLedger:
         """The items that name an image of this hash."""
         rows = self._scope.connection.execute(
             "select distinct item.id from image join item_image on item_image.path = image.path"
-            " join item on item.id = item_image.item_id where sha256 = ? and scope_id = ?",
-            (sha256, self._scope.id),
+            " join item on item.id = item_image.item_id"
+            f" where sha256 = ? and {self._scope.all_items}",
+            (sha256,),
         )
         return [row[0] for row in rows]

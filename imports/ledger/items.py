@@ -20,20 +20,26 @@ class ItemLedger:
         self._scope = scope
 
     def listed_items(self, limit: int | None, size: int) -> Iterator[list[WorkItem]]:
-        """The items that planning has yet to read, at most `limit`, in lists of `size`."""
-        query = (
-            f"select id, path, {SIGNATURE} from item"
-            f" where {self._scope.condition(ItemState.LISTED)} and id > ? order by id limit ?"
-        )
-        last, left = 0, limit
-        while left is None or left > 0:
-            wanted = size if left is None else min(size, left)
-            rows = self._scope.connection.execute(query, (last, wanted)).fetchall()
-            if not rows:
-                return
-            last = rows[-1][0]
-            left = None if left is None else left - len(rows)
-            yield [WorkItem(row[0], row[1], Signature(*row[2:])) for row in rows]
+        """The items that planning has yet to read, at most `limit`, in lists of `size`.
+
+        What failed before comes last: it must not use a limit up.
+        """
+        left = limit
+        for tried in ("tries = 0", "tries > 0"):
+            query = (
+                f"select id, path, {SIGNATURE} from item"
+                f" where {self._scope.condition(ItemState.LISTED)} and {tried} and id > ?"
+                " order by id limit ?"
+            )
+            last = 0
+            while left is None or left > 0:
+                wanted = size if left is None else min(size, left)
+                rows = self._scope.connection.execute(query, (last, wanted)).fetchall()
+                if not rows:
+                    break
+                last = rows[-1][0]
+                left = None if left is None else left - len(rows)
+                yield [WorkItem(row[0], row[1], Signature(*row[2:])) for row in rows]
 
     def record_plans(
         self, plans: list[Plan], chunk: int, spooled: frozenset[int], counts: Mapping[str, int]
@@ -121,14 +127,12 @@ class ItemLedger:
         """How many items touched since then lack something, and the first of them with what."""
         where = (
             "from item indexed by item_warned"
-            " where scope_id = ? and warnings is not null and state <> 'failed'"
+            f" where {self._scope.all_items} and warnings is not null and state <> 'failed'"
             " and updated_at >= ?"
         )
-        count = self._scope.connection.execute(
-            f"select count(*) {where}", (self._scope.id, since)
-        ).fetchone()[0]
+        count = self._scope.connection.execute(f"select count(*) {where}", (since,)).fetchone()[0]
         rows = self._scope.connection.execute(
-            f"select path, warnings {where} order by path limit ?", (self._scope.id, since, limit)
+            f"select path, warnings {where} order by path limit ?", (since, limit)
         )
         return int(count), [(path, "; ".join(json.loads(text))) for path, text in rows]
 
@@ -139,8 +143,8 @@ class ItemLedger:
                 "select distinct item.id, item.path from image"
                 " join item_image on item_image.path = image.path"
                 " join item on item.id = item_image.item_id"
-                f" where sha256 = ? and scope_id = ? and {UNFINISHED}",
-                (sha256, self._scope.id),
+                f" where sha256 = ? and {self._scope.condition()}",
+                (sha256,),
             ).fetchall()
             self._scope.fail(connection, Phase.UPLOAD, [(row[0], reason) for row in rows])
         return [row[1] for row in rows]

@@ -111,7 +111,11 @@ class ListingLedger:
         connection.execute(
             f"create temp table listing (path text primary key, {columns}) without rowid"
         )
-        connection.execute("insert or replace into listing select * from unordered order by path")
+        connection.execute(
+            "insert or replace into listing select * from unordered"
+            # Of the same path an item wins against a problem that is only printed like it.
+            " order by path, problem is null"
+        )
         connection.execute("drop table temp.unordered")
         yield
         connection.execute("drop table temp.listing")

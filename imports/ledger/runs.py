@@ -55,12 +55,6 @@ class RunLedger:
             ).fetchone()
         return int(row[0])
 
-    def scopes(self, kind: str) -> list[tuple[str, str]]:
-        """The source and the tag of each scope of a kind."""
-        return self._file.connection.execute(
-            "select distinct source, tag from scope where kind = ?", (kind,)
-        ).fetchall()
-
     def begin_run(self, scope_id: int, run_id: str, batch_id: str, state_file: Path) -> None:
         """Remembers a run; one that is resumed is there already."""
         with self._file.transaction() as connection:

@@ -74,7 +74,7 @@ alter table item add column digest text not null default '';
 alter table item add column created_at real;
 alter table item add column cause text;
 alter table item add column failed_in text;
-update item set cause = cause_of(reason) where state = 'failed';
+update item set cause = cause_of(reason), tries = 1 where state = 'failed';
 create index item_cause on item (scope_id, cause) where state = 'failed';
 create table failure (
   id integer primary key,

@@ -35,13 +35,18 @@ class Scope:
         """The connection to the ledger, to read."""
         return self.file.connection
 
-    def condition(self, state: ItemState | None = None) -> str:
-        """The SQL that picks the run's items: those in a state, or those that are not finished."""
+    @property
+    def all_items(self) -> str:
+        """The SQL that picks the run's items."""
         only = "" if self.only is None else f" and item.path = {_quoted(self.only)}"
+        return f"item.scope_id = {self.id}{only}"
+
+    def condition(self, state: ItemState | None = None) -> str:
+        """The SQL that picks those of them in a state, or those that are not finished."""
         if state is ItemState.IMPORTED:
-            return f"item.scope_id = {self.id} and state = 'imported'{only}"
+            return f"{self.all_items} and state = 'imported'"
         wanted = "" if state is None else f" and state = '{state}'"
-        return f"item.scope_id = {self.id} and {UNFINISHED}{wanted}{only}"
+        return f"{self.all_items} and {UNFINISHED}{wanted}"
 
     def fail(
         self, connection: sqlite3.Connection, phase: Phase, failures: Iterable[tuple[int, str]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import dataclass
 
@@ -51,6 +52,45 @@ class ScopeSummary:
     def succeeded(self) -> int:
         """How many are imported."""
         return self.total - self.pending - self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSource:
+    """A source that was imported, as far as it matters for one place.
+
+    `paths` are those by which it has an item that could be meant, `has_place` says whether one
+    of them is the very place.
+    """
+
+    source: str
+    tag: str
+    paths: frozenset[str]
+    has_place: bool
+
+
+def sources_of(connection: sqlite3.Connection, kind: str, place: str) -> list[KnownSource]:
+    """The sources of a kind that have any item, the one that was imported last first.
+
+    Of their paths only the ends of `place` are looked for: `c`, `b/c`, `a/b/c`.
+    """
+    parts = place.strip("/").split("/")
+    ends = ["/".join(parts[-count:]) for count in range(1, len(parts) + 1)] + ["."]
+    scopes = connection.execute(
+        "select id, source, tag from scope where kind = ? and exists"
+        " (select 1 from item where item.scope_id = scope.id) order by"
+        " (select max(started_at) from run where run.scope_id = scope.id) desc, id desc",
+        (kind,),
+    ).fetchall()
+    found = []
+    for scope_id, source, tag in scopes:
+        rows = connection.execute(
+            "select path from item where scope_id = ? and path in (select value from json_each(?))",
+            (scope_id, json.dumps(ends)),
+        )
+        paths = frozenset(row[0] for row in rows)
+        own = {source if path == "." else f"{source.rstrip('/')}/{path}" for path in paths}
+        found.append(KnownSource(source, tag, paths, place in own))
+    return found
 
 
 def summarise(

@@ -9,20 +9,21 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from imports.backends.database import Database, Rows
+from imports.backends.database import Database
 from imports.cleaning import Tally
 from imports.errors import (
     BackendUnavailableError,
     DataRefusedError,
     StatementCancelledError,
 )
+from imports.phases.placing import place_rows
 from imports.phases.prepare import PrepareJob, prepare_batch
 from imports.phases.upload import request_id
 from imports.retry import RetryPolicy, with_retries
 from imports.spool import Spool
 from imports.status_files import StatusFiles, Unwritten
 from imports.tables import TableGroup
-from imports.work_item import Phase, Prepared, Record, RowOutcome, WorkItem
+from imports.work_item import Phase, Prepared, Record, RecordFailure, RowOutcome, WorkItem
 
 _LONGEST_LABEL = 200
 
@@ -44,6 +45,8 @@ class ImportTarget:
 class Imported:
     """What became of a batch: its items, those that failed and why, and each record's outcome.
 
+    `record_failures` are the records that did not go in, of items whose others may have.
+
     `refused` are the encoded rows of the records that the target refused, each with its label;
     `took` is when the batch began and ended, in seconds since the epoch; `unwritten` are status
     files that could not be written.
@@ -52,6 +55,7 @@ class Imported:
     item_ids: list[int]
     failures: list[tuple[int, str]] = field(default_factory=list)
     outcomes: list[tuple[RowOutcome, str]] = field(default_factory=list)
+    record_failures: list[RecordFailure] = field(default_factory=list)
     refused: list[tuple[str, bytes]] = field(default_factory=list)
     cleaned: Tally = field(default_factory=Counter)
     took: tuple[float, float] = (0.0, 0.0)
@@ -69,19 +73,17 @@ def import_batch(target: ImportTarget, job: PrepareJob) -> Imported:
     signatures = {item.id: _identity(item) for item in job.items}
     imported = Imported([item.id for item in job.items], list(prepared.failures))
     imported.cleaned.update(prepared.cleaned)
+    imported.record_failures += prepared.problems
     counts = {item.id: Counter({"images": sum(map(bool, item.images))}) for item in job.items}
-    refused: dict[int, list[str]] = {}
     for record, outcome in _merge(target, prepared.records, 0, signatures):
         if isinstance(outcome, RowOutcome):
             imported.outcomes.append((outcome, record.label))
             counts[record.item_id][outcome.name.lower()] += 1
         else:
-            label = shortened(record.label)
-            refused.setdefault(record.item_id, []).append(f"record {label}: {outcome}")
+            failure = RecordFailure(record.item_id, record.number, record.label, outcome)
+            imported.record_failures.append(failure)
             imported.refused += [(record.label, row) for _, row in record.rows]
-    for item_id, reasons in refused.items():
-        more = f" (and {len(reasons) - 1} more records)" if len(reasons) > 1 else ""
-        imported.failures.append((item_id, reasons[0] + more))
+    imported.failures += _item_failures(imported.record_failures)
     if target.status_files is not None:
         # Before the ledger hears of the batch: after a crash it comes once more.
         imported.unwritten = _write_status_files(target.status_files, job, imported, counts)
@@ -96,6 +98,19 @@ def _write_status_files(
     good = [(item.path, counts[item.id]) for item in job.items if item.id not in reasons]
     failed = [(item.path, reasons[item.id]) for item in job.items if item.id in reasons]
     return files.succeed(good) + files.fail(Phase.IMPORT, failed)
+
+
+def _item_failures(failures: list[RecordFailure]) -> list[tuple[int, str]]:
+    """The failures of the items that have records which did not go in."""
+    by_item: dict[int, list[RecordFailure]] = {}
+    for failure in failures:
+        by_item.setdefault(failure.item_id, []).append(failure)
+    found = []
+    for item_id, mine in by_item.items():
+        first = min(mine, key=lambda failure: failure.number)
+        more = f" (and {len(mine) - 1} more records)" if len(mine) > 1 else ""
+        found.append((item_id, f"record {shortened(first.label)}: {first.reason}{more}"))
+    return found
 
 
 def shortened(label: str) -> str:
@@ -132,28 +147,7 @@ def _prepared(target: ImportTarget, job: PrepareJob) -> Prepared:
     records = [
         record for item in job.items if item.id not in failed for record in spooled.get(item.id, ())
     ]
-    return Prepared(records, prepared.failures, prepared.cleaned)
-
-
-def collect_rows(group: TableGroup, run: dict[str, Any], records: list[Record]) -> Rows:
-    """The rows of some records, by table, in the records' order."""
-    rows = Rows(group, run)
-    for record in records:
-        for index, row in record.rows:
-            rows.by_table.setdefault(index, []).append(row)
-    return rows
-
-
-def per_record(records: list[Record], by_table: dict[int, Any]) -> list[Any]:
-    """The answer for each record's own row, out of the answers for all rows by table."""
-    positions: Counter[int] = Counter()
-    found = []
-    for record in records:
-        own = record.rows[0][0]
-        found.append(by_table[own][positions[own]])
-        for index, _ in record.rows:
-            positions[index] += 1
-    return found
+    return Prepared(records, prepared.failures, prepared.problems, prepared.cleaned)
 
 
 def _merge(
@@ -165,11 +159,11 @@ def _merge(
     """
     if not records:
         return []
-    rows = collect_rows(target.group, target.run, records)
+    placed = place_rows(target.group, target.run, records)
     items = [*dict.fromkeys(signatures[record.item_id] for record in records)]
     request = request_id(target.run["batch_id"], [f"{start}+{len(records)}", *items])
     try:
-        answer = with_retries(target.policy, target.database.merge, request, rows)
+        answer = with_retries(target.policy, target.database.merge, request, placed.rows)
     except StatementCancelledError as error:
         if len(records) == 1:
             # Not the record is the matter then: somebody holds the table, or all is too slow.
@@ -186,8 +180,10 @@ def _merge(
         policy = replace(target.policy, max_retries=min(target.policy.max_retries, 1))
         hasty = replace(target, policy=policy)
         return _merge_halves(hasty, records, start, signatures, str(error))
-    letters = per_record(records, answer)
-    return [(record, RowOutcome(letter)) for record, letter in zip(records, letters, strict=True)]
+    return [
+        (record, RowOutcome.SKIPPED if own is None else RowOutcome(answer[own.table][own.first]))
+        for record, own in zip(records, placed.own(), strict=True)
+    ]
 
 
 def _merge_halves(

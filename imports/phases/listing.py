@@ -87,6 +87,9 @@ def _list_some(job: ListJob) -> ListedFolders:
             if len(found) > MOST_ENTRIES:
                 listed.large.append(prefix)
                 continue
+            if prefix in source.left_out:
+                ours = source.left_out[prefix]
+                found = [entry for entry in found if not entry.name.startswith(ours)]
             folders = [entry for entry in found if entry.is_dir(follow_symlinks=False)]
             files = [entry for entry in found if not entry.is_dir(follow_symlinks=False)]
             items = list(kind.items_in(source, prefix, files))
@@ -127,9 +130,11 @@ def _problem(source: Source, prefix: str, error: OSError) -> ListingProblem:
 
 def _read(source: Source, prefix: str, *, folders: bool) -> Iterator[os.DirEntry[str]]:
     """The folders, or else the files, in a folder, as they come."""
+    ours = source.left_out.get(prefix, ())
     with os.scandir(_place(source, prefix)) as entries:
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False) is folders:
+            wanted = entry.is_dir(follow_symlinks=False) is folders
+            if wanted and not entry.name.startswith(ours):
                 yield entry
 
 

@@ -60,9 +60,12 @@ def plan_batch(job: PlanJob) -> Planned:
             content = kind.read(job.source, item.path, item.signature, mine)
             found = kind.plan(content, job.source.absolute(item.path), job.finder)
             if not any(found.images):
-                prepared[item.id] = encode_records(kind, encoders, item.id, content, (), mine)
-                if mine:
-                    tally.update(mine)
+                records, problems = encode_records(kind, encoders, item.id, content, (), mine)
+                # What has problems is read once more in import, which tells of them.
+                if not problems:
+                    prepared[item.id] = records
+                    if mine:
+                        tally.update(mine)
         except RecordError as error:
             plans.append(Plan(item.id, failure=str(error)))
         except Exception as error:  # noqa: BLE001 - a defect must cost one item, not the run

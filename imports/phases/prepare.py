@@ -10,9 +10,10 @@ from typing import Any
 from imports.cleaning import Tally
 from imports.errors import RecordError
 from imports.kinds import kind_named
-from imports.kinds.kind import Kind
+from imports.kinds.kind import Kind, RecordProblem
 from imports.row_format import Encoder, RowFormat, encoder
-from imports.work_item import Image, Prepared, Record, Source, WorkItem
+from imports.source_tree import printable
+from imports.work_item import Family, Image, Prepared, Record, RecordFailure, Source, WorkItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,14 @@ def prepare_batch(job: PrepareJob) -> Prepared:
     for item in job.items:
         try:
             content = kind.read(job.source, item.path, item.signature, tally)
-            records = encode_records(kind, encoders, item.id, content, item.images, tally)
+            records, problems = encode_records(kind, encoders, item.id, content, item.images, tally)
         except RecordError as error:
             prepared.failures.append((item.id, str(error)))
         except Exception as error:  # noqa: BLE001 - a defect must cost one item, not the run
             prepared.failures.append((item.id, unexpected(error)))
         else:
             prepared.records.extend(records)
+            prepared.problems.extend(problems)
     prepared.cleaned.update(tally)
     return prepared
 
@@ -57,16 +59,22 @@ def encode_records(
     content: Any,
     images: Sequence[Image | None],
     tally: Tally,
-) -> list[Record]:
-    """The records of what was read of an item, encoded."""
-    return [
-        Record(
-            item_id,
-            record.label,
-            tuple((table, encoders[table](row)) for table, row in record.rows),
+) -> tuple[list[Record], list[RecordFailure]]:
+    """The records of what was read of an item, encoded, and those that cannot be."""
+    records: list[Record] = []
+    problems: list[RecordFailure] = []
+    for index, record in enumerate(kind.records(content, images, tally)):
+        if isinstance(record, RecordProblem):
+            problems.append(RecordFailure(item_id, index, record.label, record.reason))
+            continue
+        families = tuple(
+            Family(
+                tuple([(table, encoders[table](row)) for table, row in family.rows]), *family[1:]
+            )
+            for family in record.families
         )
-        for record in kind.records(content, images, tally)
-    ]
+        records.append(Record(item_id, record.label, families, index))
+    return records, problems
 
 
 def unexpected(error: Exception) -> str:
@@ -75,4 +83,4 @@ def unexpected(error: Exception) -> str:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     place = f" at {trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace else ""
-    return f"unexpected {type(error).__name__}{place}: {error}; please report it"
+    return printable(f"unexpected {type(error).__name__}{place}: {error}; please report it")

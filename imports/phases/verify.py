@@ -9,11 +9,13 @@ from typing import Any
 from imports.backends.database import Comparison, Database, ImageStore
 from imports.errors import ImageProblemError
 from imports.kinds import kind_named
-from imports.phases.import_ import collect_rows, per_record
+from imports.phases.placing import Placed, place_rows
 from imports.phases.prepare import PrepareJob, prepare_batch
 from imports.retry import RetryPolicy, with_retries
 from imports.tables import TableGroup
 from imports.work_item import StoredImage, WorkItem
+
+_WRONG = ("missing", "different")
 
 PAGE_SIZE = 1_000
 """Rows that are listed at once in the search for orphans."""
@@ -68,20 +70,37 @@ def compare_batch(target: VerifyTarget, job: PrepareJob) -> Compared:
     ]
     if not prepared.records:
         return compared
-    rows = collect_rows(target.group, target.run, prepared.records)
-    answer = with_retries(target.policy, target.database.compare, rows)
+    placed = place_rows(target.group, target.run, prepared.records)
+    answer = with_retries(target.policy, target.database.compare, placed.rows)
     compared.records = len(prepared.records)
     # Only the kind's first table is searched for orphans: a row of the others hangs on one of it.
     compared.row_ids = [each.id for each in answer.get(0, ()) if each.id is not None]
-    for record, comparison in zip(
-        prepared.records, per_record(prepared.records, answer), strict=True
-    ):
-        if comparison.found in ("missing", "different"):
+    for record, families in zip(prepared.records, placed.families, strict=True):
+        comparison = _worst(answer, families)
+        if comparison is not None:
             path = paths[record.item_id]
             compared.findings.append(
                 Finding(comparison.found, record.label, _detail(comparison), path, record.item_id)
             )
     return compared
+
+
+def _worst(
+    answer: dict[int, list[Comparison]], families: tuple[Placed | None, ...]
+) -> Comparison | None:
+    """The first row of a record that is not as it should be; rows that hang on another's none."""
+    for family in families:
+        if family is None:
+            continue
+        first = answer[family.table][family.first]
+        if first.found in _WRONG:
+            return first
+        if first.found != "same":
+            continue
+        for table, place in family.others:
+            if answer[table][place].found in _WRONG:
+                return answer[table][place]
+    return None
 
 
 def check_image(target: VerifyTarget, image: StoredImage, *, deep: bool) -> Finding | None:
@@ -110,7 +129,7 @@ def _current(job: PrepareJob) -> tuple[list[WorkItem], Compared]:
     compared = Compared(len(job.items))
     for item in job.items:
         try:
-            signature = kind.sign(job.source.absolute(item.path), job.source.patterns)
+            signature = kind.sign(job.source, item.path)
         except OSError as error:
             reason = f"cannot be read: {error.strerror}"
             compared.findings.append(Finding("unreadable", item.path, reason, item.path))

@@ -14,7 +14,7 @@ _log = logging.getLogger("imports.run")
 
 def hash_images(session: RunSession) -> None:
     """Hashes the images whose hash the ledger does not know."""
-    session.display.begin(Phase.SHA256, session.images.count_unhashed())
+    session.display.begin(Phase.SHA256, session.images.open_unhashed())
     for hashed in run_bounded(
         session.workers.for_waiting(),
         sha256.hash_batch,

@@ -17,6 +17,7 @@ from imports.phases.listing import (
     subfolders_of_large,
 )
 from imports.run.session import RunSession
+from imports.settings import Settings
 from imports.source_tree import ListedEntry, ListingProblem
 from imports.work_item import ListedItem, Phase
 from imports.workers import run_bounded
@@ -38,8 +39,8 @@ def list_source(session: RunSession) -> Listing:
     listing = session.listing.record(
         _shown(session, entries),
         whole=session.single_item is None,
-        again=settings.force or session.single_item is not None,
-        most_tries=None if settings.retry_failed else settings.max_retries,
+        again=(settings.force or session.single_item is not None) and not settings.scan_only,
+        most_tries=_most_tries(settings),
     )
     if not listing.total:
         place = f"below {session.source.folder}"
@@ -52,8 +53,16 @@ def list_source(session: RunSession) -> Listing:
         )
     session.state.total_files = listing.total
     session.checkpoint(now=True)
-    session.set_counts(Phase.PLANNING, unchanged=listing.unchanged, given_up=listing.given_up)
+    given_up = 0 if settings.scan_only else listing.given_up
+    session.set_counts(Phase.PLANNING, unchanged=listing.unchanged, given_up=given_up)
     return listing
+
+
+def _most_tries(settings: Settings) -> int | None:
+    if settings.scan_only:
+        # It only looks: what failed stays failed until a run tries it.
+        return 0
+    return None if settings.retry_failed else settings.max_retries
 
 
 def _walk(session: RunSession) -> Iterator[ListedEntry]:

@@ -24,10 +24,12 @@ from imports.ledger import (
     RunLedger,
     Scope,
 )
+from imports.logs import DEBUG_LOG_NAME, LOG_NAME
 from imports.progress import Display
 from imports.retry import RetryPolicy, with_retries
 from imports.run.session import RunSession
 from imports.settings import Backend, Settings
+from imports.source_tree import is_utf8, printable
 from imports.spool import Spool
 from imports.status_files import StatusFiles
 from imports.work_item import Source
@@ -78,7 +80,7 @@ def open_session(
         session = RunSession(
             settings=settings,
             kind=kind,
-            source=Source(str(folder), settings.patterns or kind.patterns),
+            source=source_of(settings, kind, folder),
             single_item=single_item,
             target=target,
             policy=policy,
@@ -104,12 +106,31 @@ def open_session(
     return session
 
 
+def source_of(settings: Settings, kind: Kind, folder: Path) -> Source:
+    """A folder as the source of a run: without the files of the run itself, if it holds them."""
+    state, ledger = settings.state_file, settings.ledger_file
+    stem = state.stem.removesuffix(f".{kind.wording.single_command}")
+    own = [
+        (state, (state.name, f"{stem}.", f".{stem}.", DEBUG_LOG_NAME, LOG_NAME)),
+        (ledger, (ledger.name,)),
+        (settings.data_folder, (settings.data_folder.name,)),
+    ]
+    left_out: dict[str, tuple[str, ...]] = {}
+    for place, names in own:
+        home = place.resolve().parent
+        if home.is_relative_to(folder):
+            path = home.relative_to(folder).as_posix()
+            prefix = "" if path == "." else f"{path}/"
+            left_out[prefix] = left_out.get(prefix, ()) + names
+    return Source(str(folder), settings.patterns or kind.patterns, left_out)
+
+
 def _status_files(
     settings: Settings, kind: Kind, folder: Path, state: WorkState
 ) -> StatusFiles | None:
     if not kind.items_are_folders or settings.no_status_files:
         return None
-    source = Source(str(folder), settings.patterns or kind.patterns)
+    source = source_of(settings, kind, folder)
     return StatusFiles(source, state.batch_id, state.tag, state.target)
 
 
@@ -154,6 +175,9 @@ def _source(settings: Settings, kind: Kind) -> tuple[Path, str | None]:
         folder = settings.source.resolve()
         if not folder.is_dir():
             raise UsageError(f"The source {settings.source} is not a folder.")
+    for each in (folder, single):
+        if each is not None and not is_utf8(str(each)):
+            raise UsageError(f"{printable(str(each))}: its name is not valid UTF-8; rename it.")
     if single is None:
         return folder, None
     if not single.resolve().is_relative_to(folder):
@@ -252,7 +276,8 @@ def _chosen_state(
     display.say(f"Resuming the run of {found.start_time:%Y-%m-%d %H:%M:%S} UTC.")
     found.status = "running"
     found.process_id = os.getpid()
-    found.parameters = fresh.parameters
+    if not settings.scan_only:
+        found.parameters = fresh.parameters
     return found
 
 

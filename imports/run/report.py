@@ -23,7 +23,10 @@ def build_report(
 ) -> RunReport:
     """The report of a run that ended with `exit_code`, in `problem` where something ended it."""
     failures_total, failures = session.items.failures(MOST_LISTED)
-    if exit_code == 0 and (failures_total or (verification is not None and not verification.clean)):
+    scan_only = session.settings.scan_only
+    # A scan has tried nothing: only what it could not list is its own failure.
+    failed = failures_total > 0 if listing is None or not scan_only else listing.problems > 0
+    if exit_code == 0 and (failed or (verification is not None and not verification.clean)):
         exit_code = EXIT_SOME_FAILED
     since = session.state.start_time.timestamp()
     warnings_total, warnings = session.items.warnings(since, MOST_SHOWN)
@@ -33,7 +36,6 @@ def build_report(
     duplicates_total, duplicates = session.items.duplicates(shown) if shown else (0, [])
     again = next_command.import_again(session.settings)
     state_file = session.settings.state_file
-    scan_only = session.settings.scan_only
     if scan_only and problem is None:
         commands = [f"To import:  {again}"]
     elif exit_code == 0 and verification is not None:
@@ -43,7 +45,7 @@ def build_report(
         commands = [f"To compare what was written with the files:  {command}"]
     elif problem is not None:
         commands = [str(problem), f"To resume:  {again}"]
-    elif verification is not None and not verification.clean:
+    elif verification is not None and verification.repairable:
         command = next_command.verify(state_file, repair=True)
         commands = [f"To import what differs again:  {command}"]
     else:

@@ -112,7 +112,7 @@ class RunSession:
         Raises:
             OSError: if it cannot be told.
         """
-        return self.kind.sign(self.source.absolute(path), self.source.patterns)
+        return self.kind.sign(self.source, path)
 
     def tell_failures(self, phase: Phase, failures: list[tuple[str, str]]) -> None:
         """Writes the status files of items, by path, that failed for a reason."""
@@ -138,7 +138,15 @@ class RunSession:
         return self.workers.for_waiting().submit(ready).result()
 
     def run_values(self) -> dict[str, object]:
-        """The values that all rows of this run share."""
+        """The values that all rows of this run share; the dataset is made if it is not there."""
+        if self.state.dataset_id is None:
+            self.state.dataset_id = self.ask(
+                self.target.database.dataset_id,
+                self.kind.name,
+                self.state.tag,
+                self.settings.description,
+                self.settings.created_by,
+            )
         return {"dataset_id": self.state.dataset_id, "batch_id": self.state.batch_id}
 
     def batches(self) -> Iterator[PrepareJob]:

@@ -17,7 +17,7 @@ _log = logging.getLogger("imports.run")
 
 def upload_images(session: RunSession) -> None:
     """Stores the images of unfinished items that the target lacks."""
-    total = session.images.count_unsettled()
+    total = session.images.open_unsettled()
     session.display.begin(Phase.UPLOAD, total)
     if not total:
         return
@@ -32,7 +32,8 @@ def upload_images(session: RunSession) -> None:
 
 def _upload_some(session: RunSession, target: UploadTarget, images: list[Image]) -> None:
     known = in_a_thread(upload.known_images, target, images)
-    if session.settings.force or session.state.repairing or target.store.storage_type == "local":
+    doubted = session.settings.force or session.state.repairing or session.single_item is not None
+    if doubted or target.store.storage_type == "local":
         # What is listed need not be there: a repair, even one that was killed, removes what
         # is damaged. A local file is looked at sooner than it is believed in.
         wanted = images

@@ -33,11 +33,6 @@ class Verified:
     items: set[int] = field(default_factory=set)
     images: list[StoredImage] = field(default_factory=list)
 
-    @property
-    def repairable(self) -> bool:
-        """Whether there is anything that importing again may put right."""
-        return bool(self.items or self.images)
-
     def add(self, finding: Finding) -> None:
         """Counts a finding, lists it if it is among the first, and logs it."""
         found = self.report.found
@@ -46,6 +41,7 @@ class Verified:
             self.report.findings.append(finding)
         if finding.item_id is not None:
             self.items.add(finding.item_id)
+            self.report.repairable = True
         _log.error(
             "verify: %s %s %s %s", finding.found, finding.subject, finding.path, finding.detail
         )
@@ -98,6 +94,7 @@ def _compare_items(
 def _check_images(
     session: RunSession, target: VerifyTarget, verified: Verified, *, deep: bool
 ) -> None:
+    session.images.open_stored()
     for stored in session.images.stored(BATCH_SIZE):
         for image, finding in run_bounded(
             session.workers.for_waiting(),
@@ -110,6 +107,7 @@ def _check_images(
             if finding is not None:
                 verified.add(finding)
                 verified.images.append(image)
+                verified.report.repairable = True
         session.raise_if_stopping()
 
 
@@ -120,8 +118,10 @@ def _checked(
 
 
 def _find_orphans(session: RunSession, vouching: Vouching, verified: Verified) -> None:
-    """Finds rows that runs over this source wrote, and that no file of it speaks for."""
+    """Finds rows that runs over this source wrote, and that nothing in it speaks for."""
     group = session.kind.group
+    # Then it is not known of whom such a row is.
+    open_items = session.items.unfinished(0)[0] + session.items.failures(0)[0]
     batch_ids = session.runs.batch_ids(session.scope.id)
     after = None
     while page := session.ask(
@@ -136,4 +136,15 @@ def _find_orphans(session: RunSession, vouching: Vouching, verified: Verified) -
         vouched = vouching.vouched([row.id for row in page])
         for row in page:
             if row.id not in vouched:
-                verified.add(Finding("orphaned", row.label, "no file has it any more"))
+                verified.add(_unvouched(row.label, open_items))
+
+
+def _unvouched(label: str, open_items: int) -> Finding:
+    if not open_items:
+        return Finding("orphaned", label, "nothing in the source has it any more")
+    return Finding(
+        "unaccounted",
+        label,
+        f"nothing that is imported has it; it may be of one of the {open_items:,} that failed or"
+        " are yet to be imported",
+    )

@@ -154,6 +154,90 @@ def test_a_ledger_that_is_none(pg_place: Workplace, source: Path) -> None:
     assert "Traceback" not in told.text
 
 
+def test_a_ledger_that_cannot_be_there(pg_place: Workplace, source: Path) -> None:
+    add(source, "a", {})
+    for path, words in ((source, "that is a folder"), ("gone/my.db", "its folder does not exist")):
+        told = pg_place.run(*imported(source, "--db-path", path), exit_code=1)
+        assert words in told.err
+        assert "--db-path" in told.err
+        assert "Traceback" not in told.text
+
+
+def test_a_source_whose_name_is_not_utf_8(pg_place: Workplace, source: Path) -> None:
+    odd = os.fsdecode(os.fsencode(source) + b"/b\xe9d")
+    try:
+        add(Path(odd), "a", {})
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    for command in (imported(Path(odd)), ["folder", odd], ["folder", f"{odd}/a"]):
+        told = pg_place.run(*command, exit_code=2)
+        assert "not valid UTF-8" in told.err
+        assert "Traceback" not in told.text
+
+
+# The working folder as the source
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_the_working_folder_is_imported_without_what_the_importer_left_there(
+    pg_place: Workplace, postgresql: Target, debug: bool
+) -> None:
+    url = postgresql.database_url
+    folder = pg_place.folder
+    add(folder, ".", {"device_id": "root"}, {"a.png": png(1)})
+    add_many(folder, 3, images=3)
+    command = ["folders", ".", "--tag", "T", *(["--debug-log"] if debug else [])]
+    pg_place.run(*command)
+    found = rows(url)
+    assert [row["folder_path"] for row in found] == [
+        ".",
+        *(f"line-{number}/Test{number:05}" for number in range(3)),
+    ]
+    assert found[0]["file_count"] == 2
+    before = versions(url)
+    for _ in range(2):
+        again = pg_place.run(*command)
+        assert "Nothing to do" in again.out
+        assert "Folders: 4 were imported before" in again.out
+    assert versions(url) == before
+    assert "4 records and 3 images" in pg_place.run("verify", "--deep").out
+
+
+def test_files_in_the_working_folder_are_imported_without_those_of_the_importer(
+    pg_place: Workplace, postgresql: Target
+) -> None:
+    write(pg_place.folder, "a", search())
+    command = ("states", ".", "--tag", "T", "--patterns", "*.json")
+    pg_place.run(*command)
+    assert "Nothing to do" in pg_place.run(*command).out
+    assert count(postgresql.database_url, "search_results") == 1
+
+
+def test_the_working_folder_as_a_single_folder(pg_place: Workplace, postgresql: Target) -> None:
+    url = postgresql.database_url
+    add(pg_place.folder, ".", {"device_id": "root"}, {"a.png": png(1)})
+    assert "(inserted)" in pg_place.run("folder", ".").out
+    before = versions(url)
+    assert "(unchanged)" in pg_place.run("folder", ".").out
+    assert versions(url) == before
+    assert "Nothing to do" in pg_place.run("folders", ".", "--tag", "default").out
+    (row,) = rows(url)
+    assert (row["folder_path"], row["file_count"]) == (".", 2)
+
+
+def test_the_working_folder_by_both_commands_in_turn(
+    pg_place: Workplace, postgresql: Target
+) -> None:
+    """Each has a work state of its own, which is no part of the source for the other either."""
+    url = postgresql.database_url
+    add(pg_place.folder, ".", {"device_id": "root"})
+    pg_place.run("folders", ".", "--tag", "T")
+    before = versions(url)
+    assert "(unchanged)" in pg_place.run("folder", ".").out
+    assert "Nothing to do" in pg_place.run("folders", ".", "--tag", "T").out
+    assert versions(url) == before
+
+
 # What may be typed next
 
 
@@ -239,6 +323,15 @@ def test_the_status_for_programs(pg_place: Workplace, source: Path) -> None:
     assert found["last_run"]["batch_id"] == pg_place.state["batch_id"]
     nothing = json.loads(pg_place.run("status", "--json", "--tag", "nobody").out)
     assert nothing == {"scopes": [], "last_run": None}
+
+
+def test_the_status_changes_no_ledger(bare_place: Workplace, source: Path) -> None:
+    ledger(bare_place).touch()
+    for command in (["status"], ["status", "--json"], ["folders", source, "--status"]):
+        bare_place.run(*command)
+    assert bare_place.files() == [ledger(bare_place)]
+    assert ledger(bare_place).read_bytes() == b""
+    assert "--kind" in bare_place.run("status", "--kind", "folder", exit_code=2).err
 
 
 def test_the_status_before_any_run(bare_place: Workplace, source: Path) -> None:
@@ -338,6 +431,34 @@ def test_variables_stand_for_the_options(pg_place: Workplace, source: Path) -> N
 # folder
 
 
+def test_a_folder_is_not_taken_for_another_with_its_path_and_tag(
+    pg_place: Workplace, postgresql: Target, source: Path, tmp_path: Path
+) -> None:
+    add(source, "a", {"device_id": "first"})
+    pg_place.run("folder", source / "a")
+    other = add(tmp_path, "elsewhere/a", {"device_id": "second"})
+    told = pg_place.run("folder", other, exit_code=2)
+    assert "--tag" in told.err
+    assert str(source) in told.err
+    assert [row["device_id"] for row in rows(postgresql.database_url)] == ["first"]
+    pg_place.run("folder", other, "--tag", "Other")
+    assert [row["device_id"] for row in rows(postgresql.database_url, "Other")] == ["second"]
+    assert "(unchanged)" in pg_place.run("folder", source / "a").out
+
+
+def test_a_named_work_state_of_a_larger_run_is_left_alone(
+    pg_place: Workplace, source: Path
+) -> None:
+    add_many(source, 3)
+    option = ("--state-file", "mine.json")
+    pg_place.run(*imported(source, *option))
+    before = (pg_place.folder / "mine.json").read_bytes()
+    told = pg_place.run("folder", source / "line-1" / "Test00001", *option)
+    assert "(unchanged)" in told.out
+    assert (pg_place.folder / "mine.json").read_bytes() == before
+    assert (pg_place.folder / "mine.folder.json").exists()
+
+
 def test_a_single_folder_tells_its_story(place: Workplace, target: Target, source: Path) -> None:
     add_examples(source)
     told = place.run("folder", source / "Batch54")
@@ -381,10 +502,12 @@ def test_a_single_folder_that_fails(pg_place: Workplace, postgresql: Target, sou
         "📸 Found 0 image files",
         "📊 Found stats.json file",
         "❌ stats.json is not JSON",
+        "❌ Not uploaded: stats.json is not JSON",
         "📄 Created failed.json in Batch57",
         "❌ Upload failed",
     )
     assert "successfully" not in told.out
+    assert "Executed database insert" not in told.out
     assert "Traceback" not in told.text
     assert status_file(source / "Batch57", "failed")["folder"] == "Batch57"
     assert count(postgresql.database_url, "device_test") == 0

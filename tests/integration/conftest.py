@@ -87,7 +87,7 @@ def target_of(local: LocalSupabase) -> Target:
 
 def empty(bench: Bench) -> None:
     """Makes a target like a new one."""
-    query(bench.url, f"TRUNCATE import_merges, {', '.join(TABLES)} RESTART IDENTITY")
+    query(bench.url, f"TRUNCATE import_merges, {', '.join(TABLES)} RESTART IDENTITY CASCADE")
     query(
         bench.url,
         "UPDATE import_target SET id = gen_random_uuid(), schema_version = %s",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import shutil
+import string
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 
 from imports import ResilientImporter
+from imports.errors import UsageError
 from imports.report import RunReport
 from tests.support.bench import Bench
 from tests.support.database import query
@@ -25,6 +28,8 @@ from tests.support.device_tests import (
     ask_ledger,
     row_versions,
     rows,
+    states_of,
+    status_file,
 )
 from tests.support.pictures import bmp, webp
 from tests.support.source import gif, jpeg, png
@@ -250,6 +255,103 @@ def test_a_name_that_is_not_utf_8(bench: Bench) -> None:
     assert by_path(bench)["a"]["images"] == [image("good.png", png(1), "image/png")]
 
 
+@pytest.mark.parametrize("what", ["source", "item", "above"])
+def test_a_source_or_an_item_whose_name_is_not_utf_8_is_refused(
+    postgresql_bench: Bench, tmp_path: Path, what: str
+) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xe9d"))
+    try:
+        add(odd, "a", {})
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    add_many(tmp_path / "good", 1)
+    flags: dict[str, Any] = {
+        "source": {"source": odd},
+        "item": {"source": tmp_path, "single_file": odd},
+        "above": {"source": tmp_path, "single_file": odd / "a"},
+    }[what]
+    with pytest.raises(UsageError, match=r"b\\xe9d.* not valid UTF-8"):
+        run(postgresql_bench, **flags)
+
+
+def test_an_image_whose_real_path_is_not_utf_8(bench: Bench) -> None:
+    source = bench.source.folder
+    try:
+        add(source, "other", None, {"\udce9.bin": png(2)})
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    folder = add(source, "a", {"device_id": "D"}, {"good.png": png(1)})
+    (folder / "plain.png").symlink_to(source / "other" / "\udce9.bin")
+    report = run(bench)
+    assert (report.exit_code, outcomes(report)) == (0, (1, 0, 0))
+    assert "'plain.png'" in report.warnings[0][1]
+    assert by_path(bench)["a"]["images"] == [image("good.png", png(1), "image/png")]
+
+
+def test_a_reason_with_a_name_that_is_not_utf_8(bench: Bench) -> None:
+    """It is in the report, the ledger, the work state and the status file."""
+    try:
+        folder = add(bench.source.folder, "a", None, {"\udce9.json": BROKEN})
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    report = run(bench, patterns=("*.json",))
+    assert report.exit_code == 3
+    assert report.failures[0].reason.startswith("\\xe9.json is not JSON")
+    assert "\\xe9.json" in status_file(folder, "failed")["reason"]
+
+
+def test_what_is_no_regular_file_is_not_opened(bench: Bench) -> None:
+    """A pipe would be waited for."""
+    source = bench.source.folder
+    os.mkfifo(add(source, "pipe") / "stats.json")
+    (add(source, "lost", None, {"a.png": png(1)}) / "stats.json").symlink_to("gone")
+    os.mkfifo(add(source, "image", {"device_id": "D"}) / "b.png")
+    report = run(bench)
+    assert (report.exit_code, outcomes(report)) == (3, (1, 0, 0))
+    assert {each.path: each.reason for each in report.failures} == {
+        "pipe": "stats.json is not a regular file",
+        "lost": "stats.json is not a regular file",
+    }
+    assert [path for path, _ in report.warnings] == ["image"]
+    assert by_path(bench)["image"]["images"] == []
+    (source / "lost" / "gone").write_text('{"device_id": "E"}')
+    again = run(bench)
+    assert (outcomes(again), [each.path for each in again.failures]) == ((1, 0, 0), ["pipe"])
+
+
+def test_a_folder_of_which_nothing_can_be_told_for_once_is_not_forgotten(
+    postgresql_bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = postgresql_bench
+    folders = add_many(bench.source.folder, 3)
+    run(bench)
+
+    def no_status(entry: os.DirEntry[str]) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("imports.source_tree._folder_file", no_status)
+        report = run(bench, max_workers=1)
+    assert (report.exit_code, len(report.failures)) == (3, len(folders))
+    assert {each.reason for each in report.failures} == {"cannot be listed: Input/output error"}
+    assert states_of(bench.settings().ledger_file) == {"failed": 3}
+    again = run(bench)
+    assert (again.exit_code, outcomes(again)) == (0, (0, 0, 3))
+    assert states_of(bench.settings().ledger_file) == {"success": 3}
+
+
+@pytest.mark.parametrize("length", [2_000, 5_000])
+def test_a_device_id_of_any_length(bench: Bench, length: int) -> None:
+    """Random, so that the database cannot make it shorter."""
+    signs = random.Random(length).choices(string.ascii_letters + string.digits, k=length)
+    stats = {"device_id": "".join(signs), "test_status": "".join(reversed(signs))}
+    add(bench.source.folder, "a", stats)
+    report = run(bench)
+    assert (report.exit_code, outcomes(report)) == (0, (1, 0, 0))
+    (row,) = rows(bench.url)
+    assert (row["device_id"], row["test_status"]) == (stats["device_id"], stats["test_status"])
+
+
 @pytest.mark.parametrize("seconds", [-62_135_596_800, 10**11])
 def test_a_time_that_no_ledger_can_hold_stops_nobody(bench: Bench, seconds: int) -> None:
     add_many(bench.source.folder, 3)
@@ -274,7 +376,7 @@ def test_links(bench: Bench, tmp_path: Path) -> None:
     report = run(bench)
     assert (report.exit_code, outcomes(report)) == (0, (1, 0, 0))
     (row,) = rows(bench.url)
-    assert (row["folder_path"], row["image_count"], row["file_count"]) == ("real", 1, 3)
+    assert (row["folder_path"], row["image_count"], row["file_count"]) == ("real", 1, 4)
     assert row["images"] == [image("a.png", png(1), "image/png")]
     assert "--image-root" in report.warnings[0][1]
 
@@ -458,6 +560,109 @@ def test_verification_and_repair(bench: Bench) -> None:
         "line-6/Test00006",
     }
     assert run(bench).nothing_to_do
+
+
+def test_a_row_that_nothing_vouches_for_is_an_orphan_only_if_all_went_in(bench: Bench) -> None:
+    source = bench.source.folder
+    add_many(source, 4)
+    gone = add(source, "gone", {})
+    broken = add(source, "broken", {"device_id": "D"})
+    assert run(bench, verify_writes=True).exit_code == 0
+    shutil.rmtree(gone)
+    (broken / "stats.json").write_bytes(BROKEN)
+    report = run(bench, verify_writes=True)
+    assert report.exit_code == 3
+    assert report.verification is not None
+    assert report.verification.found == {"unaccounted": 2}
+    assert not report.verification.repairable
+    assert not any("--repair" in each for each in report.next_commands)
+    assert "1 that failed" in report.verification.findings[0].detail
+    found = bench.verify(kind="folders")
+    assert (found.found, found.repairable) == ({"unaccounted": 2}, False)
+    (broken / "stats.json").write_text('{"device_id": "D"}')
+    run(bench)
+    found = bench.verify(kind="folders")
+    assert (found.found, found.repairable) == ({"orphaned": 1}, False)
+    assert found.findings[0].subject == "gone"
+
+
+def test_what_a_finished_run_left_is_told_and_no_finding_by_itself(postgresql_bench: Bench) -> None:
+    bench = postgresql_bench
+    folders = add_many(bench.source.folder, 6)
+    run(bench, limit=4)
+    found = bench.verify(kind="folders")
+    assert (found.found, found.left, found.repairable) == ({}, 2, False)
+    run(bench)
+    os.utime(folders[0] / "stats.json", (0, 0))
+    add(bench.source.folder, "new", {})
+    run(bench, scan_only=True)
+    found = bench.verify(kind="folders")
+    assert (found.found, found.left) == ({"unaccounted": 1}, 2)
+
+
+def test_verification_suggests_a_repair_only_where_it_helps(postgresql_bench: Bench) -> None:
+    bench = postgresql_bench
+    add_many(bench.source.folder, 3, images=1)
+    run(bench)
+    assert not bench.verify(kind="folders").repairable
+    bench.store(next(iter(bench.images().values())), None)
+    found = bench.verify(kind="folders")
+    assert (found.found, found.repairable) == ({"missing": 1}, True)
+    assert bench.verify(kind="folders", repair=True).clean
+    query(bench.url, "DELETE FROM device_test WHERE folder_name = 'Test00002'")
+    report = run(bench, force=True, limit=1, verify_writes=True)
+    assert report.verification is not None
+    assert any("--repair" in each for each in report.next_commands) is (
+        report.verification.repairable
+    )
+
+
+def test_verification_after_a_run_that_found_nothing(bench: Bench) -> None:
+    """Its work state has no dataset yet."""
+    source = bench.source.folder
+    add_many(source, 3, images=1)
+    run(bench)
+    source.rename(source.with_name("away"))
+    source.mkdir()
+    with pytest.raises(UsageError, match="No folders found"):
+        run(bench)
+    source.rmdir()
+    source.with_name("away").rename(source)
+    found = bench.verify(kind="folders")
+    assert (found.found, found.records, found.images) == ({}, 3, 1)
+
+
+def test_a_single_folder_is_verified_with_its_own_images(bench: Bench) -> None:
+    folders = add_many(bench.source.folder, 4, images=3)
+    run(bench)
+    images = bench.images()
+    own, other = (images[hashlib.sha256(png(number)).hexdigest()] for number in (1, 2))
+    bench.store(other, None)
+    flags: dict[str, Any] = {"single_file": folders[0], "verify_writes": True, "deep": True}
+    report = run(bench, **flags)
+    assert report.exit_code == 0
+    assert report.verification is not None
+    assert (report.verification.images, report.verification.records) == (1, 1)
+    assert report.state.total_images == 1
+    assert bench.stored(other) is None, "another folder's image is not uploaded"
+    assert bench.stored(own) == png(1)
+    assert bench.verify(kind="folders").found == {"missing": 1}
+
+
+def test_a_single_folder_leaves_what_others_wait_for_alone(postgresql_bench: Bench) -> None:
+    bench = postgresql_bench
+    folders = add_many(bench.source.folder, 6, images=6)
+    (folders[1] / "text.png").write_bytes(b"text")
+    assert run(bench, scan_only=True).exit_code == 0
+    single = run(bench, single_file=folders[0], state_file=bench.folder / "single.json")
+    assert (single.exit_code, outcomes(single)) == (0, (1, 0, 0))
+    assert (single.count("upload.completed"), len(bench.images())) == (1, 1)
+    assert (single.warnings_total, single.failures_total) == (0, 0)
+    whole = run(bench)
+    assert (whole.exit_code, whole.count("import.inserted")) == (0, 5)
+    assert [path for path, _ in whole.warnings] == ["line-1/Test00001"]
+    again = run(bench, single_file=folders[0], state_file=bench.folder / "single.json")
+    assert (again.warnings_total, again.failures_total) == (0, 0)
 
 
 def test_force_writes_no_row(bench: Bench) -> None:

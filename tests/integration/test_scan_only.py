@@ -17,6 +17,7 @@ from imports.status import read_status, render_status, status_json
 from imports.work_item import Phase
 from tests.integration.test_python_api import Stopper
 from tests.support.bench import Bench
+from tests.support.database import query
 from tests.support.device_tests import (
     BATCHES_QUERY,
     BROKEN,
@@ -98,16 +99,67 @@ def test_a_scan_after_an_import_tells_what_is_new(bench: Bench) -> None:
         report = run(bench, scan_only=True)
         assert (report.exit_code, bench.versions()) == (0, before)
         assert report.scanned is not None
-        assert report.scanned.unchanged == 9
+        assert (report.scanned.unchanged, report.scanned.given_up) == (9, 1)
+        assert "9 imported before, 1 failed before, 0 unreadable" in render_report(report)
+        assert states_of(ledger(bench)) == {"success": 9, "pending": 2, "failed": 1}
     pending = ask_ledger(
         ledger(bench),
         "SELECT folder_name FROM folder_status WHERE upload_status = 'pending' ORDER BY 1",
     )
-    assert pending == [("Test00003",), ("broken",), ("new",)]
+    assert pending == [("Test00003",), ("new",)]
     done = run(bench)
     assert done.count("import.inserted") + done.count("import.updated") == 2
     assert done.exit_code == 3
     assert done.failures[0].tries == 2
+
+
+@pytest.mark.parametrize("flags", [{"force": True}, {"retry_failed": True}])
+def test_a_scan_alone_resets_nothing(bench: Bench, flags: dict[str, Any]) -> None:
+    add_many(bench.source.folder, 5)
+    add(bench.source.folder, "broken", BROKEN)
+    run(bench)
+    report = run(bench, scan_only=True, **flags)
+    assert report.scanned is not None
+    assert (report.scanned.unchanged, report.scanned.given_up) == (5, 1)
+    assert states_of(ledger(bench)) == {"success": 5, "failed": 1}
+    assert "Not tried again" not in render_report(report)
+    again = run(bench)
+    assert (again.count("planning.unchanged"), again.failures[0].tries) == (5, 2)
+
+
+def test_verification_after_a_scan(each_bench: Bench) -> None:
+    """The scan's work state has no dataset yet."""
+    bench = each_bench
+    add_many(bench.source.folder, 6, images=2)
+    run(bench)
+    run(bench, scan_only=True)
+    found = bench.verify(kind="folders", deep=True)
+    assert (found.found, found.records, found.images) == ({}, 6, 2)
+    query(bench.url, "DELETE FROM device_test WHERE folder_name = 'Test00001'")
+    run(bench, scan_only=True)
+    assert bench.verify(kind="folders", repair=True).clean
+    assert len(rows(bench.url)) == 6
+    assert bench.count("datasets") == 1
+
+
+def test_verification_of_what_was_only_scanned(bench: Bench) -> None:
+    add_many(bench.source.folder, 6)
+    run(bench, scan_only=True)
+    found = bench.verify(kind="folders")
+    assert (found.found, found.left, found.repairable) == ({}, 6, False)
+
+
+def test_a_scan_keeps_the_parameters_of_an_interrupted_run(bench: Bench) -> None:
+    add_many(bench.source.folder, 20)
+    stopper = Stopper(Phase.IMPORT, 1)
+    settings = bench.settings(kind="folders", batch_size=5, max_workers=1)
+    first = ResilientImporter(settings, stopper, stopper.stop).run()
+    assert first.exit_code == 130
+    scan = run(bench, scan_only=True, batch_size=7, patterns=("stats.json",))
+    assert scan.state.parameters == first.state.parameters
+    whole = run(bench, batch_size=4)
+    assert (whole.exit_code, whole.count("import.inserted")) == (0, 20)
+    assert whole.state.parameters["batch_size"] == 4
 
 
 def test_a_scan_leaves_an_interrupted_run_to_be_resumed(each_bench: Bench) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from imports.ledger import (
     ImageLedger,
@@ -102,3 +104,10 @@ def picture(name: str, size: int = 10, mtime_ns: int = 1) -> ImageFile:
 
 def hashed(file: ImageFile, sha256: str) -> Image:
     return Image(file, sha256, "png", "image/png", 3, 2)
+
+
+def gathered(images: ImageLedger, what: str, size: int) -> Iterator[list[Any]]:
+    """Images as a run goes through them, gathered first."""
+    getattr(images, f"open_{what}")()
+    pages: Iterator[list[Any]] = getattr(images, what)(size)
+    return pages

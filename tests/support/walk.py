@@ -72,7 +72,7 @@ def take(
         checkpoint=lambda now: None,
         set_counts=lambda phase, **values: None,
         raise_if_stopping=raise_if_stopping,
-        sign=lambda path: found.sign(source.absolute(path), source.patterns),
+        sign=lambda path: found.sign(source, path),
     )
     try:
         list_source(cast(RunSession, session))

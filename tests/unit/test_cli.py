@@ -229,6 +229,13 @@ def test_status_of_a_kind_tells_of_that_kind_alone(capsys: pytest.CaptureFixture
     assert shown.count("STATUS REPORT") == 2
 
 
+def test_status_knows_the_kinds_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("status", "--kind", "folder") == 2
+    told = capsys.readouterr().err
+    for word in ("--kind", "states", "folders"):
+        assert word in told
+
+
 def test_status_for_programs_is_json_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
     book = Book(Path("mine.db"), kind="folders")
     book.failed(*book.add("a").values(), "is empty")

@@ -48,6 +48,22 @@ def item(today: Path) -> Path:
     return today / "FL" / "Belmar_01_parse.json"
 
 
+def test_an_image_whose_real_path_is_not_utf_8_is_not_used(
+    finder: ImageFinder, today: Path, item: Path
+) -> None:
+    try:
+        odd = put(Path(os.fsdecode(os.fsencode(today / "FL") + b"/\xe9.png")))
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    link = today / "FL" / "plain.png"
+    link.symlink_to(odd)
+    assert found(finder, str(link), item) is None
+    assert finder.beside(str(link)) is None
+    link.unlink()
+    link.symlink_to(put(today / "FL" / "other.png"))
+    assert finder.beside(str(link)) is not None
+
+
 def test_a_reference_is_taken_as_it_stands(finder: ImageFinder, today: Path, item: Path) -> None:
     picture = put(today / "FL" / "Belmar_01.png", b"picture")
     put(today / "other" / "FL" / "Belmar_01.png")

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +68,7 @@ class Tree:
         return {entry.path: entry.signature for entry in found if isinstance(entry, ListedItem)}
 
     def sign(self, path: str) -> Signature:
-        return FOLDERS.sign(self.source.absolute(path), self.source.patterns)
+        return FOLDERS.sign(self.source, path)
 
     def read(self, path: str = "Batch54") -> Folder:
         found: Folder = FOLDERS.read(self.source, path, self.sign(path), self.tally)
@@ -333,14 +335,122 @@ def test_stats_that_cannot_be_used_fail_the_folder_but_its_images_are_found(
     assert any(line.startswith(f"❌ {reason}") for line in FOLDERS.story(folder))
 
 
-def test_stats_may_be_a_link_or_lead_to_nothing(tree: Tree) -> None:
+def test_stats_may_be_a_link(tree: Tree) -> None:
     tree.write("real.txt", {"device_id": "D"})
     (tree.folder / "a").mkdir()
     (tree.folder / "a/stats.json").symlink_to("../real.txt")
     assert tree.row(tree.read("a"))["device_id"] == "D"
+
+
+def lost_link(path: Path) -> None:
+    path.symlink_to("gone")
+
+
+def circle(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+NO_FILES: dict[str, Callable[[Path], None]] = {
+    "a link to nowhere": lost_link,
+    "a link to itself": circle,
+    "a pipe": os.mkfifo,
+}
+"""What has the name of a file, and no content. A pipe that is opened is waited for."""
+
+
+@pytest.mark.parametrize("make", NO_FILES.values(), ids=NO_FILES)
+def test_stats_that_are_no_regular_file_fail_the_folder_and_are_not_opened(
+    tree: Tree, make: Callable[[Path], None]
+) -> None:
     tree.write("b/a.png", png())
-    (tree.folder / "b/stats.json").symlink_to("gone")
+    make(tree.folder / "b/stats.json")
+    folder = tree.read("b")
+    assert len(tree.plan(folder).images) == 1
+    with pytest.raises(RecordError, match=r"^stats\.json is not a regular file$"):
+        tree.row(folder)
+
+
+@pytest.mark.parametrize("make", NO_FILES.values(), ids=NO_FILES)
+def test_stats_alone_that_are_no_regular_file_make_a_folder_that_fails(
+    tree: Tree, make: Callable[[Path], None]
+) -> None:
+    (tree.folder / "b").mkdir()
+    make(tree.folder / "b/stats.json")
+    assert list(tree.listed) == ["b"]
+    with pytest.raises(RecordError, match="is not a regular file"):
+        tree.row(tree.read("b"))
+
+
+@pytest.mark.parametrize("make", NO_FILES.values(), ids=NO_FILES)
+def test_an_image_that_is_no_regular_file_is_a_warning(
+    tree: Tree, make: Callable[[Path], None]
+) -> None:
+    tree.write("b/a.png", png())
+    make(tree.folder / "b/b.png")
+    plan = tree.plan(tree.read("b"))
+    assert [image is None for image in plan.images] == [False, True]
+    (warning,) = plan.warnings
+    assert warning.startswith("image 'b.png' cannot be used: ")
+    assert plan.images_missing == 1
+
+
+def test_a_linked_folder_with_the_name_of_stats_or_of_an_image_is_nothing(tree: Tree) -> None:
+    tree.write("real/notes.txt", "x")
+    tree.write("b/a.png", png())
+    before = tree.sign("b")
+    for name in ("stats.json", "b.png"):
+        (tree.folder / "b" / name).symlink_to("../real")
+    assert tree.sign("b") == before
+    assert tree.plan(tree.read("b")).warnings == ()
     assert tree.row(tree.read("b"))["stats"] is None
+
+
+# Names that are not UTF-8, and files of the importer itself
+
+
+@pytest.mark.parametrize("names", [(b"a\xe9.json",), (b"a\xe9.json", b"b\xe9.json")])
+def test_reasons_can_be_printed_whatever_the_name_of_the_stats(
+    tree: Tree, names: tuple[bytes, ...]
+) -> None:
+    tree = Tree(tree.folder, ("*.json",))
+    try:
+        for name in names:
+            tree.write(b"a/" + name, b"{")
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    with pytest.raises(RecordError) as caught:
+        tree.row(tree.read("a"))
+    str(caught.value).encode()
+    assert "a\\xe9.json" in str(caught.value)
+
+
+def test_an_image_whose_real_path_is_not_utf_8_is_a_warning(tree: Tree) -> None:
+    try:
+        tree.write(b"other/\xe9.png", png())
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    tree.write("a/stats.json", {})
+    (tree.folder / "a/plain.png").symlink_to(os.fsdecode(b"../other/\xe9.png"))
+    plan = tree.plan(tree.read("a"))
+    assert plan.images == (None,)
+    (warning,) = plan.warnings
+    assert "'plain.png'" in warning
+    warning.encode()
+
+
+def test_what_the_importer_left_there_is_no_part_of_a_folder(tree: Tree) -> None:
+    tree.write("stats.json", {"device_id": "D"})
+    tree.write("a/stats.json", {})
+    source = replace(tree.source, left_out={"": ("work_state.", ".importer")})
+    before = FOLDERS.sign(source, "."), FOLDERS.sign(source, "a")
+    for name in ("work_state.json", "work_state.json.lock", ".importer.log"):
+        tree.write(name, "of ours")
+    assert (FOLDERS.sign(source, "."), FOLDERS.sign(source, "a")) == before
+    assert FOLDERS.read(source, ".", before[0], tree.tally).signature == before[0]
+    tree.write("a/work_state.json", "not ours")
+    assert FOLDERS.sign(source, "a") != before[1]
+    tree.write("notes.txt", "not ours")
+    assert FOLDERS.sign(source, ".") != before[0]
 
 
 def test_more_than_one_file_of_stats_fails_the_folder_and_names_them(tree: Tree) -> None:

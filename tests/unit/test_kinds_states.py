@@ -384,7 +384,9 @@ def test_a_file_is_read_by_the_signature_that_it_is_listed_with(tmp_path: Path) 
     source = Source(str(tmp_path), STATES.patterns)
     (entry,) = walk(source, "states")
     assert entry == ListedItem("FL/a_parse.json", signature_of(path.stat()))
-    assert STATES.sign(str(path), STATES.patterns) == signature_of(path.stat())
+    assert STATES.sign(Source(str(path.parent), STATES.patterns), path.name) == signature_of(
+        path.stat()
+    )
     tally: Tally = Counter()
     found = STATES.read(source, "FL/a_parse.json", signature_of(path.stat()), tally)
     assert found == {"metadata": ""}

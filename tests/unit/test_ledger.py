@@ -18,7 +18,7 @@ from imports.work_item import (
     Signature,
     WorkItem,
 )
-from tests.support.book import STATE_FILE, TOOK, Book, hashed, listed, picture
+from tests.support.book import STATE_FILE, TOOK, Book, gathered, hashed, listed, picture
 
 
 @pytest.fixture
@@ -109,6 +109,14 @@ def test_where_a_folder_could_not_be_listed_nothing_is_forgotten(book: Book) -> 
     )
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_an_item_wins_against_a_problem_that_is_only_printed_alike(book: Book, first: int) -> None:
+    entries = [listed("b\\xe9"), ListingProblem("b\\xe9", "its name is not valid UTF-8")]
+    book.list(entries[first], entries[1 - first], listed("c"))
+    assert book.listed_paths() == ["b\\xe9", "c"]
+    assert book.items.failures(9) == (0, [])
+
+
 def test_a_problem_of_listing_is_gone_when_the_folder_can_be_listed_again(book: Book) -> None:
     problem = ListingProblem("GA/", "cannot be listed: denied")
     book.list(listed("FL/a"), problem)
@@ -169,6 +177,17 @@ def test_listed_items_come_in_lists_and_up_to_a_limit(book: Book) -> None:
     assert sizes(3, 2) == [2, 1]
     assert sizes(9, 5) == [5]
     assert sizes(0, 2) == []
+
+
+def test_of_listed_items_what_failed_before_comes_last(book: Book) -> None:
+    ids = book.add("a", "b", "c")
+    book.failed(ids["a"])
+    book.next_run("next")
+    book.list(*map(listed, "abcde"))
+    assert book.listed_paths() == ["d", "e", "a"]
+    for limit, paths in ((0, []), (2, ["d", "e"]), (3, ["d", "e", "a"]), (9, ["d", "e", "a"])):
+        found = list(book.items.listed_items(limit, 1))
+        assert [item.path for items in found for item in items] == paths
 
 
 def test_listed_items_can_be_planned_while_they_are_handed_out(book: Book) -> None:
@@ -422,14 +441,14 @@ def test_each_image_is_hashed_once_and_remembered(book: Book) -> None:
     book.list(listed("a"), listed("b"))
     (items,) = book.items.listed_items(None, 9)
     book.plan(*(Plan(item.id, images=(picture("same"),)) for item in items))
-    assert book.images.count() == book.images.count_unhashed() == 1
-    assert list(book.images.unhashed(9)) == [[picture("same")]]
+    assert book.images.count() == book.images.open_unhashed() == 1
+    assert list(gathered(book.images, "unhashed", 9)) == [[picture("same")]]
     book.images.record_hashes([hashed(picture("same"), "11")], [])
-    assert book.images.count_unhashed() == 0
-    assert list(book.images.unsettled(9)) == [[hashed(picture("same"), "11")]]
+    assert book.images.open_unhashed() == 0
+    assert list(gathered(book.images, "unsettled", 9)) == [[hashed(picture("same"), "11")]]
     book.list(listed("a"), listed("b"), again=True)
     book.plan(*(Plan(item.id, images=(picture("same"),)) for item in items))
-    assert list(book.images.unhashed(9)) == []
+    assert list(gathered(book.images, "unhashed", 9)) == []
     assert book.runs.counts("batch") == {"sha256.processed": 1}
 
 
@@ -440,7 +459,7 @@ def test_an_image_that_changed_is_hashed_again(book: Book, changed: ImageFile) -
     book.plan(Plan(items[0].id, images=(picture("same"),)))
     book.images.record_hashes([hashed(picture("same"), "11")], [])
     book.plan(Plan(items[0].id, images=(changed,)))
-    assert list(book.images.unhashed(9)) == [[changed]]
+    assert list(gathered(book.images, "unhashed", 9)) == [[changed]]
 
 
 def test_an_image_that_cannot_be_used_is_a_warning_of_all_its_items(book: Book) -> None:
@@ -452,9 +471,9 @@ def test_an_image_that_cannot_be_used_is_a_warning_of_all_its_items(book: Book) 
         Plan(items[2].id, images=(picture("good"),)),
     )
     book.images.record_hashes([hashed(picture("good"), "11")], [(picture("bad"), "is no image")])
-    assert list(book.images.unhashed(9)) == []
+    assert list(gathered(book.images, "unhashed", 9)) == []
     assert book.items.warnings(0, 9) == (2, [("a", "first; is no image"), ("b", "is no image")])
-    assert book.images.count_unsettled() == 1
+    assert book.images.open_unsettled() == 1
 
 
 def test_an_image_that_could_not_be_used_is_looked_at_again_with_its_item(book: Book) -> None:
@@ -463,7 +482,7 @@ def test_an_image_that_could_not_be_used_is_looked_at_again_with_its_item(book: 
     book.plan(Plan(items[0].id, images=(picture("bad"),)))
     book.images.record_hashes([], [(picture("bad"), "is no image")])
     book.plan(Plan(items[0].id, images=(picture("bad"),)))
-    assert list(book.images.unhashed(9)) == [[picture("bad")]]
+    assert list(gathered(book.images, "unhashed", 9)) == [[picture("bad")]]
     assert book.items.warnings(0, 9) == (0, [])
 
 
@@ -472,12 +491,12 @@ def test_images_come_in_lists_each_hash_once(book: Book) -> None:
     (items,) = book.items.listed_items(None, 9)
     files = [picture(str(number)) for number in range(6)]
     book.plan(*(Plan(item.id, images=(file,)) for item, file in zip(items, files, strict=True)))
-    assert [len(some) for some in book.images.unhashed(4)] == [4, 2]
+    assert [len(some) for some in gathered(book.images, "unhashed", 4)] == [4, 2]
     book.images.record_hashes(
         [hashed(file, str(number // 2)) for number, file in enumerate(files)], []
     )
-    assert book.images.count_unsettled() == 3
-    found = [[image.sha256 for image in images] for images in book.images.unsettled(2)]
+    assert book.images.open_unsettled() == 3
+    found = [[image.sha256 for image in images] for images in gathered(book.images, "unsettled", 2)]
     assert found == [["0", "1"], ["2"]]
 
 
@@ -493,13 +512,15 @@ def test_an_image_that_a_run_saw_stored_is_neither_asked_for_nor_counted_again_b
     )
     book.images.record_settled(["11"], {"upload.completed": 1})
 
-    assert book.images.count_unsettled() == 1
-    assert [[image.sha256 for image in some] for some in book.images.unsettled(9)] == [["22"]]
+    assert book.images.open_unsettled() == 1
+    assert [[image.sha256 for image in some] for some in gathered(book.images, "unsettled", 9)] == [
+        ["22"]
+    ]
     assert book.runs.counts("batch")["upload.completed"] == 1
     another = ImageLedger(Scope(book.file, book.scope_id, "another run"))
-    assert another.count_unsettled() == 2
+    assert another.open_unsettled() == 2
     book.images.forget_settled()
-    assert book.images.count_unsettled() == 2
+    assert book.images.open_unsettled() == 2
 
 
 def test_an_image_that_changed_meanwhile_is_not_settled(book: Book) -> None:
@@ -511,7 +532,9 @@ def test_an_image_that_changed_meanwhile_is_not_settled(book: Book) -> None:
     changed = ImageFile(picture("one").path, Signature(9, 9))
     book.plan(Plan(items[0].id, images=(changed,)))
     book.images.record_hashes([hashed(changed, "22")], [])
-    assert [[image.sha256 for image in some] for some in book.images.unsettled(9)] == [["22"]]
+    assert [[image.sha256 for image in some] for some in gathered(book.images, "unsettled", 9)] == [
+        ["22"]
+    ]
 
 
 def test_only_unfinished_items_need_their_images_and_only_imported_ones_have_them_stored(
@@ -522,8 +545,10 @@ def test_only_unfinished_items_need_their_images_and_only_imported_ones_have_the
     book.plan(Plan(items[0].id, images=(picture("a"),)), Plan(items[1].id, images=(picture("b"),)))
     book.images.record_hashes([hashed(picture("a"), "aa11"), hashed(picture("b"), "bb22")], [])
     book.imported(items[0].id)
-    assert [[image.sha256 for image in some] for some in book.images.unsettled(9)] == [["bb22"]]
-    ((stored,),) = book.images.stored(9)
+    assert [[image.sha256 for image in some] for some in gathered(book.images, "unsettled", 9)] == [
+        ["bb22"]
+    ]
+    ((stored,),) = gathered(book.images, "stored", 9)
     assert stored.storage_path == "sha256/aa/11/aa11.png"
     assert (stored.sha256, stored.size) == ("aa11", 10)
     assert book.images.items_of("aa11") == [items[0].id]
@@ -551,6 +576,78 @@ def test_an_upload_that_failed_fails_the_unfinished_items_with_that_content(book
     )
     assert book.items.count(ItemState.IMPORTED) == 1
     assert book.batches(9) == [["d"]]
+
+
+def two_with_images(book: Book, *, shared: str | None = None) -> tuple[Book, dict[str, int]]:
+    """Items `a` and `b` with an image each, `/images/a.png` (aa) and `b.png` (bb), or the same."""
+    book.list(listed("a"), listed("b"))
+    (items,) = book.items.listed_items(None, 9)
+    for item in items:
+        image = picture(shared or item.path)
+        book.plan(Plan(item.id, images=(image,), warnings=(f"of {item.path}",)))
+    return book, {item.path: item.id for item in items}
+
+
+def only(book: Book, path: str) -> Book:
+    """Goes on with a run over a single item."""
+    book.use(Scope(book.file, book.scope_id, "batch", path))
+    return book
+
+
+def test_a_run_over_a_single_item_sees_its_images_alone(book: Book) -> None:
+    _, ids = two_with_images(book)
+    only(book, "a")
+    assert (book.images.count(), book.images.open_unhashed()) == (1, 1)
+    assert list(gathered(book.images, "unhashed", 9)) == [[picture("a")]]
+    images = [hashed(picture("a"), "aa"), hashed(picture("b"), "bb")]
+    book.images.record_hashes(images, [])
+    assert list(gathered(book.images, "unsettled", 9)) == [[images[0]]]
+    book.imported(*ids.values())
+    assert [[image.sha256 for image in some] for some in gathered(book.images, "stored", 9)] == [
+        ["aa"]
+    ]
+    assert book.images.items_of("bb") == []
+    assert book.images.items_of("aa") == [ids["a"]]
+
+
+def test_a_run_over_a_single_item_has_its_warnings_and_failures_alone(book: Book) -> None:
+    _, ids = two_with_images(book, shared="same")
+    book.images.record_hashes([hashed(picture("same"), "11")], [])
+    only(book, "a")
+    assert book.items.warnings(0, 9) == (1, [("a", "of a")])
+    assert book.images.items_of("11") == [ids["a"]]
+    assert book.items.record_upload_failure("11", "too large") == ["a"]
+    assert book.items.failures(9) == (1, [Failure("a", "upload", "too large", 1)])
+    assert book.items.warnings(0, 9) == (0, [])
+    only(book, "b")
+    assert book.items.failures(9) == (0, [])
+    assert book.items.warnings(0, 9) == (1, [("b", "of b")])
+
+
+@pytest.mark.parametrize("path", ["it's", 'a "b" \\ c', "a' or '1'='1", "薬局", "."])
+def test_a_single_item_may_have_any_path(book: Book, path: str) -> None:
+    book.list(listed(path), listed("other"))
+    (items,) = book.items.listed_items(None, 9)
+    book.plan(*(Plan(item.id, images=(picture(str(item.id)),)) for item in items))
+    only(book, path)
+    assert (book.images.count(), book.images.open_unhashed()) == (1, 1)
+
+
+def test_images_may_be_recorded_while_they_are_handed_out(book: Book) -> None:
+    book.list(*(listed(str(number)) for number in range(5)))
+    (items,) = book.items.listed_items(None, 9)
+    book.plan(*(Plan(item.id, images=(picture(item.path),)) for item in items))
+    seen = []
+    for images in gathered(book.images, "unhashed", 2):
+        seen += images
+        book.images.record_hashes([hashed(image, image.path) for image in images], [])
+    assert seen == [picture(str(number)) for number in range(5)]
+    found = []
+    for some in gathered(book.images, "unsettled", 2):
+        found += [image.sha256 for image in some]
+        book.images.record_settled([image.sha256 for image in some], {})
+    assert found == [picture(str(number)).path for number in range(5)]
+    assert (book.images.open_unhashed(), book.images.open_unsettled()) == (0, 0)
 
 
 def test_the_images_of_an_item_are_forgotten_with_it(book: Book) -> None:
@@ -659,9 +756,13 @@ def test_a_file_that_is_no_database_is_refused_and_stays(tmp_path: Path) -> None
 
 
 def test_a_folder_in_its_place_and_a_folder_that_is_gone_are_refused(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "gone" / "ledger.db"):
-        with pytest.raises(LedgerError, match="cannot be used"):
+    for path, problem in (
+        (tmp_path, "that is a folder"),
+        (tmp_path / "gone" / "ledger.db", "its folder does not exist"),
+    ):
+        with pytest.raises(LedgerError, match=rf"cannot be used: {problem}\. .* --db-path"):
             LedgerFile(path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path) -> None:

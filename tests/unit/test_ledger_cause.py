@@ -64,6 +64,10 @@ def test_reasons_of_another_kind_have_other_causes() -> None:
         ("cannot be read: Permission denied", "cannot be read: Input/output error"),
         ("cannot be listed: No such file or directory", "cannot be listed: Permission denied"),
         ("record a/b/c: value too long", "record a/b/c: value out of range"),
+        ("is UTF-8 no more", "is UTF-16 no more"),
+        ("has sha256 twice", "has sha512 twice"),
+        ("refused (SQLSTATE 22003)", "refused (SQLSTATE 23505)"),
+        ("refused (SQLSTATE 22P02)", "refused (SQLSTATE 22P05)"),
     ],
 )
 def test_different_reasons_have_different_causes(one: str, other: str) -> None:
@@ -71,7 +75,14 @@ def test_different_reasons_have_different_causes(one: str, other: str) -> None:
 
 
 def test_what_has_nothing_of_its_item_in_it_is_its_own_cause() -> None:
-    for reason in ("is empty", "metadata.state is missing", "is nested too deeply"):
+    for reason in (
+        "is empty",
+        "metadata.state is missing",
+        "is nested too deeply",
+        "its name is not valid UTF-8; rename it and run again",
+        "the database refused it (SQLSTATE 22003)",
+        "holds an int4 too large",
+    ):
         assert cause_of(reason) == reason
 
 

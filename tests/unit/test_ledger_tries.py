@@ -70,6 +70,17 @@ def test_a_higher_limit_or_none_has_it_tried_again(book: Book) -> None:
     assert book.listed_paths() == ["a"]
 
 
+def test_a_scan_alone_tries_nothing_again_and_has_what_failed_stay_failed(book: Book) -> None:
+    book.failed(*book.add("a").values())
+    book.next_run("scan")
+    found = book.list(listed("a"), listed("b"), most_tries=0)
+    assert found == Listing(total=2, new=1, changed=0, unchanged=0, given_up=1, problems=0)
+    assert book.items.failures(9) == (1, [Failure("a", "import", "refused", 1)])
+    assert book.listed_paths() == ["b"]
+    book.list(listed("a"), listed("b"), most_tries=3)
+    assert book.listed_paths() == ["b", "a"]
+
+
 def test_force_has_it_tried_again_however_often_it_failed(book: Book) -> None:
     runs_until_given_up(book, 3)
     book.next_run("another")

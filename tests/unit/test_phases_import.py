@@ -21,17 +21,16 @@ from imports.kinds.states import STATES
 from imports.phases.import_ import (
     Imported,
     ImportTarget,
-    collect_rows,
     import_batch,
-    per_record,
 )
+from imports.phases.placing import place_rows
 from imports.phases.prepare import PrepareJob, prepare_batch
 from imports.retry import RetryPolicy
 from imports.row_format import RowFormat
 from imports.source_tree import signature_of
 from imports.spool import Spool
 from imports.status_files import StatusFiles, Unwritten, is_status_file
-from imports.work_item import ImageFile, Record, RowOutcome, Signature, WorkItem
+from imports.work_item import Family, ImageFile, Record, RowOutcome, Signature, WorkItem
 from imports.work_item import Source as ImportSource
 from tests.support.book import hashed
 from tests.support.memory import MemoryDatabase
@@ -254,7 +253,7 @@ class SpooledRecords:
                 number = len(self._items)
                 self._items.append(item)
                 row = json.dumps({"number": number, "poison" if number in refused else "x": 1})
-                record = Record(item, str(number), ((0, row.encode()),))
+                record = Record(item, str(number), (Family(((0, row.encode()),)),))
                 self.records.setdefault(item, []).append(record)
 
     def item_of(self, number: int) -> int:
@@ -373,11 +372,12 @@ def test_the_request_is_the_same_whether_rows_were_spooled_or_not(bench: Bench) 
 
 
 def record(item: int, *tables: int) -> Record:
-    return Record(item, str(item), tuple((table, f"{item}.{table}".encode()) for table in tables))
+    rows = tuple((table, f"{item}.{table}".encode()) for table in tables)
+    return Record(item, str(item), (Family(rows),))
 
 
-def test_rows_are_collected_by_table_in_the_order_of_records() -> None:
-    rows = collect_rows(STATES.group, RUN, [record(1, 0, 1, 1), record(2, 0), record(3, 1)])
+def test_rows_are_placed_by_table_in_the_order_of_records() -> None:
+    rows = place_rows(STATES.group, RUN, [record(1, 0, 1, 1), record(2, 0), record(3, 1)]).rows
     assert rows.by_table == {0: [b"1.0", b"2.0"], 1: [b"1.1", b"1.1", b"3.1"]}
     assert rows.run == RUN
 
@@ -386,7 +386,42 @@ def test_each_record_gets_the_answer_for_its_own_row() -> None:
     records = [record(1, 0, 1, 1), record(2, 1, 0), record(3, 0)]
     answers: dict[int, Any] = {0: "ISU", 1: "xy="}
     # Rows of table 0: of records 1, 2, 3; of table 1: two of record 1, then that of record 2.
-    assert per_record(records, answers) == ["I", "=", "U"]
+    own = place_rows(STATES.group, RUN, records).own()
+    assert [answers[each.table][each.first] for each in own if each] == ["I", "=", "U"]
+
+
+def shared(item: int, key: str, moment: str, source: str) -> Record:
+    own = Family(((0, f"own {item}".encode()),), f"own {item}")
+    rows = ((1, f"{key} {item}".encode()), (2, f"part {item}".encode()))
+    return Record(item, str(item), (own, Family(rows, key, moment, source)))
+
+
+def test_of_families_of_one_key_the_latest_goes_in_and_of_several_the_first() -> None:
+    records = [
+        shared(1, "x", "2025-01-01", "a"),
+        shared(2, "x", "2025-02-01", "c"),
+        shared(3, "x", "2025-02-01", "b"),
+        shared(4, "y", "", "d"),
+    ]
+    for order in (records, records[::-1]):
+        placed = place_rows(STATES.group, RUN, order)
+        by_table = placed.rows.by_table
+        assert sorted(by_table[1]) == [b"x 3", b"y 4"]
+        assert sorted(by_table[2]) == [b"part 3", b"part 4"]
+        assert len(by_table[0]) == 4
+        went_in = {
+            each.item_id
+            for each, families in zip(order, placed.families, strict=True)
+            if families[1] is not None
+        }
+        assert went_in == {3, 4}
+
+
+def test_one_family_given_twice_goes_in_once() -> None:
+    twice = [shared(1, "x", "2025-01-01", "a"), shared(1, "x", "2025-01-01", "a")]
+    placed = place_rows(STATES.group, RUN, twice)
+    assert placed.rows.by_table[1] == [b"x 1"]
+    assert [families[0] is None for families in placed.families] == [False, True]
 
 
 def test_a_document_reaches_the_database_as_its_row(bench: Bench) -> None:
@@ -404,9 +439,12 @@ def test_rows_of_an_item_are_taken_from_its_own_chunk_alone(
     """A chunk that is left over may hold what an item was before its file changed."""
     spool = Spool(tmp_path / "spool", RowFormat.JSON)
     spool.open()
-    old = {1: [Record(1, "old", ((0, b"{}"),))], 2: [Record(2, "two", ((0, b"{}"),))]}
+    old = {
+        1: [Record(1, "old", (Family(((0, b"{}"),)),))],
+        2: [Record(2, "two", (Family(((0, b"{}"),)),))],
+    }
     assert spool.write(1, old)
-    assert spool.write(2, {1: [Record(1, "new", ((0, b"{}"),))]})
+    assert spool.write(2, {1: [Record(1, "new", (Family(((0, b"{}"),)),))]})
     items = [
         WorkItem(1, "a", Signature(1, 1), (), 2),
         WorkItem(2, "b", Signature(1, 1), (), 1),
@@ -470,7 +508,7 @@ class FolderBench:
             file = place / f"{number}.png"
             file.write_bytes(png(number))
             found.append(hashed(ImageFile(str(file), signature_of(file.stat())), f"{number:02}"))
-        signature = FOLDERS.sign(str(place), FOLDERS.patterns)
+        signature = FOLDERS.sign(ImportSource(str(place), FOLDERS.patterns), ".")
         self.items.append(WorkItem(len(self.items) + 1, path, signature, tuple(found)))
         return place
 

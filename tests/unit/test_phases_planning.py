@@ -235,8 +235,7 @@ def test_request_ids_stay_the_same_from_version_to_version() -> None:
 def folders_planned(folder: Path, spool: Spool, *paths: str) -> Planned:
     source = ImportSource(str(folder), FOLDERS.patterns)
     items = [
-        WorkItem(number, path, FOLDERS.sign(source.absolute(path), source.patterns))
-        for number, path in enumerate(paths, 1)
+        WorkItem(number, path, FOLDERS.sign(source, path)) for number, path in enumerate(paths, 1)
     ]
     return plan_batch(PlanJob("folders", source, image_finder(folder, ()), spool, 3, items))
 
@@ -265,7 +264,7 @@ def test_a_folder_without_images_is_spooled_as_it_would_be_prepared(
     source.write("stats.json", b"{}")
     found = folders_planned(source.folder, spool, "a", "b", ".")
     assert found.spooled == {1, 3}
-    signature = FOLDERS.sign(str(source.folder / "a"), FOLDERS.patterns)
+    signature = FOLDERS.sign(ImportSource(str(source.folder), FOLDERS.patterns), "a")
     job = PrepareJob(
         "folders",
         ImportSource(str(source.folder), FOLDERS.patterns),
@@ -297,7 +296,7 @@ def test_a_folder_that_changed_or_is_gone_fails_alone(source: Source, spool: Spo
         source.write(f"{name}/stats.json", b"{}")
     import_source = ImportSource(str(source.folder), FOLDERS.patterns)
     items = [
-        WorkItem(number, name, FOLDERS.sign(import_source.absolute(name), FOLDERS.patterns))
+        WorkItem(number, name, FOLDERS.sign(import_source, name))
         for number, name in enumerate("abc", 1)
     ]
     source.write("a/new.txt", b"")

@@ -8,11 +8,12 @@ import pytest
 
 from imports.errors import UsageError
 from imports.kinds.folders import FOLDERS
-from imports.ledger import LedgerFile, RunLedger
+from imports.ledger import LedgerFile, ListingLedger, RunLedger, Scope
 from imports.quick_upload import settings_for, tell_beginning, tell_end
 from imports.report import VerifyReport
 from imports.settings import Settings
 from imports.work_item import Failure
+from tests.support.book import Book, listed
 from tests.support.reports import report
 from tests.support.source import png
 
@@ -29,11 +30,18 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def known(source: Path, tag: str, kind: str = "folders", ledger: str = "upload_tracker.db") -> None:
-    """Has the ledger know of an import."""
-    file = LedgerFile(Path(ledger))
-    RunLedger(file).scope(kind, str(source), tag, "target")
-    file.close()
+def known(
+    source: Path,
+    tag: str,
+    *paths: str,
+    kind: str = "folders",
+    ledger: str = "upload_tracker.db",
+    batch_id: str = "batch",
+) -> None:
+    """Has the ledger know of an import, of some items, by default of one that is not asked for."""
+    book = Book(Path(ledger), kind=kind, source=str(source), tag=tag, batch_id=batch_id)
+    book.add(*(paths or ("another",)))
+    book.file.close()
 
 
 def chosen(path: Path, **settings: Any) -> Settings:
@@ -43,12 +51,28 @@ def chosen(path: Path, **settings: Any) -> Settings:
 # Which source it is a part of
 
 
-def test_a_folder_that_no_import_had_is_a_part_of_the_one_around_it(data: Path) -> None:
-    settings = chosen(data / "Batch54")
-    assert settings.source == data
-    assert settings.tag == "default"
-    assert settings.single_file == data / "Batch54"
+def test_a_folder_that_no_import_had_is_a_part_of_the_working_folder(data: Path) -> None:
+    for path in (data / "Batch54", Path("data/Batch54")):
+        settings = chosen(path)
+        assert settings.source == data.parent
+        assert settings.tag == "default"
+        assert settings.single_file == path
     assert not Path("upload_tracker.db").exists(), "a look into the ledger makes none"
+
+
+def test_the_working_folder_itself_can_be_the_folder(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data / "Batch54")
+    assert chosen(Path()).source == data / "Batch54"
+
+
+def test_elsewhere_it_is_a_part_of_the_folder_around_it(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data / "line")
+    settings = chosen(data / "Batch54")
+    assert (settings.source, settings.tag) == (data, "default")
 
 
 def test_a_folder_is_a_part_of_the_source_that_the_last_import_had(data: Path) -> None:
@@ -59,7 +83,7 @@ def test_a_folder_is_a_part_of_the_source_that_the_last_import_had(data: Path) -
 
 
 def test_the_source_itself_can_be_the_folder(data: Path) -> None:
-    known(data, "Nov")
+    known(data, "Nov", ".")
     settings = chosen(data)
     assert (settings.source, settings.tag) == (data, "Nov")
 
@@ -76,16 +100,44 @@ def test_a_relative_path_and_one_by_a_link_are_the_same_folder(data: Path) -> No
 
 def test_of_several_sources_the_nearest_is_taken(data: Path) -> None:
     known(data, "Nov")
-    known(data / "line", "Nov")
-    assert chosen(data / "line/Batch55").source == data / "line"
-    assert chosen(data / "Batch54").source == data
+    known(data / "line", "Dec")
+    settings = chosen(data / "line/Batch55")
+    assert (settings.source, settings.tag) == (data / "line", "Dec")
+    settings = chosen(data / "Batch54")
+    assert (settings.source, settings.tag) == (data, "Nov")
+
+
+def test_the_source_that_has_the_very_folder_goes_before_a_nearer_one(data: Path) -> None:
+    known(data, "Nov", "line/Batch55")
+    known(data / "line", "Dec")
+    settings = chosen(data / "line/Batch55")
+    assert (settings.source, settings.tag) == (data, "Nov")
+
+
+def test_of_two_that_have_the_very_folder_the_nearer_is_taken(data: Path) -> None:
+    known(data, "Nov", "line/Batch55")
+    known(data / "line", "Dec", "Batch55")
+    settings = chosen(data / "line/Batch55")
+    assert (settings.source, settings.tag) == (data / "line", "Dec")
+
+
+def test_a_source_of_which_nothing_is_known_is_none(data: Path) -> None:
+    """A mistyped folder, or one whose import found nothing."""
+    file = LedgerFile(Path("upload_tracker.db"))
+    RunLedger(file).scope("folders", str(data / "line"), "Dec", "target")
+    file.close()
+    settings = chosen(data / "line/Batch55")
+    assert (settings.source, settings.tag) == (data.parent, "default")
+    known(data, "Nov")
+    settings = chosen(data / "line/Batch55")
+    assert (settings.source, settings.tag) == (data, "Nov")
 
 
 def test_a_source_whose_name_only_begins_the_same_is_another(data: Path) -> None:
     known(data.with_name("dat"), "Nov")
     known(data / "Batch5", "Nov")
     settings = chosen(data / "Batch54")
-    assert (settings.source, settings.tag) == (data, "default")
+    assert (settings.source, settings.tag) == (data.parent, "default")
 
 
 def test_imports_of_another_kind_or_in_another_ledger_do_not_count(data: Path) -> None:
@@ -95,31 +147,50 @@ def test_imports_of_another_kind_or_in_another_ledger_do_not_count(data: Path) -
     assert chosen(data / "Batch54", db_path=Path("other.db")).tag == "Dec"
 
 
-def test_a_folder_with_several_tags_needs_one_to_be_named(data: Path) -> None:
-    known(data, "Nov")
-    known(data, "Dec")
+@pytest.mark.parametrize("paths", [(), ("Batch54",)])
+def test_a_folder_with_several_tags_needs_one_to_be_named(
+    data: Path, paths: tuple[str, ...]
+) -> None:
+    known(data, "Nov", *paths)
+    known(data, "Dec", *paths)
     with pytest.raises(UsageError, match=r"more than one tag \(Dec, Nov\): choose with --tag"):
         chosen(data / "Batch54")
     settings = chosen(data / "Batch54", tag="Dec")
     assert (settings.source, settings.tag) == (data, "Dec")
 
 
+def test_of_several_tags_the_only_one_that_has_the_folder_is_taken(data: Path) -> None:
+    known(data, "Nov")
+    known(data, "Dec", "Batch54")
+    known(data, "Jan")
+    assert chosen(data / "Batch54").tag == "Dec"
+
+
+def test_several_tags_of_a_source_that_is_not_taken_are_no_matter(data: Path) -> None:
+    known(data, "Nov")
+    known(data, "Dec")
+    known(data / "line", "Jan", "Batch55")
+    settings = chosen(data / "line/Batch55")
+    assert (settings.source, settings.tag) == (data / "line", "Jan")
+
+
 def test_one_source_in_two_targets_is_one_source(data: Path) -> None:
     known(data, "Nov")
     file = LedgerFile(Path("upload_tracker.db"))
-    RunLedger(file).scope("folders", str(data), "Nov", "another target")
+    scope = RunLedger(file).scope("folders", str(data), "Nov", "another target")
+    ListingLedger(Scope(file, scope, "another")).record([listed("a")], whole=True, again=False)
     file.close()
     assert chosen(data / "Batch54").tag == "Nov"
 
 
-def test_a_tag_that_no_import_had_makes_the_folder_around_it_the_source(data: Path) -> None:
-    known(data, "Nov")
+def test_a_tag_that_no_import_had_makes_the_working_folder_the_source(data: Path) -> None:
+    known(data, "Nov", "line/Batch55")
     settings = chosen(data / "line/Batch55", tag="new")
-    assert (settings.source, settings.tag) == (data / "line", "new")
+    assert (settings.source, settings.tag) == (data.parent, "new")
 
 
 def test_what_is_named_goes_before_what_is_known(data: Path) -> None:
-    known(data, "Nov")
+    known(data, "Nov", "line/Batch55")
     settings = chosen(data / "line/Batch55", source=data / "line", tag="mine")
     assert (settings.source, settings.tag) == (data / "line", "mine")
     settings = chosen(data / "line/Batch55", source=Path("data"))
@@ -127,6 +198,40 @@ def test_what_is_named_goes_before_what_is_known(data: Path) -> None:
     assert settings.source.resolve() == data
     assert settings.tag == "Nov"
     assert chosen(data / "line/Batch55", source=data / "line").tag == "default"
+
+
+# Items that would be taken for each other
+
+
+def test_an_item_of_another_source_with_the_same_path_and_tag_is_not_replaced(data: Path) -> None:
+    known(data.with_name("elsewhere"), "default", "data/Batch54")
+    with pytest.raises(UsageError, match=r"data/Batch54 .* 'default' .*/elsewhere: choose") as told:
+        chosen(data / "Batch54")
+    assert "--source" in str(told.value)
+    assert chosen(data / "Batch54", tag="other").tag == "other"
+    assert chosen(data / "Batch54", source=data).source == data
+    assert chosen(data / "line/Batch55").tag == "default", "another path is no matter"
+
+
+def test_what_is_named_is_refused_as_well_if_another_source_has_it(data: Path) -> None:
+    known(data, "Nov", "line/Batch55", "Batch54")
+    (data / "line/Batch54").mkdir()
+    with pytest.raises(UsageError, match="out of"):
+        chosen(data / "line/Batch54", source=data / "line", tag="Nov")
+    assert chosen(data / "line/Batch54").source == data
+
+
+def test_another_kind_or_the_same_source_is_no_clash(data: Path) -> None:
+    known(data.with_name("elsewhere"), "Nov", "Batch54", kind="states")
+    known(data, "Nov", "Batch54")
+    assert chosen(data / "Batch54").tag == "Nov"
+    assert chosen(data / "Batch54", source=Path("data"), tag="Nov").tag == "Nov"
+
+
+def test_two_sources_that_are_folders_themselves_are_not_taken_for_each_other(data: Path) -> None:
+    known(data / "line/Batch55", "Nov", ".")
+    with pytest.raises(UsageError, match=r"choose another --tag"):
+        chosen(data / "Batch54", source=data / "Batch54", tag="Nov")
 
 
 # The other settings
@@ -139,10 +244,22 @@ def test_it_has_a_work_state_of_its_own_and_leaves_a_larger_run_alone(data: Path
     assert settings.restart
 
 
-def test_a_work_state_that_is_named_is_taken(data: Path) -> None:
+def test_it_is_beside_the_one_that_is_named_and_keeps_its_ledger(data: Path) -> None:
     settings = chosen(data / "Batch54", state_file=Path("runs/mine.json"))
-    assert settings.state_file == Path("runs/mine.json")
+    assert settings.state_file == Path("runs/mine.folder.json")
     assert settings.ledger_file == Path("runs/upload_tracker.db")
+
+
+def test_its_own_work_state_can_be_named_too(data: Path) -> None:
+    """As the commands do that it says to type."""
+    settings = chosen(data / "Batch54", state_file=Path("runs/mine.folder.json"))
+    assert settings.state_file == Path("runs/mine.folder.json")
+
+
+def test_a_look_into_the_ledger_neither_changes_nor_migrates_it(data: Path) -> None:
+    Path("upload_tracker.db").touch()
+    assert chosen(data / "Batch54").tag == "default"
+    assert Path("upload_tracker.db").read_bytes() == b""
 
 
 def test_everything_else_stays_as_it_was(data: Path) -> None:
@@ -230,7 +347,8 @@ def test_a_failure_is_told_with_its_reason_and_what_to_do(data: Path) -> None:
         failures_total=1,
         next_commands=["When mended:  resilient-importer folder data/Batch54"],
     )
-    assert "❌ stats.json is empty" in lines
+    assert "❌ Not uploaded: stats.json is empty" in lines
+    assert "🚀 Executed database insert" not in lines
     assert "📄 Created failed.json in Batch54" in lines
     assert not any("Successfully" in line or "success.json" in line for line in lines)
     assert lines[-2:] == [
@@ -246,6 +364,15 @@ def test_a_run_that_was_broken_off_wrote_no_status_file_and_tells_of_none(
     lines = end(data, counts={"planning.to_import": 1}, exit_code=exit_code)
     assert "❌ Upload failed" in lines
     assert not any("Created" in line for line in lines)
+
+
+@pytest.mark.parametrize("outcome", ["inserted", "updated", "unchanged"])
+def test_an_insert_is_told_of_if_something_went_in(data: Path, outcome: str) -> None:
+    told = "🚀 Executed database insert"
+    assert end(data, counts={f"import.{outcome}": 1})[0] == told
+    for counts in ({}, {"planning.to_import": 1}, {"import.total_imported": 0}):
+        assert told not in end(data, counts=counts, exit_code=75)
+        assert "" not in end(data, counts=counts, exit_code=75)
 
 
 def test_where_only_verification_found_something_the_folder_was_written_as_a_success(

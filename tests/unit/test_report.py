@@ -89,7 +89,10 @@ def test_a_scan_tells_what_it_found_and_what_is_to_be_imported() -> None:
     scanned = Listing(total=1_300, new=1_200, changed=30, unchanged=60, given_up=10, problems=2)
     state = work_state(work_items_remaining=1_230)
     text = render_report(report(state, item="folder", scanned=scanned))
-    assert "Scanned: 1,200 new, 30 changed or left to do, 60 imported before, 2 unreadable" in text
+    assert (
+        "Scanned: 1,200 new, 30 changed or left to do, 60 imported before, 10 failed before,"
+        " 2 unreadable"
+    ) in text
     assert "Scanned only: 1,230 folders are to be imported." in text
     for other in ("All done", "Nothing to do", "inserted", "limit"):
         assert other not in text

@@ -4,6 +4,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def folders(folder: Path) -> dict[str, ListedEntry]:
 
 
 def signature(folder: Path) -> Signature:
-    return FOLDERS.sign(str(folder), PATTERNS)
+    return FOLDERS.sign(Source(str(folder), PATTERNS), ".")
 
 
 # Walking
@@ -231,6 +232,38 @@ def test_a_folder_that_breaks_off_is_no_item_with_a_part_of_its_files(
     assert isinstance(found["c"], ListedItem)
 
 
+class WithoutStatus:
+    """An entry of which nothing can be told but its name."""
+
+    def __init__(self, entry: os.DirEntry[str], error: OSError) -> None:
+        self.name, self.path = entry.name, entry.path
+        self._error = error
+
+    def is_dir(self, *, follow_symlinks: bool = True) -> bool:
+        return False
+
+    def is_symlink(self) -> bool:
+        return False
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        raise self._error
+
+
+def no_status(monkeypatch: pytest.MonkeyPatch, path: str, error: OSError) -> None:
+    """Has nothing be told of a file."""
+    whole = os.scandir
+
+    @contextmanager
+    def guarded(folder: str) -> Iterator[Iterator[Any]]:
+        with whole(folder) as entries:
+            yield (
+                WithoutStatus(entry, error) if entry.path.endswith(f"/{path}") else entry
+                for entry in entries
+            )
+
+    monkeypatch.setattr(listing.os, "scandir", guarded)
+
+
 # Walking folders
 
 
@@ -325,20 +358,83 @@ def test_a_link_to_a_file_counts_as_what_it_leads_to(tmp_path: Path) -> None:
     assert folders(tmp_path) != before, "a change of what it leads to is a change of the folder"
 
 
-def test_what_is_no_regular_file_is_no_part_of_a_folder() -> None:
+def test_what_is_no_regular_file_makes_an_item_too_by_its_name() -> None:
     # The path of a socket may be no longer than about 100 signs.
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "only").mkdir()
-        os.mkfifo(folder / "only/pipe.png")
-        (folder / "only/lost.png").symlink_to(folder / "gone")
+        for each in ("pipe", "lost", "socket"):
+            (folder / each).mkdir()
+        os.mkfifo(folder / "pipe/pipe.png")
+        (folder / "lost/stats.json").symlink_to(folder / "gone")
         with socket.socket(socket.AF_UNIX) as server:
-            server.bind(str(folder / "only/socket.png"))
-        assert folders(folder) == {}
-        write(folder / "only/x.png")
-        (found,) = folders(folder).values()
-        assert isinstance(found, ListedItem)
-        assert found.signature.file_count == 1
+            server.bind(str(folder / "socket/socket.png"))
+        found = folders(folder)
+        assert set(found) == {"pipe", "lost", "socket"}
+        before = found["lost"]
+        write(folder / "lost/x.png")
+        after = folders(folder)["lost"]
+        assert isinstance(before, ListedItem)
+        assert isinstance(after, ListedItem)
+        assert (before.signature.file_count, after.signature.file_count) == (1, 2)
+
+
+@pytest.mark.parametrize("name", ["b.png", "notes.txt"])
+def test_a_folder_with_a_file_of_which_nothing_can_be_told_is_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for each in ("a/1.png", "b/2.png", f"b/{name}", "c/4.png"):
+        write(tmp_path / each)
+    no_status(monkeypatch, f"b/{name}", OSError(5, "Input/output error"))
+    found = folders(tmp_path)
+    assert found["b"] == ListingProblem("b", "cannot be listed: Input/output error")
+    assert isinstance(found["a"], ListedItem)
+    assert isinstance(found["c"], ListedItem)
+
+
+def test_a_file_that_is_gone_meanwhile_is_no_part_of_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "a/x.png")
+    before = folders(tmp_path)
+    write(tmp_path / "a/gone.png")
+    no_status(monkeypatch, "a/gone.png", FileNotFoundError(2, "No such file or directory"))
+    assert folders(tmp_path) == before
+
+
+def test_what_is_left_out_is_neither_listed_nor_walked(tmp_path: Path) -> None:
+    for each in ("stats.json", "sub/stats.json", "deep/.importer/x/stats.json"):
+        write(tmp_path / each)
+    source = Source(str(tmp_path), PATTERNS, {"": ("work_state.", ".importer")})
+    before = walk(source, "folders")
+    assert [entry.path for entry in before] == [".", "deep/.importer/x", "sub"]
+    for each in ("work_state.json", ".importer/imagecache/a.png", "work_state.folder.json"):
+        write(tmp_path / each)
+    assert walk(source, "folders") == before
+    deeper = Source(str(tmp_path), PATTERNS, {"deep/": (".importer",)})
+    assert "deep/.importer/x" not in {entry.path for entry in walk(deeper, "folders")}
+
+
+def test_files_that_are_left_out_are_no_items_either(tmp_path: Path) -> None:
+    for each in ("a.json", "work_state.json", ".importer/b.json", "sub/work_state.json"):
+        write(tmp_path / each)
+    source = Source(str(tmp_path), ("*.json",), {"": ("work_state.", ".importer")})
+    assert [entry.path for entry in walk(source, "states")] == ["a.json", "sub/work_state.json"]
+
+
+# A scan alone
+
+
+def test_a_scan_alone_has_nothing_tried_again(tmp_path: Path) -> None:
+    write(tmp_path / "a/x.png")
+    source = Source(str(tmp_path), PATTERNS)
+    for settings in ({}, {"force": True}, {"retry_failed": True}, {"max_retries": 9}):
+        options = take(source, "folders", scan_only=True, **settings).options
+        assert (options["again"], options["most_tries"]) == (False, 0)
+    single = take(source, "folders", scan_only=True, single_item="a").options
+    assert (single["again"], single["most_tries"]) == (False, 0)
+    assert take(source, "folders", force=True).options["again"]
+    assert take(source, "folders", retry_failed=True).options["most_tries"] is None
+    assert take(source, "folders", max_retries=9).options["most_tries"] == 9
 
 
 def test_a_folder_whose_name_is_not_utf_8_is_a_problem_that_can_be_printed(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import random as random_module
 import shutil
@@ -7,6 +8,7 @@ import socket
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -20,6 +22,7 @@ from imports.source_tree import (
     files_in,
     folder_holding,
     is_utf8,
+    printable,
     signature_of,
     signature_of_file,
     signature_of_folder,
@@ -228,17 +231,88 @@ def test_a_link_to_a_file_counts_as_what_it_leads_to(tmp_path: Path) -> None:
     assert found == [FolderFile("x.png", signature_of(target.stat()))]
 
 
-def test_folders_links_to_folders_pipes_sockets_and_lost_links_are_no_files() -> None:
+def test_folders_and_links_to_folders_are_no_files(tmp_path: Path) -> None:
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "link.png").symlink_to(tmp_path)
+    assert files_in(str(tmp_path), ignored) == []
+    assert holding(tmp_path) == []
+
+
+def test_pipes_sockets_and_links_to_nowhere_are_no_regular_files() -> None:
     # The path of a socket may be no longer than about 100 signs.
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "folder.png").mkdir()
-        (folder / "link.png").symlink_to(folder)
         os.mkfifo(folder / "pipe.png")
         (folder / "lost.png").symlink_to(folder / "gone")
+        (folder / "circle.png").symlink_to("circle.png")
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(str(folder / "socket.png"))
-        assert files_in(str(folder), ignored) == []
-        assert holding(folder) == []
+        names = ("circle.png", "lost.png", "pipe.png", "socket.png")
+        nothing = Signature(0, 0)
+        found = files_in(str(folder), ignored)
+        assert found == [FolderFile(name, nothing, regular=False) for name in names]
+        assert holding(folder) == [ListedItem("a", signature_of_folder(found))]
         write(folder / "x.png")
-        assert [file.name for file in files_in(str(folder), ignored)] == ["x.png"]
+        assert files_in(str(folder), ignored)[-1].regular
+
+
+def test_a_device_is_no_regular_file() -> None:
+    (found,) = [file for file in files_in("/dev", ignored) if file.name == "null"]
+    assert found == FolderFile("null", Signature(0, 0), regular=False)
+
+
+def test_a_link_that_comes_to_lead_to_a_file_is_a_change(tmp_path: Path) -> None:
+    folder = tmp_path / "device"
+    write(folder / "stats.json")
+    (folder / "x.png").symlink_to(tmp_path / "x.png")
+    before = signature(folder)
+    assert signature(folder) == before
+    write(tmp_path / "x.png")
+    assert signature(folder) != before
+
+
+class Entry:
+    """An entry of which nothing can be told but its name and what kind of name it is."""
+
+    name = "x.png"
+
+    def __init__(self, error: OSError, *, link: bool = False) -> None:
+        self._error = error
+        self._link = link
+
+    def is_dir(self, *, follow_symlinks: bool = True) -> bool:
+        return False
+
+    def is_symlink(self) -> bool:
+        return self._link
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        raise self._error
+
+
+def entry(number: int, *, link: bool = False) -> os.DirEntry[str]:
+    return cast("os.DirEntry[str]", Entry(OSError(number, os.strerror(number)), link=link))
+
+
+def test_what_vanished_meanwhile_is_no_part_of_a_folder() -> None:
+    assert list(folder_holding("a/", [entry(errno.ENOENT)], marked, ignored)) == []
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.ETIMEDOUT])
+@pytest.mark.parametrize("link", [False, True])
+def test_where_it_cannot_be_told_what_something_is_the_folder_cannot_be_listed(
+    number: int, link: bool
+) -> None:
+    with pytest.raises(OSError, match=os.strerror(number)):
+        list(folder_holding("a/", [entry(number, link=link)], marked, ignored))
+
+
+def test_what_is_ignored_is_not_even_looked_at() -> None:
+    odd = entry(errno.EIO)
+    assert list(folder_holding("a/", [odd], marked, lambda name: True)) == []
+
+
+def test_a_text_with_a_name_in_it_can_be_printed() -> None:
+    assert printable("Prüfung 薬局") == "Prüfung 薬局"
+    odd = os.fsdecode(b"b\xe9")
+    assert printable(f"{odd} is odd") == "b\\xe9 is odd"

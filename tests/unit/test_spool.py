@@ -10,15 +10,23 @@ from hypothesis import strategies as st
 from imports import spool as module
 from imports.row_format import RowFormat
 from imports.spool import Spool
-from imports.work_item import Record
+from imports.work_item import Family, Record
 
 RECORDS = {
     3: [
-        Record(3, "Belmar/FL/Ä\t1", ((0, b"a\\tb\n"), (1, "é😀\n".encode()))),
-        Record(3, "Belmar/FL/2", ((0, b"\\N\n"),)),
+        Record(
+            3,
+            "Belmar/FL/Ä\t1",
+            (
+                Family(((0, b"a\\tb\n"), (1, "é😀\n".encode()))),
+                Family(((2, b"c\n"),), "key", "2025-01-01", "a#000001"),
+            ),
+            7,
+        ),
+        Record(3, "Belmar/FL/2", (Family(((0, b"\\N\n"),)),)),
     ],
     1: [],
-    2: [Record(2, "", ((0, b"x\n"),))],
+    2: [Record(2, "", (Family(((0, b"x\n"),)),))],
 }
 
 
@@ -52,7 +60,7 @@ def test_any_rows_come_back(
     spool = Spool(tmp_path_factory.getbasetemp() / "any" / "run", RowFormat.JSON)
     spool.open()
     records = {
-        item: [Record(item, label, ((0, row.encode()),)) for label, row in some]
+        item: [Record(item, label, (Family(((0, row.encode()),)),)) for label, row in some]
         for item, some in rows.items()
     }
     assert spool.write(1, records)

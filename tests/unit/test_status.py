@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from imports.errors import LedgerError
+from imports.ledger.schema import VERSION_1
 from imports.ledger.summary import BatchSummary, CauseSummary, ScopeSummary
 from imports.status import Status, read_status, render_status, status_json
 from imports.work_state import DamagedStateError, FailedItem, PhaseState, save_work_state
@@ -223,6 +227,100 @@ def test_a_status_is_read_from_the_ledger_and_the_work_state(tmp_path: Path) -> 
 def test_a_status_of_nothing_makes_no_file(tmp_path: Path) -> None:
     assert read_status(tmp_path / "work_state.json", tmp_path / "ledger.db") == Status()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_ledger_is_as_none_and_stays_empty(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    path.touch()
+    assert read_status(tmp_path / "work_state.json", path) == Status()
+    assert path.read_bytes() == b""
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_ledger_of_an_older_version_is_as_none_and_not_migrated(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(VERSION_1)
+        connection.execute("pragma user_version = 1")
+    before = path.read_bytes()
+    assert read_status(tmp_path / "work_state.json", path) == Status()
+    assert path.read_bytes() == before
+
+
+def test_a_ledger_in_a_folder_that_cannot_be_written_to_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "a #% folder?"
+    folder.mkdir()
+    book = Book(folder / "ledger.db", tag="Nov")
+    book.add("a")
+    book.file.close()
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    folder.chmod(0o555)
+    # Rights do not stop the superuser, who looks as if nothing but the last way were left.
+    whole = sqlite3.connect
+    asked: list[str] = []
+
+    def guarded(place: str, **options: Any) -> sqlite3.Connection:
+        asked.append(place)
+        if not place.endswith("immutable=1"):
+            return whole(":memory:", factory=Unreadable)
+        return whole(place, **options)
+
+    monkeypatch.setattr("imports.ledger.file.sqlite3.connect", guarded)
+    try:
+        status = read_status(folder / "work_state.json", book.file.path)
+    finally:
+        folder.chmod(0o755)
+    assert len(asked) == 2
+    assert [(each.tag, each.pending) for each in status.scopes] == [("Nov", 1)]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+class Unreadable(sqlite3.Connection):
+    """In WAL mode SQLite needs to write beside the file, also to read it."""
+
+    def execute(self, *_: Any) -> sqlite3.Cursor:
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+
+def test_a_ledger_that_a_run_has_open_is_read_with_what_it_wrote_last(tmp_path: Path) -> None:
+    book = Book(tmp_path / "ledger.db")
+    book.add("a")
+    with book.file.transaction() as connection:
+        connection.execute("update item set path = 'under way'")
+        (found,) = read_status(tmp_path / "gone.json", book.file.path).scopes
+    assert (found.total, found.pending) == (1, 1)
+    book.add("b")
+    (found,) = read_status(tmp_path / "gone.json", book.file.path).scopes
+    assert found.total == 2
+    book.file.close()
+
+
+def test_what_is_no_ledger_is_told_and_stays(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    content = b"somebody's notes, not a database" * 99
+    path.write_bytes(content)
+    with pytest.raises(LedgerError, match="cannot be read"):
+        read_status(tmp_path / "work_state.json", path)
+    assert path.read_bytes() == content
+
+
+def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError):
+        read_status(tmp_path / "work_state.json", tmp_path)
+
+
+def test_the_database_of_another_program_and_a_newer_ledger_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("create table bookmarks (url text)")
+    with pytest.raises(LedgerError, match="another program"):
+        read_status(tmp_path / "work_state.json", path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("pragma user_version = 99")
+    with pytest.raises(LedgerError, match="of version 99"):
+        read_status(tmp_path / "work_state.json", path)
 
 
 def test_a_ledger_without_a_work_state_is_told(tmp_path: Path) -> None:

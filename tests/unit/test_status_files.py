@@ -293,12 +293,12 @@ def test_it_knows_no_others(name: str) -> None:
 
 def test_no_status_file_makes_a_folder_another_one(source: Path, batch: Path) -> None:
     (batch / "a.png").write_bytes(b"")
-    before = FOLDERS.sign(str(batch), FOLDERS.patterns)
+    before = FOLDERS.sign(Source(str(batch), FOLDERS.patterns), ".")
     for _ in range(2):
         succeed(source)
-        assert FOLDERS.sign(str(batch), FOLDERS.patterns) == before
+        assert FOLDERS.sign(Source(str(batch), FOLDERS.patterns), ".") == before
         fail(source)
-        assert FOLDERS.sign(str(batch), FOLDERS.patterns) == before
+        assert FOLDERS.sign(Source(str(batch), FOLDERS.patterns), ".") == before
 
 
 def test_it_can_be_handed_to_a_worker(source: Path) -> None:

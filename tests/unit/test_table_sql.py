@@ -158,7 +158,11 @@ def test_a_group_merges_its_tables_parents_first_in_one_function() -> None:
 
 def test_a_table_without_id_cannot_be_listed() -> None:
     group = TableGroup("pairs", (THINGS, replace(THINGS, name="parts", id_type=None)))
-    assert "importer_written_pairs" not in render_functions(group)
+    listing = render_functions(group).split("importer_written_pairs")[1]
+    assert "'things'" in listing
+    assert "parts" not in listing
+    alone = TableGroup("pairs", (replace(THINGS, id_type=None),))
+    assert "importer_written_pairs" not in render_functions(alone)
 
 
 def test_a_repeated_merge_is_answered_before_anything_is_written() -> None:

@@ -1,0 +1,62 @@
+"""Placing: the rows of a batch of records, by table, and where in it each record's rows are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from imports.backends.database import Rows
+from imports.tables import TableGroup
+from imports.work_item import Family, Record
+
+
+class Placed(NamedTuple):
+    """Where the rows of a family are: its first row's table and place, and those of the others."""
+
+    table: int
+    first: int
+    others: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedRows:
+    """Rows by table; `families` has for each record where its families are.
+
+    A family is None where another one of the same key went in instead.
+    """
+
+    rows: Rows
+    families: list[tuple[Placed | None, ...]]
+
+    def own(self) -> list[Placed | None]:
+        """Where each record's own family is."""
+        return [families[0] for families in self.families]
+
+
+def place_rows(group: TableGroup, run: dict[str, Any], records: list[Record]) -> PlacedRows:
+    """The rows of some records, by table, in the records' order; of each key those that win."""
+    winners: dict[str, Family] = {}
+    for record in records:
+        for family in record.families:
+            if family.key is None:
+                continue
+            best = winners.get(family.key)
+            if best is None or family.wins_against(best):
+                winners[family.key] = family
+    by_table: dict[int, list[bytes]] = {}
+    placed = []
+    for record in records:
+        mine: list[Placed | None] = []
+        for family in record.families:
+            # A family may be in a batch twice, as the same object or as an equal one.
+            if family.key is not None and winners.get(family.key) is not family:
+                mine.append(None)
+                continue
+            places = []
+            for table, row in family.rows:
+                rows = by_table.setdefault(table, [])
+                places.append((table, len(rows)))
+                rows.append(row)
+            mine.append(Placed(*places[0], tuple(places[1:])))
+        placed.append(tuple(mine))
+    return PlacedRows(Rows(group, run, by_table), placed)
