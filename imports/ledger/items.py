@@ -185,8 +185,12 @@ class ItemLedger:
 
     def unfinished(self, limit: int) -> tuple[int, list[tuple[str, str]]]:
         """How many items are not finished, and the first of them with their state."""
+        # Two counts that an index answers alone, in place of one that reads every row.
+        count = self._scope.connection.execute(
+            f"select (select count(*) from item where {self._scope.condition()})"
+            f" - (select count(*) from item where {self._scope.condition(ItemState.FAILED)})"
+        ).fetchone()[0]
         where = f"from item where {self._scope.condition()} and state <> 'failed'"
-        count = self._scope.connection.execute(f"select count(*) {where}").fetchone()[0]
         rows = self._scope.connection.execute(
             f"select path, state {where} order by id limit ?", (limit,)
         )

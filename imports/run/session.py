@@ -46,6 +46,9 @@ R = TypeVar("R")
 
 SECONDS_BETWEEN_CHECKPOINTS = 1.0
 
+_CHECKPOINT_REST = 25.0
+"""Between two checkpoints at least so many times as long as one takes."""
+
 _MOST_CLEANED_VALUES = 200
 
 
@@ -74,7 +77,7 @@ class RunSession:
     resumed: bool
     began_at: float
     _resources: contextlib.ExitStack
-    _checkpointed_at: float = field(default=0.0, init=False)
+    _next_checkpoint: float = field(default=0.0, init=False)
     _told_unwritten: bool = field(default=False, init=False)
 
     def add_counts(self, counts: dict[str, int]) -> None:
@@ -171,10 +174,9 @@ class RunSession:
 
     def checkpoint(self, *, now: bool = False) -> None:
         """Brings the work state to disk: at once, or if the last time was a while ago."""
-        moment = time.monotonic()
-        if not now and moment - self._checkpointed_at < SECONDS_BETWEEN_CHECKPOINTS:
+        began = time.monotonic()
+        if not now and began < self._next_checkpoint:
             return
-        self._checkpointed_at = moment
         state = self.state
         counts = self.counts()
         for phase in Phase:
@@ -196,6 +198,10 @@ class RunSession:
         ]
         state.last_update = datetime.now(UTC)
         save_work_state(state, self.settings.state_file)
+        ended = time.monotonic()
+        # The more there is to count, the rarer: a small part of the time, however large the run.
+        wait = max(SECONDS_BETWEEN_CHECKPOINTS, _CHECKPOINT_REST * (ended - began))
+        self._next_checkpoint = ended + wait
 
     def close(self) -> None:
         """Closes everything, the lock last."""
