@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
+from imports.phases.disk import read_all
 from imports.source_tree import ListedEntry, ListingProblem, unlistable
 from imports.work_item import Source
 
@@ -20,14 +19,8 @@ BATCH_SIZE = 256
 MOST_ENTRIES = 500
 """A folder with more entries is large: it is read as it comes, and never held as a whole."""
 
-_THREADS = 8
-"""Disks that make us wait answer several questions at once sooner than one after the other."""
-
-_PROBE = 32
-"""So many folders of a batch are listed first, to see whether the disk makes us wait."""
-
-_SLOW = 3.0
-"""It does when listing takes so many times as long as it keeps the processor busy."""
+_TOGETHER = 2
+"""So many of them are one job for a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,29 +44,23 @@ class ListedFolders:
     subfolders: list[str] = field(default_factory=list)
     large: list[str] = field(default_factory=list)
 
-    def extended(self, other: ListedFolders) -> ListedFolders:
-        """Itself, with what is in another one."""
+    def extend(self, other: ListedFolders) -> None:
+        """Takes in what is in another one."""
         self.count += other.count
         self.entries += other.entries
         self.subfolders += other.subfolders
         self.large += other.large
-        return self
 
 
 def list_folders(job: ListJob) -> ListedFolders:
     """Lists the folders of a job; one that cannot be listed becomes a problem."""
-    began, busy = time.perf_counter(), time.thread_time()
-    whole = _list_some(replace(job, prefixes=job.prefixes[:_PROBE]))
-    waited, busy = time.perf_counter() - began, time.thread_time() - busy
-    rest = job.prefixes[_PROBE:]
-    # Threads are in each other's way where nothing is waited for.
-    count = _THREADS if waited > _SLOW * busy else 1
-    parts = [replace(job, prefixes=rest[start::count]) for start in range(count)]
-    if count == 1:
-        return whole.extended(_list_some(parts[0]))
-    with ThreadPoolExecutor(count) as threads:
-        for part in threads.map(_list_some, parts):
-            whole.extended(part)
+    some = [
+        replace(job, prefixes=job.prefixes[start : start + _TOGETHER])
+        for start in range(0, len(job.prefixes), _TOGETHER)
+    ]
+    whole = ListedFolders(0)
+    for listed in read_all(_list_some, some, at_once=True):
+        whole.extend(listed)
     return whole
 
 

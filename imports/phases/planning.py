@@ -6,10 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from imports.cleaning import Tally
-from imports.errors import RecordError
 from imports.image_finder import ImageFinder
 from imports.kinds import kind_named
-from imports.phases.prepare import encode_records, row_encoders, unexpected
+from imports.phases.prepare import encode_records, read_items, reason_of, row_encoders
 from imports.spool import Spool
 from imports.work_item import Plan, Record, Source, WorkItem
 
@@ -53,11 +52,11 @@ def plan_batch(job: PlanJob) -> Planned:
     plans: list[Plan] = []
     prepared: dict[int, list[Record]] = {}
     tally: Tally = Counter()
-    mine: Tally = Counter()
-    for item in job.items:
-        mine.clear()
+    for item, content, mine in read_items(kind, job.source, job.items):
+        if isinstance(content, Exception):
+            plans.append(Plan(item.id, failure=reason_of(content)))
+            continue
         try:
-            content = kind.read(job.source, item.path, item.signature, mine)
             found = kind.plan(content, job.source.absolute(item.path), job.finder)
             if not any(found.images):
                 records, problems = encode_records(kind, encoders, item.id, content, (), mine)
@@ -66,10 +65,8 @@ def plan_batch(job: PlanJob) -> Planned:
                     prepared[item.id] = records
                     if mine:
                         tally.update(mine)
-        except RecordError as error:
-            plans.append(Plan(item.id, failure=str(error)))
         except Exception as error:  # noqa: BLE001 - a defect must cost one item, not the run
-            plans.append(Plan(item.id, failure=unexpected(error)))
+            plans.append(Plan(item.id, failure=reason_of(error)))
         else:
             plans.append(
                 Plan(item.id, found.images, found.group, found.warnings, found.images_missing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,13 @@ from imports.cleaning import Tally
 from imports.errors import RecordError
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind, RecordProblem
+from imports.phases.disk import read_all
 from imports.row_format import Encoder, RowFormat, encoder
 from imports.source_tree import printable
 from imports.work_item import Family, Image, Prepared, Record, RecordFailure, Source, WorkItem
+
+_MOST_BYTES_AT_ONCE = 32 * 1024 * 1024
+"""Items of more bytes than that are read one by one, for the sake of memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +36,36 @@ def prepare_batch(job: PrepareJob) -> Prepared:
     encoders = row_encoders(kind, job.row_format)
     prepared = Prepared([], [])
     tally: Tally = Counter()
-    for item in job.items:
+    for item, content, mine in read_items(kind, job.source, job.items):
+        tally.update(mine)
+        if isinstance(content, Exception):
+            prepared.failures.append((item.id, reason_of(content)))
+            continue
         try:
-            content = kind.read(job.source, item.path, item.signature, tally)
             records, problems = encode_records(kind, encoders, item.id, content, item.images, tally)
-        except RecordError as error:
-            prepared.failures.append((item.id, str(error)))
         except Exception as error:  # noqa: BLE001 - a defect must cost one item, not the run
-            prepared.failures.append((item.id, unexpected(error)))
+            prepared.failures.append((item.id, reason_of(error)))
         else:
             prepared.records.extend(records)
             prepared.problems.extend(problems)
     prepared.cleaned.update(tally)
     return prepared
+
+
+def read_items(
+    kind: Kind, source: Source, items: list[WorkItem]
+) -> Iterator[tuple[WorkItem, Any, Tally]]:
+    """What is read of each item, or the exception that it raised, and what was cleaned in it."""
+
+    def read(item: WorkItem) -> tuple[WorkItem, Any, Tally]:
+        tally: Tally = Counter()
+        try:
+            return item, kind.read(source, item.path, item.signature, tally), tally
+        except Exception as error:  # noqa: BLE001 - it costs its item, in the caller's hands
+            return item, error, tally
+
+    size = sum(item.signature.size for item in items)
+    return read_all(read, items, at_once=size <= _MOST_BYTES_AT_ONCE)
 
 
 def row_encoders(kind: Kind, row_format: RowFormat) -> list[Encoder]:
@@ -75,6 +96,11 @@ def encode_records(
         )
         records.append(Record(item_id, record.label, families, index))
     return records, problems
+
+
+def reason_of(error: Exception) -> str:
+    """The reason of a failure, out of what a kind raised."""
+    return str(error) if isinstance(error, RecordError) else unexpected(error)
 
 
 def unexpected(error: Exception) -> str:
