@@ -92,11 +92,7 @@ def folder_holding(
 
     Files whose name is ignored are none. The path of the source itself is `.`.
     """
-    found = [
-        file
-        for entry in files
-        if not ignored(entry.name) and (file := _folder_file(entry)) is not None
-    ]
+    found = _folder_files(files, ignored)
     if any(wanted(file.name) for file in found):
         path = prefix.removesuffix("/") or "."
         if is_utf8(path):
@@ -112,13 +108,8 @@ def files_in(folder: str, ignored: Callable[[str], bool]) -> list[FolderFile]:
         OSError: if the folder cannot be listed.
     """
     with os.scandir(folder) as entries:
-        found = [
-            file
-            for entry in entries
-            if not entry.is_dir(follow_symlinks=False)
-            and not ignored(entry.name)
-            and (file := _folder_file(entry)) is not None
-        ]
+        files = [entry for entry in entries if not entry.is_dir(follow_symlinks=False)]
+        found = _folder_files(files, ignored)
     return sorted(found, key=lambda file: file.name)
 
 
@@ -130,6 +121,16 @@ def is_utf8(path: str) -> bool:
 def unlistable(path: str, error: OSError) -> ListingProblem:
     """A folder that cannot be listed."""
     return ListingProblem(printable(path), f"cannot be listed: {error.strerror}")
+
+
+def _folder_files(
+    files: Iterable[os.DirEntry[str]], ignored: Callable[[str], bool]
+) -> list[FolderFile]:
+    return [
+        file
+        for entry in files
+        if not ignored(entry.name) and (file := _folder_file(entry)) is not None
+    ]
 
 
 def _folder_file(entry: os.DirEntry[str]) -> FolderFile | None:

@@ -69,6 +69,15 @@ class Source:
         """The path of a work item, which is relative to the source, as the system wants it."""
         return f"{self.folder}{os.sep}{path}"
 
+    def is_left_out(self, prefix: str, name: str) -> bool:
+        """Whether what has this name in a folder is no part of the source."""
+        return name.startswith(self.left_out.get(prefix, ()))
+
+
+def folder_prefix(path: str) -> str:
+    """What comes before the names in a folder: its path with a slash, nothing for the source."""
+    return "" if path == "." else f"{path}/"
+
 
 class ListedItem(NamedTuple):
     """A work item as the source lists it.

@@ -31,7 +31,7 @@ from imports.source_tree import (
 )
 from imports.status_files import is_status_file
 from imports.tables import Column, Replace, Table, TableGroup
-from imports.work_item import Image, ImageFile, Signature, Source
+from imports.work_item import Image, ImageFile, Signature, Source, folder_prefix
 
 PATTERNS = ("stats.json", "*.jpg", "*.jpeg", "*.png", "*.gif", "*.bmp", "*.webp")
 """Those that end in `.json` name the stats, the others images."""
@@ -191,10 +191,10 @@ def _marks(patterns: tuple[str, ...]) -> str:
 
 def _files(source: Source, path: str) -> list[FolderFile]:
     """What a folder holds, without what the importer itself left there."""
-    prefix = "" if path == "." else f"{path}/"
-    ours = source.left_out.get(prefix, ())
+    prefix = folder_prefix(path)
     return files_in(
-        source.absolute(path), lambda name: is_status_file(name) or name.startswith(ours)
+        source.absolute(path),
+        lambda name: is_status_file(name) or source.is_left_out(prefix, name),
     )
 
 

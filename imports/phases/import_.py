@@ -137,8 +137,7 @@ def _prepared(target: ImportTarget, job: PrepareJob) -> Prepared:
     if not missing:
         records = [record for item in job.items for record in spooled[item.id]]
         return Prepared(records, [])
-    part = PrepareJob(job.kind, job.source, job.row_format, missing)
-    prepared = target.parsers.submit(prepare_batch, part).result()
+    prepared = target.parsers.submit(prepare_batch, replace(job, items=missing)).result()
     if len(missing) == len(job.items):
         return prepared
     for record in prepared.records:

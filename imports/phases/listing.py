@@ -75,8 +75,7 @@ def _list_some(job: ListJob) -> ListedFolders:
                 listed.large.append(prefix)
                 continue
             if prefix in source.left_out:
-                ours = source.left_out[prefix]
-                found = [entry for entry in found if not entry.name.startswith(ours)]
+                found = [entry for entry in found if not source.is_left_out(prefix, entry.name)]
             folders = [entry for entry in found if entry.is_dir(follow_symlinks=False)]
             files = [entry for entry in found if not entry.is_dir(follow_symlinks=False)]
             items = list(kind.items_in(source, prefix, files))
@@ -117,11 +116,10 @@ def _problem(source: Source, prefix: str, error: OSError) -> ListingProblem:
 
 def _read(source: Source, prefix: str, *, folders: bool) -> Iterator[os.DirEntry[str]]:
     """The folders, or else the files, in a folder, as they come."""
-    ours = source.left_out.get(prefix, ())
     with os.scandir(_place(source, prefix)) as entries:
         for entry in entries:
             wanted = entry.is_dir(follow_symlinks=False) is folders
-            if wanted and not entry.name.startswith(ours):
+            if wanted and not source.is_left_out(prefix, entry.name):
                 yield entry
 
 

@@ -19,7 +19,7 @@ from imports.phases.listing import (
 from imports.run.session import RunSession
 from imports.settings import Settings
 from imports.source_tree import ListedEntry, ListingProblem
-from imports.work_item import ListedItem, Phase
+from imports.work_item import ListedItem, Phase, folder_prefix
 from imports.workers import run_bounded
 
 _SHOWN_AT_ONCE = 1_000
@@ -114,8 +114,7 @@ def _single(session: RunSession) -> Iterator[ListedEntry]:
     item = session.single_item or ""
     if session.kind.items_are_folders:
         problems: Problems = {}
-        prefix = "" if item == "." else f"{item}/"
-        yield from read_large(session.kind, session.source, prefix, problems)
+        yield from read_large(session.kind, session.source, folder_prefix(item), problems)
         yield from problems.values()
         return
     try:

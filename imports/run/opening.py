@@ -32,7 +32,7 @@ from imports.settings import Backend, Settings
 from imports.source_tree import is_utf8, printable
 from imports.spool import Spool
 from imports.status_files import StatusFiles
-from imports.work_item import Source
+from imports.work_item import Source, folder_prefix
 from imports.work_state import (
     DamagedStateError,
     WorkState,
@@ -75,12 +75,13 @@ def open_session(
         scope_id = runs.scope(kind.name, str(folder), state.tag, target.key)
         scope = Scope(ledger, scope_id, state.batch_id, single_item)
         runs.begin_run(scope_id, state.run_id, state.batch_id, settings.state_file.resolve())
+        source = source_of(settings, kind, folder)
         workers = Workers(settings.max_workers)
         resources.callback(workers.close)
         session = RunSession(
             settings=settings,
             kind=kind,
-            source=source_of(settings, kind, folder),
+            source=source,
             single_item=single_item,
             target=target,
             policy=policy,
@@ -96,7 +97,7 @@ def open_session(
             spool=Spool(
                 settings.data_folder / "spool" / state.batch_id, target.database.row_format
             ),
-            status_files=_status_files(settings, kind, folder, state),
+            status_files=_status_files(settings, kind, source, state),
             state=state,
             resumed=found is not None and state is found,
             began_at=began_at,
@@ -120,17 +121,16 @@ def source_of(settings: Settings, kind: Kind, folder: Path) -> Source:
         home = place.resolve().parent
         if home.is_relative_to(folder):
             path = home.relative_to(folder).as_posix()
-            prefix = "" if path == "." else f"{path}/"
+            prefix = folder_prefix(path)
             left_out[prefix] = left_out.get(prefix, ()) + names
     return Source(str(folder), settings.patterns or kind.patterns, left_out)
 
 
 def _status_files(
-    settings: Settings, kind: Kind, folder: Path, state: WorkState
+    settings: Settings, kind: Kind, source: Source, state: WorkState
 ) -> StatusFiles | None:
     if not kind.items_are_folders or settings.no_status_files:
         return None
-    source = source_of(settings, kind, folder)
     return StatusFiles(source, state.batch_id, state.tag, state.target)
 
 

@@ -21,6 +21,13 @@ def recreate(bench: Bench, server: EmbeddedServer, template: str) -> None:
     assert copy_of(server.url, template, name) == bench.url
 
 
+def merge_of(bench: Bench) -> bytes:
+    """What a merge of searches has in it on its way to the target."""
+    if bench.target.backend == "postgresql":
+        return b"insert into public.search_results"
+    return RPC_MERGE_STATES
+
+
 def test_a_recreated_database_is_imported_into_again(
     postgresql_bench: Bench, embedded_server: EmbeddedServer, database_template: str
 ) -> None:
@@ -65,12 +72,7 @@ def test_a_recreated_supabase_is_imported_into_again(
 def test_an_unfinished_run_into_a_database_that_was_recreated(bench: Bench) -> None:
     bench.source.add_many(30)
     proxy = bench.proxied()
-    needle = (
-        b"insert into public.search_results"
-        if bench.target.backend == "postgresql"
-        else RPC_MERGE_STATES
-    )
-    proxy.add(needle, action="die", spare=1)
+    proxy.add(merge_of(bench), action="die", spare=1)
     first = bench.run(batch_size=10, max_workers=1, max_retries=0)
     assert first.exit_code == 75
     query(bench.url, "TRUNCATE search_results, device_test, datasets, import_merges")
@@ -224,12 +226,7 @@ def test_two_runs_with_one_state(bench: Bench) -> None:
 def test_a_damaged_work_state_is_rebuilt(bench: Bench) -> None:
     bench.source.add_many(20)
     proxy = bench.proxied()
-    needle = (
-        b"insert into public.search_results"
-        if bench.target.backend == "postgresql"
-        else RPC_MERGE_STATES
-    )
-    proxy.add(needle, action="die", spare=1)
+    proxy.add(merge_of(bench), action="die", spare=1)
     first = bench.run(max_retries=0, batch_size=10, max_workers=1)
     proxy.start()
     bench.state_file.write_bytes(b'{"run_id": ')
