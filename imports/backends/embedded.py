@@ -51,8 +51,9 @@ _START_TIMEOUT: Final = 300.0
 _STOP_TIMEOUT: Final = 60.0
 # How long sessions that have just been closed may need to disappear.
 _GRACE: Final = 0.25
-# How long the processes of a server that was killed may hold its shared memory.
+# How long the processes of a server that was killed may need to end, and what is said till then.
 _LINGER: Final = 10.0
+_STILL_ENDING: Final = ("shared memory block", 'lock file "postmaster.pid" already exists')
 
 _NO_OPTIONS: Final[Mapping[str, str]] = {}
 
@@ -80,7 +81,6 @@ def start(
         _await_change(folder)
         started = running_url(folder) is None
         if started:
-            forget_zombie(folder)
             if not (folder / "PG_VERSION").exists():
                 _create(folder)
             _launch_patiently(folder, options)
@@ -205,10 +205,12 @@ def _launch_patiently(folder: Path, options: Mapping[str, str]) -> None:
     """Launches, also while the processes of a server that was killed are still ending."""
     deadline = time.monotonic() + _LINGER
     while True:
+        forget_zombie(folder)
         try:
             return _launch(folder, options)
         except EmbeddedServerError as error:
-            if "shared memory block" not in str(error) or time.monotonic() > deadline:
+            ending = any(words in str(error) for words in _STILL_ENDING)
+            if not ending or time.monotonic() > deadline:
                 raise
             time.sleep(_GRACE)
 

@@ -9,12 +9,14 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg2
 import pytest
 
 from imports.backends import embedded
+from imports.backends.embedded_host import account
 from imports.errors import EmbeddedServerError
 from tests.support.database import query
 from tests.support.folder import new_folder
@@ -178,6 +180,24 @@ def test_a_killed_server_starts_again(folder: Path) -> None:
     assert query(again.url, "SELECT one FROM kept") == [(1,)]
     embedded.release(server)
     embedded.release(again)
+
+
+def test_a_killed_server_that_has_not_quite_ended_is_waited_for(folder: Path) -> None:
+    embedded.release(embedded.start(folder))
+    # The socket of a dying process goes before the process does.
+    dying = subprocess.Popen(["sleep", "60"], **account())
+    lines = [dying.pid, folder, 1, 5432, folder, "", "0 0", "ready"]
+    (folder / "postmaster.pid").write_text("\n".join(map(str, lines)) + "\n")
+    with ThreadPoolExecutor(1) as threads:
+        starting = threads.submit(embedded.start, folder)
+        log = folder / "log"
+        wait_until(lambda: 'lock file "postmaster.pid" already exists' in log.read_text())
+        dying.kill()
+        server = starting.result()
+    dying.wait()
+
+    assert query(server.url, "SELECT 1") == [(1,)]
+    embedded.release(server)
 
 
 def test_a_stale_pid_file_that_names_a_living_process_is_no_server(folder: Path) -> None:
