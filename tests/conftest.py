@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from itertools import count
@@ -21,6 +22,15 @@ from tests.support.target import Target
 _SCRUBBED = ("SUPABASE_", "PG")
 _SCRUBBED_NAMES = {"NEXT_PUBLIC_SUPABASE_URL", "DATABASE_URL"}
 _numbers = count(1)
+
+
+def pytest_configure() -> None:
+    """Compiled modules are kept, as users have them, also where the environment forbids it.
+
+    Otherwise each of the many commands that tests run would compile the whole importer again.
+    """
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(autouse=True)
