@@ -95,12 +95,12 @@ def empty_database_url(embedded_server: EmbeddedServer) -> Iterator[str]:
 
 @pytest.fixture
 def supabase_database_url(embedded_server: EmbeddedServer, supabase_template: str) -> Iterator[str]:
-    """The database of `supabase`."""
+    """The database of `own_supabase`."""
     yield from _fresh_database(embedded_server, supabase_template)
 
 
 @pytest.fixture
-def supabase(
+def own_supabase(
     supabase_database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LocalSupabase]:
     """A local Supabase over a fresh database with our schema. It can be stopped and started."""
@@ -108,13 +108,35 @@ def supabase(
         yield local
 
 
+@pytest.fixture(scope="session")
+def shared_supabase(
+    embedded_server: EmbeddedServer,
+    supabase_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[LocalSupabase]:
+    """One Supabase for the tests that leave its schema as it is: starting one takes long."""
+    url = copy_of(embedded_server.url, supabase_template, "shared_supabase")
+    with serve(url, tmp_path_factory.mktemp("shared_supabase")) as local:
+        yield local
+    drop_database(embedded_server.url, "shared_supabase")
+
+
+@pytest.fixture
+def supabase(shared_supabase: LocalSupabase) -> LocalSupabase:
+    """A local Supabase with nothing in it.
+
+    It is shared: a test may stop it, or change its schema, only if it puts that right again.
+    """
+    Target.of(shared_supabase).empty()
+    return shared_supabase
+
+
 @pytest.fixture(params=["postgresql", "supabase"])
 def target(request: pytest.FixtureRequest) -> Target:
-    """Each of the backends in turn, with a fresh database."""
+    """Each of the backends in turn, with nothing in it."""
     if request.param == "postgresql":
         return Target("postgresql", request.getfixturevalue("database_url"))
-    local: LocalSupabase = request.getfixturevalue("supabase")
-    return Target("supabase", local.database_url, local.url, local.secret_key)
+    return Target.of(request.getfixturevalue("supabase"))
 
 
 def _fresh_database(server: EmbeddedServer, template: str) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -155,26 +156,31 @@ def test_what_is_accepted(place: Workplace, target: Target, tmp_path: Path) -> N
         assert value in ended.out
 
 
+@pytest.fixture
+def choosy(target: Target) -> Iterator[Target]:
+    """A target that has a rule of its own. Nobody knows of it before the database says so."""
+    url = target.database_url
+    rule = "ADD CONSTRAINT choosy CHECK (search_name <> 'Refused')"
+    query(url, f"ALTER TABLE search_results {rule}")
+    yield target
+    query(url, "ALTER TABLE search_results DROP CONSTRAINT choosy")
+
+
 def test_a_value_that_the_database_alone_refuses_is_isolated(
-    place: Workplace, target: Target, tmp_path: Path
+    place: Workplace, choosy: Target, tmp_path: Path
 ) -> None:
-    """Nobody knows that it is refused before the database says so."""
-    query(
-        target.database_url,
-        "ALTER TABLE search_results ADD CONSTRAINT choosy CHECK (search_name <> 'Refused')",
-    )
     source = tmp_path / "source"
     for number in range(40):
         write(source, f"{number:02d}", search(f"Good {number:02d}"))
     write(source, "15_bad", search("Refused"))
     # The local Supabase answers with 500, as if it might pass; the real one with 400.
-    patience = ["--max-retries", "0"] if target.backend == "supabase" else []
+    patience = ["--max-retries", "0"] if choosy.backend == "supabase" else []
     ended = place.run("states", source, "--tag", "T", *patience, exit_code=3)
 
     assert "15_bad_parse.json" in ended.out
     assert "choosy" in ended.out
     assert "40 inserted" in ended.out
-    assert count(target.database_url) == 40
+    assert count(choosy.database_url) == 40
     (failed,) = place.state["failed_items"]
     assert failed["phase"] == "import"
     assert ended.seconds < 8, "what is refused is not tried again"

@@ -188,22 +188,22 @@ def test_a_wrong_key(folder: Path, supabase: LocalSupabase, small_source: Path) 
 
 
 def test_a_supabase_that_goes_away_and_comes_back(
-    folder: Path, supabase: LocalSupabase, medium_source: Path
+    folder: Path, own_supabase: LocalSupabase, medium_source: Path
 ) -> None:
     place = Workplace(
         folder,
-        {"SUPABASE_URL": supabase.url, "SUPABASE_SERVICE_ROLE_KEY": supabase.secret_key},
+        {"SUPABASE_URL": own_supabase.url, "SUPABASE_SERVICE_ROLE_KEY": own_supabase.secret_key},
     )
     command = ["states", medium_source, "--tag", "T", "--batch-size", 5, "--max-retries", "1"]
-    with place.started(*command) as running, held(supabase.database_url):
-        wait_until(lambda: somebody_waits(supabase.database_url))
-        supabase.stop()
+    with place.started(*command) as running, held(own_supabase.database_url):
+        wait_until(lambda: somebody_waits(own_supabase.database_url))
+        own_supabase.stop()
         told = running.finish(75)
     assert "To resume:" in told.out
     assert place.state["status"] == "interrupted"
-    supabase.start()
+    own_supabase.start()
     place.run(*command)
-    assert (count(supabase.database_url), place.counts("import")["inserted"]) == (60, 60)
+    assert (count(own_supabase.database_url), place.counts("import")["inserted"]) == (60, 60)
 
 
 # Secrets

@@ -12,10 +12,9 @@ import pytest
 from tenacity import RetryCallState
 
 from imports.backends.embedded import EmbeddedServer
-from imports.local_supabase import LocalSupabase, serve
-from imports.schema import newest_version
-from tests.support.bench import TABLES, Bench
-from tests.support.database import copy_of, drop_database, query
+from imports.local_supabase import LocalSupabase
+from tests.support.bench import Bench
+from tests.support.database import copy_of, drop_database
 from tests.support.folder import new_folder
 from tests.support.target import Target
 
@@ -26,19 +25,6 @@ def tmp_path() -> Iterator[Path]:
     folder = new_folder("importer-test-")
     yield folder
     shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="session")
-def shared_supabase(
-    embedded_server: EmbeddedServer,
-    supabase_template: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[LocalSupabase]:
-    """One Supabase for the tests that leave its schema as it is: starting one takes long."""
-    url = copy_of(embedded_server.url, supabase_template, "shared_supabase")
-    with serve(url, tmp_path_factory.mktemp("shared_supabase")) as local:
-        yield local
-    drop_database(embedded_server.url, "shared_supabase")
 
 
 @pytest.fixture(scope="session")
@@ -66,38 +52,19 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "supabase":
         yield request.getfixturevalue("supabase_bench_shared")
         return
-    bench = Bench(Target("postgresql", request.getfixturevalue("shared_database_url")), tmp_path)
-    empty(bench)
+    target = Target("postgresql", request.getfixturevalue("shared_database_url"))
+    target.empty()
+    bench = Bench(target, tmp_path)
     yield bench
     bench.close()
 
 
 @pytest.fixture
-def supabase_bench_shared(shared_supabase: LocalSupabase, tmp_path: Path) -> Iterator[Bench]:
+def supabase_bench_shared(supabase: LocalSupabase, tmp_path: Path) -> Iterator[Bench]:
     """The same for Supabase alone."""
-    bench = Bench(target_of(shared_supabase), tmp_path)
-    empty(bench)
+    bench = Bench(Target.of(supabase), _beside(tmp_path))
     yield bench
     bench.close()
-
-
-def target_of(local: LocalSupabase) -> Target:
-    return Target("supabase", local.database_url, local.url, local.secret_key)
-
-
-def empty(bench: Bench) -> None:
-    """Makes a target like a new one."""
-    query(bench.url, f"TRUNCATE import_merges, {', '.join(TABLES)} RESTART IDENTITY CASCADE")
-    query(
-        bench.url,
-        "UPDATE import_target SET id = gen_random_uuid(), schema_version = %s",
-        newest_version(),
-    )
-    if bench.target.backend == "postgresql":
-        return
-    if bench.api("GET", "/storage/v1/bucket/imagecache").is_success:
-        assert bench.api("POST", "/storage/v1/bucket/imagecache/empty").is_success
-        assert bench.api("DELETE", "/storage/v1/bucket/imagecache").is_success
 
 
 @pytest.fixture
@@ -109,13 +76,18 @@ def postgresql_bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
 
 
 @pytest.fixture
-def supabase_bench(supabase: LocalSupabase, tmp_path: Path) -> Iterator[Bench]:
+def supabase_bench(own_supabase: LocalSupabase, tmp_path: Path) -> Iterator[Bench]:
     """The same for a Supabase of the test's own."""
-    folder = tmp_path / "supabase"
-    folder.mkdir()
-    bench = Bench(target_of(supabase), folder)
+    bench = Bench(Target.of(own_supabase), _beside(tmp_path))
     yield bench
     bench.close()
+
+
+def _beside(tmp_path: Path) -> Path:
+    """A folder that is not that of the PostgreSQL, for the tests that compare the two."""
+    folder = tmp_path / "supabase"
+    folder.mkdir()
+    return folder
 
 
 class Waits(list[int]):

@@ -90,8 +90,7 @@ def test_a_supabase_without_the_schema(
     monkeypatch.setattr(local_supabase, "prepare_database", lambda url: None)
     (tmp_path / "lite").mkdir()
     with serve(empty_database_url, tmp_path / "lite") as local:
-        target = Target("supabase", local.database_url, local.url, local.secret_key)
-        bench = Bench(target, tmp_path)
+        bench = Bench(Target.of(local), tmp_path)
         bench.source.add_many(2)
         with ends(waits, SchemaError, "supabase db push", "schema apply"):
             bench.run()

@@ -131,7 +131,7 @@ def test_the_examples(bench: Bench) -> None:
     assert bench.count("search_results") == 0
 
 
-def test_both_backends_hold_the_same(postgresql_bench: Bench, supabase_bench: Bench) -> None:
+def test_both_backends_hold_the_same(postgresql_bench: Bench, supabase_bench_shared: Bench) -> None:
     source = add_examples(postgresql_bench.source.folder)
     add_many(source, 40, images=5)
     add(source, ".", {"device_id": 17, "test_status": 1.5}, {"root.gif": gif()})
@@ -141,7 +141,7 @@ def test_both_backends_hold_the_same(postgresql_bench: Bench, supabase_bench: Be
     add(source, "old", {"x": 1e300, "y": 0.1, "z": 2**53})
     os.utime(source / "old/stats.json", ns=(0, -8_500_000_000 * 10**9))  # in the year 1700
     found = []
-    for bench in (postgresql_bench, supabase_bench):
+    for bench in (postgresql_bench, supabase_bench_shared):
         assert run(bench, source=source, batch_size=20).exit_code == 3
         listed = query(
             bench.url,

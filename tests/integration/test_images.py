@@ -198,8 +198,8 @@ def test_a_row_without_its_object_is_mended_by_force(bench: Bench) -> None:
     assert bench.stored(place(png(1))) == png(1)
 
 
-def test_the_bucket_is_made_and_private(supabase_bench: Bench) -> None:
-    bench = supabase_bench
+def test_the_bucket_is_made_and_private(supabase_bench_shared: Bench) -> None:
+    bench = supabase_bench_shared
     assert not bench.api("GET", "/storage/v1/bucket/imagecache").is_success
     bench.source.add_many(1, images=True)
     bench.run()

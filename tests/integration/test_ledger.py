@@ -49,7 +49,7 @@ def test_a_recreated_database_is_imported_into_again(
 
 def test_a_recreated_supabase_is_imported_into_again(
     supabase_bench: Bench,
-    supabase: LocalSupabase,
+    own_supabase: LocalSupabase,
     embedded_server: EmbeddedServer,
     supabase_template: str,
 ) -> None:
@@ -57,9 +57,9 @@ def test_a_recreated_supabase_is_imported_into_again(
     bench.source.add_many(10, images=True)
     bench.run()
     before = bench.rows()
-    supabase.stop()
+    own_supabase.stop()
     recreate(bench, embedded_server, supabase_template)
-    supabase.start()
+    own_supabase.start()
     assert bench.count() == 0
 
     report = bench.run()

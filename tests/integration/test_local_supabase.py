@@ -68,16 +68,16 @@ def test_it_stores_objects(supabase: LocalSupabase) -> None:
         assert client.get("/storage/v1/object/imagecache/a/b.png").content == b"\x89PNG"
 
 
-def test_it_comes_back_at_the_same_url(supabase: LocalSupabase) -> None:
-    query(supabase.database_url, "INSERT INTO datasets (kind, tag) VALUES ('states', 'a')")
-    supabase.stop()
-    assert is_down(supabase.url)
+def test_it_comes_back_at_the_same_url(own_supabase: LocalSupabase) -> None:
+    query(own_supabase.database_url, "INSERT INTO datasets (kind, tag) VALUES ('states', 'a')")
+    own_supabase.stop()
+    assert is_down(own_supabase.url)
 
-    supabase.start()
-    assert len(get(supabase, "/rest/v1/datasets", supabase.secret_key).json()) == 1
-    supabase.start()  # once more is no harm
-    supabase.stop()
-    supabase.stop()
+    own_supabase.start()
+    assert len(get(own_supabase, "/rest/v1/datasets", own_supabase.secret_key).json()) == 1
+    own_supabase.start()  # once more is no harm
+    own_supabase.stop()
+    own_supabase.stop()
 
 
 def test_the_keys_of_a_folder_stay(supabase_database_url: str, tmp_path: Path) -> None:

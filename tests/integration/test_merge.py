@@ -377,10 +377,10 @@ def fill_awkward(bench: Bench) -> None:
 
 
 def test_both_backends_end_with_the_same_contents(
-    postgresql_bench: Bench, supabase_bench: Bench
+    postgresql_bench: Bench, supabase_bench_shared: Bench
 ) -> None:
     contents = []
-    for bench in (postgresql_bench, supabase_bench):
+    for bench in (postgresql_bench, supabase_bench_shared):
         fill_awkward(bench)
         report = bench.run()
         assert report.exit_code == 3

@@ -305,7 +305,7 @@ def test_all_connections_are_terminated(postgresql_bench: Bench, waits: Waits, s
 
 @pytest.mark.usefixtures("impatient")
 def test_all_connections_of_a_supabase_are_terminated(
-    supabase_bench: Bench, supabase: LocalSupabase, waits: Waits
+    supabase_bench: Bench, own_supabase: LocalSupabase, waits: Waits
 ) -> None:
     """The local one may answer, answer never, or end; then it is started again."""
     bench = supabase_bench
@@ -313,10 +313,10 @@ def test_all_connections_of_a_supabase_are_terminated(
     fault = proxy.add(*merge(bench), action="call", spare=2, call=terminate_all(bench.url))
 
     def revive(number: int) -> None:
-        process = supabase._process
+        process = own_supabase._process
         if process is None or process.poll() is not None:
-            supabase.stop()
-            supabase.start()
+            own_supabase.stop()
+            own_supabase.start()
 
     waits.then = revive
     report = bench.run(batch_size=10, max_retries=500)

@@ -128,14 +128,7 @@ class Bench:
 
     def api(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         """Asks the Supabase, with its secret key."""
-        key = self.target.supabase_key or ""
-        headers = {
-            "apikey": key,
-            "authorization": f"Bearer {key}",
-            **arguments.pop("headers", {}),
-        }
-        url = f"{self.target.supabase_url}{path}"
-        return httpx.request(method, url, headers=headers, trust_env=False, **arguments)
+        return self.target.api(method, path, **arguments)
 
 
 class Proxied(Target):
