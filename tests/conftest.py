@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 
@@ -17,6 +15,7 @@ from imports.backends.embedded import EmbeddedServer
 from imports.local_supabase import LocalSupabase, prepare_database, serve
 from imports.schema import apply_schema
 from tests.support.database import copy_of, create_database, drop_database
+from tests.support.folder import new_folder
 from tests.support.target import Target
 
 _SCRUBBED = ("SUPABASE_", "PG")
@@ -44,8 +43,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def embedded_server() -> Iterator[EmbeddedServer]:
     """One embedded PostgreSQL for all tests. Its data need not survive anything."""
-    # Not one of pytest's folders: pytest shuts them off from the account the server runs under.
-    folder = Path(tempfile.mkdtemp(prefix="importer-tests-"))
+    folder = new_folder("importer-tests-")
     hurried = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
     server = embedded.start(folder / "pg", hurried)
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from imports.backends import embedded
 from tests.support.command import Workplace
+from tests.support.folder import new_folder
 from tests.support.searches import generate
 from tests.support.target import Target
 
@@ -22,8 +22,8 @@ MEDIUM_IMAGES = 6
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that may hold an embedded PostgreSQL. pytest's own are closed to its account."""
-    parent = Path(tempfile.mkdtemp(prefix="importer-acceptance-"))
+    """A folder that may hold an embedded PostgreSQL."""
+    parent = new_folder("importer-acceptance-")
     folder = parent / "work"
     folder.mkdir()
     yield folder
