@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import MEDIUM_FILES as FILES
-from tests.support.command import Running, Workplace, wait_until
-from tests.support.contents import count, held, results, somebody_waits, versions
+from tests.support.command import Running, Workplace
+from tests.support.contents import count, held, results, until_somebody_waits, versions
 from tests.support.database import connected, query
 from tests.support.searches import generate, search, write
 from tests.support.target import Target
@@ -25,7 +25,7 @@ def command(source: Path, tag: str = "again") -> list[object]:
 def stuck(place: Workplace, target: Target, source: Path) -> Iterator[Running]:
     """A run that stands still in the middle of its import."""
     with held(target.database_url), place.started(*command(source)) as running:
-        wait_until(lambda: somebody_waits(target.database_url))
+        until_somebody_waits(target.database_url)
         yield running
 
 
@@ -123,7 +123,7 @@ def test_the_first_is_named_also_while_it_is_opening_its_target(
     with connected(url) as connection, connection.cursor() as cursor:
         cursor.execute("BEGIN; LOCK TABLE public.import_target IN ACCESS EXCLUSIVE MODE")
         with pg_place.started(*command(small_source)) as first:
-            wait_until(lambda: somebody_waits(url))
+            until_somebody_waits(url)
             second = pg_place.run(*command(small_source), exit_code=11)
             assert f"process {first.pid}" in second.err
             cursor.execute("ROLLBACK")

@@ -13,8 +13,8 @@ import psycopg2
 import pytest
 
 from imports.work_state import WorkState
-from tests.support.command import ROOT, Workplace, wait_until
-from tests.support.contents import count, held, somebody_waits
+from tests.support.command import ROOT, Workplace
+from tests.support.contents import count, held, until_somebody_waits
 from tests.support.database import query
 from tests.support.searches import search, write
 from tests.support.target import Target
@@ -47,7 +47,7 @@ def test_status_while_a_run_is_under_way_and_after_it_was_killed(
 ) -> None:
     url = postgresql.database_url
     with held(url), pg_place.started("states", medium_source, "--tag", "T") as running:
-        wait_until(lambda: somebody_waits(url))
+        until_somebody_waits(url)
         shown = pg_place.run("status").out
         assert "running in phase import" in shown
         assert "not yet finished 60" in shown

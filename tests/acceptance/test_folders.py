@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from tests.support.command import Workplace, wait_until
-from tests.support.contents import assets, count, held, somebody_waits, stored_images, versions
+from tests.support.contents import (
+    assets,
+    count,
+    held,
+    stored_images,
+    until_somebody_waits,
+    versions,
+)
 from tests.support.database import query
 from tests.support.device_tests import (
     BATCHES_QUERY,
@@ -262,7 +269,7 @@ def test_a_scan_after_a_kill_leaves_the_run_to_be_resumed(
     add_many(source, 40, images=4)
     command = imported(source, "--batch-size", 5)
     with held(url, "device_test"), pg_place.started(*command) as running:
-        wait_until(lambda: somebody_waits(url))
+        until_somebody_waits(url)
         running.kill()
     unfinished = pg_place.state
     add(source, "new", {})
@@ -549,7 +556,7 @@ def test_a_single_folder_does_not_disturb_an_unfinished_run(
     add_many(source, 40, images=4)
     command = imported(source, "--batch-size", 5)
     with held(url, "device_test"), place.started(*command) as running:
-        wait_until(lambda: somebody_waits(url))
+        until_somebody_waits(url)
         running.kill()
     work_state = (place.folder / "work_state.json").read_bytes()
     told = place.run("folder", source / "line-2" / "Test00002")
@@ -575,7 +582,7 @@ def test_a_single_folder_while_a_run_is_under_way(
     with pg_place.started(*imported(source, "--batch-size", 5)) as running:
         with contextlib.ExitStack() as beside:
             with held(url, "device_test"):
-                wait_until(lambda: somebody_waits(url))
+                until_somebody_waits(url)
                 other = beside.enter_context(pg_place.started(*single))
                 wait_until(lambda: "Uploading folder: Test00039" in other.out)
             told = other.finish(0)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import Workplace, wait_until
-from tests.support.contents import assets, count, images_begun, stored_images
+from tests.support.command import Workplace
+from tests.support.contents import assets, count, counting, counting_images, stored_images
 from tests.support.device_tests import add_many, ask_ledger, rows, states_of, status_files
 from tests.support.target import Target
 
@@ -29,12 +29,8 @@ def command(source: Path, tag: str = "killed") -> list[object]:
 
 def kill_when(place: Workplace, source: Path, condition: Callable[[], bool]) -> bool:
     """Starts the command and kills it as soon as the condition holds; whether some is left."""
-    with place.started(*command(source)) as running:
-        wait_until(lambda: running.ended or condition())
-        if running.ended:
-            running.finish(0)
-            return False
-        running.kill()
+    if not place.killed_when(condition, *command(source)):
+        return False
     # At its very end there is nothing left to be resumed.
     state = place.folder / "work_state.json"
     return not state.exists() or place.state["status"] != "completed"
@@ -86,12 +82,9 @@ def test_kill_at_many_moments_of_the_import(place: Workplace, target: Target, so
     chance = random.Random(3)
     folders, _ = SIZES[target.backend]
     kills = 0
-    for wanted in sorted(chance.sample(range(1, folders - 100), 3)):
-        kills += kill_when(
-            place,
-            source,
-            lambda wanted=wanted: count(target.database_url, "device_test") >= wanted,
-        )
+    with counting(target.database_url, "device_test") as imported:
+        for wanted in sorted(chance.sample(range(1, folders - 100), 3)):
+            kills += kill_when(place, source, lambda wanted=wanted: imported() >= wanted)
     assert kills >= 2
     run_id = place.state["run_id"]
     last = place.run(*command(source))
@@ -104,7 +97,8 @@ def test_kill_at_random_moments_of_the_whole_run(
     place: Workplace, target: Target, source: Path
 ) -> None:
     chance = random.Random(7)
-    killed = kill_when(place, source, lambda: images_begun(target, place.folder) >= 5)
+    with counting_images(target, place.folder) as images:
+        killed = kill_when(place, source, lambda: images() >= 5)
     assert killed
     killed = kill_when(place, source, lambda: any(source.rglob("success.json")))
     assert killed

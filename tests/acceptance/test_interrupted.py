@@ -13,7 +13,7 @@ import pytest
 
 from tests.acceptance.conftest import FILES, MEDIUM_FILES, MEDIUM_IMAGES
 from tests.support.command import Workplace, wait_until
-from tests.support.contents import count, held, results, somebody_waits
+from tests.support.contents import count, held, results, until_somebody_waits
 from tests.support.target import Target
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -36,7 +36,7 @@ def test_the_first_signal_finishes_the_batches_in_flight(
     url = target.database_url
     with place.started(*command(medium_source)) as running:
         with held(url):
-            wait_until(lambda: somebody_waits(url))
+            until_somebody_waits(url)
             running.interrupt(number)
             wait_until(lambda: "Stopping" in running.out)
             assert not running.ended
@@ -70,7 +70,7 @@ def test_what_it_says_to_type_resumes(
     url = postgresql.database_url
     with pg_place.started(*command(medium_source)) as running:
         with held(url):
-            wait_until(lambda: somebody_waits(url))
+            until_somebody_waits(url)
             running.interrupt()
             wait_until(lambda: "Stopping" in running.out)
         stopped = running.finish(130)
@@ -88,7 +88,7 @@ def test_the_second_signal_ends_it_at_once(
 ) -> None:
     url = postgresql.database_url
     with held(url), pg_place.started(*command(medium_source)) as running:
-        wait_until(lambda: somebody_waits(url))
+        until_somebody_waits(url)
         running.interrupt(number)
         wait_until(lambda: "Stopping" in running.out)
         sent = time.monotonic()
@@ -105,7 +105,7 @@ def test_ctrl_c_while_images_are_uploaded(
     """Held at the note of the uploaded images, the last step of the phase."""
     with place.started(*command(medium_source)) as running:
         with held(target.database_url, "image_assets"):
-            wait_until(lambda: somebody_waits(target.database_url))
+            until_somebody_waits(target.database_url)
             running.interrupt()
             wait_until(lambda: "Stopping" in running.out, timeout=5)
         running.finish(130)
@@ -124,7 +124,7 @@ def test_worker_processes_leave_ctrl_c_to_their_parent(
     url = postgresql.database_url
     with pg_place.started(*command(large_source, 25)) as running:
         with held(url):
-            wait_until(lambda: somebody_waits(url))
+            until_somebody_waits(url)
             assert len(running.descendants()) >= 2
             running.interrupt()
             wait_until(lambda: "Stopping" in running.out)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -16,11 +15,13 @@ from tests.support.command import Running, Workplace, wait_until
 from tests.support.contents import (
     assets,
     count,
+    counting,
+    counting_images,
     held,
-    images_begun,
     results,
     somebody_waits,
     stored_images,
+    until_somebody_waits,
 )
 from tests.support.target import Target
 
@@ -37,17 +38,6 @@ UNINTERRUPTED = {
 
 def command(source: Path) -> list[object]:
     return ["states", source, "--tag", "killed", "--batch-size", 25]
-
-
-def kill_when(place: Workplace, source: Path, condition: Callable[[], bool]) -> bool:
-    """Starts the command and kills it as soon as the condition holds; whether it was in time."""
-    with place.started(*command(source)) as running:
-        wait_until(lambda: running.ended or condition())
-        if running.ended:
-            running.finish(0)
-            return False
-        running.kill()
-        return True
 
 
 def check_whole(place: Workplace, target: Target, source: Path) -> None:
@@ -77,10 +67,11 @@ def test_kill_at_many_moments_of_the_import(
 ) -> None:
     chance = random.Random(2)
     kills = 0
-    for wanted in sorted(chance.sample(range(1, FILES - 100), 3)):
-        kills += kill_when(
-            place, large_source, lambda wanted=wanted: count(target.database_url) >= wanted
-        )
+    with counting(target.database_url) as rows:
+        for wanted in sorted(chance.sample(range(1, FILES - 100), 3)):
+            kills += place.killed_when(
+                lambda wanted=wanted: rows() >= wanted, *command(large_source)
+            )
     assert kills >= 2
     run_id = place.state["run_id"]
     last = place.run(*command(large_source))
@@ -98,7 +89,9 @@ def test_kill_at_random_moments_of_the_whole_run(
     chance = random.Random(5)
     for moment in [chance.uniform(0.1, 1.3) for _ in range(4)]:
         deadline = time.monotonic() + moment
-        kill_when(place, large_source, lambda deadline=deadline: time.monotonic() >= deadline)
+        place.killed_when(
+            lambda deadline=deadline: time.monotonic() >= deadline, *command(large_source)
+        )
     place.run(*command(large_source))
 
     check_whole(place, target, large_source)
@@ -108,14 +101,11 @@ def test_kill_at_random_moments_of_the_whole_run(
 def test_kill_while_images_are_uploaded(
     place: Workplace, target: Target, large_source: Path
 ) -> None:
-    killed = [
-        kill_when(
-            place,
-            large_source,
-            lambda wanted=wanted: images_begun(target, place.folder) >= wanted,
-        )
-        for wanted in (3, 40)
-    ]
+    with counting_images(target, place.folder) as images:
+        killed = [
+            place.killed_when(lambda wanted=wanted: images() >= wanted, *command(large_source))
+            for wanted in (3, 40)
+        ]
     assert killed[0]
     place.run(*command(large_source))
 
@@ -135,7 +125,7 @@ def test_kill_with_the_embedded_database(
     """While it is made, while it starts, and while it is used: it outlives a killed run."""
     place = bare_place
     importer = place.folder / ".importer"
-    assert kill_when(place, medium_source, lambda: any(importer.glob(begun)))
+    assert place.killed_when(lambda: any(importer.glob(begun)), *command(medium_source))
     place.run(*command(medium_source))
     place.run("verify", "--deep")
 
@@ -149,7 +139,7 @@ def test_workers_end_soon_after_their_killed_parent(
     pg_place: Workplace, postgresql: Target, large_source: Path
 ) -> None:
     with held(postgresql.database_url), pg_place.started(*command(large_source)) as running:
-        wait_until(lambda: somebody_waits(postgresql.database_url))
+        until_somebody_waits(postgresql.database_url)
         workers = running.descendants()
         assert len(workers) >= 2
         running.kill()
@@ -161,7 +151,7 @@ def test_the_next_command_waits_for_nobody(
     pg_place: Workplace, postgresql: Target, large_source: Path
 ) -> None:
     with held(postgresql.database_url), pg_place.started(*command(large_source)) as running:
-        wait_until(lambda: somebody_waits(postgresql.database_url))
+        until_somebody_waits(postgresql.database_url)
         running.kill()
     again = pg_place.run(*command(large_source))
 
@@ -180,9 +170,10 @@ def test_a_kill_between_the_commit_and_the_ledger_counts_nothing_twice(
     """The ledger is held while batches are committed, so the killed run cannot note them."""
     url = postgresql.database_url
     with pg_place.started(*command(large_source)) as running:
-        wait_until(lambda: count(url) >= 150, pause=0.001)
-        hold(running)
-        rows = count(url)
+        with counting(url) as ask:
+            wait_until(lambda: ask() >= 150, pause=0.001)
+            hold(running)
+            rows = ask()
         with sqlite3.connect(pg_place.folder / "upload_tracker.db") as ledger:
             noted = ledger.execute("select count(*) from item where state = 'imported'").fetchone()
         ledger.close()
@@ -202,10 +193,11 @@ def test_what_a_killed_run_leaves_half_written_is_cleared_away(
     pg_place: Workplace, postgresql: Target, large_source: Path
 ) -> None:
     """A kill in the middle of writing a file leaves its draft; the completed rerun does not."""
-    with held(postgresql.database_url, "image_assets"):  # so that nothing is noted as uploaded
-        kill_when(
-            pg_place, large_source, lambda: images_begun(postgresql, pg_place.folder) >= IMAGES
-        )
+    with (
+        held(postgresql.database_url, "image_assets"),  # so that nothing is noted as uploaded
+        counting_images(postgresql, pg_place.folder) as images,
+    ):
+        pg_place.killed_when(lambda: images() >= IMAGES, *command(large_source))
     dead = psutil.Process().pid + 1_000_000
     image = next(iter((pg_place.folder / ".importer/imagecache").rglob("*.png")))
     image.rename(image.with_name(f".{image.name}.{dead}.0123.part"))

@@ -153,6 +153,16 @@ class Workplace:
                 if not running.ended:
                     process.kill()
 
+    def killed_when(self, condition: Callable[[], object], *arguments: object) -> bool:
+        """Runs a command and kills it as soon as the condition holds; whether it was in time."""
+        with self.started(*arguments) as running:
+            wait_until(lambda: running.ended or condition())
+            if running.ended:
+                running.finish(0)
+                return False
+            running.kill()
+            return True
+
     @property
     def state(self) -> dict[str, Any]:
         """The work state."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg2
 
+from tests.support.command import wait_until
 from tests.support.database import connected, query
 from tests.support.target import Target
 
@@ -81,13 +81,29 @@ def stored_images(target: Target, folder: Path) -> dict[str, str]:
         }
 
 
-def images_begun(target: Target, folder: Path) -> int:
-    """How many images are stored at this moment, of a run that is under way."""
+@contextlib.contextmanager
+def counting(url: str, table: str = "search_results") -> Iterator[Callable[[], int]]:
+    """How many rows a table has, to be asked time and again: over one connection.
+
+    A new one for each question would keep the server busier than the run that is watched.
+    """
+    with connected(url) as connection, connection.cursor() as cursor:
+
+        def ask() -> int:
+            cursor.execute(f"SELECT count(*) FROM {table}")
+            return int(cursor.fetchall()[0][0])
+
+        yield ask
+
+
+@contextlib.contextmanager
+def counting_images(target: Target, folder: Path) -> Iterator[Callable[[], int]]:
+    """How many images are stored, of a run that is under way, to be asked time and again."""
     if target.supabase_url is None:
-        return sum(1 for _ in (folder / ".importer" / "imagecache").rglob("*.png"))
-    with contextlib.suppress(psycopg2.errors.UndefinedTable):
-        return count(target.database_url, "storage.objects")
-    return 0
+        yield lambda: sum(1 for _ in (folder / ".importer" / "imagecache").rglob("*.png"))
+        return
+    with counting(target.database_url, "storage.objects") as ask:
+        yield ask
 
 
 @contextlib.contextmanager
@@ -99,7 +115,20 @@ def held(url: str, table: str = "search_results") -> Iterator[None]:
         cursor.execute("ROLLBACK")
 
 
+_WAITING = "SELECT FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
+
+
 def somebody_waits(url: str) -> bool:
     """Whether somebody stands before a table that is held."""
-    waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'relation')"
-    return bool(query(url, waiting)[0][0])
+    return bool(query(url, _WAITING))
+
+
+def until_somebody_waits(url: str) -> None:
+    """Returns as soon as somebody does."""
+
+    def ask() -> bool:
+        cursor.execute(_WAITING)
+        return cursor.rowcount > 0
+
+    with connected(url) as connection, connection.cursor() as cursor:
+        wait_until(ask)
