@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import httpx
@@ -312,11 +313,14 @@ def test_all_connections_of_a_supabase_are_terminated(
     proxy = fill(bench)
     fault = proxy.add(*merge(bench), action="call", spare=2, call=terminate_all(bench.url))
 
+    one_at_a_time = threading.Lock()  # each thread that uploads or merges waits by itself
+
     def revive(number: int) -> None:
-        process = own_supabase._process
-        if process is None or process.poll() is not None:
-            own_supabase.stop()
-            own_supabase.start()
+        with one_at_a_time:
+            process = own_supabase._process
+            if process is None or process.poll() is not None:
+                own_supabase.stop()
+                own_supabase.start()
 
     waits.then = revive
     report = bench.run(batch_size=10, max_retries=500)
