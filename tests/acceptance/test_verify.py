@@ -8,7 +8,7 @@ import pytest
 
 from tests.acceptance.test_options import remove_an_image
 from tests.support.command import Workplace
-from tests.support.contents import assets, count, results, stored_images, versions
+from tests.support.contents import count, results, stored_images, versions
 from tests.support.database import query
 from tests.support.searches import generate, search, write
 from tests.support.target import Target
@@ -78,15 +78,17 @@ def test_repair_writes_only_what_differed(
     assert [name for name in after if after[name] != before[name]] == ["Pharmacy 2"]
 
 
+def stored_image(place: Workplace, target: Target) -> Path:
+    """The file of one of the images."""
+    (path, *_) = stored_images(target, place.folder)
+    return place.folder / ".importer/imagecache" / path
+
+
 def test_deep_finds_an_image_with_other_content(
     pg_place: Workplace, postgresql: Target, source: Path
 ) -> None:
     pg_place.run("states", source, "--tag", "T")
-    path = (
-        pg_place.folder
-        / ".importer/imagecache"
-        / assets(postgresql.database_url)[0]["storage_path"]
-    )
+    path = stored_image(pg_place, postgresql)
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     pg_place.run("verify")
@@ -100,11 +102,7 @@ def test_a_truncated_image_is_found_without_deep(
     pg_place: Workplace, postgresql: Target, source: Path
 ) -> None:
     pg_place.run("states", source, "--tag", "T")
-    path = (
-        pg_place.folder
-        / ".importer/imagecache"
-        / assets(postgresql.database_url)[0]["storage_path"]
-    )
+    path = stored_image(pg_place, postgresql)
     content = path.read_bytes()
     path.write_bytes(content[:100])
     assert "stored with 100 bytes" in pg_place.run("verify", exit_code=3).out

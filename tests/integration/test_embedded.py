@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import pytest
 from imports.backends import embedded
 from imports.backends.embedded_host import account
 from imports.errors import EmbeddedServerError
+from tests.support.command import wait_until
 from tests.support.database import query
 from tests.support.folder import new_folder
 
@@ -45,13 +46,6 @@ def folder(empty_folder: Path, made_database: Path) -> Path:
     """The same with a database in it: a copy, since making one takes half a second."""
     subprocess.run(["cp", "-a", str(made_database), str(empty_folder)], check=True)
     return empty_folder
-
-
-def wait_until(condition: Callable[[], bool], timeout: float = 10) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
 
 
 def postmaster_pid(folder: Path) -> int:

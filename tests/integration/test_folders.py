@@ -28,6 +28,7 @@ from tests.support.device_tests import (
     ask_ledger,
     row_versions,
     rows,
+    run,
     states_of,
     status_file,
 )
@@ -35,10 +36,6 @@ from tests.support.pictures import bmp, webp
 from tests.support.source import gif, jpeg, png
 
 FOLDERS = 300
-
-
-def run(bench: Bench, **flags: Any) -> RunReport:
-    return bench.run(kind="folders", **flags)
 
 
 def by_path(bench: Bench) -> dict[str, dict[str, Any]]:

@@ -7,10 +7,10 @@ import threading
 import pytest
 
 from imports import ResilientImporter
-from imports.progress import SilentDisplay
 from imports.work_item import Phase
 from tests.support.bench import Bench
 from tests.support.source import license_
+from tests.support.stopper import Stopper
 
 
 def fill(bench: Bench) -> None:
@@ -78,21 +78,6 @@ def test_a_phase_that_is_repeated_does_nothing(bench: Bench) -> None:
     assert counts["upload.completed"] == counts["import.inserted"] == 6
     assert "import.unchanged" not in counts
     assert bench.count() == 6
-
-
-class Stopper(SilentDisplay):
-    """Asks for a stop after some advances of a phase."""
-
-    def __init__(self, phase: Phase, after: int) -> None:
-        self.stop = threading.Event()
-        self._phase = phase
-        self._left = after
-
-    def advance(self, phase: Phase, count: int) -> None:
-        if phase is self._phase:
-            self._left -= 1
-            if self._left == 0:
-                self.stop.set()
 
 
 @pytest.mark.parametrize("workers", [1, 4])

@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 
 from imports import ResilientImporter
-from imports.report import RunReport, render_report
+from imports.report import render_report
 from imports.status import read_status, render_status, status_json
 from imports.work_item import Phase
-from tests.integration.test_python_api import Stopper
-from tests.support.bench import Bench
+from tests.support.bench import Bench, one_backend
 from tests.support.database import query
 from tests.support.device_tests import (
     BATCHES_QUERY,
@@ -25,30 +24,14 @@ from tests.support.device_tests import (
     add_many,
     ask_ledger,
     rows,
+    run,
     states_of,
     status_files,
 )
+from tests.support.stopper import Stopper
 
 FOLDERS = 40
 SUMS = "SELECT sum(total_folders), sum(successful_uploads), sum(failed_uploads) FROM upload_batches"
-
-
-@pytest.fixture
-def bench(postgresql_bench: Bench) -> Bench:
-    """One backend will do: what this is about is decided before it."""
-    return postgresql_bench
-
-
-@pytest.fixture(params=["postgresql", "supabase"])
-def each_bench(request: pytest.FixtureRequest) -> Bench:
-    """Both, for the rest."""
-    name = "supabase_bench_shared" if request.param == "supabase" else "postgresql_bench"
-    bench: Bench = request.getfixturevalue(name)
-    return bench
-
-
-def run(bench: Bench, **flags: Any) -> RunReport:
-    return bench.run(kind="folders", **flags)
 
 
 def ledger(bench: Bench) -> Path:
@@ -58,8 +41,7 @@ def ledger(bench: Bench) -> Path:
 # --- scan only ---------------------------------------------------------------------------------
 
 
-def test_a_scan_alone_imports_nothing(each_bench: Bench) -> None:
-    bench = each_bench
+def test_a_scan_alone_imports_nothing(bench: Bench) -> None:
     source = bench.source.folder
     folders = add_many(source, FOLDERS, images=3)
     report = run(bench, scan_only=True)
@@ -88,6 +70,7 @@ def test_a_scan_alone_imports_nothing(each_bench: Bench) -> None:
     assert states_of(ledger(bench)) == {"success": FOLDERS}
 
 
+@one_backend
 def test_a_scan_after_an_import_tells_what_is_new(bench: Bench) -> None:
     folders = add_many(bench.source.folder, 10)
     add(bench.source.folder, "broken", BROKEN)
@@ -113,6 +96,7 @@ def test_a_scan_after_an_import_tells_what_is_new(bench: Bench) -> None:
     assert done.failures[0].tries == 2
 
 
+@one_backend
 @pytest.mark.parametrize("flags", [{"force": True}, {"retry_failed": True}])
 def test_a_scan_alone_resets_nothing(bench: Bench, flags: dict[str, Any]) -> None:
     add_many(bench.source.folder, 5)
@@ -127,9 +111,8 @@ def test_a_scan_alone_resets_nothing(bench: Bench, flags: dict[str, Any]) -> Non
     assert (again.count("planning.unchanged"), again.failures[0].tries) == (5, 2)
 
 
-def test_verification_after_a_scan(each_bench: Bench) -> None:
+def test_verification_after_a_scan(bench: Bench) -> None:
     """The scan's work state has no dataset yet."""
-    bench = each_bench
     add_many(bench.source.folder, 6, images=2)
     run(bench)
     run(bench, scan_only=True)
@@ -142,6 +125,7 @@ def test_verification_after_a_scan(each_bench: Bench) -> None:
     assert bench.count("datasets") == 1
 
 
+@one_backend
 def test_verification_of_what_was_only_scanned(bench: Bench) -> None:
     add_many(bench.source.folder, 6)
     run(bench, scan_only=True)
@@ -149,6 +133,7 @@ def test_verification_of_what_was_only_scanned(bench: Bench) -> None:
     assert (found.found, found.left, found.repairable) == ({}, 6, False)
 
 
+@one_backend
 def test_a_scan_keeps_the_parameters_of_an_interrupted_run(bench: Bench) -> None:
     add_many(bench.source.folder, 20)
     stopper = Stopper(Phase.IMPORT, 1)
@@ -162,8 +147,7 @@ def test_a_scan_keeps_the_parameters_of_an_interrupted_run(bench: Bench) -> None
     assert whole.state.parameters["batch_size"] == 4
 
 
-def test_a_scan_leaves_an_interrupted_run_to_be_resumed(each_bench: Bench) -> None:
-    bench = each_bench
+def test_a_scan_leaves_an_interrupted_run_to_be_resumed(bench: Bench) -> None:
     source = bench.source.folder
     add_many(source, FOLDERS, images=2)
     stopper = Stopper(Phase.IMPORT, 2)
@@ -185,6 +169,7 @@ def test_a_scan_leaves_an_interrupted_run_to_be_resumed(each_bench: Bench) -> No
     assert bench.verify(kind="folders", deep=True).clean
 
 
+@one_backend
 def test_a_scan_of_files(bench: Bench) -> None:
     bench.source.add_many(5)
     report = bench.run(scan_only=True)
@@ -196,6 +181,7 @@ def test_a_scan_of_files(bench: Bench) -> None:
 # --- batches -----------------------------------------------------------------------------------
 
 
+@one_backend
 def test_batches_add_up(bench: Bench) -> None:
     add_many(bench.source.folder, FOLDERS)
     add(bench.source.folder, "broken", BROKEN)
@@ -216,8 +202,7 @@ def test_batches_add_up(bench: Bench) -> None:
     assert ask_ledger(ledger(bench), SUMS) == [sums]
 
 
-def test_a_batch_counts_what_failed_in_it(each_bench: Bench) -> None:
-    bench = each_bench
+def test_a_batch_counts_what_failed_in_it(bench: Bench) -> None:
     add_many(bench.source.folder, 9, images=9)
     for number in (2, 5):
         add(bench.source.folder, f"line-{number}/Test{number:05}", BROKEN)
@@ -227,6 +212,7 @@ def test_a_batch_counts_what_failed_in_it(each_bench: Bench) -> None:
     assert found == [(1,), (1,), (0,)]
 
 
+@one_backend
 def test_a_delay_between_batches(bench: Bench) -> None:
     """They come one after the other then, however many workers there are."""
     delay = 0.05
@@ -241,6 +227,7 @@ def test_a_delay_between_batches(bench: Bench) -> None:
     assert min(pauses) >= delay * 0.9
 
 
+@one_backend
 def test_no_delay_behind_the_last_batch(bench: Bench) -> None:
     add_many(bench.source.folder, 5)
     stop = threading.Event()
@@ -252,6 +239,7 @@ def test_no_delay_behind_the_last_batch(bench: Bench) -> None:
     assert (report.exit_code, report.count("import.inserted")) == (0, 5)
 
 
+@one_backend
 def test_a_stop_is_heard_in_the_delay(bench: Bench) -> None:
     add_many(bench.source.folder, 20)
     stopper = Stopper(Phase.IMPORT, 1)
@@ -265,6 +253,7 @@ def test_a_stop_is_heard_in_the_delay(bench: Bench) -> None:
 # --- status ------------------------------------------------------------------------------------
 
 
+@one_backend
 def test_the_status(bench: Bench) -> None:
     add_many(bench.source.folder, 12)
     for number in range(3):

@@ -7,13 +7,12 @@ import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from imports import ResilientImporter
 from imports.progress import SilentDisplay
-from imports.report import RunReport, render_report
+from imports.report import render_report
 from imports.work_item import storage_path
 from tests.support.bench import Bench
 from tests.support.device_tests import (
@@ -23,15 +22,12 @@ from tests.support.device_tests import (
     add_many,
     ask_ledger,
     rows,
+    run,
     status_file,
     status_files,
 )
 from tests.support.proxy import STORE_IMAGE, http_answer
 from tests.support.source import png
-
-
-def run(bench: Bench, **flags: Any) -> RunReport:
-    return bench.run(kind="folders", **flags)
 
 
 class Listener(SilentDisplay):

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from imports import ResilientImporter
 from imports.progress import SilentDisplay
-from imports.report import RunReport, render_report
+from imports.report import render_report
 from imports.work_item import Phase
 from tests.integration.conftest import Waits
-from tests.integration.test_python_api import Stopper
-from tests.support.bench import Bench
+from tests.support.bench import Bench, one_backend
 from tests.support.database import query
 from tests.support.device_tests import (
     BROKEN,
@@ -23,29 +21,13 @@ from tests.support.device_tests import (
     add_many,
     ask_ledger,
     rows,
+    run,
     status_file,
 )
 from tests.support.source import png
+from tests.support.stopper import Stopper
 
 ERRORS = "SELECT folder_path, phase, error_message, batch_id, failed_at FROM folder_errors"
-
-
-@pytest.fixture
-def bench(postgresql_bench: Bench) -> Bench:
-    """One backend will do: what this is about is decided before it."""
-    return postgresql_bench
-
-
-@pytest.fixture(params=["postgresql", "supabase"])
-def each_bench(request: pytest.FixtureRequest) -> Bench:
-    """Both, for the rest."""
-    name = "supabase_bench_shared" if request.param == "supabase" else "postgresql_bench"
-    bench: Bench = request.getfixturevalue(name)
-    return bench
-
-
-def run(bench: Bench, **flags: Any) -> RunReport:
-    return bench.run(kind="folders", **flags)
 
 
 def tries(bench: Bench) -> list[int]:
@@ -65,6 +47,7 @@ def failing(bench: Bench) -> Path:
     return add(bench.source.folder, "without", BROKEN)
 
 
+@one_backend
 def test_three_runs_try_and_no_more(bench: Bench, failing: Path) -> None:
     for number in (1, 2, 3):
         report = run(bench)
@@ -85,6 +68,7 @@ def test_three_runs_try_and_no_more(bench: Bench, failing: Path) -> None:
     assert tries(bench) == [3, 3]
 
 
+@one_backend
 def test_both_ways_to_try_all_the_same(bench: Bench, failing: Path) -> None:
     for _ in range(4):
         run(bench)
@@ -103,6 +87,7 @@ def test_both_ways_to_try_all_the_same(bench: Bench, failing: Path) -> None:
     assert sorted(tries(bench)) == [7, 8]
 
 
+@one_backend
 @pytest.mark.parametrize("most", [0, 1])
 def test_a_lower_limit(bench: Bench, failing: Path, most: int) -> None:
     assert run(bench, max_retries=most).count("planning.to_import") == 7
@@ -111,6 +96,7 @@ def test_a_lower_limit(bench: Bench, failing: Path, most: int) -> None:
     assert tries(bench) == [1, 1]
 
 
+@one_backend
 def test_a_change_of_its_files_begins_anew(bench: Bench, failing: Path) -> None:
     for _ in range(4):
         run(bench)
@@ -126,8 +112,7 @@ def test_a_change_of_its_files_begins_anew(bench: Bench, failing: Path) -> None:
     assert tries(bench) == [3]
 
 
-def test_what_the_target_refused_goes_in_once_it_does_not(each_bench: Bench, waits: Waits) -> None:
-    bench = each_bench
+def test_what_the_target_refused_goes_in_once_it_does_not(bench: Bench, waits: Waits) -> None:
     add_many(bench.source.folder, 10)
     query(
         bench.url,
@@ -150,6 +135,7 @@ def test_what_the_target_refused_goes_in_once_it_does_not(each_bench: Bench, wai
     assert len(ask_ledger(bench.settings().ledger_file, ERRORS)) == 2
 
 
+@one_backend
 def test_every_failure_is_remembered(bench: Bench, failing: Path) -> None:
     began = time.time()
     batch_ids = [run(bench).state.batch_id for _ in range(4)]
@@ -169,6 +155,7 @@ def test_every_failure_is_remembered(bench: Bench, failing: Path) -> None:
     assert all("not JSON" in reason for reason in failed.values())
 
 
+@one_backend
 def test_a_run_that_is_resumed_is_one_try(bench: Bench) -> None:
     add_many(bench.source.folder, 30)
     add(bench.source.folder, "broken", BROKEN)
@@ -182,6 +169,7 @@ def test_a_run_that_is_resumed_is_one_try(bench: Bench) -> None:
     assert report.count("import.inserted") == 30
 
 
+@one_backend
 def test_files_that_fail_are_given_up_too(bench: Bench) -> None:
     bench.source.add_many(2)
     bench.source.write("bad_parse.json", b"{")
@@ -192,6 +180,7 @@ def test_files_that_fail_are_given_up_too(bench: Bench) -> None:
     assert bench.run().exit_code == 0
 
 
+@one_backend
 def test_what_failed_does_not_hold_up_the_others(bench: Bench) -> None:
     """It is tried behind what never failed."""
     add_many(bench.source.folder, 4)

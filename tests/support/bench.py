@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from imports import ResilientImporter, Settings, load_settings
 from imports.report import RunReport, VerifyReport
@@ -16,6 +17,9 @@ from tests.support.source import Source
 from tests.support.target import Target
 
 TABLES = ("datasets", "image_assets", "search_results", "device_test")
+
+one_backend = pytest.mark.parametrize("bench", ["postgresql"], indirect=True)
+"""For a test of what is decided before a backend is reached: `bench` is one of them only."""
 
 
 class Bench:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from imports.report import RunReport
+from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.source import jpeg, png
 
@@ -50,6 +52,11 @@ def add_many(source: Path, count: int, *, images: int = 0) -> list[Path]:
         )
         for number in range(count)
     ]
+
+
+def run(bench: Bench, **flags: Any) -> RunReport:
+    """Imports what is in a bench's source, as folders."""
+    return bench.run(kind="folders", **flags)
 
 
 def add_examples(source: Path) -> Path:

@@ -4,8 +4,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -37,12 +36,6 @@ from tests.support.memory import MemoryDatabase
 from tests.support.source import Source, document, license_, png
 
 RUN = {"dataset_id": 1, "batch_id": "batch_1"}
-
-
-@pytest.fixture(scope="module")
-def parsers() -> Iterator[Executor]:
-    with ThreadPoolExecutor(1) as executor:
-        yield executor
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import cast
 
@@ -54,12 +53,6 @@ class Store:
         if self._sha256 is None:
             raise ImageProblemError("cannot be read: Input/output error")
         return self._sha256
-
-
-@pytest.fixture(scope="module")
-def parsers() -> Iterator[Executor]:
-    with ThreadPoolExecutor(1) as executor:
-        yield executor
 
 
 @pytest.fixture
