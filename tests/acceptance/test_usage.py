@@ -197,10 +197,7 @@ def kill(local: LocalSupabase) -> None:
 def test_a_supabase_that_goes_away_and_comes_back(
     folder: Path, own_supabase: LocalSupabase, medium_source: Path
 ) -> None:
-    place = Workplace(
-        folder,
-        {"SUPABASE_URL": own_supabase.url, "SUPABASE_SERVICE_ROLE_KEY": own_supabase.secret_key},
-    )
+    place = Workplace(folder, Target.of(own_supabase).environment)
     command = ["states", medium_source, "--tag", "T", "--batch-size", 5, "--max-retries", "1"]
     with place.started(*command) as running, held(own_supabase.database_url):
         until_somebody_waits(own_supabase.database_url)

@@ -6,6 +6,7 @@ import gc
 import shutil
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -54,33 +55,29 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         return
     target = Target("postgresql", request.getfixturevalue("shared_database_url"))
     target.empty()
-    bench = Bench(target, tmp_path)
-    yield bench
-    bench.close()
+    with closing(Bench(target, tmp_path)) as bench:
+        yield bench
 
 
 @pytest.fixture
 def supabase_bench_shared(supabase: LocalSupabase, tmp_path: Path) -> Iterator[Bench]:
     """The same for Supabase alone."""
-    bench = Bench(Target.of(supabase), _beside(tmp_path))
-    yield bench
-    bench.close()
+    with closing(Bench(Target.of(supabase), _beside(tmp_path))) as bench:
+        yield bench
 
 
 @pytest.fixture
 def postgresql_bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
     """The same for a PostgreSQL of the test's own."""
-    bench = Bench(Target("postgresql", database_url), tmp_path)
-    yield bench
-    bench.close()
+    with closing(Bench(Target("postgresql", database_url), tmp_path)) as bench:
+        yield bench
 
 
 @pytest.fixture
 def supabase_bench(own_supabase: LocalSupabase, tmp_path: Path) -> Iterator[Bench]:
     """The same for a Supabase of the test's own."""
-    bench = Bench(Target.of(own_supabase), _beside(tmp_path))
-    yield bench
-    bench.close()
+    with closing(Bench(Target.of(own_supabase), _beside(tmp_path))) as bench:
+        yield bench
 
 
 def _beside(tmp_path: Path) -> Path:
