@@ -148,7 +148,8 @@ def run_bounded(
                 failure = broken
         if not pending:
             break
-        done, pending = wait(pending, return_when=FIRST_COMPLETED)
+        # Not without end: a signal that another thread gets would not wake this one.
+        done, pending = wait(pending, _SECONDS_BETWEEN_LOOKS, return_when=FIRST_COMPLETED)
         for future in done:
             error = future.exception()
             if error is None:
