@@ -1,0 +1,404 @@
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imports import json_pieces
+from imports.cleaning import NUL_REMOVED, Tally
+from imports.errors import RecordError
+from imports.json_pieces import Piece, read_pieces
+from imports.source_tree import signature_of_file
+from imports.work_item import Signature
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[bytes], Path]:
+    def write(content: bytes) -> Path:
+        path = tmp_path / "a.json"
+        path.write_bytes(content)
+        return path
+
+    return write
+
+
+def pieces(
+    path: Path, size: int = 2, start: int = 0, tally: Tally | None = None, key: str = "results"
+) -> Iterator[Piece]:
+    tally = Counter() if tally is None else tally
+    return read_pieces(str(path), signature_of_file(str(path)), key, size, start, tally)
+
+
+def taken(found: Iterator[Piece]) -> tuple[list[Piece], str]:
+    """The pieces until the error, and its message."""
+    before: list[Piece] = []
+    with pytest.raises(RecordError) as caught:
+        before.extend(found)
+    return before, str(caught.value)
+
+
+@pytest.fixture(params=["yajl2_c", "python"])
+def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    backend = importlib.import_module(f"ijson.backends.{request.param}")
+    monkeypatch.setattr(json_pieces.ijson, "basic_parse_coro", backend.basic_parse_coro)
+    return str(request.param)
+
+
+# Pieces
+
+
+WHOLE = [{"a": 1}, 2, [3], "4", None]
+
+
+@pytest.mark.parametrize(
+    ("start", "size", "expected"),
+    [
+        (0, 2, [Piece(0, WHOLE[:2], False), Piece(2, WHOLE[2:4], False), Piece(4, [None], True)]),
+        (0, 5, [Piece(0, WHOLE, True)]),
+        (0, 9, [Piece(0, WHOLE, True)]),
+        (1, 2, [Piece(1, WHOLE[1:3], False), Piece(3, WHOLE[3:], True)]),
+        (4, 2, [Piece(4, [None], True)]),
+        (5, 2, [Piece(5, [], True)]),
+        (9, 2, [Piece(5, [], True)]),
+    ],
+)
+def test_the_list_comes_in_pieces(
+    write: Callable[[bytes], Path], parser: str, start: int, size: int, expected: list[Piece]
+) -> None:
+    path = write(orjson.dumps({"query": {"results": [0]}, "results": WHOLE, "more": [1, {}]}))
+    assert list(pieces(path, size, start)) == expected
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{}, {"a": {"results": [1]}}, {"results.item": 5}, {"x": [{"results": [1]}]}, {"results": []}],
+)
+def test_a_file_without_records_has_one_empty_piece(
+    write: Callable[[bytes], Path], parser: str, document: dict[str, Any]
+) -> None:
+    assert list(pieces(write(orjson.dumps(document)))) == [Piece(0, [], True)]
+    assert list(pieces(write(orjson.dumps(document)), start=3)) == [Piece(0, [], True)]
+
+
+def test_what_looks_like_the_list_elsewhere_is_not_taken(write: Callable[[bytes], Path]) -> None:
+    path = write(b'{"results.item": 5, "x": {"results": [6]}, "results": [7]}')
+    assert list(pieces(path)) == [Piece(0, [7], True)]
+
+
+documents = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner)
+    ),
+    max_leaves=20,
+)
+names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+
+
+@given(
+    names,
+    st.dictionaries(names, documents, max_size=3),
+    st.lists(documents),
+    st.integers(1, 4),
+    st.integers(0, 4),
+    st.booleans(),
+    st.integers(1, 40),
+)
+def test_the_pieces_together_are_what_orjson_reads(
+    tmp_path_factory: pytest.TempPathFactory,
+    key: str,
+    others: dict[str, Any],
+    records: list[Any],
+    size: int,
+    start: int,
+    ascii_only: bool,
+    chunk: int,
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    content = json.dumps({**others, key: records}, ensure_ascii=ascii_only).encode()
+    path.write_bytes(content)
+    expected = json_pieces.without_nul(orjson.loads(content)[key], Counter())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_pieces, "_CHUNK_BYTES", chunk + 2)
+        found = list(pieces(path, size, start, key=key))
+    together = [record for piece in found for record in piece.records]
+    assert orjson.dumps(together) == orjson.dumps(expected[start:]), "with their types"
+    assert [piece.last for piece in found] == [False] * (len(found) - 1) + [True]
+    assert all(len(piece.records) == size for piece in found[:-1])
+
+
+@given(st.binary(max_size=60) | st.text('{}[]",:0\\u d8 results', max_size=60).map(str.encode))
+def test_no_content_makes_reading_fail_otherwise_than_by_its_own_error(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "none.json"
+    path.write_bytes(b'{"results": [' + content)
+    with contextlib.suppress(RecordError):
+        list(pieces(path))
+
+
+# Values
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["0", "-0", "-0.0", "1.0", "1E5", "0.1", "1e-400", "5e-324", "1.7976931348623157e308"]
+    + [
+        str(sign * 2**power + more)
+        for sign in (1, -1)
+        for power in (53, 63, 64)
+        for more in (-1, 0, 1)
+    ]
+    + ["123456789012345678901234567890", "3.14159265358979323846264338327950288"],
+)
+def test_a_number_is_what_orjson_makes_of_it(
+    write: Callable[[bytes], Path], parser: str, number: str
+) -> None:
+    content = f'{{"results": [{number}]}}'.encode()
+    ((only,),) = [piece.records for piece in pieces(write(content))]
+    expected = orjson.loads(content)["results"][0]
+    assert (type(only), repr(only)) == (type(expected), repr(expected))
+
+
+@pytest.mark.parametrize(
+    "number", ["1e400", "-1e400", "1" * 400, "1" * 5000, "1e99999999999999999999"]
+)
+def test_a_number_beyond_a_float_is_refused(
+    write: Callable[[bytes], Path], parser: str, number: str
+) -> None:
+    with pytest.raises(RecordError, match="is not JSON in record 1, at bytes"):
+        list(pieces(write(f'{{"results": [0, {number}]}}'.encode())))
+
+
+def test_what_is_before_a_number_that_python_refuses_is_read(
+    write: Callable[[bytes], Path], parser: str
+) -> None:
+    found, message = taken(pieces(write(b'{"results": [0, {"a": ' + b"1" * 5000 + b"}, 2]}")))
+    assert found == [Piece(0, [0], False)]
+    assert "in record 1" in message
+
+
+def test_nul_characters_are_removed_and_counted(
+    write: Callable[[bytes], Path], parser: str
+) -> None:
+    tally: Tally = Counter()
+    content = rb'{"q": "\u0000", "results\u0000": [{"b\u0000": "\u0000x"}, "\\u0000", "y\u0000"]}'
+    found = list(pieces(write(content), 5, 0, tally))
+    assert found == [Piece(0, [{"b": "x"}, "\\u0000", "y"], True)]
+    assert tally == {NUL_REMOVED: 3}
+
+
+def test_a_nul_after_many_records_is_found(write: Callable[[bytes], Path]) -> None:
+    tally: Tally = Counter()
+    records = [*range(200_000), "a\0"]
+    path = write(orjson.dumps({"results": records}))
+    assert sum(len(piece.records) for piece in pieces(path, 1000, 0, tally)) == len(records)
+    assert tally == {NUL_REMOVED: 1}
+
+
+@pytest.mark.parametrize("chunk", range(3, 40))
+def test_escapes_are_read_wherever_a_chunk_ends(
+    write: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(json_pieces, "_CHUNK_BYTES", chunk)
+    tally: Tally = Counter()
+    content = rb'{"results": ["\\\ud83d\ude00\u0000", "\\ud83d", "\\\\\\", "\ud83d\ude00"]}'
+    found = list(pieces(write(content), 9, 0, tally))
+    assert found == [Piece(0, ["\\😀", "\\ud83d", "\\\\\\", "😀"], True)]
+    assert tally == {NUL_REMOVED: 1}
+
+
+# Files that are not as they should be
+
+
+def test_a_byte_order_mark_is_accepted(write: Callable[[bytes], Path], parser: str) -> None:
+    assert list(pieces(write(b'\xef\xbb\xbf{"results": [1]}'))) == [Piece(0, [1], True)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_utf_16_is_refused_and_named(write: Callable[[bytes], Path], encoding: str) -> None:
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    _, message = taken(pieces(write(f'{mark}{{"results": []}}'.encode(encoding))))
+    assert message == "is UTF-16, not UTF-8; convert it and run again"
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"\xef\xbb\xbf"])
+def test_an_empty_file_is_called_empty(
+    write: Callable[[bytes], Path], parser: str, content: bytes
+) -> None:
+    assert taken(pieces(write(content))) == ([], "is empty")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"",
+        b"[",
+        b'{"a": [1, ',
+        b'"abc',
+        b"tru",
+        b"4 5",
+        b"}",
+        b"4]",
+        b"4] }}",
+        b"4] } x",
+        b'4], "a": nul}',
+        b"[1,]]}",
+        b"NaN]}",
+        b'"\\ud800"]}',
+        b'"\\udc00\\ud800"]}',
+        b'"\\ud83d\\u0041"]}',
+        b'"\xff"]}',
+        b'"\xed\xa0\x80"]}',
+        b'"a\tb"]}',
+        b"\x0b4]}",
+        b"/* */ 4]}",
+        b"4]}{}",
+    ],
+)
+def test_a_broken_file_is_refused_with_the_place_and_after_what_is_whole(
+    write: Callable[[bytes], Path], parser: str, broken: bytes
+) -> None:
+    content = b'{"results": [0, {"a": 1}, 2, ' + broken
+    found, message = taken(pieces(write(content)))
+    assert message.startswith("is not JSON ")
+    assert "at bytes " in message
+    assert "\n" not in message
+    together = [record for piece in found for record in piece.records]
+    # The parser in Python decodes a chunk before it looks into it.
+    if parser == "yajl2_c" or broken.isascii():
+        assert together[:3] == [0, {"a": 1}, 2]
+    assert not any(piece.last for piece in found)
+
+
+@pytest.mark.parametrize(
+    "flaw", [b'"a\\ud800"', b'"\\\\\\udc00"', b'"\\ud83d\\n"', b"\x0b4", b"\x0c4"]
+)
+def test_a_record_that_the_parser_would_read_otherwise_is_not_yielded(
+    write: Callable[[bytes], Path], parser: str, flaw: bytes
+) -> None:
+    found, message = taken(pieces(write(b'{"results": [0, 1, ' + flaw + b", 3, 4, 5, 6]}")))
+    assert found == [Piece(0, [0, 1], False)]
+    assert message.startswith("is not JSON in record 2, at bytes ")
+
+
+def test_the_place_is_the_record_and_the_bytes(write: Callable[[bytes], Path]) -> None:
+    content = b'{"results": [' + b"[1], " * 100_000 + b"[oops]]}"
+    _, message = taken(pieces(write(content), 1000, 50))
+    start, _, end = message.partition(": ")[0].partition("at bytes ")[2].partition(" to ")
+    assert message.startswith("is not JSON in record 100000, ")
+    assert int(start.replace(",", "")) < content.index(b"oops") < int(end.replace(",", ""))
+
+
+def test_the_text_around_the_place_is_not_told(write: Callable[[bytes], Path]) -> None:
+    _, message = taken(pieces(write(b'{"results": [{"email": "ada@mail.example" oops}]}')))
+    assert "ada" not in message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[{}]", "holds a list where an object belongs"),
+        (b'"text"', "holds a text where an object belongs"),
+        (b"null", "holds null where an object belongs"),
+        (b"12 ", "holds a number where an object belongs"),
+        (b'{"results": {"item": 3}}', 'holds an object under "results" where a list belongs'),
+        (b'{"results": true}', 'holds true or false under "results" where a list belongs'),
+        (b'{"results": [], "results": []}', 'has "results" twice'),
+    ],
+)
+def test_a_file_of_another_shape_is_refused(
+    write: Callable[[bytes], Path], parser: str, content: bytes, message: str
+) -> None:
+    assert taken(pieces(write(content))) == ([], message)
+
+
+def test_a_file_that_is_nested_too_deeply_is_refused(write: Callable[[bytes], Path]) -> None:
+    path = write(b'{"results": [' + b"[" * 3000 + b"]" * 3000 + b"]}")
+    assert "is nested too deeply in record 0" in taken(pieces(path))[1]
+    assert list(pieces(path, start=1)) == [Piece(1, [], True)], "it is not built"
+
+
+def test_a_file_that_is_gone_or_a_folder_cannot_be_read(tmp_path: Path) -> None:
+    for path in (tmp_path / "gone.json", tmp_path):
+        with pytest.raises(RecordError, match=r"cannot be read: |changed while"):
+            list(read_pieces(str(path), Signature(2, 0), "results", 2, 0, Counter()))
+
+
+def test_a_file_that_is_another_one_before_the_first_piece_is_refused(
+    write: Callable[[bytes], Path],
+) -> None:
+    path = write(b'{"results": [1]}')
+    found = pieces(path)
+    os.utime(path, ns=(0, 1))
+    assert "changed while" in taken(found)[1]
+
+
+@pytest.mark.parametrize("change", [b'{"results": [9, 9, 9, 9, 9, 9]}', b'{"resul', b""])
+def test_a_file_that_changes_meanwhile_is_refused_before_the_next_piece(
+    write: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch, change: bytes
+) -> None:
+    monkeypatch.setattr(json_pieces, "_CHUNK_BYTES", 20)
+    path = write(b'{"results": [1, 2, 3, 4, 5, 6]}')
+    found = pieces(path, 1)
+    assert next(found) == Piece(0, [1], False)
+    write(change)
+    os.utime(path, ns=(0, 1))
+    assert taken(found) == ([], "changed while the run was under way; run again to import it")
+
+
+def test_the_file_is_closed_when_nobody_reads_on(
+    write: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[int] = []
+    close = os.close
+    monkeypatch.setattr(
+        json_pieces.os, "close", lambda descriptor: (closed.append(descriptor), close(descriptor))
+    )
+    found = read_pieces(
+        str(path := write(b'{"results": [1, 2, 3]}')),
+        signature_of_file(str(path)),
+        "results",
+        1,
+        0,
+        Counter(),
+    )
+    next(found)
+    found.close()  # type: ignore[attr-defined]
+    assert len(closed) == 1
+
+
+# Memory
+
+
+def test_no_more_than_a_piece_and_a_chunk_is_read_ahead(
+    write: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_pieces, "_CHUNK_BYTES", 1000)
+    read = os.read
+    taken_bytes = 0
+
+    def counted(descriptor: int, size: int) -> bytes:
+        nonlocal taken_bytes
+        content = read(descriptor, size)
+        taken_bytes += len(content)
+        return content
+
+    monkeypatch.setattr(json_pieces.os, "read", counted)
+    records = [{"name": "x" * 80}] * 1000
+    for piece in pieces(write(orjson.dumps({"results": records})), 10):
+        assert taken_bytes <= (piece.first + 11) * 94 + 3000
