@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
 from imports.cleaning import Tally, json_type, without_nul
 from imports.errors import RecordError
-from imports.source_tree import signature_of
+from imports.source_tree import is_unchanged
 from imports.work_item import Signature
 
 MAX_JSON_BYTES = 64 * 1024 * 1024
@@ -18,11 +19,14 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-def read_object(path: str, signature: Signature, tally: Tally) -> dict[str, Any]:
+def read_object(
+    path: str, signature: Signature, tally: Tally, once: str | None = None
+) -> dict[str, Any]:
     """The JSON object in a file that is still the one of the signature, without NUL characters.
 
     Raises:
-        RecordError: if the file changed, cannot be read, or holds no JSON object in UTF-8.
+        RecordError: if the file changed, cannot be read, holds no JSON object in UTF-8, or one
+            that has the name `once` more than once: of these only the last would be seen.
     """
     if signature.size > MAX_JSON_BYTES:
         raise RecordError(
@@ -31,15 +35,31 @@ def read_object(path: str, signature: Signature, tally: Tally) -> dict[str, Any]
     try:
         descriptor = os.open(path, os.O_RDONLY | _O_BINARY)
         try:
-            found = signature_of(os.fstat(descriptor))
+            unchanged = is_unchanged(os.fstat(descriptor), signature)
             content = _read(descriptor, signature.size)
         finally:
             os.close(descriptor)
     except OSError as error:
         raise RecordError(f"cannot be read: {error.strerror}") from error
-    if found != signature or len(content) != signature.size:
+    if not unchanged or len(content) != signature.size:
         raise RecordError("changed while the run was under way; run again to import it")
-    return parse_object(content, tally)
+    document = parse_object(content, tally)
+    if once is not None and content.count(f'"{once}"'.encode()) > 1:
+        _refuse_twice(content, once)
+    return document
+
+
+def _refuse_twice(content: bytes, name: str) -> None:
+    """Refuses a document whose outermost object has a name twice; anywhere else it may stand."""
+    names: list[str] = []
+
+    def note(pairs: list[tuple[str, Any]]) -> None:
+        # The outermost object ends last.
+        names[:] = [each for each, _ in pairs]
+
+    json.loads(content, object_pairs_hook=note)
+    if names.count(name) > 1:
+        raise RecordError(f'has "{name}" twice')
 
 
 def _read(descriptor: int, size: int) -> bytes:

@@ -33,24 +33,31 @@ class FolderFile(NamedTuple):
     regular: bool = True
 
 
-def signature_of(status: os.stat_result) -> Signature:
+def signature_of(status: os.stat_result, *, exact: bool = False) -> Signature:
     """The signature of a file whose status this is.
 
-    An mtime beyond what 64 bits hold (before 1677, after 2262) counts as the outermost.
+    An mtime beyond what 64 bits hold (before 1677, after 2262) counts as the outermost. An
+    `exact` one also tells the file from another one that was given the same size and mtime.
     """
     mtime_ns = status.st_mtime_ns
     if not _EARLIEST_NS <= mtime_ns <= _LATEST_NS:
         mtime_ns = min(max(mtime_ns, _EARLIEST_NS), _LATEST_NS)
-    return Signature(status.st_size, mtime_ns)
+    digest = f"{status.st_ino:x}.{status.st_ctime_ns:x}" if exact else ""
+    return Signature(status.st_size, mtime_ns, digest=digest)
 
 
-def signature_of_file(path: str) -> Signature:
+def is_unchanged(status: os.stat_result, signature: Signature) -> bool:
+    """Whether a file of this status is still the one of a signature, exact or not."""
+    return signature_of(status, exact=bool(signature.digest)) == signature
+
+
+def signature_of_file(path: str, *, exact: bool = False) -> Signature:
     """The signature that a file has now.
 
     Raises:
         OSError: if it cannot be told.
     """
-    return signature_of(os.stat(path))
+    return signature_of(os.stat(path), exact=exact)
 
 
 def signature_of_folder(files: Iterable[FolderFile], marks: str = "") -> Signature:
@@ -73,12 +80,19 @@ def signature_of_folder(files: Iterable[FolderFile], marks: str = "") -> Signatu
 
 
 def files_called(
-    prefix: str, files: Iterable[os.DirEntry[str]], wanted: Callable[[str], bool]
+    prefix: str,
+    files: Iterable[os.DirEntry[str]],
+    wanted: Callable[[str], bool],
+    *,
+    exact: bool = False,
 ) -> Iterator[ListedEntry]:
-    """Those of a folder's files whose name is wanted, as work items; `prefix` is before each."""
+    """Those of a folder's files whose name is wanted, as work items; `prefix` is before each.
+
+    Their signatures are `exact` where that is asked for.
+    """
     for entry in files:
         if wanted(entry.name):
-            yield _listed(entry, prefix + entry.name)
+            yield _listed(entry, prefix + entry.name, exact=exact)
 
 
 def folder_holding(
@@ -155,7 +169,7 @@ def _folder_file(entry: os.DirEntry[str]) -> FolderFile | None:
     return FolderFile(entry.name, signature_of(status))
 
 
-def _listed(entry: os.DirEntry[str], path: str) -> ListedEntry:
+def _listed(entry: os.DirEntry[str], path: str, *, exact: bool) -> ListedEntry:
     if not is_utf8(path):
         return _unnameable(path)
     try:
@@ -164,7 +178,7 @@ def _listed(entry: os.DirEntry[str], path: str) -> ListedEntry:
         return ListingProblem(path, f"cannot be read: {error.strerror}")
     if not stat.S_ISREG(status.st_mode):
         return ListingProblem(path, "is not a regular file")
-    return ListedItem(path, signature_of(status))
+    return ListedItem(path, signature_of(status, exact=exact))
 
 
 def _unnameable(path: str) -> ListingProblem:
