@@ -58,12 +58,14 @@ class Source:
     """What is imported: a folder by its real, absolute path, and what its work items are called.
 
     `patterns` are shell patterns for names of files; what they pick is the kind's affair.
-    `left_out` has by folder (its prefix, `a/b/`) the beginnings of names that are no part of it.
+    `left_out` has by folder (its prefix, `a/b/`) the beginnings of names that are no part of it,
+    `apart` the prefixes of folders that are none.
     """
 
     folder: str
     patterns: tuple[str, ...]
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    apart: frozenset[str] = frozenset()
 
     def absolute(self, path: str) -> str:
         """The path of a work item, which is relative to the source, as the system wants it."""
@@ -71,12 +73,20 @@ class Source:
 
     def is_left_out(self, prefix: str, name: str) -> bool:
         """Whether what has this name in a folder is no part of the source."""
-        return name.startswith(self.left_out.get(prefix, ()))
+        beginnings = self.left_out.get(prefix)
+        if beginnings is not None and name.startswith(beginnings):
+            return True
+        return bool(self.apart) and f"{prefix}{name}/" in self.apart
 
 
 def folder_prefix(path: str) -> str:
     """What comes before the names in a folder: its path with a slash, nothing for the source."""
     return "" if path == "." else f"{path}/"
+
+
+def cycle_batch_id(batch_id: str, cycle: int) -> str:
+    """The batch id on the rows of a run's cycle, counted from 1: the run's own for the first."""
+    return batch_id if cycle == 1 else f"{batch_id}.{cycle}"
 
 
 class ListedItem(NamedTuple):
@@ -129,7 +139,8 @@ class WorkItem(NamedTuple):
     """A work item as the ledger knows it.
 
     `images` are its images in the order the item names them, None for one that it is imported
-    without; `chunk` is where its rows are spooled, None for nowhere.
+    without; `chunk` is where its rows are spooled, None for nowhere; `records_done` is how many
+    of its records, from the first, went in before it was interrupted.
     """
 
     id: int
@@ -137,6 +148,7 @@ class WorkItem(NamedTuple):
     signature: Signature
     images: tuple[Image | None, ...] = ()
     chunk: int | None = None
+    records_done: int = 0
 
 
 class Plan(NamedTuple):
@@ -144,7 +156,8 @@ class Plan(NamedTuple):
 
     `images` has None for one that was not found. `group` is the same for items that are the same
     search (or the like); `failure` says why the item cannot be imported at all, `warnings` what
-    it will be imported without.
+    it will be imported without. `records` and `row_count` are how much is in it, where planning
+    has looked that far.
     """
 
     id: int
@@ -153,6 +166,8 @@ class Plan(NamedTuple):
     warnings: tuple[str, ...] = ()
     images_missing: int = 0
     failure: str | None = None
+    records: int | None = None
+    row_count: int = 1
 
 
 class Family(NamedTuple):
@@ -195,7 +210,10 @@ class Record(NamedTuple):
 
 
 class RecordFailure(NamedTuple):
-    """A record that did not go in, while others of its item may have: which, and why."""
+    """A record that did not go in, while others of its item may have: which, and why.
+
+    `number` is its place in the item, `label` is empty where nothing names it.
+    """
 
     item_id: int
     number: int

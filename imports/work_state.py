@@ -13,7 +13,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from imports.errors import ImporterError, UsageError
-from imports.work_item import Phase
+from imports.work_item import Phase, cycle_batch_id
 
 MOST_LISTED = 1_000
 """How many work items and failed items are listed; the rest is in the ledger."""
@@ -76,6 +76,7 @@ class WorkState(BaseModel):
     work_items: list[ListedWork] = Field(default_factory=list)
     work_items_remaining: int = 0
     repairing: bool = False
+    cycle: int = 1
     parameters: dict[str, Any] = Field(default_factory=dict)
 
     @property
@@ -83,6 +84,14 @@ class WorkState(BaseModel):
         """The ledger that was named for its run, None for the one beside the file."""
         named = self.parameters.get("db_path")
         return None if named is None else Path(str(named))
+
+    @property
+    def rows_batch_id(self) -> str:
+        """The batch id on the rows of the cycle in hand: those of an earlier one are as of a run.
+
+        The run's own, with the number of the cycle behind it from the second one on.
+        """
+        return cycle_batch_id(self.batch_id, self.cycle)
 
     @property
     def finished(self) -> bool:

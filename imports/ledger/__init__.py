@@ -3,19 +3,25 @@
 Only the coordinator writes it. It calls an item imported only after its transaction committed.
 """
 
+from imports.ledger.disposal import DisposalLedger, DisposedItem, DueItem
 from imports.ledger.file import LedgerFile
 from imports.ledger.images import ImageLedger
 from imports.ledger.items import ItemLedger
 from imports.ledger.listing import Listing, ListingLedger
+from imports.ledger.progress import ItemProgress, item_progress
 from imports.ledger.queue import ImportQueue
 from imports.ledger.runs import RunLedger, RunRecord
 from imports.ledger.scope import Scope
 from imports.ledger.vouching import Vouching
 
 __all__ = [
+    "DisposalLedger",
+    "DisposedItem",
+    "DueItem",
     "ImageLedger",
     "ImportQueue",
     "ItemLedger",
+    "ItemProgress",
     "LedgerFile",
     "Listing",
     "ListingLedger",
@@ -23,4 +29,5 @@ __all__ = [
     "RunRecord",
     "Scope",
     "Vouching",
+    "item_progress",
 ]

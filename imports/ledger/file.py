@@ -94,6 +94,13 @@ class LedgerFile:
                 " run again: what the target already has is found there."
             ) from error
 
+    def bring_to_disk(self) -> None:
+        """From now on, what is committed outlasts a power failure too.
+
+        For what cannot be imported again, since its file is deleted then.
+        """
+        self.connection.execute("pragma synchronous = full")
+
     def close(self) -> None:
         """Closes the file."""
         self.connection.close()

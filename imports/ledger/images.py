@@ -112,14 +112,18 @@ class ImageLedger:
                 {"sha256.processed": len(images), "sha256.unusable": len(problems)},
             )
 
-    def open_stored(self) -> int:
-        """Gathers the images that the imported items name, each hash once; returns how many."""
+    def open_stored(self, since: float | None = None) -> int:
+        """Gathers the images that the imported items name, each hash once; returns how many.
+
+        With `since`, those of items that have ended after it, in seconds since the epoch.
+        """
+        ended = "" if since is None else f" and ended_at > {since}"
         return self._open(
             "stored",
             "select sha256, extension, min(image.size)"
             " from item join item_image on item_image.item_id = item.id"
             " join image on image.path = item_image.path"
-            f" where {self._scope.condition(ItemState.IMPORTED)} and sha256 is not null"
+            f" where {self._scope.condition(ItemState.IMPORTED)}{ended} and sha256 is not null"
             " group by sha256 order by sha256",
         )
 

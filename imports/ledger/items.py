@@ -6,9 +6,10 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 
 from imports.ledger.runs import add_counts
-from imports.ledger.scope import SIGNATURE, UNFINISHED, Scope
+from imports.ledger.scope import NOTHING_DONE, SIGNATURE, UNFINISHED, Scope
 from imports.work_item import Failure, ItemState, Phase, Plan, Signature, WorkItem
 
 
@@ -19,17 +20,23 @@ class ItemLedger:
         """Works on a scope of an open ledger."""
         self._scope = scope
 
-    def listed_items(self, limit: int | None, size: int) -> Iterator[list[WorkItem]]:
+    def listed_items(
+        self,
+        limit: int | None,
+        size: int,
+        most_bytes: int | None = None,
+        settled_at: float | None = None,
+    ) -> Iterator[list[WorkItem]]:
         """The items that planning has yet to read, at most `limit`, in lists of `size`.
 
-        What failed before comes last: it must not use a limit up.
+        What failed before comes last: it must not use a limit up. A list has items of at most
+        `most_bytes` in all, or one. `settled_at`: see `listed`.
         """
         left = limit
         for tried in ("tries = 0", "tries > 0"):
             query = (
-                f"select id, path, {SIGNATURE} from item"
-                f" where {self._scope.condition(ItemState.LISTED)} and {tried} and id > ?"
-                " order by id limit ?"
+                f"select id, path, {SIGNATURE} from item where {self._listed(settled_at)}"
+                f" and {tried} and id > ? order by id limit ?"
             )
             last = 0
             while left is None or left > 0:
@@ -37,9 +44,29 @@ class ItemLedger:
                 rows = self._scope.connection.execute(query, (last, wanted)).fetchall()
                 if not rows:
                     break
+                if most_bytes is not None:
+                    sizes = accumulate(row[2] for row in rows)
+                    rows = rows[: max(1, sum(each <= most_bytes for each in sizes))]
                 last = rows[-1][0]
                 left = None if left is None else left - len(rows)
                 yield [WorkItem(row[0], row[1], Signature(*row[2:])) for row in rows]
+
+    def listed(self, settled_at: float | None = None) -> tuple[int, int]:
+        """How many items planning has yet to read, and their size in bytes.
+
+        With `settled_at`, in seconds since the epoch, only those that have not changed since:
+        by their mtime, or as far as listings have seen.
+        """
+        row = self._scope.connection.execute(
+            f"select count(*), coalesce(sum(size), 0) from item where {self._listed(settled_at)}"
+        ).fetchone()
+        return int(row[0]), int(row[1])
+
+    def _listed(self, settled_at: float | None) -> str:
+        listed = self._scope.condition(ItemState.LISTED)
+        if settled_at is None:
+            return listed
+        return f"{listed} and (mtime_ns <= {int(settled_at * 1e9)} or updated_at <= {settled_at})"
 
     def record_plans(
         self, plans: list[Plan], chunk: int, spooled: frozenset[int], counts: Mapping[str, int]
@@ -50,12 +77,14 @@ class ItemLedger:
         with self._scope.file.transaction() as connection:
             connection.executemany(
                 "update item set state = 'planned', chunk = ?, item_group = ?, warnings = ?,"
-                " updated_at = ? where id = ?",
+                " records = ?, row_count = ?, cut_off = null, updated_at = ? where id = ?",
                 [
                     (
                         chunk if plan.id in spooled else None,
                         None if plan.group is None else _group_number(plan.group),
                         json.dumps(plan.warnings) if plan.warnings else None,
+                        plan.records,
+                        plan.row_count,
                         now,
                         plan.id,
                     )
@@ -152,20 +181,13 @@ class ItemLedger:
     def import_again(self, items: Iterable[tuple[int, Signature]]) -> None:
         """Has items, whose files have these signatures now, read and imported again."""
         with self._scope.file.transaction() as connection:
-            connection.executemany(
-                "update item set state = 'listed', size = ?, mtime_ns = ?, file_count = ?,"
-                " digest = ? where id = ?",
-                [
-                    (
-                        signature.size,
-                        signature.mtime_ns,
-                        signature.file_count,
-                        signature.digest,
-                        each,
-                    )
-                    for each, signature in items
-                ],
-            )
+            for each, signature in items:
+                connection.execute(
+                    "update item set state = 'listed', size = ?, mtime_ns = ?, file_count = ?,"
+                    f" digest = ?, {NOTHING_DONE} where id = ?",
+                    (*signature, each),
+                )
+                connection.execute("delete from record_failure where item_id = ?", (each,))
 
     # Reports
 
@@ -197,9 +219,13 @@ class ItemLedger:
         return int(count), rows.fetchall()
 
     def failures(self, limit: int) -> tuple[int, list[Failure]]:
-        """How many items failed, and the first of them."""
+        """How many items failed, and the first of them.
+
+        Of those whose files were moved away because of it, the ones of this run.
+        """
         failed = self._scope.condition(ItemState.FAILED)
-        where = f"from item indexed by item_failed where {failed}"
+        own = f"(disposed_at is null or failed_in = '{self._scope.batch_id}')"
+        where = f"from item indexed by item_failed where {failed} and {own}"
         count = self._scope.connection.execute(f"select count(*) {where}").fetchone()[0]
         rows = self._scope.connection.execute(
             f"select path, phase, reason, tries {where} order by path limit ?", (limit,)

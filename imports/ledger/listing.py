@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
-from imports.ledger.scope import Scope
+from imports.ledger.scope import NOTHING_DONE, Scope
 from imports.source_tree import ListedEntry, ListingProblem
-from imports.work_item import Phase
+from imports.work_item import ItemState, Phase
 
 _CHUNK = 5_000
 
@@ -55,12 +55,14 @@ class ListingLedger:
 
         New and changed items become `listed`; so do failed ones that fewer than `most_tries`
         runs have tried (None for any number), and all items where `again`. Items no longer in a
-        `whole` listing are forgotten, unless a part of the source could not be listed.
+        `whole` listing are forgotten, unless a part of the source could not be listed; those
+        that were disposed of are not.
         """
         least = -1 if most_tries is None else max(1, most_tries)
         with self._temporary_listing(entries), self._scope.file.transaction() as connection:
             listing = self._compare_listing(again=again, most_tries=least)
-            if whole and listing.total and not listing.problems:
+            known = listing.total - listing.new
+            if whole and listing.total and not listing.problems and self._present() > known:
                 self._forget_gone(connection)
             connection.execute(
                 "insert into item (scope_id, path, size, mtime_ns, file_count, digest, state,"
@@ -70,10 +72,11 @@ class ListingLedger:
                 " on conflict (scope_id, path) do update set size = excluded.size,"
                 " mtime_ns = excluded.mtime_ns, file_count = excluded.file_count,"
                 " digest = excluded.digest, state = 'listed', phase = null, reason = null,"
-                " cause = null, updated_at = excluded.updated_at,"
+                " cause = null, updated_at = excluded.updated_at, disposed_at = null,"
+                f" moved_to = null, {NOTHING_DONE},"
                 f" tries = iif({_CHANGED}, 0, item.tries),"
                 f" failed_in = iif({_CHANGED}, null, item.failed_in)"
-                f" where {_CHANGED} or :again"
+                f" where {_CHANGED} or :again or item.disposed_at is not null"
                 " or item.state = 'failed' and (:most_tries < 0 or item.tries < :most_tries)",
                 {
                     "scope": self._scope.id,
@@ -81,6 +84,10 @@ class ListingLedger:
                     "again": again,
                     "most_tries": least,
                 },
+            )
+            connection.execute(
+                "delete from record_failure where item_id in (select id from item"
+                f" where {self._scope.condition(ItemState.LISTED)})"
             )
             if listing.problems:
                 problems = connection.execute(
@@ -121,12 +128,24 @@ class ListingLedger:
         connection.execute("drop table temp.listing")
 
     def _forget_gone(self, connection: sqlite3.Connection) -> None:
-        gone = "item where scope_id = ? and path not in (select path from listing)"
-        for table in ("item_image", "failure"):
+        gone = (
+            "item where scope_id = ? and disposed_at is null"
+            " and path not in (select path from listing)"
+        )
+        for table in ("item_image", "failure", "record_failure"):
             connection.execute(
                 f"delete from {table} where item_id in (select id from {gone})", (self._scope.id,)
             )
         connection.execute(f"delete from {gone}", (self._scope.id,))
+
+    def _present(self) -> int:
+        """How many items were there so far; counted by indexes alone, other than looked for."""
+        row = self._scope.connection.execute(
+            "select (select count(*) from item where scope_id = ?1)"
+            " - (select count(*) from item where scope_id = ?1 and disposed_at is not null)",
+            (self._scope.id,),
+        ).fetchone()
+        return int(row[0])
 
     def none_known(self) -> bool:
         """Whether this source was never listed before."""
@@ -145,7 +164,8 @@ class ListingLedger:
             f" coalesce(sum(item.state = 'imported' and {same}), 0),"
             f" coalesce(sum(item.state = 'failed' and {same}"
             " and :most_tries >= 0 and item.tries >= :most_tries), 0), count(problem)"
-            " from listing left join item on item.scope_id = :scope and item.path = listing.path",
+            " from listing left join item on item.scope_id = :scope and item.path = listing.path"
+            " and item.disposed_at is null",
             {"scope": self._scope.id, "most_tries": most_tries},
         ).fetchone()
         if again:

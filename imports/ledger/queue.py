@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from imports.ledger.runs import add_counts
 from imports.ledger.scope import SIGNATURE, Scope
-from imports.work_item import Image, ImageFile, ItemState, Phase, Signature, WorkItem
+from imports.work_item import (
+    Image,
+    ImageFile,
+    ItemState,
+    Phase,
+    RecordFailure,
+    Signature,
+    WorkItem,
+)
+
+MOST_ROWS = 10_000
+"""A batch of items with more rows than that is made smaller."""
 
 
 class ImportQueue:
@@ -17,57 +30,102 @@ class ImportQueue:
         """Works on a scope of an open ledger."""
         self._scope = scope
 
-    def open(self, state: ItemState, limit: int | None) -> int:
+    def open(
+        self,
+        state: ItemState,
+        limit: int | None,
+        most_bytes: int | None = None,
+        since: float | None = None,
+    ) -> int:
         """Puts the items of a state in the order in which they are imported; returns how many.
 
         Items of one group come last and side by side, by path, so that the later path wins
-        whatever the workers do. What failed before comes behind what did not.
+        whatever the workers do. What failed before comes behind what did not. Items of more than
+        `most_bytes` are for `large`, all others for `batches`. What was disposed of is left out, as
+        is what had ended by `since`, in seconds since the epoch.
         """
         connection = self._scope.connection
         connection.execute("drop table if exists temp.queue")
         connection.execute(
             "create temp table queue"
-            " (position integer primary key, item_id integer, item_group integer)"
+            " (position integer primary key, item_id integer, item_group integer, large integer)"
         )
         connection.execute(
-            "insert into queue (item_id, item_group)"
-            " select item.id, shared.item_group from item left join ("
-            "  select item_group from item where scope_id = :scope and item_group is not null"
-            "  group by item_group having count(*) > 1) as shared"
+            "insert into queue (item_id, item_group, large)"
+            " select item.id, shared.item_group, :most is not null and size > :most"
+            " from item left join ("
+            f"  select item_group from item where {self._scope.condition(state)}"
+            "  and item_group is not null group by item_group having count(*) > 1) as shared"
             " on shared.item_group = item.item_group"
-            f" where {self._scope.condition(state)}"
+            f" where {self._scope.condition(state)} and disposed_at is null"
+            " and (:since is null or ended_at > :since)"
             " order by shared.item_group is not null, shared.item_group,"
             " shared.item_group is null and tries > 0,"
             " iif(shared.item_group is null, item.id, 0), path limit :limit",
-            {"scope": self._scope.id, "limit": -1 if limit is None else limit},
+            {
+                "scope": self._scope.id,
+                "limit": -1 if limit is None else limit,
+                "most": most_bytes,
+                "since": since,
+            },
         )
         count = connection.execute("select count(*) from queue").fetchone()[0]
         return int(count)
 
     def batches(self, size: int) -> Iterator[list[WorkItem]]:
-        """The queue in batches of `size` items; a group is never torn apart."""
+        """The queue in batches of `size` items, or fewer that have many rows.
+
+        A group is never torn apart. A run that goes on after a crash gets the same batches,
+        whichever of them had been finished: a merge is asked for again with the same request.
+        """
         last = 0
+        query = (
+            "select position, queue.item_group, item.id, path, chunk, row_count, cut_off,"
+            f" {SIGNATURE} from queue join item on item.id = item_id"
+            " where not large and position > ?"
+        )
         while True:
             rows = self._scope.connection.execute(
-                f"select position, queue.item_group, item.id, path, chunk, {SIGNATURE} from queue"
-                " join item on item.id = item_id where position > ? order by position limit ?",
-                (last, size),
+                f"{query} order by position limit ?", (last, size)
             ).fetchall()
             if not rows:
                 return
             if rows[-1][1] is not None:
                 rows += self._scope.connection.execute(
-                    f"select position, queue.item_group, item.id, path, chunk, {SIGNATURE}"
-                    " from queue join item on item.id = item_id"
-                    " where position > ? and queue.item_group = ? order by position",
+                    f"{query} and queue.item_group = ? order by position",
                     (rows[-1][0], rows[-1][1]),
                 ).fetchall()
+            found = [_Queued(*row[:7]) for row in rows]
+            rows = rows[: self._cut(found, size)]
             images = self._images(last, rows[-1][0])
             last = rows[-1][0]
             yield [
-                WorkItem(row[2], row[3], Signature(*row[5:]), images.get(row[2], ()), row[4])
+                WorkItem(row[2], row[3], Signature(*row[7:]), images.get(row[2], ()), row[4])
                 for row in rows
             ]
+
+    def _cut(self, items: list[_Queued], size: int) -> int:
+        """How many of some items are a batch; of one that is cut off it is noted which they are.
+
+        Else it could take in what comes behind it later on: since a batch between is finished, or
+        since files have been added.
+        """
+        count = _batch(items)
+        if count < max(size, len(items)) and items[0].cut_off is None:
+            with self._scope.file.transaction() as connection:
+                connection.executemany(
+                    "update item set cut_off = ? where id = ?",
+                    [(items[0].id, item.id) for item in items[:count]],
+                )
+        return count
+
+    def large(self) -> list[WorkItem]:
+        """The large items of the queue, each with how many of its records are in already."""
+        rows = self._scope.connection.execute(
+            f"select item.id, path, records_done, {SIGNATURE} from queue"
+            " join item on item.id = item_id where large order by position"
+        ).fetchall()
+        return [WorkItem(row[0], row[1], Signature(*row[3:]), records_done=row[2]) for row in rows]
 
     def _images(self, after: int, up_to: int) -> dict[int, tuple[Image | None, ...]]:
         rows = self._scope.connection.execute(
@@ -93,19 +151,33 @@ class ImportQueue:
         failures: list[tuple[int, str]],
         counts: Mapping[str, int],
         took: tuple[float, float],
+        succeeded: Mapping[int, int] | None = None,
+        record_failures: Sequence[RecordFailure] = (),
     ) -> None:
         """Takes in what became of a batch, after its transaction committed.
 
-        `took` is when the batch began and ended, in seconds since the epoch.
+        `took` is when the batch began and ended, in seconds since the epoch; `succeeded` says of
+        items how many of their records are in, `record_failures` which are not.
         """
         failed = {item_id for item_id, _ in failures}
         now = time.time()
+        records = _records(item_ids, took[0], succeeded or {}, record_failures)
         with self._scope.file.transaction() as connection:
             connection.executemany(
                 "update item set state = 'imported', phase = null, reason = null, cause = null,"
-                " tries = 0, failed_in = null, updated_at = ? where id = ?",
-                [(now, item_id) for item_id in item_ids if item_id not in failed],
+                f" tries = 0, failed_in = null, {_RECORDS}, ended_at = ?, updated_at = ?"
+                " where id = ?",
+                [
+                    (*records[item_id], took[1], now, item_id)
+                    for item_id in item_ids
+                    if item_id not in failed
+                ],
             )
+            connection.executemany(
+                f"update item set {_RECORDS} where id = ?",
+                [(*records[item_id], item_id) for item_id in failed],
+            )
+            connection.executemany(_RECORD_FAILURE, record_failures)
             self._scope.fail(connection, Phase.IMPORT, failures)
             connection.execute(
                 "insert into batch (scope_id, batch_id, number, items, failed, started_at,"
@@ -114,3 +186,72 @@ class ImportQueue:
                 (self._scope.id, self._scope.batch_id, len(item_ids), len(failed), *took),
             )
             add_counts(connection, self._scope.batch_id, counts)
+
+    def record_piece(
+        self,
+        item_id: int,
+        records_done: int,
+        counts: Mapping[str, int],
+        took: tuple[float, float],
+        succeeded: int,
+        record_failures: Sequence[RecordFailure],
+    ) -> None:
+        """Takes in that an item's records up to `records_done` went in, or failed."""
+        records = _records([item_id], took[0], {item_id: succeeded}, record_failures)
+        with self._scope.file.transaction() as connection:
+            connection.execute(
+                f"update item set {_RECORDS}, records_done = ? where id = ?",
+                (*records[item_id], records_done, item_id),
+            )
+            connection.executemany(_RECORD_FAILURE, record_failures)
+            add_counts(connection, self._scope.batch_id, counts)
+
+    def record_failures(self, item_id: int) -> list[RecordFailure]:
+        """The records of an item that failed when it was imported last, in their order."""
+        rows = self._scope.connection.execute(
+            "select item_id, number, label, reason from record_failure where item_id = ?"
+            " order by number",
+            (item_id,),
+        )
+        return [RecordFailure(*row) for row in rows]
+
+
+class _Queued(NamedTuple):
+    position: int
+    group: int | None
+    id: int
+    path: str
+    chunk: int | None
+    row_count: int
+    cut_off: int | None
+
+
+def _batch(items: list[_Queued]) -> int:
+    """How many of some items, from the first, make a batch, where possible of whole chunks."""
+    total, end = 0, 0
+    for index, item in enumerate(items):
+        before = items[index - 1]
+        if index and (item.group is None or item.group != before.group):
+            if item.cut_off != before.cut_off:
+                return index
+            if item.chunk is None or item.chunk != before.chunk:
+                end = index
+            if total + item.row_count > MOST_ROWS and item.cut_off is None:
+                return end or index
+        total += item.row_count
+    return len(items)
+
+
+_RECORDS = "succeeded = succeeded + ?, refused = refused + ?, began_at = coalesce(began_at, ?)"
+_RECORD_FAILURE = "insert or replace into record_failure values (?, ?, ?, ?)"
+
+
+def _records(
+    item_ids: list[int],
+    began_at: float,
+    succeeded: Mapping[int, int],
+    record_failures: Sequence[RecordFailure],
+) -> dict[int, tuple[int, int, float]]:
+    """The values for `_RECORDS`, by item."""
+    refused = Counter(failure.item_id for failure in record_failures)
+    return {each: (succeeded.get(each, 0), refused[each], began_at) for each in item_ids}

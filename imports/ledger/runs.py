@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imports.ledger.file import LedgerFile
+from imports.work_item import cycle_batch_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +86,20 @@ class RunLedger:
         return RunRecord(*row) if row else None
 
     def batch_ids(self, scope_id: int) -> list[str]:
-        """The batch ids of those runs of a scope that may have written rows."""
+        """The batch ids of those runs of a scope that may have written rows, cycle by cycle."""
         rows = self._file.connection.execute(
-            "select batch_id from run where scope_id = ? and (finished_at is null or exists ("
+            "select batch_id, (select value from run_count"
+            " where run_count.batch_id = run.batch_id and name = 'cycles')"
+            " from run where scope_id = ? and (finished_at is null or exists ("
             " select 1 from run_count where run_count.batch_id = run.batch_id"
             " and name like 'import.%'))",
             (scope_id,),
         )
-        return [row[0] for row in rows]
+        return [
+            cycle_batch_id(batch_id, cycle)
+            for batch_id, more in rows
+            for cycle in range(1, 2 + (more or 0))
+        ]
 
     def counts(self, batch_id: str) -> dict[str, int]:
         """All counts of a run, by name."""

@@ -142,7 +142,32 @@ select
 from failure join item on item.id = failure.item_id join scope on scope.id = item.scope_id;
 """
 
-VERSIONS = (VERSION_1, VERSION_2)
+VERSION_3 = """
+alter table item add column records integer;
+alter table item add column row_count integer not null default 1;
+alter table item add column cut_off integer;
+alter table item add column records_done integer not null default 0;
+alter table item add column succeeded integer not null default 0;
+alter table item add column refused integer not null default 0;
+alter table item add column began_at real;
+alter table item add column ended_at real;
+alter table item add column disposed_at real;
+alter table item add column moved_to text;
+alter table item add column disposal_problem text;
+alter table item add column found_wrong integer not null default 0;
+create index item_disposed on item (scope_id, state) where disposed_at is not null;
+create index item_found_wrong on item (scope_id, path) where found_wrong <> 0;
+create index item_not_disposed_of on item (scope_id, path) where disposal_problem is not null;
+create table record_failure (
+  item_id integer not null,
+  number integer not null,
+  label text not null,
+  reason text not null,
+  primary key (item_id, number)
+) without rowid;
+"""
+
+VERSIONS = (VERSION_1, VERSION_2, VERSION_3)
 """The scripts that lead from each version to the next; their count is the newest version.
 
 The views `folder_status` and `upload_batches` have the columns of the earlier upload manager's

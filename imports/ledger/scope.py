@@ -13,6 +13,12 @@ from imports.work_item import ItemState, Phase
 UNFINISHED = "state <> 'imported'"
 """Said in every query for unfinished items, so that SQLite takes the partial index."""
 
+NOTHING_DONE = (
+    "records = null, row_count = 1, cut_off = null, records_done = 0, succeeded = 0, refused = 0,"
+    " began_at = null, ended_at = null, disposal_problem = null, found_wrong = 0"
+)
+"""Said where an item begins anew."""
+
 SIGNATURE = "size, mtime_ns, file_count, digest"
 """The columns of a signature, in its order."""
 
@@ -67,7 +73,8 @@ class Scope:
             connection.execute(
                 "update item set state = 'failed', phase = :phase, reason = :reason,"
                 " cause = cause_of(:reason), tries = tries + (failed_in is not :batch_id),"
-                " failed_in = :batch_id, updated_at = :now where id = :id",
+                " failed_in = :batch_id, updated_at = :now, ended_at = :now,"
+                " began_at = coalesce(began_at, :now) where id = :id",
                 values,
             )
             connection.execute(

@@ -37,7 +37,10 @@ class CauseSummary:
 
 @dataclass(frozen=True, slots=True)
 class ScopeSummary:
-    """A source in a target: its work items by state, the last batches, the causes of failures."""
+    """A source in a target: its work items by state, the last batches, the causes of failures.
+
+    `gone` are imported ones, `moved` failed ones, whose files are no longer in the source.
+    """
 
     kind: str
     source: str
@@ -47,6 +50,8 @@ class ScopeSummary:
     failed: int
     batches: list[BatchSummary]
     causes: list[CauseSummary]
+    gone: int = 0
+    moved: int = 0
 
     @property
     def succeeded(self) -> int:
@@ -116,6 +121,12 @@ def _scope(
     def one(query: str) -> int:
         return int(connection.execute(query, (scope_id,)).fetchone()[0] or 0)
 
+    def disposed(state: str) -> int:
+        return one(
+            "select count(*) from item where scope_id = ? and disposed_at is not null"
+            f" and state = '{state}'"
+        )
+
     failed = one("select count(*) from item where scope_id = ? and state = 'failed'")
     unfinished = one("select count(*) from item where scope_id = ? and state <> 'imported'")
     batches = connection.execute(
@@ -137,6 +148,8 @@ def _scope(
         failed=failed,
         batches=[BatchSummary(*row) for row in batches],
         causes=[_cause(connection, scope_id, *row) for row in causes],
+        gone=disposed("imported"),
+        moved=disposed("failed"),
     )
 
 

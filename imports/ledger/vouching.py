@@ -19,19 +19,19 @@ class Vouching:
         """Forgets which rows of the target were vouched for."""
         connection = self._scope.connection
         connection.execute("drop table if exists temp.vouched")
-        connection.execute("create temp table vouched (id text primary key) without rowid")
+        connection.execute("create temp table vouched (mark text primary key) without rowid")
 
-    def vouch_for(self, row_ids: Iterable[str]) -> None:
-        """Notes rows of the target that a file speaks for."""
+    def vouch_for(self, marks: Iterable[str]) -> None:
+        """Notes rows of the target, by their marks, that a file speaks for."""
         with self._scope.file.transaction() as connection:
             connection.executemany(
-                "insert or ignore into vouched values (?)", [(each,) for each in row_ids]
+                "insert or ignore into vouched values (?)", [(each,) for each in marks]
             )
 
-    def vouched(self, row_ids: list[str]) -> set[str]:
+    def vouched(self, marks: list[str]) -> set[str]:
         """Those of some rows that a file speaks for."""
         rows = self._scope.connection.execute(
-            "select id from vouched where id in (select value from json_each(?))",
-            (json.dumps(row_ids),),
+            "select mark from vouched where mark in (select value from json_each(?))",
+            (json.dumps(marks),),
         )
         return {row[0] for row in rows}

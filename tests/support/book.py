@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from imports.ledger import (
+    DisposalLedger,
+    DisposedItem,
     ImageLedger,
     ImportQueue,
     ItemLedger,
@@ -49,6 +51,7 @@ class Book:
         self.items = ItemLedger(scope)
         self.queue = ImportQueue(scope)
         self.images = ImageLedger(scope)
+        self.disposals = DisposalLedger(scope)
 
     def next_run(self, batch_id: str) -> None:
         """Another run over the same scope."""
@@ -84,6 +87,9 @@ class Book:
 
     def failed(self, number: int, reason: str = "refused") -> None:
         self.queue.record_imported([number], [(number, reason)], {}, TOOK)
+
+    def disposed(self, *ids: int, moved_to: str | None = None) -> None:
+        self.disposals.record([DisposedItem(number, moved_to) for number in ids])
 
     def batches(self, size: int, state: ItemState = ItemState.PLANNED) -> list[list[str]]:
         self.queue.open(state, None)

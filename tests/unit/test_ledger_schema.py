@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from imports.errors import LedgerError
-from imports.ledger import LedgerFile, Listing
+from imports.ledger import LedgerFile, Listing, item_progress
 from imports.ledger.schema import VERSION_1, VERSIONS
 from imports.source_tree import ListingProblem
 from imports.work_item import Failure, ItemState, ListedItem, Plan, Signature, StoredImage
@@ -178,6 +178,75 @@ def test_a_migration_that_fails_leaves_the_old_ledger_as_it_was(tmp_path: Path) 
         LedgerFile(path)
     assert ask(path, "select name, sql from sqlite_master order by name") == before
     assert ask(path, "pragma user_version") == [(1,)]
+
+
+# From version 2
+
+
+def ledger_of_version(path: Path, version: int) -> None:
+    """A ledger as an older program left it, with an item in each state."""
+    old_ledger(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.create_function("cause_of", 1, str)
+        for script in VERSIONS[1:version]:
+            connection.executescript(script)
+        connection.execute(f"pragma user_version = {version}")
+        connection.commit()
+
+
+@pytest.mark.parametrize("version", range(1, len(VERSIONS)))
+def test_a_ledger_of_any_version_becomes_one_of_this(tmp_path: Path, version: int) -> None:
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    ledger_of_version(old, version)
+    for path in (old, new):
+        LedgerFile(path).close()
+        assert ask(path, "pragma user_version") == [(len(VERSIONS),)]
+    names = "select type, name, tbl_name from sqlite_master order by type, name"
+    assert ask(old, names) == ask(new, names)
+    for (table,) in ask(new, "select name from sqlite_master where type in ('table', 'view')"):
+        columns = (
+            f"select name, type, \"notnull\", dflt_value, pk from pragma_table_info('{table}')"
+            " order by cid"
+        )
+        assert ask(old, columns) == ask(new, columns), table
+    assert ask(old, "pragma integrity_check") == [("ok",)]
+
+
+@pytest.mark.parametrize("version", range(1, len(VERSIONS)))
+def test_items_of_any_version_have_nothing_disposed_of_and_no_records_that_are_known(
+    tmp_path: Path, version: int
+) -> None:
+    path = tmp_path / "upload_tracker.db"
+    ledger_of_version(path, version)
+    book = Book(path, batch_id="new")
+    assert book.rows(
+        "select distinct records, row_count, records_done, succeeded, refused, began_at, ended_at,"
+        " disposed_at, moved_to, disposal_problem from item"
+    ) == [(None, 1, 0, 0, 0, None, None, None, None, None)]
+    assert book.disposals.problems(9) == (0, [])
+    assert book.disposals.disposed() == 0
+    assert [item.path for item in book.disposals.left(0, 9, 3)] == ["a", "b"]
+    found = [(item.path, item.began_at, item.ended_at) for item in item_progress(book.scope)]
+    assert found == [("a", 100.0, None), ("b", 101.0, None), ("c", 102.0, None)]
+    assert book.batches(9) == [["c"]]
+    assert book.batches(9, ItemState.IMPORTED) == [["a"]]
+    assert book.queue.record_failures(2) == []
+    book.file.close()
+
+
+def test_a_migration_to_the_newest_version_that_fails_leaves_the_ledger_as_it_was(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "upload_tracker.db"
+    ledger_of_version(path, 2)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("create table record_failure (mine text)")
+        connection.commit()
+    before = ask(path, "select name, sql from sqlite_master order by name")
+    with pytest.raises(LedgerError):
+        LedgerFile(path)
+    assert ask(path, "select name, sql from sqlite_master order by name") == before
+    assert ask(path, "pragma user_version") == [(2,)]
 
 
 # Files that are no ledger of ours

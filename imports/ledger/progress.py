@@ -1,0 +1,34 @@
+"""What the ledger knows of the files of a source, for the progress log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from imports.ledger.scope import Scope
+from imports.work_item import ItemState
+
+
+class ItemProgress(NamedTuple):
+    """How far an item has come: its records, and when it was begun and ended.
+
+    Times are seconds since the epoch, None for what is yet to come.
+    """
+
+    path: str
+    state: ItemState
+    records: int | None
+    succeeded: int
+    refused: int
+    began_at: float | None
+    ended_at: float | None
+
+
+def item_progress(scope: Scope) -> Iterator[ItemProgress]:
+    """All items of a scope that were begun, in the order in which they were found."""
+    rows = scope.connection.execute(
+        "select path, state, records, succeeded, refused, coalesce(began_at, updated_at), ended_at"
+        f" from item where {scope.all_items} and state <> 'listed' order by id"
+    )
+    for path, state, *rest in rows:
+        yield ItemProgress(path, ItemState(state), *rest)
