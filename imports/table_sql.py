@@ -28,6 +28,12 @@ def copy_incoming(table: Table) -> str:
     return f"copy {incoming(table)} (ordinal, {_names(table.columns)}) from stdin"
 
 
+def nothing_incoming(table: Table) -> str:
+    """What stands for `incoming` where a batch has no rows for a table."""
+    columns = ", ".join(f"null::{column.type} as {column.name}" for column in table.columns)
+    return f"(select {columns} where false) as nothing"
+
+
 def merge_statement(table: Table, run: dict[str, str], source: str, into: str = "") -> str:
     """Merges all rows of `source` and answers with one text: a letter for each row, by ordinal.
 
@@ -135,10 +141,10 @@ left join compared on compared.ordinal = rows.ordinal"""
 def written_statement(table: Table, batch_ids: str, after: str, limit: str, into: str = "") -> str:
     """Lists the rows that given runs wrote, by id; answers with one JSON array.
 
-    Each element: `i` the id, `k` the row's own key as an array. The arguments are SQL
+    Each element: `i` the id, `k` an array of what people know the row by. The arguments are SQL
     expressions: an array of batch ids, the last id of the page before, the size of a page.
     """
-    key = ", ".join(column.name for column in table.row_key)
+    key = ", ".join(table.names or [column.name for column in table.row_key])
     return f"""\
 select coalesce(jsonb_agg(jsonb_build_object('i', page.id::text, 'k', page.row_key)
     order by page.id), '[]'::jsonb) {into}
@@ -209,19 +215,25 @@ def _on_conflict(table: Table, run: dict[str, str]) -> str:
         newer = _later(table.on_conflict.column, "excluded", "stored", ">=")
         condition = f"{newer}\n    and {condition}"
     elif isinstance(table.on_conflict, Newest):
-        condition = f"{_better(table.on_conflict, run)}\n    and {condition}"
+        condition = _better(table.on_conflict, run, condition)
     return f"do update set {', '.join(assignments)}\n  where {condition}"
 
 
-def _better(rule: Newest, run: dict[str, str]) -> str:
+def _better(rule: Newest, run: dict[str, str], differs: str) -> str:
     """Whether the new row of a key wins against the stored one."""
     later = _later(rule.moment, "excluded", "stored")
     as_late = _later(rule.moment, "excluded", "stored", "=")
     first = f'excluded.{rule.source} collate "C" < stored.{rule.source} collate "C"'
-    return (
-        f"case when stored.batch_id = {run['batch_id']} then {later} or ({as_late} and {first})"
-        f" when {run['if_exists']} = 'newer' then {later} else {run['if_exists']} = 'replace' end"
-    )
+    # Of one run the first takes over also where it says the same: else the next to come would
+    # not know that it was there.
+    return f"""\
+case
+    when {run["repair"]} and stored.{rule.signature} = excluded.{rule.signature} and {as_late}
+      then true
+    when stored.batch_id = {run["batch_id"]} then {later} or ({as_late} and {first})
+    when {run["if_exists"]} = 'newer' then {later}
+    else {run["if_exists"]} = 'replace' and {differs}
+  end"""
 
 
 def _superseded(table: Table, run: dict[str, str]) -> str:
@@ -230,9 +242,11 @@ def _superseded(table: Table, run: dict[str, str]) -> str:
     if isinstance(rule, NewerWins):
         return f"when {_later(rule.column, 'stored', 'winner')} then 'superseded'"
     if isinstance(rule, Newest):
+        # With the same signature and moment it would be the same, had nobody changed it.
         return (
-            f"when stored.{rule.source} is distinct from winner.{rule.source} and"
-            f" ({run['if_exists']} = 'keep' or {_later(rule.moment, 'stored', 'winner', '>=')})"
+            f"when (stored.{rule.signature}, stored.{rule.moment})"
+            f" is distinct from (winner.{rule.signature}, winner.{rule.moment})"
+            f" and ({run['if_exists']} = 'keep' or {_later(rule.moment, 'stored', 'winner', '>=')})"
             " then 'superseded'"
         )
     return ""
@@ -275,12 +289,24 @@ def _json_source(table: Table) -> str:
     )
 
 
+def _json_ids(table: Table) -> str:
+    """The same with the ids alone: much less to read, for each table that hangs on them."""
+    return (
+        f"rows from (jsonb_to_recordset(body -> 'rows' -> '{table.label}') as (id {table.id_type}))"
+        " with ordinality as input(id, ordinal)"
+    )
+
+
 def _json_run(table: Table) -> dict[str, str]:
     values = {
         column.name: f"(body -> 'run' ->> '{column.name}')::{column.type}"
         for column in table.run_columns
     }
-    return {**values, "if_exists": "(body -> 'run' ->> 'if_exists')"}
+    return {
+        **values,
+        "if_exists": "(body -> 'run' ->> 'if_exists')",
+        "repair": "(body -> 'run' ->> 'repair')::boolean",
+    }
 
 
 def _merge_step(group: TableGroup, table: Table) -> str:
@@ -293,10 +319,10 @@ def _merge_step(group: TableGroup, table: Table) -> str:
   end if;
 """
     statement = replace_sets_statement(
-        table, owner, _json_source(table), _json_source(owner), f"answer ->> '{owner.label}'", 1
+        table, owner, _json_source(table), _json_ids(owner), f"answer ->> '{owner.label}'", 1
     )
     return f"""\
-  if answer ? '{owner.label}' then
+  if answer ->> '{owner.label}' ~ '[IU]' then
 {_indented(statement)};
   end if;
 """

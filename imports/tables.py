@@ -45,10 +45,14 @@ class Newest:
     so the outcome of a run does not depend on the order in which its rows arrive. Against a row
     that an earlier run wrote, the run's value `if_exists` decides: `keep` what is there, replace
     it by a strictly `newer` row, or `replace` it. What differs in `source` alone is the same.
+
+    `signature` is a hash over the row and those that it owns: where it is the same and they are
+    not, somebody else has changed them. A run whose value `repair` is true writes them again.
     """
 
     moment: str
     source: str
+    signature: str
 
 
 ConflictRule = Keep | Replace | NewerWins | Newest
@@ -71,7 +75,8 @@ class Table:
 
     `owner` is the qualified name of the table whose rows own the rows of this one: the first
     column of the key is the `id` of the owner. Owned rows are replaced as a set when their owner
-    is inserted or updated, and left alone otherwise.
+    is inserted or updated, and left alone otherwise. `names` are the columns by which people know a
+    row, where that is not the key.
     """
 
     name: str
@@ -83,6 +88,7 @@ class Table:
     id_type: str | None = "bigint"
     stamped: bool = True
     owner: str | None = None
+    names: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:

@@ -26,10 +26,12 @@ from imports.table_sql import (
     create_incoming,
     incoming,
     merge_statement,
+    nothing_incoming,
     replace_sets_statement,
     written_statement,
 )
 from imports.tables import Table, TableGroup
+from imports.work_item import RowOutcome
 
 CONNECT_TIMEOUT_SECONDS = 10
 
@@ -85,11 +87,12 @@ class PostgreSQLDatabase:
         """Merges rows in one transaction; see Database."""
         tables = _merged(rows)
         run = _run_expressions(rows.group)
+        created = "".join(f"{create_incoming(table)};" for _, table, lines in tables if lines)
         with self._transaction() as cursor:
             # One round trip. The lock makes a repeated request wait for the first to end.
             cursor.execute(
                 "select pg_advisory_xact_lock(hashtextextended(%(request)s, 0));"
-                + "".join(f"{create_incoming(table)};" for _, table, _ in tables)
+                + created
                 + f"select answer from {MERGES} where request_id = %(request)s::uuid",
                 {"request": str(request_id)},
             )
@@ -99,18 +102,13 @@ class PostgreSQLDatabase:
             else:
                 answer = {}
                 for _, table, lines in tables:
-                    if lines:
-                        _copy(cursor, table, lines)
                     owner = rows.group.owner_of(table)
                     if owner is None:
+                        _copy(cursor, table, lines)
                         cursor.execute(merge_statement(table, run, incoming(table)), rows.run)
                         answer[table.label] = _only(cursor.fetchone())
                     else:
-                        sources = (incoming(table), incoming(owner))
-                        cursor.execute(
-                            replace_sets_statement(table, owner, *sources, "%(letters)s", 0),
-                            {"letters": answer[owner.label]},
-                        )
+                        _replace_sets(cursor, table, owner, answer[owner.label], lines)
                 cursor.execute(
                     f"insert into {MERGES} (request_id, batch_id, answer) values (%s, %s, %s)",
                     (str(request_id), rows.run["batch_id"], orjson.dumps(answer).decode()),
@@ -254,13 +252,31 @@ def _copy(cursor: Cursor, table: Table, lines: list[bytes]) -> None:
     cursor.copy_expert(copy_incoming(table), io.BytesIO(numbered))
 
 
+def _replace_sets(
+    cursor: Cursor, table: Table, owner: Table, letters: str, lines: list[bytes]
+) -> None:
+    """Replaces the sets of rows of those owners that were written; most often there are none."""
+    updated = RowOutcome.UPDATED in letters
+    if not updated and not (lines and RowOutcome.INSERTED in letters):
+        return
+    source = incoming(table)
+    if lines:
+        _copy(cursor, table, lines)
+    else:
+        source = nothing_incoming(table)
+    cursor.execute(
+        replace_sets_statement(table, owner, source, incoming(owner), "%(letters)s", 0),
+        {"letters": letters},
+    )
+
+
 def _run_expressions(group: TableGroup) -> dict[str, str]:
     values = {
         column.name: f"%({column.name})s::{column.type}"
         for table in group.tables
         for column in table.run_columns
     }
-    return {**values, "if_exists": "%(if_exists)s::text"}
+    return {**values, "if_exists": "%(if_exists)s::text", "repair": "%(repair)s::boolean"}
 
 
 def _only(row: tuple[Any, ...] | None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,10 +11,10 @@ from imports.backends.database import Comparison, Database, ImageStore
 from imports.errors import ImageProblemError
 from imports.kinds import kind_named
 from imports.phases.placing import Placed, place_rows
-from imports.phases.prepare import PrepareJob, prepare_batch
+from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
 from imports.retry import RetryPolicy, with_retries
-from imports.tables import TableGroup
-from imports.work_item import StoredImage, WorkItem
+from imports.tables import Table, TableGroup
+from imports.work_item import Prepared, StoredImage, WorkItem
 
 _WRONG = ("missing", "different")
 
@@ -51,12 +52,20 @@ class VerifyTarget:
 
 @dataclass(slots=True)
 class Compared:
-    """What became of a batch: how many records it had, what is wrong, which rows it vouches for."""
+    """What became of a batch: how many records it had, what is wrong, which rows it vouches for.
+
+    These are the rows that have an id, by their marks.
+    """
 
     items: int
     records: int = 0
     findings: list[Finding] = field(default_factory=list)
-    row_ids: list[str] = field(default_factory=list)
+    row_marks: list[str] = field(default_factory=list)
+
+
+def row_mark(table: Table, row_id: str) -> str:
+    """What tells a row from all others: its table and its id in it."""
+    return f"{table.label}/{row_id}"
 
 
 def compare_batch(target: VerifyTarget, job: PrepareJob) -> Compared:
@@ -68,13 +77,33 @@ def compare_batch(target: VerifyTarget, job: PrepareJob) -> Compared:
         Finding("unreadable", paths[item_id], reason, paths[item_id])
         for item_id, reason in prepared.failures
     ]
+    _compare(target, prepared, paths, compared)
+    return compared
+
+
+def compare_piece(target: VerifyTarget, job: PieceJob) -> Compared:
+    """Compares the records of a piece of a large item with the target."""
+    compared = Compared(0)
+    prepared = target.parsers.submit(prepare_piece, job).result()
+    _compare(target, prepared, {job.item.id: job.item.path}, compared)
+    return compared
+
+
+def _compare(
+    target: VerifyTarget, prepared: Prepared, paths: Mapping[int, str], compared: Compared
+) -> None:
+    """Compares what was prepared of some items with the target, and adds what is found."""
     if not prepared.records:
-        return compared
+        return
     placed = place_rows(target.group, target.run, prepared.records)
     answer = with_retries(target.policy, target.database.compare, placed.rows)
     compared.records = len(prepared.records)
-    # Only the kind's first table is searched for orphans: a row of the others hangs on one of it.
-    compared.row_ids = [each.id for each in answer.get(0, ()) if each.id is not None]
+    compared.row_marks = [
+        row_mark(target.group.tables[index], each.id)
+        for index, rows in answer.items()
+        for each in rows
+        if each.id is not None
+    ]
     for record, families in zip(prepared.records, placed.families, strict=True):
         comparison = _worst(answer, families)
         if comparison is not None:
@@ -82,7 +111,6 @@ def compare_batch(target: VerifyTarget, job: PrepareJob) -> Compared:
             compared.findings.append(
                 Finding(comparison.found, record.label, _detail(comparison), path, record.item_id)
             )
-    return compared
 
 
 def _worst(

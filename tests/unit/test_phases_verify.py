@@ -95,7 +95,7 @@ def test_what_is_the_same_is_no_finding_and_vouched_for(source: Source, parsers:
     found = compared(source, parsers, ComparingDatabase(), path)
     assert (found.items, found.records) == (1, 2)
     assert found.findings == []
-    assert found.row_ids == ["0", "1"]
+    assert found.row_marks == ["search_results/0", "search_results/1"]
 
 
 def test_what_differs_is_found_with_its_file_and_both_values(
@@ -114,7 +114,9 @@ def test_what_differs_is_found_with_its_file_and_both_values(
     assert different.detail.startswith("city is 'Miami', should be 'Tampa'; zip is None, should be")
     assert len(different.detail) < 200
     assert (missing.found, missing.subject) == ("missing", "Belmar/FL/B2")
-    assert found.row_ids == ["0", "1"], "a different row is one that a file speaks for"
+    assert found.row_marks == ["search_results/0", "search_results/1"], (
+        "a different row is one that a file speaks for"
+    )
 
 
 def test_what_a_newer_row_replaced_is_no_finding(source: Source, parsers: Executor) -> None:
