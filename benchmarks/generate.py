@@ -2,9 +2,11 @@
 
     python benchmarks/generate.py states FOLDER --items 20000 --images 0 --image-bytes 100000
     python benchmarks/generate.py folders FOLDER --items 100000 --images 0
+    python benchmarks/generate.py people FOLDER --items 10000 --people 10
 
 A file of `states` is about 1.9 KB and has one licence; a folder of `folders` has a `stats.json`
-of 160 bytes. The first `--images` items have a PNG of their own.
+of 160 bytes. The first `--images` items of these have a PNG of their own. A file of `people` has
+`--people` persons; `generate_people.py` says what they are like.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import json
 import random
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 STATES = ("FL", "TX", "PA", "NY", "CA", "OH", "IL", "GA", "NC", "MI")
@@ -23,21 +26,34 @@ FOLDERS_IN_A_FOLDER = 500
 
 def main() -> None:
     """Writes the source that the arguments describe."""
+    # Not at the top: this module is also imported from elsewhere, by its path.
+    from generate_people import generate_people
+
+    generators: dict[str, Callable[..., None]] = {
+        "states": generate,
+        "folders": generate_folders,
+        "people": generate_people,
+    }
+    arguments = vars(_parser().parse_args())
+    generators[arguments.pop("kind")](arguments.pop("folder"), arguments.pop("items"), **arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Takes the arguments of all kinds, and those of each."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("folder", type=Path)
+    common.add_argument("--items", type=int, default=20_000)
+    common.add_argument("--seed", type=int, default=1)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kind", choices=sorted(GENERATORS))
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--items", type=int, default=20_000)
-    parser.add_argument("--images", type=int, default=0)
-    parser.add_argument("--image-bytes", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    GENERATORS[arguments.kind](
-        arguments.folder,
-        arguments.items,
-        images=arguments.images,
-        image_bytes=arguments.image_bytes,
-        seed=arguments.seed,
-    )
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    for kind in ("states", "folders"):
+        with_images = kinds.add_parser(kind, parents=[common])
+        with_images.add_argument("--images", type=int, default=0)
+        with_images.add_argument("--image-bytes", type=int, default=100_000)
+    people = kinds.add_parser("people", parents=[common])
+    people.add_argument("--people", type=int, default=10, help="how many in a file")
+    people.add_argument("--experiences", type=int, default=5, help="how many a person has")
+    return parser
 
 
 def generate(
@@ -153,8 +169,6 @@ def png(chance: random.Random, size: int) -> bytes:
 def _chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
-
-GENERATORS = {"states": generate, "folders": generate_folders}
 
 if __name__ == "__main__":
     main()

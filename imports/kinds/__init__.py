@@ -8,9 +8,9 @@ from imports.kinds.kind import Kind
 
 def all_kinds() -> dict[str, Kind]:
     """Every kind, by its name."""
-    from imports.kinds import folders, states
+    from imports.kinds import folders, people, states
 
-    kinds = (states.STATES, folders.FOLDERS)
+    kinds = (states.STATES, folders.FOLDERS, people.PEOPLE)
     return {kind.name: kind for kind in kinds}
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from imports.cleaning import Tally
 from imports.image_finder import ImageFinder
 from imports.source_tree import ListedEntry
-from imports.tables import TableGroup
+from imports.tables import Newest, TableGroup
 from imports.work_item import Image, ImageFile, Signature, Source
 
 
@@ -56,10 +56,21 @@ def single_row(label: str, row: tuple[object, ...]) -> KindRecord:
 
 @dataclass(frozen=True, slots=True)
 class RecordProblem:
-    """A record that cannot be read, while others of its item can."""
+    """A record that cannot be read, while others of its item can; an empty label names nothing."""
 
     label: str
     reason: str
+
+
+class ContentPiece(NamedTuple):
+    """A part of a large work item: `size` records of it, from the `first` on.
+
+    `content` is what `records` takes.
+    """
+
+    first: int
+    size: int
+    content: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +101,9 @@ def no_story(content: Any) -> list[str]:
     return []
 
 
+Pieces = Callable[[Source, str, Signature, int, int, Tally], Iterator[ContentPiece]]
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of source, as functions.
@@ -102,10 +116,13 @@ class Kind:
     `records(content, images, tally)` turns it into records, or problems with single ones;
     `images` are its images in the plan's order, None for one that it is imported without.
     `story(content)` tells a user about a single one, in lines.
+    `pieces(source, path, signature, start, size, tally)` reads one that is too large for memory,
+    from the record `start` on, `size` records at a time; a kind without it has no such items.
 
     `path` is relative to the source for `sign` and `read`, absolute for `plan`. What cannot be
     used raises RecordError, or OSError from `sign`. `items_are_folders` says whether a work item
-    is a folder, which can have a status file.
+    is a folder, which can have a status file; `worked_off` whether its files are deleted or moved
+    away when they are done with, unless the user wants them kept.
     """
 
     name: str
@@ -119,3 +136,10 @@ class Kind:
     records: Callable[[Any, Sequence[Image | None], Tally], Sequence[KindRecord | RecordProblem]]
     story: Callable[[Any], list[str]] = no_story
     items_are_folders: bool = False
+    pieces: Pieces | None = None
+    worked_off: bool = False
+
+    @property
+    def compares_moments(self) -> bool:
+        """Whether its rows are older or newer than others, and a run may say which to keep."""
+        return any(isinstance(table.on_conflict, Newest) for table in self.group.tables)

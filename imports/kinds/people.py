@@ -1,0 +1,108 @@
+"""people: persons as searches found them, with their résumés and the companies in these.
+
+Input and rules: the document "Concurrent Supabase Uploader". A work item is a JSON file, a page
+of a search; each element of its `results` is a record: a person, the organisations that the
+person worked for, and the offices of these. Each is a family of rows with an id of its own.
+
+A source file may be deleted once it is in, so nothing of a record may be lost: what no column
+has a place for is kept in `rest`, in the shape it had. Only what says nothing is left out: null,
+and lists and objects with nothing in them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+
+from imports.cleaning import Tally, json_type
+from imports.errors import RecordError
+from imports.image_finder import ImageFinder
+from imports.json_file import read_object
+from imports.kinds import people_tables as t
+from imports.kinds.kind import (
+    ContentPiece,
+    ItemPlan,
+    Kind,
+    Wording,
+)
+from imports.kinds.people_records import Page, records
+from imports.name_patterns import matcher
+from imports.source_tree import ListedEntry, files_called, signature_of_file
+from imports.work_item import Signature, Source
+
+NOT_A_SOURCE = frozenset({"failed_uploads", "done_uploads"})
+"""Folders that files are moved to when they are done with."""
+
+_NO_PAGE = re.compile(r"^\.|^work_state\b.*\.json$|\.errors\.json$", re.IGNORECASE)
+
+
+def items_in(
+    source: Source, prefix: str, files: Iterable[os.DirEntry[str]]
+) -> Iterator[ListedEntry]:
+    """The files of the source's patterns, but not those that the importer itself put there.
+
+    Nor hidden ones: under such a name a file is written that is yet to get its own.
+    """
+    if not NOT_A_SOURCE.isdisjoint(prefix.split("/")):
+        return iter(())
+    matches = matcher(source.patterns)
+    return files_called(
+        prefix,
+        files,
+        lambda name: matches(name) and not _NO_PAGE.search(name),
+        exact=True,
+    )
+
+
+def sign(source: Source, path: str) -> Signature:
+    """The signature that a file has now: exact, since it may be deleted for it."""
+    return signature_of_file(source.absolute(path), exact=True)
+
+
+def read(source: Source, path: str, signature: Signature, tally: Tally) -> Page:
+    """The records in a file, none where it has no `results`."""
+    results = read_object(source.absolute(path), signature, tally, once="results").get("results")
+    if results is None:
+        return Page(path, 0, [])
+    if not isinstance(results, list):
+        raise RecordError(f"results is {json_type(results)}, not a list")
+    return Page(path, 0, results)
+
+
+def pieces(
+    source: Source, path: str, signature: Signature, start: int, size: int, tally: Tally
+) -> Iterator[ContentPiece]:
+    """The records of a file that is too large for memory, some at a time."""
+    # On demand: most sources have no such file.
+    from imports.json_pieces import read_pieces
+
+    for first, results, _ in read_pieces(
+        source.absolute(path), signature, "results", size, start, tally
+    ):
+        yield ContentPiece(first, len(results), Page(path, first, results))
+
+
+def plan(page: Page, path: str, finder: ImageFinder) -> ItemPlan:
+    """Nothing: people come without images."""
+    return ItemPlan()
+
+
+PEOPLE = Kind(
+    name="people",
+    wording=Wording(
+        summary="Import people from pages of search results: DIR/**/*.json.",
+        item="file",
+        items_sought="JSON files",
+        condition="is called",
+    ),
+    patterns=("*.json",),
+    group=t.GROUP,
+    items_in=items_in,
+    sign=sign,
+    read=read,
+    plan=plan,
+    records=records,
+    pieces=pieces,
+    worked_off=True,
+)

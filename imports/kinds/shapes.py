@@ -1,0 +1,305 @@
+"""Shapes: how JSON objects become rows of tables, with nothing lost. Any kind may use them.
+
+What no column has a place for is handed back as the object's rest, in the shape it had; the
+elements of a list are called by their positions there. Only what says nothing is left out of it:
+null, and lists and objects with nothing in them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from imports.cleaning import NULL_WORDS, Tally, clean_date, clean_text, clean_timestamp, json_type
+from imports.errors import RecordError
+from imports.tables import Table, TableGroup
+
+Convert = Callable[[Any, Tally], object]
+Slots = dict[str, "tuple[int, Convert | None, Slots | None]"]
+"""Where the values of an object go: by name, a place in the row and what is made of the value.
+
+Without that it is taken as it is, for others to look at; or it is an object with slots of its own.
+"""
+
+Rows = list[tuple[int, tuple[object, ...]]]
+"""Rows as (index of the table, values)."""
+
+Rest = dict[str, Any]
+
+
+class Shape(NamedTuple):
+    """How an object becomes a row of a table, which has its key before these columns."""
+
+    table: int
+    slots: Slots
+    blank: list[Any]
+
+
+Add = Callable[[Shape, tuple[object, ...], Any, str, Rows, Tally], "Rest | None"]
+"""`single`, `listed` or `named`: adds the rows of a value and returns its rest.
+
+It takes a shape, the beginning of the rows' key, the value, the place it stands at, the rows to
+add to, and the tally.
+"""
+
+
+def shape_of(group: TableGroup, table: Table, names: dict[str, Any]) -> Shape:
+    """The shape of a table whose columns are called as the values in the input are.
+
+    `names` has, by the name in the input, the column of a value that is called otherwise, or
+    such names again for an object inside.
+    """
+    values = [column for column in table.columns if column.name not in table.key]
+    own: Slots = {
+        column.name: (index, _CONVERT[column.type], None) for index, column in enumerate(values)
+    }
+
+    def renamed(names: dict[str, Any]) -> Slots:
+        return {
+            name: own.pop(target) if isinstance(target, str) else (0, None, renamed(target))
+            for name, target in names.items()
+        }
+
+    others = renamed(names)
+    return Shape(group.tables.index(table), own | others, [None] * len(values))
+
+
+def scratch(*fields: str) -> tuple[Slots, list[Any]]:
+    """Slots, and an empty row, for values that are no table's alone: `name type` for each.
+
+    `object.name type` is a value in an object inside; `jsonb` is taken as it is.
+    """
+    slots: Slots = {}
+    for index, field in enumerate(fields):
+        name, type_ = field.split(" ", 1)
+        holder, _, inner = name.rpartition(".")
+        inside = slots.setdefault(holder, (0, None, {}))[2] if holder else slots
+        if inside is not None:
+            inside[inner] = (index, _CONVERT[type_], None)
+    return slots, [None] * len(fields)
+
+
+def fill(row: list[Any], slots: Slots, value: Any, place: str, tally: Tally) -> Rest | None:
+    """Puts the values of an object into their slots of a row. Returns its rest.
+
+    Raises:
+        RecordError: if it is no object, or a value is not what its slot takes.
+    """
+    if type(value) is not dict:
+        raise RecordError(f"{place} is {json_type(value)}, not an object")
+    rest: Rest | None = None
+    for name, each in value.items():
+        if each is None:
+            continue
+        slot = slots.get(name)
+        left = each
+        if slot is None:
+            if says_nothing(each):
+                continue
+        else:
+            index, convert, inside = slot
+            if convert is not None:
+                try:
+                    row[index] = found = convert(each, tally)
+                except ValueError as error:
+                    raise RecordError(f"{place}.{name}: {error}") from error
+                # A date that nobody can read ("2018") is NULL, and stays in the rest as it is.
+                if found is not None or _is_blank(each):
+                    continue
+            elif inside is None:
+                row[index] = each
+                continue
+            else:
+                left = fill(row, inside, each, f"{place}.{name}", tally)
+                if left is None:
+                    continue
+        if rest is None:
+            rest = {}
+        rest[name] = left
+    return rest
+
+
+def single(
+    shape: Shape, key: tuple[object, ...], value: Any, place: str, rows: Rows, tally: Tally
+) -> Rest | None:
+    """Adds the row of an object, unless all of it is NULL."""
+    row = shape.blank.copy()
+    rest = fill(row, shape.slots, value, place, tally)
+    if row != shape.blank:
+        rows.append((shape.table, (*key, *row)))
+    return rest
+
+
+def listed(
+    shape: Shape, key: tuple[object, ...], value: Any, place: str, rows: Rows, tally: Tally
+) -> Rest | None:
+    """Adds a row for each object of a list that is not all NULL, at its position."""
+    if type(value) is not list:
+        raise RecordError(f"{place} is {json_type(value)}, not a list")
+    table, slots, blank = shape
+    rest: Rest | None = None
+    for position, each in enumerate(value):
+        if each is None:
+            continue
+        row = blank.copy()
+        left = fill(row, slots, each, f"{place}[{position}]", tally)
+        if row != blank:
+            rows.append((table, (*key, position, *row)))
+        if left is not None:
+            rest = rest or {}
+            rest[str(position)] = left
+    return rest
+
+
+def named(
+    shape: Shape, key: tuple[object, ...], value: Any, place: str, rows: Rows, tally: Tally
+) -> Rest | None:
+    """The same for an object of objects; their names go into the first column of the shape."""
+    if type(value) is not dict:
+        raise RecordError(f"{place} is {json_type(value)}, not an object")
+    rest: Rest | None = None
+    for position, (name, each) in enumerate(value.items()):
+        if each is None:
+            continue
+        row = shape.blank.copy()
+        left = fill(row, shape.slots, each, f"{place}.{name}", tally)
+        if row != shape.blank:
+            row[0] = clean_text(name, tally)
+            rows.append((shape.table, (*key, position, *row)))
+        if left is not None:
+            rest = rest or {}
+            rest[name] = left
+    return rest
+
+
+def says_nothing(value: Any) -> bool:
+    """Whether a value is null, or a list or object with nothing in it but such values."""
+    # Not recursive: the values may be nested more deeply than Python calls.
+    to_see = [value]
+    while to_see:
+        each = to_see.pop()
+        if type(each) is dict:
+            to_see.extend(each.values())
+        elif type(each) is list:
+            to_see.extend(each)
+        elif each is not None:
+            return False
+    return True
+
+
+def joined(rest: Rest | None, more: Rest | None) -> Rest | None:
+    """Two rests as one."""
+    if more is None:
+        return rest
+    return {**rest, **more} if rest is not None else more
+
+
+def _as_date(value: Any, tally: Tally) -> date | None:
+    if isinstance(value, (dict, list, bool)):
+        raise ValueError(f"expected a date, found {json_type(value)}")
+    return clean_date(value, tally)
+
+
+def _as_moment(value: Any, tally: Tally) -> datetime | None:
+    if isinstance(value, (dict, list, bool)):
+        raise ValueError(f"expected a date, found {json_type(value)}")
+    return clean_timestamp(value, tally)
+
+
+def _as_boolean(value: Any, tally: Tally) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    if _is_no_answer(value, tally):
+        return None
+    raise ValueError(f"expected true or false, found {_shown(value)}")
+
+
+def _as_integer(value: Any, tally: Tally) -> int | None:
+    if type(value) is int and -0x8000_0000 <= value <= 0x7FFF_FFFF:
+        return value
+    return _whole(value, 31, tally)
+
+
+def _as_bigint(value: Any, tally: Tally) -> int | None:
+    return _whole(value, 63, tally)
+
+
+def _whole(value: Any, bits: int, tally: Tally) -> int | None:
+    number = value
+    if isinstance(value, str):
+        if _is_no_answer(value, tally):
+            return None
+        text = value.strip()
+        if _WHOLE.fullmatch(text):
+            number = int(text)
+        elif _NUMBER.fullmatch(text):
+            number = float(text)
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise ValueError(f"expected a whole number, found {_shown(value)}")
+    if not -(1 << bits) <= number < 1 << bits:
+        raise ValueError("the number is too large")
+    return number
+
+
+def _as_number(value: Any, tally: Tally) -> float | None:
+    number = value
+    if isinstance(value, str):
+        if _is_no_answer(value, tally):
+            return None
+        text = value.strip()
+        number = float(text) if _NUMBER.fullmatch(text) else None
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        raise ValueError(f"expected a number, found {_shown(value)}")
+    try:
+        found = float(number)
+    except OverflowError:
+        found = math.inf
+    if not math.isfinite(found):
+        raise ValueError("the number is too large")
+    return found
+
+
+def _as_texts(value: Any, tally: Tally) -> list[str | None]:
+    if not isinstance(value, list):
+        raise ValueError(f"expected a list, found {json_type(value)}")
+    return [clean_text(each, tally) for each in value]
+
+
+_WHOLE = re.compile(r"[+-]?\d{1,40}", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+
+_CONVERT: dict[str, Convert | None] = {
+    "text": clean_text,
+    "date": _as_date,
+    "timestamptz": _as_moment,
+    "boolean": _as_boolean,
+    "integer": _as_integer,
+    "bigint": _as_bigint,
+    "double precision": _as_number,
+    "text[]": _as_texts,
+    "jsonb": None,
+}
+
+
+def _is_no_answer(value: Any, tally: Tally) -> bool:
+    """Whether a value is a text that stands for nothing; its words are counted."""
+    if not _is_blank(value):
+        return False
+    if text := value.strip():
+        tally[text] += 1
+    return True
+
+
+def _is_blank(value: Any) -> bool:
+    return type(value) is str and value.replace("\0", "").strip().lower() in NULL_WORDS
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return f"the text {value[:40]!r}"
+    return repr(value) if isinstance(value, float) else json_type(value)
