@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from imports.process_people import process_people_from_file
     from imports.resilient_importer import ResilientImporter
     from imports.settings import Settings, load_settings
 
-__all__ = ["ResilientImporter", "Settings", "load_settings"]
+__all__ = ["ResilientImporter", "Settings", "load_settings", "process_people_from_file"]
 
 
 def __getattr__(name: str) -> object:
@@ -17,6 +18,10 @@ def __getattr__(name: str) -> object:
         from imports.resilient_importer import ResilientImporter
 
         return ResilientImporter
+    if name == "process_people_from_file":
+        from imports.process_people import process_people_from_file
+
+        return process_people_from_file
     if name in ("Settings", "load_settings"):
         from imports import settings
 

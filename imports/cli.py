@@ -175,7 +175,12 @@ _run_options = _options(
         metavar="SECONDS",
         help="A pause after each batch; batches are merged one after the other then.",
     ),
-    click.option("--max-workers", type=click.IntRange(1), help="Parallel workers.  [default: 16]"),
+    click.option(
+        "--max-workers",
+        "--workers",
+        type=click.IntRange(1),
+        help="Parallel workers.  [default: 16]",
+    ),
     click.option("--scan-only", is_flag=True, help="List the source, and import nothing."),
     click.option("--status", "show_status", is_flag=True, help="Show the status, and do no more."),
     click.option(
@@ -199,6 +204,49 @@ _status_files_option = click.option(
 )
 
 
+_if_exists_option = click.option(
+    "--if-exists",
+    type=click.Choice(["keep", "newer", "replace"]),
+    help="Rows that an earlier import wrote: keep them, replace them by newer ones, or by any."
+    "  [default: newer]",
+)
+
+_work_off_options = _options(
+    click.option(
+        "--on-success",
+        type=click.Choice(["delete", "move", "keep"]),
+        help="What becomes of a file when all its records are in.  [default: delete; keep with"
+        " --single-file]",
+    ),
+    click.option(
+        "--on-failure",
+        type=click.Choice(["move", "keep"]),
+        help="What becomes of a file of which something failed. Moved, it has a list of what is"
+        " wrong beside it.  [default: move; keep with --single-file]",
+    ),
+    click.option(
+        "--failed-dir",
+        type=_FOLDER,
+        help="Where failed files go.  [default: failed_uploads, beside DIR]",
+    ),
+    click.option(
+        "--done-dir",
+        type=_FOLDER,
+        help="Where files go that are moved on success.  [default: done_uploads, beside DIR]",
+    ),
+    click.option(
+        "--progress-csv",
+        type=_FOLDER,
+        metavar="FILE",
+        help="The progress log, a row for each file.  [default: data/supabase_upload_progress.csv]",
+    ),
+    click.option("--no-progress-csv", is_flag=True, help="Keep no progress log."),
+    click.option(
+        "--watch", is_flag=True, help="When all is done, wait for new files, until Ctrl-C."
+    ),
+)
+
+
 def _split(text: str | None) -> tuple[str, ...] | None:
     from imports.settings import split_patterns
 
@@ -213,6 +261,10 @@ def _add_commands(kind: Kind) -> None:
         options = _options(options, _status_files_option)
     if wording.single_command is None:
         options = _options(options, _single_file_option)
+    if kind.compares_moments:
+        options = _options(options, _if_exists_option)
+    if kind.worked_off:
+        options = _options(options, _work_off_options)
     if wording.source_option is not None:
         options = _options(
             click.option(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from imports.kinds import kind_named
+from imports.kinds.kind import Kind
 from imports.settings import Backend, Settings
 from imports.work_state import WorkState
 
@@ -83,11 +84,28 @@ def _import(
         words += ["--patterns", ",".join(patterns)]
     if db_path := parameters.get("db_path"):
         words += ["--db-path", str(db_path)]
-    if parameters.get("no_status_files"):
-        words.append("--no-status-files")
+    for name in _options_of(kind_named(kind)):
+        value = parameters.get(name)
+        if value is True:
+            words.append(_option(name))
+        elif value is not None and value != Settings.model_fields[name].default:
+            words += [_option(name), str(value)]
     if retry_failed and (single is None or command is None):
         words.append("--retry-failed")
     return _line(words, state_file)
+
+
+def _options_of(kind: Kind) -> list[str]:
+    """The options that only some kinds have, of those that this one has."""
+    names = ["if_exists"] if kind.compares_moments else []
+    if kind.worked_off:
+        names += ["on_success", "on_failure", "failed_dir", "done_dir"]
+        names += ["progress_csv", "no_progress_csv", "watch"]
+    return [*names, "no_status_files"] if kind.items_are_folders else names
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def verify(state_file: Path, *, repair: bool = False) -> str:

@@ -29,6 +29,10 @@ class Display(Protocol):
         """Something that the user must see now."""
         ...
 
+    def mention(self, message: str) -> None:
+        """How far something long has come: shown now and then."""
+        ...
+
     def close(self) -> None:
         """The run is over."""
         ...
@@ -47,6 +51,9 @@ class SilentDisplay:
         """Shows nothing."""
 
     def say(self, message: str) -> None:
+        """Shows nothing."""
+
+    def mention(self, message: str) -> None:
         """Shows nothing."""
 
     def close(self) -> None:
@@ -85,6 +92,13 @@ class LineDisplay:
     def say(self, message: str) -> None:
         """Writes the message."""
         print(message, file=self._stream, flush=True)
+
+    def mention(self, message: str) -> None:
+        """Writes the message if it is time for a line."""
+        now = time.monotonic()
+        if now >= self._next_line:
+            self._next_line = now + SECONDS_BETWEEN_LINES
+            self.say(message)
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -17,6 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from imports.progress import SECONDS_BETWEEN_LINES
 from imports.work_item import Phase
 
 
@@ -43,6 +46,7 @@ class BarDisplay:
             console=console,
         )
         self._tasks: dict[Phase, TaskID] = {}
+        self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
         self._progress.start()
 
     def begin(self, phase: Phase, total: int | None) -> None:
@@ -67,6 +71,13 @@ class BarDisplay:
     def say(self, message: str) -> None:
         """Writes the message above the bars."""
         self._progress.console.print(message, markup=False, highlight=False)
+
+    def mention(self, message: str) -> None:
+        """Writes the message above the bars, every few seconds."""
+        now = time.monotonic()
+        if now >= self._next_line:
+            self._next_line = now + SECONDS_BETWEEN_LINES
+            self.say(message)
 
     def close(self) -> None:
         """Leaves the bars as they are."""

@@ -14,8 +14,8 @@ from imports.kinds.kind import Kind
 from imports.ledger.file import reading
 from imports.ledger.summary import KnownSource, sources_of
 from imports.report import RunReport, render_verification
-from imports.run.opening import source_of
 from imports.run.report import EXIT_SOME_FAILED
+from imports.run.source import source_of
 from imports.settings import Settings
 from imports.status import last_ledger
 

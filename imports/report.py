@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from imports.ledger import Listing
 from imports.phases.verify import Finding
 from imports.work_item import Failure, Phase
-from imports.work_state import WorkState
+from imports.work_state import MOST_LISTED, WorkState
 
 MOST_SHOWN = 10
 """Failures, warnings and the like that the summary shows; all are in the ledger."""
@@ -21,7 +21,8 @@ class VerifyReport:
     """What verification found. `findings` are the first ones, `found` counts all by what it is.
 
     `repairable` says whether there is anything that importing again may put right; `left` is how
-    many work items a finished run left for another one.
+    many work items a finished run left for another one, `gone` of how many the files are gone,
+    since they were deleted or moved away after their import.
     """
 
     records: int = 0
@@ -31,6 +32,7 @@ class VerifyReport:
     findings: list[Finding] = field(default_factory=list)
     repairable: bool = False
     left: int = 0
+    gone: int = 0
 
     @property
     def clean(self) -> bool:
@@ -38,11 +40,32 @@ class VerifyReport:
         return not self.found
 
 
+def joined(one: VerifyReport | None, other: VerifyReport | None) -> VerifyReport | None:
+    """Two verifications of one run as one."""
+    if one is None or other is None:
+        return one or other
+    found = {
+        name: one.found.get(name, 0) + other.found.get(name, 0)
+        for name in (*one.found, *other.found)
+    }
+    return VerifyReport(
+        records=one.records + other.records,
+        images=one.images + other.images,
+        superseded=one.superseded + other.superseded,
+        found=found,
+        findings=[*one.findings, *other.findings][:MOST_LISTED],
+        repairable=one.repairable or other.repairable,
+        left=one.left + other.left,
+        gone=max(one.gone, other.gone),
+    )
+
+
 @dataclass(slots=True)
 class RunReport:
     """What a run came to: its state, counts by name, failures, warnings, duplicates.
 
-    `item` is what its kind calls a work item; `scanned` is the listing of a run that did no more.
+    `item` is what its kind calls a work item; `scanned` is the listing of a run that did no more;
+    `not_disposed` are files that should have been deleted or moved away, and could not be.
     """
 
     state: WorkState
@@ -56,6 +79,8 @@ class RunReport:
     warnings_total: int = 0
     duplicates: list[list[str]] = field(default_factory=list)
     duplicates_total: int = 0
+    not_disposed: list[Failure] = field(default_factory=list)
+    not_disposed_total: int = 0
     verification: VerifyReport | None = None
     scanned: Listing | None = None
     next_commands: list[str] = field(default_factory=list)
@@ -102,6 +127,12 @@ def render_report(report: RunReport) -> str:
         [", ".join(paths) for paths in report.duplicates],
     )
     lines += _cleaned(report)
+    lines += _listing(
+        "📌",
+        "Done with, but still in the source",
+        report.not_disposed_total,
+        [f"{failure.path}: {failure.reason}" for failure in report.not_disposed],
+    )
     if report.verification is not None:
         lines += ["", *render_verification(report.verification)]
     lines += ["", f"❌ Failed Items: {report.failures_total:,}"]
@@ -119,6 +150,11 @@ def render_verification(report: VerifyReport) -> list[str]:
     """The outcome of verification, as lines."""
     checked = f"{report.records:,} records and {report.images:,} images"
     left = [f"     {report.left:,} are yet to be imported"] if report.left else []
+    if report.gone:
+        left.append(
+            f"     {report.gone:,} were deleted or moved away after their import: there is nothing"
+            " to compare them with"
+        )
     if report.clean:
         return [f"🔍 Verified: {checked} are as their files say.", *left]
     parts = ", ".join(f"{count:,} {found}" for found, count in sorted(report.found.items()))
@@ -164,6 +200,9 @@ def _counts(report: RunReport) -> list[str]:
             f" {report.count('planning.images_missing') + report.count('sha256.unusable'):,}"
             " missing"
         )
+    deleted, moved = report.count("import.files_deleted"), report.count("import.files_moved")
+    if deleted or moved:
+        lines.append(f"🗂️  Files done with: {deleted:,} deleted, {moved:,} moved away")
     if report.count("status_files.unwritten"):
         lines.append(f"📄 Status files: {report.count('status_files.unwritten'):,} not written")
     return lines
@@ -203,9 +242,11 @@ def _closing(report: RunReport) -> list[str]:
         done = f"Done up to the limit; {left:,} {items} are left for the next run."
     elif report.exit_code == 0:
         done = (
-            "Nothing to do: everything is imported already."
-            if report.nothing_to_do
-            else "All done."
+            "All done."
+            if not report.nothing_to_do or report.count("import.files_deleted")
+            else "Nothing to do: everything is imported already."
+            if state.total_files
+            else f"Nothing to do: there are no {items} in {state.source}."
         )
     elif state.status == "completed":
         done = "Done, but not everything went in."

@@ -20,14 +20,16 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from types import TracebackType
 from typing import Self
 
 from imports.errors import BackendUnavailableError, ImporterError, InterruptedRunError
 from imports.ledger import Listing
 from imports.progress import Display, SilentDisplay
-from imports.report import RunReport, VerifyReport, phase_counts
+from imports.report import RunReport, VerifyReport, joined, phase_counts
+from imports.run.cycles import Cycles
+from imports.run.disposal import dispose_left, dispose_verified
 from imports.run.hashing import hash_images
 from imports.run.importing import import_items
 from imports.run.listing import list_source
@@ -105,20 +107,23 @@ class ResilientImporter:
         """
         session = self.session
         listing: Listing | None = None
-        verification = None
+        verification: VerifyReport | None = None
         exit_code = 0
         problem: ImporterError | None = None
         try:
+            dispose_left(session)
             listing = self.plan_work()
             if self.settings.scan_only:
                 # What an interrupted run left is still to be gone on with.
                 session.state.status = "interrupted" if session.resumed else "completed"
             else:
-                self.compute_sha256_hashes()
-                self.upload_images()
-                self.import_search_results()
-                if self.settings.verify_writes:
-                    verification = self.verify_writes()
+                verification = self._import_planned()
+                with closing(Cycles(session)) as cycles:
+                    while cycles.more():
+                        session.begin_cycle()
+                        with self._phase(Phase.PLANNING):
+                            plan_items(session)
+                        verification = joined(verification, self._import_planned())
                 session.state.status = "completed"
             session.state.repairing = False
         except (InterruptedRunError, BackendUnavailableError) as error:
@@ -137,9 +142,19 @@ class ResilientImporter:
                     completed=session.state.finished,
                 )
                 session.checkpoint(now=True)
+                session.update_progress(now=True)
             finally:
                 self.close()
         return report
+
+    def _import_planned(self) -> VerifyReport | None:
+        """What follows planning; the report of verification, where it was asked for."""
+        self.compute_sha256_hashes()
+        self.upload_images()
+        self.import_search_results()
+        if not self.settings.verify_writes:
+            return None
+        return self.verify_writes()
 
     # The phases
 
@@ -184,8 +199,16 @@ class ResilientImporter:
         `deep` also reads every stored image. What was repaired is verified again.
         """
         session = self.session
+        began_at = time.time()
         with self._phase(Phase.VERIFY):
-            verified = verify(session, deep=deep or self.settings.deep)
+            verified = verify(
+                session, deep=deep or self.settings.deep, since=session.verified_until
+            )
+        if session.kind.worked_off:
+            whole = session.verified_until is None
+            session.disposals.record_verified(verified.wrong, whole=whole)
+        session.verified_until = began_at
+        dispose_verified(session)
         unfinished, _ = session.items.unfinished(0)
         if not repair or not (
             verified.report.repairable or (session.state.repairing and unfinished)
@@ -224,6 +247,7 @@ class ResilientImporter:
             self._session = open_session(self.settings, self._stop, self._display, last_run=True)
         finished = self.session.state.finished
         report = self.verify_writes(repair=repair)
+        report.gone = self.session.disposals.disposed()
         unfinished, _ = self.session.items.unfinished(0)
         if finished:
             # Left over on purpose, by a limit or a scan: no finding, but worth a word.
@@ -237,7 +261,7 @@ class ResilientImporter:
     def _forget_merges(self) -> None:
         """Drops the target's answers to this run's merges: what comes now is merged for real."""
         session = self.session
-        session.ask(session.target.database.forget_merges, session.state.batch_id)
+        session.ask(session.target.database.forget_merges, session.state.rows_batch_id)
 
     def _can_be_stored_again(self, image: StoredImage) -> bool:
         """Whether its file is still there as it was: else what is stored is better than nothing."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -25,6 +25,9 @@ DATA_FOLDER = Path(".importer")
 """Where the embedded PostgreSQL and the local images live, below the working folder."""
 
 LEDGER_NAME = "upload_tracker.db"
+PROGRESS_CSV = Path("data/supabase_upload_progress.csv")
+"""Where the progress log is, for kinds whose sources are worked off."""
+
 PREFIX = "IMPORTER_"
 """Every setting can also be given as a variable: IMPORTER_BATCH_SIZE is --batch-size."""
 
@@ -44,6 +47,14 @@ class Backend(StrEnum):
     AUTO = "auto"
     SUPABASE = "supabase"
     POSTGRESQL = "postgresql"
+
+
+class Disposal(StrEnum):
+    """What becomes of a source file that is done with."""
+
+    DELETE = "delete"
+    MOVE = "move"
+    KEEP = "keep"
 
 
 class Settings(BaseModel):
@@ -71,6 +82,14 @@ class Settings(BaseModel):
     patterns: tuple[Text, ...] = ()
     scan_only: bool = False
     no_status_files: bool = False
+    if_exists: Literal["keep", "newer", "replace"] = "newer"
+    on_success: Disposal | None = None
+    on_failure: Literal[Disposal.MOVE, Disposal.KEEP] | None = None
+    failed_dir: Path | None = None
+    done_dir: Path | None = None
+    progress_csv: Path | None = None
+    no_progress_csv: bool = False
+    watch: bool = False
     db_path: Path | None = None
     limit: PositiveInt | None = None
     description: str | None = None

@@ -62,6 +62,8 @@ def status_json(status: Status) -> dict[str, Any]:
                 "success": scope.succeeded,
                 "pending": scope.pending,
                 "failed": scope.failed,
+                "gone": scope.gone,
+                "moved": scope.moved,
                 "batches": [asdict(batch) for batch in scope.batches],
                 "causes": [asdict(cause) for cause in scope.causes],
             }
@@ -103,6 +105,10 @@ def _scope_lines(scope: ScopeSummary) -> list[str]:
         f"  pending: {scope.pending:,}",
         f"  failed: {scope.failed:,}",
     ]
+    if scope.gone or scope.moved:
+        lines.append(
+            f"No longer in the source: {scope.gone:,} that succeeded, {scope.moved:,} that failed"
+        )
     if scope.batches:
         lines += ["", "Recent batches:", *map(_batch_line, scope.batches)]
     if scope.causes:

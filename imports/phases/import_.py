@@ -17,7 +17,7 @@ from imports.errors import (
     StatementCancelledError,
 )
 from imports.phases.placing import place_rows
-from imports.phases.prepare import PrepareJob, prepare_batch
+from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
 from imports.phases.upload import request_id
 from imports.retry import RetryPolicy, with_retries
 from imports.spool import Spool
@@ -45,7 +45,8 @@ class ImportTarget:
 class Imported:
     """What became of a batch: its items, those that failed and why, and each record's outcome.
 
-    `record_failures` are the records that did not go in, of items whose others may have.
+    `record_failures` are the records that did not go in, of items whose others may have;
+    `succeeded` says of how many each item has gone in.
 
     `refused` are the encoded rows of the records that the target refused, each with its label;
     `took` is when the batch began and ended, in seconds since the epoch; `unwritten` are status
@@ -56,6 +57,7 @@ class Imported:
     failures: list[tuple[int, str]] = field(default_factory=list)
     outcomes: list[tuple[RowOutcome, str]] = field(default_factory=list)
     record_failures: list[RecordFailure] = field(default_factory=list)
+    succeeded: Counter[int] = field(default_factory=Counter)
     refused: list[tuple[str, bytes]] = field(default_factory=list)
     cleaned: Tally = field(default_factory=Counter)
     took: tuple[float, float] = (0.0, 0.0)
@@ -70,24 +72,51 @@ def import_batch(target: ImportTarget, job: PrepareJob) -> Imported:
     """
     began_at = time.time()
     prepared = _prepared(target, job)
-    signatures = {item.id: _identity(item) for item in job.items}
-    imported = Imported([item.id for item in job.items], list(prepared.failures))
+    counts = {item.id: Counter({"images": sum(map(bool, item.images))}) for item in job.items}
+    imported = _imported(target, job.items, prepared, 0, counts)
+    imported.failures += item_failures(imported.record_failures)
+    if target.status_files is not None:
+        # Before the ledger hears of the batch: after a crash it comes once more.
+        imported.unwritten = _write_status_files(target.status_files, job, imported, counts)
+    imported.took = (began_at, time.time())
+    return imported
+
+
+def import_piece(target: ImportTarget, job: PieceJob) -> tuple[PieceJob, Imported]:
+    """Prepares and merges a piece of a large item; that it failed is for the caller to say.
+
+    Raises:
+        BackendUnavailableError: if the target does not answer any more.
+    """
+    began_at = time.time()
+    prepared = target.parsers.submit(prepare_piece, job).result()
+    counts = {job.item.id: Counter[str]()}
+    imported = _imported(target, [job.item], prepared, job.piece.first, counts)
+    imported.took = (began_at, time.time())
+    return job, imported
+
+
+def _imported(
+    target: ImportTarget,
+    items: list[WorkItem],
+    prepared: Prepared,
+    start: int,
+    counts: Mapping[int, Counter[str]],
+) -> Imported:
+    """Merges what was prepared of some items, and counts the outcomes by item."""
+    signatures = {item.id: _identity(item) for item in items}
+    imported = Imported([item.id for item in items], list(prepared.failures))
     imported.cleaned.update(prepared.cleaned)
     imported.record_failures += prepared.problems
-    counts = {item.id: Counter({"images": sum(map(bool, item.images))}) for item in job.items}
-    for record, outcome in _merge(target, prepared.records, 0, signatures):
+    for record, outcome in _merge(target, prepared.records, start, signatures):
         if isinstance(outcome, RowOutcome):
             imported.outcomes.append((outcome, record.label))
+            imported.succeeded[record.item_id] += 1
             counts[record.item_id][outcome.name.lower()] += 1
         else:
             failure = RecordFailure(record.item_id, record.number, record.label, outcome)
             imported.record_failures.append(failure)
             imported.refused += [(record.label, row) for _, row in record.rows]
-    imported.failures += _item_failures(imported.record_failures)
-    if target.status_files is not None:
-        # Before the ledger hears of the batch: after a crash it comes once more.
-        imported.unwritten = _write_status_files(target.status_files, job, imported, counts)
-    imported.took = (began_at, time.time())
     return imported
 
 
@@ -100,7 +129,7 @@ def _write_status_files(
     return files.succeed(good) + files.fail(Phase.IMPORT, failed)
 
 
-def _item_failures(failures: list[RecordFailure]) -> list[tuple[int, str]]:
+def item_failures(failures: list[RecordFailure]) -> list[tuple[int, str]]:
     """The failures of the items that have records which did not go in."""
     by_item: dict[int, list[RecordFailure]] = {}
     for failure in failures:
@@ -109,7 +138,8 @@ def _item_failures(failures: list[RecordFailure]) -> list[tuple[int, str]]:
     for item_id, mine in by_item.items():
         first = min(mine, key=lambda failure: failure.number)
         more = f" (and {len(mine) - 1} more records)" if len(mine) > 1 else ""
-        found.append((item_id, f"record {shortened(first.label)}: {first.reason}{more}"))
+        label = shortened(first.label) or str(first.number)
+        found.append((item_id, f"record {label}: {first.reason}{more}"))
     return found
 
 

@@ -74,7 +74,7 @@ def _list_some(job: ListJob) -> ListedFolders:
             if len(found) > MOST_ENTRIES:
                 listed.large.append(prefix)
                 continue
-            if prefix in source.left_out:
+            if prefix in source.left_out or source.apart:
                 found = [entry for entry in found if not source.is_left_out(prefix, entry.name)]
             folders = [entry for entry in found if entry.is_dir(follow_symlinks=False)]
             files = [entry for entry in found if not entry.is_dir(follow_symlinks=False)]

@@ -8,12 +8,21 @@ from dataclasses import dataclass, field
 from imports.cleaning import Tally
 from imports.image_finder import ImageFinder
 from imports.kinds import kind_named
-from imports.phases.prepare import encode_records, read_items, reason_of, row_encoders
+from imports.phases.prepare import (
+    encode_records,
+    largest_item,
+    read_items,
+    reason_of,
+    row_encoders,
+)
 from imports.spool import Spool
 from imports.work_item import Plan, Record, Source, WorkItem
 
 BATCH_SIZE = 250
 """Items that a worker plans at once."""
+
+MOST_BYTES = 2 * 1024 * 1024
+"""Of larger files it plans fewer at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,15 @@ def plan_batch(job: PlanJob) -> Planned:
     plans: list[Plan] = []
     prepared: dict[int, list[Record]] = {}
     tally: Tally = Counter()
-    for item, content, mine in read_items(kind, job.source, job.items):
+    largest = largest_item(kind)
+    items = []
+    for item in job.items:
+        if largest is not None and item.signature.size > largest:
+            plans.append(Plan(item.id))  # it is read when it is imported, piece by piece
+        else:
+            items.append(item)
+    for item, content, mine in read_items(kind, job.source, items):
+        found_records, row_count = None, 1
         if isinstance(content, Exception):
             plans.append(Plan(item.id, failure=reason_of(content)))
             continue
@@ -60,6 +77,8 @@ def plan_batch(job: PlanJob) -> Planned:
             found = kind.plan(content, job.source.absolute(item.path), job.finder)
             if not any(found.images):
                 records, problems = encode_records(kind, encoders, item.id, content, (), mine)
+                found_records = len(records) + len(problems)
+                row_count = sum(len(record.rows) for record in records)
                 # What has problems is read once more in import, which tells of them.
                 if not problems:
                     prepared[item.id] = records
@@ -69,7 +88,15 @@ def plan_batch(job: PlanJob) -> Planned:
             plans.append(Plan(item.id, failure=reason_of(error)))
         else:
             plans.append(
-                Plan(item.id, found.images, found.group, found.warnings, found.images_missing)
+                Plan(
+                    item.id,
+                    found.images,
+                    found.group,
+                    found.warnings,
+                    found.images_missing,
+                    records=found_records,
+                    row_count=row_count,
+                )
             )
     if not prepared or not job.spool.write(job.chunk, prepared):
         return Planned(plans, job.chunk)

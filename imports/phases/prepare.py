@@ -10,11 +10,17 @@ from typing import Any
 from imports.cleaning import Tally
 from imports.errors import RecordError
 from imports.kinds import kind_named
-from imports.kinds.kind import Kind, RecordProblem
+from imports.kinds.kind import ContentPiece, Kind, RecordProblem
 from imports.phases.disk import read_all
 from imports.row_format import Encoder, RowFormat, encoder
 from imports.source_tree import printable
 from imports.work_item import Family, Image, Prepared, Record, RecordFailure, Source, WorkItem
+
+PIECE_RECORDS = 500
+"""So many records of a large item are read, and merged, at once."""
+
+LARGE_BYTES = 8 * 1024 * 1024
+"""A larger item is read in pieces, where its kind can do that."""
 
 _MOST_BYTES_AT_ONCE = 32 * 1024 * 1024
 """Items of more bytes than that are read one by one, for the sake of memory."""
@@ -28,6 +34,36 @@ class PrepareJob:
     source: Source
     row_format: RowFormat
     items: list[WorkItem]
+
+
+@dataclass(frozen=True, slots=True)
+class PieceJob:
+    """Some records of a large work item, as they were read, and how to encode their rows."""
+
+    kind: str
+    row_format: RowFormat
+    item: WorkItem
+    piece: ContentPiece
+
+
+def largest_item(kind: Kind) -> int | None:
+    """Items of more bytes than that are read in pieces; None for kinds that have no such items."""
+    return None if kind.pieces is None else LARGE_BYTES
+
+
+def prepare_piece(job: PieceJob) -> Prepared:
+    """Encodes the rows of a piece; what cannot be is a failure of its item."""
+    kind = kind_named(job.kind)
+    encoders = row_encoders(kind, job.row_format)
+    tally: Tally = Counter()
+    item_id, piece = job.item.id, job.piece
+    try:
+        records, problems = encode_records(
+            kind, encoders, item_id, piece.content, (), tally, piece.first
+        )
+    except Exception as error:  # noqa: BLE001 - a defect must cost one item, not the run
+        return Prepared([], [(item_id, reason_of(error))])
+    return Prepared(records, [], problems, dict(tally))
 
 
 def prepare_batch(job: PrepareJob) -> Prepared:
@@ -80,11 +116,15 @@ def encode_records(
     content: Any,
     images: Sequence[Image | None],
     tally: Tally,
+    first: int = 0,
 ) -> tuple[list[Record], list[RecordFailure]]:
-    """The records of what was read of an item, encoded, and those that cannot be."""
+    """The records of what was read of an item, encoded, and those that cannot be.
+
+    `first` is the number of the first of them in the item.
+    """
     records: list[Record] = []
     problems: list[RecordFailure] = []
-    for index, record in enumerate(kind.records(content, images, tally)):
+    for index, record in enumerate(kind.records(content, images, tally), first):
         if isinstance(record, RecordProblem):
             problems.append(RecordFailure(item_id, index, record.label, record.reason))
             continue

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 
 from imports.backends.target import MERGES_AT_ONCE
-from imports.phases.import_ import Imported, ImportTarget, import_batch
+from imports.phases.import_ import (
+    Imported,
+    ImportTarget,
+    import_batch,
+    import_piece,
+    item_failures,
+)
+from imports.phases.prepare import PieceJob, largest_item
+from imports.run.disposal import dispose_items
+from imports.run.pieces import PieceReader
 from imports.run.session import RunSession
-from imports.work_item import ItemState, Phase, RowOutcome
-from imports.workers import run_bounded
+from imports.work_item import ItemState, Phase, RowOutcome, WorkItem
+from imports.workers import FEW_ITEMS, run_bounded
 
 _log = logging.getLogger("imports.run")
 
@@ -25,7 +36,8 @@ _OUTCOMES = {
 def import_items(session: RunSession) -> int:
     """Imports the items that are planned, a batch at a time; returns how many there were."""
     settings = session.settings
-    total = session.queue.open(ItemState.PLANNED, settings.limit)
+    largest = largest_item(session.kind)
+    total = session.queue.open(ItemState.PLANNED, settings.limit, largest)
     session.display.begin(Phase.IMPORT, total)
     target = ImportTarget(
         session.target.database,
@@ -51,20 +63,84 @@ def import_items(session: RunSession) -> int:
         if settings.batch_delay and done < total:
             session.policy.stop.wait(settings.batch_delay)
     session.raise_if_stopping()
+    for item in session.queue.large():
+        _import_large(session, target, item)
     session.spool.clear()
     return total
 
 
+def _import_large(session: RunSession, target: ImportTarget, item: WorkItem) -> None:
+    """Imports an item in pieces; how far it has come is in the ledger after each of them."""
+    reader = PieceReader(session, item)
+    # A thread of our own process would parse, encode and merge by turns.
+    target = replace(target, parsers=session.workers.for_parsing(FEW_ITEMS))
+    began_at = time.time()
+    done = item.records_done
+    ahead: dict[int, tuple[PieceJob, Imported]] = {}
+    unexpected: list[tuple[int, str]] = []
+    for job, imported in run_bounded(
+        session.workers.for_waiting(),
+        partial(import_piece, target),
+        reader.jobs(),
+        in_flight=min(MERGES_AT_ONCE, session.workers.max_workers),
+        stop=session.policy.stop,
+    ):
+        ahead[job.piece.first] = job, imported
+        # In their order: what the ledger says is in, is in from the first record on.
+        while done in ahead:
+            job, imported = ahead.pop(done)
+            done += job.piece.size
+            counts = _outcome_counts(imported) | session.cleaned_counts(imported.cleaned)
+            session.queue.record_piece(
+                item.id,
+                done,
+                counts,
+                imported.took,
+                imported.succeeded[item.id],
+                imported.record_failures,
+            )
+            _log_records(imported)
+            unexpected += imported.failures
+            session.display.mention(f"  {item.path}: {done:,} records")
+        session.update_progress()
+        session.checkpoint()
+    session.raise_if_stopping()
+    failures = item_failures(session.queue.record_failures(item.id))
+    if reader.problem is not None:
+        unexpected.append((item.id, reader.problem))
+    failures = unexpected[:1] or failures
+    imported = Imported([item.id], failures, cleaned=reader.cleaned, took=(began_at, time.time()))
+    _record(session, imported)
+    session.advance(Phase.IMPORT, 1)
+
+
 def _record(session: RunSession, imported: Imported) -> None:
-    outcomes = Counter(outcome for outcome, _ in imported.outcomes)
-    counts = {f"import.{_OUTCOMES[letter][0]}": count for letter, count in outcomes.items()}
-    counts["import.total_imported"] = outcomes[RowOutcome.INSERTED] + outcomes[RowOutcome.UPDATED]
+    counts = _outcome_counts(imported) | session.cleaned_counts(imported.cleaned)
     counts["import.failed_batches" if imported.failures else "import.completed_batches"] = 1
-    counts |= session.cleaned_counts(imported.cleaned)
-    session.queue.record_imported(imported.item_ids, imported.failures, counts, imported.took)
+    session.queue.record_imported(
+        imported.item_ids,
+        imported.failures,
+        counts,
+        imported.took,
+        imported.succeeded,
+        imported.record_failures,
+    )
     session.note_unwritten(imported.unwritten)
     for item_id, reason in imported.failures:
         _log.error("%s: %s", session.items.path(item_id), reason)
+    _log_records(imported)
+    dispose_items(session, imported.item_ids)
+
+
+def _outcome_counts(imported: Imported) -> dict[str, int]:
+    outcomes = Counter(outcome for outcome, _ in imported.outcomes)
+    counts = {f"import.{_OUTCOMES[letter][0]}": count for letter, count in outcomes.items()}
+    counts["import.total_imported"] = outcomes[RowOutcome.INSERTED] + outcomes[RowOutcome.UPDATED]
+    counts["import.refused"] = len(imported.record_failures)
+    return counts
+
+
+def _log_records(imported: Imported) -> None:
     if _log.isEnabledFor(logging.DEBUG):
         for outcome, label in imported.outcomes:
             _log.debug(_OUTCOMES[outcome][1], label)

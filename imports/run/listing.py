@@ -25,8 +25,10 @@ from imports.workers import run_bounded
 _SHOWN_AT_ONCE = 1_000
 
 
-def list_source(session: RunSession) -> Listing:
+def list_source(session: RunSession, *, again: bool = False) -> Listing:
     """Lists the source, and takes into the ledger what is new, changed, or to be tried again.
+
+    When it is listed `again` in a run, only what is new or changed.
 
     Raises:
         UsageError: if there is nothing of the kind in the source.
@@ -39,10 +41,14 @@ def list_source(session: RunSession) -> Listing:
     listing = session.listing.record(
         _shown(session, entries),
         whole=session.single_item is None,
-        again=(settings.force or session.single_item is not None) and not settings.scan_only,
-        most_tries=_most_tries(settings),
+        again=(settings.force or session.single_item is not None)
+        and not settings.scan_only
+        and not again,
+        most_tries=0 if again else _most_tries(settings),
     )
-    if not listing.total:
+    counts = session.counts()
+    disposed = counts.get("import.files_deleted", 0) + counts.get("import.files_moved", 0)
+    if not listing.total and not session.works_off:
         place = f"below {session.source.folder}"
         if session.single_item is not None:
             place = f"at {session.source.absolute(session.single_item)}"
@@ -51,8 +57,10 @@ def list_source(session: RunSession) -> Listing:
             f" {kind.wording.condition} {' or '.join(session.source.patterns)}."
             " Check the source and the permissions."
         )
-    session.state.total_files = listing.total
+    session.state.total_files = listing.total + disposed
     session.checkpoint(now=True)
+    if again:
+        return listing
     given_up = 0 if settings.scan_only else listing.given_up
     session.set_counts(Phase.PLANNING, unchanged=listing.unchanged, given_up=given_up)
     return listing

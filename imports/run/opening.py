@@ -12,10 +12,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from imports.backends.target import Target, open_target
+from imports.disposal import check_writable
 from imports.errors import LockedError, StateConflictError, UsageError
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
 from imports.ledger import (
+    DisposalLedger,
     ImageLedger,
     ImportQueue,
     ItemLedger,
@@ -24,15 +26,16 @@ from imports.ledger import (
     RunLedger,
     Scope,
 )
-from imports.logs import DEBUG_LOG_NAME, LOG_NAME
 from imports.progress import Display
 from imports.retry import RetryPolicy, with_retries
+from imports.run.disposal import disposal_plan
+from imports.run.progress_log import progress_log
 from imports.run.session import RunSession
+from imports.run.source import find_source, source_of
 from imports.settings import Backend, Settings
-from imports.source_tree import is_utf8, printable
 from imports.spool import Spool
 from imports.status_files import StatusFiles
-from imports.work_item import Source, folder_prefix
+from imports.work_item import Source
 from imports.work_state import (
     DamagedStateError,
     WorkState,
@@ -55,19 +58,24 @@ def open_session(
     """
     began_at = time.time()
     kind = kind_named(settings.kind)
-    folder, single_item = _source(settings, kind)
+    folder, single_item = find_source(settings, kind)
     policy = RetryPolicy(settings.max_retries, stop)
     with contextlib.ExitStack() as resources:
         _lock(settings.state_file, resources)
+        disposal = None if last_run else disposal_plan(settings, kind, folder, single_item)
+        if disposal is not None:
+            check_writable([str(folder), *disposal.folders])
         target = in_a_thread(open_target, settings, policy)
         resources.callback(target.close)
         ledger = LedgerFile(settings.ledger_file)
         resources.callback(ledger.close)
+        if disposal is not None:
+            ledger.bring_to_disk()
         runs = RunLedger(ledger)
         found = _load(settings.state_file, runs, display)
         fresh = _fresh_state(settings, kind, folder, single_item, target)
         if settings.restart and found is not None and not found.finished:
-            with_retries(policy, target.database.forget_merges, found.batch_id)
+            with_retries(policy, target.database.forget_merges, found.rows_batch_id)
         if last_run and found is not None:
             state = _same_target(found, target)
         else:
@@ -76,6 +84,10 @@ def open_session(
         scope = Scope(ledger, scope_id, state.batch_id, single_item)
         runs.begin_run(scope_id, state.run_id, state.batch_id, settings.state_file.resolve())
         source = source_of(settings, kind, folder)
+        progress = None if last_run else progress_log(settings, kind, scope, source)
+        if progress is not None:
+            resources.callback(progress.close)
+            progress.update(now=True)
         workers = Workers(settings.max_workers)
         resources.callback(workers.close)
         session = RunSession(
@@ -98,6 +110,9 @@ def open_session(
                 settings.data_folder / "spool" / state.batch_id, target.database.row_format
             ),
             status_files=_status_files(settings, kind, source, state),
+            disposal=disposal,
+            disposals=DisposalLedger(scope),
+            progress=progress,
             state=state,
             resumed=found is not None and state is found,
             began_at=began_at,
@@ -105,25 +120,6 @@ def open_session(
         )
     session.checkpoint(now=True)
     return session
-
-
-def source_of(settings: Settings, kind: Kind, folder: Path) -> Source:
-    """A folder as the source of a run: without the files of the run itself, if it holds them."""
-    state, ledger = settings.state_file, settings.ledger_file
-    stem = state.stem.removesuffix(f".{kind.wording.single_command}")
-    own = [
-        (state, (state.name, f"{stem}.", f".{stem}.", DEBUG_LOG_NAME, LOG_NAME)),
-        (ledger, (ledger.name,)),
-        (settings.data_folder, (settings.data_folder.name,)),
-    ]
-    left_out: dict[str, tuple[str, ...]] = {}
-    for place, names in own:
-        home = place.resolve().parent
-        if home.is_relative_to(folder):
-            path = home.relative_to(folder).as_posix()
-            prefix = folder_prefix(path)
-            left_out[prefix] = left_out.get(prefix, ()) + names
-    return Source(str(folder), settings.patterns or kind.patterns, left_out)
 
 
 def _status_files(
@@ -158,38 +154,6 @@ def last_work(settings: Settings) -> Settings:
             "db_path": settings.db_path or state.db_path,
         }
     )
-
-
-def _source(settings: Settings, kind: Kind) -> tuple[Path, str | None]:
-    """The source folder, and the path of the single item below it."""
-    if settings.tag is None:
-        raise UsageError("The dataset's tag is missing: name it with --tag.")
-    single = settings.single_file
-    if single is not None and not (single.is_dir() if kind.items_are_folders else single.is_file()):
-        raise UsageError(f"{single}: there is no such {kind.wording.item}.")
-    if settings.source is None:
-        if single is None:
-            raise UsageError(_missing_source(kind))
-        folder = single.resolve().parent
-    else:
-        folder = settings.source.resolve()
-        if not folder.is_dir():
-            raise UsageError(f"The source {settings.source} is not a folder.")
-    for each in (folder, single):
-        if each is not None and not is_utf8(str(each)):
-            raise UsageError(f"{printable(str(each))}: its name is not valid UTF-8; rename it.")
-    if single is None:
-        return folder, None
-    if not single.resolve().is_relative_to(folder):
-        raise UsageError(f"{single} is not below the source {folder}.")
-    return folder, single.resolve().relative_to(folder).as_posix()
-
-
-def _missing_source(kind: Kind) -> str:
-    option, command = kind.wording.source_option, kind.wording.single_command
-    folder = f"name its folder{f' ({option})' if option else ''}"
-    single = f"use the command `{command}`" if command else "name one --single-file"
-    return f"The source is missing: {folder}, or {single}."
 
 
 def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
@@ -306,6 +270,7 @@ def _load(path: Path, runs: RunLedger, display: Display) -> WorkState | None:
         target_id=last.target_id,
         start_time=datetime.fromtimestamp(last.started_at, UTC),
         last_update=datetime.now(UTC),
+        cycle=1 + runs.counts(last.batch_id).get("cycles", 0),
     )
     # At once: whoever is refused now must be refused again.
     save_work_state(rebuilt, path)

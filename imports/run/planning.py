@@ -8,16 +8,23 @@ from pathlib import Path
 
 from imports.image_finder import image_finder
 from imports.phases import planning
+from imports.run.cycles import settled_at
+from imports.run.disposal import dispose_items
 from imports.run.session import RunSession
 from imports.work_item import ItemState, Phase, Plan, Signature
 from imports.workers import run_bounded
 
 _log = logging.getLogger("imports.run")
 
+_USUAL = 4_000
+"""A file of so many bytes is as much work as a usual item; a larger one is as much as several."""
+
 
 def plan_items(session: RunSession) -> None:
     """Reads the listed items, finds their images, and has their rows prepared."""
-    total, limit = session.items.count(ItemState.LISTED), session.settings.limit
+    settled = settled_at(session)
+    total, size = session.items.listed(settled)
+    limit = session.settings.limit
     if limit is not None:
         limit = max(0, limit - session.items.count(ItemState.PLANNED))
         total = min(total, limit)
@@ -25,13 +32,15 @@ def plan_items(session: RunSession) -> None:
     finder = image_finder(Path(session.source.folder), session.settings.image_roots)
     if total:
         session.spool.open()
-    chunks = session.items.listed_items(limit, planning.BATCH_SIZE)
+    # The size of a folder says nothing of what is read in it.
+    most_bytes = None if session.kind.items_are_folders else planning.MOST_BYTES
+    chunks = session.items.listed_items(limit, planning.BATCH_SIZE, most_bytes, settled)
     jobs = (
         planning.PlanJob(session.kind.name, session.source, finder, session.spool, chunk, items)
         for chunk, items in enumerate(chunks, session.items.next_chunk())
     )
     for planned in run_bounded(
-        session.workers.for_parsing(total),
+        session.workers.for_parsing(total if most_bytes is None else max(total, size // _USUAL)),
         planning.plan_batch,
         jobs,
         in_flight=2 * session.workers.process_count,
@@ -51,6 +60,7 @@ def plan_items(session: RunSession) -> None:
         )
         for path, reason in failures:
             _log.error("%s: %s", path, reason)
+        dispose_items(session, [plan.id for plan in planned.plans if plan.failure is not None])
         session.advance(Phase.PLANNING, len(planned.plans))
 
 

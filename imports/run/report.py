@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 
 from imports import next_command
+from imports.disposal import ERRORS_SUFFIX
 from imports.errors import ImporterError
 from imports.ledger import Listing
 from imports.report import MOST_SHOWN, RunReport, VerifyReport
 from imports.run.session import RunSession
+from imports.settings import Disposal
 from imports.work_state import MOST_LISTED
 
 EXIT_SOME_FAILED = 3
@@ -23,9 +25,11 @@ def build_report(
 ) -> RunReport:
     """The report of a run that ended with `exit_code`, in `problem` where something ended it."""
     failures_total, failures = session.items.failures(MOST_LISTED)
+    not_disposed_total, not_disposed = session.disposals.problems(MOST_SHOWN)
     scan_only = session.settings.scan_only
     # A scan has tried nothing: only what it could not list is its own failure.
     failed = failures_total > 0 if listing is None or not scan_only else listing.problems > 0
+    failed = failed or (not_disposed_total > 0 and session.disposal is not None)
     if exit_code == 0 and (failed or (verification is not None and not verification.clean)):
         exit_code = EXIT_SOME_FAILED
     since = session.state.start_time.timestamp()
@@ -38,7 +42,7 @@ def build_report(
     state_file = session.settings.state_file
     if scan_only and problem is None:
         commands = [f"To import:  {again}"]
-    elif exit_code == 0 and verification is not None:
+    elif exit_code == 0 and (verification is not None or _deletes(session)):
         commands = []
     elif exit_code == 0:
         command = next_command.verify(state_file)
@@ -52,6 +56,12 @@ def build_report(
         given_up = listing.given_up if listing is not None else 0
         again = next_command.import_again(session.settings, retry_failed=given_up > 0)
         commands = [f"When the causes are mended, this tries the failed ones again:  {again}"]
+        if session.disposal is not None and session.disposal.on_failure is Disposal.MOVE:
+            commands = [
+                f"Failed files are in {session.disposal.failed_folder}, each with what is wrong in"
+                f" its {ERRORS_SUFFIX}.",
+                f"Mended, they belong back into {session.source.folder}; then:  {again}",
+            ]
     return RunReport(
         state=session.state,
         item=session.kind.wording.item,
@@ -65,6 +75,14 @@ def build_report(
         warnings_total=warnings_total,
         duplicates=duplicates,
         duplicates_total=duplicates_total,
+        not_disposed=not_disposed if session.disposal is not None else [],
+        not_disposed_total=not_disposed_total if session.disposal is not None else 0,
         verification=verification,
         next_commands=commands,
     )
+
+
+def _deletes(session: RunSession) -> bool:
+    """Whether nothing is left to compare what was written with."""
+    plan = session.disposal
+    return plan is not None and plan.on_success is not Disposal.KEEP

@@ -12,9 +12,10 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from imports.backends.target import Target
-from imports.errors import InterruptedRunError
+from imports.errors import InterruptedRunError, UsageError
 from imports.kinds.kind import Kind
 from imports.ledger import (
+    DisposalLedger,
     ImageLedger,
     ImportQueue,
     ItemLedger,
@@ -23,8 +24,10 @@ from imports.ledger import (
     RunLedger,
     Scope,
 )
+from imports.phases.disposal import DisposalPlan
 from imports.phases.prepare import PrepareJob
 from imports.progress import Display
+from imports.progress_csv import ProgressCsv
 from imports.report import phase_counts
 from imports.retry import RetryPolicy, with_retries
 from imports.settings import Settings
@@ -73,12 +76,29 @@ class RunSession:
     images: ImageLedger
     spool: Spool
     status_files: StatusFiles | None
+    disposal: DisposalPlan | None
+    disposals: DisposalLedger
+    progress: ProgressCsv | None
     state: WorkState
     resumed: bool
     began_at: float
     _resources: contextlib.ExitStack
+    verified_until: float | None = field(default=None, init=False)
     _next_checkpoint: float = field(default=0.0, init=False)
     _told_unwritten: bool = field(default=False, init=False)
+    _told_progress: bool = field(default=False, init=False)
+
+    @property
+    def works_off(self) -> bool:
+        """Whether the source is listed again and again, until there is nothing new in it."""
+        settings = self.settings
+        return self.kind.worked_off and self.single_item is None and not settings.scan_only
+
+    def begin_cycle(self) -> None:
+        """From now on, what is already there is as if an earlier run had written it."""
+        self.state.cycle += 1
+        self.add_counts({"cycles": 1})
+        self.checkpoint(now=True)
 
     def add_counts(self, counts: dict[str, int]) -> None:
         """Adds to the run's counts."""
@@ -150,7 +170,12 @@ class RunSession:
                 self.settings.description,
                 self.settings.created_by,
             )
-        return {"dataset_id": self.state.dataset_id, "batch_id": self.state.batch_id}
+        return {
+            "dataset_id": self.state.dataset_id,
+            "batch_id": self.state.rows_batch_id,
+            "if_exists": self.settings.if_exists,
+            "repair": self.state.repairing,
+        }
 
     def batches(self) -> Iterator[PrepareJob]:
         """The queued items, a batch at a time."""
@@ -162,6 +187,22 @@ class RunSession:
         """Shows that some more items are done, and checkpoints if it is time to."""
         self.display.advance(phase, count)
         self.checkpoint()
+        self.update_progress()
+
+    def update_progress(self, *, now: bool = False) -> bool:
+        """Brings the progress log up to date, at once or if it is time to; whether it is then.
+
+        One that cannot be written any more stops nothing, and the user hears of it once.
+        """
+        if self.progress is None:
+            return True
+        try:
+            return self.progress.update(now=now)
+        except UsageError as error:
+            if not self._told_progress:
+                self._told_progress = True
+                self.display.say(f"⚠️  {error} The import goes on without it.")
+            return True
 
     def raise_if_stopping(self) -> None:
         """Ends the run, if it was asked to stop.

@@ -3,34 +3,45 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from imports.backends.target import MERGES_AT_ONCE
 from imports.ledger import Vouching
+from imports.phases.prepare import largest_item
 from imports.phases.upload import BATCH_SIZE
 from imports.phases.verify import (
     PAGE_SIZE,
+    Compared,
     Finding,
     VerifyTarget,
     check_image,
     compare_batch,
+    compare_piece,
+    row_mark,
 )
 from imports.report import VerifyReport
+from imports.run.pieces import PieceReader
 from imports.run.session import RunSession
-from imports.work_item import ItemState, Phase, StoredImage
+from imports.tables import Table
+from imports.work_item import ItemState, Phase, StoredImage, WorkItem
 from imports.work_state import MOST_LISTED
-from imports.workers import run_bounded
+from imports.workers import FEW_ITEMS, run_bounded
 
 _log = logging.getLogger("imports.run")
 
 
 @dataclass(slots=True)
 class Verified:
-    """The report, and the items and images that importing again may put right."""
+    """The report, and the items and images that importing again may put right.
+
+    `wrong` are the paths of all items of which something is not as it should be, or cannot be
+    told.
+    """
 
     report: VerifyReport = field(default_factory=VerifyReport)
     items: set[int] = field(default_factory=set)
+    wrong: set[str] = field(default_factory=set)
     images: list[StoredImage] = field(default_factory=list)
 
     def add(self, finding: Finding) -> None:
@@ -39,6 +50,8 @@ class Verified:
         found[finding.found] = found.get(finding.found, 0) + 1
         if len(self.report.findings) < MOST_LISTED:
             self.report.findings.append(finding)
+        if finding.path:
+            self.wrong.add(finding.path)
         if finding.item_id is not None:
             self.items.add(finding.item_id)
             self.report.repairable = True
@@ -47,14 +60,17 @@ class Verified:
         )
 
 
-def verify(session: RunSession, *, deep: bool) -> Verified:
-    """Compares all imported items and their images with the target; `deep` reads the images.
+def verify(session: RunSession, *, deep: bool, since: float | None = None) -> Verified:
+    """Compares imported items and their images with the target; `deep` reads the images.
+
+    All of them, and then looks for orphans; with `since`, in seconds since the epoch, only those
+    that have ended after it.
 
     Raises:
         BackendUnavailableError, InterruptedRunError: if it cannot be finished.
     """
     verified = Verified()
-    total = session.queue.open(ItemState.IMPORTED, None)
+    total = session.queue.open(ItemState.IMPORTED, None, largest_item(session.kind), since)
     session.display.begin(Phase.VERIFY, total)
     target = VerifyTarget(
         session.target.database,
@@ -66,9 +82,12 @@ def verify(session: RunSession, *, deep: bool) -> Verified:
     )
     vouching = Vouching(session.scope)
     _compare_items(session, target, vouching, verified)
-    _check_images(session, target, verified, deep=deep)
-    if session.single_item is None:
-        _find_orphans(session, vouching, verified)
+    _check_images(session, target, verified, deep=deep, since=since)
+    # What is there of files that are gone now, nothing could be found to speak for.
+    if session.single_item is None and since is None and not session.disposals.disposed():
+        for table in session.kind.group.tables:
+            if table.id_type is not None:
+                _find_orphans(session, table, vouching, verified)
     return verified
 
 
@@ -83,18 +102,58 @@ def _compare_items(
         in_flight=min(MERGES_AT_ONCE, session.workers.max_workers),
         stop=session.policy.stop,
     ):
-        verified.report.records += compared.records
-        vouching.vouch_for(compared.row_ids)
-        for finding in compared.findings:
-            verified.add(finding)
+        _add(compared, vouching, verified)
         session.advance(Phase.VERIFY, compared.items)
     session.raise_if_stopping()
+    for item in session.queue.large():
+        _compare_large(session, target, item, vouching, verified)
+
+
+def _compare_large(
+    session: RunSession,
+    target: VerifyTarget,
+    item: WorkItem,
+    vouching: Vouching,
+    verified: Verified,
+) -> None:
+    """Compares a large item piece by piece, as its file is now."""
+    try:
+        signature = session.sign(item.path)
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+        verified.add(Finding("unreadable", item.path, reason, item.path))
+        return
+    reader = PieceReader(session, item._replace(signature=signature, records_done=0))
+    for compared in run_bounded(
+        session.workers.for_waiting(),
+        partial(compare_piece, replace(target, parsers=session.workers.for_parsing(FEW_ITEMS))),
+        reader.jobs(),
+        in_flight=min(MERGES_AT_ONCE, session.workers.max_workers),
+        stop=session.policy.stop,
+    ):
+        _add(compared, vouching, verified)
+    session.raise_if_stopping()
+    if reader.problem is not None:
+        verified.add(Finding("unreadable", item.path, reader.problem, item.path))
+    session.advance(Phase.VERIFY, 1)
+
+
+def _add(compared: Compared, vouching: Vouching, verified: Verified) -> None:
+    verified.report.records += compared.records
+    vouching.vouch_for(compared.row_marks)
+    for finding in compared.findings:
+        verified.add(finding)
 
 
 def _check_images(
-    session: RunSession, target: VerifyTarget, verified: Verified, *, deep: bool
+    session: RunSession,
+    target: VerifyTarget,
+    verified: Verified,
+    *,
+    deep: bool,
+    since: float | None,
 ) -> None:
-    session.images.open_stored()
+    session.images.open_stored(since)
     for stored in session.images.stored(BATCH_SIZE):
         for image, finding in run_bounded(
             session.workers.for_waiting(),
@@ -117,25 +176,26 @@ def _checked(
     return image, check_image(target, image, deep=deep)
 
 
-def _find_orphans(session: RunSession, vouching: Vouching, verified: Verified) -> None:
-    """Finds rows that runs over this source wrote, and that nothing in it speaks for."""
-    group = session.kind.group
+def _find_orphans(
+    session: RunSession, table: Table, vouching: Vouching, verified: Verified
+) -> None:
+    """Finds rows of a table that runs over this source wrote, and nothing in it speaks for."""
     # Then it is not known of whom such a row is.
     open_items = session.items.unfinished(0)[0] + session.items.failures(0)[0]
     batch_ids = session.runs.batch_ids(session.scope.id)
     after = None
     while page := session.ask(
         session.target.database.written,
-        group,
-        group.tables[0],
+        session.kind.group,
+        table,
         batch_ids,
         after,
         PAGE_SIZE,
     ):
         after = page[-1].id
-        vouched = vouching.vouched([row.id for row in page])
+        vouched = vouching.vouched([row_mark(table, row.id) for row in page])
         for row in page:
-            if row.id not in vouched:
+            if row_mark(table, row.id) not in vouched:
                 verified.add(_unvouched(row.label, open_items))
 
 

@@ -1,0 +1,53 @@
+"""One page of people, imported by a call: the document's `process_people_from_file`."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from imports.errors import InterruptedRunError, RecordError
+from imports.resilient_importer import ResilientImporter
+from imports.settings import Disposal, Settings, load_settings
+
+_TAG = "default"
+
+
+def process_people_from_file(path: str | Path, settings: Settings | None = None) -> tuple[int, int]:
+    """Imports the person records of a JSON file: how many succeeded, and how many failed.
+
+    A file with no results, or no `results` key, counts (0, 0). The file stays where it is, and
+    no ledger remembers it: called again, it finds everything as it should be and changes nothing.
+    May be called from many threads at once. `settings` say where to; by default they come from
+    the environment and the `.env` files, with the tag `default`.
+
+    Raises:
+        RecordError: if the file as a whole cannot be used; the message says why.
+        ImporterError: if the target cannot be used, or there is no such file.
+    """
+    place = Path(path)
+    given = settings or load_settings(kind="people", tag=_TAG)
+    with tempfile.TemporaryDirectory(prefix="importer-people-") as folder:
+        mine = given.model_copy(
+            update={
+                "kind": "people",
+                "tag": given.tag or _TAG,
+                "source": None,
+                "single_file": place,
+                "state_file": Path(folder, "work_state.json"),
+                "db_path": None,
+                "on_success": Disposal.KEEP,
+                "on_failure": Disposal.KEEP,
+                "progress_csv": None,
+                "watch": False,
+            }
+        )
+        report = ResilientImporter(mine).run()
+    if not report.state.finished:
+        raise InterruptedRunError(f"{place}: not all of it went in. {report.next_commands[0]}")
+    succeeded = sum(
+        report.count(f"import.{name}") for name in ("inserted", "updated", "skipped", "unchanged")
+    )
+    failed = report.count("import.refused")
+    if report.failures and not (failed and report.failures[0].reason.startswith("record ")):
+        raise RecordError(f"{place}: {report.failures[0].reason}")
+    return succeeded, failed

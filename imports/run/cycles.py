@@ -1,0 +1,125 @@
+"""Cycles: a source that is worked off is listed again until there is nothing new in it.
+
+A file that is still being written must not be taken. Nothing says when it is complete, but that
+it has not changed for a while: by its mtime, or, where the clock that made that is another one,
+as far as listings have seen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from watchfiles import Change, watch
+
+from imports.errors import UsageError
+from imports.run.listing import list_source
+from imports.run.session import RunSession
+from imports.work_item import Phase, folder_prefix
+
+SETTLED_SECONDS = 2.0
+"""A file that has not changed for so long has stopped growing."""
+
+GROWING_SECONDS = 30.0
+"""Without `--watch`, so long is waited for files that go on growing, and nothing else comes."""
+
+_LOOK_MILLISECONDS = 1_000
+_MOST_SECONDS_BETWEEN_LOOKS = 60.0
+"""A watched source is listed at least so often: not every file system tells of changes."""
+
+
+def settled_at(session: RunSession) -> float | None:
+    """Since when a file must not have changed, in seconds since the epoch; None for any time."""
+    return time.time() - SETTLED_SECONDS if session.works_off else None
+
+
+class Cycles:
+    """Finds out whether there is more to do in a source that is worked off."""
+
+    def __init__(self, session: RunSession) -> None:
+        """Watches nothing yet."""
+        self._session = session
+        self._changes: Generator[set[Any], None, None] | None = None
+        self._last_look = 0.0
+
+    def more(self) -> bool:
+        """Whether there is something to import now; waits for files that are still growing.
+
+        With `--watch` it also waits for new ones, until the run is stopped.
+
+        Raises:
+            InterruptedRunError: if it is stopped while something is left to do.
+        """
+        session = self._session
+        if not session.works_off:
+            return False
+        if session.settings.limit is not None and session.counts().get("planning.to_import"):
+            return False
+        began_at = time.monotonic()
+        while True:
+            list_source(session, again=True)
+            session.display.end(Phase.PLANNING)
+            self._last_look = time.monotonic()
+            listed, _ = session.items.listed()
+            if session.items.listed(settled_at(session))[0]:
+                return True
+            patient = session.settings.watch or time.monotonic() < began_at + GROWING_SECONDS
+            if listed and not patient:
+                session.display.say(f"Still growing, and left for the next run: {listed:,}")
+                return False
+            if listed:
+                # Before anything else: what is not settled now, is so after that.
+                session.policy.stop.wait(SETTLED_SECONDS)
+                session.raise_if_stopping()
+            elif not session.settings.watch or not self._changed():
+                return False
+
+    def _changed(self) -> bool:
+        """Waits until the source may have something new; False if the run is to end."""
+        session = self._session
+        if self._changes is None:
+            session.display.say(
+                f"👀 Waiting for new files in {session.source.folder}. Ctrl-C ends."
+            )
+        try:
+            if self._changes is None:
+                self._changes = watch(
+                    session.source.folder,
+                    watch_filter=self._is_news,
+                    stop_event=session.policy.stop,
+                    rust_timeout=_LOOK_MILLISECONDS,
+                    yield_on_timeout=True,
+                    raise_interrupt=False,
+                    ignore_permission_denied=True,
+                )
+                # It begins to watch with the first step: what came before that is found now.
+                return next(self._changes, None) is not None
+            told = False
+            for changes in self._changes:
+                if changes or time.monotonic() > self._last_look + _MOST_SECONDS_BETWEEN_LOOKS:
+                    return True
+                # Once; not for each of many files that come one by one.
+                told = told or session.update_progress()
+        except (OSError, RuntimeError) as error:
+            raise UsageError(
+                f"The source {session.source.folder} cannot be watched: {error}. Everything in it"
+                " is imported. Run again without --watch, from time to time."
+            ) from error
+        return False
+
+    def _is_news(self, change: Change, path: str) -> bool:
+        """Whether a change may be one of the source: not of the files that the run itself keeps."""
+        source = self._session.source
+        place = Path(path).relative_to(source.folder)
+        for folder in (place, *place.parents):
+            if source.is_left_out(folder_prefix(folder.parent.as_posix()), folder.name):
+                return False
+        return change is not Change.deleted
+
+    def close(self) -> None:
+        """Ends the watch."""
+        if self._changes is not None:
+            self._changes.close()
+            self._changes = None

@@ -1,0 +1,47 @@
+"""Large work items, seen from the coordinator: read once, from front to back, piece by piece."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from imports.cleaning import Tally
+from imports.phases.prepare import PIECE_RECORDS, PieceJob, reason_of
+from imports.run.session import RunSession
+from imports.work_item import WorkItem
+
+
+class PieceReader:
+    """Reads the pieces of one large item.
+
+    When they are all read, `problem` says why they are not all of it, if so; `cleaned` counts
+    what was cleaned away in reading.
+    """
+
+    def __init__(self, session: RunSession, item: WorkItem) -> None:
+        """Opens nothing yet."""
+        self._session = session
+        self._item = item
+        self.problem: str | None = None
+        self.cleaned: Tally = Counter()
+
+    def jobs(self) -> Iterator[PieceJob]:
+        """The pieces that are not in yet, one after the other."""
+        session, item = self._session, self._item
+        read = session.kind.pieces
+        if read is None:
+            return
+        row_format = session.target.database.row_format
+        try:
+            for piece in read(
+                session.source,
+                item.path,
+                item.signature,
+                item.records_done,
+                PIECE_RECORDS,
+                self.cleaned,
+            ):
+                if piece.size:
+                    yield PieceJob(session.kind.name, row_format, item, piece)
+        except Exception as error:  # noqa: BLE001 - a defect must cost one item, not the run
+            self.problem = reason_of(error)

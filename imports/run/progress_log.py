@@ -1,0 +1,71 @@
+"""The progress log of a run, as the ledger has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+
+from imports.kinds.kind import Kind
+from imports.ledger import ItemProgress, Scope, item_progress
+from imports.progress_csv import (
+    ProgressCsv,
+    ProgressRow,
+    ProgressStatus,
+    remove_progress_drafts,
+)
+from imports.settings import PROGRESS_CSV, Settings
+from imports.work_item import ItemState, Source
+
+_STATUS = {
+    ItemState.PLANNED: ProgressStatus.IN_PROGRESS,
+    ItemState.IMPORTED: ProgressStatus.COMPLETED,
+    ItemState.FAILED: ProgressStatus.FAILED,
+}
+
+
+def progress_log(
+    settings: Settings, kind: Kind, scope: Scope, source: Source
+) -> ProgressCsv | None:
+    """The progress log that a run keeps; none without one that was asked for, or is usual.
+
+    Usual it is for whole sources that are worked off.
+    """
+    path = settings.progress_csv
+    if path is None and kind.worked_off and scope.only is None:
+        path = PROGRESS_CSV
+    if path is None or settings.no_progress_csv or settings.scan_only:
+        return None
+    remove_progress_drafts(path)
+    return ProgressCsv(path, partial(_rows, scope, source))
+
+
+def _rows(scope: Scope, source: Source) -> Iterator[ProgressRow]:
+    for item in item_progress(scope):
+        yield _row(item, source)
+
+
+def _row(item: ItemProgress, source: Source) -> ProgressRow:
+    ended_at = None if item.state is ItemState.PLANNED else item.ended_at
+    seconds = None
+    if ended_at is not None and item.began_at is not None:
+        seconds = round(max(ended_at - item.began_at, 0.0), 3)
+    total = item.records
+    if total is None and ended_at is not None:
+        total = item.succeeded + item.refused
+    return ProgressRow(
+        source.absolute(item.path),
+        total,
+        item.succeeded,
+        item.refused,
+        seconds,
+        _STATUS[item.state],
+        _moment(item.began_at),
+        _moment(ended_at),
+    )
+
+
+def _moment(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

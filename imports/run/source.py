@@ -1,0 +1,72 @@
+"""The source of a run: where it is, and what in it is no part of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from imports.errors import UsageError
+from imports.kinds.kind import Kind
+from imports.logs import DEBUG_LOG_NAME, LOG_NAME
+from imports.settings import Settings
+from imports.source_tree import is_utf8, printable
+from imports.work_item import Source, folder_prefix
+
+
+def find_source(settings: Settings, kind: Kind) -> tuple[Path, str | None]:
+    """The source folder, and the path of the single item below it.
+
+    Raises:
+        UsageError: if there is none, or it cannot be used.
+    """
+    if settings.tag is None:
+        raise UsageError("The dataset's tag is missing: name it with --tag.")
+    single = settings.single_file
+    if single is not None and not (single.is_dir() if kind.items_are_folders else single.is_file()):
+        raise UsageError(f"{single}: there is no such {kind.wording.item}.")
+    if settings.source is None:
+        if single is None:
+            raise UsageError(_missing_source(kind))
+        folder = single.resolve().parent
+    else:
+        folder = settings.source.resolve()
+        if not folder.is_dir():
+            raise UsageError(f"The source {settings.source} is not a folder.")
+    for each in (folder, single):
+        if each is not None and not is_utf8(str(each)):
+            raise UsageError(f"{printable(str(each))}: its name is not valid UTF-8; rename it.")
+    if single is None:
+        return folder, None
+    if not single.resolve().is_relative_to(folder):
+        raise UsageError(f"{single} is not below the source {folder}.")
+    return folder, single.resolve().relative_to(folder).as_posix()
+
+
+def _missing_source(kind: Kind) -> str:
+    option, command = kind.wording.source_option, kind.wording.single_command
+    folder = f"name its folder{f' ({option})' if option else ''}"
+    single = f"use the command `{command}`" if command else "name one --single-file"
+    return f"The source is missing: {folder}, or {single}."
+
+
+def source_of(settings: Settings, kind: Kind, folder: Path) -> Source:
+    """A folder as the source of a run: without the files of the run itself, if it holds them."""
+    state, ledger = settings.state_file, settings.ledger_file
+    stem = state.stem.removesuffix(f".{kind.wording.single_command}")
+    own = [
+        (state, (state.name, f"{stem}.", f".{stem}.", DEBUG_LOG_NAME, LOG_NAME)),
+        (ledger, (ledger.name,)),
+        (settings.data_folder, (settings.data_folder.name,)),
+    ]
+    left_out: dict[str, tuple[str, ...]] = {}
+    for place, names in own:
+        home = place.resolve().parent
+        if home.is_relative_to(folder):
+            path = home.relative_to(folder).as_posix()
+            prefix = folder_prefix(path)
+            left_out[prefix] = left_out.get(prefix, ()) + names
+    apart = frozenset(
+        folder_prefix(place.resolve().relative_to(folder).as_posix())
+        for place in (settings.failed_dir, settings.done_dir)
+        if place is not None and folder in place.resolve().parents
+    )
+    return Source(str(folder), settings.patterns or kind.patterns, left_out, apart)
