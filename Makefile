@@ -8,6 +8,8 @@ PYTHON ?= python3.11
 
 STATES_DIR ?= examples/states
 FOLDERS_DIR ?= examples/folders
+PEOPLE_EXAMPLES := examples/people/systematic_search_results
+PEOPLE_DIR ?= $(PEOPLE_EXAMPLES)
 IMPORT_TAG ?= example
 BACKEND ?= auto
 BATCH_SIZE ?=
@@ -35,14 +37,15 @@ quietly = log=$$(mktemp) && { ( $(1) ) </dev/null >"$$log" 2>&1 \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup import_scrape_states import_scrape_states_local import_folders status verify \
-	system_test test lint format supabase_local clean
+.PHONY: help setup import_scrape_states import_scrape_states_local import_folders import_people \
+	status verify system_test test lint format supabase_local clean
 
 help: ## List the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z_]+:.*## / { printf "  make %-28s %s\n", $$1, $$2 }' \
 		$(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "Variables of the imports: STATES_DIR=$(STATES_DIR) FOLDERS_DIR=$(FOLDERS_DIR)"
+	@echo "PEOPLE_DIR=$(PEOPLE_DIR)"
 	@echo "IMPORT_TAG=$(IMPORT_TAG) BACKEND=auto|supabase|postgresql BATCH_SIZE=… MAX_WORKERS=… ARGS='any other option'"
 
 # --- the user's commands ---------------------------------------------------------------------
@@ -55,6 +58,14 @@ import_scrape_states_local: $(RUNTIME) ## The same, always into PostgreSQL
 
 import_folders: $(RUNTIME) ## Import the device tests in FOLDERS_DIR, or resume it
 	@$(BIN)/resilient-importer folders "$(FOLDERS_DIR)" $(OPTIONS) --backend "$(BACKEND)" $(ARGS)
+
+# The examples are the checkout's own: they stay.
+KEEP_EXAMPLES = $(if $(filter $(abspath examples)%,$(abspath $(PEOPLE_DIR))), \
+	--on-success keep --on-failure keep)
+
+import_people: $(RUNTIME) ## Import the people in PEOPLE_DIR, and delete each file that is in
+	@$(BIN)/resilient-importer people "$(PEOPLE_DIR)" $(OPTIONS) --backend "$(BACKEND)" \
+		$(KEEP_EXAMPLES) $(ARGS)
 
 status: $(RUNTIME) ## What is imported, pending and failed, and what to type next
 	@$(BIN)/resilient-importer status $(ARGS)

@@ -90,7 +90,7 @@ def test_a_target_that_was_made_anew_is_imported_into_again(
     pg_place.run(*command(small_source))
     query(
         postgresql.database_url,
-        "TRUNCATE public.search_results, public.device_test, public.image_assets, public.datasets;"
+        "TRUNCATE public.datasets, public.image_assets CASCADE;"
         "UPDATE public.import_target SET id = gen_random_uuid()",
     )
     again = pg_place.run(*command(small_source))

@@ -20,6 +20,7 @@ COMMANDS = [
     ["states"],
     ["folders"],
     ["folder"],
+    ["people"],
     ["verify"],
     ["status"],
     ["schema"],
@@ -99,6 +100,36 @@ def test_a_kind_has_the_options_that_fit_it() -> None:
     assert {"--scan-only", "--status", "--db-path", "--retry-failed"} <= options("states")
 
 
+def test_people_have_the_options_of_sources_that_are_worked_off_and_no_other_has() -> None:
+    own = {
+        "--on-success",
+        "--on-failure",
+        "--failed-dir",
+        "--done-dir",
+        "--progress-csv",
+        "--no-progress-csv",
+        "--watch",
+    }
+    assert own | {"--if-exists", "--workers", "--max-workers", "--single-file"} <= options("people")
+    for command in ("states", "folders", "folder"):
+        assert not own & options(command), command
+
+
+@pytest.mark.parametrize("command", ["people", "states", "folders"])
+def test_workers_are_told_by_either_name(command: str) -> None:
+    for flag in ("--workers", "--max-workers"):
+        context = cli.commands[command].make_context(command, [flag, "50", "--tag", "t"])
+        assert context.params["max_workers"] == 50
+
+
+def test_what_is_not_said_is_left_to_variables() -> None:
+    params = cli.commands["people"].make_context("people", ["a"]).params
+    for name in ("on_success", "on_failure", "failed_dir", "done_dir", "progress_csv", "if_exists"):
+        assert params[name] is None, name
+    assert params["watch"] is False
+    assert params["no_progress_csv"] is False
+
+
 @pytest.mark.parametrize("command", ["folders", "folder"])
 def test_help_for_folders_says_what_they_are_for(
     command: str, capsys: pytest.CaptureFixture[str]
@@ -141,6 +172,12 @@ def test_the_exit_codes_are_documented_in_the_help(capsys: pytest.CaptureFixture
         ["folders", "a", "--tag", "t", "--batch-delay", "-1"],
         ["folders", "a", "--tag", "t", "--batch-delay", "3601"],
         ["folders", "a", "--tag", "t", "--batch-delay", "soon"],
+        ["people", "a", "--tag", "t", "--on-success", "burn"],
+        ["people", "a", "--tag", "t", "--on-failure", "delete"],
+        ["people", "a", "--tag", "t", "--if-exists", "older"],
+        ["people", "a", "--tag", "t", "--workers", "0"],
+        ["people", "a", "--tag", "t", "--watch", "b"],
+        ["states", "a", "--tag", "t", "--watch"],
         ["folder"],
         ["folder", "a", "b"],
         ["status", "a"],
@@ -173,6 +210,10 @@ def test_wrong_usage_exits_2_and_says_what_is_wrong(
         (["folders", "--tag", "t"], "source is missing"),
         (["folders", "."], "--tag"),
         (["folders", "gone", "--tag", "t"], "gone is not a folder"),
+        (["people", "--tag", "t"], "source is missing"),
+        (["people", "gone", "--tag", "t"], "gone is not a folder"),
+        (["people", ".", "--tag", "t", "--failed-dir", "."], "--failed-dir"),
+        (["people", ".", "--tag", "t", "--on-success", "move", "--done-dir", "."], "--done-dir"),
         (["folder", "gone"], "there is no such folder"),
         (["folder", "gone", "--tag", "t", "--source", "."], "there is no such folder"),
     ],

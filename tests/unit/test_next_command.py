@@ -142,6 +142,58 @@ def test_a_command_for_a_single_item_is_one_that_can_be_typed(kind: str) -> None
         assert Path("/data/a/b") in (values.get("single_file"), values.get("path"))
 
 
+WORKED_OFF = {
+    "on_success": "move",
+    "on_failure": "keep",
+    "failed_dir": "/my failed",
+    "done_dir": "/it's done",
+    "progress_csv": "p q.csv",
+    "no_progress_csv": True,
+    "watch": True,
+    "if_exists": "replace",
+}
+
+
+def test_what_becomes_of_files_stands_in_it_and_is_understood() -> None:
+    for line in (
+        words(kind="people", source="/data", tag="t", **WORKED_OFF),
+        resumed(kind="people", parameters=WORKED_OFF),
+    ):
+        _, values = understood(line)
+        for name, value in WORKED_OFF.items():
+            assert str(values[name]) == str(value), name
+
+
+def test_what_is_usual_of_them_does_not_stand_in_it() -> None:
+    usual = {"if_exists": "newer", "watch": False, "no_progress_csv": False, "on_success": None}
+    assert words(kind="people", source="/data", tag="t", **usual) == resumed(
+        kind="people", parameters=usual
+    )
+    assert resumed(kind="people", parameters=usual) == ["people", "/data", "--tag", "t"]
+
+
+def test_a_work_state_of_an_older_version_knows_none_of_them() -> None:
+    assert resumed(kind="people", parameters={}) == ["people", "/data", "--tag", "t"]
+
+
+@pytest.mark.parametrize("kind", sorted(all_kinds()))
+@pytest.mark.parametrize("single", [None, "a/b"])
+def test_a_command_can_be_typed_whatever_variables_are_set(kind: str, single: str | None) -> None:
+    """They are the same for all kinds, but not every kind has an option for each."""
+    for line in (
+        words(
+            kind=kind,
+            source="/data",
+            single_file=single and f"/data/{single}",
+            tag="t",
+            **WORKED_OFF,
+        ),
+        resumed(kind=kind, single_file=single, parameters=WORKED_OFF),
+    ):
+        _, values = understood(line)
+        assert values["tag"] == "t"
+
+
 def test_no_secret_stands_in_it() -> None:
     secrets = {"supabase_key": "the-key", "database_url": "postgresql://me:the-password@h/db"}
     line = " ".join(words(source="/data", tag="t", supabase_url="https://x", **secrets))

@@ -156,7 +156,7 @@ def test_a_defect_costs_one_item_and_says_where_it_is(
     found = planned(source, spool, source.add("FL/a"), source.add("FL/b"))
     assert found.plans[0].failure is not None
     assert found.plans[0].failure.startswith("unexpected KeyError at defective:")
-    assert found.plans[1] == Plan(2, group=found.plans[1].group)
+    assert found.plans[1] == Plan(2, group=found.plans[1].group, records=1)
     assert found.spooled == {2}
 
 

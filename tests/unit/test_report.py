@@ -7,11 +7,13 @@ from imports.phases.verify import Finding
 from imports.report import (
     MOST_SHOWN,
     VerifyReport,
+    joined,
     phase_counts,
     render_report,
     render_verification,
 )
 from imports.work_item import Failure, Phase
+from imports.work_state import MOST_LISTED
 from tests.support.reports import report, work_state
 
 COUNTS = {
@@ -219,3 +221,77 @@ def test_the_counts_of_a_phase_are_its_own_and_none_is_left_out() -> None:
     assert found["updated"] == 0
     assert found["x"] == 1
     assert phase_counts({}, Phase.VERIFY) == {}
+
+
+# Files that are done with
+
+
+def test_files_that_are_done_with_are_counted() -> None:
+    counts = {"import.files_deleted": 1_234, "planning.to_import": 1_236}
+    assert "Files done with: 1,234 deleted, 0 moved away" in render_report(report(counts=counts))
+    counts = {"import.files_moved": 2}
+    assert "Files done with: 0 deleted, 2 moved away" in render_report(report(counts=counts))
+    assert "Files done with" not in render_report(report(counts=COUNTS))
+
+
+def test_files_that_could_not_be_deleted_are_told_and_those_too_many_counted() -> None:
+    problems = [Failure(f"a{number}.json", "import", "cannot: denied") for number in range(10)]
+    text = render_report(report(exit_code=3, not_disposed=problems, not_disposed_total=1_234))
+    assert "Done with, but still in the source: 1,234" in text
+    assert "a9.json: cannot: denied" in text
+    assert f"… and {1_234 - MOST_SHOWN:,} more" in text
+    assert "still in the source" not in render_report(report())
+
+
+def test_what_is_gone_is_told_where_it_is_verified() -> None:
+    lines = render_verification(VerifyReport(records=5, gone=1_234))
+    assert "5 records" in lines[0]
+    assert "1,234 were deleted or moved away" in lines[1]
+    assert len(render_verification(VerifyReport(records=5))) == 1
+    assert "1,234" in "".join(render_verification(VerifyReport(found={"missing": 1}, gone=1_234)))
+
+
+# Verifications of one run
+
+
+def test_a_verification_that_was_not_is_nothing_to_join() -> None:
+    one = VerifyReport(records=1)
+    assert joined(None, None) is None
+    assert joined(one, None) is one
+    assert joined(None, one) is one
+
+
+def test_two_verifications_are_joined_to_one() -> None:
+    first = VerifyReport(10, 2, 1, {"missing": 1, "different": 2}, [Finding("missing", "a")])
+    second = VerifyReport(5, 1, 0, {"missing": 3, "orphaned": 1}, [Finding("missing", "b")])
+    second.repairable = True
+    first.left, second.left = 1, 2
+    first.gone, second.gone = 7, 3
+    found = joined(first, second)
+    assert found == VerifyReport(
+        15,
+        3,
+        1,
+        {"missing": 4, "different": 2, "orphaned": 1},
+        [Finding("missing", "a"), Finding("missing", "b")],
+        repairable=True,
+        left=3,
+        gone=7,
+    )
+    assert (first.records, second.records) == (10, 5), "neither is changed"
+    clean = joined(VerifyReport(1), VerifyReport(2))
+    assert clean is not None
+    assert clean.clean
+
+
+@pytest.mark.parametrize("count", [MOST_LISTED - 1, MOST_LISTED, MOST_LISTED + 1])
+def test_of_joined_findings_the_first_are_kept_and_all_are_counted(count: int) -> None:
+    findings = [Finding("missing", str(number)) for number in range(count)]
+    whole = joined(
+        VerifyReport(found={"missing": count}, findings=findings),
+        VerifyReport(found={"missing": 2}, findings=[Finding("missing", "x")] * 2),
+    )
+    assert whole is not None
+    assert len(whole.findings) == min(count + 2, MOST_LISTED)
+    assert whole.findings[: min(count, MOST_LISTED)] == findings[:MOST_LISTED]
+    assert whole.found == {"missing": count + 2}

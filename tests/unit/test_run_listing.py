@@ -583,7 +583,8 @@ def test_a_source_without_any_item_is_a_mistake_that_is_explained(tmp_path: Path
 def test_the_ledger_is_told_what_to_try_again(tmp_path: Path) -> None:
     write(tmp_path / "a/x.png")
     source = Source(str(tmp_path), PATTERNS)
-    assert take(source, "folders").options == {"whole": True, "again": False, "most_tries": 3}
+    expected = {"whole": True, "again": False, "most_tries": 3}
+    assert take(source, "folders").options == expected
     assert take(source, "folders", max_retries=0).options["most_tries"] == 0
     assert take(source, "folders", retry_failed=True).options["most_tries"] is None
     assert take(source, "folders", force=True).options["again"] is True
@@ -607,3 +608,54 @@ def test_a_walk_that_is_to_stop_ends_soon_and_is_no_whole_listing(tmp_path: Path
     with pytest.raises(InterruptedRunError):
         take(Source(str(tmp_path), PATTERNS), "folders", stop_after=1)
     assert open_files() == before
+
+
+# Folders that are apart, and listings of a run that goes on
+
+
+def test_folders_that_are_apart_are_not_walked_nor_are_those_in_them(tmp_path: Path) -> None:
+    for name in ("a", "x/failed/b", "x/failed/deep/c", "x/failed2/d", "failed/e"):
+        write(tmp_path / f"{name}.json")
+    source = Source(str(tmp_path), ("*.json",), {}, frozenset({"x/failed/"}))
+    found = [entry.path for entry in walk(source, "people")]
+    assert found == ["a.json", "failed/e.json", "x/failed2/d.json"]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "name", "left_out"),
+    [
+        ("", "failed", True),
+        ("", "failed2", False),
+        ("", "faile", False),
+        ("x/", "failed", False),
+        ("x/", "done", True),
+        ("", "own.json", True),
+        ("", "own", False),
+        ("x/", "own.json", False),
+        ("", "", False),
+    ],
+)
+def test_what_is_apart_is_told_by_its_whole_path(prefix: str, name: str, left_out: bool) -> None:
+    apart = frozenset({"failed/", "x/done/"})
+    source = Source("/data", ("*",), {"": ("own.",)}, apart)
+    assert source.is_left_out(prefix, name) is left_out
+    assert not Source("/data", ("*",)).is_left_out(prefix, name)
+
+
+def test_lists_of_errors_and_the_usual_folders_of_moved_files_are_no_source(tmp_path: Path) -> None:
+    for name in (
+        "a.json",
+        "a.errors.json",
+        "B.ERRORS.JSON",
+        "errors.json",
+        "failed_uploads/a.json",
+        "x/done_uploads/y/a.json",
+        "x/my_failed_uploads/a.json",
+    ):
+        write(tmp_path / name)
+    found = [entry.path for entry in walk(Source(str(tmp_path), ("*.json",)), "people")]
+    assert found == ["a.json", "errors.json", "x/my_failed_uploads/a.json"]
+
+
+def test_an_empty_source_that_is_worked_off_is_no_mistake(tmp_path: Path) -> None:
+    assert take(Source(str(tmp_path), ("*.json",)), "people").entries == []

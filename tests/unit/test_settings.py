@@ -8,7 +8,14 @@ import pytest
 from pydantic import ValidationError
 
 from imports.errors import UsageError
-from imports.settings import Backend, Settings, load_settings, read_settings, split_patterns
+from imports.settings import (
+    Backend,
+    Disposal,
+    Settings,
+    load_settings,
+    read_settings,
+    split_patterns,
+)
 
 KEY = "service-key-that-nobody-may-see"
 PASSWORD = "pa55w0rd-that-nobody-may-see"
@@ -303,3 +310,62 @@ def test_settings_can_be_read_without_a_backend(tmp_path: Path) -> None:
     assert settings.ledger_file == Path("x.db")
     with pytest.raises(UsageError, match="IMPORTER_BATCH_SIZE"):
         read_settings(environment={"IMPORTER_BATCH_SIZE": "0"}, folder=tmp_path)
+
+
+# Sources that are worked off
+
+
+def test_what_becomes_of_files_is_left_to_the_kind_where_nothing_is_said(tmp_path: Path) -> None:
+    settings = load(tmp_path)
+    assert (settings.on_success, settings.on_failure) == (None, None)
+    assert (settings.failed_dir, settings.done_dir, settings.progress_csv) == (None, None, None)
+    assert (settings.if_exists, settings.watch, settings.no_progress_csv) == ("newer", False, False)
+
+
+@pytest.mark.parametrize("on_success", ["delete", "move", "keep"])
+@pytest.mark.parametrize("on_failure", ["move", "keep"])
+@pytest.mark.parametrize("way", ["flag", "variable", "file"])
+def test_what_becomes_of_files_can_be_said_in_any_way(
+    tmp_path: Path, on_success: str, on_failure: str, way: str
+) -> None:
+    values = {"on_success": on_success, "on_failure": on_failure}
+    variables = {f"IMPORTER_{name.upper()}": value for name, value in values.items()}
+    if way == "flag":
+        settings = load(tmp_path, **values)
+    elif way == "variable":
+        settings = load(tmp_path, variables)
+    else:
+        lines = [f"{name}={value}" for name, value in variables.items()]
+        (tmp_path / ".env").write_text("\n".join(lines))
+        settings = load(tmp_path)
+    assert settings.on_success is Disposal(on_success)
+    assert settings.on_failure == Disposal(on_failure)
+    written = settings.model_dump(mode="json")
+    assert (written["on_success"], written["on_failure"]) == (on_success, on_failure)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("on_success", "burn"),
+        ("on_failure", "delete"),
+        ("on_failure", "burn"),
+        ("if_exists", "older"),
+        ("if_exists", "NEWER"),
+        ("watch", "sometimes"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_its_name(tmp_path: Path, name: str, value: str) -> None:
+    assert f"--{name.replace('_', '-')}" in failing(tmp_path, **{name: value})
+    assert f"IMPORTER_{name.upper()}" in failing(tmp_path, {f"IMPORTER_{name.upper()}": value})
+
+
+@pytest.mark.parametrize("name", ["watch", "no_progress_csv"])
+def test_the_switches_for_such_sources_can_be_variables(tmp_path: Path, name: str) -> None:
+    assert getattr(load(tmp_path, {f"IMPORTER_{name.upper()}": "1"}), name) is True
+
+
+@pytest.mark.parametrize("name", ["failed_dir", "done_dir", "progress_csv"])
+def test_their_folders_and_the_log_can_be_variables(tmp_path: Path, name: str) -> None:
+    settings = load(tmp_path, {f"IMPORTER_{name.upper()}": "/a b/c"})
+    assert getattr(settings, name) == Path("/a b/c")

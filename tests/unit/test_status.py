@@ -129,6 +129,8 @@ def scope(**changes: Any) -> ScopeSummary:
         "total": 1_250_000,
         "pending": 45_000,
         "failed": 25_000,
+        "gone": 0,
+        "moved": 0,
         "batches": [
             BatchSummary("batch_20240115_143022_00002", 50, 5, 100.0, 102.0),
             BatchSummary("batch_20240115_143022_00001", 50, 0, 100.0, 100.0),
@@ -190,6 +192,8 @@ def test_it_can_be_had_as_json() -> None:
         "success": 1_180_000,
         "pending": 45_000,
         "failed": 25_000,
+        "gone": 0,
+        "moved": 0,
     }
     assert only["batches"][0] == {
         "name": "batch_20240115_143022_00002",

@@ -1,0 +1,451 @@
+"""The kind `people` on the command line: a folder that is worked off, also killed and added to."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import os
+import random
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from imports.backends.embedded import EmbeddedServer
+from tests.support.command import MODULE, Running, Workplace, wait_until
+from tests.support.contents import count as count_public
+from tests.support.contents import held, until_somebody_waits
+from tests.support.database import copy_of, drop_database
+from tests.support.people import (
+    BROKEN,
+    COLUMNS,
+    add_many,
+    count,
+    emails,
+    files,
+    job,
+    page,
+    person,
+    person_ids,
+    phones,
+    problems,
+    progress,
+    rows,
+    statuses,
+    write,
+)
+from tests.support.target import Target
+
+CSV = Path("data") / "supabase_upload_progress.csv"
+
+
+@pytest.fixture
+def source(folder: Path) -> Path:
+    """As the document has it: below the folder `data` of the working folder."""
+    source = folder / "data" / "neuron360" / "systematic_search_results"
+    source.mkdir(parents=True)
+    return source
+
+
+def imported(source: Path, *options: object) -> list[object]:
+    return ["people", source, "--tag", "T", *options]
+
+
+def failed(source: Path) -> Path:
+    return source.parent / "failed_uploads"
+
+
+# The document's integration test
+
+
+def test_a_valid_an_empty_and_a_broken_file(place: Workplace, target: Target, source: Path) -> None:
+    write(source, "valid.json", [person("p-1", job("c-1")), person("p-2", job("c-1"))])
+    write(source, "empty.json")
+    write(source, "broken.json", BROKEN)
+    ended = place.run(*imported(source, "--workers", 4), exit_code=3)
+    assert person_ids(target.database_url) == {"p-1", "p-2"}
+    assert count(target.database_url, "organisation.identities") == 1
+    assert files(source) == []
+    assert files(failed(source)) == ["broken.errors.json", "broken.json"]
+    assert (failed(source) / "broken.json").read_bytes() == BROKEN
+    ((index, id_, reason),) = problems(failed(source) / "broken.json")
+    assert (index, id_) == (None, None)
+    assert "is not JSON" in reason
+    assert statuses(place.folder / CSV, source) == {
+        "broken.json": ("FAILED", 0, 0),
+        "empty.json": ("COMPLETED", 0, 0),
+        "valid.json": ("COMPLETED", 2, 0),
+    }
+    for words in (
+        "📥 Records: 2 inserted",
+        "🗂️  Files done with: 2 deleted, 1 moved away",
+        "❌ Failed Items: 1",
+        str(failed(source)),
+    ):
+        assert words in ended.out, ended.out
+    assert "2 were deleted or moved away after their import" in place.run("verify").out
+
+    again = place.run(*imported(source))
+    assert "Nothing to do" in again.out
+    # Mended and put back, as it says.
+    (failed(source) / "broken.json").unlink()
+    write(source, "broken.json", [person("p-3")])
+    place.run(*imported(source))
+    assert statuses(place.folder / CSV, source)["broken.json"] == ("COMPLETED", 1, 0)
+    assert person_ids(target.database_url) == {"p-1", "p-2", "p-3"}
+
+
+# Killed
+
+
+SIZES = {"postgresql": 60, "supabase": 30}
+"""Files of the source."""
+
+
+class Killed:
+    """A run over a source with everything in it, that is killed again and again."""
+
+    def __init__(self, place: Workplace, target: Target, source: Path) -> None:
+        self.place, self.target, self.source = place, target, source
+        self.persons = add_many(source, SIZES[target.backend])
+        self.contents = {path: (source / path).read_bytes() for path in self.persons}
+        self.whole = place.folder.with_name("whole")
+        shutil.copytree(source, self.whole, copy_function=shutil.copy2)
+
+    @property
+    def command(self) -> list[object]:
+        return imported(self.source, "--batch-size", 3, "--workers", 4)
+
+    def kill_when(self, condition: Callable[[], bool]) -> bool:
+        """Starts the command and kills it as soon as the condition holds; whether it was in time.
+
+        Then no file is gone whose rows are not in, and none is in two places.
+        """
+        with self.place.started(*self.command) as running:
+            wait_until(lambda: running.ended or condition(), pause=0.01)
+            ended = running.ended
+            if not ended:
+                running.kill()
+        stored = person_ids(self.target.database_url)
+        here, moved = set(files(self.source)), set(files(failed(self.source)))
+        for path, ids in self.persons.items():
+            if path in moved:
+                content = (failed(self.source) / path).read_bytes()
+                assert content == self.contents[path], "what is moved is moved as a whole"
+            assert path in here | moved or stored.issuperset(ids), path
+        log = self.place.folder / CSV
+        told = statuses(log, self.source) if log.exists() else {}
+        assert {status for status, _, _ in told.values()} <= {"IN_PROGRESS", "COMPLETED", "FAILED"}
+        return not ended
+
+    def check(self) -> None:
+        """All is as after a run that was never killed: rows, folders, lists, progress log."""
+        fails = sorted(path for path in self.persons if int(path[-6]) in (3, 9))
+        lists = [path.replace(".json", ".errors.json") for path in fails]
+        assert files(self.source) == []
+        assert files(failed(self.source)) == sorted(fails + lists)
+        for path in fails:
+            assert (failed(self.source) / path).read_bytes() == self.contents[path]
+            ((index, _, _),) = problems(failed(self.source) / path)
+            assert index == (None if path[-6] == "9" else 1)
+        expected = {
+            path: (
+                "FAILED" if path in fails else "COMPLETED",
+                len(ids),
+                int(path[-6] == "3"),
+            )
+            for path, ids in self.persons.items()
+        }
+        assert statuses(self.place.folder / CSV, self.source) == expected
+        for row in progress(self.place.folder / CSV).values():
+            assert row["started_at"] <= row["completed_at"]
+        assert not list(self.place.folder.rglob("*.part"))
+        assert count_public(self.target.database_url, "import_merges") == 0
+        assert person_ids(self.target.database_url) == {
+            each for ids in self.persons.values() for each in ids
+        }
+
+    def rows_of_a_whole_run(self, url: str) -> dict[str, Any]:
+        """The rows of a run that nobody kills, in another database."""
+        folder = self.place.folder.with_name("unkilled")
+        folder.mkdir()
+        other = Workplace(folder, {"DATABASE_URL": url})
+        other.run(*imported(self.whole), exit_code=3)
+        return rows(url, sources=False)
+
+
+@pytest.fixture
+def another_database(embedded_server: EmbeddedServer, database_template: str) -> Any:
+    name = "whole_people"
+    yield copy_of(embedded_server.url, database_template, name)
+    drop_database(embedded_server.url, name)
+
+
+def test_kill_at_many_moments_of_a_run_that_deletes_and_moves(
+    place: Workplace, target: Target, source: Path, another_database: str
+) -> None:
+    run = Killed(place, target, source)
+    url, total = target.database_url, len(run.persons)
+    chance = random.Random(11)
+    kills = run.kill_when(lambda: count(url) > 0)
+    kills += run.kill_when(lambda: len(files(source)) < total)
+    kills += run.kill_when(lambda: len(files(failed(source))) > 1)
+    most = chance.uniform(0.3, 0.7) * total
+    kills += run.kill_when(lambda: len(files(source)) <= most)
+    assert kills >= 2
+    last = place.run(*run.command, exit_code=3)
+    assert "Resuming the run" in last.out
+    assert place.counts("import")["inserted"] == count(url)
+    run.check()
+    assert rows(url, sources=False) == run.rows_of_a_whole_run(another_database)
+
+
+def test_kill_at_random_times_of_a_run_that_deletes_and_moves(
+    pg_place: Workplace, postgresql: Target, source: Path
+) -> None:
+    run = Killed(pg_place, postgresql, source)
+    chance = random.Random(12)
+    for moment in [chance.uniform(0.4, 1.4) for _ in range(3)]:
+        deadline = time.monotonic() + moment
+        if not run.kill_when(lambda deadline=deadline: time.monotonic() >= deadline):
+            break
+    else:
+        ended = pg_place.run(*run.command, exit_code=None)
+        assert ended.code in (0, 3), ended.text
+    run.check()
+
+
+IN_PIECES = """
+import sys
+if __name__ == "__main__":
+    import imports.phases.prepare, imports.run.pieces
+    imports.phases.prepare.LARGE_BYTES = 10_000
+    imports.run.pieces.PIECE_RECORDS = 5
+    from imports.cli import main
+    main(sys.argv[1:])
+"""
+
+
+def test_kill_inside_a_large_file(
+    pg_place: Workplace, postgresql: Target, source: Path, tmp_path: Path
+) -> None:
+    """It goes on there; counted is each record once."""
+    url = postgresql.database_url
+    script = tmp_path / "in_pieces.py"
+    script.write_text(IN_PIECES)
+    program = (sys.executable, str(script))
+    records: list[object] = [
+        person(f"p-{number}", job(f"c-{number % 7}"), emails=emails(f"{number}@p.example"))
+        for number in range(120)
+    ]
+    records[119] = {"profile_data": {}}
+    write(source, "large.json", records)
+    kills = 0
+    for wanted in (1, 40):
+        command = imported(source, "--workers", 2)
+        with pg_place.started(*command, program=program) as running:
+            wait_until(lambda wanted=wanted: running.ended or count(url) >= wanted, pause=0.01)
+            kills += not running.ended
+            running.kill()
+        assert files(source) == ["large.json"]
+    assert kills == 2
+    ended = pg_place.run(*imported(source), program=program, exit_code=3)
+    assert "119 inserted" in ended.out
+    assert count(url) == 119
+    assert files(source) == []
+    assert [index for index, _, _ in problems(failed(source) / "large.json")] == [119]
+    assert statuses(pg_place.folder / CSV, source) == {"large.json": ("FAILED", 119, 1)}
+
+
+# Files that come while it runs
+
+
+def test_files_that_are_added_while_it_runs(place: Workplace, target: Target, source: Path) -> None:
+    """One of them is written slowly: none is taken before it is whole."""
+    names = (f"added/{number}.json" for number in itertools.count())
+    written = ["first.json", "slow.json"]
+    write(source, "first.json", [person("first.json")])
+    slow = page(*(person(f"slow-{number}") for number in range(40)))
+    step = len(slow) // 8
+
+    def write_slowly() -> None:
+        with (source / "slow.json").open("wb") as file:
+            for start in range(0, len(slow), step):
+                file.write(slow[start : start + step])
+                file.flush()
+                # Far less than a file must be at rest, and all of it far more.
+                time.sleep(0.35)
+
+    def add(settled: bool) -> None:
+        name = next(names)
+        written.append(name)
+        write(source, name, [person(name, job("c-1"))], settled=settled)
+
+    with place.started(*imported(source, "--workers", 4)) as running:
+        thread = threading.Thread(target=write_slowly)
+        thread.start()
+        wait_until(lambda: "first.json" not in files(source) or running.ended)
+        for number in range(6):
+            add(settled=number % 2 == 0)
+        thread.join()
+        add(settled=False)
+        running.finish(0)
+    slow_ids = {f"slow-{number}" for number in range(40)}
+    assert person_ids(target.database_url) == slow_ids | set(written) - {"slow.json"}
+    assert files(source) == []
+    assert files(failed(source)) == []
+    assert statuses(place.folder / CSV, source) == {
+        name: ("COMPLETED", 40 if name == "slow.json" else 1, 0) for name in sorted(written)
+    }
+
+
+def rests(running: Running) -> bool:
+    """Whether a command waits for something: it takes no time of a processor."""
+    process = psutil.Process(running.pid)
+    before = process.cpu_times()
+    time.sleep(0.4)
+    return process.cpu_times()[:2] == before[:2]
+
+
+def test_watching_goes_on_until_it_is_interrupted(
+    pg_place: Workplace, postgresql: Target, source: Path
+) -> None:
+    url = postgresql.database_url
+    write(source, "a.json", [person("p-1")])
+    with pg_place.started(*imported(source, "--watch")) as running:
+        wait_until(lambda: "Waiting for new files" in running.out)
+        assert files(source) == []
+        write(source, "sub/b.json", [person("p-2")])
+        wait_until(lambda: count(url) == 2)
+        write(source, "c.json", [person("p-3")], settled=False)
+        wait_until(lambda: count(url) == 3 and files(source) == [])
+        done = ("COMPLETED", 1, 0)
+        wait_until(lambda: statuses(pg_place.folder / CSV, source).get("c.json") == done)
+        wait_until(lambda: rests(running))
+        sent = time.monotonic()
+        running.interrupt()
+        ended = running.finish(0)
+        assert time.monotonic() - sent < 5
+    assert "3 inserted" in ended.out
+    assert "3 deleted, 0 moved away" in ended.out
+    assert pg_place.state["status"] == "completed"
+
+
+def test_watching_an_empty_source_ends_well(pg_place: Workplace, source: Path) -> None:
+    with pg_place.started(*imported(source, "--watch")) as running:
+        wait_until(lambda: "Waiting for new files" in running.out and rests(running))
+        running.interrupt(signal.SIGTERM)
+        ended = running.finish(0)
+    assert "Nothing to do" in ended.out
+    assert "Traceback" not in ended.text
+
+
+# Usage
+
+
+def test_two_runs_at_once(pg_place: Workplace, postgresql: Target, source: Path) -> None:
+    write(source, "a.json", [person("p-1")])
+    url = postgresql.database_url
+    with ExitStack() as both:
+        holding = both.enter_context(ExitStack())
+        holding.enter_context(held(url, "import_merges"))
+        running = both.enter_context(pg_place.started(*imported(source)))
+        until_somebody_waits(url)
+        told = pg_place.run(*imported(source), exit_code=11)
+        assert f"process {running.pid}" in told.err
+        assert files(source) == ["a.json"]
+        holding.close()
+        running.finish(0)
+    assert files(source) == []
+
+
+def read_only(folder: Path) -> tuple[str, ...]:
+    """The program, where it cannot write to a folder; the administrator's can write to any."""
+    if os.geteuid() != 0:
+        folder.chmod(0o555)
+        return MODULE
+    mounted = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+    return ("unshare", "--mount", "sh", "-c", mounted, str(folder), *MODULE)
+
+
+def can_mount() -> bool:
+    if os.geteuid() != 0:
+        return True
+    return (
+        shutil.which("unshare") is not None and os.system("unshare --mount true 2>/dev/null") == 0
+    )
+
+
+@pytest.mark.skipif(not can_mount(), reason="nothing here is read-only to the administrator")
+@pytest.mark.parametrize("what", ["source", "failed"])
+def test_folders_that_cannot_be_written_to_are_refused_before_anything_starts(
+    pg_place: Workplace, postgresql: Target, source: Path, what: str
+) -> None:
+    write(source, "a.json", [person("p-1")])
+    locked = source if what == "source" else pg_place.folder / "locked"
+    locked.mkdir(exist_ok=True)
+    options = [] if what == "source" else ["--failed-dir", locked]
+    program = read_only(locked)
+    try:
+        told = pg_place.run(*imported(source, *options), program=program, exit_code=2)
+        assert str(locked) in told.err
+        assert "--on-success keep" in told.err
+        assert "Traceback" not in told.text
+        assert files(source) == ["a.json"]
+        assert count(postgresql.database_url) == 0
+        assert not (pg_place.folder / "work_state.json").exists()
+        if what == "source":
+            # What is only read may be anywhere.
+            keep = ["--on-success", "keep", "--on-failure", "keep"]
+            pg_place.run(*imported(source, *keep), program=program)
+            assert count(postgresql.database_url) == 1
+    finally:
+        locked.chmod(0o755)
+    assert files(source) == ["a.json"]
+
+
+def test_a_progress_log_that_is_something_else_is_left_alone(
+    pg_place: Workplace, postgresql: Target, source: Path
+) -> None:
+    write(source, "a.json", [person("p-1")])
+    other = pg_place.folder / "figures.csv"
+    other.write_text("year,income\n2025,17\n")
+    told = pg_place.run(*imported(source, "--progress-csv", other), exit_code=2)
+    assert "--progress-csv" in told.err
+    assert other.read_text() == "year,income\n2025,17\n"
+    assert (files(source), count(postgresql.database_url)) == (["a.json"], 0)
+    # Another place, or none at all.
+    pg_place.run(*imported(source, "--no-progress-csv"))
+    assert not (pg_place.folder / CSV).exists()
+    place_of_it = pg_place.folder / "new" / "log.csv"
+    write(source, "a.json", [person("p-1")])
+    pg_place.run(*imported(source, "--progress-csv", place_of_it))
+    with place_of_it.open(newline="") as stream:
+        assert next(csv.reader(stream)) == COLUMNS
+    assert statuses(place_of_it, source) == {"a.json": ("COMPLETED", 1, 0)}
+
+
+def test_options_by_name_and_by_variable(
+    pg_place: Workplace, postgresql: Target, source: Path
+) -> None:
+    write(source, "a.json", [person("p-1", job("c-1", company_phones=phones("1")))])
+    write(source, "bad/b.json", BROKEN)
+    done = pg_place.folder / "done"
+    options = ["--on-success", "move", "--done-dir", done, "--on-failure", "keep"]
+    pg_place.run(*imported(source, *options), exit_code=3)
+    assert (files(source), files(done)) == (["bad/b.json"], ["a.json"])
+    bad = pg_place.folder / "bad"
+    environment = {"IMPORTER_FAILED_DIR": str(bad), "IMPORTER_ON_SUCCESS": "keep"}
+    write(source, "c.json", [person("p-2")])
+    pg_place.run(*imported(source), environment=environment, exit_code=3)
+    assert (files(source), files(bad)) == (["c.json"], ["bad/b.errors.json", "bad/b.json"])
+    wrong = ["--on-failure", "delete"]
+    assert wrong[0] in pg_place.run(*imported(source, *wrong), exit_code=2).err

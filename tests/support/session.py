@@ -1,0 +1,187 @@
+"""A run over people in a temporary folder, with a real ledger and a database in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import UUID
+
+from imports.backends.database import Comparison, Rows
+from imports.backends.target import Target
+from imports.kinds import kind_named
+from imports.progress import SilentDisplay
+from imports.report import RunReport
+from imports.resilient_importer import ResilientImporter
+from imports.retry import RetryPolicy
+from imports.run.disposal import disposal_plan
+from imports.run.progress_log import progress_log
+from imports.run.session import RunSession
+from imports.run.source import source_of
+from imports.settings import Settings
+from imports.spool import Spool
+from imports.workers import Workers
+from tests.support.book import Book
+from tests.support.memory import MemoryDatabase
+from tests.support.reports import work_state
+
+
+class PeopleDatabase(MemoryDatabase):
+    """Knows what a whole run asks for. `compared` are the rows that verification asked about."""
+
+    def __init__(self, poison: set[str] | None = None, down: set[str] | None = None) -> None:
+        super().__init__(poison, down)
+        self.compared = 0
+        self.wrong: set[str] = set()
+
+    def dataset_id(self, *_: object) -> int:
+        return 1
+
+    def forget_merges(self, _: str) -> None:
+        """Remembers none."""
+
+    def compare(self, rows: Rows) -> dict[int, list[Comparison]]:
+        answer = {}
+        for index, _, some in rows.tables():
+            self.compared += len(some)
+            found = [any(each in row.decode() for each in self.wrong) for row in some]
+            answer[index] = [Comparison("missing" if each else "same", None, {}) for each in found]
+        return answer
+
+    def written(self, *_: object) -> list[Any]:
+        return []
+
+    @property
+    def people(self) -> list[str]:
+        """The profile ids of the persons that went in, in order."""
+        found = (row.get("neuron360_profile_id") for row in self.stored)
+        return [each for each in cast(Iterable[str | None], found) if each is not None]
+
+    def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+        self.before_merge()
+        return super().merge(request_id, rows)
+
+    def before_merge(self) -> None:
+        """For tests that do something while a run is under way."""
+
+
+def person(profile_id: str | None, **more: Any) -> dict[str, Any]:
+    """A record of results; without an id it is one that fails."""
+    return {"profile_data": {"profile_id": profile_id, "profile_full_name": "X", **more}}
+
+
+class PeopleBench:
+    """A source of people, `source/`, and runs over it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.base = folder
+        self.folder = folder / "source"
+        self.failed = folder / "failed_uploads"
+        self.done = folder / "done_uploads"
+        self.folder.mkdir()
+        self.database = PeopleDatabase()
+        self.display = SilentDisplay()
+        self.said: list[str] = []
+        self.display.say = self.said.append  # type: ignore[method-assign]
+        self._open: list[RunSession] = []
+
+    def write(self, name: str, content: bytes, *, age: float = 60.0) -> Path:
+        """A file that was last changed `age` seconds ago; negative for a time to come."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        moment = time.time() - age
+        os.utime(path, (moment, moment))
+        return path
+
+    def add(self, name: str, *profile_ids: str | None, age: float = 60.0) -> Path:
+        """A file with these persons."""
+        content = {"results": [person(each) for each in profile_ids]}
+        return self.write(name, json.dumps(content).encode(), age=age)
+
+    def session(self, batch_id: str = "batch", only: str | None = None, **flags: Any) -> RunSession:
+        """The session of a run, opened as a run opens it but for the target."""
+        settings = Settings(
+            kind="people",
+            tag="t",
+            source=self.folder,
+            state_file=self.base / "work_state.json",
+            data_folder=self.base / ".importer",
+            **{"no_progress_csv": "progress_csv" not in flags, "max_retries": 0, **flags},
+        )
+        kind = kind_named("people")
+        book = Book(
+            self.base / "ledger.db",
+            kind="people",
+            source=str(self.folder),
+            batch_id=batch_id,
+            only=only,
+        )
+        source = source_of(settings, kind, self.folder)
+        workers = Workers(2)
+        workers.process_count = 1  # starting processes takes longer than all of a small run
+        resources = contextlib.ExitStack()
+        resources.callback(book.file.close)
+        resources.callback(workers.close)
+        progress = progress_log(settings, kind, book.scope, source)
+        if progress is not None:
+            resources.callback(progress.close)
+        target = SimpleNamespace(
+            database=self.database, store=None, key="target", backend="postgresql", location="mem"
+        )
+        session = RunSession(
+            settings=settings,
+            kind=kind,
+            source=source,
+            single_item=only,
+            target=cast(Target, target),
+            policy=RetryPolicy(settings.max_retries),
+            display=self.display,
+            workers=workers,
+            ledger=book.file,
+            runs=book.runs,
+            scope=book.scope,
+            listing=book.listing,
+            items=book.items,
+            queue=book.queue,
+            images=book.images,
+            spool=Spool(self.base / ".importer" / "spool" / batch_id, self.database.row_format),
+            status_files=None,
+            disposal=disposal_plan(settings, kind, self.folder, only),
+            disposals=book.disposals,
+            progress=progress,
+            state=work_state(
+                batch_id=batch_id, kind="people", source=str(self.folder), tag="t", phases={}
+            ),
+            resumed=False,
+            began_at=time.time(),
+            _resources=resources,
+        )
+        self._open.append(session)
+        return session
+
+    def run(self, batch_id: str = "batch", **flags: Any) -> RunReport:
+        """A whole run."""
+        session = self.session(batch_id, **flags)
+        importer = ResilientImporter(session.settings, self.display, session.policy.stop)
+        importer._session = session
+        return importer.run()
+
+    def left(self) -> list[str]:
+        """The files that are in the source, by path."""
+        return files_below(self.folder)
+
+    def close(self) -> None:
+        for session in self._open:
+            session.close()
+
+
+def files_below(folder: Path) -> list[str]:
+    """The paths of all files in a folder."""
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(found)

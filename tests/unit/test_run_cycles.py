@@ -1,0 +1,409 @@
+"""A source that is worked off, while files are added to it and others are still growing."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imports.errors import InterruptedRunError, UsageError
+from imports.run import cycles
+from imports.run.cycles import SETTLED_SECONDS, Cycles, settled_at
+from imports.run.listing import list_source
+from imports.run.planning import plan_items
+from imports.run.session import RunSession
+from imports.work_item import ItemState
+from tests.support.session import PeopleBench, files_below
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[PeopleBench]:
+    bench = PeopleBench(tmp_path)
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files settle in no time."""
+    monkeypatch.setattr(cycles, "SETTLED_SECONDS", 0.05)
+
+
+def meanwhile(bench: PeopleBench, *actions: Callable[[], object]) -> None:
+    """Does one of these while each of the next merges is under way."""
+    waiting = list(actions)
+
+    def act() -> None:
+        if waiting:
+            waiting.pop(0)()
+
+    bench.database.before_merge = act  # type: ignore[method-assign]
+
+
+# Cycles
+
+
+def test_files_that_come_meanwhile_are_taken_until_none_is_new(bench: PeopleBench) -> None:
+    bench.add("a.json", "A")
+    meanwhile(
+        bench,
+        lambda: bench.add("b.json", "B"),
+        lambda: bench.add("deep/er/c.json", "C"),
+        lambda: bench.write("empty.json", b"{}"),
+    )
+    report = bench.run()
+    assert report.exit_code == 0
+    assert bench.database.people == ["A", "B", "C"]
+    assert bench.left() == []
+    assert report.count("import.files_deleted") == 4
+    assert report.state.total_files == 4
+
+
+def test_what_fails_is_tried_once_in_a_run_however_many_cycles_it_has(bench: PeopleBench) -> None:
+    bench.add("a.json", "A")
+    bench.add("bad.json", None)
+    meanwhile(bench, lambda: bench.add("b.json", "B"), lambda: bench.add("c.json", "C"))
+    report = bench.run(on_failure="keep", on_success="keep", max_retries=5)
+    assert report.failures_total == 1
+    assert report.failures[0].tries == 1
+    assert bench.database.people == ["A", "B", "C"], "nothing is imported twice"
+    assert report.count("planning.to_import") == 4
+
+
+def test_force_imports_everything_once_and_not_in_every_cycle(bench: PeopleBench) -> None:
+    bench.add("a.json", "A")
+    bench.run(on_success="keep")
+    meanwhile(bench, lambda: bench.add("b.json", "B"), lambda: bench.add("c.json", "C"))
+    bench.run("next", on_success="keep", force=True)
+    assert bench.database.people == ["A", "A", "B", "C"]
+
+
+def test_a_limit_holds_for_the_whole_run(bench: PeopleBench) -> None:
+    for name in "abcd":
+        bench.add(f"{name}.json", name)
+    meanwhile(bench, lambda: bench.add("e.json", "e"))
+    bench.run(limit=2)
+    assert bench.database.people == ["a", "b"]
+    assert bench.left() == ["c.json", "d.json", "e.json"]
+    bench.run("next", limit=2)
+    assert bench.left() == ["e.json"]
+
+
+def test_an_empty_source_is_no_mistake_where_it_is_worked_off(bench: PeopleBench) -> None:
+    report = bench.run()
+    assert (report.exit_code, report.nothing_to_do) == (0, True)
+
+
+def test_a_scan_and_a_single_file_have_one_cycle(bench: PeopleBench) -> None:
+    bench.add("a.json", "A")
+    assert not Cycles(bench.session("x", scan_only=True)).more()
+    assert not Cycles(bench.session("y", only="a.json")).more()
+    assert Cycles(bench.session("z")).more()
+
+
+def test_verification_of_several_cycles_is_told_as_one(bench: PeopleBench) -> None:
+    bench.add("a.json", "A")
+    meanwhile(bench, lambda: bench.add("b.json", "B"))
+    report = bench.run(verify_writes=True)
+    assert report.verification is not None
+    assert (report.verification.records, report.verification.found) == (2, {})
+    assert bench.left() == []
+
+
+def test_a_file_that_stays_is_verified_once_in_a_run(bench: PeopleBench) -> None:
+    """A record that is counted once a cycle, and a finding told so often, are not what is there."""
+    bench.add("a.json", "A")
+    bench.database.wrong = {'"A"'}
+    meanwhile(bench, lambda: bench.add("b.json", "B"), lambda: bench.add("c.json", "C"))
+    report = bench.run(verify_writes=True, on_success="keep")
+    assert report.verification is not None
+    assert report.verification.found == {"missing": 1}
+    assert report.verification.records == 3
+
+
+# Files that are still growing
+
+
+def test_only_what_has_settled_is_planned(bench: PeopleBench) -> None:
+    bench.add("old.json", "A")
+    bench.add("new.json", "B", age=0)
+    session = bench.session()
+    list_source(session)
+    plan_items(session)
+    assert session.items.count(ItemState.PLANNED) == 1
+    assert session.items.listed()[0] == 1
+
+
+def test_a_run_that_does_not_work_off_takes_every_file_as_it_is(bench: PeopleBench) -> None:
+    bench.add("new.json", "B", age=-3_600)
+    session = bench.session("x", only="new.json")
+    assert settled_at(session) is None
+    list_source(session)
+    plan_items(session)
+    assert session.items.count(ItemState.PLANNED) == 1
+
+
+def test_settled_is_what_has_not_changed_for_a_while(bench: PeopleBench) -> None:
+    moment = settled_at(bench.session())
+    assert moment is not None
+    assert 0 <= time.time() - SETTLED_SECONDS - moment < 1
+
+
+@pytest.mark.parametrize("age", [0.0, -3_600.0, -4e9])
+def test_a_file_that_has_stopped_growing_is_taken_whatever_its_clock_says(
+    bench: PeopleBench, soon: None, age: float
+) -> None:
+    bench.add("new.json", "A", age=age)
+    assert bench.run().exit_code == 0
+    assert bench.database.people == ["A"]
+    assert bench.left() == []
+
+
+def test_a_file_that_grows_is_waited_for_and_taken_whole(
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cycles, "SETTLED_SECONDS", 0.15)
+    bench.add("old.json", "OLD")
+    path = bench.folder / "new.json"
+    content = b'{"results": [%s]}' % b",".join(
+        b'{"profile_data": {"profile_id": "%d"}}' % number for number in range(8)
+    )
+    size = len(content) // 8 + 1
+    parts = [content[start : start + size] for start in range(0, len(content), size)]
+    path.write_bytes(parts.pop(0))
+
+    def grow() -> None:
+        for part in parts:
+            time.sleep(0.04)
+            with path.open("ab") as file:
+                file.write(part)
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    report = bench.run()
+    writer.join()
+    assert report.exit_code == 0
+    assert report.failures_total == 0
+    assert sorted(bench.database.people) == [*"01234567", "OLD"]
+    assert files_below(bench.failed) == []
+
+
+def test_a_growing_file_holds_up_no_other(
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.add("old.json", "OLD")
+    bench.add("new.json", "NEW", age=0)
+    session = bench.session()
+    seen = []
+
+    def waited(_: float) -> bool:
+        seen.append(list(bench.database.people))
+        session.policy.stop.set()
+        return True
+
+    monkeypatch.setattr(session.policy.stop, "wait", waited)
+    assert Cycles(session).more()
+    plan_items(session)
+    assert session.items.count(ItemState.PLANNED) == 1
+    bench.database.stored.append({"neuron360_profile_id": "OLD"})
+    with pytest.raises(InterruptedRunError):
+        Cycles(session).more()
+    assert seen == [["OLD"]]
+
+
+def test_a_growing_file_that_is_gone_is_no_failure(bench: PeopleBench, soon: None) -> None:
+    """Who writes under one name and then takes another is no mistake, also in an empty source."""
+    path = bench.add("a.json", "A", age=-3_600)
+    session = bench.session()
+    list_source(session)
+    path.unlink()
+    session.close()
+    report = bench.run()
+    assert (report.exit_code, report.failures_total) == (0, 0)
+
+
+def test_a_stop_while_it_waits_for_a_growing_file_ends_the_run_at_once(bench: PeopleBench) -> None:
+    bench.add("new.json", "A", age=-3_600)
+    session = bench.session()
+    threading.Timer(0.05, session.policy.stop.set).start()
+    began = time.monotonic()
+    with pytest.raises(InterruptedRunError):
+        Cycles(session).more()
+    assert time.monotonic() - began < SETTLED_SECONDS - 0.5
+
+
+# Watching
+
+
+class Watch:
+    """Stands in for `watch`: tells of changes when the test does. `ended` says if it was closed."""
+
+    def __init__(self, *looks: set[Any] | Callable[[], object]) -> None:
+        self.looks = list(looks)
+        self.options: dict[str, Any] = {}
+        self.ended = False
+
+    def __call__(self, *paths: str, **options: Any) -> Iterator[set[Any]]:
+        self.options = options
+        try:
+            for look in self.looks:
+                if callable(look):
+                    look()
+                    yield {"something"}
+                else:
+                    yield look
+        finally:
+            self.ended = True
+
+
+def watching(bench: PeopleBench, monkeypatch: pytest.MonkeyPatch, watch: Watch) -> Any:
+    monkeypatch.setattr(cycles, "watch", watch)
+    return bench.run(watch=True)
+
+
+def test_new_files_are_taken_while_it_watches_and_it_ends_when_it_is_stopped(
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.add("a.json", "A")
+    watch = Watch(set(), lambda: bench.add("b.json", "B"), lambda: bench.add("c.json", "C"))
+    report = watching(bench, monkeypatch, watch)
+    assert report.exit_code == 0
+    assert report.state.status == "completed"
+    assert bench.database.people == ["A", "B", "C"]
+    assert watch.ended
+    assert len([each for each in bench.said if "Waiting for new files" in each]) == 1
+
+
+def test_what_comes_before_the_watch_has_begun_is_not_missed(
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unnoticed() -> None:
+        bench.add("b.json", "B")
+
+    class Late(Watch):
+        def __call__(self, *paths: str, **options: Any) -> Iterator[set[Any]]:
+            unnoticed()
+            yield set()
+
+    watching(bench, monkeypatch, Late())
+    assert bench.database.people == ["B"]
+
+
+def test_a_look_without_a_change_lists_nothing_until_a_while_has_passed(
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    listing = cycles.list_source
+
+    def counted(session: RunSession, *, again: bool) -> Any:
+        looks.append(again)
+        return listing(session, again=again)
+
+    monkeypatch.setattr(cycles, "list_source", counted)
+    watching(bench, monkeypatch, Watch(*[set[Any]() for _ in range(50)]))
+    assert len(looks) == 2, "at its beginning, and once the watch has begun"
+    monkeypatch.setattr(cycles, "_MOST_SECONDS_BETWEEN_LOOKS", -1.0)
+    watching(bench, monkeypatch, Watch(*[set[Any]() for _ in range(50)]))
+    assert len(looks) > 50
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left"), RuntimeError("inotify"), FileNotFoundError(2, "gone")]
+)
+def test_a_source_that_cannot_be_watched_ends_the_run_with_what_to_do(
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def broken() -> None:
+        raise error
+
+    bench.add("a.json", "A")
+    with pytest.raises(UsageError, match="without --watch"):
+        watching(bench, monkeypatch, Watch(broken))
+    assert bench.database.people == ["A"]
+    assert bench.left() == []
+
+
+def test_a_run_that_finds_nothing_waits_all_the_same(
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watching(bench, monkeypatch, Watch(set(), lambda: bench.add("a.json", "A")))
+    assert bench.database.people == ["A"]
+
+
+def test_the_files_of_the_run_itself_are_no_news(
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a source that holds the work state, the ledger and the progress log: else each look at
+    it, which writes them, is the reason for the next one."""
+    looks = []
+    monkeypatch.setattr(cycles, "_LOOK_MILLISECONDS", 100)
+    bench.folder = bench.base  # it holds all of them
+    session = bench.session("x", watch=True, progress_csv=bench.base / "p.csv")
+    listing = cycles.list_source
+
+    def counted(session: RunSession, *, again: bool) -> Any:
+        looks.append(time.monotonic())
+        return listing(session, again=again)
+
+    monkeypatch.setattr(cycles, "list_source", counted)
+    threading.Timer(1.0, session.policy.stop.set).start()
+    watched = Cycles(session)
+    with contextlib.suppress(InterruptedRunError):  # stopped while it was looking
+        watched.more()
+    watched.close()
+    assert len(looks) <= 4
+
+
+def test_a_real_watch_takes_what_comes_and_what_is_moved_in(
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch, soon: None
+) -> None:
+    monkeypatch.setattr(cycles, "_LOOK_MILLISECONDS", 50)
+    bench.add("a.json", "A")
+    session = bench.session("x", watch=True)
+    watched = Cycles(session)
+    assert watched.more()
+    bench.folder.joinpath("a.json").unlink()
+    (bench.base / "outside.json").write_bytes(b"{}")
+
+    def come() -> None:
+        time.sleep(0.3)
+        (bench.folder / "sub").mkdir()
+        (bench.base / "outside.json").rename(bench.folder / "sub" / "b.json")
+
+    writer = threading.Thread(target=come)
+    writer.start()
+    guard = threading.Timer(5.0, session.policy.stop.set)
+    guard.start()
+    assert watched.more(), "nobody noticed"
+    guard.cancel()
+    writer.join()
+    watched.close()
+    assert session.items.listed()[0] >= 1
+
+
+def test_a_file_that_grows_for_ever_is_left_for_the_next_run(
+    bench: PeopleBench, soon: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cycles, "GROWING_SECONDS", 0.2)
+    bench.add("a.json", "A")
+    growing = threading.Event()
+
+    def grow() -> None:
+        while not growing.wait(0.01):
+            bench.write("log.json", b" " * int(time.time() * 1_000 % 1_000), age=0)
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    try:
+        report = bench.run()
+    finally:
+        growing.set()
+        writer.join()
+    assert (report.exit_code, bench.database.people) == (0, ["A"])
+    assert bench.left() == ["log.json"]
+    assert "Still growing, and left for the next run: 1" in bench.said

@@ -1,0 +1,413 @@
+"""Runs that delete and move: what they are to do with files, and when."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imports.errors import UsageError
+from imports.kinds import kind_named
+from imports.run import disposal
+from imports.run.disposal import disposal_plan, dispose_items, dispose_left, dispose_verified
+from imports.run.listing import list_source
+from imports.settings import Disposal, Settings
+from tests.support.session import PeopleBench, files_below
+
+PEOPLE = kind_named("people")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[PeopleBench]:
+    bench = PeopleBench(tmp_path)
+    yield bench
+    bench.close()
+
+
+# The plan
+
+
+def settings(**flags: object) -> Settings:
+    return Settings.model_validate({"kind": "people", **flags})
+
+
+def test_a_source_is_emptied_where_nothing_else_is_said(tmp_path: Path) -> None:
+    plan = disposal_plan(settings(), PEOPLE, tmp_path / "in", None)
+    assert plan is not None
+    assert (plan.on_success, plan.on_failure) == (Disposal.DELETE, Disposal.MOVE)
+    assert plan.folders == [str(tmp_path / "failed_uploads")]
+    assert plan.done_folder == str(tmp_path / "done_uploads")
+
+
+def test_a_single_file_stays_unless_it_is_said(tmp_path: Path) -> None:
+    assert disposal_plan(settings(), PEOPLE, tmp_path / "in", "a.json") is None
+    plan = disposal_plan(settings(on_success="delete"), PEOPLE, tmp_path / "in", "a.json")
+    assert plan is not None
+    assert (plan.on_success, plan.on_failure) == (Disposal.DELETE, Disposal.KEEP)
+
+
+@pytest.mark.parametrize(
+    ("kind", "flags"),
+    [
+        ("states", {"on_success": "delete"}),
+        ("people", {"scan_only": True}),
+        ("people", {"on_success": "keep", "on_failure": "keep"}),
+    ],
+)
+def test_there_are_runs_that_leave_every_file(
+    tmp_path: Path, kind: str, flags: dict[str, object]
+) -> None:
+    assert disposal_plan(settings(**flags), kind_named(kind), tmp_path / "in", None) is None
+
+
+@pytest.mark.parametrize("name", ["failed_dir", "done_dir"])
+@pytest.mark.parametrize("way", ["in", "in/", "in/../in", "link"])
+def test_files_are_not_moved_to_where_they_are(tmp_path: Path, name: str, way: str) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (tmp_path / "link").symlink_to(folder)
+    flags = {name: tmp_path / way, "on_success": "move"}
+    with pytest.raises(UsageError, match="that is the source"):
+        disposal_plan(settings(**flags), PEOPLE, folder, None)
+
+
+def test_mended_files_can_be_imported_from_the_failed_folder_if_another_is_named(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "failed_uploads"
+    with pytest.raises(UsageError, match="--failed-dir"):
+        disposal_plan(settings(), PEOPLE, folder, None)
+    assert disposal_plan(settings(failed_dir=tmp_path / "other"), PEOPLE, folder, None)
+
+
+def test_a_folder_that_nothing_is_moved_to_may_be_the_source(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    assert disposal_plan(settings(done_dir=folder), PEOPLE, folder, None) is not None
+
+
+# Whole runs
+
+
+def test_a_source_is_worked_off_until_it_is_empty(bench: PeopleBench) -> None:
+    bench.add("a.json", "A", "B")
+    bench.add("sub/b.json", "C", None)
+    bench.write("empty.json", b"{}")
+    bench.write("broken.json", b"{")
+    report = bench.run()
+    assert report.exit_code == 3
+    assert bench.left() == []
+    assert files_below(bench.failed) == [
+        "broken.errors.json",
+        "broken.json",
+        "sub/b.errors.json",
+        "sub/b.json",
+    ]
+    (problem,) = json.loads((bench.failed / "sub/b.errors.json").read_bytes())
+    assert problem["index"] == 1
+    assert bench.database.people == ["A", "B", "C"]
+    assert (report.count("import.files_deleted"), report.count("import.files_moved")) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("flags", "left", "done", "failed"),
+    [
+        ({"on_success": "keep"}, ["a.json"], [], ["b.errors.json", "b.json"]),
+        ({"on_failure": "keep"}, ["b.json"], [], []),
+        ({"on_success": "move"}, [], ["a.json"], ["b.errors.json", "b.json"]),
+        ({"on_success": "keep", "on_failure": "keep"}, ["a.json", "b.json"], [], []),
+        ({"scan_only": True}, ["a.json", "b.json"], [], []),
+    ],
+)
+def test_what_becomes_of_files_can_be_chosen(
+    bench: PeopleBench,
+    flags: dict[str, object],
+    left: list[str],
+    done: list[str],
+    failed: list[str],
+) -> None:
+    bench.add("a.json", "A")
+    bench.add("b.json", None)
+    bench.run(**flags)
+    found = (bench.left(), files_below(bench.done), files_below(bench.failed))
+    assert found == (left, done, failed)
+
+
+@pytest.mark.parametrize("inside", ["failed", "source/deep/failed"])
+def test_failed_files_are_no_part_of_the_source_wherever_they_are(
+    bench: PeopleBench, inside: str
+) -> None:
+    failed = bench.base / inside
+    bench.add("b.json", None)
+    bench.run(failed_dir=failed)
+    assert files_below(failed) == ["b.errors.json", "b.json"]
+    assert bench.run("next", failed_dir=failed).exit_code == 0
+
+
+def test_a_failed_file_that_is_put_back_is_tried_again(bench: PeopleBench) -> None:
+    bench.add("b.json", None)
+    bench.run()
+    (bench.failed / "b.json").rename(bench.folder / "b.json")
+    report = bench.run("next")
+    assert (report.exit_code, report.failures_total) == (3, 1)
+    assert bench.left() == []
+    bench.add("b.json", "B")
+    report = bench.run("last")
+    assert (report.exit_code, report.failures_total) == (0, 0)
+    assert bench.left() == []
+
+
+def test_a_failed_file_that_was_moved_is_no_failure_of_the_next_run(bench: PeopleBench) -> None:
+    bench.add("b.json", None)
+    assert bench.run().exit_code == 3
+    bench.add("a.json", "A")
+    assert bench.run("next").exit_code == 0
+
+
+@pytest.mark.parametrize("flags", [{}, {"on_failure": "keep"}])
+def test_a_failed_file_that_somebody_took_away_is_no_failure_of_later_runs(
+    bench: PeopleBench, flags: dict[str, object]
+) -> None:
+    """Else every run ends with 3, and nothing that the user does can end that."""
+    bench.add("b.json", None)
+    session = bench.session("first", on_failure="keep", max_retries=3)
+    list_source(session)
+    ((item,),) = session.items.listed_items(None, 9)
+    session.queue.record_imported([item.id], [(item.id, "bad")], {}, (1.0, 2.0))
+    (bench.folder / "b.json").unlink()
+    bench.add("a.json", "A")
+    report = bench.run("next", max_retries=3, **flags)
+    assert (report.exit_code, report.failures_total) == (0, 0)
+
+
+def test_an_imported_file_that_stays_and_is_taken_away_is_not_verified_for_ever(
+    bench: PeopleBench,
+) -> None:
+    bench.add("a.json", "A")
+    bench.add("b.json", "B")
+    flags = {"on_success": "keep", "verify_writes": True}
+    assert bench.run(**flags).exit_code == 0
+    (bench.folder / "b.json").unlink()
+    report = bench.run("next", **flags)
+    assert report.verification is not None
+    assert report.verification.found == {}
+    assert report.exit_code == 0
+
+
+def test_with_verification_files_stay_until_they_are_verified(
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.add("a.json", "A")
+    bench.add("b.json", "B")
+    bench.add("bad.json", None)
+    seen = []
+    compare = bench.database.compare
+
+    def looking(rows: object) -> object:
+        seen.append(bench.left())
+        return compare(rows)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(bench.database, "compare", looking)
+    bench.database.wrong = {'"B"'}
+    report = bench.run(verify_writes=True)
+    assert seen == [["a.json", "b.json"]]
+    assert bench.left() == ["b.json"], "what is not as it should be stays"
+    assert report.exit_code == 3
+    bench.database.wrong = set()
+    bench.run("next", verify_writes=True)
+    assert bench.left() == []
+
+
+def test_what_a_cycle_found_wrong_stays_in_the_cycles_after_it(bench: PeopleBench) -> None:
+    bench.add("a.json", "A")
+    bench.database.wrong = {'"A"'}
+
+    def more() -> None:
+        bench.add("b.json", "B")
+        bench.database.before_merge = lambda: None  # type: ignore[method-assign]
+
+    bench.database.before_merge = more  # type: ignore[method-assign]
+    report = bench.run(verify_writes=True)
+    assert bench.left() == ["a.json"]
+    assert report.verification is not None
+    assert (report.exit_code, report.verification.records) == (3, 2)
+
+
+def test_a_file_that_changes_after_its_import_is_not_deleted_but_imported_again(
+    bench: PeopleBench,
+) -> None:
+    bench.add("a.json", "A")
+
+    def change() -> None:
+        bench.add("a.json", "A", "NEW")
+        bench.database.before_merge = lambda: None  # type: ignore[method-assign]
+
+    bench.database.before_merge = change  # type: ignore[method-assign]
+    report = bench.run()
+    assert report.exit_code == 0
+    assert bench.database.people == ["A", "A", "NEW"]
+    assert bench.left() == []
+
+
+@pytest.mark.parametrize("flags", [{}, {"on_success": "move"}])
+def test_a_file_that_is_replaced_by_one_of_the_same_size_and_mtime_is_not_deleted_unread(
+    bench: PeopleBench, flags: dict[str, object]
+) -> None:
+    status = bench.add("a.json", "A").stat()
+
+    def replace() -> None:
+        bench.database.before_merge = lambda: None  # type: ignore[method-assign]
+        other = bench.add("b.tmp", "B")
+        os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+        other.rename(bench.folder / "a.json")
+
+    bench.database.before_merge = replace  # type: ignore[method-assign]
+    report = bench.run(**flags)
+    assert (report.exit_code, bench.database.people) == (0, ["A", "B"])
+    assert bench.left() == []
+
+
+def test_a_file_that_cannot_be_deleted_is_told_and_tried_again_by_the_next_run(
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.add("a.json", "A")
+
+    def denied(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("imports.phases.disposal.delete", denied)
+        report = bench.run()
+    assert report.exit_code == 3
+    assert report.failures_total == 0
+    ((path, _, reason, _),) = report.not_disposed
+    assert (path, reason) == ("a.json", "cannot be deleted: Permission denied")
+    assert bench.left() == ["a.json"]
+    report = bench.run("next")
+    assert (report.exit_code, report.not_disposed_total) == (0, 0)
+    assert bench.left() == []
+    assert len(set(bench.database.people)) == 1
+
+
+# What a killed run has left
+
+
+def imported(bench: PeopleBench, batch_id: str = "killed", **flags: object) -> None:
+    """A run that was killed before it could do anything with its files."""
+    session = bench.session(batch_id, **flags)
+    list_source(session)
+    took = (1.0, 2.0) if batch_id == "earlier" else (time.time() + 60, time.time() + 61)
+    for items in session.items.listed_items(None, 9):
+        session.queue.record_imported([item.id for item in items], [], {}, took)
+    session.close()
+
+
+def test_what_an_earlier_run_has_left_is_imported_once_more_before_it_is_deleted(
+    bench: PeopleBench,
+) -> None:
+    """Nobody knows what has become of its rows since."""
+    bench.add("a.json", "A")
+    bench.add("gone.json", "B")
+    imported(bench, "earlier")
+    (bench.folder / "gone.json").unlink()
+    report = bench.run("next")
+    assert (bench.left(), bench.database.people) == ([], ["A"])
+    assert (report.exit_code, report.count("import.files_deleted")) == (0, 2)
+
+
+def test_what_was_found_wrong_is_left_alone_by_the_next_run_and_told(bench: PeopleBench) -> None:
+    bench.add("a.json", "A")
+    bench.database.wrong = {'"A"'}
+    assert bench.run(verify_writes=True).exit_code == 3
+    report = bench.run("next")
+    assert (report.exit_code, bench.left()) == (3, ["a.json"])
+    ((path, _, reason, _),) = report.not_disposed
+    assert path == "a.json"
+    assert "differs" in reason
+
+
+def test_what_a_killed_run_has_left_is_deleted_and_not_imported_again(bench: PeopleBench) -> None:
+    bench.add("a.json", "A")
+    bench.add("b.json", "B")
+    imported(bench)
+    (bench.folder / "a.json").unlink()
+    report = bench.run("killed")
+    assert bench.left() == []
+    assert bench.database.people == []
+    assert report.exit_code == 0
+    assert report.count("import.files_deleted") == 2
+
+
+@pytest.mark.parametrize("flag", ["force", "verify_writes"])
+def test_what_is_to_be_imported_again_or_verified_is_not_deleted_before(
+    bench: PeopleBench, flag: str
+) -> None:
+    bench.add("a.json", "A")
+    imported(bench)
+    session = bench.session("next", **{flag: True})
+    dispose_left(session)
+    assert bench.left() == ["a.json"]
+    session.disposals.record_verified({"a.json"}, whole=True)
+    dispose_verified(session)
+    session.disposals.record_verified(set(), whole=True)
+    assert bench.left() == ["a.json"]
+    dispose_verified(session)
+    assert bench.left() == []
+
+
+def test_what_is_given_up_is_not_moved_before_force_tries_it_again(bench: PeopleBench) -> None:
+    bench.add("a.json", None)
+    bench.run(on_failure="keep")
+    bench.database.stored.clear()
+    content = (bench.folder / "a.json").read_bytes()
+    assert bench.left() == ["a.json"]
+    session = bench.session("next", force=True)
+    dispose_left(session)
+    assert bench.left() == ["a.json"], "it fails again, or does not"
+    assert (bench.folder / "a.json").read_bytes() == content
+
+
+@pytest.mark.parametrize("page", [1, 2, 3])
+def test_all_that_is_left_goes_however_many_pages_it_has(
+    bench: PeopleBench, page: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disposal, "_PAGE", page)
+    monkeypatch.setattr(disposal, "BATCH_SIZE", 2)
+    for number in range(7):
+        bench.add(f"{number}.json", "A")
+    imported(bench)
+    session = bench.session("next")
+    dispose_left(session)
+    assert bench.left() == []
+    assert session.counts()["import.files_deleted"] == 7
+
+
+def test_a_run_that_is_stopping_disposes_of_nothing_more(bench: PeopleBench) -> None:
+    bench.add("a.json", "A")
+    imported(bench)
+    session = bench.session("next")
+    session.policy.stop.set()
+    dispose_left(session)
+    assert bench.left() == ["a.json"]
+
+
+def test_without_a_plan_or_without_items_nothing_is_done(bench: PeopleBench) -> None:
+    bench.add("a.json", "A")
+    imported(bench)
+    session = bench.session("next", on_success="keep", on_failure="keep")
+    dispose_verified(session)
+    dispose_items(session, [1])
+    dispose_items(bench.session("other"), [])
+    assert bench.left() == ["a.json"]
+
+
+def test_a_single_file_leaves_the_others(bench: PeopleBench) -> None:
+    bench.add("a.json", "A")
+    bench.add("b.json", "B")
+    imported(bench)
+    session = bench.session("next", only="a.json", on_success="delete")
+    dispose_verified(session)
+    assert bench.left() == ["b.json"]
