@@ -10,9 +10,8 @@ carriage return) has a `'` before it, as has one that begins with `'` and goes o
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import glob
+import io
 import os
 import re
 import sqlite3
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from imports.errors import UsageError
+from imports.whole_file import replacing
 
 MOST_OF_THE_TIME = 0.05
 """Which part of the time that passes may go into writing the progress log."""
@@ -155,26 +155,16 @@ def write_progress(
     Raises:
         UsageError: if it cannot be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            _write_rows(file, rows, earlier)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        with replacing(path) as file:
+            text = io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="")
+            _write_rows(text, rows, earlier)
+            text.detach()
     except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
         raise UsageError(
             f"The progress log {path} cannot be written: {error.strerror}. {_OTHER_PLACE}"
         ) from error
-
-
-def remove_progress_drafts(path: Path) -> None:
-    """Removes what killed runs left half written. The caller holds the lock."""
-    for draft in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        draft.unlink(missing_ok=True)
 
 
 def read_progress(path: Path) -> Iterator[ProgressRow]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from imports.errors import ImporterError, UsageError
+from imports.whole_file import replacing
 from imports.work_item import Phase, cycle_batch_id
 
 MOST_LISTED = 1_000
@@ -128,32 +127,20 @@ def load_work_state(path: Path) -> WorkState | None:
 
 
 def save_work_state(state: WorkState, path: Path) -> None:
-    """Replaces the file as a whole: a reader sees the old one or the new one, also after a crash.
+    """Replaces the file as a whole.
 
     Raises:
         UsageError: if it cannot be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
+        with replacing(path) as file:
             file.write(orjson.dumps(state.model_dump(mode="json"), option=orjson.OPT_INDENT_2))
             file.write(b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
         raise UsageError(
             f"The work state {path} cannot be written: {error.strerror}."
             " Name another place with --state-file."
         ) from error
-
-
-def remove_drafts(path: Path) -> None:
-    """Removes what killed runs left half written. The caller holds the lock."""
-    for draft in path.parent.glob(f".{path.name}.*.part"):
-        draft.unlink(missing_ok=True)
 
 
 def set_aside(path: Path) -> Path:

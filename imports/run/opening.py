@@ -35,13 +35,13 @@ from imports.run.source import find_source, source_of
 from imports.settings import Backend, Settings
 from imports.spool import Spool
 from imports.status_files import StatusFiles
+from imports.whole_file import remove_drafts
 from imports.work_item import Source
 from imports.work_state import (
     DamagedStateError,
     WorkState,
     load_work_state,
     new_run_ids,
-    remove_drafts,
     save_work_state,
     set_aside,
 )

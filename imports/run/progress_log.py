@@ -12,9 +12,9 @@ from imports.progress_csv import (
     ProgressCsv,
     ProgressRow,
     ProgressStatus,
-    remove_progress_drafts,
 )
 from imports.settings import PROGRESS_CSV, Settings
+from imports.whole_file import remove_drafts
 from imports.work_item import ItemState, Source
 
 _STATUS = {
@@ -36,7 +36,7 @@ def progress_log(
         path = PROGRESS_CSV
     if path is None or settings.no_progress_csv or settings.scan_only:
         return None
-    remove_progress_drafts(path)
+    remove_drafts(path)
     return ProgressCsv(path, partial(_rows, scope, source))
 
 

@@ -18,9 +18,9 @@ from imports.progress_csv import (
     ProgressRow,
     ProgressStatus,
     read_progress,
-    remove_progress_drafts,
     write_progress,
 )
+from imports.whole_file import remove_drafts
 
 HEADER = (
     "file_path,total_profiles,successful_uploads,failed_uploads,processing_time_seconds,status,"
@@ -295,7 +295,7 @@ def test_what_killed_runs_left_is_removed(log: Path) -> None:
     write_progress(log, [DONE])
     for name in (".progress.csv.1.part", ".progress.csv.23.part", ".other.csv.1.part"):
         log.with_name(name).touch()
-    remove_progress_drafts(log)
+    remove_drafts(log)
     assert {each.name for each in log.parent.iterdir()} == {"progress.csv", ".other.csv.1.part"}
 
 

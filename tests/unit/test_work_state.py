@@ -1,12 +1,12 @@
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
 import pytest
 
-from imports import work_state
 from imports.errors import ImporterError, UsageError
 from imports.work_item import Phase
 from imports.work_state import (
@@ -148,7 +148,7 @@ def test_a_reader_never_sees_a_state_half_written(
         assert loaded is not None
         seen.append(loaded.total_files)
 
-    monkeypatch.setattr(work_state.os, "fsync", look)
+    monkeypatch.setattr(os, "fsync", look)
     save_work_state(state(total_files=2), path)
     assert seen == [1], "it is brought to disk once, and before it takes the old one's place"
 
@@ -161,7 +161,7 @@ def test_the_old_state_stays_when_the_new_one_cannot_be_written(
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(work_state.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UsageError, match=r"No space left on device.*--state-file"):
         save_work_state(state(total_files=2), path)
     loaded = load_work_state(path)

@@ -1,0 +1,38 @@
+"""Replacing a file as a whole: a reader sees the old one or the new one, also after a crash."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A draft to write to, which takes the file's place at the end, once it is on disk.
+
+    If something is raised before that, the file stays as it was and the draft goes.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with draft.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
+
+
+def remove_drafts(path: Path) -> None:
+    """Removes what killed runs left half written of a file. The caller holds the lock."""
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        draft.unlink(missing_ok=True)
