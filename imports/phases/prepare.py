@@ -52,7 +52,7 @@ def largest_item(kind: Kind) -> int | None:
 
 
 def prepare_piece(job: PieceJob) -> Prepared:
-    """Encodes the rows of a piece; what cannot be is a failure of its item."""
+    """Encodes the rows of a piece; where that fails as a whole, each of its records does."""
     kind = kind_named(job.kind)
     encoders = row_encoders(kind, job.row_format)
     tally: Tally = Counter()
@@ -62,7 +62,10 @@ def prepare_piece(job: PieceJob) -> Prepared:
             kind, encoders, item_id, piece.content, (), tally, piece.first
         )
     except Exception as error:  # noqa: BLE001 - a defect must cost one item, not the run
-        return Prepared([], [(item_id, reason_of(error))])
+        # The ledger keeps failed records piece by piece: a crash must not make the item a good one.
+        reason = reason_of(error)
+        numbers = range(piece.first, piece.first + piece.size)
+        return Prepared([], [], [RecordFailure(item_id, each, "", reason) for each in numbers])
     return Prepared(records, [], problems, dict(tally))
 
 

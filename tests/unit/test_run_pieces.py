@@ -235,6 +235,34 @@ def test_a_defect_costs_one_large_file_and_the_others_go_on(
     assert "unexpected KeyError" in reason
 
 
+def test_a_file_with_a_defect_in_a_piece_is_no_good_one_after_an_interruption(
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next run, which does not read that piece again, would delete it."""
+    add_large(bench, "large.json", "oops", *numbers(1, 12 * SIZE))
+    encode = prepare.encode_records
+
+    def defective(*arguments: Any, **more: Any) -> Any:
+        if arguments[3].first == 0:
+            raise KeyError("oops")
+        return encode(*arguments, **more)
+
+    session = planned(bench)
+    bench.database.before_merge = session.policy.stop.set  # type: ignore[method-assign]
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "encode_records", defective)
+        with pytest.raises(InterruptedRunError):
+            import_items(session)
+    ((done, refused),) = session.scope.connection.execute("select records_done, refused from item")
+    assert done >= SIZE
+    assert refused == SIZE
+    session.close()
+    bench.database.before_merge = lambda: None  # type: ignore[method-assign]
+    report = bench.run()
+    assert (report.exit_code, bench.left()) == (3, [])
+    assert (bench.failed / "large.json").exists()
+
+
 @pytest.mark.parametrize("depth", [100, 300, 2_000])
 @pytest.mark.parametrize("large", [False, True])
 def test_a_record_that_is_nested_very_deep_ends_no_run(
