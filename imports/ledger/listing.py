@@ -86,8 +86,9 @@ class ListingLedger:
                 },
             )
             connection.execute(
-                "delete from record_failure where item_id in (select id from item"
-                f" where {self._scope.condition(ItemState.LISTED)})"
+                "delete from record_failure where exists (select 1 from item"
+                " where item.id = record_failure.item_id"
+                f" and {self._scope.condition(ItemState.LISTED)})"
             )
             if listing.problems:
                 problems = connection.execute(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -46,7 +45,7 @@ class Imported:
     """What became of a batch: its items, those that failed and why, and each record's outcome.
 
     `record_failures` are the records that did not go in, of items whose others may have;
-    `succeeded` says of how many each item has gone in.
+    `tallies` counts by item, and by name, the outcomes of those that did.
 
     `refused` are the encoded rows of the records that the target refused, each with its label;
     `took` is when the batch began and ended, in seconds since the epoch; `unwritten` are status
@@ -57,7 +56,7 @@ class Imported:
     failures: list[tuple[int, str]] = field(default_factory=list)
     outcomes: list[tuple[RowOutcome, str]] = field(default_factory=list)
     record_failures: list[RecordFailure] = field(default_factory=list)
-    succeeded: Counter[int] = field(default_factory=Counter)
+    tallies: defaultdict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     refused: list[tuple[str, bytes]] = field(default_factory=list)
     cleaned: Tally = field(default_factory=Counter)
     took: tuple[float, float] = (0.0, 0.0)
@@ -72,12 +71,11 @@ def import_batch(target: ImportTarget, job: PrepareJob) -> Imported:
     """
     began_at = time.time()
     prepared = _prepared(target, job)
-    counts = {item.id: Counter({"images": sum(map(bool, item.images))}) for item in job.items}
-    imported = _imported(target, job.items, prepared, 0, counts)
+    imported = _imported(target, job.items, prepared, 0)
     imported.failures += item_failures(imported.record_failures)
     if target.status_files is not None:
         # Before the ledger hears of the batch: after a crash it comes once more.
-        imported.unwritten = _write_status_files(target.status_files, job, imported, counts)
+        imported.unwritten = _write_status_files(target.status_files, job, imported)
     imported.took = (began_at, time.time())
     return imported
 
@@ -90,20 +88,15 @@ def import_piece(target: ImportTarget, job: PieceJob) -> tuple[PieceJob, Importe
     """
     began_at = time.time()
     prepared = target.parsers.submit(prepare_piece, job).result()
-    counts = {job.item.id: Counter[str]()}
-    imported = _imported(target, [job.item], prepared, job.piece.first, counts)
+    imported = _imported(target, [job.item], prepared, job.piece.first)
     imported.took = (began_at, time.time())
     return job, imported
 
 
 def _imported(
-    target: ImportTarget,
-    items: list[WorkItem],
-    prepared: Prepared,
-    start: int,
-    counts: Mapping[int, Counter[str]],
+    target: ImportTarget, items: list[WorkItem], prepared: Prepared, start: int
 ) -> Imported:
-    """Merges what was prepared of some items, and counts the outcomes by item."""
+    """Merges what was prepared of some items; see `_merge` for `start`."""
     signatures = {item.id: _identity(item) for item in items}
     imported = Imported([item.id for item in items], list(prepared.failures))
     imported.cleaned.update(prepared.cleaned)
@@ -111,8 +104,7 @@ def _imported(
     for record, outcome in _merge(target, prepared.records, start, signatures):
         if isinstance(outcome, RowOutcome):
             imported.outcomes.append((outcome, record.label))
-            imported.succeeded[record.item_id] += 1
-            counts[record.item_id][outcome.name.lower()] += 1
+            imported.tallies[record.item_id][outcome.name.lower()] += 1
         else:
             failure = RecordFailure(record.item_id, record.number, record.label, outcome)
             imported.record_failures.append(failure)
@@ -120,11 +112,13 @@ def _imported(
     return imported
 
 
-def _write_status_files(
-    files: StatusFiles, job: PrepareJob, imported: Imported, counts: Mapping[int, Mapping[str, int]]
-) -> list[Unwritten]:
+def _write_status_files(files: StatusFiles, job: PrepareJob, imported: Imported) -> list[Unwritten]:
     reasons = dict(imported.failures)
-    good = [(item.path, counts[item.id]) for item in job.items if item.id not in reasons]
+    good = [
+        (item.path, {"images": sum(map(bool, item.images)), **imported.tallies[item.id]})
+        for item in job.items
+        if item.id not in reasons
+    ]
     failed = [(item.path, reasons[item.id]) for item in job.items if item.id in reasons]
     return files.succeed(good) + files.fail(Phase.IMPORT, failed)
 

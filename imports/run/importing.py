@@ -8,7 +8,6 @@ from collections import Counter
 from dataclasses import replace
 from functools import partial
 
-from imports.backends.target import MERGES_AT_ONCE
 from imports.phases.import_ import (
     Imported,
     ImportTarget,
@@ -48,13 +47,12 @@ def import_items(session: RunSession) -> int:
         session.spool,
         session.status_files,
     )
-    at_once = min(MERGES_AT_ONCE, session.workers.max_workers)
     done = 0
     for imported in run_bounded(
         session.workers.for_waiting(),
         partial(import_batch, target),
         session.batches(),
-        in_flight=1 if settings.batch_delay else at_once,
+        in_flight=1 if settings.batch_delay else session.merges_at_once,
         stop=session.policy.stop,
     ):
         _record(session, imported)
@@ -77,12 +75,11 @@ def _import_large(session: RunSession, target: ImportTarget, item: WorkItem) -> 
     began_at = time.time()
     done = item.records_done
     ahead: dict[int, tuple[PieceJob, Imported]] = {}
-    unexpected: list[tuple[int, str]] = []
     for job, imported in run_bounded(
         session.workers.for_waiting(),
         partial(import_piece, target),
         reader.jobs(),
-        in_flight=min(MERGES_AT_ONCE, session.workers.max_workers),
+        in_flight=session.merges_at_once,
         stop=session.policy.stop,
     ):
         ahead[job.piece.first] = job, imported
@@ -96,19 +93,17 @@ def _import_large(session: RunSession, target: ImportTarget, item: WorkItem) -> 
                 done,
                 counts,
                 imported.took,
-                imported.succeeded[item.id],
+                imported.tallies[item.id].total(),
                 imported.record_failures,
             )
             _log_records(imported)
-            unexpected += imported.failures
             session.display.mention(f"  {item.path}: {done:,} records")
         session.update_progress()
         session.checkpoint()
     session.raise_if_stopping()
     failures = item_failures(session.queue.record_failures(item.id))
     if reader.problem is not None:
-        unexpected.append((item.id, reader.problem))
-    failures = unexpected[:1] or failures
+        failures = [(item.id, reader.problem)]
     imported = Imported([item.id], failures, cleaned=reader.cleaned, took=(began_at, time.time()))
     _record(session, imported)
     session.advance(Phase.IMPORT, 1)
@@ -122,7 +117,7 @@ def _record(session: RunSession, imported: Imported) -> None:
         imported.failures,
         counts,
         imported.took,
-        imported.succeeded,
+        {item_id: tally.total() for item_id, tally in imported.tallies.items()},
         imported.record_failures,
     )
     session.note_unwritten(imported.unwritten)

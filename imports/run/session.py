@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from imports.backends.target import Target
+from imports.backends.target import MERGES_AT_ONCE, Target
 from imports.errors import InterruptedRunError, UsageError
 from imports.kinds.kind import Kind
 from imports.ledger import (
@@ -93,6 +93,11 @@ class RunSession:
         """Whether the source is listed again and again, until there is nothing new in it."""
         settings = self.settings
         return self.kind.worked_off and self.single_item is None and not settings.scan_only
+
+    @property
+    def merges_at_once(self) -> int:
+        """How many batches may be merged, or compared, at the same time."""
+        return min(MERGES_AT_ONCE, self.workers.max_workers)
 
     def begin_cycle(self) -> None:
         """From now on, what is already there is as if an earlier run had written it."""

@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from imports.backends.target import MERGES_AT_ONCE
 from imports.ledger import Vouching
 from imports.phases.prepare import largest_item
 from imports.phases.upload import BATCH_SIZE
@@ -99,7 +98,7 @@ def _compare_items(
         session.workers.for_waiting(),
         partial(compare_batch, target),
         session.batches(),
-        in_flight=min(MERGES_AT_ONCE, session.workers.max_workers),
+        in_flight=session.merges_at_once,
         stop=session.policy.stop,
     ):
         _add(compared, vouching, verified)
@@ -128,7 +127,7 @@ def _compare_large(
         session.workers.for_waiting(),
         partial(compare_piece, replace(target, parsers=session.workers.for_parsing(FEW_ITEMS))),
         reader.jobs(),
-        in_flight=min(MERGES_AT_ONCE, session.workers.max_workers),
+        in_flight=session.merges_at_once,
         stop=session.policy.stop,
     ):
         _add(compared, vouching, verified)
