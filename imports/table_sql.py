@@ -28,43 +28,58 @@ def copy_incoming(table: Table) -> str:
     return f"copy {incoming(table)} (ordinal, {_names(table.columns)}) from stdin"
 
 
+def count_incoming(table: Table) -> str:
+    """The expression of how many rows `incoming` has."""
+    return f"(select count(*) from {incoming(table)})"
+
+
 def nothing_incoming(table: Table) -> str:
     """What stands for `incoming` where a batch has no rows for a table."""
     columns = ", ".join(f"null::{column.type} as {column.name}" for column in table.columns)
     return f"(select {columns} where false) as nothing"
 
 
-def merge_statement(table: Table, run: dict[str, str], source: str, into: str = "") -> str:
+def merge_statement(
+    table: Table, run: dict[str, str], source: str, count: str, into: str = ""
+) -> str:
     """Merges all rows of `source` and answers with one text: a letter for each row, by ordinal.
 
     The letters are those of `RowOutcome`. Of the rows of one key the winner is merged, the
-    others are skipped. `run` gives the SQL expression of each run column; `into` is PL/pgSQL's
-    INTO clause.
+    others are skipped. `run` gives the SQL expression of each run column, `count` that of how
+    many rows there are; `into` is PL/pgSQL's INTO clause.
     """
+    # Most batches are all new: then nothing is looked up. Rows are wide, and copying them into
+    # a materialized CTE would cost as much as inserting them.
     return f"""\
-with incoming_rows as (
+with incoming_rows as not materialized (
   select ordinal, {_names(table.columns)} from {source}
-), winners as (
+), winners as not materialized (
 {_winners(table)}
 ), written as (
 {_insert(table, run)}
-), judged as (
-  select winner.ordinal, winner.row_key,
-    case
-      when written.inserted then 'I'
-      when not written.inserted then 'U'
-      {_not_written(table)}
-      else '='
-    end as outcome
-  from winners as winner
-  left join written on written.row_key = winner.row_key
-  {_stored(table, run, "winner", "written.inserted is null")}
 )
-select coalesce(string_agg(
-  case when judged.ordinal = rows.ordinal then judged.outcome else 'S' end,
-  '' order by rows.ordinal), '') {into}
-from (select ordinal, row({_names(table.row_key)}) as row_key from incoming_rows) as rows
-join judged on judged.row_key = rows.row_key"""
+select case
+  when (select count(*) from written where inserted) = {count}
+    then repeat('I', {count}::integer)
+  else (
+    with judged as (
+      select winner.ordinal, winner.row_key,
+        case
+          when written.inserted then 'I'
+          when not written.inserted then 'U'
+          {_not_written(table)}
+          else '='
+        end as outcome
+      from (select *, row({_names(table.row_key)}) as row_key from winners) as winner
+      left join written on written.row_key = winner.row_key
+      {_stored(table, run, "winner", "written.inserted is null")}
+    )
+    select string_agg(
+      case when judged.ordinal = rows.ordinal then judged.outcome else 'S' end,
+      '' order by rows.ordinal)
+    from (select ordinal, row({_names(table.row_key)}) as row_key from incoming_rows) as rows
+    join judged on judged.row_key = rows.row_key
+  ) end {into}"""
 
 
 def replace_sets_statement(
@@ -183,7 +198,7 @@ def _winners(table: Table) -> str:
         rule = table.on_conflict
         last = f'{rule.moment} desc nulls last, {rule.source} collate "C", {last}'
     return f"""\
-  select distinct on ({key}) *, row({key}) as row_key from incoming_rows
+  select distinct on ({key}) * from incoming_rows
   order by {key}, {last}"""
 
 
@@ -289,6 +304,10 @@ def _json_source(table: Table) -> str:
     )
 
 
+def _json_count(table: Table) -> str:
+    return f"jsonb_array_length(body -> 'rows' -> '{table.label}')"
+
+
 def _json_ids(table: Table) -> str:
     """The same with the ids alone: much less to read, for each table that hangs on them."""
     return (
@@ -312,9 +331,12 @@ def _json_run(table: Table) -> dict[str, str]:
 def _merge_step(group: TableGroup, table: Table) -> str:
     owner = group.owner_of(table)
     if owner is None:
+        statement = merge_statement(
+            table, _json_run(table), _json_source(table), _json_count(table), "into outcomes"
+        )
         return f"""\
   if body -> 'rows' ? '{table.label}' then
-{_indented(merge_statement(table, _json_run(table), _json_source(table), "into outcomes"))};
+{_indented(statement)};
     answer := answer || jsonb_build_object('{table.label}', outcomes);
   end if;
 """

@@ -23,6 +23,7 @@ from imports.table_sql import (
     MERGES,
     compare_statement,
     copy_incoming,
+    count_incoming,
     create_incoming,
     incoming,
     merge_statement,
@@ -105,7 +106,10 @@ class PostgreSQLDatabase:
                     owner = rows.group.owner_of(table)
                     if owner is None:
                         _copy(cursor, table, lines)
-                        cursor.execute(merge_statement(table, run, incoming(table)), rows.run)
+                        statement = merge_statement(
+                            table, run, incoming(table), count_incoming(table)
+                        )
+                        cursor.execute(statement, rows.run)
                         answer[table.label] = _only(cursor.fetchone())
                     else:
                         _replace_sets(cursor, table, owner, answer[owner.label], lines)
