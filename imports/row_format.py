@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import date
 from enum import StrEnum
@@ -50,7 +49,9 @@ def _copy_encoder(table: Table) -> Encoder:
 def _text_field(value: object) -> str:
     text = str(value)
     # Hardly any text has something to escape.
-    return text.translate(_ESCAPES) if _SPECIAL.search(text) else text
+    if "\\" in text or "\n" in text or "\t" in text or "\r" in text:
+        return text.translate(_ESCAPES)
+    return text
 
 
 def _json_field(value: object) -> str:
@@ -77,7 +78,6 @@ def _other_field(value: object) -> str:
     return _text_field(value)
 
 
-_SPECIAL = re.compile(r"[\\\n\r\t]")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 _FIELDS: dict[str, Callable[[object], str]] = {
     "text": _text_field,

@@ -10,19 +10,21 @@ import shutil
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import orjson
+import msgspec
 
 from imports.row_format import RowFormat
-from imports.work_item import Family, Record
+from imports.work_item import Record
 
 LEAST_FREE_BYTES = 1024**3
 """Below this much free space on the disk nothing is spooled."""
 
 _HEAD_BYTES = 8
-_VERSION = 2
+_VERSION = 3
 """Of what a chunk looks like: those of another one are not read."""
+
+
+_DECODER = msgspec.msgpack.Decoder(dict[int, list[Record]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,7 @@ class Spool:
 
     def write(self, chunk: int, items: dict[int, list[Record]]) -> bool:
         """Writes the records of some items; False if there is no room, which harms nothing."""
-        body = orjson.dumps(
-            [
-                [item_id, [_plain(record) for record in records]]
-                for item_id, records in items.items()
-            ]
-        )
+        body = msgspec.msgpack.encode(items)
         path = self._path(chunk)
         try:
             if shutil.disk_usage(self.folder).free < LEAST_FREE_BYTES:
@@ -71,30 +68,7 @@ class Spool:
         body = content[_HEAD_BYTES:]
         if content[:_HEAD_BYTES] != b"%08x" % zlib.crc32(body):
             return {}
-        return {
-            item_id: [_record(item_id, *record) for record in records]
-            for item_id, records in orjson.loads(body)
-        }
+        return _DECODER.decode(body)
 
     def _path(self, chunk: int) -> Path:
         return self.folder / f"{chunk}.{self.row_format}.{_VERSION}"
-
-
-def _plain(record: Record) -> list[object]:
-    families = [
-        [[[table, row.decode()] for table, row in family.rows], *family[1:]]
-        for family in record.families
-    ]
-    return [record.label, record.number, families]
-
-
-def _record(item_id: int, label: str, index: int, families: list[list[Any]]) -> Record:
-    return Record(
-        item_id,
-        label,
-        tuple(
-            Family(tuple([(table, row.encode()) for table, row in rows]), *rest)
-            for rows, *rest in families
-        ),
-        index,
-    )

@@ -14,8 +14,7 @@ from imports.tables import Newest, TableGroup
 from imports.work_item import Image, ImageFile, Signature, Source
 
 
-@dataclass(frozen=True, slots=True)
-class ItemPlan:
+class ItemPlan(NamedTuple):
     """What a kind finds in one work item: its images, its group, and what it lacks.
 
     `images` has None for one that was not found.
@@ -36,8 +35,7 @@ class KindFamily(NamedTuple):
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class KindRecord:
+class KindRecord(NamedTuple):
     """One record: a label for people, and its rows in families, its own first."""
 
     label: str

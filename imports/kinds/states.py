@@ -47,6 +47,10 @@ SEARCH_RESULTS = Table(
 )
 
 
+_LICENSE_TEXTS = ("license_number", "license_status", "pharmacy_name", "license_type")
+_ADDRESS_TEXTS = ("street", "suite", "city", "state", "zip_code")
+
+
 def items_in(
     source: Source, prefix: str, files: Iterable[os.DirEntry[str]]
 ) -> Iterator[ListedEntry]:
@@ -96,31 +100,31 @@ def records(
     status = _text(result, "result_status", "search_result", tally) or _text(
         metadata, "search_result_type", "metadata", tally
     )
-    rest = {key: value for key, value in document.items() if key != "metadata"}
+    rest = {**document}
+    del rest["metadata"]
     image = images[0] if images else None
     image_hash = image.sha256 if image else None
     found: list[KindRecord] = []
     licenses = _licenses(result)
     for index, license_ in enumerate(licenses or [{}]):
+        if len(licenses) != 1:
+            rest = {**rest, "search_result": {**result, "licenses": licenses[index : index + 1]}}
         place = f"search_result.licenses[{index}]"
-        number = _text(license_, "license_number", place, tally)
+        texts = _texts(license_, _LICENSE_TEXTS, place, tally)
         row = (
             name,
             state,
             moment,
-            number,
-            _text(license_, "license_status", place, tally),
-            _text(license_, "pharmacy_name", place, tally),
-            _text(license_, "license_type", place, tally),
-            *_address(license_.get("address"), f"{place}.address", tally),
+            *texts,
+            *_address(license_.get("address"), place, tally),
             clean_date(license_.get("issue_date"), tally),
             clean_date(license_.get("expiration_date"), tally),
             status,
             metadata,
-            {**rest, "search_result": {**result, "licenses": licenses[index : index + 1]}},
+            rest,
             image_hash,
         )
-        found.append(single_row(f"{name}/{state}/{number or '(no licence)'}", row))
+        found.append(single_row(f"{name}/{state}/{texts[0] or '(no licence)'}", row))
     return found
 
 
@@ -158,23 +162,16 @@ def _repeated(licenses: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _address(
-    address: object, place: str, tally: Tally
-) -> tuple[str | None, str | None, str | None, str | None]:
+def _address(address: object, place: str, tally: Tally) -> list[str | None]:
     if address is None:
-        return None, None, None, None
+        return [None, None, None, None]
     if isinstance(address, str):
-        return clean_text(address, tally), None, None, None
+        return [clean_text(address, tally), None, None, None]
     if not isinstance(address, dict):
-        raise RecordError(f"{place} is {json_type(address)}, not an object")
-    street = _text(address, "street", place, tally)
-    suite = _text(address, "suite", place, tally)
-    return (
-        f"{street}, {suite}" if street and suite else street or suite,
-        _text(address, "city", place, tally),
-        _text(address, "state", place, tally),
-        _text(address, "zip_code", place, tally),
-    )
+        raise RecordError(f"{place}.address is {json_type(address)}, not an object")
+    street, suite, *rest = _texts(address, _ADDRESS_TEXTS, f"{place}.address", tally)
+    line = f"{street}, {suite}" if street and suite else street or suite
+    return [line, *rest]
 
 
 def _image(reference: object, path: str, finder: ImageFinder) -> tuple[ImageFile | None, list[str]]:
@@ -196,10 +193,20 @@ def _object(document: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _text(holder: dict[str, Any], name: str, place: str, tally: Tally) -> str | None:
-    try:
-        return clean_text(holder.get(name), tally)
-    except ValueError as error:
-        raise RecordError(f"{place}.{name}: {error}") from error
+    return _texts(holder, (name,), place, tally)[0]
+
+
+def _texts(
+    holder: dict[str, Any], names: tuple[str, ...], place: str, tally: Tally
+) -> list[str | None]:
+    """The texts of an object that have these names, cleaned."""
+    found = []
+    for name in names:
+        try:
+            found.append(clean_text(holder.get(name), tally))
+        except ValueError as error:
+            raise RecordError(f"{place}.{name}: {error}") from error
+    return found
 
 
 STATES = Kind(
