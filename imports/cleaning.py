@@ -109,7 +109,6 @@ def _parse_date(text: str) -> date | None:
     return None
 
 
-@lru_cache(maxsize=65_536)
 def _parse_timestamp(text: str) -> datetime | None:
     moment = _parse_iso(text)
     if moment is None:

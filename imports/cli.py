@@ -436,7 +436,9 @@ def _import_single(kind: Kind, path: Path, flags: dict[str, Any]) -> None:
 
 def _run(settings: Settings) -> RunReport:
     from imports.resilient_importer import ResilientImporter
+    from imports.workers import spare_the_collector
 
+    spare_the_collector()
     with (
         _running(settings) as (display, stop),
         ResilientImporter(settings, display, stop) as importer,

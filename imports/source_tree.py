@@ -42,8 +42,9 @@ def signature_of(status: os.stat_result, *, exact: bool = False) -> Signature:
     mtime_ns = status.st_mtime_ns
     if not _EARLIEST_NS <= mtime_ns <= _LATEST_NS:
         mtime_ns = min(max(mtime_ns, _EARLIEST_NS), _LATEST_NS)
-    digest = f"{status.st_ino:x}.{status.st_ctime_ns:x}" if exact else ""
-    return Signature(status.st_size, mtime_ns, digest=digest)
+    if not exact:
+        return Signature(status.st_size, mtime_ns)
+    return Signature(status.st_size, mtime_ns, 1, f"{status.st_ino:x}.{status.st_ctime_ns:x}")
 
 
 def is_unchanged(status: os.stat_result, signature: Signature) -> bool:
@@ -91,8 +92,22 @@ def files_called(
     Their signatures are `exact` where that is asked for.
     """
     for entry in files:
-        if wanted(entry.name):
-            yield _listed(entry, prefix + entry.name, exact=exact)
+        name = entry.name
+        if wanted(name):
+            path = prefix + name
+            # Said here rather than in a function of its own: a source has millions of them.
+            if not (path.isascii() or is_utf8(path)):
+                yield _unnameable(path)
+                continue
+            try:
+                status = entry.stat()
+            except OSError as error:
+                yield ListingProblem(path, f"cannot be read: {error.strerror}")
+                continue
+            if stat.S_ISREG(status.st_mode):
+                yield ListedItem(path, signature_of(status, exact=exact))
+            else:
+                yield ListingProblem(path, "is not a regular file")
 
 
 def folder_holding(
@@ -167,18 +182,6 @@ def _folder_file(entry: os.DirEntry[str]) -> FolderFile | None:
     if not stat.S_ISREG(status.st_mode):
         return FolderFile(entry.name, Signature(0, 0), False)
     return FolderFile(entry.name, signature_of(status))
-
-
-def _listed(entry: os.DirEntry[str], path: str, *, exact: bool) -> ListedEntry:
-    if not is_utf8(path):
-        return _unnameable(path)
-    try:
-        status = entry.stat()
-    except OSError as error:
-        return ListingProblem(path, f"cannot be read: {error.strerror}")
-    if not stat.S_ISREG(status.st_mode):
-        return ListingProblem(path, "is not a regular file")
-    return ListedItem(path, signature_of(status, exact=exact))
 
 
 def _unnameable(path: str) -> ListingProblem:

@@ -151,18 +151,27 @@ class WorkItem(NamedTuple):
     records_done: int = 0
 
 
+ListedRow = tuple[int, str, int, int, int, str]
+"""A listed work item as the ledger has it: its id, its path, and its signature."""
+
+
+def listed_item(row: ListedRow) -> WorkItem:
+    """The work item that a row of the ledger stands for."""
+    return WorkItem(row[0], row[1], Signature(*row[2:]))
+
+
 class Plan(NamedTuple):
     """What planning found out about one work item.
 
-    `images` has None for one that was not found. `group` is the same for items that are the same
-    search (or the like); `failure` says why the item cannot be imported at all, `warnings` what
-    it will be imported without. `records` and `row_count` are how much is in it, where planning
-    has looked that far.
+    `images` has None for one that was not found. `group` is a number that is the same for items
+    that are the same search (or the like); `failure` says why the item cannot be imported at
+    all, `warnings` what it will be imported without. `records` and `row_count` are how much is in
+    it, where planning has looked that far.
     """
 
     id: int
     images: tuple[ImageFile | None, ...] = ()
-    group: str | None = None
+    group: int | None = None
     warnings: tuple[str, ...] = ()
     images_missing: int = 0
     failure: str | None = None

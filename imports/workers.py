@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -33,6 +34,7 @@ MANY_FOLDERS = 5_000
 """Above this many, listing them in processes saves more than starting those takes."""
 
 _SECONDS_BETWEEN_LOOKS = 1.0
+_OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
 class Workers:
@@ -63,12 +65,17 @@ class Workers:
     def for_listing(self, folders: int) -> tuple[Executor, int | None]:
         """An executor for a walk that has come to so many folders, and for how many more.
 
-        It is a thread until there are so many folders that starting processes is worth while.
+        It is the caller's own thread until there are so many folders that starting processes is
+        worth while: another one would only wait for this one, and this one for it.
         """
         if self._processes is None and (folders < MANY_FOLDERS or self.process_count == 1):
             left = None if self.process_count == 1 else MANY_FOLDERS - folders
-            return self.for_parsing(0), left
+            return _Here(), left
         return self._started_processes(), None
+
+    def in_flight(self, executor: Executor) -> int:
+        """How many jobs are to be under way on it at once, so that none of its workers waits."""
+        return 1 if isinstance(executor, _Here) else 2 * self.process_count
 
     def expect_parsing(self, entries: Iterable[J]) -> Iterator[J]:
         """Passes entries on; once they are many, the processes begin to start meanwhile."""
@@ -94,6 +101,19 @@ class Workers:
         for executor in (self._processes, self._threads, self._alone):
             if executor is not None:
                 executor.shutdown(wait=True, cancel_futures=True)
+
+
+class _Here(Executor):
+    """Does each job at once, in the thread that submits it."""
+
+    def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Does the job; its future is done."""
+        future: Future[R] = Future()
+        try:
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - it is raised where the result is asked for
+            future.set_exception(error)
+        return future
 
 
 class _Processes(ProcessPoolExecutor):
@@ -171,7 +191,17 @@ def _nothing() -> None:
     """The first thing for a process to do, so that it starts."""
 
 
+def spare_the_collector() -> None:
+    """Has Python look for cycles among objects rarely: batches of plain data have none.
+
+    What is there by now is never looked at again.
+    """
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 10, 10)
+
+
 def _begin_process(parent: int) -> None:
+    spare_the_collector()
     # The coordinator alone decides what Ctrl-C means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from imports.cleaning import Tally, clean_date, clean_text, clean_timestamp, json_type
 from imports.errors import RecordError
@@ -47,8 +48,21 @@ SEARCH_RESULTS = Table(
 )
 
 
+_METADATA_TEXTS = ("pharmacy_name", "state")
 _LICENSE_TEXTS = ("license_number", "license_status", "pharmacy_name", "license_type")
 _ADDRESS_TEXTS = ("street", "suite", "city", "state", "zip_code")
+
+
+class Search(NamedTuple):
+    """A search as a file has it, and what its licences share, cleaned."""
+
+    document: dict[str, Any]
+    metadata: dict[str, Any]
+    result: dict[str, Any]
+    licenses: list[dict[str, Any]]
+    name: str
+    state: str
+    moment: datetime | None
 
 
 def items_in(
@@ -63,58 +77,61 @@ def sign(source: Source, path: str) -> Signature:
     return signature_of_file(source.absolute(path))
 
 
-def read(source: Source, path: str, signature: Signature, tally: Tally) -> dict[str, Any]:
+def read(source: Source, path: str, signature: Signature, tally: Tally) -> Search:
     """The search in a file."""
-    return read_object(source.absolute(path), signature, tally)
+    return search_in(read_object(source.absolute(path), signature, tally), tally)
 
 
-def plan(document: dict[str, Any], path: str, finder: ImageFinder) -> ItemPlan:
-    """Finds the screenshot of a search."""
+def search_in(document: dict[str, Any], tally: Tally) -> Search:
+    """The search that a document holds.
+
+    Raises:
+        RecordError: if it holds none.
+    """
     metadata = _object(document, "metadata")
-    image, warnings = _image(metadata.get("source_image_file"), path, finder)
-    images_missing = len(warnings)
-    licenses = _licenses(_object(document, "search_result"))
-    if len(licenses) > 1:
-        warnings += _repeated(licenses)
-    tally: Tally = Counter()
-    name = _required(metadata, "pharmacy_name", tally)
-    state = _required(metadata, "state", tally)
+    result = _object(document, "search_result")
+    name, state = _texts(metadata, _METADATA_TEXTS, "metadata", tally)
+    if name is None or state is None:
+        missing = _METADATA_TEXTS[0 if name is None else 1]
+        raise RecordError(f"metadata.{missing} is missing")
     moment = clean_timestamp(metadata.get("search_timestamp"), tally)
+    return Search(document, metadata, result, _licenses(result), name, state, moment)
+
+
+def plan(search: Search, path: str, finder: ImageFinder) -> ItemPlan:
+    """Finds the screenshot of a search."""
+    image, warnings = _image(search.metadata.get("source_image_file"), path, finder)
+    images_missing = len(warnings)
+    if len(search.licenses) > 1:
+        warnings += _repeated(search.licenses)
     return ItemPlan(
         images=(image,) if image else (),
-        group=f"{name}|{state}|{moment.timestamp() if moment else None}",
+        group=f"{search.name}|{search.state}|{search.moment}",
         warnings=tuple(warnings),
         images_missing=images_missing,
     )
 
 
-def records(
-    document: dict[str, Any], images: Sequence[Image | None], tally: Tally
-) -> list[KindRecord]:
+def records(search: Search, images: Sequence[Image | None], tally: Tally) -> list[KindRecord]:
     """A record for each licence of a search, or one without a licence where there is none."""
-    metadata = _object(document, "metadata")
-    name = _required(metadata, "pharmacy_name", tally)
-    state = _required(metadata, "state", tally)
-    moment = clean_timestamp(metadata.get("search_timestamp"), tally)
-    result = _object(document, "search_result")
+    metadata, result, licenses = search.metadata, search.result, search.licenses
     status = _text(result, "result_status", "search_result", tally) or _text(
         metadata, "search_result_type", "metadata", tally
     )
-    rest = {**document}
+    rest = {**search.document}
     del rest["metadata"]
     image = images[0] if images else None
     image_hash = image.sha256 if image else None
     found: list[KindRecord] = []
-    licenses = _licenses(result)
     for index, license_ in enumerate(licenses or [{}]):
         if len(licenses) != 1:
             rest = {**rest, "search_result": {**result, "licenses": licenses[index : index + 1]}}
         place = f"search_result.licenses[{index}]"
         texts = _texts(license_, _LICENSE_TEXTS, place, tally)
         row = (
-            name,
-            state,
-            moment,
+            search.name,
+            search.state,
+            search.moment,
             *texts,
             *_address(license_.get("address"), place, tally),
             clean_date(license_.get("issue_date"), tally),
@@ -124,15 +141,12 @@ def records(
             rest,
             image_hash,
         )
-        found.append(single_row(f"{name}/{state}/{texts[0] or '(no licence)'}", row))
+        found.append(single_row(_label(search, texts[0]), row))
     return found
 
 
-def _required(metadata: dict[str, Any], name: str, tally: Tally) -> str:
-    value = _text(metadata, name, "metadata", tally)
-    if value is None:
-        raise RecordError(f"metadata.{name} is missing")
-    return value
+def _label(search: Search, number: str | None) -> str:
+    return f"{search.name}/{search.state}/{number or '(no licence)'}"
 
 
 def _licenses(result: dict[str, Any]) -> list[dict[str, Any]]:

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 
 from imports.ledger.scope import NOTHING_DONE, Scope
 from imports.source_tree import ListedEntry, ListingProblem
 from imports.work_item import ItemState, Phase
 
 _CHUNK = 5_000
+_PATH = itemgetter(0)
 
 _CHANGED = (
     "(item.size, item.mtime_ns, item.digest) <> (excluded.size, excluded.mtime_ns, excluded.digest)"
@@ -60,7 +62,7 @@ class ListingLedger:
         """
         least = -1 if most_tries is None else max(1, most_tries)
         with self._temporary_listing(entries), self._scope.file.transaction() as connection:
-            listing = self._compare_listing(again=again, most_tries=least)
+            fresh, listing = self._compare_listing(again=again, most_tries=least)
             known = listing.total - listing.new
             if whole and listing.total and not listing.problems and self._present() > known:
                 self._forget_gone(connection)
@@ -68,7 +70,7 @@ class ListingLedger:
                 "insert into item (scope_id, path, size, mtime_ns, file_count, digest, state,"
                 " created_at, updated_at)"
                 " select :scope, path, size, mtime_ns, file_count, digest, 'listed', :now, :now"
-                " from listing where true order by path"
+                f" from {fresh} where true order by path"
                 " on conflict (scope_id, path) do update set size = excluded.size,"
                 " mtime_ns = excluded.mtime_ns, file_count = excluded.file_count,"
                 " digest = excluded.digest, state = 'listed', phase = null, reason = null,"
@@ -104,27 +106,26 @@ class ListingLedger:
     def _temporary_listing(self, entries: Iterable[ListedEntry]) -> Iterator[None]:
         """The table `listing`, in the order of the paths, so that all that follows is in order."""
         connection = self._scope.connection
-        for name in ("listing", "unordered"):
-            connection.execute(f"drop table if exists temp.{name}")
-        columns = "size integer, mtime_ns integer, file_count integer, digest text, problem text"
-        connection.execute(f"create temp table unordered (path text, {columns})")
+        connection.execute("drop table if exists temp.listing")
+        connection.execute(
+            "create temp table listing (path text primary key, size integer, mtime_ns integer,"
+            " file_count integer, digest text, problem text) without rowid"
+        )
         rows = map(_listing_row, entries)
-        while chunk := list(islice(rows, _CHUNK)):
+        while chunk := sorted(islice(rows, _CHUNK), key=_PATH):
             # Deferred, it locks nothing but the temporary table: what is to come may take long.
             connection.execute("begin deferred")
             try:
-                connection.executemany("insert into unordered values (?, ?, ?, ?, ?, ?)", chunk)
+                connection.executemany(
+                    "insert into listing values (?, ?, ?, ?, ?, ?)"
+                    # Of the same path an item wins against a problem that is only printed like it.
+                    " on conflict do update set (size, mtime_ns, file_count, digest, problem)"
+                    " = (excluded.size, excluded.mtime_ns, excluded.file_count, excluded.digest,"
+                    " excluded.problem) where excluded.problem is null",
+                    chunk,
+                )
             finally:
                 connection.execute("commit")
-        connection.execute(
-            f"create temp table listing (path text primary key, {columns}) without rowid"
-        )
-        connection.execute(
-            "insert or replace into listing select * from unordered"
-            # Of the same path an item wins against a problem that is only printed like it.
-            " order by path, problem is null"
-        )
-        connection.execute("drop table temp.unordered")
         yield
         connection.execute("drop table temp.listing")
 
@@ -155,29 +156,52 @@ class ListingLedger:
         ).fetchone()
         return not row[0]
 
-    def _compare_listing(self, *, again: bool, most_tries: int) -> Listing:
+    def _compare_listing(self, *, again: bool, most_tries: int) -> tuple[str, Listing]:
+        """The table of what is not settled by what is known, and how the listing compares.
+
+        Of what is as it was, imported or given up, there is nothing in the table.
+        """
+        connection = self._scope.connection
+        total, problems = connection.execute(
+            "select count(*), count(problem) from listing"
+        ).fetchone()
+        if self.none_known():
+            return "listing", Listing(total, total, 0, 0, 0, problems)
+        joined = (
+            "listing left join item on item.scope_id = :scope and item.path = listing.path"
+            " and item.disposed_at is null"
+        )
         same = (
             "(item.size, item.mtime_ns, item.digest)"
             " = (listing.size, listing.mtime_ns, listing.digest)"
         )
-        total, known, imported, given_up, problems = self._scope.connection.execute(
-            "select count(*), count(item.id),"
-            f" coalesce(sum(item.state = 'imported' and {same}), 0),"
-            f" coalesce(sum(item.state = 'failed' and {same}"
-            " and :most_tries >= 0 and item.tries >= :most_tries), 0), count(problem)"
-            " from listing left join item on item.scope_id = :scope and item.path = listing.path"
-            " and item.disposed_at is null",
-            {"scope": self._scope.id, "most_tries": most_tries},
-        ).fetchone()
-        if again:
-            imported = given_up = 0
-        return Listing(
-            total, total - known, known - imported - given_up, imported, given_up, problems
+        imported = f"item.state = 'imported' and {same} and not :again"
+        given_up = (
+            f"item.state = 'failed' and {same} and not :again"
+            " and :most_tries >= 0 and item.tries >= :most_tries"
+        )
+        values = {"scope": self._scope.id, "most_tries": most_tries, "again": again}
+        connection.execute("drop table if exists temp.fresh")
+        connection.execute(
+            f"create temp table fresh as select listing.*, item.id as known from {joined}"
+            f" where ({imported}) is not true and ({given_up}) is not true",
+            values,
+        )
+        left, changed = connection.execute("select count(*), count(known) from fresh").fetchone()
+        tired = 0
+        if most_tries >= 0 and left < total:
+            tired = connection.execute(
+                "select count(*) from item indexed by item_failed join listing"
+                f" on listing.path = item.path where item.scope_id = :scope and {given_up}"
+                " and item.disposed_at is null",
+                values,
+            ).fetchone()[0]
+        return "fresh", Listing(
+            total, left - changed, changed, total - left - tired, tired, problems
         )
 
 
 def _listing_row(entry: ListedEntry) -> tuple[str, int, int, int, str, str | None]:
     if isinstance(entry, ListingProblem):
         return entry.path, -1, -1, 0, "", entry.reason
-    found = entry.signature
-    return entry.path, found.size, found.mtime_ns, found.file_count, found.digest, None
+    return entry.path, *entry.signature, None

@@ -6,6 +6,7 @@ questions at once sooner. Where nothing is waited for, threads would be in each 
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,11 @@ PROBE = 32
 _SLOW = 3.0
 """It does when they take so many times as long as they keep the processor busy."""
 
+_SLEEPS = PROBE // 2
+"""And when we sleep so often meanwhile: a processor that is busy with others is no slow disk."""
+
+_WHO = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
+
 
 def read_all(function: Callable[[J], R], jobs: Sequence[J], *, at_once: bool) -> Iterator[R]:
     """The results of a function that reads, in the jobs' order.
@@ -28,6 +34,7 @@ def read_all(function: Callable[[J], R], jobs: Sequence[J], *, at_once: bool) ->
     `at_once` says whether several of them may be under way, and their results held, together.
     """
     waited = busy = 0.0
+    sleeps = _sleeps()
     for job in jobs[:PROBE]:
         began, began_busy = time.perf_counter(), time.thread_time()
         result = function(job)
@@ -35,8 +42,14 @@ def read_all(function: Callable[[J], R], jobs: Sequence[J], *, at_once: bool) ->
         waited += time.perf_counter() - began
         yield result
     rest = jobs[PROBE:]
-    if not rest or not at_once or waited < _SLOW * busy:
+    slow = waited >= _SLOW * busy and _sleeps() - sleeps >= _SLEEPS
+    if not rest or not at_once or not slow:
         yield from map(function, rest)
         return
     with ThreadPoolExecutor(THREADS) as threads:
         yield from threads.map(function, rest)
+
+
+def _sleeps() -> int:
+    """How often this thread has given the processor up by itself, to wait for something."""
+    return resource.getrusage(_WHO).ru_nvcsw

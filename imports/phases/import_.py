@@ -25,6 +25,7 @@ from imports.tables import TableGroup
 from imports.work_item import Phase, Prepared, Record, RecordFailure, RowOutcome, WorkItem
 
 _LONGEST_LABEL = 200
+_OUTCOMES = {outcome.value: outcome for outcome in RowOutcome}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Imported:
     """What became of a batch: its items, those that failed and why, and each record's outcome.
 
     `record_failures` are the records that did not go in, of items whose others may have;
-    `tallies` counts by item, and by name, the outcomes of those that did.
+    `tallies` counts, by item, the outcomes of those that did.
 
     `refused` are the encoded rows of the records that the target refused, each with its label;
     `took` is when the batch began and ended, in seconds since the epoch; `unwritten` are status
@@ -56,11 +57,19 @@ class Imported:
     failures: list[tuple[int, str]] = field(default_factory=list)
     outcomes: list[tuple[RowOutcome, str]] = field(default_factory=list)
     record_failures: list[RecordFailure] = field(default_factory=list)
-    tallies: defaultdict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    tallies: Counter[tuple[int, RowOutcome]] = field(default_factory=Counter)
     refused: list[tuple[str, bytes]] = field(default_factory=list)
     cleaned: Tally = field(default_factory=Counter)
     took: tuple[float, float] = (0.0, 0.0)
     unwritten: list[Unwritten] = field(default_factory=list)
+
+    @property
+    def succeeded(self) -> dict[int, int]:
+        """How many records went in, by item."""
+        counts: dict[int, int] = {}
+        for (item_id, _), count in self.tallies.items():
+            counts[item_id] = counts.get(item_id, 0) + count
+        return counts
 
 
 def import_batch(target: ImportTarget, job: PrepareJob) -> Imported:
@@ -101,21 +110,26 @@ def _imported(
     imported = Imported([item.id for item in items], list(prepared.failures))
     imported.cleaned.update(prepared.cleaned)
     imported.record_failures += prepared.problems
+    merged: list[tuple[int, RowOutcome]] = []
     for record, outcome in _merge(target, prepared.records, start, signatures):
         if isinstance(outcome, RowOutcome):
             imported.outcomes.append((outcome, record.label))
-            imported.tallies[record.item_id][outcome.name.lower()] += 1
+            merged.append((record.item_id, outcome))
         else:
             failure = RecordFailure(record.item_id, record.number, record.label, outcome)
             imported.record_failures.append(failure)
             imported.refused += [(record.label, row) for _, row in record.rows]
+    imported.tallies.update(merged)
     return imported
 
 
 def _write_status_files(files: StatusFiles, job: PrepareJob, imported: Imported) -> list[Unwritten]:
     reasons = dict(imported.failures)
+    tallies: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    for (item_id, outcome), count in imported.tallies.items():
+        tallies[item_id][outcome.name.lower()] = count
     good = [
-        (item.path, {"images": sum(map(bool, item.images)), **imported.tallies[item.id]})
+        (item.path, {"images": sum(map(bool, item.images)), **tallies[item.id]})
         for item in job.items
         if item.id not in reasons
     ]
@@ -204,7 +218,7 @@ def _merge(
         hasty = replace(target, policy=policy)
         return _merge_halves(hasty, records, start, signatures, str(error))
     return [
-        (record, RowOutcome.SKIPPED if own is None else RowOutcome(answer[own.table][own.first]))
+        (record, RowOutcome.SKIPPED if own is None else _OUTCOMES[answer[own.table][own.first]])
         for record, own in zip(records, placed.own(), strict=True)
     ]
 

@@ -76,8 +76,10 @@ def _list_some(job: ListJob) -> ListedFolders:
                 continue
             if prefix in source.left_out or source.apart:
                 found = [entry for entry in found if not source.is_left_out(prefix, entry.name)]
-            folders = [entry for entry in found if entry.is_dir(follow_symlinks=False)]
-            files = [entry for entry in found if not entry.is_dir(follow_symlinks=False)]
+            folders: list[os.DirEntry[str]] = []
+            files: list[os.DirEntry[str]] = []
+            for entry in found:
+                (folders if entry.is_dir(follow_symlinks=False) else files).append(entry)
             items = list(kind.items_in(source, prefix, files))
         except OSError as error:
             listed.entries.append(_problem(source, prefix, error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -16,9 +17,9 @@ from imports.phases.prepare import (
     row_encoders,
 )
 from imports.spool import Spool
-from imports.work_item import Plan, Record, Source, WorkItem
+from imports.work_item import ListedRow, Plan, Record, Source, listed_item
 
-BATCH_SIZE = 250
+BATCH_SIZE = 500
 """Items that a worker plans at once."""
 
 MOST_BYTES = 2 * 1024 * 1024
@@ -27,25 +28,32 @@ MOST_BYTES = 2 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class PlanJob:
-    """Some work items of a kind; `chunk` is where their rows are spooled."""
+    """Some work items of a kind, as the ledger lists them.
+
+    `chunk` is where their rows are spooled.
+    """
 
     kind: str
     source: Source
     finder: ImageFinder
     spool: Spool
     chunk: int
-    items: list[WorkItem]
+    items: list[ListedRow]
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A plan for each item of a job; `chunk` has the rows of `spooled` items.
 
+    Nearly all items are `plain`: they have one row, which is spooled, and there is no more to
+    say of them than which group they are of. Of these there is the group alone.
+
     `cleaned` counts the values that became NULL in those rows.
     """
 
     plans: list[Plan]
     chunk: int
+    plain: dict[int, int | None] = field(default_factory=dict)
     spooled: frozenset[int] = frozenset()
     cleaned: dict[str, int] = field(default_factory=dict)
 
@@ -63,7 +71,7 @@ def plan_batch(job: PlanJob) -> Planned:
     tally: Tally = Counter()
     largest = largest_item(kind)
     items = []
-    for item in job.items:
+    for item in map(listed_item, job.items):
         if largest is not None and item.signature.size > largest:
             plans.append(Plan(item.id))  # it is read when it is imported, piece by piece
         else:
@@ -91,7 +99,7 @@ def plan_batch(job: PlanJob) -> Planned:
                 Plan(
                     item.id,
                     found.images,
-                    found.group,
+                    None if found.group is None else _group_number(found.group),
                     found.warnings,
                     found.images_missing,
                     records=found_records,
@@ -100,4 +108,16 @@ def plan_batch(job: PlanJob) -> Planned:
             )
     if not prepared or not job.spool.write(job.chunk, prepared):
         return Planned(plans, job.chunk)
-    return Planned(plans, job.chunk, frozenset(prepared), dict(tally))
+    plain = {plan.id: plan.group for plan in plans if _is_plain(plan) and plan.id in prepared}
+    others = [plan for plan in plans if plan.id not in plain]
+    spooled = frozenset(prepared.keys() - plain.keys())
+    return Planned(others, job.chunk, plain, spooled, dict(tally))
+
+
+def _is_plain(plan: Plan) -> bool:
+    return plan.records == plan.row_count == 1 and not plan.images and not plan.warnings
+
+
+def _group_number(group: str) -> int:
+    digest = hashlib.blake2b(group.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)

@@ -93,7 +93,7 @@ def _import_large(session: RunSession, target: ImportTarget, item: WorkItem) -> 
                 done,
                 counts,
                 imported.took,
-                imported.tallies[item.id].total(),
+                imported.succeeded.get(item.id, 0),
                 imported.record_failures,
             )
             _log_records(imported)
@@ -117,7 +117,7 @@ def _record(session: RunSession, imported: Imported) -> None:
         imported.failures,
         counts,
         imported.took,
-        {item_id: tally.total() for item_id, tally in imported.tallies.items()},
+        imported.succeeded,
         imported.record_failures,
     )
     session.note_unwritten(imported.unwritten)

@@ -89,7 +89,7 @@ def _walk(session: RunSession) -> Iterator[ListedEntry]:
             executor,
             list_folders,
             (ListJob(session.kind.name, session.source, each) for each in batches(most)),
-            in_flight=2 * session.workers.process_count,
+            in_flight=session.workers.in_flight(executor),
             stop=session.policy.stop,
         ):
             seen += listed.count

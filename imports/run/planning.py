@@ -11,7 +11,7 @@ from imports.phases import planning
 from imports.run.cycles import settled_at
 from imports.run.disposal import dispose_items
 from imports.run.session import RunSession
-from imports.work_item import ItemState, Phase, Plan, Signature
+from imports.work_item import ItemState, Phase, Signature
 from imports.workers import run_bounded
 
 _log = logging.getLogger("imports.run")
@@ -39,11 +39,14 @@ def plan_items(session: RunSession) -> None:
         planning.PlanJob(session.kind.name, session.source, finder, session.spool, chunk, items)
         for chunk, items in enumerate(chunks, session.items.next_chunk())
     )
+    executor = session.workers.for_parsing(
+        total if most_bytes is None else max(total, size // _USUAL)
+    )
     for planned in run_bounded(
-        session.workers.for_parsing(total if most_bytes is None else max(total, size // _USUAL)),
+        executor,
         planning.plan_batch,
         jobs,
-        in_flight=2 * session.workers.process_count,
+        in_flight=session.workers.in_flight(executor),
         stop=session.policy.stop,
     ):
         failures = [
@@ -56,12 +59,13 @@ def plan_items(session: RunSession) -> None:
             planned.plans,
             planned.chunk,
             planned.spooled,
-            _plan_counts(planned.plans) | session.cleaned_counts(planned.cleaned),
+            _plan_counts(planned) | session.cleaned_counts(planned.cleaned),
+            planned.plain,
         )
         for path, reason in failures:
             _log.error("%s: %s", path, reason)
         dispose_items(session, [plan.id for plan in planned.plans if plan.failure is not None])
-        session.advance(Phase.PLANNING, len(planned.plans))
+        session.advance(Phase.PLANNING, len(planned.plans) + len(planned.plain))
 
 
 def signatures(session: RunSession, item_ids: set[int]) -> Iterator[tuple[int, Signature]]:
@@ -74,10 +78,9 @@ def signatures(session: RunSession, item_ids: set[int]) -> Iterator[tuple[int, S
             _log.warning("%s cannot be imported again: %s", path, error.strerror)
 
 
-def _plan_counts(plans: list[Plan]) -> dict[str, int]:
-    failed = sum(plan.failure is not None for plan in plans)
+def _plan_counts(planned: planning.Planned) -> dict[str, int]:
     return {
-        "planning.to_import": len(plans),
-        "planning.failed": failed,
-        "planning.images_missing": sum(plan.images_missing for plan in plans),
+        "planning.to_import": len(planned.plans) + len(planned.plain),
+        "planning.failed": sum(plan.failure is not None for plan in planned.plans),
+        "planning.images_missing": sum(plan.images_missing for plan in planned.plans),
     }

@@ -19,7 +19,16 @@ from imports.ledger import (
     Scope,
 )
 from imports.source_tree import ListedEntry
-from imports.work_item import Image, ImageFile, ItemState, ListedItem, Plan, Signature
+from imports.work_item import (
+    Image,
+    ImageFile,
+    ItemState,
+    ListedItem,
+    Plan,
+    Signature,
+    WorkItem,
+    listed_item,
+)
 
 STATE_FILE = Path("/data/work_state.json")
 TOOK = (100.0, 102.5)
@@ -67,11 +76,11 @@ class Book:
     ) -> Listing:
         return self.listing.record(entries, whole=whole, again=again, most_tries=most_tries)
 
-    def add(self, *paths: str, group: str | None = None) -> dict[str, int]:
+    def add(self, *paths: str, group: int | None = None) -> dict[str, int]:
         """Lists these beside what is known, and plans all that is listed; their ids."""
         self.list(*map(listed, paths), whole=False)
         ids = {}
-        for items in self.items.listed_items(None, 100):
+        for items in self.listed_items(None, 100):
             self.plan(*(Plan(item.id, group=group) for item in items))
             ids |= {item.path: item.id for item in items}
         return ids
@@ -80,7 +89,12 @@ class Book:
         self.items.record_plans(list(plans), 1, frozenset(), {})
 
     def listed_paths(self) -> list[str]:
-        return [item.path for items in self.items.listed_items(None, 100) for item in items]
+        return [item.path for items in self.listed_items(None, 100) for item in items]
+
+    def listed_items(self, limit: int | None, size: int, **more: Any) -> Iterator[list[WorkItem]]:
+        """What planning has yet to read, as it reads it."""
+        for rows in self.items.listed_items(limit, size, **more):
+            yield [listed_item(row) for row in rows]
 
     def imported(self, *ids: int) -> None:
         self.queue.record_imported(list(ids), [], {}, TOOK)

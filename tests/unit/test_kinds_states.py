@@ -14,7 +14,7 @@ from imports.errors import RecordError, UsageError
 from imports.image_finder import image_finder
 from imports.json_file import parse_object
 from imports.kinds import all_kinds, kind_named
-from imports.kinds.states import SEARCH_RESULTS, STATES
+from imports.kinds.states import SEARCH_RESULTS, STATES, Search, search_in
 from imports.source_tree import signature_of
 from imports.work_item import Image, ListedItem, Source
 from tests.support.book import hashed, picture
@@ -25,11 +25,15 @@ NAMES = [column.name for column in SEARCH_RESULTS.columns]
 NOWHERE = image_finder(Path("/nonexistent/source"), ())
 
 
+def search(content: dict[str, Any], tally: Tally | None = None) -> Search:
+    return search_in(content, Counter() if tally is None else tally)
+
+
 def rows(
     content: dict[str, Any], images: tuple[Image | None, ...] = (), tally: Tally | None = None
 ) -> list[dict[str, Any]]:
     """The rows of a document, by column."""
-    found = STATES.records(content, images, Counter() if tally is None else tally)
+    found = STATES.records(search(content, tally), images, Counter() if tally is None else tally)
     for record in found:
         assert [table for table, _ in record.rows] == [0]
     return [dict(zip(NAMES, record.rows[0][1], strict=True)) for record in found]
@@ -45,11 +49,11 @@ def image(sha256: str) -> Image:
 
 
 def labels(content: dict[str, Any]) -> list[str]:
-    return [record.label for record in STATES.records(content, (), Counter())]
+    return [record.label for record in STATES.records(search(content), (), Counter())]
 
 
 def plan(content: dict[str, Any], path: str = "/nonexistent/source/a_parse.json") -> Any:
-    return STATES.plan(content, path, NOWHERE)
+    return STATES.plan(search(content), path, NOWHERE)
 
 
 def test_a_licence_becomes_a_row() -> None:
@@ -349,7 +353,7 @@ def test_the_png_beside_the_file_is_taken_where_the_named_one_is_not_found(
     finder = image_finder(tmp_path / "day", ())
     for reference in (None, "/srv/gone.png", 5):
         content = document(image=reference)  # type: ignore[arg-type]
-        found = STATES.plan(content, str(path), finder)
+        found = STATES.plan(search(content), str(path), finder)
         assert [image.path for image in found.images] == [str(beside)]
         assert found.warnings == ()
 
@@ -360,7 +364,9 @@ def test_the_named_image_goes_before_the_one_beside(tmp_path: Path) -> None:
     path.with_name("Belmar_01.png").write_bytes(png())
     named = path.with_name("Belmar_99.png")
     named.write_bytes(png(2))
-    found = STATES.plan(document(image=f" {named} "), str(path), image_finder(tmp_path / "day", ()))
+    found = STATES.plan(
+        search(document(image=f" {named} ")), str(path), image_finder(tmp_path / "day", ())
+    )
     assert [image.path for image in found.images] == [str(named)]
 
 

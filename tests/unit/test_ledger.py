@@ -49,7 +49,7 @@ def test_imported_items_that_did_not_change_are_left_alone(book: Book) -> None:
 def test_a_change_of_size_or_time_has_an_item_read_again(book: Book, changed: ListedItem) -> None:
     book.imported(*book.add("a", "b").values())
     assert book.list(changed, listed("b")) == Listing(2, 0, 1, 1, 0, 0)
-    (items,) = book.items.listed_items(None, 100)
+    (items,) = book.listed_items(None, 100)
     assert [(item.path, item.signature) for item in items] == [("a", changed.signature)]
 
 
@@ -73,7 +73,7 @@ def test_a_failed_item_is_tried_again_and_its_tries_add_up(book: Book) -> None:
 def test_the_tries_begin_anew_when_the_file_was_changed(book: Book) -> None:
     book.failed(*book.add("a").values())
     book.list(listed("a", size=2))
-    (items,) = book.items.listed_items(None, 100)
+    (items,) = book.listed_items(None, 100)
     book.plan(Plan(items[0].id, failure="bad"))
     assert book.items.failures(9) == (1, [Failure("a", "planning", "bad", 1)])
 
@@ -171,7 +171,7 @@ def test_listed_items_come_in_lists_and_up_to_a_limit(book: Book) -> None:
     book.list(*(listed(str(number)) for number in range(5)))
 
     def sizes(limit: int | None, size: int) -> list[int]:
-        return [len(items) for items in book.items.listed_items(limit, size)]
+        return [len(items) for items in book.listed_items(limit, size)]
 
     assert sizes(None, 2) == [2, 2, 1]
     assert sizes(3, 2) == [2, 1]
@@ -186,14 +186,14 @@ def test_of_listed_items_what_failed_before_comes_last(book: Book) -> None:
     book.list(*map(listed, "abcde"))
     assert book.listed_paths() == ["d", "e", "a"]
     for limit, paths in ((0, []), (2, ["d", "e"]), (3, ["d", "e", "a"]), (9, ["d", "e", "a"])):
-        found = list(book.items.listed_items(limit, 1))
+        found = list(book.listed_items(limit, 1))
         assert [item.path for items in found for item in items] == paths
 
 
 def test_listed_items_can_be_planned_while_they_are_handed_out(book: Book) -> None:
     book.list(*(listed(str(number)) for number in range(6)))
     seen = []
-    for items in book.items.listed_items(None, 2):
+    for items in book.listed_items(None, 2):
         seen += [item.path for item in items]
         book.plan(*(Plan(item.id) for item in items))
     assert seen == [str(number) for number in range(6)]
@@ -204,7 +204,7 @@ def test_listed_items_can_be_planned_while_they_are_handed_out(book: Book) -> No
 
 def test_a_plan_that_failed_is_a_failure_and_the_others_are_planned(book: Book) -> None:
     book.list(listed("a"), listed("b"))
-    (items,) = book.items.listed_items(None, 9)
+    (items,) = book.listed_items(None, 9)
     book.items.record_plans(
         [Plan(items[0].id, failure="is not JSON"), Plan(items[1].id)],
         1,
@@ -218,7 +218,7 @@ def test_a_plan_that_failed_is_a_failure_and_the_others_are_planned(book: Book) 
 
 def test_only_spooled_items_have_a_chunk(book: Book) -> None:
     book.list(listed("a"), listed("b"))
-    (items,) = book.items.listed_items(None, 9)
+    (items,) = book.listed_items(None, 9)
     book.items.record_plans([Plan(item.id) for item in items], 4, frozenset({items[1].id}), {})
     book.queue.open(ItemState.PLANNED, None)
     (batch,) = book.queue.batches(9)
@@ -228,7 +228,7 @@ def test_only_spooled_items_have_a_chunk(book: Book) -> None:
 
 def test_warnings_are_told_by_path_and_only_those_of_this_run(book: Book) -> None:
     book.list(listed("b"), listed("a"), listed("c"))
-    (items,) = book.items.listed_items(None, 9)
+    (items,) = book.listed_items(None, 9)
     book.plan(
         Plan(items[1].id, warnings=("one", "two")),
         Plan(items[0].id, warnings=("three",)),
@@ -241,7 +241,7 @@ def test_warnings_are_told_by_path_and_only_those_of_this_run(book: Book) -> Non
 
 def test_a_warning_is_gone_when_its_cause_is(book: Book) -> None:
     book.list(listed("a"))
-    (items,) = book.items.listed_items(None, 9)
+    (items,) = book.listed_items(None, 9)
     book.plan(Plan(items[0].id, warnings=("image gone",)))
     book.list(listed("a"), again=True)
     book.plan(Plan(items[0].id))
@@ -249,9 +249,9 @@ def test_a_warning_is_gone_when_its_cause_is(book: Book) -> None:
 
 
 def test_duplicates_are_told_by_group(book: Book) -> None:
-    book.add("z", "a", group="one")
-    book.add("m", group="two")
-    book.add("y", "x", group="three")
+    book.add("z", "a", group=1)
+    book.add("m", group=2)
+    book.add("y", "x", group=3)
     book.add("p", "q")
     count, groups = book.items.duplicates(9)
     assert count == 2
@@ -283,7 +283,7 @@ def test_the_queue_may_be_limited(book: Book) -> None:
 
 
 def test_items_of_one_group_come_last_by_path_and_are_never_torn_apart(book: Book) -> None:
-    book.add("g2", "g1", "g4", "g3", group="same")
+    book.add("g2", "g1", "g4", "g3", group=7)
     book.add("a", "b", "c")
     assert book.batches(2) == [["a", "b"], ["c", "g1", "g2", "g3", "g4"]]
     assert book.batches(3) == [["a", "b", "c"], ["g1", "g2", "g3", "g4"]]
@@ -291,15 +291,15 @@ def test_items_of_one_group_come_last_by_path_and_are_never_torn_apart(book: Boo
 
 
 def test_two_groups_do_not_mingle(book: Book) -> None:
-    book.add("b2", "a1", group="one")
-    book.add("b1", "a2", group="two")
+    book.add("b2", "a1", group=1)
+    book.add("b1", "a2", group=2)
     batches = book.batches(1)
     assert sorted(batches) == [["a1", "b2"], ["a2", "b1"]]
 
 
 def test_a_group_of_one_is_none(book: Book) -> None:
-    book.add("b", group="one")
-    book.add("a", group="two")
+    book.add("b", group=1)
+    book.add("a", group=2)
     assert book.batches(1) == [["b"], ["a"]]
 
 
@@ -313,13 +313,13 @@ def test_what_failed_before_comes_last(book: Book) -> None:
 
 def _with_one_of_a_group_failed_before(book: Book) -> None:
     """`x` and `g1` failed before; `g2`, which is new, is the same search as `g1`."""
-    ids = book.add("x") | book.add("g1", group="same")
+    ids = book.add("x") | book.add("g1", group=7)
     book.failed(ids["x"])
     book.failed(ids["g1"])
     book.list(listed("x"), listed("g1"), listed("g2"))
-    for items in book.items.listed_items(None, 9):
+    for items in book.listed_items(None, 9):
         for item in items:
-            book.plan(Plan(item.id, group=None if item.path == "x" else "same"))
+            book.plan(Plan(item.id, group=None if item.path == "x" else 7))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 9])
@@ -344,8 +344,8 @@ def test_a_group_stays_together_by_path_also_where_one_of_it_failed_before(
 @pytest.mark.parametrize("finished", [[0], [1], [0, 1], [1, 3], [0, 2, 4], [3]])
 def test_after_some_batches_the_others_are_what_they_were(book: Book, finished: list[int]) -> None:
     ids = book.add("i", "h", "g", "f", "e", "a")
-    ids |= book.add("d", "c", "b", group="one")
-    ids |= book.add("z", "y", group="two")
+    ids |= book.add("d", "c", "b", group=1)
+    ids |= book.add("z", "y", group=2)
     before = book.batches(2)
     assert len(before) == 5
     for number in finished:
@@ -365,7 +365,7 @@ def test_the_queue_of_imported_items_is_that_of_verification(book: Book) -> None
 
 def test_queued_items_bring_what_is_needed_to_import_them(book: Book) -> None:
     book.list(listed("a", 5, 6))
-    (items,) = book.items.listed_items(None, 9)
+    (items,) = book.listed_items(None, 9)
     book.plan(Plan(items[0].id, images=(picture("two"), picture("one"))))
     book.images.record_hashes([hashed(picture("one"), "11")], [(picture("two"), "no image")])
     book.queue.open(ItemState.PLANNED, None)
@@ -420,7 +420,7 @@ def test_items_can_be_had_imported_again_with_the_files_they_have_now(book: Book
     ids = book.add("a", "b")
     book.imported(*ids.values())
     book.items.import_again([(ids["a"], Signature(7, 8))])
-    (items,) = book.items.listed_items(None, 9)
+    (items,) = book.listed_items(None, 9)
     assert [(item.path, item.signature) for item in items] == [("a", Signature(7, 8))]
 
 
@@ -440,7 +440,7 @@ def test_rows_are_vouched_for_until_verification_begins_anew(book: Book) -> None
 
 def test_each_image_is_hashed_once_and_remembered(book: Book) -> None:
     book.list(listed("a"), listed("b"))
-    (items,) = book.items.listed_items(None, 9)
+    (items,) = book.listed_items(None, 9)
     book.plan(*(Plan(item.id, images=(picture("same"),)) for item in items))
     assert book.images.count() == book.images.open_unhashed() == 1
     assert list(gathered(book.images, "unhashed", 9)) == [[picture("same")]]
@@ -456,7 +456,7 @@ def test_each_image_is_hashed_once_and_remembered(book: Book) -> None:
 @pytest.mark.parametrize("changed", [picture("same", size=11), picture("same", mtime_ns=2)])
 def test_an_image_that_changed_is_hashed_again(book: Book, changed: ImageFile) -> None:
     book.list(listed("a"))
-    (items,) = book.items.listed_items(None, 9)
+    (items,) = book.listed_items(None, 9)
     book.plan(Plan(items[0].id, images=(picture("same"),)))
     book.images.record_hashes([hashed(picture("same"), "11")], [])
     book.plan(Plan(items[0].id, images=(changed,)))
@@ -465,7 +465,7 @@ def test_an_image_that_changed_is_hashed_again(book: Book, changed: ImageFile) -
 
 def test_an_image_that_cannot_be_used_is_a_warning_of_all_its_items(book: Book) -> None:
     book.list(listed("a"), listed("b"), listed("c"))
-    (items,) = book.items.listed_items(None, 9)
+    (items,) = book.listed_items(None, 9)
     book.plan(
         Plan(items[0].id, images=(picture("bad"),), warnings=("first",)),
         Plan(items[1].id, images=(picture("bad"),)),
@@ -479,7 +479,7 @@ def test_an_image_that_cannot_be_used_is_a_warning_of_all_its_items(book: Book) 
 
 def test_an_image_that_could_not_be_used_is_looked_at_again_with_its_item(book: Book) -> None:
     book.list(listed("a"))
-    (items,) = book.items.listed_items(None, 9)
+    (items,) = book.listed_items(None, 9)
     book.plan(Plan(items[0].id, images=(picture("bad"),)))
     book.images.record_hashes([], [(picture("bad"), "is no image")])
     book.plan(Plan(items[0].id, images=(picture("bad"),)))
@@ -489,7 +489,7 @@ def test_an_image_that_could_not_be_used_is_looked_at_again_with_its_item(book: 
 
 def test_images_come_in_lists_each_hash_once(book: Book) -> None:
     book.list(*(listed(str(number)) for number in range(6)))
-    (items,) = book.items.listed_items(None, 9)
+    (items,) = book.listed_items(None, 9)
     files = [picture(str(number)) for number in range(6)]
     book.plan(*(Plan(item.id, images=(file,)) for item, file in zip(items, files, strict=True)))
     assert [len(some) for some in gathered(book.images, "unhashed", 4)] == [4, 2]
@@ -505,7 +505,7 @@ def test_an_image_that_a_run_saw_stored_is_neither_asked_for_nor_counted_again_b
     book: Book,
 ) -> None:
     book.list(listed("a"), listed("b"), listed("c"))
-    (items,) = book.items.listed_items(None, 9)
+    (items,) = book.listed_items(None, 9)
     files = [picture(name) for name in ("one", "same", "other")]
     book.plan(*(Plan(item.id, images=(file,)) for item, file in zip(items, files, strict=True)))
     book.images.record_hashes(
@@ -526,7 +526,7 @@ def test_an_image_that_a_run_saw_stored_is_neither_asked_for_nor_counted_again_b
 
 def test_an_image_that_changed_meanwhile_is_not_settled(book: Book) -> None:
     book.list(listed("a"))
-    (items,) = book.items.listed_items(None, 9)
+    (items,) = book.listed_items(None, 9)
     book.plan(Plan(items[0].id, images=(picture("one"),)))
     book.images.record_hashes([hashed(picture("one"), "11")], [])
     book.images.record_settled(["11"], {})
@@ -542,7 +542,7 @@ def test_only_unfinished_items_need_their_images_and_only_imported_ones_have_the
     book: Book,
 ) -> None:
     book.list(listed("a"), listed("b"))
-    (items,) = book.items.listed_items(None, 9)
+    (items,) = book.listed_items(None, 9)
     book.plan(Plan(items[0].id, images=(picture("a"),)), Plan(items[1].id, images=(picture("b"),)))
     book.images.record_hashes([hashed(picture("a"), "aa11"), hashed(picture("b"), "bb22")], [])
     book.imported(items[0].id)
@@ -558,7 +558,7 @@ def test_only_unfinished_items_need_their_images_and_only_imported_ones_have_the
 
 def test_an_upload_that_failed_fails_the_unfinished_items_with_that_content(book: Book) -> None:
     book.list(listed("a"), listed("b"), listed("c"), listed("d"))
-    (items,) = book.items.listed_items(None, 9)
+    (items,) = book.listed_items(None, 9)
     for item, name in zip(items, ("one", "two", "one", "other"), strict=True):
         book.plan(Plan(item.id, images=(picture(name),)))
     book.images.record_hashes(
@@ -582,7 +582,7 @@ def test_an_upload_that_failed_fails_the_unfinished_items_with_that_content(book
 def two_with_images(book: Book, *, shared: str | None = None) -> tuple[Book, dict[str, int]]:
     """Items `a` and `b` with an image each, `/images/a.png` (aa) and `b.png` (bb), or the same."""
     book.list(listed("a"), listed("b"))
-    (items,) = book.items.listed_items(None, 9)
+    (items,) = book.listed_items(None, 9)
     for item in items:
         image = picture(shared or item.path)
         book.plan(Plan(item.id, images=(image,), warnings=(f"of {item.path}",)))
@@ -628,7 +628,7 @@ def test_a_run_over_a_single_item_has_its_warnings_and_failures_alone(book: Book
 @pytest.mark.parametrize("path", ["it's", 'a "b" \\ c', "a' or '1'='1", "薬局", "."])
 def test_a_single_item_may_have_any_path(book: Book, path: str) -> None:
     book.list(listed(path), listed("other"))
-    (items,) = book.items.listed_items(None, 9)
+    (items,) = book.listed_items(None, 9)
     book.plan(*(Plan(item.id, images=(picture(str(item.id)),)) for item in items))
     only(book, path)
     assert (book.images.count(), book.images.open_unhashed()) == (1, 1)
@@ -636,7 +636,7 @@ def test_a_single_item_may_have_any_path(book: Book, path: str) -> None:
 
 def test_images_may_be_recorded_while_they_are_handed_out(book: Book) -> None:
     book.list(*(listed(str(number)) for number in range(5)))
-    (items,) = book.items.listed_items(None, 9)
+    (items,) = book.listed_items(None, 9)
     book.plan(*(Plan(item.id, images=(picture(item.path),)) for item in items))
     seen = []
     for images in gathered(book.images, "unhashed", 2):
@@ -653,7 +653,7 @@ def test_images_may_be_recorded_while_they_are_handed_out(book: Book) -> None:
 
 def test_the_images_of_an_item_are_forgotten_with_it(book: Book) -> None:
     book.list(listed("a"), listed("b"))
-    (items,) = book.items.listed_items(None, 9)
+    (items,) = book.listed_items(None, 9)
     book.plan(Plan(items[0].id), Plan(items[1].id, images=(picture("b"),)))
     book.list(listed("a"))
     # SQLite gives the number of what was deleted last to the next one.
@@ -663,7 +663,7 @@ def test_the_images_of_an_item_are_forgotten_with_it(book: Book) -> None:
 
 def test_an_item_that_cannot_be_read_any_more_names_no_image(book: Book) -> None:
     book.list(listed("a"))
-    (items,) = book.items.listed_items(None, 9)
+    (items,) = book.listed_items(None, 9)
     book.plan(Plan(items[0].id, images=(picture("a"),)))
     book.images.record_hashes([hashed(picture("a"), "11")], [])
     book.list(listed("a", size=2))

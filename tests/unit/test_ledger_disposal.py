@@ -390,7 +390,7 @@ def test_the_size_of_a_file_that_came_back_is_that_of_now(book: Book) -> None:
     book.imported(*ids.values())
     book.disposed(ids["a"])
     book.list(listed("a", 7, 8))
-    for items in book.items.listed_items(None, 9):
+    for items in book.listed_items(None, 9):
         book.plan(*(Plan(item.id) for item in items))
     book.imported(ids["a"])
     assert [item.signature for item in book.disposals.due([ids["a"]])] == [Signature(7, 8)]

@@ -35,12 +35,12 @@ def plan_rows(
     book: Book,
     rows: Sequence[int],
     chunks: Sequence[int | None] = (),
-    groups: Sequence[str | None] = (),
+    groups: Sequence[int | None] = (),
 ) -> dict[str, int]:
     """Items `00`, `01` … with so many rows, in these chunks and groups; their ids."""
     book.list(*(listed(f"{number:02}") for number in range(len(rows))), whole=False)
     ids = {}
-    for items in book.items.listed_items(None, 100):
+    for items in book.listed_items(None, 100):
         for item in items:
             number = int(item.path)
             chunk = chunks[number] if chunks else None
@@ -120,7 +120,7 @@ def test_a_chunk_is_told_by_each_item_though_it_is_torn(book: Book) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 9])
 def test_a_group_is_never_torn_however_many_rows_it_has(book: Book, size: int) -> None:
-    groups = [None, "x", "x", "x", "y", "y"]
+    groups = [None, 1, 1, 1, 2, 2]
     plan_rows(book, [1, 19_000, 19_000, 19_000, 1, 1], groups=groups)
     found = cut(book, size)
     assert sorted(number for batch in found for number in batch) == list(range(6))
@@ -131,7 +131,7 @@ def test_a_group_is_never_torn_however_many_rows_it_has(book: Book, size: int) -
 
 
 def test_two_groups_side_by_side_are_cut_between_them(book: Book) -> None:
-    plan_rows(book, [9_000] * 4, groups=["x", "x", "y", "y"])
+    plan_rows(book, [9_000] * 4, groups=[1, 1, 2, 2])
     assert sorted(cut(book)) == [[0, 1], [2, 3]]
 
 
@@ -357,7 +357,7 @@ def test_a_plan_that_fails_leaves_nothing_of_what_was_before(book: Book) -> None
 
 
 def sizes_of(book: Book, size: int, most_bytes: int | None, limit: int | None = None) -> list[int]:
-    return [len(items) for items in book.items.listed_items(limit, size, most_bytes)]
+    return [len(items) for items in book.listed_items(limit, size, most_bytes)]
 
 
 @pytest.mark.parametrize(
@@ -387,7 +387,7 @@ def test_whatever_their_sizes_all_come_once_and_up_to_the_limit(
 ) -> None:
     book = Book(tmp_path_factory.mktemp("book") / "l.db")
     book.list(*(listed(f"{number:02}", each) for number, each in enumerate(sizes)))
-    found = list(book.items.listed_items(limit, size, 100))
+    found = list(book.listed_items(limit, size, 100))
     paths = [item.path for items in found for item in items]
     assert paths == [f"{number:02}" for number in range(min(limit, len(sizes)))]
     for items in found:
@@ -427,7 +427,7 @@ def test_a_file_has_settled_by_its_mtime_or_by_when_it_was_last_seen_to_change(
     book.list(listed("a", 5, MTIME * 10**9 + mtime))
     seen_at(book, MTIME + seen)
     assert book.items.listed(float(MTIME)) == ((1, 5) if settled else (0, 0))
-    found = list(book.items.listed_items(None, 9, None, float(MTIME)))
+    found = list(book.listed_items(None, 9, None, float(MTIME)))
     assert len(found) == int(settled)
 
 
@@ -459,14 +459,14 @@ def test_only_what_has_settled_comes_also_of_what_failed_before(book: Book) -> N
     book.next_run("next")
     old, new = MTIME * 10**9, (MTIME + 9) * 10**9
     book.list(listed("a", 1, old), listed("b", 1, new), listed("c", 1, old), listed("d", 1, new))
-    found = list(book.items.listed_items(None, 9, 4_000, float(MTIME)))
+    found = list(book.listed_items(None, 9, 4_000, float(MTIME)))
     assert [item.path for items in found for item in items] == ["a", "c"]
 
 
 def test_items_in_reading_may_be_planned_while_lists_are_cut_by_bytes(book: Book) -> None:
     book.list(*(listed(f"{number:02}", 60) for number in range(7)))
     seen = []
-    for items in book.items.listed_items(None, 5, 120):
+    for items in book.listed_items(None, 5, 120):
         seen += [item.path for item in items]
         book.plan(*(Plan(item.id) for item in items))
     assert seen == [f"{number:02}" for number in range(7)]

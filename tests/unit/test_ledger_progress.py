@@ -27,7 +27,7 @@ def told(book: Book) -> dict[str, ItemProgress]:
 
 def planned(book: Book, path: str = "a", records: int | None = 3) -> int:
     book.list(listed(path), whole=False)
-    ((item,),) = book.items.listed_items(None, 9)
+    ((item,),) = book.listed_items(None, 9)
     book.plan(Plan(item.id, records=records, row_count=9))
     return item.id
 
@@ -66,7 +66,7 @@ def test_what_failed_tells_how_many_went_in_all_the_same(book: Book) -> None:
 
 def test_a_file_that_cannot_be_read_has_no_records_that_are_known(book: Book) -> None:
     book.list(listed("a"))
-    ((item,),) = book.items.listed_items(None, 9)
+    ((item,),) = book.listed_items(None, 9)
     book.plan(Plan(item.id, failure="is not JSON"))
     found = told(book)["a"]
     assert found[1:5] == (ItemState.FAILED, None, 0, 0)

@@ -438,7 +438,7 @@ def test_every_error_of_a_folder_is_told_with_its_time(book: Book) -> None:
 def test_the_signature_of_a_folder_is_kept_whole(book: Book) -> None:
     signature = Signature(7, 8, 3, "ab12")
     book.list(ListedItem("a", signature), ListedItem("b", signature))
-    ((a, b),) = book.items.listed_items(None, 9)
+    ((a, b),) = book.listed_items(None, 9)
     assert a.signature == b.signature == signature
     book.plan(Plan(a.id), Plan(b.id))
     book.queue.open(ItemState.PLANNED, None)
@@ -448,13 +448,13 @@ def test_the_signature_of_a_folder_is_kept_whole(book: Book) -> None:
     changed = Signature(7, 8, 3, "another digest")
     assert book.list(ListedItem("a", changed), ListedItem("b", signature)).unchanged == 0
     book.items.import_again([(b.id, Signature(9, 9, 4, "ef56"))])
-    ((a, b),) = book.items.listed_items(None, 9)
+    ((a, b),) = book.listed_items(None, 9)
     assert (a.signature, b.signature) == (changed, Signature(9, 9, 4, "ef56"))
 
 
 def test_images_that_an_item_is_imported_without_keep_their_place(book: Book) -> None:
     book.list(listed("a"))
-    ((item,),) = book.items.listed_items(None, 9)
+    ((item,),) = book.listed_items(None, 9)
     book.plan(Plan(item.id, images=(None, picture("one"), None, picture("two"), None)))
     book.images.record_hashes([hashed(picture("one"), "11")], [(picture("two"), "no image")])
     book.queue.open(ItemState.PLANNED, None)

@@ -95,7 +95,7 @@ def test_an_example_tells_in_which_phase_and_how_often_it_was_tried(book: Book) 
     book.failed(*book.add("a").values(), "is empty")
     book.next_run("later")
     book.list(listed("a"))
-    ((item,),) = book.items.listed_items(None, 9)
+    ((item,),) = book.listed_items(None, 9)
     book.plan(Plan(item.id, failure="is empty"))
     assert summary(book).causes == [CauseSummary("is empty", 1, "a", "planning", "is empty", 2)]
 

@@ -122,7 +122,7 @@ def test_a_changed_item_that_fails_in_the_same_run_once_more_is_one_try(book: Bo
 
 def test_a_failure_of_any_phase_is_a_try(book: Book) -> None:
     book.list(listed("a"))
-    ((item,),) = book.items.listed_items(None, 9)
+    ((item,),) = book.listed_items(None, 9)
     book.plan(Plan(item.id, failure="is not JSON"))
     assert tries(book) == 1
 
@@ -141,7 +141,7 @@ def test_a_failure_of_any_phase_is_a_try(book: Book) -> None:
 
 def test_several_failures_in_one_run_are_one_try_and_all_remembered(book: Book) -> None:
     book.list(listed("a"))
-    ((item,),) = book.items.listed_items(None, 9)
+    ((item,),) = book.listed_items(None, 9)
     files = [
         ImageFile("/images/1.png", Signature(1, 1)),
         ImageFile("/images/2.png", Signature(1, 1)),
@@ -206,7 +206,7 @@ def test_every_failure_is_remembered_with_its_run_phase_and_reason(book: Book) -
     book.failed(ids["b"], "of another")
     book.next_run("later")
     book.list(listed("a"), listed("b"), most_tries=3)
-    ((a, b),) = book.items.listed_items(None, 9)
+    ((a, b),) = book.listed_items(None, 9)
     book.plan(Plan(a.id, failure="the second"), Plan(b.id))
     book.imported(b.id)
     assert book.rows(
@@ -246,7 +246,7 @@ def test_the_cause_is_kept_beside_the_reason(book: Book) -> None:
 
 def test_items_that_are_gone_are_forgotten_with_their_images_and_failures(book: Book) -> None:
     book.list(listed("a"), listed("b"))
-    ((a, b),) = book.items.listed_items(None, 9)
+    ((a, b),) = book.listed_items(None, 9)
     book.plan(Plan(a.id, images=(picture("a"),)), Plan(b.id, images=(picture("b"),)))
     book.failed(a.id)
     book.failed(b.id)
@@ -304,7 +304,7 @@ def test_a_run_over_one_item_leaves_the_others_as_they_are(book: Book) -> None:
         only.list(listed("it's", size=2), whole=False, again=True)
         assert only.listed_paths() == ["it's"]
         assert only.items.unfinished(9) == (1, [("it's", "listed")])
-        ((item,),) = only.items.listed_items(None, 9)
+        ((item,),) = only.listed_items(None, 9)
         only.plan(Plan(item.id))
         assert only.batches(9) == [["it's"]]
         only.failed(item.id)

@@ -46,3 +46,12 @@ def test_where_nothing_is_waited_for_there_are_no_threads(monkeypatch: pytest.Mo
     monkeypatch.setattr(disk.time, "thread_time", disk.time.perf_counter)
     _, threads = used(3 * PROBE, wait=0.0, at_once=True)
     assert len(threads) == 1
+
+
+def test_a_processor_that_is_busy_with_others_is_no_slow_disk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As if others had had the processor nearly all the time; nobody slept.
+    monkeypatch.setattr(disk.time, "thread_time", lambda: 0.0)
+    _, threads = used(3 * PROBE, wait=0.0, at_once=True)
+    assert len(threads) == 1
