@@ -33,6 +33,20 @@ def count_incoming(table: Table) -> str:
     return f"(select count(*) from {incoming(table)})"
 
 
+def copy_new(table: Table) -> str:
+    """The COPY command for rows that are all new, each behind the values of the run columns."""
+    return (
+        f"copy {table.qualified_name} ({_names((*table.run_columns, *table.columns))}) from stdin"
+    )
+
+
+def has_rows(table: Table) -> str:
+    """Asks whether the table has any row with the run's part of the key."""
+    mine = [f"{column.name} = %({column.name})s::{column.type}" for column in table.run_key]
+    condition = f" where {' and '.join(mine)}" if mine else ""
+    return f"select exists (select from {table.qualified_name}{condition})"
+
+
 def nothing_incoming(table: Table) -> str:
     """What stands for `incoming` where a batch has no rows for a table."""
     columns = ", ".join(f"null::{column.type} as {column.name}" for column in table.columns)

@@ -17,6 +17,7 @@ from psycopg2.extensions import parse_dsn
 
 from imports.backends import sqlstate
 from imports.backends.database import Comparison, Rows, TargetIdentity, WrittenRow
+from imports.backends.new_rows import NewRows
 from imports.errors import BackendError, BackendUnavailableError, ImporterError
 from imports.row_format import RowFormat
 from imports.table_sql import (
@@ -55,6 +56,7 @@ class PostgreSQLDatabase:
         """Connects when it is first used."""
         self._url = url
         self._idle: queue.LifoQueue[Connection] = queue.LifoQueue()
+        self._new_rows = NewRows()
 
     def identify(self) -> TargetIdentity:
         """Who the database is."""
@@ -86,38 +88,25 @@ class PostgreSQLDatabase:
 
     def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
         """Merges rows in one transaction; see Database."""
-        tables = _merged(rows)
-        run = _run_expressions(rows.group)
-        created = "".join(f"{create_incoming(table)};" for _, table, lines in tables if lines)
         with self._transaction() as cursor:
-            # One round trip. The lock makes a repeated request wait for the first to end.
+            # The lock makes a repeated request wait for the first to end.
             cursor.execute(
                 "select pg_advisory_xact_lock(hashtextextended(%(request)s, 0));"
-                + created
-                + f"select answer from {MERGES} where request_id = %(request)s::uuid",
+                f"select answer from {MERGES} where request_id = %(request)s::uuid",
                 {"request": str(request_id)},
             )
             known = cursor.fetchone()
             if known is not None:
-                answer = dict(known[0])
+                answer: dict[str, str] = known[0]
             else:
-                answer = {}
-                for _, table, lines in tables:
-                    owner = rows.group.owner_of(table)
-                    if owner is None:
-                        _copy(cursor, table, lines)
-                        statement = merge_statement(
-                            table, run, incoming(table), count_incoming(table)
-                        )
-                        cursor.execute(statement, rows.run)
-                        answer[table.label] = _only(cursor.fetchone())
-                    else:
-                        _replace_sets(cursor, table, owner, answer[owner.label], lines)
+                answer = self._new_rows.copy(cursor, rows) or _merge(cursor, rows)
                 cursor.execute(
                     f"insert into {MERGES} (request_id, batch_id, answer) values (%s, %s, %s)",
                     (str(request_id), rows.run["batch_id"], orjson.dumps(answer).decode()),
                 )
-        return {index: answer[table.label] for index, table, _ in tables if table.owner is None}
+        return {
+            index: answer[table.label] for index, table, _ in rows.tables() if table.owner is None
+        }
 
     def compare(self, rows: Rows) -> dict[int, list[Comparison]]:
         """Compares rows with what is stored, by table."""
@@ -239,6 +228,25 @@ def written_rows(answer: list[dict[str, Any]]) -> list[WrittenRow]:
         WrittenRow(each["i"], "/".join("-" if part is None else str(part) for part in each["k"]))
         for each in answer
     ]
+
+
+def _merge(cursor: Cursor, rows: Rows) -> dict[str, str]:
+    """Merges rows by COPY into temporary tables, and one statement for each table."""
+    tables = _merged(rows)
+    run = _run_expressions(rows.group)
+    # All of them in one round trip.
+    cursor.execute(";".join(create_incoming(table) for _, table, lines in tables if lines))
+    answer: dict[str, str] = {}
+    for _, table, lines in tables:
+        owner = rows.group.owner_of(table)
+        if owner is None:
+            _copy(cursor, table, lines)
+            statement = merge_statement(table, run, incoming(table), count_incoming(table))
+            cursor.execute(statement, rows.run)
+            answer[table.label] = _only(cursor.fetchone())
+        else:
+            _replace_sets(cursor, table, owner, answer[owner.label], lines)
+    return answer
 
 
 def _merged(rows: Rows) -> list[tuple[int, Table, list[bytes]]]:

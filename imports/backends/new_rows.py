@@ -1,0 +1,59 @@
+"""New rows: where a target has nothing of a dataset yet, COPY brings them straight into place.
+
+That spares the temporary table, the comparison and a second writing of each row. A row that is
+there after all makes COPY fail as a whole, and the batch is merged as any other.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+
+from psycopg2 import errors
+from psycopg2.extensions import cursor as Cursor
+
+from imports.backends.database import Rows
+from imports.table_sql import copy_new, has_rows
+from imports.work_item import RowOutcome
+
+_MOST_DISAPPOINTMENTS = 3
+"""So many batches may hold a row that is there; then no more are expected to be new."""
+
+
+class NewRows:
+    """What is known of the datasets that one run fills. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        """Knows nothing yet."""
+        self._lock = threading.Lock()
+        self._tries_left: dict[tuple[object, ...], int] = {}
+
+    def copy(self, cursor: Cursor, rows: Rows) -> dict[str, str] | None:
+        """Brings rows in by COPY alone, and answers as a merge does.
+
+        None if they must be merged, and nothing has been done.
+        """
+        if len(rows.group.tables) != 1:
+            return None
+        (table,) = rows.group.tables
+        dataset = (table.qualified_name, *(rows.run[column.name] for column in table.run_key))
+        with self._lock:
+            if dataset not in self._tries_left:
+                cursor.execute(has_rows(table), rows.run)
+                there = cursor.fetchone() == (True,)
+                self._tries_left[dataset] = 0 if there else _MOST_DISAPPOINTMENTS
+            if not self._tries_left[dataset]:
+                return None
+        lines = rows.by_table[0]
+        run_values = b"".join(
+            b"%b\t" % str(rows.run[column.name]).encode() for column in table.run_columns
+        )
+        cursor.execute("savepoint new_rows")
+        try:
+            cursor.copy_expert(copy_new(table), io.BytesIO(run_values + run_values.join(lines)))
+        except (errors.UniqueViolation, errors.DeadlockDetected):
+            cursor.execute("rollback to savepoint new_rows")
+            with self._lock:
+                self._tries_left[dataset] = max(0, self._tries_left[dataset] - 1)
+            return None
+        return {table.label: RowOutcome.INSERTED * len(lines)}
