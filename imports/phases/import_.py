@@ -45,8 +45,8 @@ class ImportTarget:
 class Imported:
     """What became of a batch: its items, those that failed and why, and each record's outcome.
 
-    `record_failures` are the records that did not go in, of items whose others may have;
-    `tallies` counts, by item, the outcomes of those that did.
+    `merged` has the records that went in, each by its item, its outcome and its label;
+    `record_failures` are those that did not, of items whose others may have.
 
     `refused` are the encoded rows of the records that the target refused, each with its label;
     `took` is when the batch began and ended, in seconds since the epoch; `unwritten` are status
@@ -55,21 +55,17 @@ class Imported:
 
     item_ids: list[int]
     failures: list[tuple[int, str]] = field(default_factory=list)
-    outcomes: list[tuple[RowOutcome, str]] = field(default_factory=list)
+    merged: list[tuple[int, RowOutcome, str]] = field(default_factory=list)
     record_failures: list[RecordFailure] = field(default_factory=list)
-    tallies: Counter[tuple[int, RowOutcome]] = field(default_factory=Counter)
     refused: list[tuple[str, bytes]] = field(default_factory=list)
     cleaned: Tally = field(default_factory=Counter)
     took: tuple[float, float] = (0.0, 0.0)
     unwritten: list[Unwritten] = field(default_factory=list)
 
     @property
-    def succeeded(self) -> dict[int, int]:
+    def succeeded(self) -> Counter[int]:
         """How many records went in, by item."""
-        counts: dict[int, int] = {}
-        for (item_id, _), count in self.tallies.items():
-            counts[item_id] = counts.get(item_id, 0) + count
-        return counts
+        return Counter(item_id for item_id, _, _ in self.merged)
 
 
 def import_batch(target: ImportTarget, job: PrepareJob) -> Imported:
@@ -110,24 +106,21 @@ def _imported(
     imported = Imported([item.id for item in items], list(prepared.failures))
     imported.cleaned.update(prepared.cleaned)
     imported.record_failures += prepared.problems
-    merged: list[tuple[int, RowOutcome]] = []
     for record, outcome in _merge(target, prepared.records, start, signatures):
         if isinstance(outcome, RowOutcome):
-            imported.outcomes.append((outcome, record.label))
-            merged.append((record.item_id, outcome))
+            imported.merged.append((record.item_id, outcome, record.label))
         else:
             failure = RecordFailure(record.item_id, record.number, record.label, outcome)
             imported.record_failures.append(failure)
             imported.refused += [(record.label, row) for _, row in record.rows]
-    imported.tallies.update(merged)
     return imported
 
 
 def _write_status_files(files: StatusFiles, job: PrepareJob, imported: Imported) -> list[Unwritten]:
     reasons = dict(imported.failures)
-    tallies: defaultdict[int, dict[str, int]] = defaultdict(dict)
-    for (item_id, outcome), count in imported.tallies.items():
-        tallies[item_id][outcome.name.lower()] = count
+    tallies: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for item_id, outcome, _ in imported.merged:
+        tallies[item_id][outcome.name.lower()] += 1
     good = [
         (item.path, {"images": sum(map(bool, item.images)), **tallies[item.id]})
         for item in job.items
@@ -159,7 +152,8 @@ def shortened(label: str) -> str:
 def _identity(item: WorkItem) -> str:
     """What makes a work item the same one as before: its path, its files and its images."""
     signature = item.signature
-    hashes = tuple(image.sha256 if image else None for image in item.images)
+    images = item.images
+    hashes = tuple([image.sha256 if image else None for image in images]) if images else ()
     return f"{item.path}\t{signature.size}\t{signature.mtime_ns}\t{signature.digest}\t{hashes}"
 
 

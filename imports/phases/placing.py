@@ -44,19 +44,28 @@ def place_rows(group: TableGroup, run: dict[str, Any], records: list[Record]) ->
             if best is None or family.wins_against(best):
                 winners[family.key] = family
     by_table: dict[int, list[bytes]] = {}
-    placed = []
+    placed: list[tuple[Placed | None, ...]] = []
     for record in records:
+        if len(record.families) == 1 and record.families[0].key is None:
+            # Nearly all records of most kinds.
+            placed.append((_place(record.families[0], by_table),))
+            continue
         mine: list[Placed | None] = []
         for family in record.families:
             # A family may be in a batch twice, as the same object or as an equal one.
             if family.key is not None and winners.get(family.key) is not family:
                 mine.append(None)
                 continue
-            places = []
-            for table, row in family.rows:
-                rows = by_table.setdefault(table, [])
-                places.append((table, len(rows)))
-                rows.append(row)
-            mine.append(Placed(*places[0], tuple(places[1:])))
+            mine.append(_place(family, by_table))
         placed.append(tuple(mine))
     return PlacedRows(Rows(group, run, by_table), placed)
+
+
+def _place(family: Family, by_table: dict[int, list[bytes]]) -> Placed:
+    """Appends a family's rows to those of their tables."""
+    places = []
+    for table, row in family.rows:
+        rows = by_table.setdefault(table, [])
+        places.append((table, len(rows)))
+        rows.append(row)
+    return Placed(*places[0], tuple(places[1:]))

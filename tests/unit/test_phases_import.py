@@ -99,7 +99,9 @@ def test_a_batch_goes_in_with_one_request_in_the_order_of_its_items(bench: Bench
     assert numbers(database) == ["A", "B", "C", "D"]
     assert imported.item_ids == [1, 2, 3]
     assert imported.failures == []
-    assert imported.outcomes == [(RowOutcome.INSERTED, f"Belmar/FL/{n}") for n in "ABCD"]
+    assert [each[1:] for each in imported.merged] == [
+        (RowOutcome.INSERTED, f"Belmar/FL/{n}") for n in "ABCD"
+    ]
 
 
 def test_a_refused_record_is_isolated_and_all_others_go_in_in_order(bench: Bench) -> None:
@@ -112,7 +114,7 @@ def test_a_refused_record_is_isolated_and_all_others_go_in_in_order(bench: Bench
     imported = bench.run(database)
     assert numbers(database) == list("ABCDEFGHIJKLM")
     assert imported.failures == [(11, "record Belmar/FL/poison-1: the database refused it")]
-    assert len(imported.outcomes) == 13
+    assert len(imported.merged) == 13
     assert [label for label, _ in imported.refused] == ["Belmar/FL/poison-1"]
     assert json.loads(imported.refused[0][1])["license_number"] == "poison-1"
 
@@ -150,7 +152,7 @@ def test_where_everything_is_refused_everything_is_told(bench: Bench) -> None:
         bench.add(number)
     imported = bench.run(MemoryDatabase(poison={"license_number"}))
     assert [item for item, _ in imported.failures] == [1, 2, 3]
-    assert imported.outcomes == []
+    assert imported.merged == []
 
 
 def test_a_file_that_cannot_be_read_is_a_failure_beside_the_others(bench: Bench) -> None:
@@ -170,7 +172,7 @@ def test_a_batch_of_nothing_asks_for_nothing(bench: Bench) -> None:
     bad = bench.source.write("bad_parse.json", b"{")
     bench.items.append(item_of(bad, bench.source.folder, 1))
     database = MemoryDatabase()
-    assert bench.run(database).outcomes == []
+    assert bench.run(database).merged == []
     assert database.requests == []
 
 
@@ -226,7 +228,7 @@ def test_whatever_is_refused_nothing_else_is_lost_and_no_id_is_used_for_other_ro
     imported = import_batch(target_of(database, parsers, cast(Spool, spool)), job)
     good = [n for n in range(sum(sizes)) if n not in refused]
     assert [row["number"] for row in database.stored] == good
-    assert [label for _, label in imported.outcomes] == [str(n) for n in good]
+    assert [label for _, _, label in imported.merged] == [str(n) for n in good]
     assert {item for item, _ in imported.failures} == {spool.item_of(n) for n in refused}
     assert [label for label, _ in imported.refused] == [str(n) for n in sorted(refused)]
     asked: dict[object, tuple[bytes, ...]] = {}
@@ -444,7 +446,7 @@ def test_rows_of_an_item_are_taken_from_its_own_chunk_alone(
     ]
     job = job_of(tmp_path, items)
     imported = import_batch(target_of(MemoryDatabase(), parsers, spool), job)
-    assert [label for _, label in imported.outcomes] == ["new", "two"]
+    assert [label for _, _, label in imported.merged] == ["new", "two"]
 
 
 def test_one_record_that_takes_too_long_is_not_blamed(parsers: Executor, source: Source) -> None:
