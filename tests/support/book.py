@@ -91,9 +91,9 @@ class Book:
     def listed_paths(self) -> list[str]:
         return [item.path for items in self.listed_items(None, 100) for item in items]
 
-    def listed_items(self, limit: int | None, size: int, **more: Any) -> Iterator[list[WorkItem]]:
+    def listed_items(self, *arguments: Any, **more: Any) -> Iterator[list[WorkItem]]:
         """What planning has yet to read, as it reads it."""
-        for rows in self.items.listed_items(limit, size, **more):
+        for rows in self.items.listed_items(*arguments, **more):
             yield [listed_item(row) for row in rows]
 
     def imported(self, *ids: int) -> None:

@@ -386,7 +386,8 @@ def test_only_parse_files_are_listed(tmp_path: Path) -> None:
 def test_a_file_is_read_by_the_signature_that_it_is_listed_with(tmp_path: Path) -> None:
     path = tmp_path / "FL" / "a_parse.json"
     path.parent.mkdir()
-    path.write_bytes(b'{"metadata": "\\u0000"}')
+    metadata = b'{"pharmacy_name": "Belmar\\u0000", "state": "FL"}'
+    path.write_bytes(b'{"metadata": %b, "search_result": {}}' % metadata)
     source = Source(str(tmp_path), STATES.patterns)
     (entry,) = walk(source, "states")
     assert entry == ListedItem("FL/a_parse.json", signature_of(path.stat()))
@@ -395,7 +396,7 @@ def test_a_file_is_read_by_the_signature_that_it_is_listed_with(tmp_path: Path) 
     )
     tally: Tally = Counter()
     found = STATES.read(source, "FL/a_parse.json", signature_of(path.stat()), tally)
-    assert found == {"metadata": ""}
+    assert (found.name, found.metadata["pharmacy_name"]) == ("Belmar", "Belmar")
     assert tally == {NUL_REMOVED: 1}
     path.write_bytes(b"{}")
     with pytest.raises(RecordError, match="changed while the run was under way"):

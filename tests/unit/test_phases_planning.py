@@ -14,7 +14,7 @@ from imports.phases.upload import request_id
 from imports.row_format import RowFormat
 from imports.source_tree import signature_of
 from imports.spool import Spool
-from imports.work_item import ImageFile, Plan, WorkItem
+from imports.work_item import ImageFile, ListedRow, Plan, WorkItem
 from imports.work_item import Source as ImportSource
 from tests.support.book import hashed, picture
 from tests.support.source import Source, license_, png
@@ -43,10 +43,34 @@ def read_from(source: Source) -> ImportSource:
     return ImportSource(str(source.folder), ("*_parse.json",))
 
 
+def listed(items: list[WorkItem]) -> list[ListedRow]:
+    return [(item.id, item.path, *item.signature) for item in items]
+
+
+def written_out(found: Planned) -> Planned:
+    """The same with a plan for each item, also for those of which there is but the group."""
+    plain = [Plan(item_id, group=group, records=1) for item_id, group in found.plain.items()]
+    plans = sorted([*found.plans, *plain])
+    return Planned(plans, found.chunk, {}, found.spooled | found.plain.keys(), found.cleaned)
+
+
 def planned(source: Source, spool: Spool, *paths: Path) -> Planned:
-    items = items_of(source, *paths)
+    items = listed(items_of(source, *paths))
     finder = image_finder(source.folder, ())
-    return plan_batch(PlanJob("states", read_from(source), finder, spool, 7, items))
+    return written_out(plan_batch(PlanJob("states", read_from(source), finder, spool, 7, items)))
+
+
+def test_of_plain_items_there_is_but_the_group(source: Source, spool: Spool) -> None:
+    several = source.add("FL/b", licenses=[license_("A"), license_("B")])
+    source.write("FL/d.png", png())
+    pictured = source.add("FL/d", image="FL/d.png")
+    lacking = source.add("FL/e", image="FL/gone.png")
+    items = listed(items_of(source, source.add("FL/a"), several, pictured, lacking))
+    finder = image_finder(source.folder, ())
+    found = plan_batch(PlanJob("states", read_from(source), finder, spool, 7, items))
+    assert found.plain.keys() == {1}
+    assert [plan.id for plan in found.plans] == [2, 3, 4]
+    assert found.spooled == {2, 4}
 
 
 def prepared(source: Source, *paths: Path) -> prepare.Prepared:
@@ -138,7 +162,8 @@ def test_a_file_that_changed_since_it_was_listed_fails_alone(source: Source, spo
     items = items_of(source, first, second)
     os.utime(first, ns=(1, 1))
     finder = image_finder(source.folder, ())
-    found = plan_batch(PlanJob("states", read_from(source), finder, spool, 1, items))
+    job = PlanJob("states", read_from(source), finder, spool, 1, listed(items))
+    found = written_out(plan_batch(job))
     assert found.plans[0].failure == "changed while the run was under way; run again to import it"
     assert found.plans[1].failure is None
 
@@ -237,7 +262,8 @@ def folders_planned(folder: Path, spool: Spool, *paths: str) -> Planned:
     items = [
         WorkItem(number, path, FOLDERS.sign(source, path)) for number, path in enumerate(paths, 1)
     ]
-    return plan_batch(PlanJob("folders", source, image_finder(folder, ()), spool, 3, items))
+    job = PlanJob("folders", source, image_finder(folder, ()), spool, 3, listed(items))
+    return written_out(plan_batch(job))
 
 
 def test_a_folder_with_broken_stats_and_images_is_planned_so_that_they_are_stored(
@@ -303,7 +329,8 @@ def test_a_folder_that_changed_or_is_gone_fails_alone(source: Source, spool: Spo
     (source.folder / "b/stats.json").unlink()
     (source.folder / "b").rmdir()
     finder = image_finder(source.folder, ())
-    found = plan_batch(PlanJob("folders", import_source, finder, spool, 1, items))
+    job = PlanJob("folders", import_source, finder, spool, 1, listed(items))
+    found = written_out(plan_batch(job))
     assert [plan.failure for plan in found.plans] == [
         "changed while the run was under way; run again to import it",
         "cannot be listed: No such file or directory",

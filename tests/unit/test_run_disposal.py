@@ -176,7 +176,7 @@ def test_a_failed_file_that_somebody_took_away_is_no_failure_of_later_runs(
     session = bench.session("first", on_failure="keep", max_retries=3)
     list_source(session)
     ((item,),) = session.items.listed_items(None, 9)
-    session.queue.record_imported([item.id], [(item.id, "bad")], {}, (1.0, 2.0))
+    session.queue.record_imported([item[0]], [(item[0], "bad")], {}, (1.0, 2.0))
     (bench.folder / "b.json").unlink()
     bench.add("a.json", "A")
     report = bench.run("next", max_retries=3, **flags)
@@ -301,7 +301,7 @@ def imported(bench: PeopleBench, batch_id: str = "killed", **flags: object) -> N
     list_source(session)
     took = (1.0, 2.0) if batch_id == "earlier" else (time.time() + 60, time.time() + 61)
     for items in session.items.listed_items(None, 9):
-        session.queue.record_imported([item.id for item in items], [], {}, took)
+        session.queue.record_imported([item[0] for item in items], [], {}, took)
     session.close()
 
 

@@ -35,11 +35,11 @@ def flat(sql: str) -> str:
 
 
 def merge(rule: ConflictRule, table: Table = THINGS) -> str:
-    return flat(merge_statement(replace(table, on_conflict=rule), RUN, "incoming_things"))
+    return flat(merge_statement(replace(table, on_conflict=rule), RUN, "incoming_things", "5"))
 
 
 def compare(rule: ConflictRule) -> str:
-    return flat(compare_statement(replace(THINGS, on_conflict=rule), RUN, "incoming_things"))
+    return flat(compare_statement(replace(THINGS, on_conflict=rule), RUN, "incoming_things", "5"))
 
 
 def test_keep_writes_nothing_where_a_row_is() -> None:
@@ -83,7 +83,7 @@ def test_one_row_of_each_key_is_merged_the_newest_or_the_last(
     rule: ConflictRule, order: str
 ) -> None:
     for sql in (merge(rule), compare(rule)):
-        assert "select distinct on (name, number) *, row(name, number) as row_key" in sql
+        assert "select distinct on (name, number) * from incoming_rows" in sql
         assert order in sql
 
 
