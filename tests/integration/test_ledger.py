@@ -11,7 +11,7 @@ from imports.errors import LockedError, StateConflictError, UsageError
 from imports.local_supabase import LocalSupabase
 from tests.support.bench import Bench
 from tests.support.database import copy_of, drop_database, query
-from tests.support.proxy import RPC_MERGE_STATES
+from tests.support.proxy import MERGE_STATES, RPC_MERGE_STATES
 from tests.support.source import license_
 
 
@@ -24,7 +24,7 @@ def recreate(bench: Bench, server: EmbeddedServer, template: str) -> None:
 def merge_of(bench: Bench) -> bytes:
     """What a merge of searches has in it on its way to the target."""
     if bench.target.backend == "postgresql":
-        return b"insert into public.search_results"
+        return MERGE_STATES
     return RPC_MERGE_STATES
 
 
@@ -198,12 +198,7 @@ def test_a_lost_ledger_is_no_loss(bench: Bench) -> None:
 def test_other_work_is_refused_while_some_is_unfinished(bench: Bench) -> None:
     bench.source.add_many(4)
     proxy = bench.proxied()
-    needle = (
-        b"insert into public.search_results"
-        if bench.target.backend == "postgresql"
-        else RPC_MERGE_STATES
-    )
-    proxy.add(needle, action="die")
+    proxy.add(merge_of(bench), action="die")
     assert bench.run(max_retries=0).exit_code == 75
     proxy.start()
     with pytest.raises(StateConflictError, match="--restart") as caught:

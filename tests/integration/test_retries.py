@@ -46,7 +46,7 @@ def merge(bench: Bench) -> tuple[bytes, ...]:
 def begin_of_merge(bench: Bench) -> tuple[bytes, ...]:
     """The same for the first that is sent of it, also of one that is repeated."""
     if bench.target.backend == "postgresql":
-        return (b"create temporary table incoming_search_results",)
+        return (b"select pg_advisory_xact_lock(hashtextextended(",)
     return (RPC_MERGE_STATES,)
 
 
@@ -120,9 +120,13 @@ def test_a_lost_answer_to_an_update(bench: Bench, waits: Waits) -> None:
     proxy = fill(bench)
     bench.run()
     query(bench.url, "UPDATE search_results SET license_status = 'gone'")
-    proxy.add(*commit_of_merge(bench), action="swallow")
+    needles = commit_of_merge(bench)
+    if bench.target.backend == "postgresql":
+        # Rows that may be there are compared.
+        needles = (b"insert into public.search_results", COMMIT)
+    fault = proxy.add(*needles, action="swallow")
     report = bench.run(force=True)
-    assert waits == [1]
+    assert (fault.happened, waits) == (1, [1])
     assert report.count("import.updated") == RECORDS
     assert report.count("import.unchanged") == 0
 
@@ -130,7 +134,7 @@ def test_a_lost_answer_to_an_update(bench: Bench, waits: Waits) -> None:
 def test_the_answer_to_a_merge_of_images_is_lost(bench: Bench, waits: Waits) -> None:
     proxy = fill(bench)
     needles = (
-        (b"insert into public.image_assets", COMMIT)
+        (b"copy public.image_assets ", COMMIT)
         if bench.target.backend == "postgresql"
         else (b"POST /rest/v1/rpc/importer_merge_images ",)
     )
@@ -249,7 +253,9 @@ def test_the_commit_of_an_unfinished_run_is_not_repeated(bench: Bench, waits: Wa
     """It reached the server, its answer never came, and the run ended before it could ask again."""
     proxy = fill(bench)
     proxy.add(*commit_of_merge(bench), action="swallow", spare=1)
-    proxy.add(*begin_of_merge(bench), action="die", spare=2)
+    # A merge of images begins as one of rows does; there is one of them.
+    spare = 3 if bench.target.backend == "postgresql" else 2
+    proxy.add(*begin_of_merge(bench), action="die", spare=spare)
     report = bench.run(max_retries=1, batch_size=10, max_workers=1)
     assert report.exit_code == 75
     assert report.count("import.inserted") == 10
@@ -350,11 +356,12 @@ def test_a_deadlock_is_tried_again(postgresql_bench: Bench, waits: Waits) -> Non
     query(
         bench.url,
         "CREATE SEQUENCE tries; CREATE FUNCTION clash() RETURNS trigger LANGUAGE plpgsql AS $$"
-        " BEGIN IF nextval('tries') <= 2 THEN RAISE 'deadlock detected' USING ERRCODE = '40P01';"
+        " BEGIN IF nextval('tries') <= 3 THEN RAISE 'deadlock detected' USING ERRCODE = '40P01';"
         " END IF; RETURN NULL; END $$; CREATE TRIGGER clash AFTER INSERT ON search_results"
         " FOR EACH STATEMENT EXECUTE FUNCTION clash()",
     )
     report = bench.run()
+    # The first deadlock was met by COPY alone: then rows are merged, in the order of their keys.
     assert waits == [1, 2]
     assert (report.exit_code, report.count("import.inserted"), bench.count()) == (0, 5, 5)
 

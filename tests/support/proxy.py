@@ -13,8 +13,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 COMMIT = b"COMMIT\0"
-MERGE_STATES = b"insert into public.search_results"
-"""What a merge of `states` sends to PostgreSQL."""
+MERGE_STATES = b"copy public.search_results "
+"""What a merge of `states` that are all new sends to PostgreSQL."""
 
 RPC_MERGE_STATES = b"POST /rest/v1/rpc/importer_merge_states "
 STORE_IMAGE = b"POST /storage/v1/object/imagecache/sha256/"
@@ -79,7 +79,7 @@ class Proxy:
         listener = socket.create_server(("127.0.0.1", self.port))
         self.port = listener.getsockname()[1]
         self._listener = listener
-        self._spawn(self._accept, listener)
+        self._acceptor = self._spawn(self._accept, listener)
 
     def stop(self) -> None:
         """Refuses connections from now on, and resets those that there are."""
@@ -89,6 +89,7 @@ class Proxy:
             with contextlib.suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
             listener.close()
+            self._acceptor.join(10)
         with self._lock:
             connections = list(self._open)
         for connection in connections:
@@ -100,10 +101,11 @@ class Proxy:
         for thread in self._threads:
             thread.join(10)
 
-    def _spawn(self, function: Callable[..., None], *arguments: object) -> None:
+    def _spawn(self, function: Callable[..., None], *arguments: object) -> threading.Thread:
         thread = threading.Thread(target=function, args=arguments, daemon=True)
         self._threads.append(thread)
         thread.start()
+        return thread
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
