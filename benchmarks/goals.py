@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from lines import image_references
 from measurement import Measurement
@@ -62,7 +63,7 @@ def goals_of(scale: Scale, results: Results) -> list[Goal]:
     for large in scale.once:
         goals += _large_goals(sample, large, results)
     goals.append(Goal("--batch-size 25 to the best one", 1.5, _smallest_batch(scale, results)))
-    goals.append(Goal("checkpoints and ledger, of a run", 5.0, _overhead(sample, results), "%"))
+    goals += _overhead_goals(sample, results)
     start = results.seconds("help")
     goals.append(Goal("--help", 150.0, None if start is None else 1_000 * start, "ms"))
     return goals
@@ -112,8 +113,16 @@ def _smallest_batch(scale: Scale, results: Results) -> float | None:
     return None if smallest is None or best is None else smallest / best
 
 
-def _overhead(sample: Sample, results: Results) -> float | None:
-    def share(each: Measurement) -> float:
-        return 100 * (each.parts["ledger"] + each.parts["checkpoints"]) / each.parts["run"]
+def _overhead_goals(sample: Sample, results: Results) -> list[Goal]:
+    def share(each: Measurement, suffix: str = "") -> float:
+        parts = each.parts
+        return 100 * (parts[f"ledger{suffix}"] + parts[f"checkpoints{suffix}"]) / parts["run"]
 
-    return results.median(f"overhead/postgresql/{sample.name}", share)
+    share_cpu = partial(share, suffix="_cpu")
+    key, name = f"overhead/postgresql/{sample.name}", "checkpoints and ledger, of a run"
+    return [
+        Goal(f"{name}: wall time", 5.0, results.median(key, share), "%"),
+        Goal(
+            f"{name}: processor time", 5.0, results.median(key, partial(share, suffix="_cpu")), "%"
+        ),
+    ]
