@@ -118,11 +118,9 @@ def _overhead_goals(sample: Sample, results: Results) -> list[Goal]:
         parts = each.parts
         return 100 * (parts[f"ledger{suffix}"] + parts[f"checkpoints{suffix}"]) / parts["run"]
 
-    share_cpu = partial(share, suffix="_cpu")
+    by_processor = partial(share, suffix="_cpu")
     key, name = f"overhead/postgresql/{sample.name}", "checkpoints and ledger, of a run"
     return [
         Goal(f"{name}: wall time", 5.0, results.median(key, share), "%"),
-        Goal(
-            f"{name}: processor time", 5.0, results.median(key, partial(share, suffix="_cpu")), "%"
-        ),
+        Goal(f"{name}: processor time", 5.0, results.median(key, by_processor), "%"),
     ]
