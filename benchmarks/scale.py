@@ -35,7 +35,17 @@ _USUAL = Sample("states", 515, 514)
 _PICTURED = (_USUAL, Sample("states", 5_000, 5_000))
 _OTHERS = (Sample("folders", 10_000), Sample("people", 500))
 
+# For trying the bench itself: so little says nothing of speed.
+_TINY = Sample("states", 700)
+
 SCALES = {
+    "tiny": Scale(
+        1,
+        (_TINY,),
+        (Sample("states", 20, 20),),
+        (Sample("folders", 50), Sample("people", 2)),
+        _TINY,
+    ),
     "quick": Scale(1, (_SMALL,), (_USUAL, Sample("states", 1_000, 1_000)), _OTHERS, _SMALL),
     "normal": Scale(3, (_SMALL, _MEDIUM), _PICTURED, _OTHERS, _SMALL),
     "full": Scale(3, (_SMALL, _MEDIUM), _PICTURED, _OTHERS, _SMALL, (Sample("states", 1_000_000),)),

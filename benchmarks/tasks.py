@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from delay import delayed
 from importer import check_rows, command_for, help_text, import_source, row_watch
 from measurement import Measurement, measure
 from scale import Scale
@@ -22,6 +23,15 @@ Measured = Iterator[tuple[str, Measurement]]
 
 STATES_TABLE = "search_results"
 BATCH_SIZES = (25, 100, 500, 2_000)
+ROUND_TRIP = 0.05
+REMOTE_FLAGS = (
+    (),
+    ("--batch-size", "25"),
+    ("--batch-size", "100"),
+    ("--batch-size", "2000"),
+    ("--max-workers", "4"),
+    ("--max-workers", "32"),
+)
 DLT_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 
 _HERE = Path(__file__).resolve().parent
@@ -67,6 +77,11 @@ def tasks_of(scale: Scale, dlt_python: Path | None) -> list[Task]:
         Task("batches", scale.batches, partial(batch_size, sample=scale.batches, size=size))
         for size in BATCH_SIZES
     ]
+    tasks += [
+        Task("remote", scale.batches, partial(remote, sample=scale.batches, flags=flags))
+        for flags in REMOTE_FLAGS
+    ]
+    tasks.append(Task("remote", scale.pictured[0], partial(remote, sample=scale.pictured[0])))
     tasks.append(Task("overhead", scale.judged, partial(overhead, sample=scale.judged)))
     return tasks
 
@@ -133,6 +148,23 @@ def overhead(workshop: Workshop, sample: Sample) -> Measured:
         check_rows(target, STATES_TABLE, sample.items, said)
         parts = json.loads(said.splitlines()[-1])
         yield f"overhead/postgresql/{sample.name}", replace(measurement, parts=parts)
+
+
+def remote(workshop: Workshop, sample: Sample, flags: Sequence[str] = ()) -> Measured:
+    """A first import, and a second one, into a Supabase that is far away."""
+    source = workshop.source(sample)
+    with (
+        workshop.supabase() as near,
+        delayed(near.url, ROUND_TRIP) as url,
+        workshop.working_folder() as folder,
+    ):
+        run = partial(
+            import_source, "states", source, replace(near, url=url), folder, rows=sample.items
+        )
+        name = f"remote/{sample.name}/{' '.join(flags) or 'defaults'}"
+        yield name, run(*flags)
+        if not flags:
+            yield f"{name}, second import", run()
 
 
 # --- the limits ------------------------------------------------------------------------------
