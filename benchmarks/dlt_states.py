@@ -36,7 +36,7 @@ FILES_AT_ONCE = 500
 """Files that a thread reads before it yields their rows: dlt is quicker with pages than rows."""
 
 
-@dlt.transformer(
+@dlt.transformer(  # type: ignore[untyped-decorator]
     name="search_results",
     primary_key=("search_name", "search_state", "license_number"),
     write_disposition={"disposition": "merge", "strategy": "upsert"},

@@ -31,7 +31,7 @@ def main() -> None:
     # Not at the top: this module is also imported from elsewhere, by its path.
     from generate_people import generate_people
 
-    generators: dict[str, Callable[..., None]] = {
+    generators: dict[str, Callable[..., object]] = {
         "states": generate,
         "folders": generate_folders,
         "people": generate_people,

@@ -58,7 +58,7 @@ class Supabase(NamedTuple):
 class Done(NamedTuple):
     """How much was brought in, and how long that took."""
 
-    count: int
+    number: int
     seconds: float
 
 

@@ -83,7 +83,7 @@ def report(stacks: Sequence[Stack], phases: dict[str, float]) -> str:
 
 def phase_rows(stacks: Sequence[Stack], phases: dict[str, float]) -> list[tuple[str, ...]]:
     """Each phase: its wall time, what each place did in it, and how long the coordinator waited."""
-    rows = [("phase", "wall", *PLACES, f"{COORDINATOR} waits")]
+    rows: list[tuple[str, ...]] = [("phase", "wall", *PLACES, f"{COORDINATOR} waits")]
     whole: Counter[str] = Counter()
     for name, counts in by_phase(stacks).items():
         whole.update(counts)
@@ -101,7 +101,7 @@ def _cells(counts: Counter[str]) -> list[str]:
 def function_rows(stacks: Sequence[Stack], place: str) -> list[tuple[str, ...]]:
     """The functions of a place that took most: by themselves, and with what they called."""
     mine = [stack for stack in stacks if stack.place == place and not stack.waiting]
-    rows = [("function", "own", "with calls", "phases")]
+    rows: list[tuple[str, ...]] = [("function", "own", "with calls", "phases")]
     for each in by_function(mine)[:MOST_FUNCTIONS]:
         phases: Counter[str] = Counter()
         for stack in mine:
