@@ -1,6 +1,7 @@
 """Measures the importer beside its limits and other tools; `make bench` calls it.
 
     python benchmarks/bench.py [--scale quick|normal|full] [--rounds N] [--only NAME …]
+        [--samples NAME …]
 
 Everything is done in rounds, each thing once a round, so that noise of the machine hits all alike.
 It prints one table and how the goals fare; the results are also written below `.bench/results/`.
@@ -47,7 +48,7 @@ def main() -> int:
     folder: Path = given.folder.absolute()
     results = Results()
     with open_workshop(folder) as workshop:
-        tasks = chosen(tasks_of(scale, _dlt_python()), given.only)
+        tasks = chosen(tasks_of(scale, _dlt_python()), given.only, given.samples)
         failures = run_rounds(workshop, tasks, rounds, results)
     about: dict[str, object] = {"scale": given.scale, "rounds": rounds, **machine()}
     stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{given.scale}"
@@ -65,9 +66,14 @@ def main() -> int:
     return 1 if failures else 0
 
 
-def chosen(tasks: Sequence[Task], only: Sequence[str]) -> list[Task]:
-    """The tasks of some groups; of all but `remote` if none is named."""
-    return [task for task in tasks if (task.group in only if only else task.group != "remote")]
+def chosen(tasks: Sequence[Task], only: Sequence[str], samples: Sequence[str] = ()) -> list[Task]:
+    """The tasks of some groups, all but `remote` if none is named; and of some samples."""
+    return [
+        task
+        for task in tasks
+        if (task.group in only if only else task.group != "remote")
+        and (not samples or (task.sample is not None and task.sample.name in samples))
+    ]
 
 
 def run_rounds(
@@ -137,6 +143,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--scale", choices=tuple(SCALES), default="quick")
     parser.add_argument("--rounds", type=int, help="in place of the scale's own")
     parser.add_argument("--only", nargs="+", choices=tuple(GROUPS), default=[], metavar="NAME")
+    parser.add_argument(
+        "--samples", nargs="+", default=[], metavar="NAME", help="only these, as states-100000"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="the table as well")
     parser.add_argument("--folder", type=Path, default=ROOT / ".bench", help="where to work")

@@ -150,3 +150,10 @@ def test_what_is_far_away_is_measured_only_if_it_is_named() -> None:
     assert {task.group for task in chosen(tasks, [])} >= {"postgresql", "supabase", "images"}
     assert "remote" not in {task.group for task in chosen(tasks, [])}
     assert {task.group for task in chosen(tasks, ["remote"])} == {"remote"}
+
+
+def test_a_sample_can_be_chosen() -> None:
+    tasks = chosen(tasks_of(SCALES["normal"], None), ["postgresql"], ["states-10000"])
+
+    assert {task.sample for task in tasks} == {Sample("states", 10_000)}
+    assert {task.group for task in tasks} == {"postgresql"}
