@@ -14,8 +14,9 @@ import compileall
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from goals import goals_of
@@ -47,16 +48,17 @@ def main() -> int:
     rounds = given.rounds or scale.rounds
     folder: Path = given.folder.absolute()
     results = Results()
-    with open_workshop(folder) as workshop:
-        tasks = chosen(tasks_of(scale, _dlt_python()), given.only, given.samples)
-        failures = run_rounds(workshop, tasks, rounds, results)
     about: dict[str, object] = {"scale": given.scale, "rounds": rounds, **machine()}
     stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{given.scale}"
+    # After each task, so that a bench that is interrupted keeps what it has.
+    save = partial(results.write, folder / "results" / f"{stem}.json", about)
+    with open_workshop(folder) as workshop:
+        tasks = chosen(tasks_of(scale, _dlt_python()), given.only, given.samples)
+        failures = run_rounds(workshop, tasks, rounds, results, save)
     sections, goals = sections_of(scale, results), goals_of(scale, results)
     markdown = f"{_sentence(about)}\n\n{as_markdown(sections, results, goals)}"
-    for path in (folder / "results" / f"{stem}.json", given.json):
-        if path is not None:
-            results.write(path, about)
+    if given.json is not None:
+        results.write(given.json, about)
     for path in (folder / "results" / f"{stem}.md", given.markdown):
         if path is not None:
             path.write_text(markdown, encoding="utf-8")
@@ -77,9 +79,13 @@ def chosen(tasks: Sequence[Task], only: Sequence[str], samples: Sequence[str] = 
 
 
 def run_rounds(
-    workshop: Workshop, tasks: Sequence[Task], rounds: int, results: Results
+    workshop: Workshop,
+    tasks: Sequence[Task],
+    rounds: int,
+    results: Results,
+    save: Callable[[], None],
 ) -> list[str]:
-    """Does all tasks once a round; returns what failed."""
+    """Does all tasks once a round, and saves after each; returns what failed."""
     failures = []
     # What only a first run ever does is no part of a measurement.
     compileall.compile_dir(ROOT / "imports", quiet=1)
@@ -96,6 +102,7 @@ def run_rounds(
             except CommandFailedError as failure:
                 failures.append(str(failure))
                 say(str(failure))
+            save()
     return failures
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from results import Results
 from scale import Scale
-from tasks import BATCH_SIZES
+from tasks import BATCH_SIZES, DEFAULTS
 from workshop import Sample
 
 BACKENDS = {"postgresql": "PostgreSQL", "supabase": "local Supabase"}
@@ -90,6 +90,8 @@ def _pictured(sample: Sample, backend: str) -> Section:
             Line("limit: rows", f"limit/{place}", (), sample.items),
             *(Line(parts[key], key, (), sample.images) for key in images),
             Line("first import, to the limits' sum", f"first/{place}", whole, sample.items),
+            Line("second import, nothing changed", f"second/{place}", whole, sample.items),
+            Line("one file in a thousand changed", f"changed/{place}", whole, sample.items),
         ),
     )
 
@@ -123,6 +125,10 @@ def _starts() -> Section:
 
 
 def _remote(results: Results) -> Section:
-    keys = results.keys("remote/")
-    lines = tuple(Line(key.removeprefix("remote/"), key) for key in keys)
-    return Section("Supabase behind a round trip of 50 ms", lines)
+    lines = []
+    for key in results.keys("remote/"):
+        sample, setting = key.split("/")[1:]
+        default = f"remote/{sample}/{DEFAULTS}"
+        references = () if key == default else (default,)
+        lines.append(Line(f"{sample}, {setting}", key, references))
+    return Section("Supabase behind a round trip of 50 ms (to the defaults)", tuple(lines))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
+from filelock import FileLock, Timeout
 from generate import change, generate, generate_folders
 from generate_people import generate_people
 
@@ -177,21 +178,36 @@ class Workshop:
             shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Drops the templates, since the schema may be another one next time."""
-        for template in (_POSTGRESQL, _SUPABASE):
-            self._execute(f'drop database if exists "{template}" with (force)')
+        """Drops all databases: what a killed bench left, and templates, whose schema may change."""
+        left = query(self._server_url, r"select datname from pg_database where datname ~ '^bench_'")
+        for (name,) in left:
+            self._execute(f'drop database "{name}" with (force)')
 
 
 @contextmanager
 def open_workshop(folder: Path) -> Iterator[Workshop]:
-    """Starts the server of a folder, and stops it at the end."""
+    """Starts the server of a folder, and stops it at the end.
+
+    Raises:
+        SystemExit: if another program works there.
+    """
     folder = folder.absolute()
     (folder / "data").mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            yield from _opened(folder)
+    except Timeout:
+        raise SystemExit(
+            f"Another bench works in {folder}. Wait for it, or name another with --folder."
+        ) from None
+
+
+def _opened(folder: Path) -> Iterator[Workshop]:
     shutil.rmtree(folder / "work", ignore_errors=True)
     server = embedded.start(folder / "postgresql")
     try:
         workshop = Workshop(folder, server.url)
-        workshop.close()  # what a killed bench has left
+        workshop.close()
         try:
             yield workshop
         finally:

@@ -51,7 +51,7 @@ def test_a_round_measures_ours_and_the_limit(workshop: Workshop) -> None:
     results = Results()
 
     tasks = chosen(tasks_of(SCALE, None), ["start", "postgresql", "overhead"])
-    failures = run_rounds(workshop, tasks, 1, results)
+    failures = run_rounds(workshop, tasks, 1, results, lambda: None)
 
     assert failures == []
     first = f"first/postgresql/{FILES.name}"
