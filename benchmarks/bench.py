@@ -21,12 +21,14 @@ from pathlib import Path
 
 from goals import goals_of
 from lines import sections_of
-from measurement import CommandFailedError
+from measurement import CommandFailedError, Measurement
 from results import Results
 from scale import SCALES
 from table import as_markdown, as_text
 from tasks import DLT_PYTHON, Task, tasks_of
 from workshop import ROOT, Workshop, open_workshop, say
+
+_MUCH_STOLEN = 0.1
 
 GROUPS = {
     "start": "--help, and a run with one file",
@@ -98,12 +100,19 @@ def run_rounds(
             try:
                 for key, measurement in task.run(workshop):
                     results.add(key, number, measurement)
-                    say(f"round {number}: {key}: {measurement.seconds:.2f} s")
+                    say(f"round {number}: {key}: {measurement.seconds:.2f} s{_doubt(measurement)}")
             except CommandFailedError as failure:
                 failures.append(str(failure))
                 say(str(failure))
             save()
     return failures
+
+
+def _doubt(measurement: Measurement) -> str:
+    """What is to be said of a measurement during which the host had other things to do."""
+    if measurement.stolen < _MUCH_STOLEN * measurement.seconds:
+        return ""
+    return f"  (the host kept {measurement.stolen:.2f} s of processors for others)"
 
 
 def machine() -> dict[str, object]:

@@ -25,6 +25,8 @@ class Measurement:
     processors that it and its children used, the server's not. `peak_mb` is the largest sum of
     the PSS of all its processes (a page that several share counts once), sampled five times a
     second. `first_row` is when the target had a row. `parts` are times that it told itself.
+    `stolen` is the time of processors that a virtual machine wanted meanwhile and did not get from
+    its host: where it is much, the measurement says little.
     """
 
     seconds: float
@@ -32,6 +34,7 @@ class Measurement:
     peak_mb: float = 0.0
     first_row: float | None = None
     parts: Mapping[str, float] = field(default_factory=dict)
+    stolen: float = 0.0
 
 
 class CommandFailedError(Exception):
@@ -54,6 +57,7 @@ def measure(
     """
     output = folder / "output.txt"
     with output.open("wb") as file:
+        stolen = _stolen()
         began = time.perf_counter()
         process = subprocess.Popen(
             command,
@@ -84,7 +88,16 @@ def measure(
             f"Ended with {process.returncode}: {' '.join(command)}\n{said[-3_000:]}"
         )
     cpu = usage.ru_utime + usage.ru_stime
-    return Measurement(seconds, cpu, largest / 1e6, first or None), said
+    stolen = _stolen() - stolen
+    return Measurement(seconds, cpu, largest / 1e6, first or None, stolen=stolen), said
+
+
+def _stolen() -> float:
+    try:
+        fields = Path("/proc/stat").read_text().partition("\n")[0].split()
+        return int(fields[8]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError):  # another system, which does not tell
+        return 0.0
 
 
 class _Repeated:
