@@ -13,6 +13,7 @@ import argparse
 import compileall
 import os
 import platform
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -46,6 +47,8 @@ GROUPS = {
 def main() -> int:
     """Measures what the arguments say; 1 if a command failed."""
     given = _arguments()
+    # As Ctrl-C: what is under way is ended, and the server stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     scale = SCALES[given.scale]
     rounds = given.rounds or scale.rounds
     folder: Path = given.folder.absolute()
