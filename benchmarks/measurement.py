@@ -88,6 +88,8 @@ def measure(
             f"Ended with {process.returncode}: {' '.join(command)}\n{said[-3_000:]}"
         )
     cpu = usage.ru_utime + usage.ru_stime
+    if watch and not first and watch():
+        first = seconds  # it came between the last look and the end
     stolen = _stolen() - stolen
     return Measurement(seconds, cpu, largest / 1e6, first or None, stolen=stolen), said
 
