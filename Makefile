@@ -15,10 +15,12 @@ BACKEND ?= auto
 BATCH_SIZE ?=
 MAX_WORKERS ?=
 ARGS ?=
+SCALE ?= quick
 
 BIN := .venv/bin
 RUNTIME := .venv/.installed
 DEVELOPMENT := .venv/.installed-dev
+COMPARED := .venv-bench/.installed
 NODE_MODULES := node_modules/.installed
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
@@ -38,7 +40,7 @@ quietly = log=$$(mktemp) && { ( $(1) ) </dev/null >"$$log" 2>&1 \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup import_scrape_states import_scrape_states_local import_folders import_people \
-	status verify system_test test lint format supabase_local clean
+	status verify system_test test lint format bench profile supabase_local clean
 
 help: ## List the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z_]+:.*## / { printf "  make %-28s %s\n", $$1, $$2 }' \
@@ -47,6 +49,8 @@ help: ## List the commands
 	@echo "Variables of the imports: STATES_DIR=$(STATES_DIR) FOLDERS_DIR=$(FOLDERS_DIR)"
 	@echo "PEOPLE_DIR=$(PEOPLE_DIR)"
 	@echo "IMPORT_TAG=$(IMPORT_TAG) BACKEND=auto|supabase|postgresql BATCH_SIZE=… MAX_WORKERS=… ARGS='any other option'"
+	@echo "Of bench: SCALE=quick|normal|full (5 minutes, 1 hour, 2 hours or so)"
+	@echo "  ARGS='--only postgresql --rounds 5'; of profile: ARGS='--items 100000 --backend supabase'"
 
 # --- the user's commands ---------------------------------------------------------------------
 
@@ -94,6 +98,14 @@ format: $(DEVELOPMENT) ## Put the code into the project's format
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format --quiet .
 
+# --- speed -----------------------------------------------------------------------------------
+
+bench: $(DEVELOPMENT) $(NODE_MODULES) $(COMPARED) ## Measure speed beside its limits, and judge the goals
+	@$(BIN)/python benchmarks/bench.py --scale "$(SCALE)" $(ARGS)
+
+profile: $(DEVELOPMENT) $(NODE_MODULES) ## Show where the time of an import goes; a flame graph
+	@$(BIN)/python benchmarks/where_time_goes.py $(ARGS)
+
 # --- set-up ----------------------------------------------------------------------------------
 
 setup: $(DEVELOPMENT) $(NODE_MODULES) ## Install everything, and do nothing else
@@ -109,6 +121,14 @@ $(DEVELOPMENT): pyproject.toml constraints.txt
 	@echo "Installing the importer and its development tools into .venv …"
 	@$(call quietly,$(PIP) install --constraint constraints.txt --editable '.[dev]')
 	@touch $(RUNTIME) $@
+
+# Apart, since the importer and what it is compared with need not get on with each other.
+$(COMPARED): benchmarks/requirements.txt | $(RUNTIME)
+	@echo "Installing what the importer is compared with into .venv-bench …"
+	@test -x .venv-bench/bin/python || { $(call quietly,$(BIN)/python -m venv .venv-bench); }
+	@$(call quietly,.venv-bench/bin/python -m pip --disable-pip-version-check --no-input \
+		install --requirement benchmarks/requirements.txt)
+	@touch $@
 
 MAKE_VENV = test -x $(BIN)/python || { \
 	command -v $(PYTHON) >/dev/null || { \
@@ -128,7 +148,8 @@ $(NODE_MODULES): package.json | $(RUNTIME)
 	@touch $@
 
 clean: ## Remove .venv, node_modules, caches and build products; no data, ledger or work state
-	rm -rf .venv node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .bench/data .bench/postgresql* .bench/work
 	rm -rf -- *.egg-info
 	find imports tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
-	@echo "Kept: .importer (database and images), upload_tracker.db, work_state.json."
+	@echo "Kept: .importer (database and images), upload_tracker.db, work_state.json, .bench/results."

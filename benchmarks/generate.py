@@ -3,10 +3,12 @@
     python benchmarks/generate.py states FOLDER --items 20000 --images 0 --image-bytes 100000
     python benchmarks/generate.py folders FOLDER --items 100000 --images 0
     python benchmarks/generate.py people FOLDER --items 10000 --people 10
+    python benchmarks/generate.py change FOLDER --items 20000 --every 1000
 
 A file of `states` is about 1.9 KB and has one licence; a folder of `folders` has a `stats.json`
 of 160 bytes. The first `--images` items of these have a PNG of their own. A file of `people` has
-`--people` persons; `generate_people.py` says what they are like.
+`--people` persons; `generate_people.py` says what they are like. `change` makes every thousandth
+file of a `states` source a later search that found something else.
 """
 
 from __future__ import annotations
@@ -29,10 +31,11 @@ def main() -> None:
     # Not at the top: this module is also imported from elsewhere, by its path.
     from generate_people import generate_people
 
-    generators: dict[str, Callable[..., None]] = {
+    generators: dict[str, Callable[..., object]] = {
         "states": generate,
         "folders": generate_folders,
         "people": generate_people,
+        "change": change,
     }
     arguments = vars(_parser().parse_args())
     generators[arguments.pop("kind")](arguments.pop("folder"), arguments.pop("items"), **arguments)
@@ -53,6 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     people = kinds.add_parser("people", parents=[common])
     people.add_argument("--people", type=int, default=10, help="how many in a file")
     people.add_argument("--experiences", type=int, default=5, help="how many a person has")
+    change = kinds.add_parser("change")
+    change.add_argument("folder", type=Path)
+    change.add_argument("--items", type=int, default=20_000, help="how many files the source has")
+    change.add_argument("--every", type=int, default=1_000, help="of how many files one changes")
     return parser
 
 
@@ -62,18 +69,43 @@ def generate(
     """Writes `files` searches below `folder`, of which the first `images` have a screenshot."""
     chance = random.Random(seed)
     for number in range(files):
-        state = STATES[number % len(STATES)]
-        day = f"2025-08-{1 + number // FILES_IN_A_FOLDER % 28:02d}"
+        day, state, name = place_of(number)
         place = folder / day / state
         if number % FILES_IN_A_FOLDER < len(STATES):
             place.mkdir(parents=True, exist_ok=True)
-        name = f"Pharmacy{number:07d}"
         picture = None
         if number < images:
             picture = f"/srv/scrape/data/{day}/{state}/{name}.png"
             (place / f"{name}.png").write_bytes(png(chance, image_bytes))
         search = document(chance, number, state, day, picture)
         (place / f"{name}_parse.json").write_text(json.dumps(search, indent=2), encoding="utf-8")
+
+
+def place_of(number: int) -> tuple[str, str, str]:
+    """The day and the state in whose folder a search is, and what its files are called."""
+    day = f"2025-08-{1 + number // FILES_IN_A_FOLDER % 28:02d}"
+    return day, STATES[number % len(STATES)], f"Pharmacy{number:07d}"
+
+
+def change(folder: Path, files: int, *, every: int = 1_000) -> dict[Path, bytes]:
+    """Makes one in `every` files a later search, with another status; what they had before."""
+    before = {}
+    for number in range(0, files, every):
+        day, state, name = place_of(number)
+        path = folder / day / state / f"{name}_parse.json"
+        before[path] = path.read_bytes()
+        path.write_bytes(changed(before[path]))
+    return before
+
+
+def changed(search: bytes) -> bytes:
+    """The same search two years later, its licences revoked."""
+    content = json.loads(search)
+    moment = content["metadata"]["search_timestamp"]
+    content["metadata"]["search_timestamp"] = f"{int(moment[:4]) + 2}{moment[4:]}"
+    for each in content["search_result"]["licenses"]:
+        each["license_status"] = "Revoked"
+    return json.dumps(content, indent=2).encode()
 
 
 def generate_folders(

@@ -1,0 +1,134 @@
+"""The lines of the table: what each is called, and what it is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from results import Results
+from scale import Scale
+from tasks import BATCH_SIZES, DEFAULTS
+from workshop import Sample
+
+BACKENDS = {"postgresql": "PostgreSQL", "supabase": "local Supabase"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What was measured, and the limit it is compared with, which may be a sum."""
+
+    label: str
+    key: str
+    references: tuple[str, ...] = ()
+    items: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Some lines under one heading."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+def sections_of(scale: Scale, results: Results) -> list[Section]:
+    """The sections of which something was measured."""
+    wanted = [
+        *(_states(sample, backend) for backend in BACKENDS for sample in _plain(scale)),
+        *(_pictured(sample, backend) for backend in BACKENDS for sample in scale.pictured),
+        _others(scale),
+        _batches(scale.batches),
+        _starts(),
+        _remote(results),
+    ]
+    found = []
+    for section in wanted:
+        lines = tuple(line for line in section.lines if line.key in results)
+        if lines:
+            found.append(Section(section.title, lines))
+    return found
+
+
+def image_references(sample: Sample, backend: str) -> tuple[str, ...]:
+    """What the images of a sample are compared with."""
+    if backend == "supabase":
+        return (f"limit-images/supabase/{sample.name}",)
+    return (f"sha256sum/{sample.name}", f"cp/{sample.name}")
+
+
+def _plain(scale: Scale) -> tuple[Sample, ...]:
+    return (*scale.states, *scale.once)
+
+
+def _states(sample: Sample, backend: str) -> Section:
+    place = f"{backend}/{sample.name}"
+    limit, items = f"limit/{place}", sample.items
+    return Section(
+        f"states, {items:,} files without images, {BACKENDS[backend]}",
+        (
+            Line("limit", limit, (), items),
+            Line("(limit, read while COPY runs)", f"limit-streamed/{place}", (limit,), items),
+            Line("first import", f"first/{place}", (limit,), items),
+            Line("second import, nothing changed", f"second/{place}", (limit,), items),
+            Line("one file in a thousand changed", f"changed/{place}", (limit,), items),
+            Line("dlt, first import", f"dlt/{place}", (limit,), items),
+        ),
+    )
+
+
+def _pictured(sample: Sample, backend: str) -> Section:
+    place = f"{backend}/{sample.name}"
+    images = image_references(sample, backend)
+    whole = (f"limit/{place}", *images)
+    parts = {
+        f"limit-images/supabase/{sample.name}": "limit: images, ten callers",
+        f"sha256sum/{sample.name}": "limit: sha256sum",
+        f"cp/{sample.name}": "limit: cp",
+    }
+    return Section(
+        f"states, {sample.items:,} files and {sample.images:,} images, {BACKENDS[backend]}",
+        (
+            Line("limit: rows", f"limit/{place}", (), sample.items),
+            *(Line(parts[key], key, (), sample.images) for key in images),
+            Line("first import, to the limits' sum", f"first/{place}", whole, sample.items),
+            Line("second import, nothing changed", f"second/{place}", whole, sample.items),
+            Line("one file in a thousand changed", f"changed/{place}", whole, sample.items),
+        ),
+    )
+
+
+def _others(scale: Scale) -> Section:
+    lines = [
+        Line(f"{each.kind}, {each.items:,} work items", _first(each), (), each.items)
+        for each in scale.others
+    ]
+    return Section("Other kinds, first import, PostgreSQL", tuple(lines))
+
+
+def _first(sample: Sample) -> str:
+    return f"first/postgresql/{sample.name}"
+
+
+def _batches(sample: Sample) -> Section:
+    default = f"batch-size-500/postgresql/{sample.name}"
+    lines = []
+    for size in BATCH_SIZES:
+        key = f"batch-size-{size}/postgresql/{sample.name}"
+        references = () if key == default else (default,)
+        lines.append(Line(f"--batch-size {size}", key, references, sample.items))
+    return Section(
+        f"Batch sizes, {sample.items:,} files, PostgreSQL (to the default)", tuple(lines)
+    )
+
+
+def _starts() -> Section:
+    return Section("Start", (Line("--help", "help"), Line("a run with one file", "one-file")))
+
+
+def _remote(results: Results) -> Section:
+    lines = []
+    for key in results.keys("remote/"):
+        sample, setting = key.split("/")[1:]
+        default = f"remote/{sample}/{DEFAULTS}"
+        references = () if key == default else (default,)
+        lines.append(Line(f"{sample}, {setting}", key, references))
+    return Section("Supabase behind a round trip of 50 ms (to the defaults)", tuple(lines))

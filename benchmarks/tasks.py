@@ -1,0 +1,247 @@
+"""The tasks of a bench: each measures a few things once, a round does all of them in turn."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from delay import delayed
+from importer import check_rows, command_for, help_text, import_source, row_watch
+from measurement import Measurement, measure
+from scale import Scale
+from workshop import ROOT, Sample, Target, Workshop, environment
+
+from imports.kinds import all_kinds
+
+Measured = Iterator[tuple[str, Measurement]]
+
+STATES_TABLE = "search_results"
+BATCH_SIZES = (25, 100, 500, 2_000)
+DEFAULTS = "defaults"
+ROUND_TRIP = 0.05
+REMOTE_FLAGS = (
+    (),
+    ("--batch-size", "25"),
+    ("--batch-size", "100"),
+    ("--batch-size", "2000"),
+    ("--max-workers", "4"),
+    ("--max-workers", "32"),
+)
+DLT_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
+
+_TIMES_IN_A_ROUND = 3
+_HERE = Path(__file__).resolve().parent
+
+
+class Task(NamedTuple):
+    """Something to measure: the group by which it is chosen, its sample, and how."""
+
+    group: str
+    sample: Sample | None
+    run: Callable[[Workshop], Measured]
+    once: bool = False
+
+
+def tasks_of(scale: Scale, dlt_python: Path | None) -> list[Task]:
+    """All tasks of a scale, what is compared with each other side by side."""
+    tasks: list[Task] = [Task("start", None, start_up)]
+    for sample in (*scale.states, *scale.once):
+        once = sample in scale.once
+        some = [
+            Task("postgresql", sample, partial(limit_postgresql, sample=sample)),
+            Task("postgresql", sample, partial(limit_postgresql, sample=sample, streamed=True)),
+            Task("postgresql", sample, partial(importer, sample=sample, backend="postgresql")),
+        ]
+        if not once and dlt_python is not None:
+            some.append(Task("dlt", sample, partial(dlt, sample=sample, python=dlt_python)))
+        some += [
+            Task("supabase", sample, partial(limit_supabase, sample=sample)),
+            Task("supabase", sample, partial(importer, sample=sample, backend="supabase")),
+        ]
+        tasks += [each._replace(once=once) for each in some]
+    for sample in scale.pictured:
+        tasks += [
+            Task("images", sample, partial(limit_postgresql, sample=sample)),
+            Task("images", sample, partial(limit_images, sample=sample)),
+            Task("images", sample, partial(importer, sample=sample, backend="postgresql")),
+            Task("images", sample, partial(limit_supabase, sample=sample)),
+            Task("images", sample, partial(limit_images_supabase, sample=sample)),
+            Task("images", sample, partial(importer, sample=sample, backend="supabase")),
+        ]
+    tasks += [Task("kinds", each, partial(other_kind, sample=each)) for each in scale.others]
+    tasks += [
+        Task("batches", scale.batches, partial(batch_size, sample=scale.batches, size=size))
+        for size in BATCH_SIZES
+    ]
+    tasks += [
+        Task("remote", scale.batches, partial(remote, sample=scale.batches, flags=flags))
+        for flags in REMOTE_FLAGS
+    ]
+    tasks.append(Task("remote", scale.pictured[0], partial(remote, sample=scale.pictured[0])))
+    tasks.append(Task("overhead", scale.judged, partial(overhead, sample=scale.judged)))
+    return tasks
+
+
+# --- the importer ----------------------------------------------------------------------------
+
+
+def start_up(workshop: Workshop) -> Measured:
+    """`--help`, and an import of one file; each a few times, since they are short."""
+    source = workshop.source(Sample("states", 1))
+    helps, imports = [], []
+    for _ in range(_TIMES_IN_A_ROUND):
+        with workshop.working_folder() as folder, workshop.postgresql() as target:
+            helps.append(help_text(folder))
+            imports.append(import_source("states", source, target, folder, rows=1))
+    yield "help", _middle(helps)
+    yield "one-file", _middle(imports)
+
+
+def _middle(measurements: list[Measurement]) -> Measurement:
+    return sorted(measurements, key=lambda each: each.seconds)[len(measurements) // 2]
+
+
+def importer(workshop: Workshop, sample: Sample, backend: str) -> Measured:
+    """A first import, a second one with nothing to do, and one of a thousandth."""
+    source, rows = workshop.source(sample), sample.items
+    with target_on(workshop, backend) as target, workshop.working_folder() as folder:
+        run = partial(import_source, "states", source, target, folder, rows=rows)
+        yield f"first/{backend}/{sample.name}", run(watched=True)
+        workshop.settle()
+        yield f"second/{backend}/{sample.name}", run()
+        workshop.settle()
+        with workshop.changed(sample):
+            yield f"changed/{backend}/{sample.name}", run()
+
+
+def target_on(workshop: Workshop, backend: str) -> AbstractContextManager[Target]:
+    """A fresh target."""
+    return workshop.supabase() if backend == "supabase" else workshop.postgresql()
+
+
+def other_kind(workshop: Workshop, sample: Sample) -> Measured:
+    """A first import of another kind."""
+    source = workshop.source(sample)
+    with workshop.postgresql() as target, workshop.working_folder() as folder:
+        yield f"first/postgresql/{sample.name}", import_source(sample.kind, source, target, folder)
+    if all_kinds()[sample.kind].items_are_folders:
+        for status_file in source.rglob("success.json"):
+            status_file.unlink()
+
+
+def batch_size(workshop: Workshop, sample: Sample, size: int) -> Measured:
+    """A first import with another batch size."""
+    source = workshop.source(sample)
+    with workshop.postgresql() as target, workshop.working_folder() as folder:
+        flags = ("--batch-size", str(size))
+        yield (
+            f"batch-size-{size}/postgresql/{sample.name}",
+            import_source("states", source, target, folder, *flags, rows=sample.items),
+        )
+
+
+def overhead(workshop: Workshop, sample: Sample) -> Measured:
+    """A first import in a process that times ledger and checkpoints."""
+    source = workshop.source(sample)
+    with workshop.postgresql() as target, workshop.working_folder() as folder:
+        command = command_for("states", source, folder)
+        program = [sys.executable, str(_HERE / "overhead.py"), *command[3:]]
+        measurement, said = measure(program, folder, environment(target))
+        check_rows(target, STATES_TABLE, sample.items, said)
+        parts = json.loads(said.splitlines()[-1])
+        yield f"overhead/postgresql/{sample.name}", replace(measurement, parts=parts)
+
+
+def remote(workshop: Workshop, sample: Sample, flags: Sequence[str] = ()) -> Measured:
+    """A first import, and a second one, into a Supabase that is far away."""
+    source = workshop.source(sample)
+    with (
+        workshop.supabase() as near,
+        delayed(near.url, ROUND_TRIP) as url,
+        workshop.working_folder() as folder,
+    ):
+        run = partial(
+            import_source, "states", source, replace(near, url=url), folder, rows=sample.items
+        )
+        name = f"remote/{sample.name}/{' '.join(flags) or DEFAULTS}"
+        yield name, run(*flags)
+        if not flags:
+            yield f"{name}, second import", run()
+
+
+# --- the limits ------------------------------------------------------------------------------
+
+
+def limit_postgresql(workshop: Workshop, sample: Sample, *, streamed: bool = False) -> Measured:
+    """The rows of a sample, by one COPY and one merge."""
+    part = "rows-postgresql-streamed" if streamed else "rows-postgresql"
+    source = workshop.source(sample)
+    with workshop.postgresql() as target, workshop.working_folder() as folder:
+        measurement = _limit(part, source, folder, "--database-url", target.database_url)
+        check_rows(target, STATES_TABLE, sample.items, part)
+    key = "limit-streamed" if streamed else "limit"
+    yield f"{key}/postgresql/{sample.name}", measurement
+
+
+def limit_supabase(workshop: Workshop, sample: Sample) -> Measured:
+    """The rows of a sample, as prepared bodies: the time of the calls alone."""
+    source = workshop.source(sample)
+    with workshop.supabase() as target, workshop.working_folder() as folder:
+        flags = ("--supabase-url", target.url, "--key", target.key)
+        measurement = _limit("rows-supabase", source, folder, *flags)
+        check_rows(target, STATES_TABLE, sample.items, "rows-supabase")
+    calls = replace(measurement, seconds=measurement.parts["seconds"])
+    yield f"limit/supabase/{sample.name}", calls
+
+
+def limit_images(workshop: Workshop, sample: Sample) -> Measured:
+    """`sha256sum` and `cp` of a sample's images."""
+    source = workshop.source(sample)
+    with workshop.working_folder() as folder:
+        (folder / "copy").mkdir()
+        find = ["find", str(source), "-name", "*.png", "-exec"]
+        for key, command in (
+            ("sha256sum", [*find, "sha256sum", "{}", "+"]),
+            ("cp", [*find, "cp", "-t", "copy", "{}", "+"]),
+        ):
+            yield f"{key}/{sample.name}", measure(command, folder, environment())[0]
+
+
+def limit_images_supabase(workshop: Workshop, sample: Sample) -> Measured:
+    """A sample's images, posted by several callers: the time of the calls alone."""
+    source = workshop.source(sample)
+    with workshop.supabase() as target, workshop.working_folder() as folder:
+        flags = ("--supabase-url", target.url, "--key", target.key)
+        measurement = _limit("images-supabase", source, folder, *flags)
+    calls = replace(measurement, seconds=measurement.parts["seconds"])
+    yield f"limit-images/supabase/{sample.name}", calls
+
+
+def _limit(part: str, source: Path, folder: Path, *flags: str) -> Measurement:
+    command = [sys.executable, str(_HERE / "limit.py"), part, str(source), *flags]
+    measurement, said = measure(command, folder, environment())
+    return replace(measurement, parts=json.loads(said))
+
+
+# --- other tools -----------------------------------------------------------------------------
+
+
+def dlt(workshop: Workshop, sample: Sample, python: Path) -> Measured:
+    """The same files by dlt, into an empty database of the same server."""
+    source = workshop.source(sample)
+    with workshop.empty_database() as target, workshop.working_folder() as folder:
+        command = [str(python), str(_HERE / "dlt_states.py"), str(source), target.database_url]
+        table = f"bench.{STATES_TABLE}"
+        watch, close = row_watch(target.database_url, table)
+        try:
+            measurement, said = measure(command, folder, environment(), watch)
+        finally:
+            close()
+        check_rows(target, table, sample.items, said)
+        yield f"dlt/postgresql/{sample.name}", measurement
