@@ -16,7 +16,7 @@ from imports.status import read_status, render_status, status_json
 from tests.integration.conftest import Waits
 from tests.integration.test_fatal import guarded, with_password
 from tests.support.bench import Bench
-from tests.support.proxy import RPC_MERGE_STATES, STORE_IMAGE, http_answer
+from tests.support.proxy import MERGE_STATES, RPC_MERGE_STATES, STORE_IMAGE, http_answer
 
 __all__ = ["guarded"]
 
@@ -106,8 +106,8 @@ def test_the_password_of_the_database(guarded: Bench, waits: Waits) -> None:
     proxy = bench.proxied()
     name = psycopg2.extensions.parse_dsn(bench.url)["dbname"]
     through = f"postgresql://guarded_{name}:{{}}@127.0.0.1:{proxy.port}/{name}"
-    proxy.add(b"insert into public.search_results", action="reset", spare=1)
-    proxy.add(b"insert into public.search_results", action="die", spare=3)
+    proxy.add(MERGE_STATES, action="reset", spare=1)
+    proxy.add(MERGE_STATES, action="die", spare=3)
     good, bad = "open-sesame", "open-barley"
     texts = [said(bench, database_url=through.format(good), batch_size=4, max_retries=1)]
     texts.append(said(bench, database_url=through.format(good), max_retries=0))
