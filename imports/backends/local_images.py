@@ -23,6 +23,7 @@ class LocalImages:
     """A folder with the tree `sha256/ab/cd/<hash>.<ext>`."""
 
     storage_type = "local"
+    put_at_once = 16
 
     def __init__(self, folder: Path) -> None:
         """Works below `folder`, which need not be there yet."""

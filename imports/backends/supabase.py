@@ -152,6 +152,7 @@ class SupabaseImages:
     """The private bucket `imagecache` of a Supabase project."""
 
     storage_type = "supabase"
+    put_at_once = 1
 
     def __init__(self, url: str, key: str, connections: int) -> None:
         """Connects when it is first used."""
