@@ -57,14 +57,18 @@ def read_image(file: ImageFile) -> Image:
     """
     try:
         with open(file.path, "rb", buffering=0) as stream:
-            head = stream.read(_CHUNK_BYTES)
+            # No larger a buffer than the file needs: making one takes as long as reading.
+            left = file.signature.size
+            head = stream.read(min(left, _CHUNK_BYTES))
             found = image_format(head)
             if found is None:
                 raise ImageProblemError(f"image {file.path} is not a PNG, JPEG, GIF, WebP or BMP")
             digest = hashlib.sha256(head)
-            while chunk := stream.read(_CHUNK_BYTES):
+            left -= len(head)
+            while left and (chunk := stream.read(min(left, _CHUNK_BYTES))):
                 digest.update(chunk)
-            unchanged = signature_of(os.fstat(stream.fileno())) == file.signature
+                left -= len(chunk)
+            unchanged = not left and signature_of(os.fstat(stream.fileno())) == file.signature
     except OSError as error:
         raise ImageProblemError(f"image {file.path} cannot be read: {error.strerror}") from error
     if not unchanged:

@@ -149,8 +149,8 @@ def run_bounded(
 ) -> Iterator[R]:
     """Yields the results of `function` for all jobs as they come, at most `in_flight` at once.
 
-    When `stop` is set, or a job fails, no more are begun; those under way are still yielded, for
-    what they did is done. The first failure is raised after them.
+    When `stop` is set, or a job fails, or no next one can be had, no more are begun; those under
+    way are still yielded, for what they did is done. The first failure is raised after them.
     """
     remaining = iter(jobs)
     pending: set[Future[R]] = set()
@@ -158,7 +158,11 @@ def run_bounded(
     exhausted = False
     while True:
         while not exhausted and len(pending) < in_flight and not stop.is_set() and not failure:
-            job = next(remaining, None)
+            try:
+                job = next(remaining, None)
+            except ImporterError as refused:
+                failure = refused
+                break
             if job is None:
                 exhausted = True
                 break

@@ -119,6 +119,8 @@ class ImageStore(Protocol):
     """
 
     storage_type: str
+    put_at_once: int
+    """How many images a worker takes at a time: several where storing one is soon done."""
 
     def prepare(self) -> None:
         """Makes the bucket or the folder, if it is absent."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BufferedReader
+from io import FileIO
 
 from imports.errors import ImageProblemError
 from imports.source_tree import signature_of
@@ -13,14 +13,14 @@ from imports.work_item import ImageFile
 
 
 @contextmanager
-def open_unchanged(image: ImageFile) -> Iterator[BufferedReader]:
+def open_unchanged(image: ImageFile) -> Iterator[FileIO]:
     """The open file, if it is still the one of its signature, at the start and at the end.
 
     Raises:
         ImageProblemError: if it is not, or cannot be read.
     """
     try:
-        file = open(image.path, "rb")  # noqa: SIM115
+        file = open(image.path, "rb", buffering=0)  # noqa: SIM115
     except OSError as error:
         raise ImageProblemError(f"image {image.path} cannot be read: {error.strerror}") from error
     with file:
@@ -29,8 +29,36 @@ def open_unchanged(image: ImageFile) -> Iterator[BufferedReader]:
         _check(image, file)
 
 
-def _check(image: ImageFile, file: BufferedReader) -> None:
+def read_whole(file: FileIO, image: ImageFile) -> bytes:
+    """The content of an open image.
+
+    Raises:
+        ImageProblemError: if it is shorter than it was.
+    """
+    return b"".join(read_pieces(file, image, image.signature.size))
+
+
+def read_pieces(file: FileIO, image: ImageFile, most: int) -> Iterator[bytes]:
+    """The content of an open image, at most `most` bytes at a time.
+
+    Raises:
+        ImageProblemError: if it is shorter than it was.
+    """
+    left = image.signature.size
+    while left:
+        piece = file.read(min(left, most))
+        if not piece:
+            raise _changed(image)
+        left -= len(piece)
+        yield piece
+
+
+def _check(image: ImageFile, file: FileIO) -> None:
     if signature_of(os.fstat(file.fileno())) != image.signature:
-        raise ImageProblemError(
-            f"image {image.path} changed while the run was under way; run again to import it"
-        )
+        raise _changed(image)
+
+
+def _changed(image: ImageFile) -> ImageProblemError:
+    return ImageProblemError(
+        f"image {image.path} changed while the run was under way; run again to import it"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from storage3 import SyncStorageClient
 from storage3.exceptions import StorageApiError
 
 from imports.backends.database import Comparison, Rows, TargetIdentity, WrittenRow
-from imports.backends.image_file import open_unchanged
+from imports.backends.image_file import open_unchanged, read_pieces, read_whole
 from imports.backends.postgresql import comparisons, written_rows
 from imports.backends.rest import (
     http_client,
@@ -29,6 +29,9 @@ from imports.tables import Table, TableGroup
 from imports.work_item import Image
 
 BUCKET = "imagecache"
+
+_SENT_AT_ONCE = 1024 * 1024
+"""An image of at most so many bytes is read before it is sent; of a larger one a piece."""
 
 
 class SupabaseDatabase:
@@ -149,6 +152,7 @@ class SupabaseImages:
     """The private bucket `imagecache` of a Supabase project."""
 
     storage_type = "supabase"
+    put_at_once = 1
 
     def __init__(self, url: str, key: str, connections: int) -> None:
         """Connects when it is first used."""
@@ -157,6 +161,9 @@ class SupabaseImages:
         self._storage = SyncStorageClient(
             f"{url}/storage/v1/", key_headers(key), http_client=self._http
         )
+        self._objects = f"{url}/storage/v1/object/{BUCKET}"
+        # Cached for as long as what the storage library uploads.
+        self._headers = {**key_headers(key), "x-upsert": "false", "Cache-Control": "max-age=3600"}
 
     def prepare(self) -> None:
         """Makes the bucket, if it is absent."""
@@ -170,25 +177,42 @@ class SupabaseImages:
 
     def put(self, image: Image) -> bool:
         """Uploads an image; False if it was there already."""
-        bucket = self._storage.from_(BUCKET)
-        options = {"content-type": image.content_type, "upsert": "false"}
+        if image.file.signature.size <= _SENT_AT_ONCE:
+            with open_unchanged(image.file) as file:
+                content = read_whole(file, image.file)
+            return self._post(image, content)
         uploaded = False
         try:
             with open_unchanged(image.file) as file:
-                bucket.upload(image.storage_path, file, cast(Any, options))
-                uploaded = True
+                uploaded = self._post(image, read_pieces(file, image.file, _SENT_AT_ONCE))
         except ImageProblemError:
             if uploaded:
                 # It changed under our hands: what is stored is not what its name says.
                 self.remove(image.storage_path)
             raise
+        return uploaded
+
+    def _post(self, image: Image, content: bytes | Iterator[bytes]) -> bool:
+        # Not through the storage library: it wraps every image into a form. To make that and to
+        # take it apart costs both sides a fifth of their time for a small image.
+        try:
+            response = self._http.post(
+                f"{self._objects}/{image.storage_path}",
+                content=content,
+                headers={
+                    **self._headers,
+                    "Content-Type": image.content_type,
+                    "Content-Length": str(image.file.signature.size),
+                },
+            )
         except httpx.TransportError as error:
             raise transport_error(error, self._url) from error
-        except StorageApiError as error:
-            if _is_duplicate(error):
-                return False
-            raise _storage_error(error) from error
-        return True
+        if response.is_success:
+            return True
+        refusal = _refusal(response)
+        if _is_duplicate(refusal):
+            return False
+        raise _storage_error(refusal, response)
 
     def size(self, storage_path: str) -> int | None:
         """The size in bytes of what is stored there, None if nothing is."""
@@ -246,8 +270,18 @@ def _status(error: StorageApiError) -> int:
     return int(error.status) if str(error.status).isdigit() else 0
 
 
-def _storage_error(error: StorageApiError) -> ImporterError:
-    response = _response_behind(error)
+def _refusal(response: httpx.Response) -> StorageApiError:
+    """The error that the storage library makes of an answer that is not a success."""
+    try:
+        body = orjson.loads(response.content)
+        return StorageApiError(body["message"], body["error"], body["statusCode"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        message = f"Unable to parse error message: {response.text}"
+        return StorageApiError(message, "InternalError", response.status_code)
+
+
+def _storage_error(error: StorageApiError, response: httpx.Response | None = None) -> ImporterError:
+    response = response or _response_behind(error)
     status = _status(error)
     if response is not None and not 400 <= status < 600:
         status = response.status_code

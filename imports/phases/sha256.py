@@ -8,7 +8,7 @@ from imports.errors import ImageProblemError
 from imports.image_content import read_image
 from imports.work_item import Image, ImageFile
 
-BATCH_SIZE = 16
+BATCH_SIZE = 32
 """Images that a worker hashes at once."""
 
 

@@ -60,6 +60,20 @@ def upload_image(target: UploadTarget, image: Image) -> Uploaded:
         return Uploaded(image, problem=f"image {image.file.path}: {error}")
 
 
+def upload_images(target: UploadTarget, images: list[Image]) -> list[Uploaded]:
+    """Stores images one after the other; those that a run which is stopping left out are absent.
+
+    Raises:
+        BackendUnavailableError: if the target does not answer to anything any more.
+    """
+    uploaded: list[Uploaded] = []
+    for image in images:
+        if uploaded and target.policy.stop.is_set():
+            break
+        uploaded.append(upload_image(target, image))
+    return uploaded
+
+
 def record_images(target: UploadTarget, images: list[Image]) -> None:
     """Lists stored images in `image_assets`."""
     if not images:

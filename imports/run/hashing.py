@@ -19,7 +19,7 @@ def hash_images(session: RunSession) -> None:
         session.workers.for_waiting(),
         sha256.hash_batch,
         session.images.unhashed(sha256.BATCH_SIZE),
-        in_flight=2 * session.workers.max_workers,
+        in_flight=session.workers.max_workers + 1,
         stop=session.policy.stop,
     ):
         session.images.record_hashes(hashed.images, hashed.problems)

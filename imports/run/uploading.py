@@ -1,16 +1,22 @@
-"""Upload, seen from the coordinator: the images that the target lacks are stored."""
+"""Upload, seen from the coordinator: the images that the target lacks are stored.
+
+What the target lists is asked a page ahead, and what is stored is listed, beside the uploads:
+none of them waits for the other.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 
 from imports.phases import upload
-from imports.phases.upload import UploadTarget
+from imports.phases.upload import Uploaded, UploadTarget
 from imports.run.session import RunSession
 from imports.work_item import Image, Phase
-from imports.workers import in_a_thread, run_bounded
+from imports.workers import run_bounded
 
 _log = logging.getLogger("imports.run")
 
@@ -25,44 +31,111 @@ def upload_images(session: RunSession) -> None:
         session.target.database, session.target.store, session.policy, session.state.batch_id
     )
     session.ask(session.target.store.prepare)
-    for images in session.images.unsettled(upload.BATCH_SIZE):
-        _upload_some(session, target, images)
-        session.raise_if_stopping()
+    # A thread for either question: a signal is heard meanwhile, which a database driver is deaf to.
+    with ThreadPoolExecutor(2, thread_name_prefix="listing") as beside:
+        settling = _Settling(session, target, beside)
+        try:
+            for outcomes in run_bounded(
+                session.workers.for_waiting(),
+                partial(upload.upload_images, target),
+                _wanted(session, target, settling, beside),
+                in_flight=session.settings.max_concurrent_uploads,
+                stop=session.policy.stop,
+            ):
+                settling.take(outcomes)
+        finally:
+            # What was stored before something went wrong must not be stored again.
+            settling.finish()
+    session.raise_if_stopping()
 
 
-def _upload_some(session: RunSession, target: UploadTarget, images: list[Image]) -> None:
-    known = in_a_thread(upload.known_images, target, images)
+def _wanted(
+    session: RunSession, target: UploadTarget, settling: _Settling, beside: Executor
+) -> Iterator[list[Image]]:
+    """The images to store, as many at a time as a worker of the store takes."""
     doubted = session.settings.force or session.state.repairing or session.single_item is not None
-    if doubted or target.store.storage_type == "local":
-        # What is listed need not be there: a repair, even one that was killed, removes what
-        # is damaged. A local file is looked at sooner than it is believed in.
-        wanted = images
-    else:
-        wanted = [image for image in images if image.sha256 not in known]
-    stored: list[Image] = []
-    counts: Counter[str] = Counter({"upload.skipped": len(images) - len(wanted)})
-    session.advance(Phase.UPLOAD, len(images) - len(wanted))
-    try:
-        for uploaded in run_bounded(
-            session.workers.for_waiting(),
-            partial(upload.upload_image, target),
-            wanted,
-            in_flight=session.settings.max_concurrent_uploads,
-            stop=session.policy.stop,
-        ):
+    at_once = target.store.put_at_once
+    for images, known in _asked_ahead(session, target, beside):
+        session.raise_if_stopping()
+        settling.expect(known)
+        if doubted or target.store.storage_type == "local":
+            # What is listed need not be there: a repair, even one that was killed, removes what
+            # is damaged. A local file is looked at sooner than it is believed in.
+            wanted = images
+        else:
+            wanted = [image for image in images if image.sha256 not in known]
+            settling.take([Uploaded(image) for image in images if image.sha256 in known])
+        for first in range(0, len(wanted), at_once):
+            yield wanted[first : first + at_once]
+
+
+def _asked_ahead(
+    session: RunSession, target: UploadTarget, beside: Executor
+) -> Iterator[tuple[list[Image], set[str]]]:
+    """Images a page at a time, each with the hashes that the target lists."""
+    asked: Future[set[str]] | None = None
+    before: list[Image] = []
+    for images in session.images.unsettled(upload.BATCH_SIZE):
+        asking = beside.submit(upload.known_images, target, images)
+        if asked is not None:
+            yield before, asked.result()
+        before, asked = images, asking
+    if asked is not None:
+        yield before, asked.result()
+
+
+class _Settling:
+    """What became of images, on its way into `image_assets` and from there into the ledger.
+
+    The ledger hears of an image only when the target lists it. At most a page of images is being
+    listed while the next one gathers.
+    """
+
+    def __init__(self, session: RunSession, target: UploadTarget, beside: Executor) -> None:
+        self._session = session
+        self._target = target
+        self._beside = beside
+        self._known: set[str] = set()
+        self._images: list[Image] = []
+        self._counts: Counter[str] = Counter()
+        self._listing: tuple[Future[None], list[str], Counter[str]] | None = None
+
+    def expect(self, known: set[str]) -> None:
+        """Takes the hashes that the target lists of images whose outcomes will come."""
+        self._known |= known
+
+    def take(self, outcomes: list[Uploaded]) -> None:
+        """Takes what became of some images, and lists those that are stored once they are many."""
+        for uploaded in outcomes:
             if uploaded.problem is None:
-                stored.append(uploaded.image)
-                counts["upload.completed" if uploaded.new else "upload.skipped"] += 1
+                self._images.append(uploaded.image)
+                self._counts["upload.completed" if uploaded.new else "upload.skipped"] += 1
             else:
-                counts["upload.failed"] += 1
-                _fail_items(session, uploaded.image, uploaded.problem)
-            session.advance(Phase.UPLOAD, 1)
-    finally:
-        # What was stored before something went wrong must not be stored again.
-        new = [each for each in stored if each.sha256 not in known]
-        in_a_thread(upload.record_images, target, new)
-        there = {image.sha256 for image in images} - {image.sha256 for image in wanted}
-        session.images.record_settled(there | {each.sha256 for each in stored}, counts)
+                self._counts["upload.failed"] += 1
+                _fail_items(self._session, uploaded.image, uploaded.problem)
+        if len(self._images) >= upload.BATCH_SIZE:
+            self._list()
+        self._session.advance(Phase.UPLOAD, len(outcomes))
+
+    def finish(self) -> None:
+        """Brings the rest into the target and the ledger."""
+        self._list()
+        self._settle()
+
+    def _list(self) -> None:
+        self._settle()
+        new = [image for image in self._images if image.sha256 not in self._known]
+        hashes = [image.sha256 for image in self._images]
+        listing = self._beside.submit(upload.record_images, self._target, new)
+        self._listing = listing, hashes, self._counts
+        self._known.difference_update(hashes)
+        self._images, self._counts = [], Counter()
+
+    def _settle(self) -> None:
+        if self._listing is not None:
+            (listing, hashes, counts), self._listing = self._listing, None
+            listing.result()
+            self._session.images.record_settled(hashes, counts)
 
 
 def _fail_items(session: RunSession, image: Image, problem: str) -> None:

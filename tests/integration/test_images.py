@@ -256,3 +256,63 @@ def test_two_licences_share_the_image_of_their_search(bench: Bench) -> None:
         ("A", sha256(png(1))),
         ("B", sha256(png(1))),
     ]
+
+
+def test_images_of_many_pages_are_listed_and_settled_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imports.phases.upload.BATCH_SIZE", 3)
+    bench.source.add_many(11, images=True)
+    assert uploads(bench.run()) == (11, 0, 0)
+    assert len(bench.images()) == 11
+    before = bench.versions()
+    bench.forget()
+    bench.source.add("more", name="More", image="day/0001.png")
+    bench.source.write("new.png", png(99))
+    bench.source.add("new", name="New", image="new.png")
+    assert uploads(bench.run(tag="another")) == (1, 11, 0)
+    assert set(before["image_assets"]) < set(bench.versions()["image_assets"])
+    assert len(bench.images()) == 12
+
+
+def large(number: int) -> bytes:
+    return png(number) + number.to_bytes(1) * 3_000_000
+
+
+def test_a_large_image_is_sent_in_pieces(bench: Bench) -> None:
+    bench.source.write("large.png", large(1))
+    bench.source.add("large", image="large.png")
+    assert uploads(bench.run()) == (1, 0, 0)
+    assert bench.stored(place(large(1))) == large(1)
+    bench.forget()
+    assert uploads(bench.run(force=True)) == (0, 1, 0)
+    assert bench.verify(deep=True).clean
+
+
+@pytest.mark.parametrize("content", [png(55), large(55)], ids=["small", "large"])
+def test_an_image_that_changes_while_it_is_sent_stands_under_no_wrong_name(
+    supabase_bench_shared: Bench, content: bytes
+) -> None:
+    bench = supabase_bench_shared
+    bench.source.add_many(2, images=True)
+    bench.source.write("changing.png", content)
+    bench.source.add("changing", name="Changing", image="changing.png")
+    path = bench.source.folder / "changing.png"
+    name = place(content).encode()
+    fault = bench.proxied().add(
+        b"POST /storage/v1/object/imagecache/" + name,
+        action="call",
+        call=lambda: path.write_bytes(bytes(len(content))),
+    )
+    report = bench.run()
+    assert fault.happened == 1
+    if len(content) < 1_000_000:
+        # It was read before anything was sent.
+        assert uploads(report) == (3, 0, 0)
+        assert bench.stored(place(content)) == content
+    else:
+        assert (report.exit_code, uploads(report)) == (3, (2, 0, 1))
+        assert bench.stored(place(content)) is None
+        ((failed, reason),) = [(each.path, each.reason) for each in report.failures]
+        assert "changing" in failed
+        assert "changed while the run was under way" in reason

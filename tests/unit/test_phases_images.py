@@ -23,6 +23,7 @@ from imports.phases.upload import (
     known_images,
     record_images,
     upload_image,
+    upload_images,
 )
 from imports.retry import RetryPolicy
 from imports.source_tree import signature_of
@@ -149,6 +150,30 @@ def test_a_run_that_is_stopping_does_not_call_an_image_failed() -> None:
     with pytest.raises(BackendUnavailableError):
         upload_image(target(store, policy=RetryPolicy(3, stop)), image())
     assert store.puts == 1
+
+
+def test_some_images_are_stored_one_after_the_other_and_one_problem_stops_none() -> None:
+    store = Store(ImageProblemError("too large"))
+    found = upload_images(target(store), [image(1), image(2), image(3)])
+    assert [(each.image, each.new, each.problem) for each in found] == [
+        (image(1), False, "too large"),
+        (image(2), True, None),
+        (image(3), True, None),
+    ]
+
+
+def test_a_run_that_is_stopping_begins_no_further_image() -> None:
+    stop = threading.Event()
+
+    class StoppingStore(Store):
+        def put(self, image: Image) -> bool:
+            stop.set()
+            return super().put(image)
+
+    store = StoppingStore()
+    found = upload_images(target(store, policy=RetryPolicy(0, stop)), [image(1), image(2)])
+    assert found == [Uploaded(image(1), new=True)]
+    assert store.has == {image(1).sha256}
 
 
 def test_stored_images_are_listed_with_what_is_known_of_them() -> None:

@@ -141,6 +141,20 @@ def test_a_failure_is_raised_after_the_results_of_those_under_way(stop: threadin
     assert len(executor.futures) == 4, "no more are begun after a failure"
 
 
+def test_when_no_next_job_can_be_had_those_under_way_are_still_yielded(
+    executor: Executor, stop: threading.Event
+) -> None:
+    def jobs() -> Iterator[int]:
+        yield from (1, 2)
+        raise ImporterError("nobody can say what is next")
+
+    results: list[int] = []
+    with pytest.raises(ImporterError, match="what is next"):  # noqa: PT012
+        for result in run_bounded(executor, double, jobs(), in_flight=8, stop=stop):
+            results.append(result)  # noqa: PERF402
+    assert sorted(results) == [2, 4]
+
+
 def test_of_several_failures_the_first_is_raised(stop: threading.Event) -> None:
     def job(number: int) -> int:
         raise ValueError(str(number))
