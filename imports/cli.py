@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from imports.kinds import all_kinds
+from imports.kinds import KINDS, all_kinds, kind_named
 
 if TYPE_CHECKING:
     from imports.kinds.kind import Kind
@@ -78,7 +78,29 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
 
 
-@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands. Those of a kind are made when somebody asks for them: a run is of one kind."""
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name in KINDS:
+            self._add(kind_named(name))
+        elif name not in self.commands:
+            self._add(*all_kinds().values())
+        return super().get_command(context, name)
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        self._add(*all_kinds().values())
+        return super().list_commands(context)
+
+    def _add(self, *kinds: Kind) -> None:
+        for kind in kinds:
+            if kind.name not in self.commands:
+                _add_commands(kind)
+
+
+@click.group(
+    cls=_Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="resilient-importer")
 def cli() -> None:
     """Imports JSON files and the images they name into PostgreSQL or Supabase.
@@ -333,7 +355,7 @@ def verify(repair: bool, **flags: Any) -> None:
 
 
 @cli.command()
-@click.option("--kind", type=click.Choice(list(all_kinds())), help="Only what is of this kind.")
+@click.option("--kind", type=click.Choice(KINDS), help="Only what is of this kind.")
 @click.option("--tag", help="Only what has this tag.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: as JSON.")
 @_state_option
@@ -503,7 +525,3 @@ def _on_interrupt(stop: threading.Event, say: Callable[[str], None]) -> dict[int
         say("Stopping: the batches under way are finished first. Once more stops at once.")
 
     return {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-
-
-for _kind in all_kinds().values():
-    _add_commands(_kind)

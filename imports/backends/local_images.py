@@ -8,8 +8,6 @@ import shutil
 from pathlib import Path
 from uuid import uuid4
 
-import psutil
-
 from imports.backends.image_file import open_unchanged
 from imports.errors import BackendError, ImageProblemError
 from imports.work_item import Image
@@ -90,6 +88,9 @@ class LocalImages:
 
 def _remove_leftovers(place: Path) -> None:
     """Removes what a killed run left of this image; what a living one writes stays."""
+    # On demand: only a killed run leaves anything, and only images are stored.
+    import psutil
+
     for part in place.parent.glob(f".{place.name}.*{_PART}"):
         pid = part.name.removeprefix(f".{place.name}.").split(".")[0]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):

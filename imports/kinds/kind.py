@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imports.cleaning import Tally
-from imports.image_finder import ImageFinder
-from imports.source_tree import ListedEntry
 from imports.tables import Newest, TableGroup
-from imports.work_item import Image, ImageFile, Signature, Source
+
+if TYPE_CHECKING:
+    from imports.cleaning import Tally
+    from imports.image_finder import ImageFinder
+    from imports.source_tree import ListedEntry
+    from imports.work_item import Image, ImageFile, Signature, Source
+
+    Pieces = Callable[[Source, str, Signature, int, int, Tally], Iterator["ContentPiece"]]
 
 
 class ItemPlan(NamedTuple):
@@ -97,9 +101,6 @@ class Wording:
 def no_story(content: Any) -> list[str]:
     """What a kind tells about a single work item, where it tells nothing."""
     return []
-
-
-Pieces = Callable[[Source, str, Signature, int, int, Tally], Iterator[ContentPiece]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,9 @@ def options(*path: str) -> set[str]:
     command: click.Command = cli
     for name in path:
         assert isinstance(command, click.Group)
-        command = command.commands[name]
+        found = command.get_command(click.Context(command), name)
+        assert found is not None
+        command = found
     return {name for parameter in command.params for name in parameter.opts}
 
 
