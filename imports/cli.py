@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from imports.kinds import KINDS, all_kinds, kind_named
+from imports.kinds import kind_named
+from imports.kinds.wording import WORDINGS
 
 if TYPE_CHECKING:
     from imports.kinds.kind import Kind
@@ -78,29 +79,24 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1)
 
 
-class _Commands(click.Group):
-    """The commands. Those of a kind are made when somebody asks for them: a run is of one kind."""
+class _KindCommand(click.Command):
+    """A command for a kind, which is not imported before it is called or asked for its options."""
 
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        if name in KINDS:
-            self._add(kind_named(name))
-        elif name not in self.commands:
-            self._add(*all_kinds().values())
-        return super().get_command(context, name)
+    def __init__(
+        self, name: str, summary: str, kind: str, make: Callable[[Kind], click.Command]
+    ) -> None:
+        super().__init__(name, help=summary, epilog=EXIT_CODES)
+        self._kind = kind
+        self._make = make
 
-    def list_commands(self, context: click.Context) -> list[str]:
-        self._add(*all_kinds().values())
-        return super().list_commands(context)
-
-    def _add(self, *kinds: Kind) -> None:
-        for kind in kinds:
-            if kind.name not in self.commands:
-                _add_commands(kind)
+    def get_params(self, context: click.Context) -> list[click.Parameter]:
+        if self.callback is None:
+            made = self._make(kind_named(self._kind))
+            self.params, self.callback = made.params, made.callback
+        return super().get_params(context)
 
 
-@click.group(
-    cls=_Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="resilient-importer")
 def cli() -> None:
     """Imports JSON files and the images they name into PostgreSQL or Supabase.
@@ -275,8 +271,8 @@ def _split(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else split_patterns(text)
 
 
-def _add_commands(kind: Kind) -> None:
-    """The command that imports a source of a kind, and the one for a single work item of it."""
+def _source_command(kind: Kind) -> click.Command:
+    """The command that imports a source of a kind."""
     wording = kind.wording
     options = _run_options
     if kind.items_are_folders:
@@ -295,7 +291,7 @@ def _add_commands(kind: Kind) -> None:
             options,
         )
 
-    @cli.command(kind.name, help=wording.summary, epilog=EXIT_CODES)
+    @click.command
     @click.argument("source", required=False, type=_FOLDER, metavar="[DIR]")
     @options
     def import_source(
@@ -308,20 +304,32 @@ def _add_commands(kind: Kind) -> None:
         else:
             _import(kind.name, {"source": source or same_source, **flags})
 
-    if wording.single_command is None:
-        return
+    return import_source
 
-    @cli.command(
-        wording.single_command,
-        help=f"Import a single {wording.item}, imported before or not.",
-        epilog=EXIT_CODES,
-    )
+
+def _single_command(kind: Kind) -> click.Command:
+    """The command that imports a single work item of a kind."""
+
+    @click.command
     @click.argument("path", type=_FOLDER)
-    @click.option("--source", type=_FOLDER, help=f"The source that the {wording.item} is part of.")
+    @click.option(
+        "--source",
+        type=_FOLDER,
+        help=f"The source that the {kind.wording.item} is part of.",
+    )
     @_item_options
     @_status_files_option
     def import_single(path: Path, **flags: Any) -> None:
         _import_single(kind, path, flags)
+
+    return import_single
+
+
+for _name, _wording in WORDINGS.items():
+    cli.add_command(_KindCommand(_name, _wording.summary, _name, _source_command))
+    if _wording.single_command is not None:
+        _summary = f"Import a single {_wording.item}, imported before or not."
+        cli.add_command(_KindCommand(_wording.single_command, _summary, _name, _single_command))
 
 
 @cli.command()
@@ -355,7 +363,7 @@ def verify(repair: bool, **flags: Any) -> None:
 
 
 @cli.command()
-@click.option("--kind", type=click.Choice(KINDS), help="Only what is of this kind.")
+@click.option("--kind", type=click.Choice(list(WORDINGS)), help="Only what is of this kind.")
 @click.option("--tag", help="Only what has this tag.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: as JSON.")
 @_state_option

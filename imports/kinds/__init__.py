@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imports.errors import UsageError
+from imports.kinds.wording import WORDINGS
 
 if TYPE_CHECKING:
     from imports.kinds.kind import Kind
-
-KINDS = ("states", "folders", "people")
-"""The names of all kinds."""
 
 
 def kind_named(name: str) -> Kind:
@@ -32,9 +30,9 @@ def kind_named(name: str) -> Kind:
         from imports.kinds.people import PEOPLE
 
         return PEOPLE
-    raise UsageError(f"There is no kind {name!r}. The kinds are: {', '.join(sorted(KINDS))}.")
+    raise UsageError(f"There is no kind {name!r}. The kinds are: {', '.join(sorted(WORDINGS))}.")
 
 
 def all_kinds() -> dict[str, Kind]:
     """Every kind, by its name."""
-    return {name: kind_named(name) for name in KINDS}
+    return {name: kind_named(name) for name in WORDINGS}

@@ -12,6 +12,7 @@ from imports.tables import Newest, TableGroup
 if TYPE_CHECKING:
     from imports.cleaning import Tally
     from imports.image_finder import ImageFinder
+    from imports.kinds.wording import Wording
     from imports.source_tree import ListedEntry
     from imports.work_item import Image, ImageFile, Signature, Source
 
@@ -73,29 +74,6 @@ class ContentPiece(NamedTuple):
     first: int
     size: int
     content: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """How a kind is spoken of.
-
-    `summary` is the help of its command. `item` is its work item ("file"); `items_sought` and
-    `condition` say what was looked for: "No JSON files found: nothing below … is called …".
-    `source_option` is another name for the source's argument, `single_command` a command of its
-    own for a single work item.
-    """
-
-    summary: str
-    item: str
-    items_sought: str
-    condition: str
-    source_option: str | None = None
-    single_command: str | None = None
-
-    @property
-    def items(self) -> str:
-        """Its work items, in the plural."""
-        return f"{self.item}s"
 
 
 def no_story(content: Any) -> list[str]:

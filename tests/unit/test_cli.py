@@ -47,7 +47,8 @@ def options(*path: str) -> set[str]:
         found = command.get_command(click.Context(command), name)
         assert found is not None
         command = found
-    return {name for parameter in command.params for name in parameter.opts}
+    parameters = command.get_params(click.Context(command))
+    return {name for parameter in parameters for name in parameter.opts}
 
 
 @pytest.fixture(autouse=True)
