@@ -46,6 +46,9 @@ from imports.work_state import PhaseState
 
 _log = logging.getLogger("imports.run")
 
+_FOLLOWED_AT_ONCE = (Phase.PLANNING, Phase.SHA256, Phase.UPLOAD)
+"""Of these a whole run has no checkpoint at their end: that of what comes next tells of it."""
+
 
 class ResilientImporter:
     """Imports a source into a target, resumably.
@@ -66,6 +69,7 @@ class ResilientImporter:
         self._display = display or SilentDisplay()
         self._stop = stop or threading.Event()
         self._session: RunSession | None = None
+        self._whole_run = False
 
     def __enter__(self) -> Self:
         """Opens nothing yet."""
@@ -110,8 +114,12 @@ class ResilientImporter:
         verification: VerifyReport | None = None
         exit_code = 0
         problem: ImporterError | None = None
+        self._whole_run = True
         try:
-            dispose_left(session)
+            if session.disposal is not None:
+                # It may take a while, and the first phase begins after it.
+                session.checkpoint(now=True)
+                dispose_left(session)
             listing = self.plan_work()
             if self.settings.scan_only:
                 # What an interrupted run left is still to be gone on with.
@@ -276,7 +284,7 @@ class ResilientImporter:
 
     @contextmanager
     def _phase(self, phase: Phase) -> Iterator[None]:
-        """Checkpoints a phase at both ends, and times it."""
+        """Checkpoints a phase where it begins and where it ends, and times it."""
         session = self.session
         state = session.state
         state.current_phase = phase
@@ -300,5 +308,6 @@ class ResilientImporter:
             mine.status = status
             mine.duration_seconds = before + time.monotonic() - began
             self._display.end(phase)
-            session.checkpoint(now=True)
+            if not (self._whole_run and phase in _FOLLOWED_AT_ONCE):
+                session.checkpoint(now=True)
             _log.info("%s %s after %.3f s", phase, status, mine.duration_seconds)

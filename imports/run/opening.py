@@ -91,7 +91,7 @@ def open_session(
             progress.update(now=True)
         workers = Workers(settings.max_workers)
         resources.callback(workers.close)
-        session = RunSession(
+        return RunSession(
             settings=settings,
             kind=kind,
             source=source,
@@ -119,8 +119,6 @@ def open_session(
             began_at=began_at,
             _resources=resources.pop_all(),
         )
-    session.checkpoint(now=True)
-    return session
 
 
 def _status_files(
