@@ -5,6 +5,7 @@ Nothing heavy is imported before a command runs: `--help` answers at once.
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import signal
@@ -510,6 +511,10 @@ def _running(settings: Settings) -> Iterator[tuple[Any, threading.Event]]:
     from imports.logs import log_files
     from imports.progress import display_for
 
+    if not gc.isenabled():
+        # As `start` left it. What is there by now stays, and need never be looked at.
+        gc.freeze()
+        gc.enable()
     click.echo(f"Target: {describe(settings)} ({reason(settings)})")
     stop = threading.Event()
     with log_files(settings.state_file.parent, debug=settings.debug_log):
