@@ -38,7 +38,6 @@ from imports.run.planning import plan_items, signatures
 from imports.run.report import build_report
 from imports.run.session import RunSession
 from imports.run.uploading import upload_images
-from imports.run.verification import verify
 from imports.settings import Settings
 from imports.source_tree import signature_of
 from imports.work_item import Phase, StoredImage
@@ -206,6 +205,9 @@ class ResilientImporter:
 
         `deep` also reads every stored image. What was repaired is verified again.
         """
+        # On demand: most runs do not verify.
+        from imports.run.verification import verify
+
         session = self.session
         began_at = time.time()
         with self._phase(Phase.VERIFY):
