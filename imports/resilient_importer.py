@@ -141,6 +141,7 @@ class ResilientImporter:
             exit_code = error.exit_code if isinstance(error, ImporterError) else 1
             raise
         finally:
+            self._whole_run = False
             try:
                 report = build_report(session, exit_code, listing, verification, problem)
                 session.runs.end_run(
