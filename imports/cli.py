@@ -5,6 +5,7 @@ Nothing heavy is imported before a command runs: `--help` answers at once.
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import signal
@@ -18,7 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from imports.kinds import all_kinds
+from imports.kinds import kind_named
+from imports.kinds.wording import WORDINGS
 
 if TYPE_CHECKING:
     from imports.kinds.kind import Kind
@@ -76,6 +78,23 @@ def main(arguments: list[str] | None = None) -> None:
             err=True,
         )
         sys.exit(1)
+
+
+class _KindCommand(click.Command):
+    """A command for a kind, which is not imported before it is called or asked for its options."""
+
+    def __init__(
+        self, name: str, summary: str, kind: str, make: Callable[[Kind], click.Command]
+    ) -> None:
+        super().__init__(name, help=summary, epilog=EXIT_CODES)
+        self._kind = kind
+        self._make = make
+
+    def get_params(self, context: click.Context) -> list[click.Parameter]:
+        if self.callback is None:
+            made = self._make(kind_named(self._kind))
+            self.params, self.callback = made.params, made.callback
+        return super().get_params(context)
 
 
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -253,8 +272,8 @@ def _split(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else split_patterns(text)
 
 
-def _add_commands(kind: Kind) -> None:
-    """The command that imports a source of a kind, and the one for a single work item of it."""
+def _source_command(kind: Kind) -> click.Command:
+    """The command that imports a source of a kind."""
     wording = kind.wording
     options = _run_options
     if kind.items_are_folders:
@@ -273,7 +292,7 @@ def _add_commands(kind: Kind) -> None:
             options,
         )
 
-    @cli.command(kind.name, help=wording.summary, epilog=EXIT_CODES)
+    @click.command
     @click.argument("source", required=False, type=_FOLDER, metavar="[DIR]")
     @options
     def import_source(
@@ -286,20 +305,32 @@ def _add_commands(kind: Kind) -> None:
         else:
             _import(kind.name, {"source": source or same_source, **flags})
 
-    if wording.single_command is None:
-        return
+    return import_source
 
-    @cli.command(
-        wording.single_command,
-        help=f"Import a single {wording.item}, imported before or not.",
-        epilog=EXIT_CODES,
-    )
+
+def _single_command(kind: Kind) -> click.Command:
+    """The command that imports a single work item of a kind."""
+
+    @click.command
     @click.argument("path", type=_FOLDER)
-    @click.option("--source", type=_FOLDER, help=f"The source that the {wording.item} is part of.")
+    @click.option(
+        "--source",
+        type=_FOLDER,
+        help=f"The source that the {kind.wording.item} is part of.",
+    )
     @_item_options
     @_status_files_option
     def import_single(path: Path, **flags: Any) -> None:
         _import_single(kind, path, flags)
+
+    return import_single
+
+
+for _name, _wording in WORDINGS.items():
+    cli.add_command(_KindCommand(_name, _wording.summary, _name, _source_command))
+    if _wording.single_command is not None:
+        _summary = f"Import a single {_wording.item}, imported before or not."
+        cli.add_command(_KindCommand(_wording.single_command, _summary, _name, _single_command))
 
 
 @cli.command()
@@ -333,7 +364,7 @@ def verify(repair: bool, **flags: Any) -> None:
 
 
 @cli.command()
-@click.option("--kind", type=click.Choice(list(all_kinds())), help="Only what is of this kind.")
+@click.option("--kind", type=click.Choice(list(WORDINGS)), help="Only what is of this kind.")
 @click.option("--tag", help="Only what has this tag.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: as JSON.")
 @_state_option
@@ -436,9 +467,7 @@ def _import_single(kind: Kind, path: Path, flags: dict[str, Any]) -> None:
 
 def _run(settings: Settings) -> RunReport:
     from imports.resilient_importer import ResilientImporter
-    from imports.workers import spare_the_collector
 
-    spare_the_collector()
     with (
         _running(settings) as (display, stop),
         ResilientImporter(settings, display, stop) as importer,
@@ -479,9 +508,13 @@ def _settings(kind: str, **flags: Any) -> Settings:
 def _running(settings: Settings) -> Iterator[tuple[Any, threading.Event]]:
     """A display and a stop event for a run, with log files, and Ctrl-C understood."""
     from imports.backends.target import describe, reason
+    from imports.garbage import collect_rarely
     from imports.logs import log_files
     from imports.progress import display_for
 
+    if not gc.isenabled():
+        # As `start` left it.
+        collect_rarely()
     click.echo(f"Target: {describe(settings)} ({reason(settings)})")
     stop = threading.Event()
     with log_files(settings.state_file.parent, debug=settings.debug_log):
@@ -505,7 +538,3 @@ def _on_interrupt(stop: threading.Event, say: Callable[[str], None]) -> dict[int
         say("Stopping: the batches under way are finished first. Once more stops at once.")
 
     return {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-
-
-for _kind in all_kinds().values():
-    _add_commands(_kind)

@@ -38,7 +38,7 @@ def import_again(settings: Settings, *, retry_failed: bool = False) -> str:
         None if settings.single_file is None else str(settings.single_file),
         str(settings.tag),
         settings.state_file,
-        settings.model_dump(mode="json"),
+        settings.as_json(),
         retry_failed=retry_failed,
     )
 
@@ -88,7 +88,7 @@ def _import(
         value = parameters.get(name)
         if value is True:
             words.append(_option(name))
-        elif value is not None and value != Settings.model_fields[name].default:
+        elif value is not None and value != getattr(Settings, name):
             words += [_option(name), str(value)]
     if retry_failed and (single is None or command is None):
         words.append("--retry-failed")
@@ -114,6 +114,6 @@ def verify(state_file: Path, *, repair: bool = False) -> str:
 
 
 def _line(words: list[str], state_file: Path) -> str:
-    if state_file != Settings.model_fields["state_file"].default:
+    if state_file != Settings.state_file:
         words = [*words, "--state-file", str(state_file)]
     return f"{program()} {shlex.join(words)}"

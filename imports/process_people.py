@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from imports.errors import InterruptedRunError, RecordError
@@ -27,19 +28,18 @@ def process_people_from_file(path: str | Path, settings: Settings | None = None)
     place = Path(path)
     given = settings or load_settings(kind="people", tag=_TAG)
     with tempfile.TemporaryDirectory(prefix="importer-people-") as folder:
-        mine = given.model_copy(
-            update={
-                "kind": "people",
-                "tag": given.tag or _TAG,
-                "source": None,
-                "single_file": place,
-                "state_file": Path(folder, "work_state.json"),
-                "db_path": None,
-                "on_success": Disposal.KEEP,
-                "on_failure": Disposal.KEEP,
-                "progress_csv": None,
-                "watch": False,
-            }
+        mine = replace(
+            given,
+            kind="people",
+            tag=given.tag or _TAG,
+            source=None,
+            single_file=place,
+            state_file=Path(folder, "work_state.json"),
+            db_path=None,
+            on_success=Disposal.KEEP,
+            on_failure=Disposal.KEEP,
+            progress_csv=None,
+            watch=False,
         )
         report = ResilientImporter(mine).run()
     if not report.state.finished:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from imports.errors import RecordError, UsageError
@@ -37,7 +38,7 @@ def settings_for(kind: Kind, path: Path, settings: Settings) -> Settings:
     place = path.resolve()
     command = str(kind.wording.single_command)
     if (ledger_file := last_ledger(settings)) != settings.ledger_file:
-        settings = settings.model_copy(update={"db_path": ledger_file})
+        settings = replace(settings, db_path=ledger_file)
     source, tag = settings.source, settings.tag
     with reading(settings.ledger_file) as connection:
         known = [] if connection is None else sources_of(connection, kind.name, str(place))
@@ -51,15 +52,8 @@ def settings_for(kind: Kind, path: Path, settings: Settings) -> Settings:
     state_file = settings.state_file
     if not state_file.stem.endswith(f".{command}"):
         state_file = state_file.with_name(f"{state_file.stem}.{command}{state_file.suffix}")
-    return settings.model_copy(
-        update={
-            "single_file": path,
-            "source": source,
-            "tag": tag,
-            "state_file": state_file,
-            "db_path": settings.db_path,
-            "restart": True,
-        }
+    return replace(
+        settings, single_file=path, source=source, tag=tag, state_file=state_file, restart=True
     )
 
 

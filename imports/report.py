@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from imports.ledger import Listing
-from imports.phases.verify import Finding
 from imports.work_item import Failure, Phase
 from imports.work_state import MOST_LISTED, WorkState
+
+if TYPE_CHECKING:
+    from imports.ledger import Listing
+    from imports.phases.verify import Finding
 
 MOST_SHOWN = 10
 """Failures, warnings and the like that the summary shows; all are in the ledger."""

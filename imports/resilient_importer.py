@@ -38,13 +38,15 @@ from imports.run.planning import plan_items, signatures
 from imports.run.report import build_report
 from imports.run.session import RunSession
 from imports.run.uploading import upload_images
-from imports.run.verification import verify
 from imports.settings import Settings
 from imports.source_tree import signature_of
 from imports.work_item import Phase, StoredImage
 from imports.work_state import PhaseState
 
 _log = logging.getLogger("imports.run")
+
+_FOLLOWED_AT_ONCE = (Phase.PLANNING, Phase.SHA256, Phase.UPLOAD)
+"""Of these a whole run has no checkpoint at their end: that of what comes next tells of it."""
 
 
 class ResilientImporter:
@@ -66,6 +68,7 @@ class ResilientImporter:
         self._display = display or SilentDisplay()
         self._stop = stop or threading.Event()
         self._session: RunSession | None = None
+        self._whole_run = False
 
     def __enter__(self) -> Self:
         """Opens nothing yet."""
@@ -110,8 +113,12 @@ class ResilientImporter:
         verification: VerifyReport | None = None
         exit_code = 0
         problem: ImporterError | None = None
+        self._whole_run = True
         try:
-            dispose_left(session)
+            if session.disposal is not None:
+                # It may take a while, and the first phase begins after it.
+                session.checkpoint(now=True)
+                dispose_left(session)
             listing = self.plan_work()
             if self.settings.scan_only:
                 # What an interrupted run left is still to be gone on with.
@@ -134,6 +141,7 @@ class ResilientImporter:
             exit_code = error.exit_code if isinstance(error, ImporterError) else 1
             raise
         finally:
+            self._whole_run = False
             try:
                 report = build_report(session, exit_code, listing, verification, problem)
                 session.runs.end_run(
@@ -198,6 +206,9 @@ class ResilientImporter:
 
         `deep` also reads every stored image. What was repaired is verified again.
         """
+        # On demand: most runs do not verify.
+        from imports.run.verification import verify
+
         session = self.session
         began_at = time.time()
         with self._phase(Phase.VERIFY):
@@ -276,7 +287,7 @@ class ResilientImporter:
 
     @contextmanager
     def _phase(self, phase: Phase) -> Iterator[None]:
-        """Checkpoints a phase at both ends, and times it."""
+        """Checkpoints a phase where it begins and where it ends, and times it."""
         session = self.session
         state = session.state
         state.current_phase = phase
@@ -300,5 +311,6 @@ class ResilientImporter:
             mine.status = status
             mine.duration_seconds = before + time.monotonic() - began
             self._display.end(phase)
-            session.checkpoint(now=True)
+            if not (self._whole_run and phase in _FOLLOWED_AT_ONCE):
+                session.checkpoint(now=True)
             _log.info("%s %s after %.3f s", phase, status, mine.duration_seconds)

@@ -6,19 +6,12 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar
-
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception_type,
-    sleep_using_event,
-    stop_after_attempt,
-    stop_when_event_set,
-    wait_exponential_jitter,
-)
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from imports.errors import BackendUnavailableError
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,9 +20,6 @@ FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 60.0
 
 _log = logging.getLogger(__name__)
-_backoff = wait_exponential_jitter(
-    multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS, jitter=FIRST_WAIT_SECONDS
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +40,25 @@ def with_retries(
     Raises:
         BackendUnavailableError: the last one, when the tries are used up or the run is stopping.
     """
+    failed: list[BackendUnavailableError] = []
+    try:
+        return operation(*args, **kwargs)
+    except BackendUnavailableError as error:
+        failed.append(error)
+    # On demand: in most runs everything succeeds at once.
+    from tenacity import (
+        Retrying,
+        retry_if_exception_type,
+        sleep_using_event,
+        stop_after_attempt,
+        stop_when_event_set,
+    )
+
+    def next_try() -> R:
+        if failed:
+            raise failed.pop()
+        return operation(*args, **kwargs)
+
     retrying = Retrying(
         retry=retry_if_exception_type(BackendUnavailableError),
         stop=stop_after_attempt(policy.max_retries + 1) | stop_when_event_set(policy.stop),
@@ -58,7 +67,7 @@ def with_retries(
         before_sleep=_report,
         reraise=True,
     )
-    return retrying(operation, *args, **kwargs)
+    return retrying(next_try)
 
 
 def _wait(state: RetryCallState) -> float:
@@ -66,6 +75,15 @@ def _wait(state: RetryCallState) -> float:
     if isinstance(error, BackendUnavailableError) and error.retry_after is not None:
         return min(error.retry_after, LONGEST_WAIT_SECONDS)
     return _backoff(state)
+
+
+def _backoff(state: RetryCallState) -> float:
+    from tenacity import wait_exponential_jitter
+
+    wait = wait_exponential_jitter(
+        multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS, jitter=FIRST_WAIT_SECONDS
+    )
+    return wait(state)
 
 
 def _report(state: RetryCallState) -> None:

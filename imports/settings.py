@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from dotenv import dotenv_values
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PositiveInt,
-    SecretStr,
-    StringConstraints,
-    ValidationError,
-)
+from typing import Any, Literal
 
 from imports.errors import UsageError
+from imports.setting_values import (
+    Reader,
+    Secret,
+    any_text,
+    choice,
+    number,
+    optional,
+    path,
+    secret,
+    several,
+    switch,
+    text,
+    whole_number,
+)
 
 DATA_FOLDER = Path(".importer")
 """Where the embedded PostgreSQL and the local images live, below the working folder."""
@@ -38,8 +42,6 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
 }
 """The variables that have names of their own; of several the first that is set is taken."""
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-
 
 class Backend(StrEnum):
     """Where to: `auto` takes what is configured."""
@@ -57,29 +59,46 @@ class Disposal(StrEnum):
     KEEP = "keep"
 
 
-class Settings(BaseModel):
-    """Everything a run needs to know. The defaults are those of the command line."""
+class SettingsError(UsageError):
+    """Settings that make no sense: `problems` has what is wrong with each, by its name."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    def __init__(self, problems: Mapping[str, str], origins: Mapping[str, str]) -> None:
+        """`origins` says where settings came from, of those that came from somewhere."""
+        super().__init__(
+            "; ".join(f"{origins.get(name, name)}: {problem}" for name, problem in problems.items())
+        )
+        self.problems = problems
 
-    kind: Text = "states"
+
+# No pydantic: it takes longer to import than a small import takes to run.
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything a run needs to know. The defaults are those of the command line.
+
+    Values may be given as text, as a variable has them.
+
+    Raises:
+        SettingsError: if one makes no sense.
+    """
+
+    kind: str = "states"
     source: Path | None = None
     single_file: Path | None = None
-    tag: Text | None = None
+    tag: str | None = None
     backend: Backend = Backend.AUTO
-    supabase_url: Text | None = None
-    supabase_key: SecretStr | None = None
-    database_url: SecretStr | None = None
+    supabase_url: str | None = None
+    supabase_key: Secret | None = None
+    database_url: Secret | None = None
     image_roots: tuple[Path, ...] = ()
     state_file: Path = Path("work_state.json")
     data_folder: Path = DATA_FOLDER
-    batch_size: PositiveInt = 500
-    max_workers: PositiveInt = 16
-    max_concurrent_uploads: PositiveInt = 10
-    max_retries: Annotated[int, Field(ge=0)] = 3
+    batch_size: int = 500
+    max_workers: int = 16
+    max_concurrent_uploads: int = 10
+    max_retries: int = 3
     retry_failed: bool = False
-    batch_delay: Annotated[float, Field(ge=0, le=3600)] = 0.0
-    patterns: tuple[Text, ...] = ()
+    batch_delay: float = 0.0
+    patterns: tuple[str, ...] = ()
     scan_only: bool = False
     no_status_files: bool = False
     if_exists: Literal["keep", "newer", "replace"] = "newer"
@@ -91,7 +110,7 @@ class Settings(BaseModel):
     no_progress_csv: bool = False
     watch: bool = False
     db_path: Path | None = None
-    limit: PositiveInt | None = None
+    limit: int | None = None
     description: str | None = None
     created_by: str | None = None
     force: bool = False
@@ -99,6 +118,24 @@ class Settings(BaseModel):
     verify_writes: bool = False
     deep: bool = False
     debug_log: bool = False
+
+    def __post_init__(self) -> None:
+        """Reads every value that is not the default."""
+        problems = {}
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value is each.default:
+                continue
+            try:
+                object.__setattr__(self, each.name, _READERS[each.name](value))
+            except ValueError as error:
+                problems[each.name] = str(error)
+        if problems:
+            raise SettingsError(problems, {})
+
+    def as_json(self) -> dict[str, Any]:
+        """Every setting as JSON can have it, without what is secret."""
+        return {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
 
     @property
     def ledger_file(self) -> Path:
@@ -111,6 +148,55 @@ class Settings(BaseModel):
         if self.backend is not Backend.AUTO:
             return self.backend
         return Backend.SUPABASE if self.supabase_url else Backend.POSTGRESQL
+
+
+_READERS: dict[str, Reader[Any]] = {
+    "kind": text,
+    "source": optional(path),
+    "single_file": optional(path),
+    "tag": optional(text),
+    "backend": choice(*Backend),
+    "supabase_url": optional(text),
+    "supabase_key": optional(secret),
+    "database_url": optional(secret),
+    "image_roots": several(path),
+    "state_file": path,
+    "data_folder": path,
+    "batch_size": whole_number(1),
+    "max_workers": whole_number(1),
+    "max_concurrent_uploads": whole_number(1),
+    "max_retries": whole_number(0),
+    "retry_failed": switch,
+    "batch_delay": number(0, 3600),
+    "patterns": several(text),
+    "scan_only": switch,
+    "no_status_files": switch,
+    "if_exists": choice("keep", "newer", "replace"),
+    "on_success": optional(choice(*Disposal)),
+    "on_failure": optional(choice(Disposal.MOVE, Disposal.KEEP)),
+    "failed_dir": optional(path),
+    "done_dir": optional(path),
+    "progress_csv": optional(path),
+    "no_progress_csv": switch,
+    "watch": switch,
+    "db_path": optional(path),
+    "limit": optional(whole_number(1)),
+    "description": optional(any_text),
+    "created_by": optional(any_text),
+    "force": switch,
+    "restart": switch,
+    "verify_writes": switch,
+    "deep": switch,
+    "debug_log": switch,
+}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, (Path, Secret)):
+        return str(value)
+    if isinstance(value, StrEnum):
+        return value.value
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value
 
 
 def load_settings(
@@ -149,8 +235,8 @@ def read_settings(
     folder = folder or Path()
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    layers = [(name, dotenv_values(folder / name)) for name in _env_files(production)]
-    for name in Settings.model_fields:
+    layers = [(name, _env_values(folder / name)) for name in _env_files(production)]
+    for name in (each.name for each in fields(Settings)):
         if (flag := flags.pop(name, None)) is not None:
             values[name], origins[name] = flag, f"--{name.replace('_', '-')}"
             continue
@@ -160,10 +246,24 @@ def read_settings(
                 values[name] = _from_text(name, layer[variable] or "")
                 origins[name] = variable + (f" in {place}" if place else "")
                 break
+    problems = dict.fromkeys(flags, "there is no such setting")
     try:
-        return Settings(**values, **flags)
-    except ValidationError as error:
-        raise UsageError(_explain(error, origins)) from None
+        settings = Settings(**values)
+    except SettingsError as error:
+        problems = {**error.problems, **problems}
+    else:
+        if not problems:
+            return settings
+    raise SettingsError(problems, origins)
+
+
+def _env_values(file: Path) -> Mapping[str, str | None]:
+    if not os.access(file, os.F_OK):
+        return {}
+    # On demand: most runs have no such file.
+    from dotenv import dotenv_values
+
+    return dotenv_values(file)
 
 
 def _env_files(production: bool) -> tuple[str, str]:
@@ -227,11 +327,3 @@ def _check_database_url(url: str) -> None:
             "DATABASE_URL cannot be read: it has no valid host and port. Signs like @ / % : # in"
             " the user or the password must be percent-encoded (@ is %40)."
         )
-
-
-def _explain(error: ValidationError, origins: dict[str, str]) -> str:
-    problems = [
-        f"{origins.get(str(problem['loc'][0]), problem['loc'][0])}: {problem['msg']}"
-        for problem in error.errors(include_input=False, include_url=False)
-    ]
-    return "; ".join(problems)

@@ -11,7 +11,7 @@ from imports import next_command
 from imports.ledger.file import reading
 from imports.ledger.summary import BatchSummary, CauseSummary, ScopeSummary, summarise
 from imports.settings import Settings
-from imports.work_state import WorkState, load_work_state
+from imports.work_state import WorkState, as_json, load_work_state
 
 MOST_SHOWN = 10
 
@@ -69,12 +69,13 @@ def status_json(status: Status) -> dict[str, Any]:
             }
             for scope in status.scopes
         ],
-        "last_run": None
-        if state is None
-        else state.model_dump(
-            mode="json", exclude={"work_items", "failed_items", "parameters", "process_id"}
-        ),
+        "last_run": None if state is None else _run_json(state),
     }
+
+
+def _run_json(state: WorkState) -> dict[str, Any]:
+    left_out = {"work_items", "failed_items", "parameters", "process_id"}
+    return {name: value for name, value in as_json(state).items() if name not in left_out}
 
 
 def render_status(status: Status, state_file: Path, kind: str | None = None) -> str:
@@ -145,7 +146,7 @@ def _run_lines(state: WorkState, state_file: Path) -> list[str]:
         f" failed {state.failed_items_total:,}",
     ]
     for name, phase in state.phases.items():
-        counts = ", ".join(f"{key} {value:,}" for key, value in (phase.model_extra or {}).items())
+        counts = ", ".join(f"{key} {value:,}" for key, value in phase.counts.items())
         lines.append(
             f"  {name:<9}{phase.status:<12}{phase.duration_seconds:7.1f}s  {counts}".rstrip()
         )
@@ -163,7 +164,7 @@ def _next(state: WorkState, state_file: Path) -> str:
     if not state.finished:
         return f"To resume:  {next_command.resume(state, state_file)}"
     if state.failed_items_total:
-        given_up = (state.phases["planning"].model_extra or {}).get("given_up", 0)
+        given_up = state.phases["planning"].counts.get("given_up", 0)
         again = next_command.resume(state, state_file, retry_failed=given_up > 0)
         return f"To try the failed ones again:  {again}"
     if state.work_items_remaining:

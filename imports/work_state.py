@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from imports.errors import ImporterError, UsageError
 from imports.whole_file import replacing
@@ -18,16 +18,15 @@ MOST_LISTED = 1_000
 """How many work items and failed items are listed; the rest is in the ledger."""
 
 
-class PhaseState(BaseModel):
-    """How far a phase is, how long it took, and its counts."""
-
-    model_config = ConfigDict(extra="allow")
+class PhaseState(msgspec.Struct):
+    """How far a phase is, how long it took, and its counts: in the file they stand beside it."""
 
     status: str = "pending"
     duration_seconds: float = 0.0
+    counts: dict[str, Any] = {}
 
 
-class FailedItem(BaseModel):
+class FailedItem(msgspec.Struct):
     """A work item, or an image of one, that failed."""
 
     path: str
@@ -36,7 +35,7 @@ class FailedItem(BaseModel):
     tries: int
 
 
-class ListedWork(BaseModel):
+class ListedWork(msgspec.Struct):
     """A work item that is not yet finished."""
 
     path: str
@@ -47,10 +46,8 @@ def _fresh_phases() -> dict[str, PhaseState]:
     return {phase.value: PhaseState() for phase in Phase if phase is not Phase.VERIFY}
 
 
-class WorkState(BaseModel):
-    """The run in hand, as a user finds it in the file."""
-
-    model_config = ConfigDict(extra="ignore")
+class WorkState(msgspec.Struct, kw_only=True):
+    """The run in hand, as a user finds it in the file. Its fields stand there in this order."""
 
     run_id: str
     batch_id: str
@@ -69,14 +66,14 @@ class WorkState(BaseModel):
     start_time: datetime
     last_update: datetime
     current_phase: str = Phase.PLANNING
-    phases: dict[str, PhaseState] = Field(default_factory=_fresh_phases)
-    failed_items: list[FailedItem] = Field(default_factory=list)
+    phases: dict[str, PhaseState] = msgspec.field(default_factory=_fresh_phases)
+    failed_items: list[FailedItem] = []
     failed_items_total: int = 0
-    work_items: list[ListedWork] = Field(default_factory=list)
+    work_items: list[ListedWork] = []
     work_items_remaining: int = 0
     repairing: bool = False
     cycle: int = 1
-    parameters: dict[str, Any] = Field(default_factory=dict)
+    parameters: dict[str, Any] = {}
 
     @property
     def db_path(self) -> Path | None:
@@ -108,6 +105,33 @@ def new_run_ids() -> tuple[str, str]:
     return run_id, f"batch_{datetime.now(UTC):%Y%m%d_%H%M%S}_{run_id[:6]}"
 
 
+def as_json(state: WorkState) -> dict[str, Any]:
+    """A work state as it stands in the file."""
+    plain: dict[str, Any] = msgspec.to_builtins(state)
+    for phase in plain["phases"].values():
+        phase.update(phase.pop("counts"))
+    return plain
+
+
+def from_json(plain: object) -> WorkState:
+    """The work state that stands so in a file; what else is there is left out.
+
+    Raises:
+        msgspec.ValidationError: if it is none.
+    """
+    if isinstance(plain, dict) and isinstance(plain.get("phases"), dict):
+        phases = {name: _with_counts(phase) for name, phase in plain["phases"].items()}
+        plain = {**plain, "phases": phases}
+    return msgspec.convert(plain, WorkState)
+
+
+def _with_counts(phase: object) -> object:
+    if not isinstance(phase, dict):
+        return phase
+    own = {name: phase[name] for name in ("status", "duration_seconds") if name in phase}
+    return {**own, "counts": {name: count for name, count in phase.items() if name not in own}}
+
+
 def load_work_state(path: Path) -> WorkState | None:
     """The work state in a file, None if there is no file.
 
@@ -121,8 +145,8 @@ def load_work_state(path: Path) -> WorkState | None:
     except OSError as error:
         raise UsageError(f"The work state {path} cannot be read: {error.strerror}.") from error
     try:
-        return WorkState.model_validate(orjson.loads(content))
-    except (orjson.JSONDecodeError, ValidationError) as error:
+        return from_json(orjson.loads(content))
+    except (orjson.JSONDecodeError, msgspec.ValidationError) as error:
         raise DamagedStateError(f"{path} is not a work state") from error
 
 
@@ -134,7 +158,7 @@ def save_work_state(state: WorkState, path: Path) -> None:
     """
     try:
         with replacing(path) as file:
-            file.write(orjson.dumps(state.model_dump(mode="json"), option=orjson.OPT_INDENT_2))
+            file.write(orjson.dumps(as_json(state), option=orjson.OPT_INDENT_2))
             file.write(b"\n")
     except OSError as error:
         raise UsageError(

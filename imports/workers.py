@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import gc
-import multiprocessing
 import os
-import signal
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
+    BrokenExecutor,
     Executor,
     Future,
-    ProcessPoolExecutor,
     ThreadPoolExecutor,
     wait,
 )
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import resource_tracker
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from imports.errors import ImporterError
+
+if TYPE_CHECKING:
+    from imports.processes import Processes
 
 P = ParamSpec("P")
 J = TypeVar("J")
@@ -34,7 +31,6 @@ MANY_FOLDERS = 5_000
 """Above this many, listing them in processes saves more than starting those takes."""
 
 _SECONDS_BETWEEN_LOOKS = 1.0
-_OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
 class Workers:
@@ -44,7 +40,7 @@ class Workers:
         """`max_workers` bounds the threads; there are never more processes than processors."""
         self.max_workers = max_workers
         self.process_count = min(max_workers, os.cpu_count() or 1)
-        self._processes: ProcessPoolExecutor | None = None
+        self._processes: Processes | None = None
         self._threads: ThreadPoolExecutor | None = None
         self._alone: ThreadPoolExecutor | None = None
 
@@ -85,15 +81,12 @@ class Workers:
                     self._started_processes().submit(_nothing)
             yield entry
 
-    def _started_processes(self) -> ProcessPoolExecutor:
+    def _started_processes(self) -> Executor:
         if self._processes is None:
-            # Spawned, not forked: a fork would inherit our threads' locks, and our lock file.
-            self._processes = _Processes(
-                self.process_count,
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=_begin_process,
-                initargs=(os.getpid(),),
-            )
+            # On demand: a small import has no use for them.
+            from imports.processes import Processes
+
+            self._processes = Processes(self.process_count)
         return self._processes
 
     def close(self) -> None:
@@ -114,20 +107,6 @@ class _Here(Executor):
         except Exception as error:  # noqa: BLE001 - it is raised where the result is asked for
             future.set_exception(error)
         return future
-
-
-class _Processes(ProcessPoolExecutor):
-    """Processes that Ctrl-C, which goes to the whole group, never reaches: not even at birth."""
-
-    def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """Submits, and starts a process if need be, with the signal blocked: it is inherited."""
-        # First, since its start unblocks the signal.
-        resource_tracker.ensure_running()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            return super().submit(function, *args, **kwargs)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def in_a_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -168,7 +147,7 @@ def run_bounded(
                 break
             try:
                 pending.add(executor.submit(function, job))
-            except BrokenProcessPool as broken:
+            except BrokenExecutor as broken:
                 failure = broken
         if not pending:
             break
@@ -180,7 +159,7 @@ def run_bounded(
                 yield future.result()
             elif failure is None:
                 failure = error
-    if isinstance(failure, BrokenProcessPool):
+    if isinstance(failure, BrokenExecutor):
         if stop.is_set():
             return
         raise ImporterError(
@@ -193,27 +172,3 @@ def run_bounded(
 
 def _nothing() -> None:
     """The first thing for a process to do, so that it starts."""
-
-
-def spare_the_collector() -> None:
-    """Has Python look for cycles among objects rarely: batches of plain data have none.
-
-    What is there by now is never looked at again.
-    """
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 10, 10)
-
-
-def _begin_process(parent: int) -> None:
-    spare_the_collector()
-    # The coordinator alone decides what Ctrl-C means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    """Ends this process when its parent is gone: a killed run leaves nobody behind."""
-    while os.getppid() == parent:
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
-    os._exit(1)

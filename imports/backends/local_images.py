@@ -9,8 +9,6 @@ import shutil
 from pathlib import Path
 from uuid import uuid4
 
-import psutil
-
 from imports.backends.image_file import open_unchanged
 from imports.errors import BackendError, ImageProblemError
 from imports.work_item import Image
@@ -106,6 +104,9 @@ def _make_folder(folder: str) -> bool:
 
 def _remove_leftovers(folder: str, name: str) -> None:
     """Removes what a killed run left of this image; what a living one writes stays."""
+    # On demand: only a killed run leaves anything, and only images are stored.
+    import psutil
+
     for part in os.listdir(folder):  # noqa: PTH208
         if not (part.startswith(f".{name}.") and part.endswith(_PART)):
             continue

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from imports.backends import embedded
 from imports.backends.database import Database, ImageStore, TargetIdentity
-from imports.backends.embedded import EmbeddedServer
 from imports.backends.local_images import LocalImages
 from imports.backends.postgresql import PostgreSQLDatabase, location
 from imports.errors import BackendError, SchemaError
 from imports.retry import RetryPolicy, with_retries
 from imports.schema import apply_schema, newest_version
 from imports.settings import Backend, Settings
+
+if TYPE_CHECKING:
+    from imports.backends.embedded import EmbeddedServer
 
 MERGES_AT_ONCE = 4
 """Batches that are merged at the same time; more only wait for each other."""
@@ -45,7 +47,7 @@ class Target:
         self.database.close()
         self.store.close()
         if self.server is not None:
-            embedded.release(self.server)
+            _release(self.server)
 
 
 def describe(settings: Settings) -> str:
@@ -78,7 +80,7 @@ def open_target(settings: Settings, policy: RetryPolicy) -> Target:
         return _open_supabase(settings, policy)
     server = None
     if settings.database_url is None:
-        server = embedded.start(embedded_folder(settings.data_folder))
+        server = _start_embedded(settings)
         url = server.url
     else:
         url = settings.database_url.get_secret_value()
@@ -89,7 +91,7 @@ def open_target(settings: Settings, policy: RetryPolicy) -> Target:
     except BaseException:
         database.close()
         if server is not None:
-            embedded.release(server)
+            _release(server)
         raise
     return Target(Backend.POSTGRESQL, describe(settings), identity, database, store, server)
 
@@ -153,11 +155,24 @@ def apply_missing_schema(settings: Settings) -> tuple[list[str], str]:
             " database and run this again, or use `supabase db push`, or paste what"
             " `resilient-importer schema print` prints into the SQL editor."
         )
-    server = embedded.start(embedded_folder(settings.data_folder))
+    server = _start_embedded(settings)
     try:
         return apply_schema(server.url), f"the embedded PostgreSQL in {server.folder}"
     finally:
-        embedded.release(server)
+        _release(server)
+
+
+def _start_embedded(settings: Settings) -> EmbeddedServer:
+    # On demand: a run that has a DATABASE_URL does without.
+    from imports.backends import embedded
+
+    return embedded.start(embedded_folder(settings.data_folder))
+
+
+def _release(server: EmbeddedServer) -> None:
+    from imports.backends import embedded
+
+    embedded.release(server)
 
 
 def embedded_folder(data_folder: Path) -> Path:

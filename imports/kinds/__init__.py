@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from imports.errors import UsageError
-from imports.kinds.kind import Kind
+from imports.kinds.wording import WORDINGS
 
-
-def all_kinds() -> dict[str, Kind]:
-    """Every kind, by its name."""
-    from imports.kinds import folders, people, states
-
-    kinds = (states.STATES, folders.FOLDERS, people.PEOPLE)
-    return {kind.name: kind for kind in kinds}
+if TYPE_CHECKING:
+    from imports.kinds.kind import Kind
 
 
 def kind_named(name: str) -> Kind:
@@ -20,7 +17,22 @@ def kind_named(name: str) -> Kind:
     Raises:
         UsageError: if there is none.
     """
-    kinds = all_kinds()
-    if name not in kinds:
-        raise UsageError(f"There is no kind {name!r}. The kinds are: {', '.join(sorted(kinds))}.")
-    return kinds[name]
+    # On demand: a run is of one kind.
+    if name == "states":
+        from imports.kinds.states import STATES
+
+        return STATES
+    if name == "folders":
+        from imports.kinds.folders import FOLDERS
+
+        return FOLDERS
+    if name == "people":
+        from imports.kinds.people import PEOPLE
+
+        return PEOPLE
+    raise UsageError(f"There is no kind {name!r}. The kinds are: {', '.join(sorted(WORDINGS))}.")
+
+
+def all_kinds() -> dict[str, Kind]:
+    """Every kind, by its name."""
+    return {name: kind_named(name) for name in WORDINGS}

@@ -18,7 +18,8 @@ from imports.cleaning import Tally, clean_text
 from imports.errors import RecordError
 from imports.image_finder import ImageFinder
 from imports.json_file import read_object
-from imports.kinds.kind import ItemPlan, Kind, KindRecord, Wording, single_row
+from imports.kinds.kind import ItemPlan, Kind, KindRecord, single_row
+from imports.kinds.wording import WORDINGS
 from imports.name_patterns import Matcher, matcher
 from imports.source_tree import (
     FolderFile,
@@ -240,13 +241,7 @@ def _moment(mtime_ns: int) -> datetime | None:
 
 FOLDERS = Kind(
     name="folders",
-    wording=Wording(
-        summary="Import device tests: folders below DIR that hold images or a stats.json.",
-        item="folder",
-        items_sought="folders",
-        condition="holds",
-        single_command="folder",
-    ),
+    wording=WORDINGS["folders"],
     patterns=PATTERNS,
     group=TableGroup("folders", (DEVICE_TEST,)),
     items_in=items_in,

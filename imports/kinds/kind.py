@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imports.cleaning import Tally
-from imports.image_finder import ImageFinder
-from imports.source_tree import ListedEntry
 from imports.tables import Newest, TableGroup
-from imports.work_item import Image, ImageFile, Signature, Source
+
+if TYPE_CHECKING:
+    from imports.cleaning import Tally
+    from imports.image_finder import ImageFinder
+    from imports.kinds.wording import Wording
+    from imports.source_tree import ListedEntry
+    from imports.work_item import Image, ImageFile, Signature, Source
+
+    Pieces = Callable[[Source, str, Signature, int, int, Tally], Iterator["ContentPiece"]]
 
 
 class ItemPlan(NamedTuple):
@@ -71,35 +76,9 @@ class ContentPiece(NamedTuple):
     content: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """How a kind is spoken of.
-
-    `summary` is the help of its command. `item` is its work item ("file"); `items_sought` and
-    `condition` say what was looked for: "No JSON files found: nothing below … is called …".
-    `source_option` is another name for the source's argument, `single_command` a command of its
-    own for a single work item.
-    """
-
-    summary: str
-    item: str
-    items_sought: str
-    condition: str
-    source_option: str | None = None
-    single_command: str | None = None
-
-    @property
-    def items(self) -> str:
-        """Its work items, in the plural."""
-        return f"{self.item}s"
-
-
 def no_story(content: Any) -> list[str]:
     """What a kind tells about a single work item, where it tells nothing."""
     return []
-
-
-Pieces = Callable[[Source, str, Signature, int, int, Tally], Iterator[ContentPiece]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,9 @@ from imports.kinds.kind import (
     ContentPiece,
     ItemPlan,
     Kind,
-    Wording,
 )
 from imports.kinds.people_records import Page, records
+from imports.kinds.wording import WORDINGS
 from imports.name_patterns import matcher
 from imports.source_tree import ListedEntry, files_called, signature_of_file
 from imports.work_item import Signature, Source
@@ -90,12 +90,7 @@ def plan(page: Page, path: str, finder: ImageFinder) -> ItemPlan:
 
 PEOPLE = Kind(
     name="people",
-    wording=Wording(
-        summary="Import people from pages of search results: DIR/**/*.json.",
-        item="file",
-        items_sought="JSON files",
-        condition="is called",
-    ),
+    wording=WORDINGS["people"],
     patterns=("*.json",),
     group=t.GROUP,
     items_in=items_in,

@@ -16,7 +16,8 @@ from imports.cleaning import Tally, clean_date, clean_text, clean_timestamp, jso
 from imports.errors import RecordError
 from imports.image_finder import ImageFinder
 from imports.json_file import read_object
-from imports.kinds.kind import ItemPlan, Kind, KindRecord, Wording, single_row
+from imports.kinds.kind import ItemPlan, Kind, KindRecord, single_row
+from imports.kinds.wording import WORDINGS
 from imports.name_patterns import matcher
 from imports.source_tree import ListedEntry, files_called, signature_of_file
 from imports.tables import Column, NewerWins, Table, TableGroup
@@ -225,13 +226,7 @@ def _texts(
 
 STATES = Kind(
     name="states",
-    wording=Wording(
-        summary="Import pharmacy licences searched on state boards: DIR/**/*_parse.json.",
-        item="file",
-        items_sought="JSON files",
-        condition="is called",
-        source_option="--states-dir",
-    ),
+    wording=WORDINGS["states"],
     patterns=("*_parse.json",),
     group=TableGroup("states", (SEARCH_RESULTS,)),
     items_in=items_in,

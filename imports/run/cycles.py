@@ -10,14 +10,15 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
-
-from watchfiles import Change, watch
+from typing import TYPE_CHECKING, Any
 
 from imports.errors import UsageError
 from imports.run.listing import list_source
 from imports.run.session import RunSession
 from imports.work_item import Phase, folder_prefix
+
+if TYPE_CHECKING:
+    from watchfiles import Change
 
 SETTLED_SECONDS = 2.0
 """A file that has not changed for so long has stopped growing."""
@@ -78,6 +79,9 @@ class Cycles:
 
     def _changed(self) -> bool:
         """Waits until the source may have something new; False if the run is to end."""
+        # On demand: most runs do not watch.
+        from watchfiles import watch
+
         session = self._session
         if self._changes is None:
             session.display.say(
@@ -111,6 +115,8 @@ class Cycles:
 
     def _is_news(self, change: Change, path: str) -> bool:
         """Whether a change may be one of the source: not of the files that the run itself keeps."""
+        from watchfiles import Change
+
         source = self._session.source
         place = Path(path).relative_to(source.folder)
         for folder in (place, *place.parents):

@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def open_session(
             progress.update(now=True)
         workers = Workers(settings.max_workers)
         resources.callback(workers.close)
-        session = RunSession(
+        return RunSession(
             settings=settings,
             kind=kind,
             source=source,
@@ -118,8 +119,6 @@ def open_session(
             began_at=began_at,
             _resources=resources.pop_all(),
         )
-    session.checkpoint(now=True)
-    return session
 
 
 def _status_files(
@@ -140,19 +139,18 @@ def last_work(settings: Settings) -> Settings:
     if state is None:
         raise UsageError(f"There is no {settings.state_file}: there was no run to verify.")
     source = Path(state.source)
-    return settings.model_copy(
-        update={
-            "kind": state.kind,
-            "source": source,
-            "single_file": source / state.single_file if state.single_file else None,
-            "tag": state.tag,
-            "backend": Backend(state.backend or "auto"),
-            "image_roots": settings.image_roots
-            or tuple(map(Path, state.parameters.get("image_roots") or ())),
-            "patterns": tuple(state.parameters.get("patterns") or ()),
-            "no_status_files": bool(state.parameters.get("no_status_files")),
-            "db_path": settings.db_path or state.db_path,
-        }
+    return replace(
+        settings,
+        kind=state.kind,
+        source=source,
+        single_file=source / state.single_file if state.single_file else None,
+        tag=state.tag,
+        backend=Backend(state.backend or "auto"),
+        image_roots=settings.image_roots
+        or tuple(map(Path, state.parameters.get("image_roots") or ())),
+        patterns=tuple(state.parameters.get("patterns") or ()),
+        no_status_files=bool(state.parameters.get("no_status_files")),
+        db_path=settings.db_path or state.db_path,
     )
 
 
@@ -279,7 +277,5 @@ def _load(path: Path, runs: RunLedger, display: Display) -> WorkState | None:
 
 def _parameters(settings: Settings) -> dict[str, object]:
     """The settings, for the record; nothing secret is in them."""
-    return settings.model_dump(
-        mode="json",
-        exclude={"supabase_key", "database_url", "supabase_url", "source", "tag", "kind"},
-    )
+    left_out = {"supabase_key", "database_url", "supabase_url", "source", "tag", "kind"}
+    return {name: value for name, value in settings.as_json().items() if name not in left_out}

@@ -228,12 +228,8 @@ class RunSession:
         for phase in Phase:
             if phase in state.phases:
                 found = state.phases[phase]
-                state.phases[phase] = PhaseState.model_validate(
-                    {
-                        **phase_counts(counts, phase),
-                        "status": found.status,
-                        "duration_seconds": round(found.duration_seconds, 3),
-                    }
+                state.phases[phase] = PhaseState(
+                    found.status, round(found.duration_seconds, 3), phase_counts(counts, phase)
                 )
         state.work_items_remaining, unfinished = self.items.unfinished(MOST_LISTED)
         state.work_items = [ListedWork(path=path, state=name) for path, name in unfinished]

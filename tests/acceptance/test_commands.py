@@ -12,7 +12,7 @@ import orjson
 import psycopg2
 import pytest
 
-from imports.work_state import WorkState
+from imports.work_state import as_json, from_json
 from tests.support.command import ROOT, Workplace
 from tests.support.contents import count, held, until_somebody_waits
 from tests.support.database import query
@@ -205,7 +205,7 @@ def test_work_state(place: Workplace, target: Target, small_source: Path) -> Non
 
 def test_the_example_of_a_work_state(pg_place: Workplace, small_source: Path) -> None:
     example = orjson.loads((ROOT / "work_state.json.example").read_bytes())
-    WorkState.model_validate(example)
+    assert as_json(from_json(example)) == example
     pg_place.run("states", small_source, "--tag", "T")
     real = pg_place.state
     assert list(example) == list(real)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,18 @@ def test_help_and_version(bare_place: Workplace) -> None:
         assert shown.seconds < 2
     assert "0.1" in bare_place.run("--version").out
     assert bare_place.files() == []
+
+
+def test_a_small_import_imports_no_more_than_it_needs(
+    pg_place: Workplace, small_source: Path
+) -> None:
+    program = (sys.executable, "-X", "importtime", "-m", "imports")
+    done = pg_place.run("states", small_source, "--tag", "T", program=program)
+    found = {line.rpartition("|")[2].strip() for line in done.err.splitlines()}
+    assert {"psycopg2", "imports.run.importing"} <= found
+    unused = ("pydantic", "httpx", "rich", "watchfiles", "tenacity", "dotenv", "multiprocessing")
+    ours = ("kinds.folders", "kinds.people", "processes", "run.verification")
+    assert not found & {*unused, *(f"imports.{name}" for name in ours)}
 
 
 # Wrong usage

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
 from imports import ResilientImporter
 from imports.work_item import Phase
-from tests.support.bench import Bench
+from imports.work_state import WorkState, load_work_state, save_work_state
+from tests.support.bench import Bench, one_backend
 from tests.support.source import license_
 from tests.support.stopper import Stopper
 
@@ -59,6 +61,55 @@ def test_each_phase_by_itself_in_a_session_of_its_own(bench: Bench) -> None:
     assert report.count("import.skipped") == 1
     assert report.count("upload.completed") == 4
     assert bench.verify(deep=True).clean
+
+
+PHASES = ("planning", "sha256", "upload", "import")
+
+
+def seen_on_disk(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """How far each phase is in the file, whenever it is replaced: what a kill may leave."""
+    seen: list[tuple[str, ...]] = []
+
+    def save(state: WorkState, path: Path) -> None:
+        save_work_state(state, path)
+        found = load_work_state(path)
+        assert found is not None
+        seen.append(tuple(found.phases[phase].status for phase in PHASES))
+
+    monkeypatch.setattr("imports.run.session.save_work_state", save)
+    return seen
+
+
+@one_backend
+def test_the_file_knows_of_every_phase_that_began_and_ended(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.source.add_many(2, images=True)
+    seen = seen_on_disk(bench, monkeypatch)
+    bench.run()
+    later = ("pending", "pending", "pending")
+    assert list(dict.fromkeys(seen)) == [
+        ("running", *later),
+        ("completed", "running", *later[1:]),
+        ("completed", "completed", "running", *later[2:]),
+        ("completed", "completed", "completed", "running"),
+        ("completed",) * 4,
+    ]
+
+
+@one_backend
+def test_a_phase_by_itself_is_in_the_file_at_its_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.source.add_many(2)
+    with ResilientImporter(bench.settings()) as importer:
+        importer.run()
+        seen = seen_on_disk(bench, monkeypatch)
+        for done, phase in enumerate(
+            ("plan_work", "compute_sha256_hashes", "upload_images", "import_search_results"), 1
+        ):
+            getattr(importer, phase)()
+            assert seen[-1] == ("completed",) * done + ("pending",) * (4 - done)
 
 
 def test_a_phase_that_is_repeated_does_nothing(bench: Bench) -> None:

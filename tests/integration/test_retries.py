@@ -212,7 +212,7 @@ def test_it_waits_as_long_as_it_is_asked_to(
     proxy = fill(bench)
     slept: list[float] = []
     monkeypatch.setattr(
-        "imports.retry.sleep_using_event", lambda event: lambda seconds: slept.append(seconds)
+        "tenacity.sleep_using_event", lambda event: lambda seconds: slept.append(seconds)
     )
     answer = http_answer("429 Too Many Requests", b"", "Retry-After: 7")
     proxy.add(RPC_MERGE_STATES, action="answer", answer=answer)

@@ -12,7 +12,7 @@ from imports.work_state import PhaseState, WorkState
 def work_state(**changes: Any) -> WorkState:
     """The state of a completed run over 515 files, but for the changes."""
     now = datetime.now(UTC)
-    values = {
+    values: dict[str, Any] = {
         "run_id": "r",
         "batch_id": "batch_20251118_120000_1a2b3c",
         "status": "completed",
@@ -31,13 +31,11 @@ def work_state(**changes: Any) -> WorkState:
         "current_phase": "import",
         "phases": {
             "planning": PhaseState(status="completed", duration_seconds=0.14),
-            "sha256": PhaseState.model_validate(
-                {"status": "completed", "duration_seconds": 2.3, "processed": 514}
-            ),
+            "sha256": PhaseState("completed", 2.3, {"processed": 514}),
             "upload": PhaseState(status="pending"),
         },
     }
-    return WorkState.model_validate(values | changes)
+    return WorkState(**values | changes)
 
 
 def report(

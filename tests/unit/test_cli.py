@@ -44,8 +44,11 @@ def options(*path: str) -> set[str]:
     command: click.Command = cli
     for name in path:
         assert isinstance(command, click.Group)
-        command = command.commands[name]
-    return {name for parameter in command.params for name in parameter.opts}
+        found = command.get_command(click.Context(command), name)
+        assert found is not None
+        command = found
+    parameters = command.get_params(click.Context(command))
+    return {name for parameter in parameters for name in parameter.opts}
 
 
 @pytest.fixture(autouse=True)
@@ -321,16 +324,60 @@ def _seconds_of_children() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def test_help_imports_nothing_heavy() -> None:
-    script = (
-        "import sys\n"
-        "from imports.cli import main\n"
-        "try:\n    main(['states', '--help'])\nexcept SystemExit:\n    pass\n"
-        "heavy = {'pydantic', 'psycopg2', 'httpx', 'supabase', 'rich', 'tenacity', 'orjson'}\n"
-        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
-    )
+NEVER_AT_ONCE = {
+    *("pydantic", "httpx", "supabase", "rich", "watchfiles", "tenacity", "psutil", "dotenv"),
+    *("multiprocessing", "concurrent.futures.process", "importlib.metadata", "email"),
+}
+"""What neither help nor a plain run has a use for."""
+
+
+def imported(script: str, *arguments: str) -> set[str]:
+    """The modules that a process has imported at the end of a script."""
+    script = f"{script}\nimport sys\nprint(*sys.modules, file=sys.stderr)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    return set(done.stderr.split())
+
+
+HELP = """\
+from imports.__main__ import start
+try:
+    start()
+except SystemExit:
+    pass
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["states", "--help"]], ids=" ".join)
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    found = imported(HELP, *arguments)
+    assert "imports.cli" in found
+    assert not found & {*NEVER_AT_ONCE, "psycopg2", "orjson", "msgspec", "logging"}
+    others = {"imports.kinds.folders", "imports.kinds.people"}
+    assert not found & {*others, *(() if arguments[1:] else ["imports.kinds.states"])}
+
+
+def test_a_run_imports_what_it_needs_when_it_needs_it() -> None:
+    found = imported(
+        "import imports.resilient_importer, imports.kinds\nimports.kinds.kind_named('states')"
+    )
+    assert {"imports.kinds.states", "imports.run.importing", "psycopg2"} <= found
+    assert not found & NEVER_AT_ONCE
+    unused = ("kinds.folders", "kinds.people", "processes", "run.verification", "phases.verify")
+    assert not found & {f"imports.{name}" for name in unused}
+
+
+@pytest.mark.parametrize("before", ["enable", "disable"])
+def test_a_run_collects_garbage_whatever_was_before(before: str) -> None:
+    imported(f"""\
+import gc
+gc.{before}()
+from imports.cli import _running
+from imports.settings import Settings
+with _running(Settings()):
+    assert gc.isenabled()
+    # Somebody else's process, who calls `main`, is left as it is.
+    assert (gc.get_freeze_count() > 1000) is ({before!r} == "disable"), gc.get_freeze_count()
+""")

@@ -22,8 +22,8 @@ def arguments(line: str) -> list[str]:
     return found[len(program) :]
 
 
-def words(*, retry_failed: bool = False, **settings: object) -> list[str]:
-    read = Settings.model_validate(settings)
+def words(*, retry_failed: bool = False, **settings: Any) -> list[str]:
+    read = Settings(**settings)
     return arguments(next_command.import_again(read, retry_failed=retry_failed))
 
 

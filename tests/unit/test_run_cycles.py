@@ -262,7 +262,7 @@ class Watch:
 
 
 def watching(bench: PeopleBench, monkeypatch: pytest.MonkeyPatch, watch: Watch) -> Any:
-    monkeypatch.setattr(cycles, "watch", watch)
+    monkeypatch.setattr("watchfiles.watch", watch)
     return bench.run(watch=True)
 
 

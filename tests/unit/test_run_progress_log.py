@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,10 +98,8 @@ def test_what_an_older_ledger_does_not_know_is_left_empty() -> None:
 # Whether there is one
 
 
-def wanted(
-    bench: PeopleBench, kind: str = "people", only: str | None = None, **flags: object
-) -> bool:
-    found = Settings.model_validate({"kind": kind, **flags})
+def wanted(bench: PeopleBench, kind: str = "people", only: str | None = None, **flags: Any) -> bool:
+    found = Settings(kind=kind, **flags)
     scope = bench.session("x", only).scope
     log = progress_log(found, kind_named(kind), scope, SOURCE)
     if log is not None:

@@ -104,10 +104,10 @@ def test_failures_are_told_the_first_ones_with_what_tries_them_again() -> None:
 
 def test_what_was_given_up_is_tried_again_by_a_flag() -> None:
     failed = [FailedItem(path="FL/1.json", phase="import", reason="refused", tries=3)]
-    phases = {"planning": PhaseState.model_validate({"status": "completed", "given_up": 1})}
+    phases = {"planning": PhaseState("completed", counts={"given_up": 1})}
     text = render_status(after_run(failed_items=failed, failed_items_total=1, phases=phases), FILE)
     assert text.splitlines()[-1].endswith(" --retry-failed")
-    phases = {"planning": PhaseState.model_validate({"status": "completed", "given_up": 0})}
+    phases = {"planning": PhaseState("completed", counts={"given_up": 0})}
     text = render_status(after_run(failed_items=failed, failed_items_total=1, phases=phases), FILE)
     assert "--retry-failed" not in text
 

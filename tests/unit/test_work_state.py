@@ -3,11 +3,13 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
 from imports.errors import ImporterError, UsageError
+from imports.settings import Backend
 from imports.work_item import Phase
 from imports.work_state import (
     DamagedStateError,
@@ -15,17 +17,19 @@ from imports.work_state import (
     ListedWork,
     PhaseState,
     WorkState,
+    as_json,
     load_work_state,
     new_run_ids,
     save_work_state,
     set_aside,
 )
 
+ROOT = Path(__file__).parents[2]
 NOON = datetime(2025, 11, 18, 12, 0, 0, 123456, UTC)
 
 
-def state(**changes: object) -> WorkState:
-    values = {
+def state(**changes: Any) -> WorkState:
+    values: dict[str, Any] = {
         "run_id": "r",
         "batch_id": "b",
         "process_id": 7,
@@ -38,7 +42,7 @@ def state(**changes: object) -> WorkState:
         "start_time": NOON,
         "last_update": NOON,
     }
-    return WorkState.model_validate(values | changes)
+    return WorkState(**values | changes)
 
 
 @pytest.fixture
@@ -54,7 +58,7 @@ def test_a_state_comes_back_as_it_was_saved(path: Path) -> None:
         total_files=515,
         total_images=514,
         current_phase=Phase.UPLOAD,
-        phases={"sha256": PhaseState.model_validate({"status": "completed", "processed": 514})},
+        phases={"sha256": PhaseState("completed", counts={"processed": 514})},
         failed_items=[FailedItem(path="é.json", phase="import", reason="bad\n'", tries=2)],
         failed_items_total=1,
         work_items=[ListedWork(path="FL/a_parse.json", state="planned")],
@@ -99,13 +103,41 @@ def test_where_there_is_no_file_there_is_no_state(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"null", b"{}", b'{"run_id": 5}', b"\xff\xfe", b"\0" * 100],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"run_id": 5}',
+        b"\xff\xfe",
+        b"\0" * 100,
+    ],
 )
 def test_something_else_in_the_file_is_damage(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(DamagedStateError):
         load_work_state(path)
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"phases": 5},
+        {"phases": {"import": 5}},
+        {"run_id": 5},
+        {"start_time": "noon"},
+        {"cycle": ""},
+    ],
+    ids=str,
+)
+def test_a_state_with_something_else_in_a_field_is_damage(
+    path: Path, wrong: dict[str, object]
+) -> None:
+    path.write_bytes(orjson.dumps(as_json(state()) | wrong))
+    with pytest.raises(DamagedStateError):
+        load_work_state(path)
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
@@ -124,8 +156,47 @@ def test_a_file_that_cannot_be_read_is_not_damage(path: Path) -> None:
 
 
 def test_a_field_of_a_later_version_is_ignored(path: Path) -> None:
-    path.write_bytes(orjson.dumps(state().model_dump(mode="json") | {"invented": 1}))
+    path.write_bytes(orjson.dumps(as_json(state()) | {"invented": 1}))
     assert load_work_state(path) == state()
+
+
+@pytest.mark.parametrize("missing", ["repairing", "cycle", "single_file", "phases", "parameters"])
+def test_a_state_of_an_earlier_version_is_read(path: Path, missing: str) -> None:
+    written = as_json(state())
+    del written[missing]
+    path.write_bytes(orjson.dumps(written))
+    assert load_work_state(path) == state()
+
+
+def test_the_example_is_what_would_be_written(path: Path) -> None:
+    example = ROOT / "work_state.json.example"
+    found = load_work_state(example)
+    assert found is not None
+    assert found.phases["import"].counts["total_imported"] == 4
+    save_work_state(found, path)
+    assert path.read_bytes() == example.read_bytes()
+
+
+def test_what_is_named_by_an_enumeration_stands_there_as_text(path: Path) -> None:
+    phases = {Phase.VERIFY: PhaseState("running", 1)}
+    saved = state(backend=Backend.SUPABASE, current_phase=Phase.VERIFY, phases=phases)
+    save_work_state(saved, path)
+    written = orjson.loads(path.read_bytes())
+    assert (written["backend"], written["current_phase"]) == ("supabase", "verify")
+    assert written["phases"] == {"verify": {"status": "running", "duration_seconds": 1}}
+    assert load_work_state(path) == saved
+
+
+@pytest.mark.parametrize(
+    ("second", "text"),
+    [
+        (NOON, "2025-11-18T12:00:00.123456Z"),
+        (datetime(2025, 1, 2, tzinfo=UTC), "2025-01-02T00:00:00Z"),
+    ],
+)
+def test_moments_stand_there_in_iso_form(path: Path, second: datetime, text: str) -> None:
+    save_work_state(state(last_update=second), path)
+    assert orjson.loads(path.read_bytes())["last_update"] == text
 
 
 def test_saving_replaces_the_file_and_leaves_nothing_beside_it(path: Path) -> None:

@@ -206,7 +206,7 @@ class CountedPool(ThreadPoolExecutor):
 @pytest.fixture
 def pools(monkeypatch: pytest.MonkeyPatch) -> type[CountedPool]:
     CountedPool.made = 0
-    monkeypatch.setattr(workers, "_Processes", CountedPool)
+    monkeypatch.setattr("imports.processes.Processes", CountedPool)
     monkeypatch.setattr(workers.os, "cpu_count", lambda: 2)
     return CountedPool
 
