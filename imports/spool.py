@@ -7,7 +7,9 @@ torn, is read from its file again. Each worker writes whole chunks, the import r
 from __future__ import annotations
 
 import shutil
+import threading
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,8 @@ _HEAD_BYTES = 8
 _VERSION = 3
 """Of what a chunk looks like: those of another one are not read."""
 
+_MOST_KEPT = 4
+"""So many chunks that were read are kept: as many as there are batches at once."""
 
 _DECODER = msgspec.msgpack.Decoder(dict[int, list[Record]])
 
@@ -72,3 +76,26 @@ class Spool:
 
     def _path(self, chunk: int) -> Path:
         return self.folder / f"{chunk}.{self.row_format}.{_VERSION}"
+
+
+class SpoolReader:
+    """Reads the chunks of a spool, and keeps the latest of them: small batches share a chunk.
+
+    Safe to use from any thread.
+    """
+
+    def __init__(self, spool: Spool) -> None:
+        """Has read nothing yet."""
+        self._spool = spool
+        self._lock = threading.Lock()
+        self._kept: dict[int, dict[int, list[Record]]] = {}
+
+    def read(self, chunk: int) -> Mapping[int, list[Record]]:
+        """The records of the items of a chunk, as `Spool.read` has them."""
+        with self._lock:
+            found = self._kept.get(chunk)
+            if found is None:
+                found = self._kept[chunk] = self._spool.read(chunk)
+            if len(self._kept) > _MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+        return found

@@ -19,7 +19,7 @@ from imports.phases.placing import place_rows
 from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
 from imports.phases.upload import request_id
 from imports.retry import RetryPolicy, with_retries
-from imports.spool import Spool
+from imports.spool import SpoolReader
 from imports.status_files import StatusFiles, Unwritten
 from imports.tables import TableGroup
 from imports.work_item import Phase, Prepared, Record, RecordFailure, RowOutcome, WorkItem
@@ -37,7 +37,7 @@ class ImportTarget:
     group: TableGroup
     run: dict[str, Any]
     parsers: Executor
-    spool: Spool
+    spool: SpoolReader
     status_files: StatusFiles | None
 
 

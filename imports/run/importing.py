@@ -18,6 +18,7 @@ from imports.phases.prepare import PieceJob, largest_item
 from imports.run.disposal import dispose_items
 from imports.run.pieces import PieceReader
 from imports.run.session import RunSession
+from imports.spool import SpoolReader
 from imports.work_item import ItemState, Phase, RowOutcome, WorkItem
 from imports.workers import FEW_ITEMS, run_bounded
 
@@ -43,7 +44,7 @@ def import_items(session: RunSession) -> int:
         session.kind.group,
         session.run_values(),
         session.workers.for_parsing(total),
-        session.spool,
+        SpoolReader(session.spool),
         session.status_files,
     )
     done = 0
