@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from operator import itemgetter
 
 from imports.ledger.scope import NOTHING_DONE, Scope
@@ -16,6 +16,11 @@ from imports.work_item import ItemState, Phase
 
 _CHUNK = 5_000
 _PATH = itemgetter(0)
+_LEAST_STRETCH = 16
+"""Fewer items side by side are not worth a query of their own."""
+
+_Row = tuple[str, int, int, int, str, str | None]
+"""An entry of a listing: path, signature, and the problem with it."""
 
 _CHANGED = (
     "(item.size, item.mtime_ns, item.digest) <> (excluded.size, excluded.mtime_ns, excluded.digest)"
@@ -61,7 +66,10 @@ class ListingLedger:
         that were disposed of are not.
         """
         least = -1 if most_tries is None else max(1, most_tries)
-        with self._temporary_listing(entries), self._scope.file.transaction() as connection:
+        with (
+            self._temporary_listing(entries, settle=not again),
+            self._scope.file.transaction() as connection,
+        ):
             fresh, listing = self._compare_listing(again=again, most_tries=least)
             known = listing.total - listing.new
             if whole and listing.total and not listing.problems and self._present() > known:
@@ -103,19 +111,31 @@ class ListingLedger:
         return listing
 
     @contextmanager
-    def _temporary_listing(self, entries: Iterable[ListedEntry]) -> Iterator[None]:
-        """The table `listing`, in the order of the paths, so that all that follows is in order."""
+    def _temporary_listing(self, entries: Iterable[ListedEntry], *, settle: bool) -> Iterator[None]:
+        """The table `listing`, in the order of the paths, so that all that follows is in order.
+
+        Where it is to `settle` what it can, stretches of items that are all imported and as they
+        were are not in it, but in the table `settled`: from which path to which, and how many.
+        """
         connection = self._scope.connection
-        connection.execute("drop table if exists temp.listing")
+        for name in ("listing", "settled"):
+            connection.execute(f"drop table if exists temp.{name}")
+        connection.execute(
+            "create temp table settled (first text primary key, last text, items integer)"
+            " without rowid"
+        )
+        settle = settle and not self.none_known()
         connection.execute(
             "create temp table listing (path text primary key, size integer, mtime_ns integer,"
             " file_count integer, digest text, problem text) without rowid"
         )
         rows = map(_listing_row, entries)
         while chunk := sorted(islice(rows, _CHUNK), key=_PATH):
-            # Deferred, it locks nothing but the temporary table: what is to come may take long.
+            # Deferred, it locks nothing but the temporary tables: what is to come may take long.
             connection.execute("begin deferred")
             try:
+                if settle:
+                    chunk = self._unsettled(chunk)
                 connection.executemany(
                     "insert into listing values (?, ?, ?, ?, ?, ?)"
                     # Of the same path an item wins against a problem that is only printed like it.
@@ -128,11 +148,36 @@ class ListingLedger:
                 connection.execute("commit")
         yield
         connection.execute("drop table temp.listing")
+        connection.execute("drop table temp.settled")
+
+    def _unsettled(self, rows: list[_Row]) -> list[_Row]:
+        """The rows of a listing, in order, but for stretches in one folder that are settled."""
+        connection = self._scope.connection
+        left = []
+        for _, group in groupby(rows, _folder):
+            stretch = list(group)
+            first, last, count = stretch[0][0], stretch[-1][0], len(stretch)
+            if count >= _LEAST_STRETCH:
+                known = connection.execute(
+                    "select path, size, mtime_ns, file_count, digest,"
+                    " iif(state = 'imported' and disposed_at is null, null, state) from item"
+                    " where scope_id = ? and path between ? and ? order by path limit ?",
+                    (self._scope.id, first, last, count + 1),
+                ).fetchall()
+                if known == stretch:
+                    connection.execute(
+                        "insert or ignore into settled values (?, ?, ?)", (first, last, count)
+                    )
+                    continue
+            left += stretch
+        return left
 
     def _forget_gone(self, connection: sqlite3.Connection) -> None:
         gone = (
             "item where scope_id = ? and disposed_at is null"
             " and path not in (select path from listing)"
+            " and path > coalesce((select last from settled where first <= item.path"
+            " order by first desc limit 1), '')"
         )
         for table in ("item_image", "failure", "record_failure"):
             connection.execute(
@@ -165,6 +210,7 @@ class ListingLedger:
         total, problems = connection.execute(
             "select count(*), count(problem) from listing"
         ).fetchone()
+        settled = connection.execute("select coalesce(sum(items), 0) from settled").fetchone()[0]
         if self.none_known():
             return "listing", Listing(total, total, 0, 0, 0, problems)
         joined = (
@@ -196,12 +242,17 @@ class ListingLedger:
                 " and item.disposed_at is null",
                 values,
             ).fetchone()[0]
+        unchanged = settled + total - left - tired
         return "fresh", Listing(
-            total, left - changed, changed, total - left - tired, tired, problems
+            settled + total, left - changed, changed, unchanged, tired, problems
         )
 
 
-def _listing_row(entry: ListedEntry) -> tuple[str, int, int, int, str, str | None]:
+def _folder(row: _Row) -> str:
+    return row[0].rpartition("/")[0]
+
+
+def _listing_row(entry: ListedEntry) -> _Row:
     if isinstance(entry, ListingProblem):
         return entry.path, -1, -1, 0, "", entry.reason
     return entry.path, *entry.signature, None
