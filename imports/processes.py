@@ -25,6 +25,8 @@ class Processes(ProcessPoolExecutor):
 
     def __init__(self, count: int) -> None:
         """So many at most; each starts when there is something for it to do."""
+        # Before the signal is ever blocked: its start unblocks it.
+        resource_tracker.ensure_running()
         # Spawned, not forked: a fork would inherit our threads' locks, and our lock file.
         super().__init__(
             count,
@@ -35,8 +37,6 @@ class Processes(ProcessPoolExecutor):
 
     def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Submits, and starts a process if need be, with the signal blocked: it is inherited."""
-        # First, since its start unblocks the signal.
-        resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             return super().submit(function, *args, **kwargs)
