@@ -1,0 +1,114 @@
+"""Rows that are all new go straight into place; any others are merged, and nobody sees which."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+
+from imports.backends import postgresql
+from imports.backends.database import Database
+from imports.backends.new_rows import _MOST_DISAPPOINTMENTS
+from tests.integration.test_merge import opened, rows_of
+from tests.support.bench import Bench, one_backend
+
+pytestmark = one_backend
+
+
+@pytest.fixture
+def merged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each batch had that was merged, rather than brought in by COPY alone."""
+    counts: list[int] = []
+    merge: Callable[..., dict[str, str]] = postgresql._merge
+
+    def watched(cursor: object, rows: object) -> dict[str, str]:
+        counts.append(len(rows.by_table[0]))  # type: ignore[attr-defined]
+        return merge(cursor, rows)
+
+    monkeypatch.setattr(postgresql, "_merge", watched)
+    return counts
+
+
+def put(database: Database, dataset_id: int, *licenses: tuple[str | None, int, str]) -> str:
+    """The outcome of a batch of rows, a letter for each."""
+    return database.merge(uuid4(), rows_of(database, dataset_id, *licenses))[0]
+
+
+def test_into_an_empty_dataset_rows_go_by_copy_alone(bench: Bench, merged: list[int]) -> None:
+    with opened(bench) as (database, dataset_id):
+        assert put(database, dataset_id, ("A", 1, "a\tb\\"), (None, 1, "none")) == "II"
+        assert put(database, dataset_id, ("B", 1, "b")) == "I"
+    assert merged == []
+    assert bench.rows() == [("A", "a\tb\\"), ("B", "b"), (None, "none")]
+    assert bench.rows("batch_id", "1")[0] == ("batch_test",)
+
+
+def test_a_dataset_that_has_rows_is_merged_into_from_the_start(
+    bench: Bench, merged: list[int]
+) -> None:
+    with opened(bench) as (database, dataset_id):
+        put(database, dataset_id, ("A", 1, "old"))
+    with opened(bench) as (database, dataset_id):
+        assert put(database, dataset_id, ("B", 1, "new")) == "I"
+        other = database.dataset_id("states", "another", None, None)
+        assert put(database, other, ("A", 1, "elsewhere")) == "I"
+    assert merged == [1]
+
+
+def test_a_row_twice_in_a_batch_is_there_once_with_the_newest(
+    bench: Bench, merged: list[int]
+) -> None:
+    with opened(bench) as (database, dataset_id):
+        batch = (("A", 2, "newest"), ("A", 1, "older"), (None, 1, "x"), (None, 3, "y"))
+        assert put(database, dataset_id, *batch) == "ISSI"
+        assert put(database, dataset_id, ("B", 1, "b")) == "I"
+    assert merged == [4]
+    assert bench.rows() == [("A", "newest"), ("B", "b"), (None, "y")]
+
+
+def test_after_a_few_batches_with_rows_that_are_there_all_are_merged(
+    bench: Bench, merged: list[int]
+) -> None:
+    with opened(bench) as (database, dataset_id):
+        put(database, dataset_id, ("A", 1, "first"))
+        for day in range(2, 2 + _MOST_DISAPPOINTMENTS):
+            assert put(database, dataset_id, ("A", day, f"day {day}")) == "U"
+        assert put(database, dataset_id, ("Z", 1, "new, but merged")) == "I"
+        assert put(database, dataset_id, ("A", 1, "too old")) == "S"
+    assert merged == [1] * (_MOST_DISAPPOINTMENTS + 2)
+    assert bench.rows()[0] == ("A", f"day {1 + _MOST_DISAPPOINTMENTS}")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_newest_of_each_key_wins_whatever_comes_at_the_same_time(
+    bench: Bench, seed: int
+) -> None:
+    chance = random.Random(seed)
+    rows = [(f"K{key}", day, f"day {day}") for key in range(12) for day in range(1, 13)]
+    chance.shuffle(rows)
+    batches = [rows[start : start + 6] for start in range(0, len(rows), 6)]
+    letters: list[str] = []
+    errors: list[BaseException] = []
+
+    def work(database: Database, dataset_id: int, mine: list[list[tuple[str, int, str]]]) -> None:
+        try:
+            letters.extend(put(database, dataset_id, *batch) for batch in mine)
+        except BaseException as error:  # noqa: BLE001 - it is raised in the test's own thread
+            errors.append(error)
+
+    with opened(bench) as (database, dataset_id):
+        threads = [
+            threading.Thread(target=work, args=(database, dataset_id, batches[number::4]))
+            for number in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    if errors:
+        raise errors[0]
+    assert bench.rows() == sorted((f"K{key}", "day 12") for key in range(12))
+    assert "".join(letters).count("I") == 12
