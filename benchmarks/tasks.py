@@ -128,11 +128,14 @@ def target_on(workshop: Workshop, backend: str) -> AbstractContextManager[Target
 def other_kind(workshop: Workshop, sample: Sample) -> Measured:
     """A first import of another kind."""
     source = workshop.source(sample)
-    with workshop.postgresql() as target, workshop.working_folder() as folder:
-        yield f"first/postgresql/{sample.name}", import_source(sample.kind, source, target, folder)
-    if all_kinds()[sample.kind].items_are_folders:
-        for status_file in source.rglob("success.json"):
-            status_file.unlink()
+    try:
+        with workshop.postgresql() as target, workshop.working_folder() as folder:
+            measured = import_source(sample.kind, source, target, folder)
+            yield f"first/postgresql/{sample.name}", measured
+    finally:
+        if all_kinds()[sample.kind].items_are_folders:
+            for status_file in (*source.rglob("success.json"), *source.rglob("failed.json")):
+                status_file.unlink()
 
 
 def batch_size(workshop: Workshop, sample: Sample, size: int) -> Measured:

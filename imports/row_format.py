@@ -46,7 +46,8 @@ def _copy_encoder(table: Table) -> Encoder:
     return encode
 
 
-def _text_field(value: object) -> str:
+def text_field(value: object) -> str:
+    """A value as a field of a line for COPY."""
     text = str(value)
     # Hardly any text has something to escape.
     if "\\" in text or "\n" in text or "\t" in text or "\r" in text:
@@ -74,13 +75,13 @@ def _other_field(value: object) -> str:
     if isinstance(value, bool):
         return "t" if value else "f"
     if isinstance(value, (list, tuple)):
-        return _text_field(_array_literal(value))
-    return _text_field(value)
+        return text_field(_array_literal(value))
+    return text_field(value)
 
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 _FIELDS: dict[str, Callable[[object], str]] = {
-    "text": _text_field,
+    "text": text_field,
     "jsonb": _json_field,
     "date": _moment_field,
     "timestamptz": _moment_field,

@@ -41,10 +41,16 @@ def copy_new(table: Table) -> str:
 
 
 def has_rows(table: Table) -> str:
-    """Asks whether the table has any row with the run's part of the key."""
+    """Asks whether the table has any row with the run's part of the key, or COPY is refused.
+
+    It is for whom row level security is active.
+    """
     mine = [f"{column.name} = %({column.name})s::{column.type}" for column in table.run_key]
     condition = f" where {' and '.join(mine)}" if mine else ""
-    return f"select exists (select from {table.qualified_name}{condition})"
+    return (
+        f"select exists (select from {table.qualified_name}{condition})"
+        f" or row_security_active('{table.qualified_name}')"
+    )
 
 
 def nothing_incoming(table: Table) -> str:
@@ -54,18 +60,25 @@ def nothing_incoming(table: Table) -> str:
 
 
 def merge_statement(
-    table: Table, run: dict[str, str], source: str, count: str, into: str = ""
+    table: Table,
+    run: dict[str, str],
+    source: str,
+    count: str,
+    into: str = "",
+    *,
+    reading: str = "not materialized",
 ) -> str:
     """Merges all rows of `source` and answers with one text: a letter for each row, by ordinal.
 
     The letters are those of `RowOutcome`. Of the rows of one key the winner is merged, the
     others are skipped. `run` gives the SQL expression of each run column, `count` that of how
-    many rows there are; `into` is PL/pgSQL's INTO clause.
+    many rows there are; `into` is PL/pgSQL's INTO clause. `reading` is `materialized` for a
+    source that takes long to read.
     """
-    # Most batches are all new: then nothing is looked up. Rows are wide, and copying them into
-    # a materialized CTE would cost as much as inserting them.
+    # Most batches are all new: then nothing is looked up. Rows are wide, and copying them out of
+    # a table into a materialized CTE would cost as much as inserting them.
     return f"""\
-with incoming_rows as not materialized (
+with incoming_rows as {reading} (
   select ordinal, {_names(table.columns)} from {source}
 ), winners as not materialized (
 {_winners(table)}
@@ -346,7 +359,12 @@ def _merge_step(group: TableGroup, table: Table) -> str:
     owner = group.owner_of(table)
     if owner is None:
         statement = merge_statement(
-            table, _json_run(table), _json_source(table), _json_count(table), "into outcomes"
+            table,
+            _json_run(table),
+            _json_source(table),
+            _json_count(table),
+            "into outcomes",
+            reading="materialized",
         )
         return f"""\
   if body -> 'rows' ? '{table.label}' then

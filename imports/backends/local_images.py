@@ -51,8 +51,9 @@ class LocalImages:
         try:
             if not _make_folder(folder):
                 _remove_leftovers(folder, name)
-            with open_unchanged(image.file) as source, open(part, "xb", buffering=0) as copy:
+            with open_unchanged(image.file) as source, open(part, "xb") as copy:
                 shutil.copyfileobj(source, copy, min(size, _CHUNK_BYTES))
+                copy.flush()
                 os.fsync(copy.fileno())
             os.replace(part, place)  # noqa: PTH105
             _sync_folder(folder)

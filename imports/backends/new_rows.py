@@ -13,6 +13,7 @@ from psycopg2 import errors
 from psycopg2.extensions import cursor as Cursor
 
 from imports.backends.database import Rows
+from imports.row_format import text_field
 from imports.table_sql import copy_new, has_rows
 from imports.work_item import RowOutcome
 
@@ -45,13 +46,19 @@ class NewRows:
             if not self._tries_left[dataset]:
                 return None
         lines = rows.by_table[0]
-        run_values = b"".join(
-            b"%b\t" % str(rows.run[column.name]).encode() for column in table.run_columns
-        )
+        run_values = "".join(
+            f"{text_field(rows.run[column.name])}\t" for column in table.run_columns
+        ).encode()
         cursor.execute("savepoint new_rows")
         try:
-            cursor.copy_expert(copy_new(table), io.BytesIO(run_values + run_values.join(lines)))
+            # In an order, since batches that bring the same rows in another one could deadlock.
+            content = run_values + run_values.join(sorted(lines))
+            cursor.copy_expert(copy_new(table), io.BytesIO(content))
+            # A trigger may have left some out.
+            whole = cursor.rowcount == len(lines)
         except (errors.UniqueViolation, errors.DeadlockDetected):
+            whole = False
+        if not whole:
             cursor.execute("rollback to savepoint new_rows")
             with self._lock:
                 self._tries_left[dataset] = max(0, self._tries_left[dataset] - 1)

@@ -139,7 +139,8 @@ class ListingLedger:
                 connection.executemany(
                     "insert into listing values (?, ?, ?, ?, ?, ?)"
                     # Of the same path an item wins against a problem that is only printed like it.
-                    " on conflict do update set (size, mtime_ns, file_count, digest, problem)"
+                    " on conflict (path) do update"
+                    " set (size, mtime_ns, file_count, digest, problem)"
                     " = (excluded.size, excluded.mtime_ns, excluded.file_count, excluded.digest,"
                     " excluded.problem) where excluded.problem is null",
                     chunk,
@@ -147,8 +148,8 @@ class ListingLedger:
             finally:
                 connection.execute("commit")
         yield
-        connection.execute("drop table temp.listing")
-        connection.execute("drop table temp.settled")
+        for name in ("listing", "settled", "fresh"):
+            connection.execute(f"drop table if exists temp.{name}")
 
     def _unsettled(self, rows: list[_Row]) -> list[_Row]:
         """The rows of a listing, in order, but for stretches in one folder that are settled."""

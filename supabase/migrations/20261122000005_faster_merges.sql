@@ -16,7 +16,7 @@ begin
   end if;
   answer := '{}';
   if body -> 'rows' ? 'image_assets' then
-    with incoming_rows as not materialized (
+    with incoming_rows as materialized (
       select ordinal, content_hash, storage_path, storage_type, file_size, content_type, width, height from rows from (jsonb_to_recordset(body -> 'rows' -> 'image_assets') as (content_hash text, storage_path text, storage_type text, file_size bigint, content_type text, width integer, height integer)) with ordinality as input(content_hash, storage_path, storage_type, file_size, content_type, width, height, ordinal)
     ), winners as not materialized (
       select distinct on (content_hash) * from incoming_rows
@@ -132,7 +132,7 @@ begin
   end if;
   answer := '{}';
   if body -> 'rows' ? 'search_results' then
-    with incoming_rows as not materialized (
+    with incoming_rows as materialized (
       select ordinal, search_name, search_state, search_ts, license_number, license_status, license_name, license_type, address, city, state, zip, issue_date, expiration_date, result_status, meta, raw, image_hash from rows from (jsonb_to_recordset(body -> 'rows' -> 'search_results') as (search_name text, search_state text, search_ts timestamptz, license_number text, license_status text, license_name text, license_type text, address text, city text, state text, zip text, issue_date date, expiration_date date, result_status text, meta jsonb, raw jsonb, image_hash text)) with ordinality as input(search_name, search_state, search_ts, license_number, license_status, license_name, license_type, address, city, state, zip, issue_date, expiration_date, result_status, meta, raw, image_hash, ordinal)
     ), winners as not materialized (
       select distinct on (search_name, search_state, license_number) * from incoming_rows
@@ -283,7 +283,7 @@ begin
   end if;
   answer := '{}';
   if body -> 'rows' ? 'device_test' then
-    with incoming_rows as not materialized (
+    with incoming_rows as materialized (
       select ordinal, folder_path, folder_name, device_id, test_status, stats, image_count, images, file_count, content_signature, last_modified from rows from (jsonb_to_recordset(body -> 'rows' -> 'device_test') as (folder_path text, folder_name text, device_id text, test_status text, stats jsonb, image_count integer, images jsonb, file_count integer, content_signature text, last_modified timestamptz)) with ordinality as input(folder_path, folder_name, device_id, test_status, stats, image_count, images, file_count, content_signature, last_modified, ordinal)
     ), winners as not materialized (
       select distinct on (folder_path) * from incoming_rows
@@ -422,7 +422,7 @@ begin
   end if;
   answer := '{}';
   if body -> 'rows' ? 'organisation.identities' then
-    with incoming_rows as not materialized (
+    with incoming_rows as materialized (
       select ordinal, id, neuron360_company_id, name, domain, logo_url, industry, last_modified_date, source, content_signature from rows from (jsonb_to_recordset(body -> 'rows' -> 'organisation.identities') as (id uuid, neuron360_company_id text, name text, domain text, logo_url text, industry text, last_modified_date timestamptz, source text, content_signature text)) with ordinality as input(id, neuron360_company_id, name, domain, logo_url, industry, last_modified_date, source, content_signature, ordinal)
     ), winners as not materialized (
       select distinct on (id) * from incoming_rows
@@ -470,7 +470,7 @@ begin
     answer := answer || jsonb_build_object('organisation.identities', outcomes);
   end if;
   if body -> 'rows' ? 'organisation.offices' then
-    with incoming_rows as not materialized (
+    with incoming_rows as materialized (
       select ordinal, id, organisation_id, neuron360_office_id, type, phones, last_modified_date, source, content_signature from rows from (jsonb_to_recordset(body -> 'rows' -> 'organisation.offices') as (id uuid, organisation_id uuid, neuron360_office_id text, type text, phones jsonb, last_modified_date timestamptz, source text, content_signature text)) with ordinality as input(id, organisation_id, neuron360_office_id, type, phones, last_modified_date, source, content_signature, ordinal)
     ), winners as not materialized (
       select distinct on (id) * from incoming_rows
@@ -630,7 +630,7 @@ begin
       where (stored.industry_id, stored.standard, stored.code2, stored.name2, stored.code3, stored.name3, stored.code4, stored.name4, stored.code5, stored.name5, stored.code6, stored.name6, stored.activity_priority, stored.priority) is distinct from (excluded.industry_id, excluded.standard, excluded.code2, excluded.name2, excluded.code3, excluded.name3, excluded.code4, excluded.name4, excluded.code5, excluded.name5, excluded.code6, excluded.name6, excluded.activity_priority, excluded.priority);
   end if;
   if body -> 'rows' ? 'people.identities' then
-    with incoming_rows as not materialized (
+    with incoming_rows as materialized (
       select ordinal, id, neuron360_profile_id, first_name, last_name, full_name, picture_url, last_seen_date, last_modified_date, resume_last_modified_date, rest, latest_modified_date, source, content_signature from rows from (jsonb_to_recordset(body -> 'rows' -> 'people.identities') as (id uuid, neuron360_profile_id text, first_name text, last_name text, full_name text, picture_url text, last_seen_date timestamptz, last_modified_date timestamptz, resume_last_modified_date timestamptz, rest jsonb, latest_modified_date timestamptz, source text, content_signature text)) with ordinality as input(id, neuron360_profile_id, first_name, last_name, full_name, picture_url, last_seen_date, last_modified_date, resume_last_modified_date, rest, latest_modified_date, source, content_signature, ordinal)
     ), winners as not materialized (
       select distinct on (id) * from incoming_rows

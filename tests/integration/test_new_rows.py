@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from uuid import uuid4
 
+import psycopg2
 import pytest
 
 from imports.backends import postgresql
@@ -14,6 +15,7 @@ from imports.backends.database import Database
 from imports.backends.new_rows import _MOST_DISAPPOINTMENTS
 from tests.integration.test_merge import opened, rows_of
 from tests.support.bench import Bench, one_backend
+from tests.support.database import query
 
 pytestmark = one_backend
 
@@ -80,6 +82,50 @@ def test_after_a_few_batches_with_rows_that_are_there_all_are_merged(
         assert put(database, dataset_id, ("A", 1, "too old")) == "S"
     assert merged == [1] * (_MOST_DISAPPOINTMENTS + 2)
     assert bench.rows()[0] == ("A", f"day {1 + _MOST_DISAPPOINTMENTS}")
+
+
+def test_rows_that_a_trigger_leaves_out_are_told_as_a_merge_tells_them(
+    bench: Bench, merged: list[int]
+) -> None:
+    query(
+        bench.url,
+        "CREATE FUNCTION leave_out() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN IF new.license_number = 'B' THEN RETURN NULL; END IF; RETURN new; END $$;"
+        " CREATE TRIGGER leave_out BEFORE INSERT ON search_results"
+        " FOR EACH ROW EXECUTE FUNCTION leave_out()",
+    )
+    try:
+        with opened(bench) as (database, dataset_id):
+            batch = (("A", 1, "x"), ("B", 1, "x"), ("C", 1, "x"))
+            assert put(database, dataset_id, *batch) == "I=I"
+    finally:
+        query(bench.url, "DROP TRIGGER leave_out ON search_results; DROP FUNCTION leave_out()")
+    assert merged == [3]
+    assert [row[0] for row in bench.rows()] == ["A", "C"]
+
+
+def test_for_whom_row_level_security_is_active_all_are_merged(
+    bench: Bench, merged: list[int]
+) -> None:
+    """COPY is refused then; a merge is not, where there are policies."""
+    name = psycopg2.extensions.parse_dsn(bench.url)["dbname"]
+    role = f"restricted_{name}"
+    tables = ("search_results", "datasets", "import_target", "import_merges", "image_assets")
+    policies = "".join(
+        f"CREATE POLICY mine ON {table} TO {role} USING (true) WITH CHECK (true);"
+        for table in tables
+    )
+    query(
+        bench.url, f"CREATE ROLE {role} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}"
+    )
+    query(bench.url, policies)
+    try:
+        bench.source.add_many(3)
+        report = bench.run(database_url=bench.url.replace("postgres:@", f"{role}:@"))
+    finally:
+        query(bench.url, "".join(f"DROP POLICY mine ON {table};" for table in tables))
+        query(bench.url, f"DROP OWNED BY {role}; DROP ROLE {role}")
+    assert (report.exit_code, report.count("import.inserted"), merged) == (0, 3, [3])
 
 
 @pytest.mark.parametrize("seed", range(3))

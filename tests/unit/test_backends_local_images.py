@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
+import signal
 from pathlib import Path
 
 import psutil
@@ -47,6 +49,26 @@ def test_an_image_is_stored_once_under_its_hash(
     digest = hashlib.sha256(png()).hexdigest()
     assert files(folder) == [f"sha256/{digest[:2]}/{digest[2:4]}/{digest}.png"]
     assert (folder / image.storage_path).read_bytes() == png()
+
+
+def test_a_disk_that_takes_but_a_part_stores_nothing(
+    store: LocalImages, folder: Path, tmp_path: Path
+) -> None:
+    """It may take a part of a write and say so, rather than refuse it."""
+    path = tmp_path / "large.png"
+    path.write_bytes(png() + b"\0" * 900_000)
+    image = read_image(ImageFile(str(path), signature_of(path.stat())))
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, most))
+    try:
+        with pytest.raises(ImageProblemError, match=r"cannot be stored at .*File too large"):
+            store.put(image)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert files(folder) == []
+    assert store.put(image) is True
 
 
 def test_what_is_stored_is_found_by_size_and_hash(store: LocalImages, image: Image) -> None:
