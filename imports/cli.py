@@ -508,13 +508,13 @@ def _settings(kind: str, **flags: Any) -> Settings:
 def _running(settings: Settings) -> Iterator[tuple[Any, threading.Event]]:
     """A display and a stop event for a run, with log files, and Ctrl-C understood."""
     from imports.backends.target import describe, reason
-    from imports.garbage import collect_rarely
+    from imports.garbage import collect_from_now_on
     from imports.logs import log_files
     from imports.progress import display_for
 
     if not gc.isenabled():
         # As `start` left it.
-        collect_rarely()
+        collect_from_now_on()
     click.echo(f"Target: {describe(settings)} ({reason(settings)})")
     stop = threading.Event()
     with log_files(settings.state_file.parent, debug=settings.debug_log):
