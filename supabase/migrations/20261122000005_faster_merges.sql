@@ -247,26 +247,6 @@ begin
 end
 $function$;
 
-create or replace function public.importer_written_states(payload jsonb) returns jsonb
-language plpgsql volatile security invoker set search_path = '' as $function$
-declare
-  body jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{}')::jsonb else payload end;
-  answer jsonb;
-begin
-  if body ->> 'table' = 'search_results' then
-    select coalesce(jsonb_agg(jsonb_build_object('i', page.id::text, 'k', page.row_key)
-        order by page.id), '[]'::jsonb) into answer
-    from (
-      select id, jsonb_build_array(search_name, search_state, license_number) as row_key from public.search_results
-      where batch_id = any(array(select jsonb_array_elements_text(body -> 'batch_ids'))) and ((body ->> 'after')::bigint is null or id > (body ->> 'after')::bigint)
-      order by id limit (body ->> 'limit')::integer
-    ) as page;
-  end if;
-  return answer;
-end
-$function$;
-
 create or replace function public.importer_merge_folders(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
 declare
@@ -381,26 +361,6 @@ begin
     from incoming_rows as rows
     left join compared on compared.ordinal = rows.ordinal;
     answer := answer || jsonb_build_object('device_test', comparison);
-  end if;
-  return answer;
-end
-$function$;
-
-create or replace function public.importer_written_folders(payload jsonb) returns jsonb
-language plpgsql volatile security invoker set search_path = '' as $function$
-declare
-  body jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{}')::jsonb else payload end;
-  answer jsonb;
-begin
-  if body ->> 'table' = 'device_test' then
-    select coalesce(jsonb_agg(jsonb_build_object('i', page.id::text, 'k', page.row_key)
-        order by page.id), '[]'::jsonb) into answer
-    from (
-      select id, jsonb_build_array(folder_path) as row_key from public.device_test
-      where batch_id = any(array(select jsonb_array_elements_text(body -> 'batch_ids'))) and ((body ->> 'after')::bigint is null or id > (body ->> 'after')::bigint)
-      order by id limit (body ->> 'limit')::integer
-    ) as page;
   end if;
   return answer;
 end
@@ -2111,44 +2071,6 @@ begin
     from incoming_rows as rows
     left join compared on compared.ordinal = rows.ordinal;
     answer := answer || jsonb_build_object('people.awards', comparison);
-  end if;
-  return answer;
-end
-$function$;
-
-create or replace function public.importer_written_people(payload jsonb) returns jsonb
-language plpgsql volatile security invoker set search_path = '' as $function$
-declare
-  body jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{}')::jsonb else payload end;
-  answer jsonb;
-begin
-  if body ->> 'table' = 'organisation.identities' then
-    select coalesce(jsonb_agg(jsonb_build_object('i', page.id::text, 'k', page.row_key)
-        order by page.id), '[]'::jsonb) into answer
-    from (
-      select id, jsonb_build_array(neuron360_company_id, name) as row_key from organisation.identities
-      where batch_id = any(array(select jsonb_array_elements_text(body -> 'batch_ids'))) and ((body ->> 'after')::uuid is null or id > (body ->> 'after')::uuid)
-      order by id limit (body ->> 'limit')::integer
-    ) as page;
-  end if;
-  if body ->> 'table' = 'organisation.offices' then
-    select coalesce(jsonb_agg(jsonb_build_object('i', page.id::text, 'k', page.row_key)
-        order by page.id), '[]'::jsonb) into answer
-    from (
-      select id, jsonb_build_array(organisation_id, neuron360_office_id) as row_key from organisation.offices
-      where batch_id = any(array(select jsonb_array_elements_text(body -> 'batch_ids'))) and ((body ->> 'after')::uuid is null or id > (body ->> 'after')::uuid)
-      order by id limit (body ->> 'limit')::integer
-    ) as page;
-  end if;
-  if body ->> 'table' = 'people.identities' then
-    select coalesce(jsonb_agg(jsonb_build_object('i', page.id::text, 'k', page.row_key)
-        order by page.id), '[]'::jsonb) into answer
-    from (
-      select id, jsonb_build_array(neuron360_profile_id) as row_key from people.identities
-      where batch_id = any(array(select jsonb_array_elements_text(body -> 'batch_ids'))) and ((body ->> 'after')::uuid is null or id > (body ->> 'after')::uuid)
-      order by id limit (body ->> 'limit')::integer
-    ) as page;
   end if;
   return answer;
 end

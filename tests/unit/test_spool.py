@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from imports import spool as module
 from imports.row_format import RowFormat
-from imports.spool import Spool
+from imports.spool import Spool, SpoolReader
 from imports.work_item import Family, Record
 
 RECORDS = {
@@ -143,3 +143,26 @@ def test_on_a_disk_that_is_nearly_full_nothing_is_spooled(
 
 def test_only_its_owner_can_look_into_the_spool(spool: Spool) -> None:
     assert spool.folder.stat().st_mode & 0o077 == 0
+
+
+# Reading
+
+
+def test_a_chunk_that_several_batches_share_is_read_once(spool: Spool) -> None:
+    spool.write(1, RECORDS)
+    reader = SpoolReader(spool)
+    assert reader.read(1) == RECORDS
+    file_of(spool).unlink()
+    assert reader.read(1) == RECORDS
+    assert reader.read(2) == {}, "of one that is gone there are no records"
+
+
+def test_only_the_latest_chunks_are_kept(spool: Spool) -> None:
+    reader = SpoolReader(spool)
+    for chunk in range(module._MOST_KEPT + 2):
+        spool.write(chunk, {chunk: []})
+        assert reader.read(chunk) == {chunk: []}
+    spool.clear()
+    latest_first = range(module._MOST_KEPT + 1, -1, -1)
+    kept = [chunk for chunk in latest_first if reader.read(chunk)]
+    assert kept == [*latest_first][: module._MOST_KEPT]
