@@ -1,4 +1,4 @@
--- Merging what is all new looks nothing up, and copies no row within a statement.
+-- A merge of rows that are all new looks nothing up.
 
 create or replace function public.importer_merge_images(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
