@@ -24,7 +24,7 @@ from goals import goals_of
 from lines import sections_of
 from measurement import CommandFailedError, Measurement
 from results import Results
-from scale import SCALES
+from scale import GOALS_ITEMS, SCALES
 from table import as_markdown, as_text
 from tasks import DLT_PYTHON, Task, tasks_of
 from workshop import ROOT, Workshop, open_workshop, say
@@ -68,6 +68,11 @@ def main() -> int:
         if path is not None:
             path.write_text(markdown, encoding="utf-8")
     print(f"{_sentence(about)}\n\n{as_text(sections, results, goals)}")
+    if scale.judged.items < GOALS_ITEMS:
+        say(
+            f"The goals are meant for {GOALS_ITEMS:,} files (SCALE=normal): of"
+            f" {scale.judged.items:,} the start of Python is a large part."
+        )
     for failure in failures:
         say(failure)
     return 1 if failures else 0

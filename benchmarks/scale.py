@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from workshop import Sample
 
+GOALS_ITEMS = 100_000
+"""So many files the goals are meant for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
