@@ -40,10 +40,11 @@ def copy_new(table: Table) -> str:
     )
 
 
-def has_rows(table: Table) -> str:
-    """Asks whether the table has any row with the run's part of the key, or COPY is refused.
+def must_merge(table: Table) -> str:
+    """Asks whether rows cannot go straight into the table by COPY.
 
-    It is for whom row level security is active.
+    They cannot where it has any row with the run's part of the key, nor for whom row level
+    security is active.
     """
     mine = [f"{column.name} = %({column.name})s::{column.type}" for column in table.run_key]
     condition = f" where {' and '.join(mine)}" if mine else ""

@@ -14,7 +14,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from imports.backends.database import Rows
 from imports.row_format import text_field
-from imports.table_sql import copy_new, has_rows
+from imports.table_sql import copy_new, must_merge
 from imports.work_item import RowOutcome
 
 _MOST_DISAPPOINTMENTS = 3
@@ -40,9 +40,9 @@ class NewRows:
         dataset = (table.qualified_name, *(rows.run[column.name] for column in table.run_key))
         with self._lock:
             if dataset not in self._tries_left:
-                cursor.execute(has_rows(table), rows.run)
-                there = cursor.fetchone() == (True,)
-                self._tries_left[dataset] = 0 if there else _MOST_DISAPPOINTMENTS
+                cursor.execute(must_merge(table), rows.run)
+                hopeless = cursor.fetchone() == (True,)
+                self._tries_left[dataset] = 0 if hopeless else _MOST_DISAPPOINTMENTS
             if not self._tries_left[dataset]:
                 return None
         lines = rows.by_table[0]

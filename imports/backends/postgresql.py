@@ -114,7 +114,6 @@ class PostgreSQLDatabase:
         found = {}
         with self._transaction() as cursor:
             for index, table, lines in rows.tables():
-                cursor.execute(create_incoming(table))
                 _copy(cursor, table, lines)
                 cursor.execute(compare_statement(table, run, incoming(table)), rows.run)
                 found[index] = comparisons(_only(cursor.fetchone()))
@@ -234,8 +233,6 @@ def _merge(cursor: Cursor, rows: Rows) -> dict[str, str]:
     """Merges rows by COPY into temporary tables, and one statement for each table."""
     tables = _merged(rows)
     run = _run_expressions(rows.group)
-    # All of them in one round trip.
-    cursor.execute(";".join(create_incoming(table) for _, table, lines in tables if lines))
     answer: dict[str, str] = {}
     for _, table, lines in tables:
         owner = rows.group.owner_of(table)
@@ -260,8 +257,10 @@ def _merged(rows: Rows) -> list[tuple[int, Table, list[bytes]]]:
 
 
 def _copy(cursor: Cursor, table: Table, lines: list[bytes]) -> None:
+    """Brings rows into their temporary table, which is made in the same round trip."""
     numbered = b"".join(b"%d\t%b" % (ordinal, line) for ordinal, line in enumerate(lines))
-    cursor.copy_expert(copy_incoming(table), io.BytesIO(numbered))
+    statements = f"{create_incoming(table)}; {copy_incoming(table)}"
+    cursor.copy_expert(statements, io.BytesIO(numbered))
 
 
 def _replace_sets(
