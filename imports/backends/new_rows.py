@@ -49,11 +49,10 @@ class NewRows:
         run_values = "".join(
             f"{text_field(rows.run[column.name])}\t" for column in table.run_columns
         ).encode()
-        cursor.execute("savepoint new_rows")
         try:
             # In an order, since batches that bring the same rows in another one could deadlock.
             content = run_values + run_values.join(sorted(lines))
-            cursor.copy_expert(copy_new(table), io.BytesIO(content))
+            cursor.copy_expert(f"savepoint new_rows; {copy_new(table)}", io.BytesIO(content))
             # A trigger may have left some out.
             whole = cursor.rowcount == len(lines)
         except (errors.UniqueViolation, errors.DeadlockDetected):
