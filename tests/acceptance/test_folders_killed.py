@@ -83,7 +83,7 @@ def test_kill_at_many_moments_of_the_import(place: Workplace, target: Target, so
     folders, _ = SIZES[target.backend]
     kills = 0
     with counting(target.database_url, "device_test") as imported:
-        for wanted in sorted(chance.sample(range(1, folders - 100), 3)):
+        for wanted in sorted(chance.sample(range(1, folders // 2), 3)):
             kills += kill_when(place, source, lambda wanted=wanted: imported() >= wanted)
     assert kills >= 2
     run_id = place.state["run_id"]
