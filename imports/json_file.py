@@ -14,6 +14,16 @@ from imports.work_item import Signature
 MAX_JSON_BYTES = 64 * 1024 * 1024
 """The largest JSON file that is read into memory as a whole."""
 
+MOST_MEMORY_BYTES = 256 * 1024 * 1024
+"""A file is not read if its values would take more memory than that, by a rough count."""
+
+_HARMLESS_BYTES = 1024 * 1024
+"""Of a smaller file the values are not counted."""
+
+# What values take in memory, roughly: an empty list with its place in another one, a dictionary of
+# a few names, anything that is followed by another value.
+_LIST_BYTES, _DICTIONARY_BYTES, _VALUE_BYTES = 72, 232, 40
+
 _O_BINARY = getattr(os, "O_BINARY", 0)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -49,6 +59,26 @@ def read_object(
     return document
 
 
+def _check_memory(content: bytes) -> None:
+    """Refuses a document whose values would take too much memory.
+
+    A file of `[[],[],…]` takes forty times its size.
+    """
+    if len(content) <= _HARMLESS_BYTES:
+        return
+    needed = (
+        2 * len(content)
+        + _LIST_BYTES * content.count(b"[")
+        + _DICTIONARY_BYTES * content.count(b"{")
+        + _VALUE_BYTES * content.count(b",")
+    )
+    if needed > MOST_MEMORY_BYTES:
+        raise RecordError(
+            f"has so many values that they would take about {needed >> 20:,} MiB of memory; more"
+            f" than {MOST_MEMORY_BYTES >> 20} are not used for one file. Split the file"
+        )
+
+
 def _refuse_twice(content: bytes, name: str) -> None:
     """Refuses a document whose outermost object has a name twice; anywhere else it may stand."""
     names: list[str] = []
@@ -82,6 +112,7 @@ def parse_object(content: bytes, tally: Tally) -> dict[str, Any]:
     if content.startswith(_UTF16_MARKS):
         raise RecordError("is UTF-16, not UTF-8; convert it and run again")
     content = content.removeprefix(_BYTE_ORDER_MARK)
+    _check_memory(content)
     try:
         document: Any = orjson.loads(content)
     except orjson.JSONDecodeError as error:

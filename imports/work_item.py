@@ -149,6 +149,7 @@ class WorkItem(NamedTuple):
     images: tuple[Image | None, ...] = ()
     chunk: int | None = None
     records_done: int = 0
+    weight: int = 1
 
 
 ListedRow = tuple[int, str, int, int, int, str]
@@ -165,8 +166,8 @@ class Plan(NamedTuple):
 
     `images` has None for one that was not found. `group` is a number that is the same for items
     that are the same search (or the like); `failure` says why the item cannot be imported at
-    all, `warnings` what it will be imported without. `records` and `row_count` are how much is in
-    it, where planning has looked that far.
+    all, `warnings` what it will be imported without. `records` and `weight` are how much is in
+    it, where planning has looked that far; `weight` is that of its rows (`phases.weight`).
     """
 
     id: int
@@ -176,7 +177,7 @@ class Plan(NamedTuple):
     images_missing: int = 0
     failure: str | None = None
     records: int | None = None
-    row_count: int = 1
+    weight: int = 1
 
 
 class Family(NamedTuple):

@@ -118,6 +118,11 @@ def in_a_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> 
         return executor.submit(function, *args, **kwargs).result()
 
 
+def _nothing_of(job: object) -> int:
+    """The weight of a job where it does not matter."""
+    return 0
+
+
 def run_bounded(
     executor: Executor,
     function: Callable[[J], R],
@@ -125,35 +130,47 @@ def run_bounded(
     *,
     in_flight: int,
     stop: threading.Event,
+    weigh: Callable[[J], int] = _nothing_of,
+    most_weight: int = 0,
 ) -> Iterator[R]:
     """Yields the results of `function` for all jobs as they come, at most `in_flight` at once.
+
+    Jobs that are under way together weigh at most `most_weight`, by `weigh`; a heavier one is
+    under way alone.
 
     When `stop` is set, or a job fails, or no next one can be had, no more are begun; those under
     way are still yielded, for what they did is done. The first failure is raised after them.
     """
     remaining = iter(jobs)
-    pending: set[Future[R]] = set()
+    pending: dict[Future[R], int] = {}
+    waiting: J | None = None
     failure: BaseException | None = None
     exhausted = False
     while True:
         while not exhausted and len(pending) < in_flight and not stop.is_set() and not failure:
             try:
-                job = next(remaining, None)
+                job = next(remaining, None) if waiting is None else waiting
             except ImporterError as refused:
                 failure = refused
                 break
             if job is None:
                 exhausted = True
                 break
+            weight = weigh(job)
+            if pending and sum(pending.values()) + weight > most_weight:
+                waiting = job
+                break
+            waiting = None
             try:
-                pending.add(executor.submit(function, job))
+                pending[executor.submit(function, job)] = weight
             except BrokenExecutor as broken:
                 failure = broken
         if not pending:
             break
         # Not without end: a signal that another thread gets would not wake this one.
-        done, pending = wait(pending, _SECONDS_BETWEEN_LOOKS, return_when=FIRST_COMPLETED)
+        done, _ = wait(pending, _SECONDS_BETWEEN_LOOKS, return_when=FIRST_COMPLETED)
         for future in done:
+            del pending[future]
             error = future.exception()
             if error is None:
                 yield future.result()

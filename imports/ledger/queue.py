@@ -21,8 +21,8 @@ from imports.work_item import (
     WorkItem,
 )
 
-MOST_ROWS = 10_000
-"""A batch of items with more rows than that is made smaller."""
+MOST_WEIGHT = 10_000
+"""A batch of items that weigh more together is made smaller. One is a row, or a KiB of rows."""
 
 
 class ImportQueue:
@@ -75,14 +75,14 @@ class ImportQueue:
         return int(count)
 
     def batches(self, size: int) -> Iterator[list[WorkItem]]:
-        """The queue in batches of `size` items, or fewer that have many rows.
+        """The queue in batches of `size` items, or fewer that are heavy.
 
         A group is never torn apart. A run that goes on after a crash gets the same batches,
         whichever of them had been finished: a merge is asked for again with the same request.
         """
         last = 0
         query = (
-            "select position, queue.item_group, item.id, path, chunk, row_count, cut_off,"
+            "select position, queue.item_group, item.id, path, chunk, weight, cut_off,"
             f" {SIGNATURE} from queue join item on item.id = item_id"
             " where not large and position > ?"
         )
@@ -97,17 +97,19 @@ class ImportQueue:
                     f"{query} and queue.item_group = ? order by position",
                     (rows[-1][0], rows[-1][1]),
                 ).fetchall()
-            # Nearly all batches are full ones of few rows, and end where they end.
+            # Nearly all batches are full ones of light items, and end where they end.
             if (
                 len(rows) < size
-                or sum(row[5] for row in rows) > MOST_ROWS
+                or sum(row[5] for row in rows) > MOST_WEIGHT
                 or any(row[6] is not None for row in rows)
             ):
                 rows = rows[: self._cut([_Queued(*row[:7]) for row in rows], size)]
             images = self._images(last, rows[-1][0])
             last = rows[-1][0]
             yield [
-                WorkItem(row[2], row[3], Signature(*row[7:]), images.get(row[2], ()), row[4])
+                WorkItem(
+                    row[2], row[3], Signature(*row[7:]), images.get(row[2], ()), row[4], 0, row[5]
+                )
                 for row in rows
             ]
 
@@ -231,7 +233,7 @@ class _Queued(NamedTuple):
     id: int
     path: str
     chunk: int | None
-    row_count: int
+    weight: int
     cut_off: int | None
 
 
@@ -245,9 +247,9 @@ def _batch(items: list[_Queued]) -> int:
                 return index
             if item.chunk is None or item.chunk != before.chunk:
                 end = index
-            if total + item.row_count > MOST_ROWS and item.cut_off is None:
+            if total + item.weight > MOST_WEIGHT and item.cut_off is None:
                 return end or index
-        total += item.row_count
+        total += item.weight
     return len(items)
 
 

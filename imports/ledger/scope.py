@@ -14,7 +14,7 @@ UNFINISHED = "state <> 'imported'"
 """Said in every query for unfinished items, so that SQLite takes the partial index."""
 
 NOTHING_DONE = (
-    "records = null, row_count = 1, cut_off = null, records_done = 0, succeeded = 0, refused = 0,"
+    "records = null, weight = 1, cut_off = null, records_done = 0, succeeded = 0, refused = 0,"
     " began_at = null, ended_at = null, disposal_problem = null, found_wrong = 0"
 )
 """Said where an item begins anew."""

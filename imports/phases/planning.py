@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from imports.cleaning import Tally
+from imports.errors import RecordError
 from imports.image_finder import ImageFinder
 from imports.kinds import kind_named
+from imports.kinds.kind import Kind
 from imports.phases.prepare import (
     encode_records,
     largest_item,
     read_items,
     reason_of,
     row_encoders,
+    weight_of,
 )
+from imports.row_format import Encoder
 from imports.spool import Spool
 from imports.work_item import ListedRow, Plan, Record, Source, listed_item
 
@@ -24,6 +29,15 @@ BATCH_SIZE = 500
 
 MOST_BYTES = 2 * 1024 * 1024
 """Of larger files it plans fewer at once."""
+
+MOST_BYTES_AT_ONCE = 16 * 1024 * 1024
+"""All workers together read files of at most so many bytes at once, or one larger file."""
+
+_MOST_SPOOLED = 10_000
+"""A chunk of the spool has rows of at most this weight; of other items they are made again."""
+
+_SMALL_BYTES = 4 * 1024
+"""The rows of an item of so few bytes cannot be heavy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +53,11 @@ class PlanJob:
     spool: Spool
     chunk: int
     items: list[ListedRow]
+
+    @property
+    def size(self) -> int:
+        """The bytes of all items."""
+        return sum(listed_item(item).signature.size for item in self.items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +88,7 @@ def plan_batch(job: PlanJob) -> Planned:
     plans: list[Plan] = []
     prepared: dict[int, list[Record]] = {}
     tally: Tally = Counter()
+    spooled_weight = 0
     largest = largest_item(kind)
     items = []
     for item in map(listed_item, job.items):
@@ -77,18 +97,22 @@ def plan_batch(job: PlanJob) -> Planned:
         else:
             items.append(item)
     for item, content, mine in read_items(kind, job.source, items):
-        found_records, row_count = None, 1
+        found_records, weight = None, 1
         if isinstance(content, Exception):
             plans.append(Plan(item.id, failure=reason_of(content)))
             continue
         try:
             found = kind.plan(content, job.source.absolute(item.path), job.finder)
-            if not any(found.images):
+            if any(found.images):
+                if item.signature.size > _SMALL_BYTES:
+                    weight = _weight_without_images(kind, encoders, item.id, content)
+            else:
                 records, problems = encode_records(kind, encoders, item.id, content, (), mine)
                 found_records = len(records) + len(problems)
-                row_count = sum(len(record.rows) for record in records)
+                weight = weight_of(records)
                 # What has problems is read once more in import, which tells of them.
-                if not problems:
+                if not problems and spooled_weight + weight <= _MOST_SPOOLED:
+                    spooled_weight += weight
                     prepared[item.id] = records
                     if mine:
                         tally.update(mine)
@@ -103,7 +127,7 @@ def plan_batch(job: PlanJob) -> Planned:
                     found.warnings,
                     found.images_missing,
                     records=found_records,
-                    row_count=row_count,
+                    weight=weight,
                 )
             )
     if not prepared or not job.spool.write(job.chunk, prepared):
@@ -114,8 +138,17 @@ def plan_batch(job: PlanJob) -> Planned:
     return Planned(others, job.chunk, plain, spooled, dict(tally))
 
 
+def _weight_without_images(kind: Kind, encoders: list[Encoder], item_id: int, content: Any) -> int:
+    """What the rows of an item with images will weigh; its failure, if any, shows in import."""
+    try:
+        records, _ = encode_records(kind, encoders, item_id, content, (), Counter())
+    except RecordError:
+        return 1
+    return weight_of(records)
+
+
 def _is_plain(plan: Plan) -> bool:
-    return plan.records == plan.row_count == 1 and not plan.images and not plan.warnings
+    return plan.records == plan.weight == 1 and not plan.images and not plan.warnings
 
 
 def _group_number(group: str) -> int:

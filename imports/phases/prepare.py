@@ -25,6 +25,11 @@ LARGE_BYTES = 8 * 1024 * 1024
 _MOST_BYTES_AT_ONCE = 32 * 1024 * 1024
 """Items of more bytes than that are read one by one, for the sake of memory."""
 
+MOST_ROW_BYTES = 64 * 1024 * 1024
+"""The rows of an item may take so many bytes. Only a single row may be larger."""
+
+_LIGHT_ROW_BYTES = 16 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class PrepareJob:
@@ -34,6 +39,11 @@ class PrepareJob:
     source: Source
     row_format: RowFormat
     items: list[WorkItem]
+
+    @property
+    def weight(self) -> int:
+        """That of the rows of all items."""
+        return sum(item.weight for item in self.items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +134,13 @@ def encode_records(
     """The records of what was read of an item, encoded, and those that cannot be.
 
     `first` is the number of the first of them in the item.
+
+    Raises:
+        RecordError: if the rows of the item would take more than `MOST_ROW_BYTES`.
     """
     records: list[Record] = []
     problems: list[RecordFailure] = []
+    size = 0
     for index, record in enumerate(kind.records(content, images, tally), first):
         if isinstance(record, RecordProblem):
             problems.append(RecordFailure(item_id, index, record.label, record.reason))
@@ -138,7 +152,28 @@ def encode_records(
             for family in record.families
         )
         records.append(Record(item_id, record.label, families, index))
+        size += _row_bytes(records[-1])
+        if size > MOST_ROW_BYTES and len(records) > 1:
+            raise RecordError(
+                f"is too large to import: its rows take more than {MOST_ROW_BYTES >> 20} MiB, since"
+                " each of its records repeats what is beside them in the file. Split the file, or"
+                " take out what is not needed"
+            )
     return records, problems
+
+
+def weight_of(records: Sequence[Record]) -> int:
+    """How heavy some records are for a batch: the number of their rows, or of KiB, if that is more.
+
+    A single row of usual size weighs 1, however many KiB it has.
+    """
+    rows = sum(len(family.rows) for record in records for family in record.families)
+    size = sum(map(_row_bytes, records))
+    return rows if rows == 1 and size <= _LIGHT_ROW_BYTES else max(rows, size >> 10)
+
+
+def _row_bytes(record: Record) -> int:
+    return sum([len(row) for family in record.families for _, row in family.rows])
 
 
 def reason_of(error: Exception) -> str:

@@ -54,6 +54,8 @@ def import_items(session: RunSession) -> int:
         session.batches(),
         in_flight=1 if settings.batch_delay else session.merges_at_once,
         stop=session.policy.stop,
+        weigh=lambda job: job.weight,
+        most_weight=session.most_weight_at_once,
     ):
         _record(session, imported)
         session.advance(Phase.IMPORT, len(imported.item_ids))

@@ -48,6 +48,8 @@ def plan_items(session: RunSession) -> None:
         jobs,
         in_flight=session.workers.in_flight(executor),
         stop=session.policy.stop,
+        weigh=lambda job: 0 if most_bytes is None else job.size,
+        most_weight=planning.MOST_BYTES_AT_ONCE,
     ):
         failures = [
             (session.items.path(plan.id), plan.failure)

@@ -24,6 +24,7 @@ from imports.ledger import (
     RunLedger,
     Scope,
 )
+from imports.ledger.queue import MOST_WEIGHT
 from imports.phases.disposal import DisposalPlan
 from imports.phases.prepare import PrepareJob
 from imports.progress import Display
@@ -181,6 +182,11 @@ class RunSession:
             "if_exists": self.settings.if_exists,
             "repair": self.state.repairing,
         }
+
+    @property
+    def most_weight_at_once(self) -> int:
+        """What batches that are merged, or compared, at the same time may weigh together."""
+        return MERGES_AT_ONCE * MOST_WEIGHT
 
     def batches(self) -> Iterator[PrepareJob]:
         """The queued items, a batch at a time."""

@@ -100,6 +100,8 @@ def _compare_items(
         session.batches(),
         in_flight=session.merges_at_once,
         stop=session.policy.stop,
+        weigh=lambda job: job.weight,
+        most_weight=session.most_weight_at_once,
     ):
         _add(compared, vouching, verified)
         session.advance(Phase.VERIFY, compared.items)

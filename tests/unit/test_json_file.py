@@ -29,6 +29,21 @@ def read(path: Path, tally: Tally | None = None) -> dict[str, Any]:
     return read_object(str(path), signature_of(path.stat()), Counter() if tally is None else tally)
 
 
+# Memory
+
+
+def test_a_document_whose_values_would_take_too_much_memory_is_refused_alone() -> None:
+    # 3 MiB of text, 45 MiB of lists for each.
+    content = b'{"x":[' + b"[]," * 6_000_000 + b"1]}"
+    with pytest.raises(RecordError, match=r"about [\d,]+ MiB of memory; more than 256"):
+        parse_object(content, Counter())
+
+
+def test_a_large_document_of_usual_values_is_read() -> None:
+    content = json.dumps({"x": [{"name": "n" * 60, "number": 1}] * 200_000}).encode()
+    assert len(parse_object(content, Counter())["x"]) == 200_000
+
+
 # Parsing
 
 

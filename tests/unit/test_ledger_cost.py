@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from imports.ledger import DisposedItem, item_progress
-from imports.ledger.queue import MOST_ROWS
+from imports.ledger.queue import MOST_WEIGHT
 from imports.work_item import ItemState, RecordFailure
 from tests.support.book import TOOK, Book, listed
 
@@ -215,8 +215,8 @@ def test_the_batches_of_items_with_many_rows_cost_as_much_as_there_are_items(
     tmp_path: Path,
 ) -> None:
     def work(book: Book) -> None:
-        book.file.connection.execute("update item set row_count = 400, chunk = id / 250 + 1")
-        assert max(len(batch) for batch in book.batches(500)) == MOST_ROWS // 400
+        book.file.connection.execute("update item set weight = 400, chunk = id / 250 + 1")
+        assert max(len(batch) for batch in book.batches(500)) == MOST_WEIGHT // 400
 
     assert growth(tmp_path, work, "planned") < 15
 

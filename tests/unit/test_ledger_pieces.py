@@ -14,13 +14,13 @@ from imports.work_item import Failure, ItemState, Plan, RecordFailure, Signature
 from tests.support.book import TOOK, Book, listed
 
 MTIME = 1_700_000_000
-MOST_ROWS = 20_000
+MOST_WEIGHT = 20_000
 
 
 @pytest.fixture(autouse=True, scope="module")
 def most_rows() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(queue, "MOST_ROWS", MOST_ROWS)
+        patch.setattr(queue, "MOST_WEIGHT", MOST_WEIGHT)
         yield
 
 
@@ -46,7 +46,7 @@ def plan_rows(
             chunk = chunks[number] if chunks else None
             group = groups[number] if groups else None
             spooled = frozenset([item.id]) if chunk is not None else frozenset[int]()
-            plan = Plan(item.id, group=group, records=1, row_count=rows[number])
+            plan = Plan(item.id, group=group, records=1, weight=rows[number])
             book.items.record_plans([plan], chunk or 0, spooled, {})
             ids[item.path] = item.id
     return ids
@@ -63,17 +63,17 @@ def cut(book: Book, size: int = 500) -> list[list[int]]:
 @pytest.mark.parametrize(
     ("rows", "batches"),
     [
-        ([MOST_ROWS], [[0]]),
-        ([MOST_ROWS + 1], [[0]]),
-        ([MOST_ROWS, 1], [[0], [1]]),
-        ([MOST_ROWS - 1, 1], [[0, 1]]),
-        ([MOST_ROWS - 1, 1, 1], [[0, 1], [2]]),
-        ([MOST_ROWS // 2, MOST_ROWS // 2, 1], [[0, 1], [2]]),
-        ([1, MOST_ROWS], [[0], [1]]),
-        ([1, MOST_ROWS * 9, 1], [[0], [1], [2]]),
-        ([MOST_ROWS * 9] * 3, [[0], [1], [2]]),
+        ([MOST_WEIGHT], [[0]]),
+        ([MOST_WEIGHT + 1], [[0]]),
+        ([MOST_WEIGHT, 1], [[0], [1]]),
+        ([MOST_WEIGHT - 1, 1], [[0, 1]]),
+        ([MOST_WEIGHT - 1, 1, 1], [[0, 1], [2]]),
+        ([MOST_WEIGHT // 2, MOST_WEIGHT // 2, 1], [[0, 1], [2]]),
+        ([1, MOST_WEIGHT], [[0], [1]]),
+        ([1, MOST_WEIGHT * 9, 1], [[0], [1], [2]]),
+        ([MOST_WEIGHT * 9] * 3, [[0], [1], [2]]),
         ([0] * 5, [[0, 1, 2, 3, 4]]),
-        ([MOST_ROWS, 0, 0], [[0, 1, 2]]),
+        ([MOST_WEIGHT, 0, 0], [[0, 1, 2]]),
         ([], []),
     ],
 )
@@ -85,7 +85,7 @@ def test_a_batch_has_no_more_rows_than_that_or_one_item(
 
 
 def test_the_number_of_items_bounds_a_batch_too(book: Book) -> None:
-    plan_rows(book, [1, 1, 1, MOST_ROWS, 1])
+    plan_rows(book, [1, 1, 1, MOST_WEIGHT, 1])
     assert cut(book, 2) == [[0, 1], [2], [3], [4]]
     assert cut(book, 1) == [[0], [1], [2], [3], [4]]
 
@@ -138,7 +138,7 @@ def test_two_groups_side_by_side_are_cut_between_them(book: Book) -> None:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from([0, 1, 7_000, 10_000, MOST_ROWS - 1, MOST_ROWS, MOST_ROWS + 1]),
+            st.sampled_from([0, 1, 7_000, 10_000, MOST_WEIGHT - 1, MOST_WEIGHT, MOST_WEIGHT + 1]),
             st.sampled_from([None, 1, 2]),
             st.sampled_from([None, None, 5, 6]),
         ),
@@ -160,13 +160,13 @@ def test_whatever_is_queued_a_cut_takes_some_and_tears_no_group(
     mine, rest = rows[:taken], rows[taken:]
     if rest:
         assert rest[0][1] is None or rest[0][1] != mine[-1][1], "a group is torn"
-        has_room = sum(row[5] for row in mine) + rest[0][5] <= MOST_ROWS
+        has_room = sum(row[5] for row in mine) + rest[0][5] <= MOST_WEIGHT
         # A group goes with its last item, which may be of a chunk where the first is of none.
         unit = [row for row in rest if row is rest[0] or (row[1] and row[1] == rest[0][1])]
         kept_back = any(row[4] is not None for row in unit)
         assert not has_room or kept_back, "only a chunk is kept back"
     units = len({row[2] if row[1] is None else -row[1] for row in mine})
-    assert sum(row[5] for row in mine) <= MOST_ROWS or units == 1 or mine[-1][1] is not None
+    assert sum(row[5] for row in mine) <= MOST_WEIGHT or units == 1 or mine[-1][1] is not None
 
 
 @pytest.mark.parametrize("size", [2, 500])
@@ -187,7 +187,7 @@ def test_after_some_batches_the_others_are_what_they_were(
 
 def test_the_rows_of_another_plan_count_from_then_on(book: Book) -> None:
     ids = plan_rows(book, [15_000, 15_000])
-    book.plan(Plan(ids["00"], row_count=1))
+    book.plan(Plan(ids["00"], weight=1))
     assert cut(book) == [[0, 1]]
 
 

@@ -28,7 +28,7 @@ def told(book: Book) -> dict[str, ItemProgress]:
 def planned(book: Book, path: str = "a", records: int | None = 3) -> int:
     book.list(listed(path), whole=False)
     ((item,),) = book.listed_items(None, 9)
-    book.plan(Plan(item.id, records=records, row_count=9))
+    book.plan(Plan(item.id, records=records, weight=9))
     return item.id
 
 

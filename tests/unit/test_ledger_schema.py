@@ -220,7 +220,7 @@ def test_items_of_any_version_have_nothing_disposed_of_and_no_records_that_are_k
     ledger_of_version(path, version)
     book = Book(path, batch_id="new")
     assert book.rows(
-        "select distinct records, row_count, records_done, succeeded, refused, began_at, ended_at,"
+        "select distinct records, weight, records_done, succeeded, refused, began_at, ended_at,"
         " disposed_at, moved_to, disposal_problem from item"
     ) == [(None, 1, 0, 0, 0, None, None, None, None, None)]
     assert book.disposals.problems(9) == (0, [])

@@ -336,3 +336,76 @@ def test_a_folder_that_changed_or_is_gone_fails_alone(source: Source, spool: Spo
         "cannot be listed: No such file or directory",
         None,
     ]
+
+
+# Memory
+
+
+def test_an_item_whose_rows_would_take_too_much_memory_fails_and_the_others_do_not(
+    source: Source, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "MOST_ROW_BYTES", 20_000)
+    many = [license_(f"PH{number}") for number in range(20)]
+    paths = [
+        source.add("FL/a"),
+        source.add("FL/b", licenses=many, notes="n" * 2_000),
+        source.add("FL/c", licenses=many),
+        source.add("FL/d"),
+    ]
+    found = planned(source, spool, *paths)
+    failures = {plan.id: plan.failure for plan in found.plans if plan.failure}
+    assert failures.keys() == {2}
+    assert "its rows take more than" in failures[2]
+    assert found.spooled == {1, 3, 4}
+    assert [reason for _, reason in prepared(source, *paths).failures] == [failures[2]]
+
+
+def test_a_single_row_is_as_large_as_its_file_may_be(
+    source: Source, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "MOST_ROW_BYTES", 20_000)
+    found = planned(source, spool, source.add("FL/a", notes="n" * 50_000))
+    assert found.plans[0].failure is None
+
+
+def test_items_weigh_as_many_rows_or_kilobytes_as_they_have(source: Source, spool: Spool) -> None:
+    several = [license_(f"PH{number}") for number in range(3)]
+    found = planned(
+        source,
+        spool,
+        source.add("FL/usual"),
+        source.add("FL/several", licenses=several),
+        source.add("FL/long", licenses=several, notes="n" * 100_000),
+    )
+    usual, rows, long = [plan.weight for plan in found.plans]
+    assert usual == 1
+    assert 3 <= rows <= 9
+    # Each row has the notes, in its `meta`.
+    assert 290 <= long <= 310
+
+
+def test_an_item_with_images_weighs_as_much_as_it_would_without_them(
+    source: Source, spool: Spool
+) -> None:
+    source.write("FL/a.png", png())
+    several = [license_(f"PH{number}") for number in range(3)]
+    found = planned(
+        source,
+        spool,
+        source.add("FL/with", licenses=several, image="FL/a.png", notes="n" * 100_000),
+        source.add("FL/without", licenses=several, image=None, notes="n" * 100_000),
+    )
+    assert found.plans[0].images
+    assert abs(found.plans[0].weight - found.plans[1].weight) <= 1
+
+
+def test_a_chunk_of_the_spool_stays_small_however_heavy_its_items(
+    source: Source, spool: Spool
+) -> None:
+    paths = [
+        source.add(f"FL/{number}", licenses=[license_("A"), license_("B")], notes="n" * 2_000_000)
+        for number in range(4)
+    ]
+    found = planned(source, spool, *paths)
+    assert found.spooled == {1, 2}
+    assert all(plan.failure is None for plan in found.plans)

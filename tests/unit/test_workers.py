@@ -84,6 +84,38 @@ def test_jobs_are_asked_for_only_when_there_is_room(stop: threading.Event) -> No
     assert len(asked) <= 4
 
 
+class Weighed(Executor):
+    """Keeps what is under way, and how heavy that was at most; all of it ends a little later."""
+
+    def __init__(self) -> None:
+        self.running: dict[Future[Any], int] = {}
+        self.seen: list[list[int]] = []
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.running[future] = args[0]
+        self.seen.append(sorted(self.running.values()))
+        threading.Timer(0.02, self.end, (future, args[0])).start()
+        return future
+
+    def end(self, future: Future[Any], number: int) -> None:
+        del self.running[future]
+        future.set_result(number)
+
+
+def test_jobs_under_way_together_weigh_no_more_than_allowed_and_a_heavier_one_is_alone(
+    stop: threading.Event,
+) -> None:
+    executor = Weighed()
+    weights = [3, 3, 3, 50, 3, 9, 1, 50]
+    results = run_bounded(
+        executor, double, weights, in_flight=4, stop=stop, weigh=lambda job: job, most_weight=10
+    )
+    assert sorted(results) == sorted(weights)
+    assert all(sum(some) <= 10 or len(some) == 1 for some in executor.seen)
+    assert [3, 3, 3] in executor.seen
+
+
 def test_when_stopped_those_under_way_are_finished_and_yielded_and_no_more_begun(
     executor: Executor, stop: threading.Event
 ) -> None:
