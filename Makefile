@@ -16,6 +16,8 @@ BATCH_SIZE ?=
 MAX_WORKERS ?=
 ARGS ?=
 SCALE ?= quick
+MINUTES ?= 30
+SEED ?= 1
 
 BIN := .venv/bin
 RUNTIME := .venv/.installed
@@ -40,7 +42,7 @@ quietly = log=$$(mktemp) && { ( $(1) ) </dev/null >"$$log" 2>&1 \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup import_scrape_states import_scrape_states_local import_folders import_people \
-	status verify system_test test lint format bench profile supabase_local clean
+	status verify system_test test soak lint format bench profile supabase_local clean
 
 help: ## List the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z_]+:.*## / { printf "  make %-28s %s\n", $$1, $$2 }' \
@@ -50,6 +52,7 @@ help: ## List the commands
 	@echo "PEOPLE_DIR=$(PEOPLE_DIR)"
 	@echo "IMPORT_TAG=$(IMPORT_TAG) BACKEND=auto|supabase|postgresql BATCH_SIZE=… MAX_WORKERS=… ARGS='any other option'"
 	@echo "Of bench: SCALE=quick|normal|full (5 minutes, 1 hour, 2 hours or so)"
+	@echo "Of soak: MINUTES=$(MINUTES) SEED=$(SEED) ARGS='--round N' (that round again)"
 	@echo "  ARGS='--only postgresql --rounds 5'; of profile: ARGS='--items 100000 --backend supabase'"
 
 # --- the user's commands ---------------------------------------------------------------------
@@ -87,6 +90,9 @@ system_test: $(RUNTIME) $(NODE_MODULES) ## One check from end to end, on both ba
 
 test: $(DEVELOPMENT) $(NODE_MODULES) ## Run the tests (ARGS="tests/unit -k dates" for some)
 	@$(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(ARGS)
+
+soak: $(DEVELOPMENT) $(NODE_MODULES) ## Disturb imports of random sources for MINUTES, and check them
+	@$(BIN)/python -m tests.soak --minutes "$(MINUTES)" --seed "$(SEED)" $(ARGS)
 
 lint: $(DEVELOPMENT) ## Check style, format and types
 	@$(BIN)/ruff check --quiet .

@@ -1,0 +1,166 @@
+"""What must hold when an import has come to its end, whatever happened on the way."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tests.soak.trees import Tree, exact
+from tests.support import contents, people
+from tests.support.command import Finished, Workplace
+from tests.support.database import query
+from tests.support.target import Target
+
+EXIT_CODES = {0, 1, 2, 3, 11, 75, 130}
+MOST_MEMORY = 500 * 1024 * 1024
+"""In bytes, of all processes of a run but the database server."""
+
+_ROWS = {
+    "states": (
+        "SELECT search_name, search_state, license_number, license_status, image_hash,"
+        " meta::text, raw::text FROM search_results"
+    ),
+    "folders": ("SELECT folder_path, device_id, stats::text, images::text FROM device_test"),
+    "people": "SELECT neuron360_profile_id, rest::text FROM people.identities",
+}
+
+
+class BrokenError(AssertionError):
+    """An invariant does not hold."""
+
+
+def demand(holds: object, what: str, *details: object) -> None:
+    """Raises BrokenError unless it holds."""
+    if not holds:
+        raise BrokenError(": ".join([what, *(str(each)[:600] for each in details)]))
+
+
+def check_output(ended: Finished) -> None:
+    """A command says what happened in words, and obeys no file's name."""
+    demand(ended.code in EXIT_CODES or ended.code < 0, "exit code", ended.code, ended.text)
+    demand("Traceback" not in ended.text, "a traceback", ended.text[-1500:])
+    demand("please report it" not in ended.text, "an unexpected error", ended.text[-1500:])
+    demand("\x1b]" not in ended.text and "\x1b[31mred" not in ended.text, "an escape sequence")
+
+
+def check_rows(tree: Tree, url: str) -> None:
+    """The rows are those of the source, each once, with all that it says."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in query(url, _ROWS[tree.kind]):
+        key, facts = _READERS[tree.kind](row)
+        demand(key not in found, "a row twice", key)
+        found[key] = facts
+    missing, more = tree.rows.keys() - found.keys(), found.keys() - tree.rows.keys()
+    demand(not missing, "missing rows", sorted(map(str, missing))[:5], len(missing))
+    demand(not more, "rows that the source does not have", sorted(map(str, more))[:5])
+    for key, wanted in tree.rows.items():
+        for name, value in wanted.items():
+            got = found[key][name]
+            demand(_same(got, value), f"{name} of {key}", got, "should be", value)
+
+
+def _same(got: Any, wanted: Any) -> bool:
+    """Whether two values are equal; of `people` only what the wanted one has is compared."""
+    if isinstance(wanted, dict) and isinstance(got, dict):
+        return got.keys() == wanted.keys() and all(_same(got[k], wanted[k]) for k in wanted)
+    if isinstance(wanted, list) and isinstance(got, list):
+        return len(got) == len(wanted) and all(map(_same, got, wanted))
+    if isinstance(wanted, Decimal) and isinstance(got, Decimal):
+        return got == wanted
+    return bool(got == wanted)
+
+
+def _states_row(row: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    name, state, number, status, image, meta, raw = row
+    facts = {"license_status": status, "image_hash": image, "meta": exact(meta), "raw": exact(raw)}
+    return (name, state, number), facts
+
+
+def _folders_row(row: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    path, device, stats, images = row
+    hashes = sorted({each["sha256"] for each in json.loads(images)})
+    return (path,), {
+        "device_id": device,
+        "stats": None if stats is None else exact(stats),
+        "images": hashes,
+    }
+
+
+def _people_row(row: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    name, rest = row
+    found = exact(rest or "{}")
+    found.pop("position", None)
+    return (name,), {"rest": found}
+
+
+_READERS = {"states": _states_row, "folders": _folders_row, "people": _people_row}
+
+
+def check_images(tree: Tree, target: Target, folder: Path) -> None:
+    """Every image is stored and listed, with its content; nothing half-written lies about."""
+    stored = contents.stored_images(target, folder)
+    for path, digest in stored.items():
+        demand(digest in path, "an image with another content", path, digest)
+    demand(tree.images <= set(stored.values()), "images that are not stored")
+    listed = {row["content_hash"] for row in contents.assets(target.database_url)}
+    demand(tree.images <= listed, "images that are not listed")
+    demand(listed <= set(stored.values()), "images that are listed and not stored")
+
+
+def check_files(tree: Tree, place: Workplace) -> None:
+    """Every file of the user is where it must be, as it was."""
+    for path, content in tree.left.items():
+        file = tree.folder / path
+        demand(file.is_file(), "a file of the user is gone", path)
+        demand(file.read_bytes() == content, "a file of the user was changed", path)
+    if tree.kind == "people":
+        _check_consumed(tree)
+    else:
+        drafts = [path for path in tree.folder.rglob("*.part") if path.is_file()]
+        demand(not drafts, "drafts in the source", drafts)
+    demand(not place.files("*.part"), "drafts", place.files("*.part"))
+    for name in ("resilient_import.log", "work_state.json", "upload_tracker.db"):
+        mode = (place.folder / name).stat().st_mode & 0o077
+        demand(not mode, f"{name} can be read by others", oct(mode))
+
+
+def _check_consumed(tree: Tree) -> None:
+    """What is in is gone from the source; what failed is there, or moved with its errors."""
+    left = set(people.files(tree.folder)) if tree.folder.exists() else set()
+    stays = {path for path in tree.left if not path.rpartition("/")[2].startswith(".")}
+    hidden = {path for path in stays if path.startswith(".")}
+    links = {
+        path.relative_to(tree.folder).as_posix()
+        for path in tree.folder.rglob("*")
+        if path.is_symlink()
+    }
+    demand(left - hidden - links == stays - hidden, "files in the source", left ^ stays)
+    aside = [path.name for path in tree.folder.rglob(".*") if path.is_file()]
+    demand(len(aside) == sum("/." in path or path.startswith(".") for path in tree.left), aside)
+    failed = tree.folder.parent / "failed_uploads"
+    moved = {path for path in people.files(failed) if not path.endswith(".errors.json")}
+    wanted = tree.fails - tree.left.keys() - links
+    demand(moved == wanted, "failed files", moved ^ wanted)
+    for path in moved:
+        demand(people.problems(failed / path), "no list of errors beside", path)
+
+
+def check_told(tree: Tree, ended: Finished, place: Workplace) -> None:
+    """The exit code and the work state say what failed."""
+    demand(ended.code == tree.exit_code, "exit code", ended.code, ended.text[-1500:])
+    told = {each["path"] for each in place.state["failed_items"]}
+    demand(told <= tree.fails, "good items that failed", sorted(told - tree.fails)[:5], ended.text)
+
+
+def check_counts(tree: Tree, place: Workplace) -> None:
+    """Each row was counted as inserted once, in spite of all repetition."""
+    counts = Counter(place.counts("import"))
+    demand(
+        counts["inserted"] == len(tree.rows) and not counts["updated"],
+        "counted rows",
+        dict(counts),
+        f"there are {len(tree.rows)}",
+    )
