@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from imports.display_text import shown, shown_json, shown_lines
 from imports.kinds import kind_named
 from imports.kinds.wording import WORDINGS
 
@@ -59,6 +60,8 @@ def main(arguments: list[str] | None = None) -> None:
         code = cli.main(arguments, prog_name="resilient-importer", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
+        # What the user typed may be a name that a shell found.
+        error.message = shown(error.message)  # type: ignore[misc]  # it is shown now, and last
         error.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
@@ -68,7 +71,8 @@ def main(arguments: list[str] | None = None) -> None:
         # a dataclass's for one, was executed. Nothing is open yet that needs to be closed.
         os._exit(130)
     except ImporterError as error:
-        click.echo(f"Error: {error}", err=True)
+        text = f"Error: {error}"
+        click.echo(shown_lines(text.split("\n")) if error.has_lines else shown(text), err=True)
         sys.exit(error.exit_code)
     except sqlite3.Error as error:
         click.echo(
@@ -355,11 +359,11 @@ def verify(repair: bool, **flags: Any) -> None:
         with ResilientImporter(settings, display, stop) as importer:
             report = importer.verify_again(repair=repair)
         display.close()
-        click.echo("\n".join(render_verification(report)))
+        click.echo(shown_lines(render_verification(report)))
     if not report.clean:
         if report.repairable and not repair:
             command = next_command.verify(settings.state_file, repair=True)
-            click.echo(f"To import what differs again:  {command}")
+            click.echo(shown(f"To import what differs again:  {command}"))
         raise click.exceptions.Exit(EXIT_SOME_FAILED)
 
 
@@ -388,7 +392,7 @@ def schema_apply(**flags: Any) -> None:
     applied, place = apply_missing_schema(_settings("states", **flags))
     for name in applied:
         click.echo(f"applied {name}")
-    click.echo(f"The schema of {place} is up to date.")
+    click.echo(shown(f"The schema of {place} is up to date."))
 
 
 @schema.command("print")
@@ -458,9 +462,9 @@ def _import_single(kind: Kind, path: Path, flags: dict[str, Any]) -> None:
     from imports.quick_upload import settings_for, tell_beginning, tell_end
 
     settings = settings_for(kind, path, _settings(kind.name, **flags))
-    click.echo("\n".join(tell_beginning(kind, settings)))
+    click.echo(shown_lines(tell_beginning(kind, settings)))
     report = _run(settings)
-    click.echo("\n".join(tell_end(kind, settings, report)))
+    click.echo(shown_lines(tell_end(kind, settings, report)))
     if report.exit_code:
         raise click.exceptions.Exit(report.exit_code)
 
@@ -487,7 +491,8 @@ def _show_status(
     settings = read_settings(state_file=flags["state_file"], db_path=flags["db_path"])
     found = read_status(settings.state_file, last_ledger(settings), kind, tag)
     if as_json:
-        click.echo(orjson.dumps(status_json(found), option=orjson.OPT_INDENT_2))
+        found_json = orjson.dumps(status_json(found), option=orjson.OPT_INDENT_2)
+        click.echo(shown_json(found_json.decode()))
     else:
         click.echo(render_status(found, settings.state_file, kind))
 
@@ -515,7 +520,7 @@ def _running(settings: Settings) -> Iterator[tuple[Any, threading.Event]]:
     if not gc.isenabled():
         # As `start` left it.
         collect_from_now_on()
-    click.echo(f"Target: {describe(settings)} ({reason(settings)})")
+    click.echo(shown(f"Target: {describe(settings)} ({reason(settings)})"))
     stop = threading.Event()
     with log_files(settings.state_file.parent, debug=settings.debug_log):
         display = display_for(sys.stdout)

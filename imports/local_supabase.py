@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 import click
@@ -69,6 +69,8 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA public
 
 class LocalSupabaseError(ImporterError):
     """The local Supabase could not be started."""
+
+    has_lines: ClassVar[bool] = True
 
 
 @dataclass

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from imports import next_command
+from imports.display_text import shown_lines
 from imports.ledger.file import reading
 from imports.ledger.summary import BatchSummary, CauseSummary, ScopeSummary, summarise
 from imports.settings import Settings
@@ -86,12 +87,12 @@ def render_status(status: Status, state_file: Path, kind: str | None = None) -> 
     if status.last_run is not None:
         lines += _run_lines(status.last_run, state_file)
     elif not lines:
-        return (
+        lines = [
             f"No run yet{'' if kind is None else f' of {kind}'} in {state_file} and its ledger."
-            " Begin one:\n"
-            f"  {next_command.program()} {kind or 'states'} DIR --tag TAG"
-        )
-    return "\n".join(lines).rstrip()
+            " Begin one:",
+            f"  {next_command.program()} {kind or 'states'} DIR --tag TAG",
+        ]
+    return shown_lines(lines).rstrip()
 
 
 def _scope_lines(scope: ScopeSummary) -> list[str]:

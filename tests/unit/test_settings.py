@@ -424,3 +424,10 @@ def test_the_switches_for_such_sources_can_be_variables(tmp_path: Path, name: st
 def test_their_folders_and_the_log_can_be_variables(tmp_path: Path, name: str) -> None:
     settings = load(tmp_path, {f"IMPORTER_{name.upper()}": "/a b/c"})
     assert getattr(settings, name) == Path("/a b/c")
+
+
+@pytest.mark.parametrize("name", ["state_file", "db_path", "source", "image_roots", "tag"])
+def test_a_text_that_json_and_the_ledger_cannot_have_is_refused(tmp_path: Path, name: str) -> None:
+    odd = os.fsdecode(b"b\xe9")
+    message = failing(tmp_path, **{name: [odd] if name == "image_roots" else odd})
+    assert "valid UTF-8" in message
