@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from pathlib import Path
@@ -10,10 +11,26 @@ from pathlib import Path
 FILE = 0o600
 FOLDER = 0o700
 
+NO_DETOUR = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+"""Flags for opening a file: no link is followed, and nobody is waited for at the end of a pipe."""
+
 
 def private(path: str, flags: int) -> int:
     """Opens a file as `open(…, opener=private)` asks for: a new one is its owner's alone."""
     return os.open(path, flags, FILE)
+
+
+def read_own(path: Path) -> bytes:
+    """What is in a file that this user wrote.
+
+    Raises:
+        OSError: if it cannot be read, or is a link, no regular file, or somebody else's.
+    """
+    with open(os.open(path, os.O_RDONLY | NO_DETOUR), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "is not a file of ours", str(path))
+        return file.read()
 
 
 def make_folder(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -165,12 +166,17 @@ def _next(state: WorkState, state_file: Path) -> str:
     if not state.finished:
         return f"To resume:  {next_command.resume(state, state_file)}"
     if state.failed_items_total:
-        given_up = state.phases["planning"].counts.get("given_up", 0)
+        given_up = _planned(state).get("given_up", 0)
         again = next_command.resume(state, state_file, retry_failed=given_up > 0)
         return f"To try the failed ones again:  {again}"
     if state.work_items_remaining:
         return f"To import the rest:  {next_command.resume(state, state_file)}"
     return f"To compare what was written with the files:  {next_command.verify(state_file)}"
+
+
+def _planned(state: WorkState) -> Mapping[str, int]:
+    planning = state.phases.get("planning")
+    return {} if planning is None else planning.counts
 
 
 def _ago(seconds: float) -> str:

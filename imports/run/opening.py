@@ -10,11 +10,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 from filelock import FileLock, Timeout
 
 from imports.backends.target import Target, open_target
 from imports.disposal import check_writable
-from imports.errors import LockedError, StateConflictError, UsageError
+from imports.errors import LedgerError, LockedError, StateConflictError, UsageError
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
 from imports.ledger import (
@@ -41,6 +42,8 @@ from imports.work_item import Source
 from imports.work_state import (
     DamagedStateError,
     WorkState,
+    as_json,
+    from_json,
     load_work_state,
     new_run_ids,
     save_work_state,
@@ -150,8 +153,17 @@ def last_work(settings: Settings) -> Settings:
         or tuple(map(Path, state.parameters.get("image_roots") or ())),
         patterns=tuple(state.parameters.get("patterns") or ()),
         no_status_files=bool(state.parameters.get("no_status_files")),
-        db_path=settings.db_path or state.db_path,
+        db_path=settings.db_path or _ledger_of(state),
     )
+
+
+def _ledger_of(state: WorkState) -> Path | None:
+    """The ledger that a work state names: it is there, or it is not made now."""
+    if state.db_path is not None and not state.db_path.is_file():
+        raise UsageError(
+            f"The ledger of the last run, {state.db_path}, is not there. Name it with --db-path."
+        )
+    return state.db_path
 
 
 def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
@@ -270,6 +282,13 @@ def _load(path: Path, runs: RunLedger, display: Display) -> WorkState | None:
         last_update=datetime.now(UTC),
         cycle=1 + runs.counts(last.batch_id).get("cycles", 0),
     )
+    try:
+        from_json(as_json(rebuilt))
+    except msgspec.ValidationError as error:
+        raise LedgerError(
+            f"The ledger names its last run as none of ours is named: {error}. Move it away and"
+            " run again: what the target already has is found there."
+        ) from error
     # At once: whoever is refused now must be refused again.
     save_work_state(rebuilt, path)
     return rebuilt
