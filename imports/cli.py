@@ -353,8 +353,10 @@ def verify(repair: bool, **flags: Any) -> None:
     from imports.resilient_importer import ResilientImporter
     from imports.run.opening import last_work
     from imports.run.report import EXIT_SOME_FAILED
+    from imports.settings import refuse_env_files_in
 
     settings = last_work(_settings("states", **flags))
+    refuse_env_files_in(settings.imported, production=flags["production"])
     with _running(settings) as (display, stop):
         with ResilientImporter(settings, display, stop) as importer:
             report = importer.verify_again(repair=repair)

@@ -27,6 +27,7 @@ from urllib.parse import quote
 import click
 
 from imports.errors import ImporterError
+from imports.private_file import make_folder
 
 FOLDER: Final = Path(".importer/supabase")
 DATABASE: Final = "supabase_local"
@@ -235,7 +236,7 @@ def _keys(path: Path) -> dict[str, str]:
         "secret": f"sb_secret_{secrets.token_urlsafe(24)}",
         "publishable": f"sb_publishable_{secrets.token_urlsafe(24)}",
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     path.touch(mode=0o600)
     path.write_text(json.dumps(keys))
     return keys

@@ -11,13 +11,21 @@ from pathlib import Path
 FILE = 0o600
 FOLDER = 0o700
 
-NO_DETOUR = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_NO_DETOUR = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 """Flags for opening a file: no link is followed, and nobody is waited for at the end of a pipe."""
 
 
 def private(path: str, flags: int) -> int:
-    """Opens a file as `open(…, opener=private)` asks for: a new one is its owner's alone."""
-    return os.open(path, flags, FILE)
+    """Opens a file as `open(…, opener=private)` asks for: a new one is its owner's alone.
+
+    Raises:
+        OSError: if it cannot be opened, or is a link or no regular file.
+    """
+    descriptor = os.open(path, flags | _NO_DETOUR, FILE)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file", path)
+    return descriptor
 
 
 def read_own(path: Path) -> bytes:
@@ -26,14 +34,13 @@ def read_own(path: Path) -> bytes:
     Raises:
         OSError: if it cannot be read, or is a link, no regular file, or somebody else's.
     """
-    with open(os.open(path, os.O_RDONLY | NO_DETOUR), "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
-            raise PermissionError(errno.EPERM, "is not a file of ours", str(path))
+    with open(path, "rb", opener=private) as file:
+        if os.fstat(file.fileno()).st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "it is somebody else's", str(path))
         return file.read()
 
 
-def make_folder(path: Path) -> None:
+def make_folder(path: Path, mode: int = FOLDER) -> None:
     """Makes a folder for its owner alone, and the missing ones around it; one that is there stays.
 
     Raises:
@@ -42,7 +49,7 @@ def make_folder(path: Path) -> None:
     # Not with `parents`, which gives the mode to the last one alone.
     for folder in reversed((path, *path.parents)):
         if not folder.is_dir():
-            folder.mkdir(FOLDER, exist_ok=True)
+            folder.mkdir(mode, exist_ok=True)
 
 
 def tighten(file: int | Path) -> None:

@@ -7,7 +7,6 @@ torn, is read from its file again. Each worker writes whole chunks, the import r
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import shutil
 import threading
@@ -19,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from imports.errors import UsageError
-from imports.private_file import FILE, NO_DETOUR, make_folder, read_own, tighten
+from imports.private_file import make_folder, private, read_own, tighten
 from imports.row_format import RowFormat
 from imports.work_item import Record, is_batch_id
 
@@ -76,7 +75,7 @@ class Spool:
         try:
             if shutil.disk_usage(self.folder).free < LEAST_FREE_BYTES:
                 return False
-            with open(path, "wb", opener=_private) as file:
+            with open(path, "wb", opener=private) as file:
                 file.write(b"%08x%b" % (zlib.crc32(body), body))
         except OSError:
             path.unlink(missing_ok=True)
@@ -99,10 +98,6 @@ class Spool:
 
     def _path(self, chunk: int) -> Path:
         return self.folder / f"{chunk:d}.{self.row_format}.{_VERSION}"
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | NO_DETOUR, FILE)
 
 
 def _remove(folder: Path) -> None:

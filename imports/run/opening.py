@@ -28,10 +28,12 @@ from imports.ledger import (
     RunLedger,
     Scope,
 )
+from imports.private_file import FILE, private
 from imports.progress import Display
 from imports.retry import RetryPolicy, with_retries
 from imports.run.disposal import disposal_plan
 from imports.run.progress_log import progress_log
+from imports.run.provenance import token_inside
 from imports.run.session import RunSession
 from imports.run.source import find_source, source_of
 from imports.settings import Backend, Settings
@@ -66,12 +68,13 @@ def open_session(
     policy = RetryPolicy(settings.max_retries, stop)
     with contextlib.ExitStack() as resources:
         _lock(settings.state_file, resources)
+        token = token_inside(settings, (settings.imported or folder).resolve())
         disposal = None if last_run else disposal_plan(settings, kind, folder, single_item)
         if disposal is not None:
             check_writable([str(folder), *disposal.folders])
         target = in_a_thread(open_target, settings, policy)
         resources.callback(target.close)
-        ledger = LedgerFile(settings.ledger_file)
+        ledger = LedgerFile(settings.ledger_file, token)
         resources.callback(ledger.close)
         if disposal is not None:
             ledger.bring_to_disk()
@@ -169,7 +172,7 @@ def _ledger_of(state: WorkState) -> Path | None:
 def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
     if not state_file.parent.is_dir():
         raise UsageError(f"The folder of the work state {state_file} does not exist.")
-    lock = FileLock(f"{state_file}.lock", timeout=0)
+    lock = FileLock(f"{state_file}.lock", timeout=0, mode=FILE)
     # Not in the lock file, which everybody who tries it empties.
     holder = state_file.with_name(f"{state_file.name}.pid")
     try:
@@ -188,7 +191,12 @@ def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
             " Name another place with --state-file."
         ) from error
     resources.callback(lock.release)
-    holder.write_text(str(os.getpid()))
+    try:
+        holder.unlink(missing_ok=True)
+        with open(holder, "x", opener=private) as file:
+            file.write(str(os.getpid()))
+    except OSError as error:
+        raise UsageError(f"{holder} cannot be written: {error.strerror}.") from error
     resources.callback(holder.unlink, missing_ok=True)
     remove_drafts(state_file)
 
