@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import io
 import os
+import re
 import signal
 import sys
 import threading
@@ -127,7 +128,13 @@ _target_options = _options(
         help="Where to. auto: Supabase if SUPABASE_URL is set, else DATABASE_URL, else the"
         " embedded PostgreSQL in .importer/.  [default: auto]",
     ),
-    click.option("--database-url", metavar="URL", help="PostgreSQL to use, as DATABASE_URL."),
+    click.option(
+        "--database-url",
+        metavar="URL",
+        callback=lambda _context, _option, value: _without_password(value),
+        help="PostgreSQL to use, as DATABASE_URL. Everybody on this machine sees a flag: a password"
+        " belongs into DATABASE_URL, .env, PGPASSWORD or ~/.pgpass.",
+    ),
     click.option("--production", is_flag=True, help="Read .env.production in place of .env.local."),
 )
 
@@ -268,6 +275,17 @@ _work_off_options = _options(
         "--watch", is_flag=True, help="When all is done, wait for new files, until Ctrl-C."
     ),
 )
+
+
+def _without_password(url: str | None) -> str | None:
+    """Warns of a password in a flag, which the list of processes shows."""
+    if url is not None and re.search(r"//[^/@]*:[^/@]+@|[?&](ssl)?password=[^&]", url):
+        click.echo(
+            "Warning: the list of processes shows the password in --database-url to everybody on"
+            " this machine. Set DATABASE_URL, in the environment or in .env, or PGPASSWORD.",
+            err=True,
+        )
+    return url
 
 
 def _split(text: str | None) -> tuple[str, ...] | None:

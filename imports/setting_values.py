@@ -81,6 +81,14 @@ def secret(value: object) -> Secret:
     return value if isinstance(value, Secret) else Secret(any_text(value))
 
 
+def address(value: object) -> str:
+    """A URL with no secret in it: it is shown, and kept."""
+    found = text(value)
+    if any(sign in found for sign in "@?#"):
+        raise ValueError("must be no more than https:// and the host, without user or password")
+    return found
+
+
 def path(value: object) -> Path:
     """A file or a folder."""
     if not isinstance(value, (str, os.PathLike)):

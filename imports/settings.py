@@ -13,6 +13,7 @@ from imports.errors import UsageError
 from imports.setting_values import (
     Reader,
     Secret,
+    address,
     any_text,
     choice,
     number,
@@ -164,7 +165,7 @@ _READERS: dict[str, Reader[Any]] = {
     "single_file": optional(path),
     "tag": optional(text),
     "backend": choice(*Backend),
-    "supabase_url": optional(text),
+    "supabase_url": optional(address),
     "supabase_key": optional(secret),
     "database_url": optional(secret),
     "image_roots": several(path),

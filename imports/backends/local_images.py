@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from imports.backends.image_file import open_unchanged
 from imports.errors import BackendError, ImageProblemError
-from imports.private_file import FOLDER, make_folder, private, tighten
+from imports.private_file import FOLDER, make_folder, private
 from imports.work_item import Image
 
 _CHUNK_BYTES = 1024 * 1024
@@ -32,7 +32,6 @@ class LocalImages:
         """Makes the folder, if it is absent."""
         try:
             make_folder(self._folder)
-            tighten(self._folder)
         except OSError as error:
             raise BackendError(
                 f"The folder for images {self._folder} cannot be made: {error.strerror}."

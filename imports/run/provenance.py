@@ -34,13 +34,16 @@ def token_inside(settings: Settings, imported: Path) -> str | None:
     inside = [each for each in own if each.parent.resolve().is_relative_to(imported)]
     if not inside:
         return None
-    strange = [each for each in inside if os.path.lexists(each) and not _is_ours(each, settings)]
+    there = [each for each in inside if os.path.lexists(each)]
+    strange = [each for each in there if not _is_ours(each, settings)]
+    if settings.ledger_file in strange and settings.state_file in there:
+        strange = [settings.state_file, *(each for each in strange if each != settings.state_file)]
     if strange:
         raise UsageError(
-            f"{', '.join(map(str, strange))}: lies in the folder that is imported, and no run of"
+            f"{', '.join(map(str, strange))}: in the folder that is imported, and no run of"
             " yours on this machine has made it there. It may have come with the data, and is not"
-            " used. If it is yours, move it out of that folder, and run from there or name it with"
-            " --state-file, --db-path and IMPORTER_DATA_FOLDER; else remove it."
+            " used. If it is yours, move it out of that folder, and run from where it is then, or"
+            " name it with --state-file, --db-path and IMPORTER_DATA_FOLDER; else remove it."
         )
     if settings.data_folder in inside and not settings.data_folder.exists():
         _mark(settings.data_folder)
