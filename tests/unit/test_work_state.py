@@ -50,6 +50,24 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "work_state.json"
 
 
+def test_a_password_that_an_earlier_version_wrote_is_not_read(path: Path) -> None:
+    save_work_state(state(target="Supabase at https://me:pa55@x.supabase.co, rows by COPY"), path)
+    loaded = load_work_state(path)
+    assert loaded is not None
+    assert loaded.target == "Supabase at https://x.supabase.co, rows by COPY"
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_a_state_and_its_lock_are_for_their_owner(path: Path, umask: int) -> None:
+    path.touch(mode=0o644)
+    before = os.umask(umask)
+    try:
+        save_work_state(state(), path)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o077 == 0
+
+
 def test_a_state_comes_back_as_it_was_saved(path: Path) -> None:
     full = state(
         single_file="FL/a_parse.json",
