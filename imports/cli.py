@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import io
 import os
+import re
 import signal
 import sys
 import threading
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from imports.display_text import shown, shown_json, shown_lines
 from imports.kinds import kind_named
 from imports.kinds.wording import WORDINGS
 
@@ -59,6 +61,8 @@ def main(arguments: list[str] | None = None) -> None:
         code = cli.main(arguments, prog_name="resilient-importer", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
+        # What the user typed may be a name that a shell found.
+        error.message = shown(error.message)  # type: ignore[misc]  # it is shown now, and last
         error.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
@@ -68,7 +72,8 @@ def main(arguments: list[str] | None = None) -> None:
         # a dataclass's for one, was executed. Nothing is open yet that needs to be closed.
         os._exit(130)
     except ImporterError as error:
-        click.echo(f"Error: {error}", err=True)
+        text = f"Error: {error}"
+        click.echo(shown_lines(text.split("\n")) if error.has_lines else shown(text), err=True)
         sys.exit(error.exit_code)
     except sqlite3.Error as error:
         click.echo(
@@ -123,7 +128,13 @@ _target_options = _options(
         help="Where to. auto: Supabase if SUPABASE_URL is set, else DATABASE_URL, else the"
         " embedded PostgreSQL in .importer/.  [default: auto]",
     ),
-    click.option("--database-url", metavar="URL", help="PostgreSQL to use, as DATABASE_URL."),
+    click.option(
+        "--database-url",
+        metavar="URL",
+        callback=lambda _context, _option, value: _without_password(value),
+        help="PostgreSQL to use, as DATABASE_URL. Everybody on this machine sees a flag: a password"
+        " belongs into DATABASE_URL, .env, PGPASSWORD or ~/.pgpass.",
+    ),
     click.option("--production", is_flag=True, help="Read .env.production in place of .env.local."),
 )
 
@@ -266,6 +277,17 @@ _work_off_options = _options(
 )
 
 
+def _without_password(url: str | None) -> str | None:
+    """Warns of a password in a flag, which the list of processes shows."""
+    if url is not None and re.search(r"//[^/@]*:[^/@]+@|[?&](ssl)?password=[^&]", url):
+        click.echo(
+            "Warning: the list of processes shows the password in --database-url to everybody on"
+            " this machine. Set DATABASE_URL, in the environment or in .env, or PGPASSWORD.",
+            err=True,
+        )
+    return url
+
+
 def _split(text: str | None) -> tuple[str, ...] | None:
     from imports.settings import split_patterns
 
@@ -349,17 +371,19 @@ def verify(repair: bool, **flags: Any) -> None:
     from imports.resilient_importer import ResilientImporter
     from imports.run.opening import last_work
     from imports.run.report import EXIT_SOME_FAILED
+    from imports.settings import refuse_env_files_in
 
     settings = last_work(_settings("states", **flags))
+    refuse_env_files_in(settings.imported, production=flags["production"])
     with _running(settings) as (display, stop):
         with ResilientImporter(settings, display, stop) as importer:
             report = importer.verify_again(repair=repair)
         display.close()
-        click.echo("\n".join(render_verification(report)))
+        click.echo(shown_lines(render_verification(report)))
     if not report.clean:
         if report.repairable and not repair:
             command = next_command.verify(settings.state_file, repair=True)
-            click.echo(f"To import what differs again:  {command}")
+            click.echo(shown(f"To import what differs again:  {command}"))
         raise click.exceptions.Exit(EXIT_SOME_FAILED)
 
 
@@ -388,7 +412,7 @@ def schema_apply(**flags: Any) -> None:
     applied, place = apply_missing_schema(_settings("states", **flags))
     for name in applied:
         click.echo(f"applied {name}")
-    click.echo(f"The schema of {place} is up to date.")
+    click.echo(shown(f"The schema of {place} is up to date."))
 
 
 @schema.command("print")
@@ -458,9 +482,9 @@ def _import_single(kind: Kind, path: Path, flags: dict[str, Any]) -> None:
     from imports.quick_upload import settings_for, tell_beginning, tell_end
 
     settings = settings_for(kind, path, _settings(kind.name, **flags))
-    click.echo("\n".join(tell_beginning(kind, settings)))
+    click.echo(shown_lines(tell_beginning(kind, settings)))
     report = _run(settings)
-    click.echo("\n".join(tell_end(kind, settings, report)))
+    click.echo(shown_lines(tell_end(kind, settings, report)))
     if report.exit_code:
         raise click.exceptions.Exit(report.exit_code)
 
@@ -487,7 +511,8 @@ def _show_status(
     settings = read_settings(state_file=flags["state_file"], db_path=flags["db_path"])
     found = read_status(settings.state_file, last_ledger(settings), kind, tag)
     if as_json:
-        click.echo(orjson.dumps(status_json(found), option=orjson.OPT_INDENT_2))
+        found_json = orjson.dumps(status_json(found), option=orjson.OPT_INDENT_2)
+        click.echo(shown_json(found_json.decode()))
     else:
         click.echo(render_status(found, settings.state_file, kind))
 
@@ -515,7 +540,7 @@ def _running(settings: Settings) -> Iterator[tuple[Any, threading.Event]]:
     if not gc.isenabled():
         # As `start` left it.
         collect_from_now_on()
-    click.echo(f"Target: {describe(settings)} ({reason(settings)})")
+    click.echo(shown(f"Target: {describe(settings)} ({reason(settings)})"))
     stop = threading.Event()
     with log_files(settings.state_file.parent, debug=settings.debug_log):
         display = display_for(sys.stdout)

@@ -23,6 +23,7 @@ import orjson
 from filelock import FileLock
 
 from imports.errors import UsageError
+from imports.private_file import FOLDER
 from imports.source_tree import is_unchanged
 from imports.work_item import Signature
 
@@ -160,7 +161,7 @@ def write_errors(path: str, problems: Iterable[Problem]) -> str:
     content = orjson.dumps(list(problems), option=orjson.OPT_INDENT_2)
     part = _part_of(errors, errors.parent)
     try:
-        with os.fdopen(os.open(part, _NEW_FILE, 0o666), "wb") as file:
+        with os.fdopen(os.open(part, _NEW_FILE, 0o600), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -388,7 +389,7 @@ def _make_folder(folder: Path) -> None:
         return
     if folder.parent != folder:
         _make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(FOLDER, exist_ok=True)
     _sync_folder(folder.parent)
 
 

@@ -9,6 +9,8 @@ class ImporterError(Exception):
     """Something ended the run. `exit_code` is what the command line exits with."""
 
     exit_code: ClassVar[int] = 1
+    has_lines: ClassVar[bool] = False
+    """Whether newlines in its message are ours, and not those of a name in it."""
 
 
 class UsageError(ImporterError):
@@ -33,6 +35,8 @@ class LedgerError(ImporterError):
 
 class EmbeddedServerError(ImporterError):
     """The embedded PostgreSQL could not be started or stopped."""
+
+    has_lines: ClassVar[bool] = True
 
 
 class SchemaError(ImporterError):

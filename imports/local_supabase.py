@@ -21,12 +21,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 import click
 
 from imports.errors import ImporterError
+from imports.private_file import make_folder
 
 FOLDER: Final = Path(".importer/supabase")
 DATABASE: Final = "supabase_local"
@@ -69,6 +70,8 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA public
 
 class LocalSupabaseError(ImporterError):
     """The local Supabase could not be started."""
+
+    has_lines: ClassVar[bool] = True
 
 
 @dataclass
@@ -233,7 +236,7 @@ def _keys(path: Path) -> dict[str, str]:
         "secret": f"sb_secret_{secrets.token_urlsafe(24)}",
         "publishable": f"sb_publishable_{secrets.token_urlsafe(24)}",
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     path.touch(mode=0o600)
     path.write_text(json.dumps(keys))
     return keys

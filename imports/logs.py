@@ -5,9 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
 
+from imports.display_text import shown
 from imports.errors import UsageError
+from imports.private_file import private, tighten
 
 LOG_NAME = "resilient_import.log"
 DEBUG_LOG_NAME = "resilient_import_debug.log"
@@ -40,14 +44,34 @@ def log_files(folder: Path, *, debug: bool) -> Iterator[None]:
             handler.close()
 
 
+class _OneLine(logging.Formatter):
+    """A record as a line, whatever is in its message; a traceback as lines that are indented."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        record.message = shown(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        return "\n".join(f"    {shown(line)}" for line in super().formatException(ei).split("\n"))
+
+
+class _PrivateHandler(logging.FileHandler):
+    """Writes a file that its owner alone can read."""
+
+    def _open(self) -> TextIOWrapper:
+        file = open(self.baseFilename, f"{self.mode}b", opener=private)  # noqa: SIM115
+        tighten(file.fileno())
+        return TextIOWrapper(file, "utf-8")
+
+
 def _add(handlers: list[logging.Handler], path: Path, mode: str, level: int) -> None:
     try:
-        handler = logging.FileHandler(path, mode=mode, encoding="utf-8")
+        handler = _PrivateHandler(path, mode=mode, encoding="utf-8")
     except OSError as error:
         raise UsageError(
             f"The log {path} cannot be written: {error.strerror}."
             " It lies beside the work state: name another place with --state-file."
         ) from error
     handler.setLevel(level)
-    handler.setFormatter(logging.Formatter(_FORMAT))
+    handler.setFormatter(_OneLine(_FORMAT))
     handlers.append(handler)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from imports.display_text import shown
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
 from imports.settings import Backend, Settings
@@ -116,4 +117,12 @@ def verify(state_file: Path, *, repair: bool = False) -> str:
 def _line(words: list[str], state_file: Path) -> str:
     if state_file != Settings.state_file:
         words = [*words, "--state-file", str(state_file)]
-    return f"{program()} {shlex.join(words)}"
+    return f"{program()} {' '.join(map(_quoted, words))}"
+
+
+def _quoted(word: str) -> str:
+    """A word as a shell takes it, and a terminal shows it."""
+    if shown(word) == word:
+        return shlex.quote(word)
+    escaped = word.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{shown(escaped)}'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Protocol, TextIO
 
+from imports.display_text import shown
 from imports.work_item import Phase
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -26,7 +27,7 @@ class Display(Protocol):
         ...
 
     def say(self, message: str) -> None:
-        """Something that the user must see now."""
+        """Something that the user must see now, as a line."""
         ...
 
     def mention(self, message: str) -> None:
@@ -91,7 +92,7 @@ class LineDisplay:
 
     def say(self, message: str) -> None:
         """Writes the message."""
-        print(message, file=self._stream, flush=True)
+        print(shown(message), file=self._stream, flush=True)
 
     def mention(self, message: str) -> None:
         """Writes the message if it is time for a line."""

@@ -19,6 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from imports.display_text import shown
 from imports.progress import SECONDS_BETWEEN_LINES
 from imports.work_item import Phase
 
@@ -70,7 +71,8 @@ class BarDisplay:
 
     def say(self, message: str) -> None:
         """Writes the message above the bars."""
-        self._progress.console.print(message, markup=False, highlight=False)
+        # Not as a str: rich would take `:smile:` in it for an emoji.
+        self._progress.console.print(Text(shown(message)), highlight=False)
 
     def mention(self, message: str) -> None:
         """Writes the message above the bars, every few seconds."""

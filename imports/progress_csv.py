@@ -3,16 +3,16 @@
 It is a picture of the ledger, not a second memory: it is always written as a whole, and what a
 crash left in it is put right by the next write.
 
-A text that a spreadsheet would run as a formula (it begins with `=`, `+`, `-`, `@`, a tab or a
-carriage return) has a `'` before it, as has one that begins with `'` and goes on like that.
-`read_progress` takes it away again.
+A text is there as `shown` has it: with an escape for each sign that is not visible. One that a
+spreadsheet would run as a formula (it begins with `=`, `+`, `-`, `@`, or one of them in full width)
+has a `'` before it, as has one that begins with `'` and goes on like that; `read_progress` takes it
+away again.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import os
 import re
 import sqlite3
 import time
@@ -21,13 +21,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
+from imports.display_text import shown
 from imports.errors import UsageError
 from imports.whole_file import replacing
 
 MOST_OF_THE_TIME = 0.05
 """Which part of the time that passes may go into writing the progress log."""
 
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_FORMULA = re.compile(r"'*[=+\-@＝＋－＠\t\r\n]")
 _OTHER_PLACE = "Name another place with --progress-csv."
 
 
@@ -114,24 +115,22 @@ class EarlierRows:
         # An empty name: a database of its own, in a temporary file that nobody else sees.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.execute(
-            "CREATE TABLE earlier (file_path BLOB PRIMARY KEY, total, succeeded, failed, seconds,"
-            " status BLOB, started BLOB, completed BLOB)"
+            "CREATE TABLE earlier (file_path TEXT PRIMARY KEY, total, succeeded, failed, seconds,"
+            " status TEXT, started TEXT, completed TEXT)"
         )
         self._database.execute("BEGIN")
         self._database.executemany(
-            "INSERT OR REPLACE INTO earlier VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_to_bytes, rows)
+            "INSERT OR REPLACE INTO earlier VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_as_shown, rows)
         )
         self._database.execute("COMMIT")
 
     def __iter__(self) -> Iterator[ProgressRow]:
         for row in self._database.execute("SELECT * FROM earlier ORDER BY rowid"):
-            yield ProgressRow._make(
-                os.fsdecode(each) if isinstance(each, bytes) else each for each in row
-            )
+            yield ProgressRow._make(row)
 
     def drop(self, file_path: str) -> None:
         """Forgets the row of a file, if there is one."""
-        self._database.execute("DELETE FROM earlier WHERE file_path = ?", (os.fsencode(file_path),))
+        self._database.execute("DELETE FROM earlier WHERE file_path = ?", (shown(file_path),))
 
     @property
     def any(self) -> bool:
@@ -158,7 +157,7 @@ def write_progress(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file:
-            text = io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="")
+            text = io.TextIOWrapper(file, "utf-8", newline="")
             _write_rows(text, rows, earlier)
             text.detach()
     except OSError as error:
@@ -217,7 +216,7 @@ def _write_rows(file: TextIO, rows: Iterable[ProgressRow], earlier: Iterable[Pro
 
 
 def _line(row: ProgressRow) -> list[object]:
-    return [_inert(value) if isinstance(value, str) else value for value in row]
+    return [_inert(shown(value)) if isinstance(value, str) else value for value in row]
 
 
 def _inert(text: str) -> str:
@@ -257,6 +256,5 @@ def _seconds(text: str) -> float | None:
         return None
 
 
-def _to_bytes(row: ProgressRow) -> tuple[object, ...]:
-    # A path need not be UTF-8, and SQLite's texts must.
-    return tuple(os.fsencode(each) if isinstance(each, str) else each for each in row)
+def _as_shown(row: ProgressRow) -> tuple[object, ...]:
+    return tuple(shown(each) if isinstance(each, str) else each for each in row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from imports.display_text import shown_lines
 from imports.work_item import Failure, Phase
 from imports.work_state import MOST_LISTED, WorkState
 
@@ -146,7 +147,7 @@ def render_report(report: RunReport) -> str:
     if report.failures_total > MOST_SHOWN:
         lines.append(f"     … and {report.failures_total - MOST_SHOWN:,} more, in the work state")
     lines += [_RULE, *_closing(report)]
-    return "\n".join(lines)
+    return shown_lines(lines)
 
 
 def render_verification(report: VerifyReport) -> list[str]:

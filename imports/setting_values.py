@@ -1,7 +1,8 @@
 """What the value of a setting may be: a reader for each sort of it.
 
 A reader takes what a flag, a variable or a program gave, and returns it as the setting's type. It
-raises ValueError with what the value must be; never with what was given, which may be a secret.
+raises ValueError with what the value must be; never with what was given, which may be a secret,
+but for a path.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
+
+from imports.display_text import shown
 
 T = TypeVar("T")
 S = TypeVar("S", bound=str)
@@ -60,7 +63,17 @@ def any_text(value: object) -> str:
     """A text."""
     if not isinstance(value, str):
         raise ValueError("must be a text")
+    if not _is_utf8(value):
+        raise ValueError("must be valid UTF-8")
     return value
+
+
+def _is_utf8(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def secret(value: object) -> Secret:
@@ -68,11 +81,23 @@ def secret(value: object) -> Secret:
     return value if isinstance(value, Secret) else Secret(any_text(value))
 
 
+def address(value: object) -> str:
+    """A URL with no secret in it: it is shown, and kept."""
+    found = text(value)
+    if any(sign in found for sign in "@?#"):
+        raise ValueError("must be no more than https:// and the host, without user or password")
+    return found
+
+
 def path(value: object) -> Path:
     """A file or a folder."""
     if not isinstance(value, (str, os.PathLike)):
         raise ValueError("must be a path")
-    return Path(value)
+    found = Path(value)
+    if not _is_utf8(str(found)):
+        # Neither the ledger nor JSON can have it.
+        raise ValueError(f"{shown(str(found))}: its name is not valid UTF-8; rename it")
+    return found
 
 
 def switch(value: object) -> bool:

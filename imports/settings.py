@@ -13,6 +13,7 @@ from imports.errors import UsageError
 from imports.setting_values import (
     Reader,
     Secret,
+    address,
     any_text,
     choice,
     number,
@@ -143,6 +144,14 @@ class Settings:
         return self.db_path or self.state_file.parent / LEDGER_NAME
 
     @property
+    def imported(self) -> Path | None:
+        """The folder that is imported: whatever lies in it may have come with the data."""
+        single = self.single_file
+        if single is not None and single.is_dir():
+            return single
+        return self.source or (None if single is None else single.parent)
+
+    @property
     def chosen_backend(self) -> Backend:
         """The backend, with `auto` resolved by what is configured."""
         if self.backend is not Backend.AUTO:
@@ -156,7 +165,7 @@ _READERS: dict[str, Reader[Any]] = {
     "single_file": optional(path),
     "tag": optional(text),
     "backend": choice(*Backend),
-    "supabase_url": optional(text),
+    "supabase_url": optional(address),
     "supabase_key": optional(secret),
     "database_url": optional(secret),
     "image_roots": several(path),
@@ -253,8 +262,29 @@ def read_settings(
         problems = {**error.problems, **problems}
     else:
         if not problems:
+            refuse_env_files_in(settings.imported, production=production, folder=folder)
             return settings
     raise SettingsError(problems, origins)
+
+
+def refuse_env_files_in(
+    imported: Path | None, *, production: bool = False, folder: Path | None = None
+) -> None:
+    """Makes sure that the .env files of a folder did not come with the data.
+
+    They could send it to another target.
+
+    Raises:
+        UsageError: if there are some, and they lie in the folder that is imported.
+    """
+    folder = folder or Path()
+    found = [name for name in _env_files(production) if os.path.lexists(folder / name)]
+    if found and imported is not None and folder.resolve().is_relative_to(imported.resolve()):
+        raise UsageError(
+            f"{' and '.join(found)} in {folder.resolve()} would say where the data goes, and may"
+            " have come with it: that folder is imported. Run from another folder that has"
+            " your .env, or set the variables in the environment and move the file away."
+        )
 
 
 def _env_values(file: Path) -> Mapping[str, str | None]:
@@ -263,7 +293,8 @@ def _env_values(file: Path) -> Mapping[str, str | None]:
     # On demand: most runs have no such file.
     from dotenv import dotenv_values
 
-    return dotenv_values(file)
+    # As it stands: a secret must not find its way into another value.
+    return dotenv_values(file, interpolate=False)
 
 
 def _env_files(production: bool) -> tuple[str, str]:

@@ -6,6 +6,8 @@ torn, is read from its file again. Each worker writes whole chunks, the import r
 
 from __future__ import annotations
 
+import contextlib
+import re
 import shutil
 import threading
 import zlib
@@ -15,8 +17,10 @@ from pathlib import Path
 
 import msgspec
 
+from imports.errors import UsageError
+from imports.private_file import make_folder, private, read_own, tighten
 from imports.row_format import RowFormat
-from imports.work_item import Record
+from imports.work_item import Record, is_batch_id
 
 LEAST_FREE_BYTES = 1024**3
 """Below this much free space on the disk nothing is spooled."""
@@ -24,6 +28,8 @@ LEAST_FREE_BYTES = 1024**3
 _HEAD_BYTES = 8
 _VERSION = 3
 """Of what a chunk looks like: those of another one are not read."""
+
+_CHUNK = re.compile(r"[0-9]+\.[a-z]+\.[0-9]+")
 
 _MOST_KEPT = 4
 """So many chunks that were read are kept: as many as there are batches at once."""
@@ -39,16 +45,28 @@ class Spool:
     row_format: RowFormat
 
     def open(self) -> None:
-        """Makes the folder, and removes what earlier runs have left beside it."""
-        if self.folder.parent.is_dir():
-            for other in self.folder.parent.iterdir():
-                if other != self.folder:
-                    shutil.rmtree(other, ignore_errors=True)
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Makes the folder, and removes the spools that earlier runs have left beside it.
+
+        Raises:
+            UsageError: if it cannot be made, or a link is in its place.
+        """
+        spools = self.folder.parent
+        if spools.is_dir() and not spools.is_symlink():
+            for other in spools.iterdir():
+                if other != self.folder and is_batch_id(other.name):
+                    _remove(other)
+        try:
+            make_folder(self.folder)
+        except OSError as error:
+            raise UsageError(f"{self.folder} cannot be made: {error.strerror}.") from error
+        for each in (spools, self.folder):
+            if each.is_symlink():
+                raise UsageError(f"{each} is a link; prepared rows go into a folder. Remove it.")
+            tighten(each)
 
     def clear(self) -> None:
         """Removes all chunks."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        _remove(self.folder)
 
     def write(self, chunk: int, items: dict[int, list[Record]]) -> bool:
         """Writes the records of some items; False if there is no room, which harms nothing."""
@@ -57,7 +75,8 @@ class Spool:
         try:
             if shutil.disk_usage(self.folder).free < LEAST_FREE_BYTES:
                 return False
-            path.write_bytes(b"%08x%b" % (zlib.crc32(body), body))
+            with open(path, "wb", opener=private) as file:
+                file.write(b"%08x%b" % (zlib.crc32(body), body))
         except OSError:
             path.unlink(missing_ok=True)
             return False
@@ -66,16 +85,30 @@ class Spool:
     def read(self, chunk: int) -> dict[int, list[Record]]:
         """The records of the items of a chunk; of one that is gone or torn there are none."""
         try:
-            content = self._path(chunk).read_bytes()
+            content = read_own(self._path(chunk))
         except OSError:
             return {}
         body = content[_HEAD_BYTES:]
         if content[:_HEAD_BYTES] != b"%08x" % zlib.crc32(body):
             return {}
-        return _DECODER.decode(body)
+        try:
+            return _DECODER.decode(body)
+        except msgspec.MsgspecError:
+            return {}
 
     def _path(self, chunk: int) -> Path:
-        return self.folder / f"{chunk}.{self.row_format}.{_VERSION}"
+        return self.folder / f"{chunk:d}.{self.row_format}.{_VERSION}"
+
+
+def _remove(folder: Path) -> None:
+    """Removes a spool: its chunks, then the folder. What else is in it stays, and so does it."""
+    if folder.is_symlink():
+        return
+    with contextlib.suppress(OSError):
+        for file in list(folder.iterdir()):
+            if _CHUNK.fullmatch(file.name):
+                file.unlink()
+        folder.rmdir()
 
 
 class SpoolReader:

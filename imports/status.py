@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from imports import next_command
+from imports.display_text import shown_lines
 from imports.ledger.file import reading
 from imports.ledger.summary import BatchSummary, CauseSummary, ScopeSummary, summarise
 from imports.settings import Settings
@@ -86,12 +88,12 @@ def render_status(status: Status, state_file: Path, kind: str | None = None) -> 
     if status.last_run is not None:
         lines += _run_lines(status.last_run, state_file)
     elif not lines:
-        return (
+        lines = [
             f"No run yet{'' if kind is None else f' of {kind}'} in {state_file} and its ledger."
-            " Begin one:\n"
-            f"  {next_command.program()} {kind or 'states'} DIR --tag TAG"
-        )
-    return "\n".join(lines).rstrip()
+            " Begin one:",
+            f"  {next_command.program()} {kind or 'states'} DIR --tag TAG",
+        ]
+    return shown_lines(lines).rstrip()
 
 
 def _scope_lines(scope: ScopeSummary) -> list[str]:
@@ -164,12 +166,17 @@ def _next(state: WorkState, state_file: Path) -> str:
     if not state.finished:
         return f"To resume:  {next_command.resume(state, state_file)}"
     if state.failed_items_total:
-        given_up = state.phases["planning"].counts.get("given_up", 0)
+        given_up = _planned(state).get("given_up", 0)
         again = next_command.resume(state, state_file, retry_failed=given_up > 0)
         return f"To try the failed ones again:  {again}"
     if state.work_items_remaining:
         return f"To import the rest:  {next_command.resume(state, state_file)}"
     return f"To compare what was written with the files:  {next_command.verify(state_file)}"
+
+
+def _planned(state: WorkState) -> Mapping[str, int]:
+    planning = state.phases.get("planning")
+    return {} if planning is None else planning.counts
 
 
 def _ago(seconds: float) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from imports.private_file import private
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
@@ -21,7 +23,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with draft.open("wb") as file:
+        with open(draft, "wb", opener=private) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -6,10 +6,16 @@ What there is much of are named tuples: they are made and pickled several times 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
+
+from imports.errors import LedgerError
+
+BATCH_ID = r"batch_[0-9]{8}_[0-9]{6}_[0-9a-f]{6}"
+"""The one form of a run's batch id: it names folders too."""
 
 
 class Phase(StrEnum):
@@ -68,7 +74,16 @@ class Source:
     apart: frozenset[str] = frozenset()
 
     def absolute(self, path: str) -> str:
-        """The path of a work item, which is relative to the source, as the system wants it."""
+        """The path of a work item, which is relative to the source, as the system wants it.
+
+        Raises:
+            LedgerError: if it leads out of the source: no listing of ours has such a path.
+        """
+        if (".." in path or path[:1] == "/") and not is_below(path):
+            raise LedgerError(
+                f"The ledger names {path}, which lies outside of the source: somebody has changed"
+                " it. Move it away and run again: what the target already has is found there."
+            )
         return f"{self.folder}{os.sep}{path}"
 
     def is_left_out(self, prefix: str, name: str) -> bool:
@@ -77,6 +92,16 @@ class Source:
         if beginnings is not None and name.startswith(beginnings):
             return True
         return bool(self.apart) and f"{prefix}{name}/" in self.apart
+
+
+def is_below(path: str) -> bool:
+    """Whether a relative path with slashes stays in the folder that it is relative to."""
+    return not path.startswith("/") and "\0" not in path and ".." not in path.split("/")
+
+
+def is_batch_id(text: str) -> bool:
+    """Whether a text has the form of a run's batch id."""
+    return re.fullmatch(BATCH_ID, text) is not None
 
 
 def folder_prefix(path: str) -> str:

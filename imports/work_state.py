@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
 import msgspec
 import orjson
 
 from imports.errors import ImporterError, UsageError
+from imports.kinds.wording import WORDINGS
 from imports.whole_file import replacing
-from imports.work_item import Phase, cycle_batch_id
+from imports.work_item import BATCH_ID, Phase, cycle_batch_id, is_below
 
 MOST_LISTED = 1_000
 """How many work items and failed items are listed; the rest is in the ledger."""
 
 
+_UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_USERINFO = re.compile(r"(?<=//)[^/@\s]*@")
+
+
+def _one_of(*words: str) -> msgspec.Meta:
+    return msgspec.Meta(pattern=rf"\A({'|'.join(words)})\Z")
+
+
+_Status = Annotated[str, _one_of("pending", "running", "completed", "interrupted", "failed")]
+_PhaseName = Annotated[str, _one_of(*Phase)]
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
 class PhaseState(msgspec.Struct):
     """How far a phase is, how long it took, and its counts: in the file they stand beside it."""
 
-    status: str = "pending"
+    status: _Status = "pending"
     duration_seconds: float = 0.0
-    counts: dict[str, Any] = {}
+    counts: dict[str, int] = {}
 
 
 class FailedItem(msgspec.Struct):
@@ -47,32 +62,35 @@ def _fresh_phases() -> dict[str, PhaseState]:
 
 
 class WorkState(msgspec.Struct, kw_only=True):
-    """The run in hand, as a user finds it in the file. Its fields stand there in this order."""
+    """The run in hand, as a user finds it in the file. Its fields stand there in this order.
 
-    run_id: str
-    batch_id: str
-    status: str = "running"
+    Some of them name files and folders: they have one form, and nothing else is read.
+    """
+
+    run_id: Annotated[str, _one_of(_UUID)]
+    batch_id: Annotated[str, _one_of(BATCH_ID)]
+    status: _Status = "running"
     process_id: int
-    kind: str
+    kind: Annotated[str, _one_of(*WORDINGS)]
     source: str
     single_file: str | None = None
     tag: str
     dataset_id: int | None = None
-    backend: str
+    backend: Annotated[str, _one_of("", "postgresql", "supabase")]
     target: str
     target_id: str
-    total_files: int = 0
-    total_images: int = 0
+    total_files: _Count = 0
+    total_images: _Count = 0
     start_time: datetime
     last_update: datetime
-    current_phase: str = Phase.PLANNING
-    phases: dict[str, PhaseState] = msgspec.field(default_factory=_fresh_phases)
+    current_phase: _PhaseName = Phase.PLANNING
+    phases: dict[_PhaseName, PhaseState] = msgspec.field(default_factory=_fresh_phases)
     failed_items: list[FailedItem] = []
-    failed_items_total: int = 0
+    failed_items_total: _Count = 0
     work_items: list[ListedWork] = []
-    work_items_remaining: int = 0
+    work_items_remaining: _Count = 0
     repairing: bool = False
-    cycle: int = 1
+    cycle: Annotated[int, msgspec.Meta(ge=1)] = 1
     parameters: dict[str, Any] = {}
 
     @property
@@ -122,7 +140,25 @@ def from_json(plain: object) -> WorkState:
     if isinstance(plain, dict) and isinstance(plain.get("phases"), dict):
         phases = {name: _with_counts(phase) for name, phase in plain["phases"].items()}
         plain = {**plain, "phases": phases}
-    return msgspec.convert(plain, WorkState)
+    state = msgspec.convert(plain, WorkState)
+    _check_paths(state)
+    # Earlier versions wrote the URL as it was given.
+    state.target = _USERINFO.sub("", state.target)
+    return state
+
+
+def _check_paths(state: WorkState) -> None:
+    """Refuses what is no path of the form that a run writes."""
+    named = [state.source, state.parameters.get("db_path") or "."]
+    lists = [state.parameters.get(name) or [] for name in ("image_roots", "patterns")]
+    every = named + [each for some in lists if isinstance(some, list) for each in some]
+    if (
+        not all(isinstance(some, list) for some in lists)
+        or not all(isinstance(each, str) and "\0" not in each for each in every)
+        or not Path(state.source).is_absolute()
+        or not is_below(state.single_file or ".")
+    ):
+        raise msgspec.ValidationError("a path has another form")
 
 
 def _with_counts(phase: object) -> object:
@@ -147,7 +183,10 @@ def load_work_state(path: Path) -> WorkState | None:
     try:
         return from_json(orjson.loads(content))
     except (orjson.JSONDecodeError, msgspec.ValidationError) as error:
-        raise DamagedStateError(f"{path} is not a work state") from error
+        raise DamagedStateError(
+            f"{path} is not a work state. An import keeps it under another name, and goes on from"
+            " the ledger."
+        ) from error
 
 
 def save_work_state(state: WorkState, path: Path) -> None:

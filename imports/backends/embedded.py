@@ -13,11 +13,15 @@ killed run has left behind.
 from __future__ import annotations
 
 import fcntl
+import glob
+import hashlib
 import os
 import re
+import secrets
 import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -25,21 +29,24 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from imports.backends.embedded_host import (
     PORT,
+    SYSTEM_FOLDER,
     account,
     answers,
+    closed_to,
     forget_zombie,
     is_alive,
-    open_to_others,
-    program,
+    programs,
     read_postmaster,
     socket_folder,
+    system_folder,
 )
 from imports.errors import EmbeddedServerError
+from imports.private_file import FOLDER, make_folder
 
 DEFAULT_FOLDER: Final = Path(".importer/postgresql")
 SUPERUSER: Final = "postgres"
@@ -113,8 +120,8 @@ def stop(folder: Path = DEFAULT_FOLDER) -> bool:
 
 def keep(folder: Path = DEFAULT_FOLDER) -> None:
     """Leaves the server in `folder` running after the runs that use it, until `stop`."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _keep_marker(folder).touch()
+    _make_parent(folder)
+    _keep_marker(folder).touch(mode=0o600)
 
 
 def release(server: EmbeddedServer) -> bool:
@@ -163,15 +170,17 @@ def _create(folder: Path) -> None:
             "Move them away, or choose another folder."
         )
     # A folder of its own: the initdb of a killed run may still be writing into another one.
-    for left in folder.parent.glob(f"{folder.name}.new.*"):
-        shutil.rmtree(left, ignore_errors=True)
-    draft = Path(tempfile.mkdtemp(prefix=f"{folder.name}.new.", dir=folder.parent))
     identity = account()
+    place = _place(folder, identity)
+    # Without what comes after the dot, which is another one each time.
+    name = folder.name if place == folder else place.stem
+    for left in place.parent.glob(f"{glob.escape(name)}.new.*"):
+        shutil.rmtree(left, ignore_errors=True)
+    draft = Path(tempfile.mkdtemp(prefix=f"{name}.new.", dir=place.parent))
     if identity:
-        open_to_others(draft)
         os.chown(draft, identity["user"], identity["group"])
     command = [
-        program("initdb"),
+        str(programs(identity) / "initdb"),
         f"--pgdata={draft}",
         f"--username={SUPERUSER}",
         "--auth=trust",  # only who may enter the folder reaches the socket
@@ -198,7 +207,17 @@ def _create(folder: Path) -> None:
         )
     if folder.exists():
         folder.rmdir()
-    draft.rename(folder)
+    draft.rename(place)
+    if place != folder:
+        folder.symlink_to(place)
+
+
+def _place(folder: Path, identity: Mapping[str, Any]) -> Path:
+    """Where a new database goes: where the server's account can reach it, with a link to there."""
+    if closed_to(identity, folder) is None:
+        return folder
+    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+    return system_folder() / f"postgresql-{digest}.{secrets.token_hex(4)}"
 
 
 def _launch_patiently(folder: Path, options: Mapping[str, str]) -> None:
@@ -217,23 +236,35 @@ def _launch_patiently(folder: Path, options: Mapping[str, str]) -> None:
 
 def _launch(folder: Path, options: Mapping[str, str]) -> None:
     identity = account()
-    if identity:
-        open_to_others(folder)
-    log = folder / "log"
+    place = folder.resolve() if folder.is_symlink() else folder
+    if (closed := closed_to(identity, place)) is not None:
+        raise EmbeddedServerError(
+            f"The database in {folder} cannot be reached: PostgreSQL does not run as root, and"
+            f" its account may not enter {closed}. Either allow that (chmod o+x {closed}), or move"
+            f" the database and leave a link: mv {folder} {SYSTEM_FOLDER}/postgresql-moved &&"
+            f" ln -s {SYSTEM_FOLDER}/postgresql-moved {folder}"
+        )
+    log = place / "log"
     if log.exists() and log.stat().st_size > _LARGEST_LOG:
-        log.replace(folder / "log.old")
+        log.replace(place / "log.old")
     settings = {
         "listen_addresses": "",
         "port": str(PORT),
         "timezone": "UTC",  # as Supabase has it
-        "unix_socket_directories": str(socket_folder(folder, identity)),
+        "unix_socket_directories": str(socket_folder(place, identity)),
         "log_checkpoints": "off",
         **options,
     }
     arguments = shlex.join(f"--{name}={value}" for name, value in settings.items())
     command = [
-        *(program("pg_ctl"), "start", "--silent", "--wait", f"--timeout={_START_TIMEOUT:.0f}"),
-        *(f"--pgdata={folder}", f"--log={log}", f"--options={arguments}"),
+        *(
+            str(programs(identity) / "pg_ctl"),
+            "start",
+            "--silent",
+            "--wait",
+            f"--timeout={_START_TIMEOUT:.0f}",
+        ),
+        *(f"--pgdata={place}", f"--log={log}", f"--options={arguments}"),
     ]
     # The server is ready long before pg_ctl looks the first time; pg_ctl is waited for only to
     # learn at once that the start failed. The server is in a session of its own by then.
@@ -300,12 +331,22 @@ def _check(folder: Path) -> None:
             f"PostgreSQL cannot keep a database in {str(folder)!r}: its path has a quote, $ or \\. "
             "Choose another folder."
         )
+    if folder.is_symlink() and not folder.exists():
+        raise EmbeddedServerError(
+            f"{folder} is a link to a database that is gone, {folder.resolve()}. Bring that back,"
+            " or remove the link: a new database is made then."
+        )
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        _make_parent(folder)
     except OSError as error:
         raise EmbeddedServerError(
             f"The folder {folder.parent} cannot be made: {error.strerror}. Choose another one."
         ) from error
+
+
+def _make_parent(folder: Path) -> None:
+    # For its owner alone; of root's, the server's account may pass through.
+    make_folder(folder.parent, FOLDER if os.geteuid() else FOLDER | stat.S_IXGRP | stat.S_IXOTH)
 
 
 # --- messages ---------------------------------------------------------------------------------

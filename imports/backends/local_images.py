@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from imports.backends.image_file import open_unchanged
 from imports.errors import BackendError, ImageProblemError
+from imports.private_file import FOLDER, make_folder, private
 from imports.work_item import Image
 
 _CHUNK_BYTES = 1024 * 1024
@@ -30,7 +31,7 @@ class LocalImages:
     def prepare(self) -> None:
         """Makes the folder, if it is absent."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
         except OSError as error:
             raise BackendError(
                 f"The folder for images {self._folder} cannot be made: {error.strerror}."
@@ -51,7 +52,7 @@ class LocalImages:
         try:
             if not _make_folder(folder):
                 _remove_leftovers(folder, name)
-            with open_unchanged(image.file) as source, open(part, "xb") as copy:
+            with open_unchanged(image.file) as source, open(part, "xb", opener=private) as copy:
                 shutil.copyfileobj(source, copy, min(size, _CHUNK_BYTES))
                 copy.flush()
                 os.fsync(copy.fileno())
@@ -95,11 +96,11 @@ class LocalImages:
 def _make_folder(folder: str) -> bool:
     """Makes a folder that may be absent; whether it was."""
     try:
-        os.mkdir(folder)  # noqa: PTH102
+        os.mkdir(folder, FOLDER)  # noqa: PTH102
     except FileExistsError:
         return False
     except FileNotFoundError:
-        os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+        make_folder(Path(folder))
     return True
 
 

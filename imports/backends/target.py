@@ -11,6 +11,7 @@ from imports.backends.database import Database, ImageStore, TargetIdentity
 from imports.backends.local_images import LocalImages
 from imports.backends.postgresql import PostgreSQLDatabase, location
 from imports.errors import BackendError, SchemaError
+from imports.private_file import tighten
 from imports.retry import RetryPolicy, with_retries
 from imports.schema import apply_schema, newest_version
 from imports.settings import Backend, Settings
@@ -85,7 +86,9 @@ def open_target(settings: Settings, policy: RetryPolicy) -> Target:
     else:
         url = settings.database_url.get_secret_value()
     database = PostgreSQLDatabase(url)
-    store = LocalImages(settings.data_folder / "imagecache")
+    images = settings.data_folder / "imagecache"
+    tighten(images)
+    store = LocalImages(images)
     try:
         identity = _identify(database, policy, own_url=url if server else None)
     except BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -11,6 +12,7 @@ from urllib.parse import quote
 from imports.errors import LedgerError
 from imports.ledger.cause import cause_of
 from imports.ledger.schema import VERSIONS
+from imports.private_file import FILE, tighten
 
 
 @contextmanager
@@ -65,11 +67,20 @@ def _check(path: Path, connection: sqlite3.Connection, version: int) -> None:
         )
 
 
+def _make_private(path: Path) -> None:
+    """Makes the file for its owner alone; SQLite gives those beside it the same mode."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE))
+    except FileExistsError:
+        for end in ("", "-wal", "-shm"):
+            tighten(path.with_name(path.name + end))
+
+
 class LedgerFile:
     """One connection to the file, used by the coordinator's thread alone."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens the file, making it where it is not there.
+    def __init__(self, path: Path, token: str | None = None) -> None:
+        """Opens the file, making it where it is not there; a new one gets the token, if any.
 
         Raises:
             LedgerError: if the file is not a ledger, or of another version.
@@ -81,14 +92,15 @@ class LedgerFile:
                 f"The ledger {path} cannot be used: {problem}. Name another with --db-path."
             )
         try:
+            _make_private(path)
             self.connection = sqlite3.connect(path, isolation_level=None, timeout=60)
             # Before anything is written to it.
             _check(path, self.connection, _version(self.connection))
             self.connection.execute("pragma journal_mode = wal")
             # In WAL mode NORMAL never corrupts; what a power failure undoes is imported again.
             self.connection.execute("pragma synchronous = normal")
-            self._make_tables()
-        except sqlite3.Error as error:
+            self._make_tables(token)
+        except (sqlite3.Error, OSError) as error:
             raise LedgerError(
                 f"The ledger {path} cannot be used: {error}. If it is damaged, move it away and"
                 " run again: what the target already has is found there."
@@ -122,7 +134,7 @@ class LedgerFile:
                 " cause (a full disk?), and the same command resumes."
             ) from error
 
-    def _make_tables(self) -> None:
+    def _make_tables(self, token: str | None) -> None:
         self.connection.create_function("cause_of", 1, cause_of, deterministic=True)
         if _version(self.connection) == len(VERSIONS):
             return
@@ -132,4 +144,6 @@ class LedgerFile:
             for script in VERSIONS[version:]:
                 for statement in script.split(";\n"):
                     connection.execute(statement)
+            if not version and token is not None:
+                connection.execute("insert into origin values (?)", (token,))
             connection.execute(f"pragma user_version = {len(VERSIONS)}")

@@ -240,10 +240,13 @@ class ItemLedger:
         Of those whose files were moved away because of it, the ones of this run.
         """
         failed = self._scope.condition(ItemState.FAILED)
-        own = f"(disposed_at is null or failed_in = '{self._scope.batch_id}')"
+        own = "(disposed_at is null or failed_in = ?)"
         where = f"from item indexed by item_failed where {failed} and {own}"
-        count = self._scope.connection.execute(f"select count(*) {where}").fetchone()[0]
+        batch_id = self._scope.batch_id
+        count = self._scope.connection.execute(f"select count(*) {where}", (batch_id,)).fetchone()[
+            0
+        ]
         rows = self._scope.connection.execute(
-            f"select path, phase, reason, tries {where} order by path limit ?", (limit,)
+            f"select path, phase, reason, tries {where} order by path limit ?", (batch_id, limit)
         )
         return int(count), [Failure(*row) for row in rows]

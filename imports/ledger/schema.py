@@ -169,6 +169,7 @@ create table record_failure (
 
 VERSION_4 = """
 alter table item rename column row_count to weight;
+create table origin (token text not null);
 """
 
 VERSIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)

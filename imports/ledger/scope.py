@@ -85,5 +85,5 @@ class Scope:
 
 
 def _quoted(text: str) -> str:
-    """A text as SQL writes it."""
+    """A text as SQL writes it: of a path, which is found among those that `find_source` takes."""
     return "'" + text.replace("'", "''") + "'"

@@ -10,11 +10,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 from filelock import FileLock, Timeout
 
 from imports.backends.target import Target, open_target
 from imports.disposal import check_writable
-from imports.errors import LockedError, StateConflictError, UsageError
+from imports.errors import LedgerError, LockedError, StateConflictError, UsageError
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
 from imports.ledger import (
@@ -27,10 +28,12 @@ from imports.ledger import (
     RunLedger,
     Scope,
 )
+from imports.private_file import FILE, private
 from imports.progress import Display
 from imports.retry import RetryPolicy, with_retries
 from imports.run.disposal import disposal_plan
 from imports.run.progress_log import progress_log
+from imports.run.provenance import token_inside
 from imports.run.session import RunSession
 from imports.run.source import find_source, source_of
 from imports.settings import Backend, Settings
@@ -41,6 +44,8 @@ from imports.work_item import Source
 from imports.work_state import (
     DamagedStateError,
     WorkState,
+    as_json,
+    from_json,
     load_work_state,
     new_run_ids,
     save_work_state,
@@ -63,12 +68,13 @@ def open_session(
     policy = RetryPolicy(settings.max_retries, stop)
     with contextlib.ExitStack() as resources:
         _lock(settings.state_file, resources)
+        token = token_inside(settings, (settings.imported or folder).resolve())
         disposal = None if last_run else disposal_plan(settings, kind, folder, single_item)
         if disposal is not None:
             check_writable([str(folder), *disposal.folders])
         target = in_a_thread(open_target, settings, policy)
         resources.callback(target.close)
-        ledger = LedgerFile(settings.ledger_file)
+        ledger = LedgerFile(settings.ledger_file, token)
         resources.callback(ledger.close)
         if disposal is not None:
             ledger.bring_to_disk()
@@ -150,14 +156,23 @@ def last_work(settings: Settings) -> Settings:
         or tuple(map(Path, state.parameters.get("image_roots") or ())),
         patterns=tuple(state.parameters.get("patterns") or ()),
         no_status_files=bool(state.parameters.get("no_status_files")),
-        db_path=settings.db_path or state.db_path,
+        db_path=settings.db_path or _ledger_of(state),
     )
+
+
+def _ledger_of(state: WorkState) -> Path | None:
+    """The ledger that a work state names: it is there, or it is not made now."""
+    if state.db_path is not None and not state.db_path.is_file():
+        raise UsageError(
+            f"The ledger of the last run, {state.db_path}, is not there. Name it with --db-path."
+        )
+    return state.db_path
 
 
 def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
     if not state_file.parent.is_dir():
         raise UsageError(f"The folder of the work state {state_file} does not exist.")
-    lock = FileLock(f"{state_file}.lock", timeout=0)
+    lock = FileLock(f"{state_file}.lock", timeout=0, mode=FILE)
     # Not in the lock file, which everybody who tries it empties.
     holder = state_file.with_name(f"{state_file.name}.pid")
     try:
@@ -176,7 +191,12 @@ def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
             " Name another place with --state-file."
         ) from error
     resources.callback(lock.release)
-    holder.write_text(str(os.getpid()))
+    try:
+        holder.unlink(missing_ok=True)
+        with open(holder, "x", opener=private) as file:
+            file.write(str(os.getpid()))
+    except OSError as error:
+        raise UsageError(f"{holder} cannot be written: {error.strerror}.") from error
     resources.callback(holder.unlink, missing_ok=True)
     remove_drafts(state_file)
 
@@ -270,6 +290,13 @@ def _load(path: Path, runs: RunLedger, display: Display) -> WorkState | None:
         last_update=datetime.now(UTC),
         cycle=1 + runs.counts(last.batch_id).get("cycles", 0),
     )
+    try:
+        from_json(as_json(rebuilt))
+    except msgspec.ValidationError as error:
+        raise LedgerError(
+            f"The ledger names its last run as none of ours is named: {error}. Move it away and"
+            " run again: what the target already has is found there."
+        ) from error
     # At once: whoever is refused now must be refused again.
     save_work_state(rebuilt, path)
     return rebuilt

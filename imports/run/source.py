@@ -31,7 +31,8 @@ def find_source(settings: Settings, kind: Kind) -> tuple[Path, str | None]:
         folder = settings.source.resolve()
         if not folder.is_dir():
             raise UsageError(f"The source {settings.source} is not a folder.")
-    for each in (folder, single):
+    own = (settings.state_file.resolve(), settings.ledger_file.resolve())
+    for each in (folder, single, *own):
         if each is not None and not is_utf8(str(each)):
             raise UsageError(f"{printable(str(each))}: its name is not valid UTF-8; rename it.")
     if single is None:

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import textwrap
@@ -15,7 +16,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from imports.backends import embedded
+from imports.backends import embedded, embedded_host
 from imports.backends.embedded_host import account
 from imports.errors import EmbeddedServerError
 from tests.support.command import wait_until
@@ -310,3 +311,136 @@ def test_nothing_is_printed_and_the_library_is_not_imported(empty_folder: Path) 
         check=False,
     )
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+# For root, whose server runs under an account that may not enter all of root's folders
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's server has another account")
+
+
+@pytest.fixture
+def system(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """In place of /var/lib/resilient-importer."""
+    folder = new_folder("importer-system-")
+    monkeypatch.setattr(embedded_host, "SYSTEM_FOLDER", folder / "resilient-importer")
+    yield folder / "resilient-importer"
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def closed_folder() -> Iterator[Path]:
+    """A working folder in a home that is closed to everybody else."""
+    home = new_folder("importer-home-")
+    home.chmod(0o700)
+    yield home / "work" / ".importer" / "postgresql"
+    for folder in home.glob("*/.importer/postgresql"):
+        embedded.stop(folder)
+    shutil.rmtree(home)
+
+
+@as_root
+def test_no_folder_around_ours_is_opened_to_anybody(closed_folder: Path, system: Path) -> None:
+    home = closed_folder.parents[2]
+    embedded.release(embedded.start(closed_folder))
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    (place,) = system.glob("postgresql-*")
+    assert closed_folder.resolve() == place
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    assert place.stat().st_uid == account()["user"]
+
+
+@as_root
+def test_a_database_that_went_elsewhere_is_found_again_also_from_another_place(
+    closed_folder: Path, system: Path
+) -> None:
+    server = embedded.start(closed_folder)
+    assert embedded.running_url(closed_folder) == server.url
+    query(server.url, "CREATE TABLE kept AS SELECT 1 AS one")
+    assert embedded.release(server)
+    assert embedded.running_url(closed_folder) is None
+    work = closed_folder.parents[1]
+    moved = work.rename(work.with_name("moved")) / ".importer" / "postgresql"
+    server = embedded.start(moved)
+    assert query(server.url, "SELECT one FROM kept") == [(1,)]
+    assert embedded.stop(moved)
+    embedded.release(server)
+
+
+@as_root
+def test_removing_the_data_folder_gives_a_new_database(closed_folder: Path, system: Path) -> None:
+    server = embedded.start(closed_folder)
+    query(server.url, "CREATE TABLE kept AS SELECT 1 AS one")
+    embedded.release(server)
+    shutil.rmtree(closed_folder.parent)
+    server = embedded.start(closed_folder)
+    assert query(server.url, "SELECT to_regclass('kept')") == [(None,)]
+    embedded.release(server)
+
+
+@as_root
+def test_a_link_to_a_database_that_is_gone_is_told(closed_folder: Path, system: Path) -> None:
+    embedded.release(embedded.start(closed_folder))
+    (place,) = system.glob("postgresql-*")
+    shutil.rmtree(place)
+    with pytest.raises(EmbeddedServerError, match="is gone"):
+        embedded.start(closed_folder)
+
+
+@as_root
+def test_a_database_that_its_account_cannot_reach_any_more_is_not_taken_for_none(
+    folder: Path, system: Path
+) -> None:
+    folder.parent.chmod(0o700)
+    with pytest.raises(EmbeddedServerError, match=f"may not enter {folder.parent}"):
+        embedded.start(folder)
+    assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
+    folder.parent.chmod(0o711)
+    embedded.release(embedded.start(folder))
+
+
+@as_root
+def test_programs_that_its_account_cannot_reach_are_copied_once(
+    folder: Path, system: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = Path(embedded_host.program("postgres")).parents[2]
+    site = folder.parent / "home" / "site-packages"
+    for part in (package, *package.parent.glob(f"{package.name}*")):
+        shutil.copytree(part, site / part.name, dirs_exist_ok=True)
+    site.parent.chmod(0o700)
+    monkeypatch.setattr(
+        embedded_host, "program", lambda name: str(site / package.name / "pginstall18/bin" / name)
+    )
+    embedded.release(embedded.start(folder))
+    assert stat.S_IMODE(site.parent.stat().st_mode) == 0o700
+    (copy,) = system.iterdir()
+    before = copy.stat().st_ino
+    server = embedded.start(folder)
+    assert query(server.url, "SELECT 1") == [(1,)]
+    embedded.release(server)
+    assert [each.stat().st_ino for each in system.iterdir()] == [before]
+
+
+@as_root
+def test_a_system_folder_that_others_may_write_to_is_not_used(
+    closed_folder: Path, system: Path
+) -> None:
+    system.mkdir()
+    system.chmod(0o777)
+    with pytest.raises(EmbeddedServerError, match="Move it away"):
+        embedded.start(closed_folder)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_what_lies_beside_the_database_is_for_its_owner(empty_folder: Path, umask: int) -> None:
+    folder = empty_folder.parent / "data" / "pg"
+    before = os.umask(umask)
+    try:
+        embedded.keep(folder)
+        server = embedded.start(folder)
+    finally:
+        os.umask(before)
+    assert not folder.parent.stat().st_mode & 0o066
+    for each in folder.parent.iterdir():
+        assert not each.stat().st_mode & 0o077, each
+    embedded.stop(folder)
+    embedded.release(server)

@@ -16,6 +16,7 @@ from imports.status import read_status, render_status, status_json
 from tests.integration.conftest import Waits
 from tests.integration.test_fatal import guarded, with_password
 from tests.support.bench import Bench
+from tests.support.command import Workplace
 from tests.support.proxy import MERGE_STATES, RPC_MERGE_STATES, STORE_IMAGE, http_answer
 
 __all__ = ["guarded"]
@@ -145,3 +146,37 @@ def test_a_url_that_cannot_be_right(postgresql_bench: Bench, waits: Waits, url: 
         assert "open-sesame" not in text
         pytest.fail(f"not an error for a user: {text}")
     check(bench, "open-sesame", text)
+
+
+def test_a_password_in_a_flag_is_warned_of_and_not_shown(tmp_path: Path, database_url: str) -> None:
+    secret = "open-sesame"
+    place = Workplace(tmp_path, {})
+    (tmp_path / "source").mkdir()
+    name = psycopg2.extensions.parse_dsn(database_url)["dbname"]
+    for url in (
+        f"postgresql://me:{secret}@127.0.0.1:1/{name}",
+        f"postgresql://me@127.0.0.1:1/{name}?password={secret}",
+    ):
+        arguments = ("states", "source", "--tag", "t", "--max-retries", 0, "--database-url", url)
+        said = place.run(*arguments, exit_code=75)
+        assert "the list of processes shows the password" in said.err
+        assert secret not in said.text
+    arguments = ("states", "source", "--tag", "t", "--database-url", database_url)
+    quiet = place.run(*arguments, exit_code=2)  # there are no files
+    assert "Warning" not in quiet.err
+
+
+def test_a_supabase_url_with_a_password_is_refused_and_reaches_nothing(tmp_path: Path) -> None:
+    secret = "open-sesame"
+    place = Workplace(
+        tmp_path,
+        {
+            "SUPABASE_URL": f"https://me:{secret}@127.0.0.1:1",
+            "SUPABASE_SERVICE_ROLE_KEY": "sb_secret_x",
+        },
+    )
+    (tmp_path / "source").mkdir()
+    said = place.run("states", "source", "--tag", "t", exit_code=2)
+    assert "SUPABASE_URL" in said.err
+    assert secret not in said.text
+    assert not [file for file in tmp_path.rglob("*") if file.is_file()]

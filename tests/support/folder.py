@@ -14,7 +14,10 @@ _ROOM_BYTES = 4 * 1024**3
 def new_folder(prefix: str) -> Path:
     """A folder of one's own. Work states and ledgers are synced: a disk would slow tests by half.
 
-    It is not below pytest's, which are closed to the account that an embedded server runs under.
+    It is not below pytest's, which are closed to the account that an embedded server runs under:
+    such a server's database would go elsewhere, and stay there.
     """
     in_memory = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES
-    return Path(tempfile.mkdtemp(prefix=prefix, dir=_MEMORY if in_memory else None))
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=_MEMORY if in_memory else None))
+    folder.chmod(0o711)
+    return folder

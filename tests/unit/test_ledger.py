@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -801,3 +802,34 @@ def _execute(path: Path, sql: str) -> None:
     connection.execute(sql)
     connection.commit()
     connection.close()
+
+
+# Whose it is, and what it is asked with
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_the_ledger_and_what_sqlite_puts_beside_it_are_for_their_owner(
+    tmp_path: Path, umask: int
+) -> None:
+    path = tmp_path / "upload_tracker.db"
+    before = os.umask(umask)
+    try:
+        for _ in range(2):
+            book = Book(path)
+            book.add("a")
+            modes = {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()}
+            assert modes == {f"{path.name}{end}": 0o600 for end in ("", "-wal", "-shm")}
+            book.file.close()
+            path.chmod(0o644)  # as an earlier version left it
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("batch_id", ["'", "' or 1=1 --", "a?b:c"])
+def test_a_batch_id_is_a_value_and_no_sql(tmp_path: Path, batch_id: str) -> None:
+    book = Book(tmp_path / "upload_tracker.db", batch_id=batch_id)
+    for item_id in book.add("a", "b").values():
+        book.failed(item_id)
+    total, failures = book.items.failures(1)
+    assert (total, [each.path for each in failures]) == (2, ["a"])
+    book.file.close()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,38 @@ def test_a_log_that_cannot_be_written_is_an_error_that_offers_another_place(tmp_
         log_files(tmp_path / "gone", debug=False),
     ):
         pytest.fail("the run must not begin")
+
+
+def test_a_record_is_one_line_and_a_traceback_forges_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # pytest's own handler cannot hand on what is no UTF-8.
+    monkeypatch.setattr(logging.getLogger("imports"), "propagate", False)
+    forged = "2026-01-01 00:00:00,000 - INFO - import completed"
+    with log_files(tmp_path, debug=True):
+        LOG.error("%s: bad", f"a\n{forged}\x1b[31m\u202e")
+        LOG.error(os.fsdecode(b"b\xe9"))
+        try:
+            raise ValueError(f"a\n{forged}\x1b[31m")
+        except ValueError:
+            LOG.exception("oh\nno")
+    for name in (LOG_NAME, DEBUG_LOG_NAME):
+        text = (tmp_path / name).read_text()
+        assert rf"a\n{forged}\x1b[31m\u202e: bad" in text
+        assert r"b\xe9" in text
+        assert f"\n    {forged}\\x1b[31m" in text
+        assert not any(line.startswith(forged) for line in text.split("\n"))
+        assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o000, 0o077])
+def test_logs_are_for_their_owner(tmp_path: Path, umask: int) -> None:
+    (tmp_path / LOG_NAME).touch()
+    (tmp_path / LOG_NAME).chmod(0o644)  # as an earlier version left it
+    before = os.umask(umask)
+    try:
+        run(tmp_path, debug=True)
+    finally:
+        os.umask(before)
+    for name in (LOG_NAME, DEBUG_LOG_NAME):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600

@@ -3,9 +3,11 @@ from __future__ import annotations
 import io
 
 import pytest
+from rich.console import Console
 
 from imports import progress
 from imports.progress import LineDisplay, display_for
+from imports.progress_bars import BarDisplay
 from imports.work_item import Phase
 
 
@@ -60,3 +62,17 @@ def test_each_phase_counts_anew(clock: list[float]) -> None:
 
 def test_what_is_no_terminal_gets_lines() -> None:
     assert isinstance(display_for(io.StringIO()), LineDisplay)
+
+
+def test_a_message_is_one_line_and_commands_no_terminal() -> None:
+    stream = io.StringIO()
+    LineDisplay(stream).say("a\nb \x1b[31m \u202e é")
+    assert stream.getvalue() == "a\\nb \\x1b[31m \\u202e é\n"
+
+
+def test_bars_take_nothing_in_a_message_for_their_own_markup() -> None:
+    stream = io.StringIO()
+    display = BarDisplay(Console(file=stream, force_terminal=True, width=200))
+    display.say("[red]a[/red] [link=x]b[/link] :smile: \x1b[31m\nc")
+    display.close()
+    assert "[red]a[/red] [link=x]b[/link] :smile: \\x1b[31m\\nc" in stream.getvalue()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from imports.display_text import shown
 from imports.kinds import kind_named
 from imports.ledger import ItemProgress
 from imports.progress_csv import ProgressRow, read_progress
@@ -187,7 +188,7 @@ def test_files_of_earlier_runs_keep_their_rows_and_mended_ones_get_new_ones(
 def test_files_of_any_name_have_a_row(bench: PeopleBench, name: str) -> None:
     bench.add(name, "A")
     run(bench)
-    assert list(rows(bench)) == [name]
+    assert list(rows(bench)) == [shown(name)]
     with (bench.base / "p.csv").open(encoding="utf-8", newline="") as file:
         assert [len(line) for line in csv.reader(file)] == [8, 8]
 

@@ -424,3 +424,68 @@ def test_the_switches_for_such_sources_can_be_variables(tmp_path: Path, name: st
 def test_their_folders_and_the_log_can_be_variables(tmp_path: Path, name: str) -> None:
     settings = load(tmp_path, {f"IMPORTER_{name.upper()}": "/a b/c"})
     assert getattr(settings, name) == Path("/a b/c")
+
+
+@pytest.mark.parametrize("name", ["state_file", "db_path", "source", "image_roots", "tag"])
+def test_a_text_that_json_and_the_ledger_cannot_have_is_refused(tmp_path: Path, name: str) -> None:
+    odd = os.fsdecode(b"b\xe9")
+    message = failing(tmp_path, **{name: [odd] if name == "image_roots" else odd})
+    assert "valid UTF-8" in message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://me:{PASSWORD}@x.supabase.co",
+        f"https://{PASSWORD}@x.supabase.co",
+        f"https://x.supabase.co/?apikey={PASSWORD}",
+        f"https://x.supabase.co/#{PASSWORD}",
+    ],
+)
+@pytest.mark.parametrize("backend", ["auto", "postgresql"])
+def test_a_supabase_url_with_a_secret_is_refused_and_never_shown(
+    tmp_path: Path, url: str, backend: str
+) -> None:
+    message = failing(tmp_path, SUPABASE | {"SUPABASE_URL": url}, backend=backend)
+    assert message.startswith("SUPABASE_URL: ")
+
+
+def test_a_value_in_an_env_file_stands_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        f"SECRET={PASSWORD}\nSUPABASE_SERVICE_ROLE_KEY={KEY}\n"
+        "SUPABASE_URL=https://${SECRET}.supabase.co\nIMPORTER_TAG=$SECRET ${HOME}\n"
+    )
+    settings = load(tmp_path, {"HOME": "/home/me"})
+    assert settings.supabase_url == "https://${SECRET}.supabase.co"
+    assert settings.tag == "$SECRET ${HOME}"
+
+
+# A folder of data is not a place for settings
+
+
+@pytest.mark.parametrize("name", [".env", ".env.local"])
+@pytest.mark.parametrize("place", [".", "FL"])
+def test_env_files_that_came_with_the_data_are_not_read(
+    tmp_path: Path, name: str, place: str
+) -> None:
+    folder = tmp_path / place
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text("DATABASE_URL=postgresql://attacker/db\n")
+    with pytest.raises(UsageError, match=f"{name} in {folder}.*may have come with it"):
+        load_settings(environment={}, folder=folder, source=tmp_path)
+    (folder / name).unlink()
+    load_settings(environment={}, folder=folder, source=tmp_path)
+
+
+def test_an_env_file_that_names_its_own_folder_as_the_source_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"IMPORTER_SOURCE={tmp_path}\n")
+    with pytest.raises(UsageError, match="may have come with it"):
+        load(tmp_path)
+
+
+def test_an_env_file_beside_or_above_the_data_is_read(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("IMPORTER_TAG=mine\n")
+    (tmp_path / "data").mkdir()
+    assert load(tmp_path, source=tmp_path / "data").tag == "mine"
+    # Of a single item only that counts: its source may well be the working folder.
+    assert load(tmp_path, source=tmp_path, single_file=tmp_path / "data").tag == "mine"

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import os
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from imports import spool as module
+from imports.errors import UsageError
 from imports.row_format import RowFormat
 from imports.spool import Spool, SpoolReader
 from imports.work_item import Family, Record
@@ -32,7 +36,7 @@ RECORDS = {
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Spool:
-    spool = Spool(tmp_path / "spool" / "batch_1", RowFormat.COPY)
+    spool = Spool(tmp_path / "spool" / "batch_20251118_120000_1a2b3c", RowFormat.COPY)
     spool.open()
     return spool
 
@@ -106,7 +110,7 @@ def test_rows_for_another_backend_are_not_taken(spool: Spool) -> None:
 
 def test_opening_keeps_this_runs_chunks_and_removes_those_of_others(spool: Spool) -> None:
     spool.write(1, RECORDS)
-    other = Spool(spool.folder.with_name("batch_0"), RowFormat.COPY)
+    other = Spool(spool.folder.with_name("batch_20251117_120000_0a2b3c"), RowFormat.COPY)
     other.folder.mkdir()
     other.write(1, RECORDS)
     spool.open()
@@ -141,8 +145,75 @@ def test_on_a_disk_that_is_nearly_full_nothing_is_spooled(
     assert spool.write(1, RECORDS) is True
 
 
-def test_only_its_owner_can_look_into_the_spool(spool: Spool) -> None:
-    assert spool.folder.stat().st_mode & 0o077 == 0
+def test_opening_removes_nothing_but_spools_that_look_like_ours(spool: Spool) -> None:
+    spools, id_ = spool.folder.parent, "batch_20251117_120000_0a2b3c"
+    outside = spools.parent / "victim"
+    mine = [
+        outside / "1.copy.3",
+        spools / "notes.txt",
+        spools / "thesis" / "1.copy.3",
+        spools / id_ / "thesis.txt",
+        spools / id_ / "2.copy.3" / "thesis.txt",
+    ]
+    for file in mine:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("years of work")
+    (spools / "batch_20251116_120000_0a2b3c").symlink_to(outside)
+    (spools / id_ / "1.copy.3").symlink_to(outside / "1.copy.3")
+    spool.open()
+    assert all(file.read_text() == "years of work" for file in mine)
+
+
+def test_a_spool_that_is_a_link_is_neither_cleared_nor_written_to(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "1.copy.3").write_text("years of work")
+    spool = Spool(tmp_path / "spool" / "batch_20251118_120000_1a2b3c", RowFormat.COPY)
+    spool.folder.parent.mkdir()
+    spool.folder.symlink_to(victim)
+    with pytest.raises(UsageError, match="is a link"):
+        spool.open()
+    spool.clear()
+    assert (victim / "1.copy.3").read_text() == "years of work"
+
+
+def test_a_chunk_that_is_a_link_or_a_pipe_is_neither_read_nor_written(spool: Spool) -> None:
+    spool.write(1, RECORDS)
+    elsewhere = spool.folder.parent / "elsewhere"
+    content = file_of(spool).read_bytes()
+    file_of(spool).rename(elsewhere)
+    spool._path(1).symlink_to(elsewhere)
+    assert spool.read(1) == {}
+    assert not spool.write(1, {})
+    assert elsewhere.read_bytes() == content
+    os.mkfifo(spool._path(2))
+    assert spool.read(2) == {}
+
+
+def test_a_chunk_of_another_form_is_ignored_though_its_checksum_is_right(spool: Spool) -> None:
+    body = msgspec.msgpack.encode({"a": [1]})
+    spool._path(1).write_bytes(b"%08x%b" % (zlib.crc32(body), body))
+    assert spool.read(1) == {}
+
+
+def test_a_chunk_that_the_ledger_names_by_something_else_than_a_number_is_no_path(
+    spool: Spool,
+) -> None:
+    with pytest.raises(ValueError, match="format"):
+        spool.read("../../victim")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_only_its_owner_can_look_into_the_spool(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        spool = Spool(tmp_path / ".importer" / "spool" / "batch_1", RowFormat.COPY)
+        spool.open()
+        spool.write(1, RECORDS)
+    finally:
+        os.umask(before)
+    for place in (spool.folder.parent.parent, spool.folder.parent, spool.folder, file_of(spool)):
+        assert place.stat().st_mode & 0o077 == 0
 
 
 # Reading

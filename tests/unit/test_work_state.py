@@ -30,8 +30,8 @@ NOON = datetime(2025, 11, 18, 12, 0, 0, 123456, UTC)
 
 def state(**changes: Any) -> WorkState:
     values: dict[str, Any] = {
-        "run_id": "r",
-        "batch_id": "b",
+        "run_id": "96790915-7233-4593-9022-eaa6f22dd730",
+        "batch_id": "batch_20251118_120000_967909",
         "process_id": 7,
         "kind": "states",
         "source": "/data/2025-08-04",
@@ -48,6 +48,24 @@ def state(**changes: Any) -> WorkState:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "work_state.json"
+
+
+def test_a_password_that_an_earlier_version_wrote_is_not_read(path: Path) -> None:
+    save_work_state(state(target="Supabase at https://me:pa55@x.supabase.co, rows by COPY"), path)
+    loaded = load_work_state(path)
+    assert loaded is not None
+    assert loaded.target == "Supabase at https://x.supabase.co, rows by COPY"
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_a_state_and_its_lock_are_for_their_owner(path: Path, umask: int) -> None:
+    path.touch(mode=0o644)
+    before = os.umask(umask)
+    try:
+        save_work_state(state(), path)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o077 == 0
 
 
 def test_a_state_comes_back_as_it_was_saved(path: Path) -> None:
@@ -129,6 +147,32 @@ def test_something_else_in_the_file_is_damage(path: Path, content: bytes) -> Non
         {"run_id": 5},
         {"start_time": "noon"},
         {"cycle": ""},
+        {"cycle": 0},
+        {"run_id": "r"},
+        {"batch_id": "/home/me/important"},
+        {"batch_id": "../../victim"},
+        {"batch_id": "batch_20251118_120000_967909/../../../victim"},
+        {"batch_id": "batch_20251118_120000_967909\n"},
+        {"batch_id": "batch_２０２５1118_120000_967909"},
+        {"batch_id": "batch_20251118_120000_967909' or 1=1 --"},
+        {"kind": "../kinds"},
+        {"kind": ""},
+        {"source": "data"},
+        {"source": "/data\0"},
+        {"single_file": "/etc/passwd"},
+        {"single_file": "a/../../b"},
+        {"backend": "mysql"},
+        {"status": "gone"},
+        {"current_phase": "wait"},
+        {"phases": {"wait": {}}},
+        {"phases": {"import": {"status": "\x1b[31m"}}},
+        {"phases": {"import": {"completed_batches": "many"}}},
+        {"failed_items_total": -1},
+        {"parameters": {"db_path": 5}},
+        {"parameters": {"db_path": "a\0b"}},
+        {"parameters": {"image_roots": "/"}},
+        {"parameters": {"image_roots": [5]}},
+        {"parameters": {"patterns": {"a": 1}}},
     ],
     ids=str,
 )

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from imports.errors import LedgerError
+from imports.work_item import Source, is_batch_id
+
+SOURCE = Source("/data", ())
+
+
+@pytest.mark.parametrize("path", ["a.json", "FL/a..b.json", "..a/b", "FL/...", "."])
+def test_a_path_of_the_source_is_below_it(path: str) -> None:
+    assert SOURCE.absolute(path) == f"/data/{path}"
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "..", "../a.json", "FL/../../a.json", "FL/.."])
+def test_a_path_that_leads_out_of_the_source_is_used_for_nothing(path: str) -> None:
+    with pytest.raises(LedgerError, match="outside of the source"):
+        SOURCE.absolute(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("batch_20251118_120000_1a2b3c", True),
+        ("batch_20251118_120000_1a2b3c\n", False),
+        ("batch_20251118_120000_1a2b3c.2", False),
+        ("batch_20251118_120000_../../", False),
+        ("/home/me", False),
+        ("", False),
+    ],
+)
+def test_batch_ids_have_one_form(text: str, right: bool) -> None:
+    assert is_batch_id(text) is right
