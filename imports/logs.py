@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
+from typing import cast
 
 from imports.errors import UsageError
+from imports.regular_file import opener
 
 LOG_NAME = "resilient_import.log"
 DEBUG_LOG_NAME = "resilient_import_debug.log"
@@ -40,9 +43,19 @@ def log_files(folder: Path, *, debug: bool) -> Iterator[None]:
             handler.close()
 
 
+class _RegularFileHandler(logging.FileHandler):
+    """Opens no pipe that somebody put there: that would wait for a reader."""
+
+    def _open(self) -> TextIOWrapper:
+        file = open(  # noqa: SIM115 - the handler closes it
+            self.baseFilename, self.mode, encoding=self.encoding, opener=opener
+        )
+        return cast("TextIOWrapper", file)
+
+
 def _add(handlers: list[logging.Handler], path: Path, mode: str, level: int) -> None:
     try:
-        handler = logging.FileHandler(path, mode=mode, encoding="utf-8")
+        handler = _RegularFileHandler(path, mode=mode, encoding="utf-8")
     except OSError as error:
         raise UsageError(
             f"The log {path} cannot be written: {error.strerror}."

@@ -260,6 +260,8 @@ def read_settings(
 def _env_values(file: Path) -> Mapping[str, str | None]:
     if not os.access(file, os.F_OK):
         return {}
+    if not file.is_file():
+        raise UsageError(f"{file} is no regular file: move it away.")
     # On demand: most runs have no such file.
     from dotenv import dotenv_values
 

@@ -8,6 +8,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+from uuid import uuid4
+
+from imports.regular_file import open_new
 
 
 @contextlib.contextmanager
@@ -19,9 +22,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: if it cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{uuid4().hex}.part")
+    descriptor = open_new(str(draft), 0o666)
     try:
-        with draft.open("wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -11,6 +11,7 @@ import msgspec
 import orjson
 
 from imports.errors import ImporterError, UsageError
+from imports.regular_file import read_named
 from imports.whole_file import replacing
 from imports.work_item import Phase, cycle_batch_id
 
@@ -139,7 +140,7 @@ def load_work_state(path: Path) -> WorkState | None:
         DamagedStateError: if there is something else in it.
     """
     try:
-        content = path.read_bytes()
+        content = read_named(path)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -40,6 +40,7 @@ from imports.backends.embedded_host import (
     socket_folder,
 )
 from imports.errors import EmbeddedServerError
+from imports.regular_file import read_named
 
 DEFAULT_FOLDER: Final = Path(".importer/postgresql")
 SUPERUSER: Final = "postgres"
@@ -313,7 +314,7 @@ def _check(folder: Path) -> None:
 
 def _error(what: str, folder: Path, said: str = "") -> EmbeddedServerError:
     log = folder / "log"
-    lines = log.read_text(errors="replace").splitlines()[-12:] if log.exists() else []
+    lines = read_named(log).decode(errors="replace").splitlines()[-12:] if log.is_file() else []
     details = [f"The embedded PostgreSQL in {folder} {what}."]
     if said.strip():
         details += ["pg_ctl says:", _indent(said)]

@@ -28,6 +28,7 @@ from imports.ledger import (
     Scope,
 )
 from imports.progress import Display
+from imports.regular_file import opener, read_named
 from imports.retry import RetryPolicy, with_retries
 from imports.run.disposal import disposal_plan
 from imports.run.progress_log import progress_log
@@ -164,7 +165,7 @@ def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
         lock.acquire()
     except Timeout:
         try:
-            who = f"process {int(holder.read_text())}"
+            who = f"process {int(read_named(holder))}"
         except (OSError, ValueError):
             who = "another process"
         raise LockedError(
@@ -176,7 +177,11 @@ def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
             " Name another place with --state-file."
         ) from error
     resources.callback(lock.release)
-    holder.write_text(str(os.getpid()))
+    try:
+        with open(holder, "wb", opener=opener) as file:
+            file.write(str(os.getpid()).encode())
+    except OSError as error:
+        raise UsageError(f"{holder} cannot be written: {error.strerror}.") from error
     resources.callback(holder.unlink, missing_ok=True)
     remove_drafts(state_file)
 
