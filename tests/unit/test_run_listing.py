@@ -17,7 +17,7 @@ from imports.errors import InterruptedRunError, UsageError
 from imports.kinds.folders import FOLDERS, PATTERNS
 from imports.kinds.states import STATES
 from imports.phases import listing
-from imports.phases.listing import ListJob, list_folders, read_large, subfolders_of_large
+from imports.phases.listing import Links, ListJob, list_folders, read_large, subfolders_of_large
 from imports.source_tree import ListedEntry, ListingProblem, signature_of
 from imports.work_item import ListedItem, Signature, Source
 from imports.workers import Workers
@@ -542,7 +542,10 @@ def test_a_large_folder_that_is_given_up_half_way_is_not_left_open(tmp_path: Pat
         write(tmp_path / f"folder {number}/a.json")
     source = Source(str(tmp_path), ("*.json",))
     before = open_files()
-    for entries in (read_large(STATES, source, "", {}), subfolders_of_large(source, "", {})):
+    for entries in (
+        read_large(STATES, source, "", {}, Links()),
+        subfolders_of_large(source, "", {}),
+    ):
         next(entries)
         assert open_files() in (before + 1, 0)
         # What is open still would warn when it is collected, and a warning is an error.
