@@ -11,7 +11,6 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from typing import NamedTuple
 
 _O_BINARY = getattr(os, "O_BINARY", 0)
 _HARMLESS = (
@@ -30,13 +29,11 @@ MayRead = Callable[[str], bool]
 LEADS_OUT = (
     "leads out of the folders that may be read; if it is meant, name its folder with --image-root"
 )
+_NOT_REGULAR = "is not a regular file"
 
 
-class OpenedFile(NamedTuple):
-    """A descriptor, to be closed by whom it is given to, and the status of what it is open on."""
-
-    descriptor: int
-    status: os.stat_result
+OpenedFile = tuple[int, os.stat_result]
+"""A descriptor, to be closed by whom it is given to, and the status of what it is open on."""
 
 
 def open_regular(path: str, *, folder: int | None = None) -> OpenedFile:
@@ -45,7 +42,7 @@ def open_regular(path: str, *, folder: int | None = None) -> OpenedFile:
     Raises:
         OSError: if it cannot be opened, is a link, or no regular file.
     """
-    return _checked(os.open(path, _READ, dir_fd=folder), path)
+    return _open(path, _READ, folder)
 
 
 def opener(path: str, flags: int) -> int:
@@ -54,7 +51,7 @@ def opener(path: str, flags: int) -> int:
     Raises:
         OSError: if it cannot be opened, or is no regular file.
     """
-    return _checked(os.open(os.path.realpath(path), flags | _HARMLESS, 0o666), path).descriptor
+    return _open(os.path.realpath(path), flags | _HARMLESS, None)[0]
 
 
 def read_named(path: str | os.PathLike[str]) -> bytes:
@@ -73,16 +70,16 @@ def open_real(path: str) -> OpenedFile:
     Raises:
         OSError: if it cannot be opened, is no regular file, or lies elsewhere by now.
     """
-    opened = open_regular(path)
+    descriptor, status = open_regular(path)
     try:
-        is_there = _place(opened.descriptor, path) == path or (
-            os.path.realpath(path) == path and os.path.samestat(os.stat(path), opened.status)
+        is_there = _place(descriptor, path) == path or (
+            os.path.realpath(path) == path and os.path.samestat(os.stat(path), status)
         )
         _require(is_there, errno.ESTALE, "its folder was replaced by a link", path)
     except BaseException:
-        os.close(opened.descriptor)
+        os.close(descriptor)
         raise
-    return opened
+    return descriptor, status
 
 
 def open_new(path: str, mode: int, *, folder: int | None = None) -> int:
@@ -137,7 +134,7 @@ class LatestFolder:
             # The old one is closed when the last thread has done with it.
             folder = self._latest = _Folder(place, open_folder(place, self._may_read))
         try:
-            return open_regular(name, folder=folder.descriptor)
+            return _open(name, _READ, folder.descriptor)
         except OSError as error:
             # So the system calls a link that it was not to follow.
             if error.errno != errno.ELOOP:
@@ -158,14 +155,18 @@ class _Folder:
         os.close(self.descriptor)
 
 
-def _checked(descriptor: int, path: str) -> OpenedFile:
+def _open(path: str, flags: int, folder: int | None) -> OpenedFile:
     try:
-        status = os.fstat(descriptor)
-        _require(stat.S_ISREG(status.st_mode), errno.EINVAL, "is not a regular file", path)
-    except BaseException:
-        os.close(descriptor)
+        descriptor = os.open(path, flags, 0o666, dir_fd=folder)
+    except OSError as error:
+        # What it says of a socket, and of a pipe that nobody reads.
+        _require(error.errno != errno.ENXIO, errno.EINVAL, _NOT_REGULAR, path)
         raise
-    return OpenedFile(descriptor, status)
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        return descriptor, status
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, _NOT_REGULAR, path)
 
 
 def _require(condition: bool, number: int, reason: str, path: str) -> None:

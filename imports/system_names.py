@@ -16,8 +16,10 @@ _SYSTEM_NAME = re.compile(
     r"|@eaDir|#recycle|#snapshot|@Recycle|@Recently-Snapshot)\Z",
     re.IGNORECASE,
 )
+_FIRST = frozenset("._$#@IiTtEeDdSsLl")
+"""What they begin with. Said for its speed: it is asked of each name in a source."""
 
 
 def is_system_name(name: str) -> bool:
     """Whether a file or folder of this name is one that a system left there."""
-    return _SYSTEM_NAME.match(name) is not None
+    return name[:1] in _FIRST and _SYSTEM_NAME.match(name) is not None

@@ -21,7 +21,7 @@ def open_unchanged(image: ImageFile) -> Iterator[FileIO]:
         ImageProblemError: if it is not, or cannot be read.
     """
     try:
-        file = FileIO(open_real(image.path).descriptor)
+        file = FileIO(open_real(image.path)[0])
     except OSError as error:
         raise ImageProblemError(f"image {image.path} cannot be read: {error.strerror}") from error
     with file:

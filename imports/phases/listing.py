@@ -87,7 +87,7 @@ def _list_some(job: ListJob) -> ListedFolders:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry)
-                elif not links.take(source, prefix, entry):
+                elif not entry.is_symlink() or not links.take(source, prefix, entry):
                     files.append(entry)
             items = list(kind.items_in(source, prefix, files))
         except OSError as error:
@@ -111,9 +111,7 @@ class Links:
     problems: list[ListingProblem] = field(default_factory=list)
 
     def take(self, source: Source, prefix: str, entry: os.DirEntry[str]) -> bool:
-        """Notes an entry if it is a link; whether it is one to a folder, and so no file."""
-        if not entry.is_symlink():
-            return False
+        """Notes a link; whether it is one to a folder, and so no file."""
         path = f"{prefix}{entry.name}"
         try:
             is_folder = stat.S_ISDIR(entry.stat().st_mode)
@@ -138,7 +136,7 @@ def read_large(
     files = (
         entry
         for entry in _read(source, prefix, folders=False)
-        if not links.take(source, prefix, entry)
+        if not entry.is_symlink() or not links.take(source, prefix, entry)
     )
     try:
         yield from kind.items_in(source, prefix, files)

@@ -26,7 +26,7 @@ def below(folder: Path) -> Callable[[str], bool]:
 
 
 def content(opened: regular_file.OpenedFile) -> bytes:
-    with os.fdopen(opened.descriptor, "rb") as file:
+    with os.fdopen(opened[0], "rb") as file:
         return file.read()
 
 
@@ -96,7 +96,7 @@ def test_nothing_but_a_regular_file_is_opened_and_nothing_is_waited_for(kind: st
 def test_a_regular_file_is_opened_with_its_status(tmp_path: Path) -> None:
     path = write(tmp_path / "a.json")
     opened = open_regular(str(path))
-    assert opened.status.st_size == 7
+    assert opened[1].st_size == 7
     assert content(opened) == b"content"
     assert not os.get_inheritable(os.open(path, os.O_RDONLY))
 
