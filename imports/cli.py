@@ -156,7 +156,8 @@ _image_root_option = click.option(
     "image_roots",
     type=_FOLDER,
     multiple=True,
-    help="A folder from which images may be read too, besides the one that holds the source.",
+    help="A folder from which images may be read too, and to which links may lead, besides the one"
+    " that holds the source.",
 )
 
 _retry_option = click.option(

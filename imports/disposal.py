@@ -24,6 +24,7 @@ from filelock import FileLock
 
 from imports.errors import UsageError
 from imports.private_file import FOLDER
+from imports.regular_file import opener
 from imports.source_tree import is_unchanged
 from imports.work_item import Signature
 
@@ -264,7 +265,7 @@ def _name_exclusively(file: Path, name: Path) -> None:
 def _errors_of_another(name: Path) -> bool:
     """Whether the list of errors for this name would overwrite what is no list of errors."""
     try:
-        with _errors_path(name).open("rb") as file:
+        with open(_errors_path(name), "rb", opener=opener) as file:
             head = file.read(len(_ERRORS_HEAD))
     except FileNotFoundError:
         return False
@@ -292,7 +293,10 @@ def _move_copy(source: Path, signature: Signature, part: Path, destination: Path
 
 def _copy(source: Path, signature: Signature, part: Path) -> bool:
     """Copies content, mode and mtime, down to the disk; False if the file changed meanwhile."""
-    with source.open("rb") as reader, os.fdopen(os.open(part, _NEW_FILE, 0o600), "wb") as writer:
+    with (
+        open(source, "rb", opener=opener) as reader,
+        os.fdopen(os.open(part, _NEW_FILE, 0o600), "wb") as writer,
+    ):
         while block := reader.read(_BLOCK_BYTES):
             writer.write(block)
         writer.flush()
@@ -361,7 +365,7 @@ def _same_content(one: Path, other: Path) -> bool:
     try:
         if not stat.S_ISREG(other.lstat().st_mode):
             return False
-        with one.open("rb") as first, other.open("rb") as second:
+        with open(one, "rb", opener=opener) as first, open(other, "rb", opener=opener) as second:
             statuses = os.fstat(first.fileno()), os.fstat(second.fileno())
             if os.path.samestat(*statuses):
                 return True

@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass
 
 from imports.errors import ImageProblemError
+from imports.regular_file import open_real
 from imports.source_tree import signature_of
 from imports.work_item import Image, ImageFile
 
@@ -56,7 +57,7 @@ def read_image(file: ImageFile) -> Image:
         ImageProblemError: if it is no image, changed meanwhile, or cannot be read.
     """
     try:
-        with open(file.path, "rb", buffering=0) as stream:
+        with open(open_real(file.path)[0], "rb", buffering=0) as stream:
             # No larger a buffer than the file needs: making one takes as long as reading.
             left = file.signature.size
             head = stream.read(min(left, _CHUNK_BYTES))

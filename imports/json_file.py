@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from typing import Any
 
 from imports.cleaning import Tally, json_type, without_nul
 from imports.errors import RecordError
+from imports.regular_file import OpenedFile, open_regular
 from imports.source_tree import is_unchanged
 from imports.work_item import Signature
 
@@ -24,15 +26,20 @@ _HARMLESS_BYTES = 1024 * 1024
 # a few names, anything that is followed by another value.
 _LIST_BYTES, _DICTIONARY_BYTES, _VALUE_BYTES = 72, 232, 40
 
-_O_BINARY = getattr(os, "O_BINARY", 0)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_object(
-    path: str, signature: Signature, tally: Tally, once: str | None = None
+    path: str,
+    signature: Signature,
+    tally: Tally,
+    once: str | None = None,
+    opener: Callable[[str], OpenedFile] = open_regular,
 ) -> dict[str, Any]:
     """The JSON object in a file that is still the one of the signature, without NUL characters.
+
+    `opener` says which files may be opened: `Source.open` those that a source may have.
 
     Raises:
         RecordError: if the file changed, cannot be read, holds no JSON object in UTF-8, or one
@@ -43,9 +50,9 @@ def read_object(
             f"is {signature.size:,} bytes long; more than {MAX_JSON_BYTES:,} are not read"
         )
     try:
-        descriptor = os.open(path, os.O_RDONLY | _O_BINARY)
+        descriptor, status = opener(path)
         try:
-            unchanged = is_unchanged(os.fstat(descriptor), signature)
+            unchanged = is_unchanged(status, signature)
             content = _read(descriptor, signature.size)
         finally:
             os.close(descriptor)

@@ -6,7 +6,7 @@ import contextlib
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -15,13 +15,13 @@ import ijson
 
 from imports.cleaning import Tally, json_type, without_nul
 from imports.errors import RecordError
+from imports.regular_file import OpenedFile, open_regular
 from imports.source_tree import is_unchanged
 from imports.work_item import Signature
 
 _CHUNK_BYTES = 16 * 1024
 """Small: of larger ones there are so many events at once that Python's collector is busy."""
 
-_O_BINARY = getattr(os, "O_BINARY", 0)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _CUTS = tuple(b' ,:"\n\r\t{}[]')
@@ -51,7 +51,13 @@ class Piece(NamedTuple):
 
 
 def read_pieces(
-    path: str, signature: Signature, key: str, size: int, start: int, tally: Tally
+    path: str,
+    signature: Signature,
+    key: str,
+    size: int,
+    start: int,
+    tally: Tally,
+    opener: Callable[[str], OpenedFile] = open_regular,
 ) -> Iterator[Piece]:
     """The list under a name of the outermost object, `size` records at a time.
 
@@ -68,7 +74,7 @@ def read_pieces(
             something else than a list under the key, or has the key twice.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | _O_BINARY)
+        descriptor, _ = opener(path)
     except OSError as error:
         raise RecordError(f"cannot be read: {error.strerror}") from error
     try:

@@ -8,11 +8,10 @@ import os
 import stat
 from pathlib import Path
 
+from imports.regular_file import open_itself
+
 FILE = 0o600
 FOLDER = 0o700
-
-_NO_DETOUR = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-"""Flags for opening a file: no link is followed, and nobody is waited for at the end of a pipe."""
 
 
 def private(path: str, flags: int) -> int:
@@ -21,11 +20,7 @@ def private(path: str, flags: int) -> int:
     Raises:
         OSError: if it cannot be opened, or is a link or no regular file.
     """
-    descriptor = os.open(path, flags | _NO_DETOUR, FILE)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is not a regular file", path)
-    return descriptor
+    return open_itself(path, flags, FILE)
 
 
 def read_own(path: Path) -> bytes:

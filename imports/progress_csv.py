@@ -23,6 +23,7 @@ from typing import NamedTuple, TextIO
 
 from imports.display_text import shown
 from imports.errors import UsageError
+from imports.regular_file import opener
 from imports.whole_file import replacing
 
 MOST_OF_THE_TIME = 0.05
@@ -176,7 +177,9 @@ def read_progress(path: Path) -> Iterator[ProgressRow]:
         UsageError: if the file cannot be read, or is something else than a progress log.
     """
     try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        with open(
+            path, encoding="utf-8-sig", errors="surrogateescape", newline="", opener=opener
+        ) as file:
             lines = csv.reader(_whole_lines(file))
             header = next(lines, None)
             if header is None:

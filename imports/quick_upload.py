@@ -126,7 +126,8 @@ def tell_end(kind: Kind, settings: Settings, report: RunReport) -> list[str]:
         lines.append(f"✅ Successfully uploaded {item}: {name} ({done})")
     lines += [f"❌ Not uploaded: {failure.reason}" for failure in report.failures]
     told = kind.items_are_folders and not settings.no_status_files
-    if told and (imported or report.failures) and not report.count("status_files.unwritten"):
+    unwritten = report.count("status_files.unwritten") or report.count("status_files.foreign")
+    if told and (imported or report.failures) and not unwritten:
         lines.append(f"📄 Created {'success' if imported else 'failed'}.json in {name}")
     lines.append(_RULE)
     if report.verification is not None:

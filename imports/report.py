@@ -207,6 +207,11 @@ def _counts(report: RunReport) -> list[str]:
     deleted, moved = report.count("import.files_deleted"), report.count("import.files_moved")
     if deleted or moved:
         lines.append(f"🗂️  Files done with: {deleted:,} deleted, {moved:,} moved away")
+    if report.count("status_files.foreign"):
+        lines.append(
+            f"📄 Status files: {report.count('status_files.foreign'):,} that the importer did not"
+            " write are left as they are"
+        )
     if report.count("status_files.unwritten"):
         lines.append(f"📄 Status files: {report.count('status_files.unwritten'):,} not written")
     return lines

@@ -290,6 +290,8 @@ def refuse_env_files_in(
 def _env_values(file: Path) -> Mapping[str, str | None]:
     if not os.access(file, os.F_OK):
         return {}
+    if not file.is_file():
+        raise UsageError(f"{file} is no regular file: move it away.")
     # On demand: most runs have no such file.
     from dotenv import dotenv_values
 

@@ -9,7 +9,8 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from imports.work_item import ListedItem, Signature
+from imports.regular_file import LEADS_OUT
+from imports.work_item import ListedItem, Signature, Source
 
 _LEADS_NOWHERE = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG)
 _EARLIEST_NS, _LATEST_NS = -(2**63), 2**63 - 1
@@ -81,6 +82,7 @@ def signature_of_folder(files: Iterable[FolderFile], marks: str = "") -> Signatu
 
 
 def files_called(
+    source: Source,
     prefix: str,
     files: Iterable[os.DirEntry[str]],
     wanted: Callable[[str], bool],
@@ -89,7 +91,8 @@ def files_called(
 ) -> Iterator[ListedEntry]:
     """Those of a folder's files whose name is wanted, as work items; `prefix` is before each.
 
-    Their signatures are `exact` where that is asked for.
+    Their signatures are `exact` where that is asked for. A link that leads where the source's
+    links may not is none.
     """
     for entry in files:
         name = entry.name
@@ -104,10 +107,12 @@ def files_called(
             except OSError as error:
                 yield ListingProblem(path, f"cannot be read: {error.strerror}")
                 continue
-            if stat.S_ISREG(status.st_mode):
-                yield ListedItem(path, signature_of(status, exact=exact))
-            else:
+            if not stat.S_ISREG(status.st_mode):
                 yield ListingProblem(path, "is not a regular file")
+            elif entry.is_symlink() and not source.may_read(os.path.realpath(entry.path)):
+                yield ListingProblem(path, f"is a link that {LEADS_OUT}")
+            else:
+                yield ListedItem(path, signature_of(status, exact=exact))
 
 
 def folder_holding(

@@ -8,8 +8,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+from uuid import uuid4
 
-from imports.private_file import private
+from imports.private_file import FILE
+from imports.regular_file import open_new
 
 
 @contextlib.contextmanager
@@ -21,9 +23,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: if it cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{uuid4().hex}.part")
+    descriptor = open_new(str(draft), FILE)
     try:
-        with open(draft, "wb", opener=private) as file:
+        with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

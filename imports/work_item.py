@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
 
 from imports.errors import LedgerError
+from imports.regular_file import LatestFolder, OpenedFile
+from imports.system_names import is_system_name
 
 BATCH_ID = r"batch_[0-9]{8}_[0-9]{6}_[0-9a-f]{6}"
 """The one form of a run's batch id: it names folders too."""
@@ -65,13 +67,34 @@ class Source:
 
     `patterns` are shell patterns for names of files; what they pick is the kind's affair.
     `left_out` has by folder (its prefix, `a/b/`) the beginnings of names that are no part of it,
-    `apart` the prefixes of folders that are none.
+    `apart` the prefixes of folders that are none. `roots` are the real folders, each with a
+    separator behind it, that links may lead to besides the source itself; `follows_links` says
+    whether folders are listed to which a link leads.
     """
 
     folder: str
     patterns: tuple[str, ...]
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     apart: frozenset[str] = frozenset()
+    roots: tuple[str, ...] = ()
+    follows_links: bool = True
+    latest: LatestFolder | None = field(default=None, compare=False, repr=False)
+
+    def opening(self) -> Source:
+        """The same source, to open a batch of its files with: see `LatestFolder`."""
+        return replace(self, latest=LatestFolder(self.may_read))
+
+    def open(self, path: str) -> OpenedFile:
+        """Opens a file by its absolute path, if it may be read.
+
+        Raises:
+            OSError: if it cannot be opened, is no regular file, or a link that leads out.
+        """
+        return (self.latest or LatestFolder(self.may_read)).open(path)
+
+    def may_read(self, real_path: str) -> bool:
+        """Whether what has this real path lies in the source, or in a folder that links lead to."""
+        return f"{real_path}{os.sep}".startswith((os.path.join(self.folder, ""), *self.roots))
 
     def absolute(self, path: str) -> str:
         """The path of a work item, which is relative to the source, as the system wants it.
@@ -88,6 +111,8 @@ class Source:
 
     def is_left_out(self, prefix: str, name: str) -> bool:
         """Whether what has this name in a folder is no part of the source."""
+        if is_system_name(name):
+            return True
         beginnings = self.left_out.get(prefix)
         if beginnings is not None and name.startswith(beginnings):
             return True

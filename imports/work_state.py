@@ -13,6 +13,7 @@ import orjson
 
 from imports.errors import ImporterError, UsageError
 from imports.kinds.wording import WORDINGS
+from imports.regular_file import read_named
 from imports.whole_file import replacing
 from imports.work_item import BATCH_ID, Phase, cycle_batch_id, is_below
 
@@ -175,7 +176,7 @@ def load_work_state(path: Path) -> WorkState | None:
         DamagedStateError: if there is something else in it.
     """
     try:
-        content = path.read_bytes()
+        content = read_named(path)
     except FileNotFoundError:
         return None
     except OSError as error:

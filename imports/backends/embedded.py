@@ -47,6 +47,7 @@ from imports.backends.embedded_host import (
 )
 from imports.errors import EmbeddedServerError
 from imports.private_file import FOLDER, make_folder
+from imports.regular_file import read_named
 
 DEFAULT_FOLDER: Final = Path(".importer/postgresql")
 SUPERUSER: Final = "postgres"
@@ -354,7 +355,7 @@ def _make_parent(folder: Path) -> None:
 
 def _error(what: str, folder: Path, said: str = "") -> EmbeddedServerError:
     log = folder / "log"
-    lines = log.read_text(errors="replace").splitlines()[-12:] if log.exists() else []
+    lines = read_named(log).decode(errors="replace").splitlines()[-12:] if log.is_file() else []
     details = [f"The embedded PostgreSQL in {folder} {what}."]
     if said.strip():
         details += ["pg_ctl says:", _indent(said)]

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from imports.errors import EmbeddedServerError
+from imports.regular_file import read_named
 
 PORT: Final = 5432  # only a part of the socket's name: no network address is listened on
 SOCKET: Final = f".s.PGSQL.{PORT}"
@@ -170,7 +171,7 @@ class Postmaster:
 def read_postmaster(folder: Path) -> Postmaster | None:
     """What the folder says of its server; None where there is none, or it has just begun."""
     try:
-        lines = (folder / "postmaster.pid").read_text().splitlines()
+        lines = read_named(folder / "postmaster.pid").decode().splitlines()
         pid = int(lines[0])
     except FileNotFoundError:
         return None

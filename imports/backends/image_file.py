@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from io import FileIO
 
 from imports.errors import ImageProblemError
+from imports.regular_file import open_real
 from imports.source_tree import signature_of
 from imports.work_item import ImageFile
 
@@ -20,7 +21,7 @@ def open_unchanged(image: ImageFile) -> Iterator[FileIO]:
         ImageProblemError: if it is not, or cannot be read.
     """
     try:
-        file = open(image.path, "rb", buffering=0)  # noqa: SIM115
+        file = FileIO(open_real(image.path)[0])
     except OSError as error:
         raise ImageProblemError(f"image {image.path} cannot be read: {error.strerror}") from error
     with file:

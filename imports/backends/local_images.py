@@ -12,6 +12,7 @@ from uuid import uuid4
 from imports.backends.image_file import open_unchanged
 from imports.errors import BackendError, ImageProblemError
 from imports.private_file import FOLDER, make_folder, private
+from imports.regular_file import opener
 from imports.work_item import Image
 
 _CHUNK_BYTES = 1024 * 1024
@@ -78,7 +79,7 @@ class LocalImages:
     def sha256(self, storage_path: str) -> str:
         """The hash of what is stored there, read anew."""
         try:
-            with (self._folder / storage_path).open("rb") as file:
+            with open(self._folder / storage_path, "rb", opener=opener) as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise ImageProblemError(

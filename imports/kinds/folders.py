@@ -93,9 +93,7 @@ def read(source: Source, path: str, signature: Signature, tally: Tally) -> Folde
     if signature_of_folder(files, _marks(source.patterns)) != signature:
         raise RecordError("changed while the run was under way; run again to import it")
     is_stats, is_image = _matchers(source.patterns)
-    stats, problem = _stats(
-        [file for file in files if is_stats(file.name)], source.absolute(path), tally
-    )
+    stats, problem = _stats(source, path, [file for file in files if is_stats(file.name)], tally)
     return Folder(
         path=path,
         name=os.path.basename(source.folder if path == "." else path),
@@ -200,7 +198,7 @@ def _files(source: Source, path: str) -> list[FolderFile]:
 
 
 def _stats(
-    files: list[FolderFile], place: str, tally: Tally
+    source: Source, path: str, files: list[FolderFile], tally: Tally
 ) -> tuple[dict[str, Any] | None, str | None]:
     """The stats of a folder, or the problem with them; neither if it has none."""
     if not files:
@@ -212,7 +210,8 @@ def _stats(
     if not file.regular:
         return None, f"{printable(file.name)} is not a regular file"
     try:
-        return read_object(os.path.join(place, file.name), file.signature, tally), None
+        place = os.path.join(source.absolute(path), file.name)
+        return read_object(place, file.signature, tally, opener=source.open), None
     except RecordError as error:
         return None, f"{printable(file.name)} {error}"
 

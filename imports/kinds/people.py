@@ -48,6 +48,7 @@ def items_in(
         return iter(())
     matches = matcher(source.patterns)
     return files_called(
+        source,
         prefix,
         files,
         lambda name: matches(name) and not _NO_PAGE.search(name),
@@ -62,7 +63,10 @@ def sign(source: Source, path: str) -> Signature:
 
 def read(source: Source, path: str, signature: Signature, tally: Tally) -> Page:
     """The records in a file, none where it has no `results`."""
-    results = read_object(source.absolute(path), signature, tally, once="results").get("results")
+    document = read_object(
+        source.absolute(path), signature, tally, once="results", opener=source.open
+    )
+    results = document.get("results")
     if results is None:
         return Page(path, 0, [])
     if not isinstance(results, list):
@@ -78,7 +82,7 @@ def pieces(
     from imports.json_pieces import read_pieces
 
     for first, results, _ in read_pieces(
-        source.absolute(path), signature, "results", size, start, tally
+        source.absolute(path), signature, "results", size, start, tally, source.open
     ):
         yield ContentPiece(first, len(results), Page(path, first, results))
 

@@ -70,7 +70,7 @@ def items_in(
     source: Source, prefix: str, files: Iterable[os.DirEntry[str]]
 ) -> Iterator[ListedEntry]:
     """The files of the source's patterns: by default those called `*_parse.json`."""
-    return files_called(prefix, files, matcher(source.patterns))
+    return files_called(source, prefix, files, matcher(source.patterns))
 
 
 def sign(source: Source, path: str) -> Signature:
@@ -80,7 +80,9 @@ def sign(source: Source, path: str) -> Signature:
 
 def read(source: Source, path: str, signature: Signature, tally: Tally) -> Search:
     """The search in a file."""
-    return search_in(read_object(source.absolute(path), signature, tally), tally)
+    return search_in(
+        read_object(source.absolute(path), signature, tally, opener=source.open), tally
+    )
 
 
 def search_in(document: dict[str, Any], tally: Tally) -> Search:

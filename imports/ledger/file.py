@@ -86,8 +86,10 @@ class LedgerFile:
             LedgerError: if the file is not a ledger, or of another version.
         """
         self.path = path
-        if not path.parent.is_dir() or path.is_dir():
-            problem = "that is a folder" if path.is_dir() else "its folder does not exist"
+        if not path.parent.is_dir() or (path.exists() and not path.is_file()):
+            problem = "its folder does not exist"
+            if path.exists():
+                problem = "that is a folder" if path.is_dir() else "that is no regular file"
             raise LedgerError(
                 f"The ledger {path} cannot be used: {problem}. Name another with --db-path."
             )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import dataclass
 
 from imports.disposal import Fate, Problem, delete, move, write_errors
 from imports.ledger import DisposedItem, DueItem
+from imports.regular_file import open_folder
 from imports.settings import Disposal
 from imports.work_item import RecordFailure, Source
 
@@ -60,6 +63,7 @@ def _dispose(
     path = source.absolute(item.path)
     wanted = plan.of(item)
     try:
+        _check_place(os.path.dirname(path))
         if wanted is Disposal.DELETE:
             changed = delete(path, item.signature) is Fate.CHANGED
             return None if changed else DisposedItem(item.id)
@@ -75,6 +79,18 @@ def _dispose(
     except OSError as error:
         what = "deleted" if wanted is Disposal.DELETE else "moved away"
         return DisposedItem(item.id, problem=f"cannot be {what}: {error.strerror or error}")
+
+
+def _check_place(folder: str) -> None:
+    """Raises OSError if a folder of the source was replaced by a link to what is none of it."""
+    try:
+        os.close(open_folder(folder, lambda _: False))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        raise OSError(errno.EXDEV, "its folder was replaced by a link", folder) from error
 
 
 def _problems(reason: str, failures: list[RecordFailure]) -> list[Problem]:

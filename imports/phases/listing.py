@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
+from imports.name_patterns import matcher
 from imports.phases.disk import read_all
-from imports.source_tree import ListedEntry, ListingProblem, unlistable
+from imports.source_tree import ListedEntry, ListingProblem, printable, unlistable
 from imports.work_item import Source
 
 BATCH_SIZE = 256
@@ -36,13 +38,15 @@ class ListJob:
 class ListedFolders:
     """The work items in `count` folders, and the prefixes of the folders in them.
 
-    `large` are those of the folders that were left for `read_large`.
+    `large` are those of the folders that were left for `read_large`; `links` are the paths of
+    links to folders.
     """
 
     count: int
     entries: list[ListedEntry] = field(default_factory=list)
     subfolders: list[str] = field(default_factory=list)
     large: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
 
     def extend(self, other: ListedFolders) -> None:
         """Takes in what is in another one."""
@@ -50,6 +54,7 @@ class ListedFolders:
         self.entries += other.entries
         self.subfolders += other.subfolders
         self.large += other.large
+        self.links += other.links
 
 
 def list_folders(job: ListJob) -> ListedFolders:
@@ -74,19 +79,50 @@ def _list_some(job: ListJob) -> ListedFolders:
             if len(found) > MOST_ENTRIES:
                 listed.large.append(prefix)
                 continue
-            if prefix in source.left_out or source.apart:
-                found = [entry for entry in found if not source.is_left_out(prefix, entry.name)]
+            links = Links()
             folders: list[os.DirEntry[str]] = []
             files: list[os.DirEntry[str]] = []
             for entry in found:
-                (folders if entry.is_dir(follow_symlinks=False) else files).append(entry)
+                if source.is_left_out(prefix, entry.name):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry)
+                elif not entry.is_symlink() or not links.take(source, prefix, entry):
+                    files.append(entry)
             items = list(kind.items_in(source, prefix, files))
         except OSError as error:
             listed.entries.append(_problem(source, prefix, error))
             continue
         listed.entries += items
+        listed.entries += links.problems
+        listed.links += links.folders
         listed.subfolders += [f"{prefix}{folder.name}/" for folder in folders]
     return listed
+
+
+@dataclass(slots=True)
+class Links:
+    """The links in some folders: the paths of those to folders, and those that lead nowhere.
+
+    A link that leads nowhere under a name that no work item has may be a disk that is not there.
+    """
+
+    folders: list[str] = field(default_factory=list)
+    problems: list[ListingProblem] = field(default_factory=list)
+
+    def take(self, source: Source, prefix: str, entry: os.DirEntry[str]) -> bool:
+        """Notes a link; whether it is one to a folder, and so no file."""
+        path = f"{prefix}{entry.name}"
+        try:
+            is_folder = stat.S_ISDIR(entry.stat().st_mode)
+        except OSError as error:
+            if not (matcher(source.patterns)(entry.name) or entry.name.startswith(".")):
+                reason = f"is a link that leads nowhere: {error.strerror}"
+                self.problems.append(ListingProblem(printable(path), reason))
+            return False
+        if is_folder:
+            self.folders.append(path)
+        return is_folder
 
 
 Problems = dict[str, ListingProblem]
@@ -94,11 +130,16 @@ Problems = dict[str, ListingProblem]
 
 
 def read_large(
-    kind: Kind, source: Source, prefix: str, problems: Problems
+    kind: Kind, source: Source, prefix: str, problems: Problems, links: Links
 ) -> Iterator[ListedEntry]:
-    """The work items in a large folder; that it cannot be read becomes a problem."""
+    """The work items in a large folder, and its links; that it cannot be read becomes a problem."""
+    files = (
+        entry
+        for entry in _read(source, prefix, folders=False)
+        if not entry.is_symlink() or not links.take(source, prefix, entry)
+    )
     try:
-        yield from kind.items_in(source, prefix, _read(source, prefix, folders=False))
+        yield from kind.items_in(source, prefix, files)
     except OSError as error:
         problems[prefix] = _problem(source, prefix, error)
 

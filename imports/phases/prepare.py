@@ -105,6 +105,7 @@ def read_items(
     kind: Kind, source: Source, items: list[WorkItem]
 ) -> Iterator[tuple[WorkItem, Any, Tally]]:
     """What is read of each item, or the exception that it raised, and what was cleaned in it."""
+    source = source.opening()
 
     def read(item: WorkItem) -> tuple[WorkItem, Any, Tally]:
         tally: Tally = Counter()

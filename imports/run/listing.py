@@ -10,12 +10,14 @@ from imports.errors import UsageError
 from imports.ledger import Listing
 from imports.phases.listing import (
     BATCH_SIZE,
+    Links,
     ListJob,
     Problems,
     list_folders,
     read_large,
     subfolders_of_large,
 )
+from imports.run.linked_folders import LinkedFolders
 from imports.run.session import RunSession
 from imports.settings import Settings
 from imports.source_tree import ListedEntry, ListingProblem
@@ -76,11 +78,28 @@ def _most_tries(settings: Settings) -> int | None:
 def _walk(session: RunSession) -> Iterator[ListedEntry]:
     """All work items of the source, in no order.
 
-    Folders that are links are not followed. Of the folders that are yet to be listed only so
-    many are held as a few batches bring, however many there are in one of them.
+    Folders to which links lead come after all others: so it does not depend on that order by
+    which link one is reached. Of the folders that are yet to be listed only so many are held as
+    a few batches bring, however many there are in one of them.
     """
-    waiting: list[Iterator[str]] = [iter([""])]
     problems: Problems = {}
+    links = Links()
+    linked = LinkedFolders(session.source)
+    prefixes = [""]
+    while prefixes:
+        yield from _walk_from(session, prefixes, problems, links)
+        prefixes, passed_over = linked.to_follow(links.folders)
+        yield from passed_over
+        links.folders.clear()
+    yield from links.problems
+    yield from problems.values()
+
+
+def _walk_from(
+    session: RunSession, prefixes: list[str], problems: Problems, links: Links
+) -> Iterator[ListedEntry]:
+    """The work items in some folders and in those below them, but for linked ones."""
+    waiting: list[Iterator[str]] = [iter(prefixes)]
     seen = 0
     while waiting:
         batches = partial(_batches, waiting)
@@ -94,12 +113,12 @@ def _walk(session: RunSession) -> Iterator[ListedEntry]:
         ):
             seen += listed.count
             yield from listed.entries
+            links.folders += listed.links
             waiting.append(iter(listed.subfolders))
             for prefix in listed.large:
-                yield from read_large(session.kind, session.source, prefix, problems)
+                yield from read_large(session.kind, session.source, prefix, problems, links)
                 waiting.append(subfolders_of_large(session.source, prefix, problems))
         session.raise_if_stopping()
-    yield from problems.values()
 
 
 def _batches(waiting: list[Iterator[str]], most: int | None) -> Iterator[list[str]]:
@@ -122,7 +141,8 @@ def _single(session: RunSession) -> Iterator[ListedEntry]:
     item = session.single_item or ""
     if session.kind.items_are_folders:
         problems: Problems = {}
-        yield from read_large(session.kind, session.source, folder_prefix(item), problems)
+        prefix = folder_prefix(item)
+        yield from read_large(session.kind, session.source, prefix, problems, Links())
         yield from problems.values()
         return
     try:

@@ -30,6 +30,7 @@ from imports.ledger import (
 )
 from imports.private_file import FILE, private
 from imports.progress import Display
+from imports.regular_file import read_named
 from imports.retry import RetryPolicy, with_retries
 from imports.run.disposal import disposal_plan
 from imports.run.progress_log import progress_log
@@ -179,7 +180,7 @@ def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
         lock.acquire()
     except Timeout:
         try:
-            who = f"process {int(holder.read_text())}"
+            who = f"process {int(read_named(holder))}"
         except (OSError, ValueError):
             who = "another process"
         raise LockedError(

@@ -87,6 +87,7 @@ class RunSession:
     verified_until: float | None = field(default=None, init=False)
     _next_checkpoint: float = field(default=0.0, init=False)
     _told_unwritten: bool = field(default=False, init=False)
+    _told_foreign: bool = field(default=False, init=False)
     _told_progress: bool = field(default=False, init=False)
 
     @property
@@ -149,7 +150,21 @@ class RunSession:
             self.note_unwritten(self.status_files.fail(phase, failures))
 
     def note_unwritten(self, unwritten: list[Unwritten]) -> None:
-        """Counts status files that could not be written; the user hears of the first one only."""
+        """Counts status files that could not be written; the user hears of the first one only.
+
+        So it is with files that stay under their names, since the importer did not write them.
+        """
+        foreign = [each for each in unwritten if each.foreign]
+        unwritten = [each for each in unwritten if not each.foreign]
+        if foreign:
+            self.add_counts({"status_files.foreign": len(foreign)})
+            if not self._told_foreign:
+                self._told_foreign = True
+                self.display.say(
+                    f"⚠️  {foreign[0].path} is not a file of the importer: it stays as it is, and"
+                    " what became of the folder is told by `status` alone. So it is with others;"
+                    " the report says how many (--no-status-files writes none)."
+                )
         if not unwritten:
             return
         self.add_counts({"status_files.unwritten": len(unwritten)})

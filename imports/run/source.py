@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from imports.errors import UsageError
+from imports.image_finder import image_finder
 from imports.kinds.kind import Kind
 from imports.logs import DEBUG_LOG_NAME, LOG_NAME
 from imports.settings import Settings
@@ -70,4 +71,12 @@ def source_of(settings: Settings, kind: Kind, folder: Path) -> Source:
         for place in (settings.failed_dir, settings.done_dir)
         if place is not None and folder in place.resolve().parents
     )
-    return Source(str(folder), settings.patterns or kind.patterns, left_out, apart)
+    return Source(
+        str(folder),
+        settings.patterns or kind.patterns,
+        left_out,
+        apart,
+        roots=image_finder(folder, settings.image_roots).roots,
+        # What is deleted must lie where the user said that it may be.
+        follows_links=not kind.worked_off,
+    )

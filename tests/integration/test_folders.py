@@ -362,7 +362,7 @@ def test_a_time_that_no_ledger_can_hold_stops_nobody(bench: Bench, seconds: int)
 
 
 def test_links(bench: Bench, tmp_path: Path) -> None:
-    """A linked folder is not followed; a linked image is read from below the roots alone."""
+    """A link to what is listed anyway lists nothing twice; images are read below the roots."""
     source = bench.source.folder
     add(source, "real", {"device_id": "D"}, {"a.png": png(1)})
     (source / "link").symlink_to(source / "real")
@@ -412,7 +412,7 @@ def test_a_touched_file_imports_exactly_its_folder(bench: Bench) -> None:
     assert (report.count("planning.to_import"), report.count("planning.unchanged")) == (1, 299)
     after = row_versions(bench.url)
     assert {path for path in after if after[path] != before[path]} == {touched}
-    assert {os.path.dirname(path) for path in paths} == {touched}
+    assert paths == {touched}, "its files are opened by way of it"
     assert run(bench).nothing_to_do
 
 

@@ -48,6 +48,7 @@ def test_what_they_say(bench: Bench) -> None:
         moment = datetime.fromisoformat(content.pop("time"))
         assert timedelta(0) <= report.state.last_update - moment < timedelta(minutes=1)
         assert content == {
+            "written_by": "resilient-importer",
             "status": "success",
             "folder": path,
             "batch_id": report.state.batch_id,
@@ -110,7 +111,7 @@ def test_they_are_no_part_of_the_folder(bench: Bench) -> None:
     (folders[0] / "success.json").write_text("an old one, of another program")
     assert run(bench).state.total_files == 6
     assert {row["file_count"] for row in rows(bench.url)} == {1}
-    assert status_file(folders[0])["status"] == "success"
+    assert (folders[0] / "success.json").read_text() == "an old one, of another program"
     before = bench.versions()
     assert run(bench).nothing_to_do
     (folders[1] / "success.json").unlink()
@@ -186,6 +187,19 @@ def test_where_they_cannot_be_written_one_warning_is_given(
     assert run(bench).count("planning.unchanged") == 30
 
 
+def test_of_files_that_are_not_ours_one_warning_names_the_first_and_the_report_how_many(
+    bench: Bench,
+) -> None:
+    for folder in add_many(bench.source.folder, 3):
+        (folder / "success.json").write_text("done")
+    listener = Listener()
+    report = ResilientImporter(bench.settings(kind="folders", batch_size=1), listener).run()
+    assert (report.exit_code, len(rows(bench.url))) == (0, 3)
+    (warning,) = [text for text in listener.said if "success.json" in text]
+    assert "is not a file of the importer" in warning
+    assert "Status files: 3 that the importer did not write" in render_report(report)
+
+
 def test_a_link_in_the_place_of_a_draft_is_not_followed(bench: Bench, tmp_path: Path) -> None:
     """A source may come from anybody: no file elsewhere is overwritten by way of it."""
     mine = tmp_path / "mine.txt"
@@ -204,6 +218,6 @@ def test_a_folder_in_the_place_of_one_is_left_alone(bench: Bench, name: str) -> 
     folder = add(bench.source.folder, "a", {} if name == "success.json" else BROKEN)
     (folder / name).mkdir()
     report = run(bench)
-    assert report.count("status_files.unwritten") == 1
+    assert report.count("status_files.foreign") == 1
     assert [each.name for each in folder.glob(".*")] == []
     assert (folder / name).is_dir()

@@ -239,3 +239,24 @@ def test_only_folders_that_something_is_moved_to_are_named(
     assert plan.of(place.add("a.json")) == success
     assert plan.of(place.add("b.json", "bad")) == failure
     assert plan.of(place.add("c.json", "")) == failure, "also where the reason is empty"
+
+
+@pytest.mark.parametrize("reason", [None, "is not JSON"])
+def test_what_lies_behind_a_link_by_now_is_neither_deleted_nor_moved(
+    place: Place, tmp_path: Path, reason: str | None
+) -> None:
+    """Even if it is just the file that was listed: its folder may be anybody's."""
+    item = place.add("day/a.json", reason)
+    (place.source / "day").rename(tmp_path / "home")
+    (place.source / "day").symlink_to(tmp_path / "home")
+    (found,) = place.dispose(item)
+    assert "its folder was replaced by a link" in (found.problem or "")
+    assert [each.name for each in (tmp_path / "home").iterdir()] == ["a.json"]
+    assert not place.failed.exists()
+
+
+def test_a_folder_that_is_gone_with_its_files_is_no_problem(place: Place) -> None:
+    item = place.add("day/a.json")
+    (place.source / "day/a.json").unlink()
+    (place.source / "day").rmdir()
+    assert place.dispose(item) == [DisposedItem(item.id)]

@@ -5,6 +5,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imports.errors import InterruptedRunError, UsageError
+from imports.kinds import kind_named
 from imports.kinds.folders import FOLDERS, PATTERNS
 from imports.kinds.states import STATES
 from imports.phases import listing
-from imports.phases.listing import ListJob, list_folders, read_large, subfolders_of_large
+from imports.phases.listing import Links, ListJob, list_folders, read_large, subfolders_of_large
 from imports.source_tree import ListedEntry, ListingProblem, signature_of
+from imports.system_names import is_system_name
 from imports.work_item import ListedItem, Signature, Source
 from imports.workers import Workers
 from tests.support.walk import take, walk
@@ -152,11 +155,179 @@ def test_a_link_to_nowhere_is_a_problem(tmp_path: Path) -> None:
     assert problems(tmp_path) == {"a.json": "cannot be read: No such file or directory"}
 
 
-def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+# Links to folders
+
+
+def linked(tmp_path: Path, **links: str) -> Source:
+    """A source with links in it, which may lead to what lies beside it."""
+    source = tmp_path / "all/source"
+    write(source / "a.json")
+    for path, place in links.items():
+        link = source / path.replace("__", "/")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(place)
+    return Source(str(source), ("*.json",), roots=(f"{tmp_path}/all/",))
+
+
+def test_a_linked_folder_beside_the_source_is_followed(tmp_path: Path) -> None:
+    """So it is with a source whose days lie on several disks."""
+    write(tmp_path / "all/disk2/2026-03-03/FL/b.json")
+    source = linked(tmp_path, day="../disk2/2026-03-03", deep__day="../../disk2/2026-03-03/FL")
+    assert [entry.path for entry in walk(source, "states")] == ["a.json", "day/FL/b.json"]
+    assert walk(source, "states")[1] == ListedItem(
+        "day/FL/b.json", signature_of((tmp_path / "all/disk2/2026-03-03/FL/b.json").stat())
+    )
+
+
+def test_a_link_to_what_is_listed_anyway_lists_nothing_twice(tmp_path: Path) -> None:
     write(tmp_path / "real/a.json")
     (tmp_path / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "latest").symlink_to("link")
     (tmp_path / "real/circle").symlink_to(tmp_path)
+    (tmp_path / "real/itself").symlink_to(".")
     assert paths(tmp_path) == ["real/a.json"]
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+def test_of_several_links_to_a_folder_always_the_same_one_is_followed(
+    tmp_path: Path, workers: int
+) -> None:
+    write(tmp_path / "all/disk/1/b.json")
+    links = {f"z{number}": "../disk" for number in range(20)}
+    links |= {f"a{number}__deep": "../../disk/1" for number in range(20)}
+    source = linked(tmp_path, **links, m="../disk")
+    several = Workers(workers)
+    try:
+        found = walk(source, "states", workers=several)
+    finally:
+        several.close()
+    assert [entry.path for entry in found] == ["a.json", "m/1/b.json"]
+
+
+def test_links_within_linked_folders_lead_in_no_circle(tmp_path: Path) -> None:
+    disk, other = tmp_path / "all/disk", tmp_path / "all/other"
+    write(disk / "b.json")
+    write(other / "c.json")
+    for link, place in (
+        (disk / "back", "../source"),
+        (disk / "itself", "."),
+        (disk / "other", "../other"),
+        (other / "disk", "../disk"),
+        (other / "deep", "../disk/itself"),
+    ):
+        link.symlink_to(place)
+    source = linked(tmp_path, disk="../disk")
+    assert [entry.path for entry in walk(source, "states")] == [
+        "a.json",
+        "disk/b.json",
+        "disk/other/c.json",
+    ]
+
+
+def test_a_link_to_a_folder_around_a_listed_one_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "all/disk/day/b.json")
+    (tmp_path / "all/disk/day/up").symlink_to("..")
+    source = linked(tmp_path, up="..", day="../disk/day")
+    found = {entry.path: entry for entry in walk(source, "states")}
+    assert set(found) == {"a.json", "up", "day/b.json", "day/up"}
+    for path in ("up", "day/up"):
+        entry = found[path]
+        assert isinstance(entry, ListingProblem)
+        assert "in a circle" in entry.reason
+
+
+@pytest.mark.parametrize("kind", ["states", "folders", "people"])
+def test_a_link_out_of_what_may_be_read_is_named_and_not_followed(
+    tmp_path: Path, kind: str
+) -> None:
+    for name in ("secret.json", "stats.json", "x.png"):
+        write(tmp_path / f"home/{name}")
+    source = replace(linked(tmp_path, home=str(tmp_path / "home")), patterns=("*.json", "*.png"))
+    found = {entry.path: entry for entry in walk(source, kind)}
+    assert set(found) == {"." if kind == "folders" else "a.json", "home"}
+    entry = found["home"]
+    assert isinstance(entry, ListingProblem)
+    if kind != "people":
+        assert "--image-root" in entry.reason
+    trusting = replace(source, roots=(*source.roots, f"{tmp_path}/home/"), follows_links=True)
+    assert len(walk(trusting, kind)) > 1
+    assert not any(isinstance(entry, ListingProblem) for entry in walk(trusting, kind))
+
+
+def test_a_source_that_is_worked_off_is_not_followed_through_links(tmp_path: Path) -> None:
+    write(tmp_path / "all/disk/b.json")
+    source = replace(linked(tmp_path, disk="../disk", same="."), follows_links=False)
+    found = {entry.path: entry for entry in walk(source, "people")}
+    assert set(found) == {"a.json", "disk"}
+    entry = found["disk"]
+    assert isinstance(entry, ListingProblem)
+    assert "by a command of its own" in entry.reason
+
+
+def test_a_link_to_a_disk_that_is_not_there_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "a.json")
+    for name in ("day", "b.json", ".#lock"):
+        (tmp_path / name).symlink_to("gone")
+    (tmp_path / "round").symlink_to("round")
+    assert problems(tmp_path) == {
+        "day": "is a link that leads nowhere: No such file or directory",
+        "round": "is a link that leads nowhere: Too many levels of symbolic links",
+        "b.json": "cannot be read: No such file or directory",
+    }
+
+
+@pytest.mark.parametrize("kind", ["states", "people"])
+def test_a_file_behind_a_link_out_is_named_and_is_no_item(tmp_path: Path, kind: str) -> None:
+    write(tmp_path / "home/credentials.json")
+    write(tmp_path / "all/beside.json")
+    source = linked(
+        tmp_path,
+        **{"out.json": str(tmp_path / "home/credentials.json"), "in.json": "../beside.json"},
+        **{"through.json": "out.json"},
+    )
+    found = {entry.path: entry for entry in walk(source, kind)}
+    assert {path for path, entry in found.items() if isinstance(entry, ListedItem)} == {
+        "a.json",
+        "in.json",
+    }
+    for path in ("out.json", "through.json"):
+        entry = found[path]
+        assert isinstance(entry, ListingProblem)
+        assert "is a link that leads out" in entry.reason
+
+
+# What systems leave
+
+
+SYSTEM_NAMES = (
+    "._a.json ._x.png .DS_Store Thumbs.db THUMBS.DB desktop.ini __MACOSX/a.json __MACOSX/x.png"
+    " .Trashes/a.json .Spotlight-V100/a.json @eaDir/a.json @eaDir/x.png/a.json #recycle/a.json"
+    " $RECYCLE.BIN/a.json $Recycle.Bin/x.png System?Volume?Information/a.json lost+found/a.json"
+    " .Trash-1000/a.json .nfs000000000001a2b3"
+).replace("?", "\0")
+
+
+@pytest.mark.parametrize("kind", ["states", "folders", "people"])
+def test_what_systems_leave_is_no_item_and_no_part_of_one(tmp_path: Path, kind: str) -> None:
+    write(tmp_path / "day/a.json")
+    write(tmp_path / "day/x.png")
+    source = Source(str(tmp_path), ("*.json", "*.png"))
+    before = walk(source, kind)
+    sign = kind_named(kind).sign
+    signed = sign(source, before[0].path)
+    for name in SYSTEM_NAMES.split():
+        write(tmp_path / "day" / name.replace("\0", " "))
+        write(tmp_path / name.replace("\0", " "))
+    assert walk(source, kind) == before
+    assert sign(source, before[0].path) == signed
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a._b.json", "thumbs.json", "__MACOSX.json", "DS_Store", "lost", "@eaDir2", "recycle", "."],
+)
+def test_names_like_those_are_data(name: str) -> None:
+    assert not is_system_name(name)
 
 
 def test_a_linked_file_is_listed_with_the_signature_of_what_it_leads_to(tmp_path: Path) -> None:
@@ -338,7 +509,7 @@ def test_a_source_of_folders_that_cannot_be_listed_is_itself_the_problem(tmp_pat
     }
 
 
-def test_links_to_folders_are_not_followed_and_are_no_files(tmp_path: Path) -> None:
+def test_links_to_folders_are_no_files(tmp_path: Path) -> None:
     write(tmp_path / "real/a.png")
     before = folders(tmp_path)
     (tmp_path / "link").symlink_to(tmp_path / "real")
@@ -542,7 +713,10 @@ def test_a_large_folder_that_is_given_up_half_way_is_not_left_open(tmp_path: Pat
         write(tmp_path / f"folder {number}/a.json")
     source = Source(str(tmp_path), ("*.json",))
     before = open_files()
-    for entries in (read_large(STATES, source, "", {}), subfolders_of_large(source, "", {})):
+    for entries in (
+        read_large(STATES, source, "", {}, Links()),
+        subfolders_of_large(source, "", {}),
+    ):
         next(entries)
         assert open_files() in (before + 1, 0)
         # What is open still would warn when it is collected, and a warning is an error.

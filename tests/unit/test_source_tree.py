@@ -27,7 +27,7 @@ from imports.source_tree import (
     signature_of_file,
     signature_of_folder,
 )
-from imports.work_item import ListedItem, Signature
+from imports.work_item import ListedItem, Signature, Source
 
 
 def write(path: Path, content: str = "{}") -> Path:
@@ -60,7 +60,8 @@ def test_the_files_of_a_folder_that_are_wanted_are_items(tmp_path: Path) -> None
     one = write(tmp_path / "a.json", "{ }")
     write(tmp_path / "b.txt")
     with os.scandir(tmp_path) as entries:
-        found = list(files_called("x/y/", entries, lambda name: name.endswith(".json")))
+        source = Source(str(tmp_path), ())
+        found = list(files_called(source, "x/y/", entries, lambda name: name.endswith(".json")))
     assert found == [ListedItem("x/y/a.json", signature_of(one.stat()))]
 
 

@@ -3,6 +3,10 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import socket
+import stat
+import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,7 @@ from imports import status_files
 from imports.kinds.folders import FOLDERS
 from imports.status_files import StatusFiles, Unwritten, is_status_file
 from imports.work_item import Phase, Source
+from tests.support.patience import within_seconds
 
 
 @pytest.fixture
@@ -57,6 +62,7 @@ def test_what_went_in_is_told_with_run_time_target_and_counts(source: Path, batc
     found = content(batch / "success.json")
     assert abs(datetime.fromisoformat(found.pop("time")) - began) < timedelta(minutes=1)
     assert found == {
+        "written_by": "resilient-importer",
         "status": "success",
         "folder": PATH,
         "batch_id": "batch_1",
@@ -74,6 +80,7 @@ def test_what_failed_is_told_with_run_time_target_phase_and_reason(
     found = content(batch / "failed.json")
     assert datetime.fromisoformat(found.pop("time")).tzinfo is not None
     assert found == {
+        "written_by": "resilient-importer",
         "status": "failed",
         "folder": PATH,
         "batch_id": "batch_1",
@@ -94,7 +101,7 @@ def test_one_file_replaces_the_other(source: Path, batch: Path) -> None:
 
 
 def test_a_file_of_an_earlier_run_is_replaced(source: Path, batch: Path) -> None:
-    (batch / "success.json").write_text("of another program, and longer than ours " * 100)
+    files(source, "longer than the next one " * 100).succeed([(PATH, {})])
     succeed(source)
     files(source, "batch_2").succeed([(PATH, {})])
     assert content(batch / "success.json")["batch_id"] == "batch_2"
@@ -172,7 +179,7 @@ def test_a_run_that_is_killed_before_the_replacement_leaves_the_old_file(
     succeed(source, inserted=1)
     before = (batch / "success.json").read_bytes()
 
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -187,7 +194,15 @@ def test_a_run_that_is_killed_before_the_replacement_leaves_the_old_file(
     assert content(batch / "failed.json")["status"] == "failed"
 
 
-@pytest.mark.parametrize("draft", [b"", b'{"status": "suc', b"x" * 10_000])
+@pytest.mark.parametrize(
+    "draft",
+    [
+        b"",
+        b'{\n  "wri',
+        b'{\n  "written_by": "resilient-importer",\n  "status": "suc',
+        b'{\n  "status": "success",\n  "folder": "' + b"x" * 10_000,
+    ],
+)
 def test_a_draft_that_a_killed_run_left_does_no_harm(
     source: Path, batch: Path, draft: bytes
 ) -> None:
@@ -212,17 +227,115 @@ def test_a_draft_that_is_a_link_is_not_followed(source: Path, batch: Path, tmp_p
     assert not (tmp_path / "made by following").exists()
 
 
-def test_a_file_that_is_a_link_is_replaced_and_not_followed(
+def test_a_file_that_is_a_link_is_neither_replaced_nor_followed(
     source: Path, batch: Path, tmp_path: Path
 ) -> None:
-    precious = tmp_path / "precious"
-    precious.write_text("keep me")
+    succeed(source)
+    precious = (batch / "success.json").rename(tmp_path / "precious")
+    before = precious.read_bytes()
     for name in ("success.json", "failed.json"):
         (batch / name).symlink_to(precious)
-    assert succeed(source) == []
+    assert [each.foreign for each in succeed(source)] == [True, True]
+    assert [each.foreign for each in fail(source)] == [True, True]
+    assert names(batch) == ["failed.json", "success.json"]
+    assert all(each.is_symlink() for each in batch.iterdir())
+    assert precious.read_bytes() == before
+
+
+# Whose they are
+
+
+FOREIGN = [
+    b"",
+    b"done",
+    b"[]",
+    b"{}",
+    b'{"status": "success"}',
+    b'{"status": "success", "folder": "a", "batch_id": 1, "time": 2, "tag": 3, "target": 4}',
+    b'{"written_by": "upload_manager.py", "status": "success", "uploaded": 7}',
+    b'{"status": "success", "written_by": "resilient-importer"',
+    b"[" * 100_000,
+    b'{"written_by": "resilient-importer"}' + b" " * 2_000_000,
+]
+
+
+@pytest.mark.parametrize("content", FOREIGN, ids=range(len(FOREIGN)))
+def test_a_file_that_we_did_not_write_is_neither_overwritten_nor_deleted(
+    source: Path, batch: Path, content: bytes
+) -> None:
+    for name in ("success.json", "failed.json"):
+        (batch / name).write_bytes(content)
+    for told in (succeed(source), fail(source)):
+        assert sorted(each.path for each in told) == [f"{PATH}/failed.json", f"{PATH}/success.json"]
+        assert all(each.foreign for each in told)
+    assert {each.name: each.read_bytes() for each in batch.iterdir()} == {
+        "success.json": content,
+        "failed.json": content,
+    }
+
+
+def test_ours_is_replaced_and_removed_beside_one_that_is_not(source: Path, batch: Path) -> None:
+    (batch / "failed.json").write_text("mine")
+    (told,) = succeed(source)
+    assert (told.path, told.foreign) == (f"{PATH}/failed.json", True)
+    assert content(batch / "success.json")["status"] == "success"
+    (told,) = fail(source)
+    assert (told.path, told.foreign) == (f"{PATH}/failed.json", True)
+    assert names(batch) == ["failed.json"], "what we said before is no longer true"
+    assert (batch / "failed.json").read_text() == "mine"
+
+
+def test_files_of_earlier_versions_are_known_as_ours(source: Path, batch: Path) -> None:
+    for act, name in ((succeed, "success"), (fail, "failed")):
+        act(source)
+        earlier = content(batch / f"{name}.json")
+        del earlier["written_by"]
+        (batch / f"{name}.json").write_text(json.dumps(earlier))
+    succeed(source)
     assert names(batch) == ["success.json"]
-    assert not (batch / "success.json").is_symlink()
-    assert precious.read_text() == "keep me"
+    assert content(batch / "success.json")["written_by"] == "resilient-importer"
+
+
+@pytest.mark.parametrize(
+    "name", ["success.json", "failed.json", ".success.json.part", ".failed.json.part"]
+)
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: bind(path)])
+def test_what_is_no_regular_file_is_not_waited_for_and_stays(
+    source: Path, batch: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    make(batch / name)
+    before = (batch / name).lstat()
+    for act in (succeed, fail):
+        with within_seconds(10):
+            act(source)
+    assert (batch / name).lstat().st_ino == before.st_ino
+    assert stat.S_IFMT((batch / name).lstat().st_mode) == stat.S_IFMT(before.st_mode)
+
+
+def bind(path: Path) -> None:
+    """Makes a socket; the path of one may be no longer than about 100 signs."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{folder}/s")
+        Path(folder, "s").rename(path)
+
+
+def test_a_draft_of_somebody_else_stays(source: Path, batch: Path) -> None:
+    (batch / ".success.json.part").write_text("x" * 10_000)
+    (told,) = succeed(source)
+    assert (told.path, told.foreign) == (f"{PATH}/success.json", False)
+    assert ".success.json.part is taken" in told.reason
+    assert names(batch) == [".success.json.part"]
+
+
+def test_a_folder_that_became_a_link_is_not_written_to(
+    source: Path, batch: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    batch.rename(elsewhere)
+    batch.symlink_to(elsewhere)
+    (told,) = succeed(source)
+    assert "leads out" in told.reason
+    assert names(elsewhere) == []
 
 
 # Where it cannot be written
@@ -237,7 +350,7 @@ def test_a_folder_that_is_gone_is_told_and_not_made(source: Path) -> None:
 def test_a_read_only_folder_is_told(
     source: Path, batch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read_only(*_: object) -> int:
+    def read_only(*_: object, **__: object) -> int:
         # Rights do not stop the superuser, whom tests may run as.
         raise OSError(30, "Read-only file system")
 

@@ -1,0 +1,195 @@
+"""Opening files where somebody else may have put something: only regular files are ever opened.
+
+A pipe would make us wait for ever, a device may do anything, and a link leads wherever somebody
+likes. So nothing is waited for, what was opened is looked at before it is read, and a link is
+followed only where its end may be read.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+
+_O_BINARY = getattr(os, "O_BINARY", 0)
+_HARMLESS = (
+    _O_BINARY
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+)
+_READ = os.O_RDONLY | _HARMLESS
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _HARMLESS
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
+
+MayRead = Callable[[str], bool]
+"""Whether what has this real path may be read."""
+
+LEADS_OUT = (
+    "leads out of the folders that may be read; if it is meant, name its folder with --image-root"
+)
+_NOT_REGULAR = "is not a regular file"
+
+
+OpenedFile = tuple[int, os.stat_result]
+"""A descriptor, to be closed by whom it is given to, and the status of what it is open on."""
+
+
+def open_regular(path: str, *, folder: int | None = None) -> OpenedFile:
+    """Opens a regular file to read it; `folder` is an open one that the path is relative to.
+
+    Raises:
+        OSError: if it cannot be opened, is a link, or no regular file.
+    """
+    return _open(path, _READ, folder)
+
+
+def opener(path: str, flags: int) -> int:
+    """Opens a regular file that the user named; links are followed. For `open(…, opener=opener)`.
+
+    Raises:
+        OSError: if it cannot be opened, or is no regular file.
+    """
+    return _open(os.path.realpath(path), flags | _HARMLESS, None)[0]
+
+
+def open_itself(path: str, flags: int, mode: int) -> int:
+    """Opens a regular file with these flags, or makes it with this mode; no link is followed.
+
+    Raises:
+        OSError: if it cannot be opened, is a link, or no regular file.
+    """
+    return _open(path, flags | _HARMLESS, None, mode)[0]
+
+
+def read_named(path: str | os.PathLike[str]) -> bytes:
+    """The content of a regular file that the user named; links are followed.
+
+    Raises:
+        OSError: if it cannot be read, or is no regular file.
+    """
+    with open(path, "rb", opener=opener) as file:
+        return file.read()
+
+
+def open_real(path: str) -> OpenedFile:
+    """Opens a regular file by its real path, which must have come to have no link in it.
+
+    Raises:
+        OSError: if it cannot be opened, is no regular file, or lies elsewhere by now.
+    """
+    descriptor, status = open_regular(path)
+    try:
+        is_there = _place(descriptor, path) == path or (
+            os.path.realpath(path) == path and os.path.samestat(os.stat(path), status)
+        )
+        _require(is_there, errno.ESTALE, "its folder was replaced by a link", path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor, status
+
+
+def open_new(path: str, mode: int, *, folder: int | None = None) -> int:
+    """Makes a file that is not there, and opens it to write to; `folder` as for `open_regular`.
+
+    Raises:
+        FileExistsError: if anything has the name.
+        OSError: if it cannot be made.
+    """
+    return os.open(path, _NEW, mode, dir_fd=folder)
+
+
+def open_folder(path: str, may_read: MayRead) -> int:
+    """Opens a folder; one that lies elsewhere, by way of a link, only if it may be read there.
+
+    Raises:
+        OSError: if it cannot be opened, or may not be read.
+    """
+    descriptor = os.open(path, _FOLDER)
+    try:
+        place = _place(descriptor, path)
+        _require(place == path or may_read(place), errno.EXDEV, LEADS_OUT, path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+class LatestFolder:
+    """Opens files of a source; the folder of the latest one stays open for the next ones in it.
+
+    So that a source which is changed meanwhile is not read as it was, it is to be used for a
+    short while only. Safe for threads; a descriptor cannot be handed to another process.
+    """
+
+    __slots__ = ("_latest", "_may_read")
+
+    def __init__(self, may_read: MayRead) -> None:
+        """Has opened nothing yet."""
+        self._may_read = may_read
+        self._latest: _Folder | None = None
+
+    def open(self, path: str) -> OpenedFile:
+        """Opens a regular file to read it; a link only if its end may be read.
+
+        Raises:
+            OSError: if it cannot be opened, is no regular file, or may not be read.
+        """
+        place, _, name = path.rpartition(os.sep)
+        folder = self._latest
+        if folder is None or folder.path != place:
+            # The old one is closed when the last thread has done with it.
+            folder = self._latest = _Folder(place, open_folder(place, self._may_read))
+        try:
+            return _open(name, _READ, folder.descriptor)
+        except OSError as error:
+            # So the system calls a link that it was not to follow.
+            if error.errno != errno.ELOOP:
+                raise
+        real = os.path.realpath(path)
+        _require(self._may_read(real), errno.EXDEV, LEADS_OUT, path)
+        return open_real(real)
+
+
+class _Folder:
+    __slots__ = ("descriptor", "path")
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        self.path = path
+        self.descriptor = descriptor
+
+    def __del__(self) -> None:
+        os.close(self.descriptor)
+
+
+def _open(path: str, flags: int, folder: int | None, mode: int = 0o666) -> OpenedFile:
+    try:
+        descriptor = os.open(path, flags, mode, dir_fd=folder)
+    except OSError as error:
+        # What it says of a socket, and of a pipe that nobody reads.
+        _require(error.errno != errno.ENXIO, errno.EINVAL, _NOT_REGULAR, path)
+        raise
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        return descriptor, status
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, _NOT_REGULAR, path)
+
+
+def _require(condition: bool, number: int, reason: str, path: str) -> None:
+    if not condition:
+        raise OSError(number, reason, path)
+
+
+def _place(descriptor: int, path: str) -> str:
+    """The real path of what is open; `path` is how it was opened."""
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - a path takes longer
+    except OSError:
+        # Not every system has that folder.
+        real = os.path.realpath(path)
+        if not os.path.samestat(os.stat(real), os.fstat(descriptor)):
+            raise OSError(errno.ESTALE, "was replaced meanwhile", path) from None
+        return real
