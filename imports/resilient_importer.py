@@ -210,7 +210,7 @@ class ResilientImporter:
         from imports.run.verification import verify
 
         session = self.session
-        began_at = time.time()
+        last_batch = session.queue.last_batch()
         with self._phase(Phase.VERIFY):
             verified = verify(
                 session, deep=deep or self.settings.deep, since=session.verified_until
@@ -218,7 +218,7 @@ class ResilientImporter:
         if session.kind.worked_off:
             whole = session.verified_until is None
             session.disposals.record_verified(verified.wrong, whole=whole)
-        session.verified_until = began_at
+        session.verified_until = last_batch
         dispose_verified(session)
         unfinished, _ = session.items.unfinished(0)
         if not repair or not (

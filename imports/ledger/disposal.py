@@ -17,8 +17,8 @@ _WRONG = "stays, since what the target has of it differs (see the verification)"
 class DueItem(NamedTuple):
     """A finished item whose file is at the source, as far as is known.
 
-    `reason` says why it failed, if it did; `again` whether this run tries it again. It ended at
-    `ended_at`, in seconds since the epoch.
+    `reason` says why it failed, if it did; `again` whether this run tries it again; `own` whether
+    it went in by this run.
     """
 
     id: int
@@ -26,7 +26,7 @@ class DueItem(NamedTuple):
     signature: Signature
     reason: str | None
     again: bool
-    ended_at: float = 0.0
+    own: bool = True
 
 
 class DisposedItem(NamedTuple):
@@ -73,7 +73,7 @@ class DisposalLedger:
         rows = self._scope.connection.execute(
             "select item.id, item.path, iif(state = 'failed', reason, null),"
             " state = 'failed' and failed_in is not :batch_id"
-            " and (:most_tries is null or tries < :most_tries), coalesce(ended_at, updated_at),"
+            f" and (:most_tries is null or tries < :most_tries), {self._scope.by_this_run},"
             f" {SIGNATURE} from {items}"
             f" where {self._scope.all_items} and state in ('imported', 'failed')"
             f" and disposed_at is null and found_wrong = 0 and {condition}"
@@ -81,7 +81,7 @@ class DisposalLedger:
             {"limit": -1, "most_tries": None, "batch_id": self._scope.batch_id, **values},
         )
         return [
-            DueItem(row[0], row[1], Signature(*row[5:]), row[2], bool(row[3]), row[4])
+            DueItem(row[0], row[1], Signature(*row[5:]), row[2], bool(row[3]), bool(row[4]))
             for row in rows
         ]
 

@@ -168,16 +168,19 @@ class ItemLedger:
             found.append([row[0] for row in paths])
         return int(count.fetchone()[0]), found
 
-    def warnings(self, since: float, limit: int) -> tuple[int, list[tuple[str, str]]]:
-        """How many items touched since then lack something, and the first of them with what."""
+    def warnings(self, limit: int) -> tuple[int, list[tuple[str, str]]]:
+        """How many items lack something, and the first of them with what.
+
+        Of those that are imported, the ones that this run has imported.
+        """
         where = (
             "from item indexed by item_warned"
-            f" where {self._scope.all_items} and warnings is not null and state <> 'failed'"
-            " and updated_at >= ?"
+            f" where {self._scope.all_items} and warnings is not null"
+            f" and (state = 'planned' or state = 'imported' and {self._scope.by_this_run})"
         )
-        count = self._scope.connection.execute(f"select count(*) {where}", (since,)).fetchone()[0]
+        count = self._scope.connection.execute(f"select count(*) {where}").fetchone()[0]
         rows = self._scope.connection.execute(
-            f"select path, warnings {where} order by path limit ?", (since, limit)
+            f"select path, warnings {where} order by path limit ?", (limit,)
         )
         return int(count), [(path, "; ".join(json.loads(text))) for path, text in rows]
 

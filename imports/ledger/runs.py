@@ -60,8 +60,8 @@ class RunLedger:
         """Remembers a run; one that is resumed is there already."""
         with self._file.transaction() as connection:
             connection.execute(
-                "insert into run (batch_id, run_id, scope_id, state_file, started_at)"
-                " values (?, ?, ?, ?, ?)"
+                "insert into run (batch_id, run_id, scope_id, state_file, started_at, number)"
+                " values (?, ?, ?, ?, ?, (select coalesce(max(number), 0) + 1 from run))"
                 " on conflict (batch_id) do update set finished_at = null, exit_code = null,"
                 " completed = 0",
                 (batch_id, run_id, scope_id, str(state_file), time.time()),
@@ -80,7 +80,7 @@ class RunLedger:
         row = self._file.connection.execute(
             "select run_id, batch_id, kind, source, tag, target_id, started_at, completed"
             " from run join scope on scope.id = scope_id where state_file = ?"
-            " order by started_at desc limit 1",
+            " order by number desc limit 1",
             (str(state_file),),
         ).fetchone()
         return RunRecord(*row) if row else None

@@ -167,8 +167,18 @@ create table record_failure (
 ) without rowid;
 """
 
-VERSIONS = (VERSION_1, VERSION_2, VERSION_3)
+VERSION_4 = """
+alter table run add column number integer;
+update run set number = rowid;
+create index run_number on run (number);
+alter table item add column imported_in integer;
+"""
+
+VERSIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
 """The scripts that lead from each version to the next; their count is the newest version.
+
+`run.number` and `batch.id` count runs and batches, and `item.imported_in` is the batch that an
+item went in with: what was before what is told by these, never by a time. A clock can be set back.
 
 The views `folder_status` and `upload_batches` have the columns of the earlier upload manager's
 tables (document "Advanced Supabase Upload System"), for the queries that its users have.

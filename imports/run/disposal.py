@@ -74,7 +74,6 @@ def dispose_left(session: RunSession) -> None:
     if plan is None:
         return
     most_tries = None if settings.retry_failed else settings.max_retries
-    began_at = session.state.start_time.timestamp()
     again: list[tuple[int, Signature]] = []
 
     def is_ready(item: DueItem) -> bool:
@@ -82,7 +81,7 @@ def dispose_left(session: RunSession) -> None:
             return True
         if settings.force or item.again or (item.reason is None and settings.verify_writes):
             return False
-        if item.reason is None and item.ended_at < began_at:
+        if item.reason is None and not item.own:
             if plan.of(item) is not Disposal.KEEP:
                 again.append((item.id, item.signature))
             return False

@@ -57,7 +57,7 @@ def open_session(
     Raises:
         ImporterError: of the class that says what is in the way.
     """
-    began_at = time.time()
+    began_at = time.monotonic()
     kind = kind_named(settings.kind)
     folder, single_item = find_source(settings, kind)
     policy = RetryPolicy(settings.max_retries, stop)

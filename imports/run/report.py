@@ -32,8 +32,7 @@ def build_report(
     failed = failed or (not_disposed_total > 0 and session.disposal is not None)
     if exit_code == 0 and (failed or (verification is not None and not verification.clean)):
         exit_code = EXIT_SOME_FAILED
-    since = session.state.start_time.timestamp()
-    warnings_total, warnings = session.items.warnings(since, MOST_SHOWN)
+    warnings_total, warnings = session.items.warnings(MOST_SHOWN)
     counts = session.counts()
     # To look for them takes a while, and a run that read nothing found none.
     shown = MOST_SHOWN if counts.get("planning.to_import") else 0
@@ -67,7 +66,7 @@ def build_report(
         item=session.kind.wording.item,
         scanned=listing if scan_only else None,
         exit_code=exit_code,
-        elapsed_seconds=time.time() - session.began_at,
+        elapsed_seconds=time.monotonic() - session.began_at,
         counts=counts,
         failures=failures,
         failures_total=failures_total,

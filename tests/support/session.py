@@ -159,7 +159,7 @@ class PeopleBench:
                 batch_id=batch_id, kind="people", source=str(self.folder), tag="t", phases={}
             ),
             resumed=False,
-            began_at=time.time(),
+            began_at=time.monotonic(),
             _resources=resources,
         )
         self._open.append(session)

@@ -42,9 +42,9 @@ def test_finished_items_are_due_with_what_is_wrong_with_them(book: Book) -> None
     ids = book.add("a", "b", "c")
     book.imported(ids["a"])
     book.failed(ids["b"], "record 1: bad")
-    assert [item._replace(ended_at=0.0) for item in book.disposals.due(list(ids.values()))] == [
+    assert book.disposals.due(list(ids.values())) == [
         DueItem(ids["a"], "a", Signature(1, 1), None, again=False),
-        DueItem(ids["b"], "b", Signature(1, 1), "record 1: bad", again=False),
+        DueItem(ids["b"], "b", Signature(1, 1), "record 1: bad", again=False, own=False),
     ]
 
 
