@@ -135,12 +135,11 @@ def test_a_later_cycle_is_verified_though_the_clock_was_set_back(
     back, clock = [0.0], time.time
     monkeypatch.setattr(time, "time", lambda: clock() - back[0])
 
-    def add_an_hour_ago() -> None:
+    def set_back() -> None:
         back[0] = 3_600.0
-        bench.add("b.json", "B")
-        bench.add("c.json", "C")
 
-    meanwhile(bench, add_an_hour_ago)
+    # The second of these merges comes after the first verification.
+    meanwhile(bench, lambda: (bench.add("b.json", "B"), bench.add("c.json", "C")), set_back)
     report = bench.run(verify_writes=True)
     assert report.verification is not None
     assert (report.verification.records, report.verification.found) == (3, {"missing": 1})
