@@ -447,10 +447,7 @@ def db_url() -> None:
 def _import(kind: str, flags: dict[str, Any]) -> None:
     from imports.report import render_report
 
-    report = _run(_settings(kind, **flags))
-    click.echo(render_report(report))
-    if report.exit_code:
-        raise click.exceptions.Exit(report.exit_code)
+    _run(_settings(kind, **flags), render_report)
 
 
 def _import_single(kind: Kind, path: Path, flags: dict[str, Any]) -> None:
@@ -459,20 +456,25 @@ def _import_single(kind: Kind, path: Path, flags: dict[str, Any]) -> None:
 
     settings = settings_for(kind, path, _settings(kind.name, **flags))
     click.echo("\n".join(tell_beginning(kind, settings)))
-    report = _run(settings)
-    click.echo("\n".join(tell_end(kind, settings, report)))
-    if report.exit_code:
-        raise click.exceptions.Exit(report.exit_code)
+    _run(settings, lambda report: "\n".join(tell_end(kind, settings, report)))
 
 
-def _run(settings: Settings) -> RunReport:
+def _run(settings: Settings, render: Callable[[RunReport], str]) -> None:
+    """Runs an import, shows what it came to, and exits with its code if that is not 0."""
     from imports.resilient_importer import ResilientImporter
 
     with (
         _running(settings) as (display, stop),
         ResilientImporter(settings, display, stop) as importer,
     ):
-        return importer.run()
+
+        def tell(report: RunReport) -> None:
+            display.close()
+            click.echo(render(report))
+
+        report = importer.run(tell)
+    if report.exit_code:
+        raise click.exceptions.Exit(report.exit_code)
 
 
 def _show_status(

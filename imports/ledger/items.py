@@ -240,11 +240,13 @@ class ItemLedger:
     def failures(self, limit: int) -> tuple[int, list[Failure]]:
         """How many items failed, and the first of them.
 
-        Of those whose files were moved away because of it, the ones of this run.
+        Of those whose files were moved away because of it, the ones of this run, and of earlier
+        ones that were killed before the user had seen their report.
         """
         failed = self._scope.condition(ItemState.FAILED)
-        own = f"(disposed_at is null or failed_in = '{self._scope.batch_id}')"
-        where = f"from item indexed by item_failed where {failed} and {own}"
+        untold = f"select batch_id from run where scope_id = {self._scope.id} and told = 0"
+        news = f"(disposed_at is null or failed_in in ({untold}))"
+        where = f"from item indexed by item_failed where {failed} and {news}"
         count = self._scope.connection.execute(f"select count(*) {where}").fetchone()[0]
         rows = self._scope.connection.execute(
             f"select path, phase, reason, tries {where} order by path limit ?", (limit,)

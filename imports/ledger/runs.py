@@ -56,15 +56,26 @@ class RunLedger:
             ).fetchone()
         return int(row[0])
 
-    def begin_run(self, scope_id: int, run_id: str, batch_id: str, state_file: Path) -> None:
-        """Remembers a run; one that is resumed is there already."""
+    def begin_run(
+        self,
+        scope_id: int,
+        run_id: str,
+        batch_id: str,
+        state_file: Path,
+        *,
+        only_verified: bool = False,
+    ) -> None:
+        """Remembers a run; one that is resumed, or is `only_verified`, is there already.
+
+        What failed in a run that is resumed is told once more at its end.
+        """
         with self._file.transaction() as connection:
             connection.execute(
                 "insert into run (batch_id, run_id, scope_id, state_file, started_at, number)"
                 " values (?, ?, ?, ?, ?, (select coalesce(max(number), 0) + 1 from run))"
                 " on conflict (batch_id) do update set finished_at = null, exit_code = null,"
-                " completed = 0",
-                (batch_id, run_id, scope_id, str(state_file), time.time()),
+                " completed = 0, told = told and ?",
+                (batch_id, run_id, scope_id, str(state_file), time.time(), only_verified),
             )
 
     def end_run(self, batch_id: str, exit_code: int, *, completed: bool) -> None:
@@ -73,6 +84,14 @@ class RunLedger:
             connection.execute(
                 "update run set finished_at = ?, exit_code = ?, completed = ? where batch_id = ?",
                 (time.time(), exit_code, completed, batch_id),
+            )
+
+    def record_told(self, batch_id: str, scope_id: int | None = None) -> None:
+        """Remembers that the user has seen the report of a run, and of all others of a scope."""
+        with self._file.transaction() as connection:
+            connection.execute(
+                "update run set told = 1 where told = 0 and (batch_id = ? or scope_id = ?)",
+                (batch_id, scope_id),
             )
 
     def last_run(self, state_file: Path) -> RunRecord | None:

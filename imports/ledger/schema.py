@@ -171,6 +171,9 @@ VERSION_4 = """
 alter table run add column number integer;
 update run set number = rowid;
 create index run_number on run (number);
+alter table run add column told integer not null default 0;
+update run set told = 1;
+create index run_untold on run (scope_id) where told = 0;
 alter table item add column imported_in integer;
 """
 
@@ -179,6 +182,7 @@ VERSIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
 
 `run.number` and `batch.id` count runs and batches, and `item.imported_in` is the batch that an
 item went in with: what was before what is told by these, never by a time. A clock can be set back.
+Of a run that is `told` the user has seen the report.
 
 The views `folder_status` and `upload_batches` have the columns of the earlier upload manager's
 tables (document "Advanced Supabase Upload System"), for the queries that its users have.

@@ -83,7 +83,13 @@ def open_session(
             state = _chosen_state(settings, found, fresh, display)
         scope_id = runs.scope(kind.name, str(folder), state.tag, target.key)
         scope = Scope(ledger, scope_id, state.batch_id, single_item)
-        runs.begin_run(scope_id, state.run_id, state.batch_id, settings.state_file.resolve())
+        runs.begin_run(
+            scope_id,
+            state.run_id,
+            state.batch_id,
+            settings.state_file.resolve(),
+            only_verified=last_run,
+        )
         source = source_of(settings, kind, folder)
         progress = None if last_run else progress_log(settings, kind, scope, source)
         if progress is not None:

@@ -13,6 +13,7 @@ import pytest
 
 from imports.errors import UsageError
 from imports.kinds import kind_named
+from imports.report import RunReport
 from imports.run import disposal
 from imports.run.disposal import disposal_plan, dispose_items, dispose_left, dispose_verified
 from imports.run.listing import list_source
@@ -291,6 +292,35 @@ def test_a_file_that_cannot_be_deleted_is_told_and_tried_again_by_the_next_run(
     assert (report.exit_code, report.not_disposed_total) == (0, 0)
     assert bench.left() == []
     assert len(set(bench.database.people)) == 1
+
+
+# What is told of files that were moved away
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), KeyboardInterrupt()])
+def test_a_report_that_could_not_be_shown_has_told_nothing(
+    bench: PeopleBench, error: BaseException
+) -> None:
+    bench.add("a.json", None)
+
+    def tell(report: RunReport) -> None:
+        assert report.failures_total == 1
+        raise error
+
+    with pytest.raises(type(error)):
+        bench.run(tell=tell)
+    assert files_below(bench.failed) == ["a.errors.json", "a.json"]
+    assert bench.run("next").failures_total == 1
+    assert bench.run("later").failures_total == 0
+
+
+def test_a_run_tells_what_failed_in_it_when_it_is_over_though_it_was_told_before(
+    bench: PeopleBench,
+) -> None:
+    bench.add("a.json", None)
+    assert bench.run("interrupted").failures_total == 1
+    assert bench.run("interrupted").failures_total == 1
+    assert bench.run("next").failures_total == 0
 
 
 # What a killed run has left
