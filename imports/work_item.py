@@ -165,7 +165,8 @@ class Plan(NamedTuple):
 
     `images` has None for one that was not found. `group` is a number that is the same for items
     that are the same search (or the like); `failure` says why the item cannot be imported at
-    all, `warnings` what it will be imported without. `records` and `row_count` are how much is in
+    all, `stays` that its file is none of the kind's and is left where it is, `warnings` what it
+    will be imported without. `records` and `row_count` are how much is in
     it, where planning has looked that far.
     """
 
@@ -175,6 +176,7 @@ class Plan(NamedTuple):
     warnings: tuple[str, ...] = ()
     images_missing: int = 0
     failure: str | None = None
+    stays: bool = False
     records: int | None = None
     row_count: int = 1
 

@@ -175,6 +175,8 @@ alter table run add column told integer not null default 0;
 update run set told = 1;
 create index run_untold on run (scope_id) where told = 0;
 alter table item add column imported_in integer;
+alter table item add column stays integer not null default 0;
+update item set state = 'listed' where state = 'planned' and records = 0;
 """
 
 VERSIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
@@ -182,7 +184,7 @@ VERSIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
 
 `run.number` and `batch.id` count runs and batches, and `item.imported_in` is the batch that an
 item went in with: what was before what is told by these, never by a time. A clock can be set back.
-Of a run that is `told` the user has seen the report.
+Of a run that is `told` the user has seen the report. An item that `stays` is none of its kind's.
 
 The views `folder_status` and `upload_batches` have the columns of the earlier upload manager's
 tables (document "Advanced Supabase Upload System"), for the queries that its users have.

@@ -16,7 +16,7 @@ UNFINISHED = "state <> 'imported'"
 NOTHING_DONE = (
     "records = null, row_count = 1, cut_off = null, records_done = 0, succeeded = 0, refused = 0,"
     " began_at = null, ended_at = null, imported_in = null, disposal_problem = null,"
-    " found_wrong = 0"
+    " found_wrong = 0, stays = 0"
 )
 """Said where an item begins anew."""
 

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from imports.cleaning import Tally
+from imports.errors import NotOursError
 from imports.image_finder import ImageFinder
 from imports.kinds import kind_named
 from imports.phases.prepare import (
@@ -79,7 +80,7 @@ def plan_batch(job: PlanJob) -> Planned:
     for item, content, mine in read_items(kind, job.source, items):
         found_records, row_count = None, 1
         if isinstance(content, Exception):
-            plans.append(Plan(item.id, failure=reason_of(content)))
+            plans.append(_failed(item.id, content))
             continue
         try:
             found = kind.plan(content, job.source.absolute(item.path), job.finder)
@@ -93,7 +94,7 @@ def plan_batch(job: PlanJob) -> Planned:
                     if mine:
                         tally.update(mine)
         except Exception as error:  # noqa: BLE001 - a defect must cost one item, not the run
-            plans.append(Plan(item.id, failure=reason_of(error)))
+            plans.append(_failed(item.id, error))
         else:
             plans.append(
                 Plan(
@@ -112,6 +113,10 @@ def plan_batch(job: PlanJob) -> Planned:
     others = [plan for plan in plans if plan.id not in plain]
     spooled = frozenset(prepared.keys() - plain.keys())
     return Planned(others, job.chunk, plain, spooled, dict(tally))
+
+
+def _failed(item_id: int, error: Exception) -> Plan:
+    return Plan(item_id, failure=reason_of(error), stays=isinstance(error, NotOursError))
 
 
 def _is_plain(plan: Plan) -> bool:

@@ -58,7 +58,7 @@ def dispose_items(session: RunSession, item_ids: Sequence[int]) -> None:
     With `--verify-writes` those that went in stay until they are verified.
     """
     if session.disposal is not None and item_ids:
-        due = session.disposals.due(item_ids)
+        due = [item for item in session.disposals.due(item_ids) if not item.stays]
         if session.settings.verify_writes:
             due = [item for item in due if item.reason is not None]
         _dispose(session, session.disposal, due)
@@ -79,7 +79,12 @@ def dispose_left(session: RunSession) -> None:
     def is_ready(item: DueItem) -> bool:
         if not os.path.lexists(session.source.absolute(item.path)):
             return True
-        if settings.force or item.again or (item.reason is None and settings.verify_writes):
+        if (
+            settings.force
+            or item.again
+            or item.stays
+            or (item.reason is None and settings.verify_writes)
+        ):
             return False
         if item.reason is None and not item.own:
             if plan.of(item) is not Disposal.KEEP:

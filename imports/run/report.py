@@ -56,11 +56,7 @@ def build_report(
         again = next_command.import_again(session.settings, retry_failed=given_up > 0)
         commands = [f"When the causes are mended, this tries the failed ones again:  {again}"]
         if session.disposal is not None and session.disposal.on_failure is Disposal.MOVE:
-            commands = [
-                f"Failed files are in {session.disposal.failed_folder}, each with what is wrong in"
-                f" its {ERRORS_SUFFIX}.",
-                f"Mended, they belong back into {session.source.folder}; then:  {again}",
-            ]
+            commands = _of_moved(session, session.disposal.failed_folder, failures_total, again)
     return RunReport(
         state=session.state,
         item=session.kind.wording.item,
@@ -79,6 +75,23 @@ def build_report(
         verification=verification,
         next_commands=commands,
     )
+
+
+def _of_moved(session: RunSession, folder: str, failures: int, again: str) -> list[str]:
+    """What to do where failed files are moved away, but for those that are nothing to import."""
+    staying = session.disposals.staying()
+    lines = []
+    if failures > staying or not failures:
+        lines += [
+            f"Failed files are in {folder}, each with what is wrong in its {ERRORS_SUFFIX}.",
+            f"Mended, they belong back into {session.source.folder}; then:  {again}",
+        ]
+    if staying:
+        lines.append(
+            f"{staying:,} that are nothing to import stay where they are. Move them out of the"
+            f" source, or say with --patterns what its {session.kind.wording.items} are called."
+        )
+    return lines
 
 
 def _deletes(session: RunSession) -> bool:

@@ -54,7 +54,7 @@ def test_files_that_come_meanwhile_are_taken_until_none_is_new(bench: PeopleBenc
         bench,
         lambda: bench.add("b.json", "B"),
         lambda: bench.add("deep/er/c.json", "C"),
-        lambda: bench.write("empty.json", b"{}"),
+        lambda: bench.add("empty.json"),
     )
     report = bench.run()
     assert report.exit_code == 0
