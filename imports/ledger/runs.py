@@ -63,19 +63,29 @@ class RunLedger:
         batch_id: str,
         state_file: Path,
         *,
+        deletes: bool = False,
         only_verified: bool = False,
     ) -> None:
         """Remembers a run; one that is resumed, or is `only_verified`, is there already.
 
-        What failed in a run that is resumed is told once more at its end.
+        What failed in a run that is resumed is told once more at its end. From now on it is known
+        that a run over this source `deletes` files.
         """
         with self._file.transaction() as connection:
             connection.execute(
-                "insert into run (batch_id, run_id, scope_id, state_file, started_at, number)"
-                " values (?, ?, ?, ?, ?, (select coalesce(max(number), 0) + 1 from run))"
+                "insert into run (batch_id, run_id, scope_id, state_file, started_at, deletes,"
+                " number) values (?, ?, ?, ?, ?, ?, (select coalesce(max(number), 0) + 1 from run))"
                 " on conflict (batch_id) do update set finished_at = null, exit_code = null,"
-                " completed = 0, told = told and ?",
-                (batch_id, run_id, scope_id, str(state_file), time.time(), only_verified),
+                " completed = 0, deletes = max(deletes, excluded.deletes), told = told and ?",
+                (
+                    batch_id,
+                    run_id,
+                    scope_id,
+                    str(state_file),
+                    time.time(),
+                    deletes,
+                    only_verified,
+                ),
             )
 
     def end_run(self, batch_id: str, exit_code: int, *, completed: bool) -> None:

@@ -52,6 +52,18 @@ def disposal_plan(
     return None if keeps else plan
 
 
+def what_becomes(plan: DisposalPlan, folder: Path, *, verified: bool) -> str:
+    """What a run does with the files in a folder, for its user; `verified` as it is told to."""
+    done = "verified" if verified else "imported"
+    fates = {
+        Disposal.DELETE: f"are deleted once they are {done}",
+        Disposal.MOVE: f"are moved to {plan.done_folder} once they are {done}",
+        Disposal.KEEP: "stay when they are imported",
+    }
+    failed = f"are moved to {plan.failed_folder}" if plan.on_failure is Disposal.MOVE else "stay"
+    return f"Files in {folder} {fates[plan.on_success]}; failed ones {failed}."
+
+
 def dispose_items(session: RunSession, item_ids: Sequence[int]) -> None:
     """Disposes of the files of items that have just been finished.
 

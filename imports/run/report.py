@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from pathlib import Path
 
 from imports import next_command
 from imports.disposal import ERRORS_SUFFIX
 from imports.errors import ImporterError
 from imports.ledger import Listing
 from imports.report import MOST_SHOWN, RunReport, VerifyReport
+from imports.run.disposal import disposal_plan
 from imports.run.session import RunSession
 from imports.settings import Disposal
 from imports.work_state import MOST_LISTED
@@ -40,7 +43,7 @@ def build_report(
     again = next_command.import_again(session.settings)
     state_file = session.settings.state_file
     if scan_only and problem is None:
-        commands = [f"To import:  {again}"]
+        commands = [*_to_be_deleted(session, listing), f"To import:  {again}"]
     elif exit_code == 0 and (verification is not None or _deletes(session)):
         commands = []
     elif exit_code == 0:
@@ -75,6 +78,21 @@ def build_report(
         verification=verification,
         next_commands=commands,
     )
+
+
+def _to_be_deleted(session: RunSession, listing: Listing | None) -> list[str]:
+    """After a scan: how many files a run will delete."""
+    settings = replace(session.settings, scan_only=False)
+    folder = Path(session.source.folder)
+    plan = disposal_plan(settings, session.kind, folder, session.single_item)
+    if listing is None or plan is None or not plan.deletes:
+        return []
+    # Those that were imported before, and are still there, too: they are imported once more.
+    count = listing.new + listing.changed + listing.unchanged - listing.problems
+    count = count if settings.limit is None else min(count, settings.limit)
+    failed = f", and move failed ones to {plan.failed_folder}" if plan.folders else ""
+    items = f"{session.kind.wording.items} once they are imported"
+    return [f"A run will delete {count:,} {items}{failed}."]
 
 
 def _of_moved(session: RunSession, folder: str, failures: int, again: str) -> list[str]:
