@@ -275,6 +275,11 @@ _work_off_options = _options(
     click.option(
         "--watch", is_flag=True, help="When all is done, wait for new files, until Ctrl-C."
     ),
+    click.option(
+        "--yes",
+        is_flag=True,
+        help="Do not ask, on a terminal, before the first run that deletes files of a source.",
+    ),
 )
 
 
@@ -350,7 +355,8 @@ def _single_command(kind: Kind) -> click.Command:
 
 
 for _name, _wording in WORDINGS.items():
-    cli.add_command(_KindCommand(_name, _wording.summary, _name, _source_command))
+    _help = f"{_wording.summary}\n\n{_wording.details}".rstrip()
+    cli.add_command(_KindCommand(_name, _help, _name, _source_command))
     if _wording.single_command is not None:
         _summary = f"Import a single {_wording.item}, imported before or not."
         cli.add_command(_KindCommand(_wording.single_command, _summary, _name, _single_command))
@@ -472,10 +478,40 @@ def db_url() -> None:
 def _import(kind: str, flags: dict[str, Any]) -> None:
     from imports.report import render_report
 
-    report = _run(_settings(kind, **flags))
-    click.echo(render_report(report))
-    if report.exit_code:
-        raise click.exceptions.Exit(report.exit_code)
+    settings = _settings(kind, **flags)
+    if kind_named(kind).worked_off:
+        _announce_disposal(settings)
+    _run(settings, render_report)
+
+
+def _announce_disposal(settings: Settings) -> None:
+    """Says what becomes of the files; before a source's first run that deletes some, it asks.
+
+    It asks nobody but somebody at a terminal: without one the run was started on purpose.
+    """
+    from imports.ledger.file import reading
+    from imports.ledger.summary import was_worked_off
+    from imports.run.disposal import disposal_plan, what_becomes
+    from imports.run.source import find_source
+
+    kind = kind_named(settings.kind)
+    folder, single_item = find_source(settings, kind)
+    plan = disposal_plan(settings, kind, folder, single_item)
+    if plan is None:
+        return
+    click.echo(what_becomes(plan, folder, verified=settings.verify_writes))
+    asks = plan.deletes and single_item is None and not settings.yes
+    if not (asks and sys.stdin.isatty() and sys.stdout.isatty()):
+        return
+    with reading(settings.ledger_file) as connection:
+        if connection is not None and was_worked_off(connection, kind.name, str(folder)):
+            return
+    if not click.confirm("No run has worked this folder off yet. Go on?"):
+        click.echo(
+            "Nothing was done. --scan-only counts the files; --on-success keep --on-failure keep"
+            " leaves them."
+        )
+        raise click.exceptions.Exit(1)
 
 
 def _import_single(kind: Kind, path: Path, flags: dict[str, Any]) -> None:
@@ -484,20 +520,25 @@ def _import_single(kind: Kind, path: Path, flags: dict[str, Any]) -> None:
 
     settings = settings_for(kind, path, _settings(kind.name, **flags))
     click.echo(shown_lines(tell_beginning(kind, settings)))
-    report = _run(settings)
-    click.echo(shown_lines(tell_end(kind, settings, report)))
-    if report.exit_code:
-        raise click.exceptions.Exit(report.exit_code)
+    _run(settings, lambda report: shown_lines(tell_end(kind, settings, report)))
 
 
-def _run(settings: Settings) -> RunReport:
+def _run(settings: Settings, render: Callable[[RunReport], str]) -> None:
+    """Runs an import, shows what it came to, and exits with its code if that is not 0."""
     from imports.resilient_importer import ResilientImporter
 
     with (
         _running(settings) as (display, stop),
         ResilientImporter(settings, display, stop) as importer,
     ):
-        return importer.run()
+
+        def tell(report: RunReport) -> None:
+            display.close()
+            click.echo(render(report))
+
+        report = importer.run(tell)
+    if report.exit_code:
+        raise click.exceptions.Exit(report.exit_code)
 
 
 def _show_status(

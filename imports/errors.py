@@ -81,6 +81,10 @@ class RecordError(ImporterError):
     """One work item, or one record of it, cannot be read. The others are not concerned."""
 
 
+class NotOursError(RecordError):
+    """A file is whole, and nothing of what the kind reads: it fails, and stays where it is."""
+
+
 class InterruptedRunError(ImporterError):
     """The user, or the system, asked the run to stop. The same command resumes it."""
 

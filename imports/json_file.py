@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 from imports.cleaning import Tally, json_type, without_nul
-from imports.errors import RecordError
+from imports.errors import NotOursError, RecordError
 from imports.regular_file import OpenedFile, open_regular
 from imports.source_tree import is_unchanged
 from imports.work_item import Signature
@@ -27,6 +28,8 @@ _HARMLESS_BYTES = 1024 * 1024
 _LIST_BYTES, _DICTIONARY_BYTES, _VALUE_BYTES = 72, 232, 40
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_MOST_NAMES = 6
+_LONGEST_NAME = 40
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -42,7 +45,8 @@ def read_object(
     `opener` says which files may be opened: `Source.open` those that a source may have.
 
     Raises:
-        RecordError: if the file changed, cannot be read, holds no JSON object in UTF-8, or one
+        NotOursError: if it is JSON and no object.
+        RecordError: if the file changed, cannot be read, holds no JSON in UTF-8, or an object
             that has the name `once` more than once: of these only the last would be seen.
     """
     if signature.size > MAX_JSON_BYTES:
@@ -86,6 +90,29 @@ def _check_memory(content: bytes) -> None:
         )
 
 
+def no_list(name: str, content: Mapping[str, object]) -> NotOursError:
+    """The problem with an object that has no list under a name: what it has in its place.
+
+    A list that stands deeper is none: `data.results`.
+    """
+    if name in content:
+        return NotOursError(f'has {json_type(content[name])} under "{name}", not a list')
+    if not content:
+        return NotOursError(f'has no list "{name}", nor anything else')
+    # In quotes as a whole, so that failures of many such files have one cause.
+    names = ", ".join(
+        _shortened(each) + (f".{name}" if isinstance(value, dict) and name in value else "")
+        for each, value in islice(content.items(), _MOST_NAMES)
+    )
+    more = " and more" if len(content) > _MOST_NAMES else ""
+    return NotOursError(f'has no list "{name}"; its names are "{names}"{more}')
+
+
+def _shortened(name: str) -> str:
+    name = name.replace('"', "'")
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+
+
 def _refuse_twice(content: bytes, name: str) -> None:
     """Refuses a document whose outermost object has a name twice; anywhere else it may stand."""
     names: list[str] = []
@@ -127,7 +154,7 @@ def parse_object(content: bytes, tally: Tally) -> dict[str, Any]:
             raise RecordError("is empty") from error
         raise RecordError(f"is not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise RecordError(f"holds {json_type(document)} where an object belongs")
+        raise NotOursError(f"holds {json_type(document)} where an object belongs")
     if b"\\u0000" in content:
         try:
             cleaned: dict[str, Any] = without_nul(document, tally)

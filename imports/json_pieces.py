@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import ijson
 
 from imports.cleaning import Tally, json_type, without_nul
-from imports.errors import RecordError
+from imports.errors import NotOursError, RecordError
+from imports.json_file import no_list
 from imports.regular_file import OpenedFile, open_regular
 from imports.source_tree import is_unchanged
 from imports.work_item import Signature
@@ -35,6 +36,8 @@ _OPENING = frozenset({"start_map", "start_array"})
 _MADE = _OPENING | {"number"}
 _CLOSING = frozenset({"end_map", "end_array"})
 _EMPTY_VALUES: dict[str, object] = {"start_map": {}, "start_array": []}
+
+_MOST_NAMES = 10
 
 Event = tuple[str, Any]
 
@@ -62,16 +65,17 @@ def read_pieces(
     """The list under a name of the outermost object, `size` records at a time.
 
     Values come as `json_file.read_object` gives them, NUL characters removed and counted; the
-    first `start` records are passed over without being built. A file without the key has one
-    empty piece. In memory is one piece, and the record after it.
+    first `start` records are passed over without being built. In memory is one piece, and the
+    record after it.
 
     That the file is broken is noticed where it is broken: the whole records before that place
     have been yielded, none of them as the last piece, which comes only when all of the file has
     been read. Each piece is of a file that was still the one of the signature.
 
     Raises:
-        RecordError: if the file changed or cannot be read, is no JSON object in UTF-8, has
-            something else than a list under the key, or has the key twice.
+        NotOursError: if it is JSON and no object, or has no list under the key.
+        RecordError: if the file changed or cannot be read, is no JSON in UTF-8, or has the key
+            twice.
     """
     try:
         descriptor, _ = opener(path)
@@ -235,25 +239,27 @@ class _Walk:
         events = self._events
         event, value = next(events)
         if event != "start_map":
-            raise RecordError(f"holds {_named(event, value)} where an object belongs")
+            raise NotOursError(f"holds {json_type(_outside(event, value))} where an object belongs")
         found = False
+        # Some names of what it has, for the message; not all of what may be millions.
+        names: dict[str, object] = {}
         for _, name in events:  # ends after the `end_map`, whose name is None
             if name is None:
                 continue
             event, value = next(events)
             if name.replace("\0", "") != self._key:
+                if len(names) < _MOST_NAMES:
+                    names[name] = None
                 _pass_over(events, event)
                 continue
             if found:
                 raise RecordError(f'has "{self._key}" twice')
             found = True
-            if event == "null":
-                continue
             if event != "start_array":
-                raise RecordError(
-                    f'holds {_named(event, value)} under "{self._key}" where a list belongs'
-                )
+                raise no_list(self._key, {self._key: _outside(event, value)})
             yield from self._elements()
+        if not found:
+            raise no_list(self._key, names)
 
     def _elements(self) -> Iterator[Any]:
         self.in_list = True
@@ -270,8 +276,9 @@ class _Walk:
         self.in_list = False
 
 
-def _named(event: str, value: object) -> str:
-    return json_type(_EMPTY_VALUES.get(event, value))
+def _outside(event: str, value: object) -> object:
+    """The value that begins with this event, without what is in it."""
+    return _EMPTY_VALUES.get(event, value)
 
 
 def _pass_over(events: Iterator[Event], event: str) -> None:

@@ -19,7 +19,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from types import TracebackType
 from typing import Self
@@ -100,15 +100,30 @@ class ResilientImporter:
             self._session = open_session(self.settings, self._stop, self._display)
         return self._session
 
-    def run(self) -> RunReport:
+    def run(self, tell: Callable[[RunReport], None] | None = None) -> RunReport:
         """All phases in order, with the final checkpoint; the session is closed after it.
 
-        An interruption, or a target that stays away, is told by the report's exit code.
+        `tell` shows the report to the user. A run that is killed before that has returned has told
+        nothing: the next one tells what failed in it. An interruption, or a target that stays
+        away, is told by the report's exit code.
 
         Raises:
             ImporterError: if the run cannot begin, or cannot go on at all.
         """
         session = self.session
+        try:
+            report = self._run(session)
+            if tell is not None:
+                tell(report)
+            # A scan, or a run over one item, does not tell of all that failed.
+            whole = session.single_item is None and not self.settings.scan_only
+            session.runs.record_told(session.state.batch_id, session.scope.id if whole else None)
+        finally:
+            self.close()
+        return report
+
+    def _run(self, session: RunSession) -> RunReport:
+        """The phases; the report, when the work state and the ledger say how the run ended."""
         listing: Listing | None = None
         verification: VerifyReport | None = None
         exit_code = 0
@@ -142,17 +157,14 @@ class ResilientImporter:
             raise
         finally:
             self._whole_run = False
-            try:
-                report = build_report(session, exit_code, listing, verification, problem)
-                session.runs.end_run(
-                    session.state.batch_id,
-                    report.exit_code,
-                    completed=session.state.finished,
-                )
-                session.checkpoint(now=True)
-                session.update_progress(now=True)
-            finally:
-                self.close()
+            report = build_report(session, exit_code, listing, verification, problem)
+            session.runs.end_run(
+                session.state.batch_id,
+                report.exit_code,
+                completed=session.state.finished,
+            )
+            session.checkpoint(now=True)
+            session.update_progress(now=True)
         return report
 
     def _import_planned(self) -> VerifyReport | None:
@@ -210,7 +222,7 @@ class ResilientImporter:
         from imports.run.verification import verify
 
         session = self.session
-        began_at = time.time()
+        last_batch = session.queue.last_batch()
         with self._phase(Phase.VERIFY):
             verified = verify(
                 session, deep=deep or self.settings.deep, since=session.verified_until
@@ -218,7 +230,7 @@ class ResilientImporter:
         if session.kind.worked_off:
             whole = session.verified_until is None
             session.disposals.record_verified(verified.wrong, whole=whole)
-        session.verified_until = began_at
+        session.verified_until = last_batch
         dispose_verified(session)
         unfinished, _ = session.items.unfinished(0)
         if not repair or not (

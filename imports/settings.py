@@ -110,6 +110,7 @@ class Settings:
     progress_csv: Path | None = None
     no_progress_csv: bool = False
     watch: bool = False
+    yes: bool = False
     db_path: Path | None = None
     limit: int | None = None
     description: str | None = None
@@ -188,6 +189,7 @@ _READERS: dict[str, Reader[Any]] = {
     "progress_csv": optional(path),
     "no_progress_csv": switch,
     "watch": switch,
+    "yes": switch,
     "db_path": optional(path),
     "limit": optional(whole_number(1)),
     "description": optional(any_text),

@@ -216,8 +216,9 @@ class Plan(NamedTuple):
 
     `images` has None for one that was not found. `group` is a number that is the same for items
     that are the same search (or the like); `failure` says why the item cannot be imported at
-    all, `warnings` what it will be imported without. `records` and `weight` are how much is in
-    it, where planning has looked that far; `weight` is that of its rows (`phases.weight`).
+    all, `stays` that its file is none of the kind's and is left where it is, `warnings` what it
+    will be imported without. `records` and `weight` are how much is in it, where planning has
+    looked that far; `weight` is that of its rows (`phases.prepare.weight_of`).
     """
 
     id: int
@@ -226,6 +227,7 @@ class Plan(NamedTuple):
     warnings: tuple[str, ...] = ()
     images_missing: int = 0
     failure: str | None = None
+    stays: bool = False
     records: int | None = None
     weight: int = 1
 

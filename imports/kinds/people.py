@@ -15,10 +15,10 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 
-from imports.cleaning import Tally, json_type
-from imports.errors import RecordError
+from imports.cleaning import Tally
+from imports.errors import NotOursError
 from imports.image_finder import ImageFinder
-from imports.json_file import read_object
+from imports.json_file import no_list, read_object
 from imports.kinds import people_tables as t
 from imports.kinds.kind import (
     ContentPiece,
@@ -34,6 +34,12 @@ from imports.work_item import Signature, Source
 NOT_A_SOURCE = frozenset({"failed_uploads", "done_uploads"})
 """Folders that files are moved to when they are done with."""
 
+_NOT_A_PAGE = "not a page of a people search"
+
+NO_RESULTS = (f"{_NOT_A_PAGE}: it has no list ", f"{_NOT_A_PAGE}: it has null ")
+"""What the reasons begin with for which files fail that the document calls empty."""
+
+_RESULTS = "results"
 _NO_PAGE = re.compile(r"^\.|^work_state\b.*\.json$|\.errors\.json$", re.IGNORECASE)
 
 
@@ -42,9 +48,10 @@ def items_in(
 ) -> Iterator[ListedEntry]:
     """The files of the source's patterns, but not those that the importer itself put there.
 
-    Nor hidden ones: under such a name a file is written that is yet to get its own.
+    Nor hidden ones: under such a name a file is written that is yet to get its own, and hidden
+    folders are those of other programs.
     """
-    if not NOT_A_SOURCE.isdisjoint(prefix.split("/")):
+    if any(folder in NOT_A_SOURCE or folder.startswith(".") for folder in prefix.split("/")):
         return iter(())
     matches = matcher(source.patterns)
     return files_called(
@@ -62,16 +69,24 @@ def sign(source: Source, path: str) -> Signature:
 
 
 def read(source: Source, path: str, signature: Signature, tally: Tally) -> Page:
-    """The records in a file, none where it has no `results`."""
-    document = read_object(
-        source.absolute(path), signature, tally, once="results", opener=source.open
-    )
-    results = document.get("results")
-    if results is None:
-        return Page(path, 0, [])
-    if not isinstance(results, list):
-        raise RecordError(f"results is {json_type(results)}, not a list")
+    """The records in a file.
+
+    Raises:
+        NotOursError: if it has no list of results; an empty one is an empty page.
+    """
+    try:
+        content = read_object(
+            source.absolute(path), signature, tally, once=_RESULTS, opener=source.open
+        )
+        if type(results := content.get(_RESULTS)) is not list:
+            raise no_list(_RESULTS, content)
+    except NotOursError as error:
+        raise _not_a_page(error) from error
     return Page(path, 0, results)
+
+
+def _not_a_page(error: NotOursError) -> NotOursError:
+    return NotOursError(f"{_NOT_A_PAGE}: it {error}")
 
 
 def pieces(
@@ -81,10 +96,13 @@ def pieces(
     # On demand: most sources have no such file.
     from imports.json_pieces import read_pieces
 
-    for first, results, _ in read_pieces(
-        source.absolute(path), signature, "results", size, start, tally, source.open
-    ):
-        yield ContentPiece(first, len(results), Page(path, first, results))
+    try:
+        for first, results, _ in read_pieces(
+            source.absolute(path), signature, _RESULTS, size, start, tally, source.open
+        ):
+            yield ContentPiece(first, len(results), Page(path, first, results))
+    except NotOursError as error:
+        raise _not_a_page(error) from error
 
 
 def plan(page: Page, path: str, finder: ImageFinder) -> ItemPlan:

@@ -8,10 +8,10 @@ from typing import NamedTuple
 class Wording(NamedTuple):
     """How a kind is spoken of.
 
-    `summary` is the help of its command. `item` is its work item ("file"); `items_sought` and
-    `condition` say what was looked for: "No JSON files found: nothing below … is called …".
-    `source_option` is another name for the source's argument, `single_command` a command of its
-    own for a single work item.
+    `summary` is the help of its command, `details` what else it says. `item` is its work item
+    ("file"); `items_sought` and `condition` say what was looked for: "No JSON files found: nothing
+    below … is called …". `source_option` is another name for the source's argument,
+    `single_command` a command of its own for a single work item.
     """
 
     summary: str
@@ -20,6 +20,7 @@ class Wording(NamedTuple):
     condition: str
     source_option: str | None = None
     single_command: str | None = None
+    details: str = ""
 
     @property
     def items(self) -> str:
@@ -43,10 +44,14 @@ WORDINGS = {
         single_command="folder",
     ),
     "people": Wording(
-        summary="Import people from pages of search results: DIR/**/*.json.",
+        summary="Import people, and delete each file that is in: DIR/**/*.json.",
         item="file",
         items_sought="JSON files",
         condition="is called",
+        details="The files are pages of search results. Each is deleted once it is imported; one of"
+        " which something failed is moved to failed_uploads, beside DIR. To keep them all:"
+        " --on-success keep --on-failure keep. To see first how many a run would delete:"
+        " --scan-only.",
     ),
 }
 """The wording of every kind, by its name."""

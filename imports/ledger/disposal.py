@@ -17,8 +17,8 @@ _WRONG = "stays, since what the target has of it differs (see the verification)"
 class DueItem(NamedTuple):
     """A finished item whose file is at the source, as far as is known.
 
-    `reason` says why it failed, if it did; `again` whether this run tries it again. It ended at
-    `ended_at`, in seconds since the epoch.
+    `reason` says why it failed, if it did; `again` whether this run tries it again; `own` whether
+    it went in by this run; `stays` that it is none of the kind's, and is left where it is.
     """
 
     id: int
@@ -26,7 +26,8 @@ class DueItem(NamedTuple):
     signature: Signature
     reason: str | None
     again: bool
-    ended_at: float = 0.0
+    own: bool = True
+    stays: bool = False
 
 
 class DisposedItem(NamedTuple):
@@ -73,7 +74,8 @@ class DisposalLedger:
         rows = self._scope.connection.execute(
             "select item.id, item.path, iif(state = 'failed', reason, null),"
             " state = 'failed' and failed_in is not :batch_id"
-            " and (:most_tries is null or tries < :most_tries), coalesce(ended_at, updated_at),"
+            f" and (:most_tries is null or tries < :most_tries), {self._scope.by_this_run},"
+            " stays,"
             f" {SIGNATURE} from {items}"
             f" where {self._scope.all_items} and state in ('imported', 'failed')"
             f" and disposed_at is null and found_wrong = 0 and {condition}"
@@ -81,7 +83,7 @@ class DisposalLedger:
             {"limit": -1, "most_tries": None, "batch_id": self._scope.batch_id, **values},
         )
         return [
-            DueItem(row[0], row[1], Signature(*row[5:]), row[2], bool(row[3]), row[4])
+            DueItem(row[0], row[1], Signature(*row[6:]), row[2], *map(bool, row[3:6]))
             for row in rows
         ]
 
@@ -111,6 +113,26 @@ class DisposalLedger:
                 )
             counts = {"import.files_deleted": len(gone) - moved, "import.files_moved": moved}
             add_counts(connection, self._scope.batch_id, counts)
+
+    def leave(self, item_ids: Sequence[int]) -> None:
+        """Takes in that the files of items that are about to fail are not ours to dispose of.
+
+        Until they are read again: then it is found out anew.
+        """
+        if item_ids:
+            with self._scope.file.transaction() as connection:
+                connection.execute(
+                    "update item set stays = 1 where id in (select value from json_each(?))",
+                    (json.dumps(item_ids),),
+                )
+
+    def staying(self) -> int:
+        """How many files are in the source that are not ours to dispose of."""
+        row = self._scope.connection.execute(
+            f"select count(*) from item where {self._scope.condition(ItemState.FAILED)}"
+            " and stays and disposed_at is null"
+        ).fetchone()
+        return int(row[0])
 
     def forget_problems(self) -> None:
         """Forgets what was in the way before: it is tried again."""

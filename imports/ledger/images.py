@@ -112,18 +112,18 @@ class ImageLedger:
                 {"sha256.processed": len(images), "sha256.unusable": len(problems)},
             )
 
-    def open_stored(self, since: float | None = None) -> int:
+    def open_stored(self, since: int | None = None) -> int:
         """Gathers the images that the imported items name, each hash once; returns how many.
 
-        With `since`, those of items that have ended after it, in seconds since the epoch.
+        With `since`, those of items that went in with a later batch than that.
         """
-        ended = "" if since is None else f" and ended_at > {since}"
+        later = "" if since is None else f" and imported_in > {since}"
         return self._open(
             "stored",
             "select sha256, extension, min(image.size)"
             " from item join item_image on item_image.item_id = item.id"
             " join image on image.path = item_image.path"
-            f" where {self._scope.condition(ItemState.IMPORTED)}{ended} and sha256 is not null"
+            f" where {self._scope.condition(ItemState.IMPORTED)}{later} and sha256 is not null"
             " group by sha256 order by sha256",
         )
 

@@ -168,16 +168,19 @@ class ItemLedger:
             found.append([row[0] for row in paths])
         return int(count.fetchone()[0]), found
 
-    def warnings(self, since: float, limit: int) -> tuple[int, list[tuple[str, str]]]:
-        """How many items touched since then lack something, and the first of them with what."""
+    def warnings(self, limit: int) -> tuple[int, list[tuple[str, str]]]:
+        """How many items lack something, and the first of them with what.
+
+        Of those that are imported, the ones that this run has imported.
+        """
         where = (
             "from item indexed by item_warned"
-            f" where {self._scope.all_items} and warnings is not null and state <> 'failed'"
-            " and updated_at >= ?"
+            f" where {self._scope.all_items} and warnings is not null"
+            f" and (state = 'planned' or state = 'imported' and {self._scope.by_this_run})"
         )
-        count = self._scope.connection.execute(f"select count(*) {where}", (since,)).fetchone()[0]
+        count = self._scope.connection.execute(f"select count(*) {where}").fetchone()[0]
         rows = self._scope.connection.execute(
-            f"select path, warnings {where} order by path limit ?", (since, limit)
+            f"select path, warnings {where} order by path limit ?", (limit,)
         )
         return int(count), [(path, "; ".join(json.loads(text))) for path, text in rows]
 
@@ -237,16 +240,15 @@ class ItemLedger:
     def failures(self, limit: int) -> tuple[int, list[Failure]]:
         """How many items failed, and the first of them.
 
-        Of those whose files were moved away because of it, the ones of this run.
+        Of those whose files were moved away because of it, the ones of this run, and of earlier
+        ones that were killed before the user had seen their report.
         """
         failed = self._scope.condition(ItemState.FAILED)
-        own = "(disposed_at is null or failed_in = ?)"
-        where = f"from item indexed by item_failed where {failed} and {own}"
-        batch_id = self._scope.batch_id
-        count = self._scope.connection.execute(f"select count(*) {where}", (batch_id,)).fetchone()[
-            0
-        ]
+        untold = f"select batch_id from run where scope_id = {self._scope.id} and told = 0"
+        news = f"(disposed_at is null or failed_in in ({untold}))"
+        where = f"from item indexed by item_failed where {failed} and {news}"
+        count = self._scope.connection.execute(f"select count(*) {where}").fetchone()[0]
         rows = self._scope.connection.execute(
-            f"select path, phase, reason, tries {where} order by path limit ?", (batch_id, limit)
+            f"select path, phase, reason, tries {where} order by path limit ?", (limit,)
         )
         return int(count), [Failure(*row) for row in rows]

@@ -37,14 +37,14 @@ class ImportQueue:
         state: ItemState,
         limit: int | None,
         most_bytes: int | None = None,
-        since: float | None = None,
+        since: int | None = None,
     ) -> int:
         """Puts the items of a state in the order in which they are imported; returns how many.
 
         Items of one group come last and side by side, by path, so that the later path wins
         whatever the workers do. What failed before comes behind what did not. Items of more than
         `most_bytes` are for `large`, all others for `batches`. What was disposed of is left out, as
-        is what had ended by `since`, in seconds since the epoch.
+        is what went in with the batch `since` (see `last_batch`) or one before it.
         """
         connection = self._scope.connection
         connection.execute("drop table if exists temp.queue")
@@ -60,7 +60,7 @@ class ImportQueue:
             "  and item_group is not null group by item_group having count(*) > 1) as shared"
             " on shared.item_group = item.item_group"
             f" where {self._scope.condition(state)} and disposed_at is null"
-            " and (:since is null or ended_at > :since)"
+            " and (:since is null or imported_in > :since)"
             " order by shared.item_group is not null, shared.item_group,"
             " shared.item_group is null and tries > 0,"
             " iif(shared.item_group is null, item.id, 0), path limit :limit",
@@ -73,6 +73,11 @@ class ImportQueue:
         )
         count = connection.execute("select count(*) from queue").fetchone()[0]
         return int(count)
+
+    def last_batch(self) -> int:
+        """The number of the last batch that went in; later ones have larger numbers."""
+        row = self._scope.connection.execute("select coalesce(max(id), 0) from batch").fetchone()
+        return int(row[0])
 
     def batches(self, size: int) -> Iterator[list[WorkItem]]:
         """The queue in batches of `size` items, or fewer that are heavy.
@@ -176,13 +181,20 @@ class ImportQueue:
             if item_id not in failed:
                 alike.setdefault(records[item_id], []).append(item_id)
         with self._scope.file.transaction() as connection:
+            number = connection.execute(
+                "insert into batch (scope_id, batch_id, number, items, failed, started_at,"
+                " finished_at) select ?1, ?2, coalesce(max(number), 0) + 1, ?3, ?4, ?5, ?6"
+                " from batch where batch_id = ?2",
+                (self._scope.id, self._scope.batch_id, len(item_ids), len(failed), *took),
+            ).lastrowid
             for values, ids in alike.items():
                 # A statement for each of them would take several times as long.
                 connection.execute(
                     "update item set state = 'imported', phase = null, reason = null,"
                     f" cause = null, tries = 0, failed_in = null, {_RECORDS}, ended_at = ?,"
-                    " updated_at = ? where id in (select value from json_each(?))",
-                    (*values, took[1], now, orjson.dumps(ids).decode()),
+                    " updated_at = ?, imported_in = ?"
+                    " where id in (select value from json_each(?))",
+                    (*values, took[1], now, number, orjson.dumps(ids).decode()),
                 )
             connection.executemany(
                 f"update item set {_RECORDS} where id = ?",
@@ -190,12 +202,6 @@ class ImportQueue:
             )
             connection.executemany(_RECORD_FAILURE, record_failures)
             self._scope.fail(connection, Phase.IMPORT, failures)
-            connection.execute(
-                "insert into batch (scope_id, batch_id, number, items, failed, started_at,"
-                " finished_at) select ?1, ?2, coalesce(max(number), 0) + 1, ?3, ?4, ?5, ?6"
-                " from batch where batch_id = ?2",
-                (self._scope.id, self._scope.batch_id, len(item_ids), len(failed), *took),
-            )
             add_counts(connection, self._scope.batch_id, counts)
 
     def record_piece(

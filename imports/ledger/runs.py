@@ -56,15 +56,36 @@ class RunLedger:
             ).fetchone()
         return int(row[0])
 
-    def begin_run(self, scope_id: int, run_id: str, batch_id: str, state_file: Path) -> None:
-        """Remembers a run; one that is resumed is there already."""
+    def begin_run(
+        self,
+        scope_id: int,
+        run_id: str,
+        batch_id: str,
+        state_file: Path,
+        *,
+        deletes: bool = False,
+        only_verified: bool = False,
+    ) -> None:
+        """Remembers a run; one that is resumed, or is `only_verified`, is there already.
+
+        What failed in a run that is resumed is told once more at its end. From now on it is known
+        that a run over this source `deletes` files.
+        """
         with self._file.transaction() as connection:
             connection.execute(
-                "insert into run (batch_id, run_id, scope_id, state_file, started_at)"
-                " values (?, ?, ?, ?, ?)"
+                "insert into run (batch_id, run_id, scope_id, state_file, started_at, deletes,"
+                " number) values (?, ?, ?, ?, ?, ?, (select coalesce(max(number), 0) + 1 from run))"
                 " on conflict (batch_id) do update set finished_at = null, exit_code = null,"
-                " completed = 0",
-                (batch_id, run_id, scope_id, str(state_file), time.time()),
+                " completed = 0, deletes = max(deletes, excluded.deletes), told = told and ?",
+                (
+                    batch_id,
+                    run_id,
+                    scope_id,
+                    str(state_file),
+                    time.time(),
+                    deletes,
+                    only_verified,
+                ),
             )
 
     def end_run(self, batch_id: str, exit_code: int, *, completed: bool) -> None:
@@ -75,12 +96,20 @@ class RunLedger:
                 (time.time(), exit_code, completed, batch_id),
             )
 
+    def record_told(self, batch_id: str, scope_id: int | None = None) -> None:
+        """Remembers that the user has seen the report of a run, and of all others of a scope."""
+        with self._file.transaction() as connection:
+            connection.execute(
+                "update run set told = 1 where told = 0 and (batch_id = ? or scope_id = ?)",
+                (batch_id, scope_id),
+            )
+
     def last_run(self, state_file: Path) -> RunRecord | None:
         """The latest run with this work state, for one that was lost."""
         row = self._file.connection.execute(
             "select run_id, batch_id, kind, source, tag, target_id, started_at, completed"
             " from run join scope on scope.id = scope_id where state_file = ?"
-            " order by started_at desc limit 1",
+            " order by number desc limit 1",
             (str(state_file),),
         ).fetchone()
         return RunRecord(*row) if row else None

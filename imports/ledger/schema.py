@@ -170,10 +170,27 @@ create table record_failure (
 VERSION_4 = """
 alter table item rename column row_count to weight;
 create table origin (token text not null);
+alter table run add column number integer;
+update run set number = rowid;
+create index run_number on run (number);
+alter table run add column told integer not null default 0;
+update run set told = 1;
+alter table run add column deletes integer not null default 0;
+update run set deletes = 1 where scope_id in
+  (select scope_id from item where disposed_at is not null);
+create index run_untold on run (scope_id) where told = 0;
+alter table item add column imported_in integer;
+alter table item add column stays integer not null default 0;
+update item set state = 'listed' where state = 'planned' and records = 0;
 """
 
 VERSIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
 """The scripts that lead from each version to the next; their count is the newest version.
+
+`run.number` and `batch.id` count runs and batches, and `item.imported_in` is the batch that an
+item went in with: what was before what is told by these, never by a time. A clock can be set back.
+Of a run that is `told` the user has seen the report; one that `deletes` may have deleted files.
+An item that `stays` is none of its kind's, and its file is left where it is.
 
 The views `folder_status` and `upload_batches` have the columns of the earlier upload manager's
 tables (document "Advanced Supabase Upload System"), for the queries that its users have.

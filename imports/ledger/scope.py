@@ -15,7 +15,8 @@ UNFINISHED = "state <> 'imported'"
 
 NOTHING_DONE = (
     "records = null, weight = 1, cut_off = null, records_done = 0, succeeded = 0, refused = 0,"
-    " began_at = null, ended_at = null, disposal_problem = null, found_wrong = 0"
+    " began_at = null, ended_at = null, imported_in = null, disposal_problem = null,"
+    " found_wrong = 0, stays = 0"
 )
 """Said where an item begins anew."""
 
@@ -53,6 +54,14 @@ class Scope:
             return f"{self.all_items} and state = 'imported'"
         wanted = "" if state is None else f" and state = '{state}'"
         return f"{self.all_items} and {UNFINISHED}{wanted}"
+
+    @property
+    def by_this_run(self) -> str:
+        """The SQL that picks the items that went in by this run."""
+        return (
+            "exists (select 1 from batch where batch.id = item.imported_in"
+            f" and batch.batch_id = {_quoted(self.batch_id)})"
+        )
 
     def fail(
         self, connection: sqlite3.Connection, phase: Phase, failures: Iterable[tuple[int, str]]

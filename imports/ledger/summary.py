@@ -19,8 +19,8 @@ class BatchSummary:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
-        return self.finished_at - self.started_at
+        """How long it took; nothing, if the clock was set back meanwhile."""
+        return max(self.finished_at - self.started_at, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def sources_of(connection: sqlite3.Connection, kind: str, place: str) -> list[Kn
     scopes = connection.execute(
         "select id, source, tag from scope where kind = ? and exists"
         " (select 1 from item where item.scope_id = scope.id) order by"
-        " (select max(started_at) from run where run.scope_id = scope.id) desc, id desc",
+        " (select max(run.number) from run where run.scope_id = scope.id) desc, id desc",
         (kind,),
     ).fetchall()
     found = []
@@ -98,6 +98,16 @@ def sources_of(connection: sqlite3.Connection, kind: str, place: str) -> list[Kn
     return found
 
 
+def was_worked_off(connection: sqlite3.Connection, kind: str, source: str) -> bool:
+    """Whether a run over a source, with whatever tag and target, was to delete its files."""
+    row = connection.execute(
+        "select exists (select 1 from run join scope on scope.id = scope_id"
+        " where kind = ? and source = ? and deletes)",
+        (kind, source),
+    ).fetchone()
+    return bool(row[0])
+
+
 def summarise(
     connection: sqlite3.Connection, kind: str | None, tag: str | None, limit: int
 ) -> list[ScopeSummary]:
@@ -108,7 +118,7 @@ def summarise(
     scopes = connection.execute(
         "select id, kind, source, tag from scope where (?1 is null or kind = ?1)"
         " and (?2 is null or tag = ?2) order by"
-        " (select max(started_at) from run where run.scope_id = scope.id) desc, id desc",
+        " (select max(run.number) from run where run.scope_id = scope.id) desc, id desc",
         (kind, tag),
     ).fetchall()
     found = [_scope(connection, limit, *scope) for scope in scopes]

@@ -37,6 +37,11 @@ class DisposalPlan:
             if disposal is Disposal.MOVE
         ]
 
+    @property
+    def deletes(self) -> bool:
+        """Whether files are deleted."""
+        return self.on_success is Disposal.DELETE
+
     def of(self, item: DueItem) -> Disposal:
         """What becomes of the file of an item."""
         return self.on_success if item.reason is None else self.on_failure

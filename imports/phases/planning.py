@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imports.cleaning import Tally
-from imports.errors import RecordError
+from imports.errors import NotOursError, RecordError
 from imports.image_finder import ImageFinder
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
@@ -99,7 +99,7 @@ def plan_batch(job: PlanJob) -> Planned:
     for item, content, mine in read_items(kind, job.source, items):
         found_records, weight = None, 1
         if isinstance(content, Exception):
-            plans.append(Plan(item.id, failure=reason_of(content)))
+            plans.append(_failed(item.id, content))
             continue
         try:
             found = kind.plan(content, job.source.absolute(item.path), job.finder)
@@ -117,7 +117,7 @@ def plan_batch(job: PlanJob) -> Planned:
                     if mine:
                         tally.update(mine)
         except Exception as error:  # noqa: BLE001 - a defect must cost one item, not the run
-            plans.append(Plan(item.id, failure=reason_of(error)))
+            plans.append(_failed(item.id, error))
         else:
             plans.append(
                 Plan(
@@ -136,6 +136,10 @@ def plan_batch(job: PlanJob) -> Planned:
     others = [plan for plan in plans if plan.id not in plain]
     spooled = frozenset(prepared.keys() - plain.keys())
     return Planned(others, job.chunk, plain, spooled, dict(tally))
+
+
+def _failed(item_id: int, error: Exception) -> Plan:
+    return Plan(item_id, failure=reason_of(error), stays=isinstance(error, NotOursError))
 
 
 def _weight_without_images(kind: Kind, encoders: list[Encoder], item_id: int, content: Any) -> int:

@@ -52,13 +52,25 @@ def disposal_plan(
     return None if keeps else plan
 
 
+def what_becomes(plan: DisposalPlan, folder: Path, *, verified: bool) -> str:
+    """What a run does with the files in a folder, for its user; `verified` as it is told to."""
+    done = "verified" if verified else "imported"
+    fates = {
+        Disposal.DELETE: f"are deleted once they are {done}",
+        Disposal.MOVE: f"are moved to {plan.done_folder} once they are {done}",
+        Disposal.KEEP: "stay when they are imported",
+    }
+    failed = f"are moved to {plan.failed_folder}" if plan.on_failure is Disposal.MOVE else "stay"
+    return f"Files in {folder} {fates[plan.on_success]}; failed ones {failed}."
+
+
 def dispose_items(session: RunSession, item_ids: Sequence[int]) -> None:
     """Disposes of the files of items that have just been finished.
 
     With `--verify-writes` those that went in stay until they are verified.
     """
     if session.disposal is not None and item_ids:
-        due = session.disposals.due(item_ids)
+        due = [item for item in session.disposals.due(item_ids) if not item.stays]
         if session.settings.verify_writes:
             due = [item for item in due if item.reason is not None]
         _dispose(session, session.disposal, due)
@@ -74,15 +86,19 @@ def dispose_left(session: RunSession) -> None:
     if plan is None:
         return
     most_tries = None if settings.retry_failed else settings.max_retries
-    began_at = session.state.start_time.timestamp()
     again: list[tuple[int, Signature]] = []
 
     def is_ready(item: DueItem) -> bool:
         if not os.path.lexists(session.source.absolute(item.path)):
             return True
-        if settings.force or item.again or (item.reason is None and settings.verify_writes):
+        if (
+            settings.force
+            or item.again
+            or item.stays
+            or (item.reason is None and settings.verify_writes)
+        ):
             return False
-        if item.reason is None and item.ended_at < began_at:
+        if item.reason is None and not item.own:
             if plan.of(item) is not Disposal.KEEP:
                 again.append((item.id, item.signature))
             return False

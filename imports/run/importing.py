@@ -106,6 +106,8 @@ def _import_large(session: RunSession, target: ImportTarget, item: WorkItem) -> 
     failures = item_failures(session.queue.record_failures(item.id))
     if reader.problem is not None:
         failures = [(item.id, reader.problem)]
+    if reader.stays:
+        session.disposals.leave([item.id])
     imported = Imported([item.id], failures, cleaned=reader.cleaned, took=(began_at, time.time()))
     _record(session, imported)
     session.advance(Phase.IMPORT, 1)

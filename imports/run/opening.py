@@ -63,7 +63,7 @@ def open_session(
     Raises:
         ImporterError: of the class that says what is in the way.
     """
-    began_at = time.time()
+    began_at = time.monotonic()
     kind = kind_named(settings.kind)
     folder, single_item = find_source(settings, kind)
     policy = RetryPolicy(settings.max_retries, stop)
@@ -90,7 +90,14 @@ def open_session(
             state = _chosen_state(settings, found, fresh, display)
         scope_id = runs.scope(kind.name, str(folder), state.tag, target.key)
         scope = Scope(ledger, scope_id, state.batch_id, single_item)
-        runs.begin_run(scope_id, state.run_id, state.batch_id, settings.state_file.resolve())
+        runs.begin_run(
+            scope_id,
+            state.run_id,
+            state.batch_id,
+            settings.state_file.resolve(),
+            deletes=disposal is not None and disposal.deletes,
+            only_verified=last_run,
+        )
         source = source_of(settings, kind, folder)
         progress = None if last_run else progress_log(settings, kind, scope, source)
         if progress is not None:

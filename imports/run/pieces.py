@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from imports.cleaning import Tally
+from imports.errors import NotOursError
 from imports.phases.prepare import PIECE_RECORDS, PieceJob, reason_of
 from imports.run.session import RunSession
 from imports.work_item import WorkItem
@@ -14,8 +15,8 @@ from imports.work_item import WorkItem
 class PieceReader:
     """Reads the pieces of one large item.
 
-    When they are all read, `problem` says why they are not all of it, if so; `cleaned` counts
-    what was cleaned away in reading.
+    When they are all read, `problem` says why they are not all of it, if so, and `stays` whether
+    the file is none of the kind's; `cleaned` counts what was cleaned away in reading.
     """
 
     def __init__(self, session: RunSession, item: WorkItem) -> None:
@@ -23,6 +24,7 @@ class PieceReader:
         self._session = session
         self._item = item
         self.problem: str | None = None
+        self.stays = False
         self.cleaned: Tally = Counter()
 
     def jobs(self) -> Iterator[PieceJob]:
@@ -45,3 +47,4 @@ class PieceReader:
                     yield PieceJob(session.kind.name, row_format, item, piece)
         except Exception as error:  # noqa: BLE001 - a defect must cost one item, not the run
             self.problem = reason_of(error)
+            self.stays = isinstance(error, NotOursError)

@@ -57,6 +57,7 @@ def plan_items(session: RunSession) -> None:
             if plan.failure is not None
         ]
         session.tell_failures(Phase.PLANNING, failures)
+        session.disposals.leave([plan.id for plan in planned.plans if plan.stays])
         session.items.record_plans(
             planned.plans,
             planned.chunk,

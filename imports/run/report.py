@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from pathlib import Path
 
 from imports import next_command
 from imports.disposal import ERRORS_SUFFIX
 from imports.errors import ImporterError
 from imports.ledger import Listing
 from imports.report import MOST_SHOWN, RunReport, VerifyReport
+from imports.run.disposal import disposal_plan
 from imports.run.session import RunSession
 from imports.settings import Disposal
 from imports.work_state import MOST_LISTED
@@ -32,8 +35,7 @@ def build_report(
     failed = failed or (not_disposed_total > 0 and session.disposal is not None)
     if exit_code == 0 and (failed or (verification is not None and not verification.clean)):
         exit_code = EXIT_SOME_FAILED
-    since = session.state.start_time.timestamp()
-    warnings_total, warnings = session.items.warnings(since, MOST_SHOWN)
+    warnings_total, warnings = session.items.warnings(MOST_SHOWN)
     counts = session.counts()
     # To look for them takes a while, and a run that read nothing found none.
     shown = MOST_SHOWN if counts.get("planning.to_import") else 0
@@ -41,7 +43,7 @@ def build_report(
     again = next_command.import_again(session.settings)
     state_file = session.settings.state_file
     if scan_only and problem is None:
-        commands = [f"To import:  {again}"]
+        commands = [*_to_be_deleted(session, listing), f"To import:  {again}"]
     elif exit_code == 0 and (verification is not None or _deletes(session)):
         commands = []
     elif exit_code == 0:
@@ -57,17 +59,13 @@ def build_report(
         again = next_command.import_again(session.settings, retry_failed=given_up > 0)
         commands = [f"When the causes are mended, this tries the failed ones again:  {again}"]
         if session.disposal is not None and session.disposal.on_failure is Disposal.MOVE:
-            commands = [
-                f"Failed files are in {session.disposal.failed_folder}, each with what is wrong in"
-                f" its {ERRORS_SUFFIX}.",
-                f"Mended, they belong back into {session.source.folder}; then:  {again}",
-            ]
+            commands = _of_moved(session, session.disposal.failed_folder, failures_total, again)
     return RunReport(
         state=session.state,
         item=session.kind.wording.item,
         scanned=listing if scan_only else None,
         exit_code=exit_code,
-        elapsed_seconds=time.time() - session.began_at,
+        elapsed_seconds=time.monotonic() - session.began_at,
         counts=counts,
         failures=failures,
         failures_total=failures_total,
@@ -80,6 +78,38 @@ def build_report(
         verification=verification,
         next_commands=commands,
     )
+
+
+def _to_be_deleted(session: RunSession, listing: Listing | None) -> list[str]:
+    """After a scan: how many files a run will delete."""
+    settings = replace(session.settings, scan_only=False)
+    folder = Path(session.source.folder)
+    plan = disposal_plan(settings, session.kind, folder, session.single_item)
+    if listing is None or plan is None or not plan.deletes:
+        return []
+    # Those that were imported before, and are still there, too: they are imported once more.
+    count = listing.new + listing.changed + listing.unchanged - listing.problems
+    count = count if settings.limit is None else min(count, settings.limit)
+    failed = f", and move failed ones to {plan.failed_folder}" if plan.folders else ""
+    items = f"{session.kind.wording.items} once they are imported"
+    return [f"A run will delete {count:,} {items}{failed}."]
+
+
+def _of_moved(session: RunSession, folder: str, failures: int, again: str) -> list[str]:
+    """What to do where failed files are moved away, but for those that are nothing to import."""
+    staying = session.disposals.staying()
+    lines = []
+    if failures > staying or not failures:
+        lines += [
+            f"Failed files are in {folder}, each with what is wrong in its {ERRORS_SUFFIX}.",
+            f"Mended, they belong back into {session.source.folder}; then:  {again}",
+        ]
+    if staying:
+        lines.append(
+            f"{staying:,} that are nothing to import stay where they are. Move them out of the"
+            f" source, or say with --patterns what its {session.kind.wording.items} are called."
+        )
+    return lines
 
 
 def _deletes(session: RunSession) -> bool:

@@ -58,7 +58,11 @@ _MOST_CLEANED_VALUES = 200
 
 @dataclass(slots=True)
 class RunSession:
-    """Everything that a run holds open. Used by the coordinator's thread alone."""
+    """Everything that a run holds open. Used by the coordinator's thread alone.
+
+    It began at `began_at`, by the clock that is never set back; what went in with the batch
+    `verified_until`, or before it, is verified.
+    """
 
     settings: Settings
     kind: Kind
@@ -84,7 +88,7 @@ class RunSession:
     resumed: bool
     began_at: float
     _resources: contextlib.ExitStack
-    verified_until: float | None = field(default=None, init=False)
+    verified_until: int | None = field(default=None, init=False)
     _next_checkpoint: float = field(default=0.0, init=False)
     _told_unwritten: bool = field(default=False, init=False)
     _told_foreign: bool = field(default=False, init=False)

@@ -59,11 +59,11 @@ class Verified:
         )
 
 
-def verify(session: RunSession, *, deep: bool, since: float | None = None) -> Verified:
+def verify(session: RunSession, *, deep: bool, since: int | None = None) -> Verified:
     """Compares imported items and their images with the target; `deep` reads the images.
 
-    All of them, and then looks for orphans; with `since`, in seconds since the epoch, only those
-    that have ended after it.
+    All of them, and then looks for orphans; with `since`, only those that went in with a later
+    batch than that.
 
     Raises:
         BackendUnavailableError, InterruptedRunError: if it cannot be finished.
@@ -152,7 +152,7 @@ def _check_images(
     verified: Verified,
     *,
     deep: bool,
-    since: float | None,
+    since: int | None,
 ) -> None:
     session.images.open_stored(since)
     for stored in session.images.stored(BATCH_SIZE):

@@ -633,7 +633,7 @@ def test_each_record_goes_in_or_fails_by_itself(bench: Bench, source: Path) -> N
     write(source, "mixed.json", mixed)
     write(source, "good.json", [person("good-8"), sparse("good-9")])
     write(source, "empty.json")
-    write(source, "none.json", b'{"query": {}}')
+    write(source, "none.json", page())
     write(source, "no list.json", b'{"results": {}}')
     report = run(bench, on_failure="keep")
 
@@ -661,7 +661,8 @@ def test_each_record_goes_in_or_fails_by_itself(bench: Bench, source: Path) -> N
     }
     before = versions(bench.url)
     again = run(bench)
-    assert (outcomes(again), files(source)) == ({"unchanged": 8, "refused": 8}, [])
+    assert outcomes(again) == {"unchanged": 8, "refused": 8}
+    assert files(source) == ["no list.json"]
     assert versions(bench.url) == before
     told = problems(bench.folder / "trees" / "failed_uploads" / "mixed.json")
     assert [index for index, _, _ in told] == [2 * number for number in range(len(bad))]
@@ -690,12 +691,16 @@ def test_one_file_by_a_call(bench: Bench, source: Path) -> None:
     expected = add_awkward(source)
     expected.pop("broken.json")
     write(source, "none.json", b"{}")
+    write(source, "null.json", b'{"results": null}')
+    write(source, "text.json", b'{"results": "none"}')
     settings = bench.settings(kind="people")
-    paths = [source / name for name in [*expected, "none.json"]]
+    paths = [source / name for name in [*expected, "none.json", "null.json"]]
     for _ in range(2):
         with ThreadPoolExecutor(4) as executor:
             found = list(executor.map(lambda path: process_people_from_file(path, settings), paths))
-        assert found == [*expected.values(), (0, 0)]
+        assert found == [*expected.values(), (0, 0), (0, 0)]
+    with pytest.raises(RecordError, match="not a page of a people search"):
+        process_people_from_file(source / "text.json", settings)
     with pytest.raises(RecordError, match="is not JSON"):
         process_people_from_file(source / "broken.json", settings)
     assert person_ids(bench.url) == {f"k-{number}" for number in (1, 2, 3, 4)}
@@ -946,9 +951,10 @@ def test_a_large_file_without_results(bench: Bench, source: Path, pieces: Pieces
     write(source, "b.json", b'{"results": [], "query": "%s"}' % (b"x" * 5_000))
     write(source, "c.json", b'{"results": "%s"}' % (b"x" * 5_000))
     report = pieces.run()
-    assert (report.exit_code, disposed(report), pieces.merged) == (3, (2, 1), 0)
+    assert (report.exit_code, disposed(report), pieces.merged) == (3, (1, 0), 0)
+    assert files(source) == ["a.json", "c.json"]
     assert statuses(bench.folder / "progress.csv", source) == {
-        "a.json": ("COMPLETED", 0, 0),
+        "a.json": ("FAILED", 0, 0),
         "b.json": ("COMPLETED", 0, 0),
         "c.json": ("FAILED", 0, 0),
     }

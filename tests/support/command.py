@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -132,14 +135,11 @@ class Workplace:
         logs = self.folder.with_name(f"{self.folder.name}.output")
         logs.mkdir(exist_ok=True)
         out, err = logs / f"{self._number}.out", logs / f"{self._number}.err"
-        inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith("IMPORTER_")
-        }
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(
                 [*program, *map(str, arguments)],
                 cwd=self.folder,
-                env={**inherited, **self.environment, **(environment or {})},
+                env=self._variables(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
@@ -152,6 +152,52 @@ class Workplace:
             finally:
                 if not running.ended:
                     process.kill()
+
+    def _variables(self, more: dict[str, str] | None = None) -> dict[str, str]:
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith("IMPORTER_")
+        }
+        return {**inherited, **self.environment, **(more or {})}
+
+    def on_terminal(
+        self,
+        *arguments: object,
+        answer: bytes | None = None,
+        exit_code: int = 0,
+        environment: dict[str, str] | None = None,
+    ) -> Finished:
+        """Runs a command on a terminal; it is asked once there, or not at all without an answer."""
+        terminal, theirs = os.openpty()
+        began, out = time.monotonic(), b""
+        with subprocess.Popen(
+            [*MODULE, *map(str, arguments)],
+            cwd=self.folder,
+            env=self._variables(environment),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            # Else Ctrl-C, typed there, is no signal.
+            preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),
+        ) as process:
+            os.close(theirs)
+            asked = False
+            try:
+                # Its end is an error on Linux: nobody has the terminal open any more.
+                with contextlib.suppress(OSError):
+                    while select.select([terminal], [], [], _PATIENCE)[0]:
+                        part = os.read(terminal, 4_096)
+                        out += part
+                        if b"[y/N]" in out and not asked:
+                            asked = True
+                            os.write(terminal, answer or b"\x03")
+            finally:
+                # Which hangs up, should it still be running.
+                os.close(terminal)
+        text = out.decode(errors="replace")
+        assert process.returncode == exit_code, f"exit code {process.returncode}:\n{text}"
+        assert asked == (answer is not None), text
+        return Finished(process.returncode, text, "", time.monotonic() - began)
 
     def killed_when(self, condition: Callable[[], object], *arguments: object) -> bool:
         """Runs a command and kills it as soon as the condition holds; whether it was in time."""

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -159,18 +159,23 @@ class PeopleBench:
                 batch_id=batch_id, kind="people", source=str(self.folder), tag="t", phases={}
             ),
             resumed=False,
-            began_at=time.time(),
+            began_at=time.monotonic(),
             _resources=resources,
         )
         self._open.append(session)
         return session
 
-    def run(self, batch_id: str = "batch", **flags: Any) -> RunReport:
+    def run(
+        self,
+        batch_id: str = "batch",
+        tell: Callable[[RunReport], None] | None = None,
+        **flags: Any,
+    ) -> RunReport:
         """A whole run."""
         session = self.session(batch_id, **flags)
         importer = ResilientImporter(session.settings, self.display, session.policy.stop)
         importer._session = session
-        return importer.run()
+        return importer.run(tell)
 
     def left(self) -> list[str]:
         """The files that are in the source, by path."""

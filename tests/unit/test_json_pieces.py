@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from imports import json_pieces
 from imports.cleaning import NUL_REMOVED, Tally
-from imports.errors import RecordError
+from imports.errors import NotOursError, RecordError
 from imports.json_pieces import Piece, read_pieces
 from imports.source_tree import signature_of_file
 from imports.work_item import Signature
@@ -81,13 +81,29 @@ def test_the_list_comes_in_pieces(
 
 @pytest.mark.parametrize(
     "document",
-    [{}, {"a": {"results": [1]}}, {"results.item": 5}, {"x": [{"results": [1]}]}, {"results": []}],
+    [{"results": []}, {"a": {"results": [1]}, "results": []}, {"results": [], "x": [1]}],
 )
-def test_a_file_without_records_has_one_empty_piece(
+def test_an_empty_list_has_one_empty_piece(
     write: Callable[[bytes], Path], parser: str, document: dict[str, Any]
 ) -> None:
     assert list(pieces(write(orjson.dumps(document)))) == [Piece(0, [], True)]
     assert list(pieces(write(orjson.dumps(document)), start=3)) == [Piece(0, [], True)]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{}, {"a": {"results": [1]}}, {"results.item": 5}, {"x": [{"results": [1]}]}, [], 7, "results"]
+    + [{"results": each} for each in (None, {}, {"results": []}, "", 0, False)],
+)
+@pytest.mark.parametrize("start", [0, 3])
+def test_a_file_without_the_list_has_no_piece(
+    write: Callable[[bytes], Path], parser: str, document: Any, start: int
+) -> None:
+    """Else it would be taken for an empty one, and deleted."""
+    found = []
+    with pytest.raises(NotOursError):
+        found += pieces(write(orjson.dumps(document)), start=start)
+    assert found == []
 
 
 def test_what_looks_like_the_list_elsewhere_is_not_taken(write: Callable[[bytes], Path]) -> None:
@@ -316,8 +332,8 @@ def test_the_text_around_the_place_is_not_told(write: Callable[[bytes], Path]) -
         (b'"text"', "holds a text where an object belongs"),
         (b"null", "holds null where an object belongs"),
         (b"12 ", "holds a number where an object belongs"),
-        (b'{"results": {"item": 3}}', 'holds an object under "results" where a list belongs'),
-        (b'{"results": true}', 'holds true or false under "results" where a list belongs'),
+        (b'{"results": {"item": 3}}', 'has an object under "results", not a list'),
+        (b'{"results": true}', 'has true or false under "results", not a list'),
         (b'{"results": [], "results": []}', 'has "results" twice'),
     ],
 )

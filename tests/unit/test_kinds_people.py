@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imports.cleaning import Tally
-from imports.errors import RecordError
+from imports.errors import NotOursError, RecordError
 from imports.image_finder import image_finder
 from imports.kinds.kind import ItemPlan, KindFamily, KindRecord, RecordProblem
 from imports.kinds.people import PEOPLE, items_in
@@ -166,6 +166,17 @@ def read_file(folder: Path, content: Any) -> Page:
     return found
 
 
+def read_pieces(folder: Path, content: Any) -> list[Page]:
+    """The same, as a large file is read."""
+    path = folder / "page.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    source = Source(str(folder), PEOPLE.patterns)
+    assert PEOPLE.pieces is not None
+    signature = PEOPLE.sign(source, "page.json")
+    found = PEOPLE.pieces(source, "page.json", signature, 0, 9, Counter())
+    return [piece.content for piece in found]
+
+
 def test_results_that_stand_there_twice_are_refused(tmp_path: Path) -> None:
     """Only the last would be seen, and the file be deleted."""
     path = tmp_path / "page.json"
@@ -182,8 +193,8 @@ def test_the_results_of_a_file_are_read(tmp_path: Path) -> None:
     assert read_file(tmp_path, {"results": [{"a": 1}, 2]}) == page({"a": 1}, 2)
 
 
-@pytest.mark.parametrize("content", [{}, {"results": []}, {"results": None}, {"query": {}}])
-def test_a_file_without_results_has_no_records(tmp_path: Path, content: Any) -> None:
+@pytest.mark.parametrize("content", [{"results": []}, {"query": {"results": 1}, "results": []}])
+def test_a_page_with_an_empty_list_has_no_records(tmp_path: Path, content: Any) -> None:
     empty = read_file(tmp_path, content)
     assert empty == page()
     assert PEOPLE.records(empty, (), Counter()) == []
@@ -193,15 +204,55 @@ def test_a_file_without_results_has_no_records(tmp_path: Path, content: Any) -> 
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ({"results": {"0": {}}}, "results is an object, not a list"),
-        ({"results": "none"}, "results is a text, not a list"),
+        ({"results": {"0": {}}}, 'has an object under "results", not a list'),
+        ({"results": "none"}, 'has a text under "results", not a list'),
+        ({"results": None}, 'has null under "results", not a list'),
         ([], "holds a list where an object belongs"),
-        ('{"results": [ {"profile_data": ', "is not JSON"),
+        (17, "holds a number where an object belongs"),
+        ({}, 'has no list "results", nor anything else'),
+        ({"Results": [], "q": 1}, 'has no list "results"; its names are "Results, q"'),
+        (person(), 'has no list "results"; its names are "profile_data, resume_data"'),
+        ({"data": {"results": []}}, 'has no list "results"; its names are "data.results"'),
+        (
+            {"error": "rate limit", "code": 429},
+            'has no list "results"; its names are "error, code"',
+        ),
+        (
+            {'say "x"' + "y" * 60: 1},
+            'has no list "results"; its names are "say ' + "'x'" + "y" * 33 + '…"',
+        ),
+        (
+            {str(each): each for each in range(7)},
+            'has no list "results"; its names are "0, 1, 2, 3, 4, 5" and more',
+        ),
     ],
 )
-def test_a_file_that_is_no_page_fails(tmp_path: Path, content: Any, problem: str) -> None:
-    with pytest.raises(RecordError, match=problem):
-        read_file(tmp_path, content)
+@pytest.mark.parametrize("large", [False, True])
+def test_a_file_without_a_list_of_results_is_none_of_ours(
+    tmp_path: Path, content: Any, problem: str, large: bool
+) -> None:
+    if large:
+        problem = problem.replace("data.results", "data")
+    with pytest.raises(NotOursError) as caught:
+        read_pieces(tmp_path, content) if large else read_file(tmp_path, content)
+    assert str(caught.value) == f"not a page of a people search: it {problem}"
+
+
+def test_a_page_that_was_cut_off_is_ours(tmp_path: Path) -> None:
+    """It is moved away, with what is wrong, as the document says."""
+    for read in (read_file, read_pieces):
+        with pytest.raises(RecordError, match="is not JSON") as caught:
+            read(tmp_path, '{"results": [ {"profile_data": ')
+        assert not isinstance(caught.value, NotOursError)
+
+
+@pytest.mark.parametrize("folder", [".vscode", "a/.git", "a/.b/c", "..a"])
+def test_what_is_in_hidden_folders_is_not_taken(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / "a.json").write_text('{"results": []}')
+    assert listed(tmp_path, f"{folder}/") == []
+    # Who names the folder itself wants its files.
+    assert listed(tmp_path / folder) == ["a.json"]
 
 
 # Identifiers

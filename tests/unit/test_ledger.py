@@ -9,6 +9,7 @@ import pytest
 
 from imports.errors import LedgerError
 from imports.ledger import ImageLedger, LedgerFile, Listing, ListingLedger, Scope, Vouching
+from imports.ledger.summary import sources_of, summarise
 from imports.source_tree import ListedEntry, ListingProblem
 from imports.work_item import (
     Failure,
@@ -235,9 +236,45 @@ def test_warnings_are_told_by_path_and_only_those_of_this_run(book: Book) -> Non
         Plan(items[0].id, warnings=("three",)),
         Plan(items[2].id),
     )
-    assert book.items.warnings(0, 9) == (2, [("a", "three"), ("b", "one; two")])
-    assert book.items.warnings(0, 1) == (2, [("a", "three")])
-    assert book.items.warnings(4e9, 9) == (0, [])
+    assert book.items.warnings(9) == (2, [("a", "three"), ("b", "one; two")])
+    assert book.items.warnings(1) == (2, [("a", "three")])
+    book.imported(items[0].id)
+    assert book.items.warnings(9)[0] == 2
+    book.next_run("next")
+    book.imported(items[1].id)
+    assert book.items.warnings(9) == (1, [("b", "one; two")])
+
+
+def test_what_was_before_what_is_told_though_the_clock_was_set_back(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs, batches and warnings are in the order in which they came."""
+    clock = iter(range(10_000, 0, -10))
+    monkeypatch.setattr("time.time", lambda: float(next(clock)))
+    _, ids = two_with_images(book)
+    book.queue.record_imported([ids["a"]], [], {}, (9_000.0, 9_100.0))
+    book.images.record_hashes([hashed(picture("a"), "aa"), hashed(picture("b"), "bb")], [])
+    seen = book.queue.last_batch()
+    book.queue.record_imported([ids["b"]], [], {}, (5_000.0, 4_900.0))
+    assert book.queue.open(ItemState.IMPORTED, None, since=seen) == 1
+    assert [[item.path for item in items] for items in book.queue.batches(9)] == [["b"]]
+    assert book.images.open_stored(seen) == 1
+    assert book.queue.open(ItemState.IMPORTED, None, since=book.queue.last_batch()) == 0
+    assert [each.own for each in book.disposals.left(0, 9, None)] == [True, True]
+    assert book.items.warnings(9)[0] == 2
+
+    book.next_run("next")
+    assert book.items.warnings(9) == (0, [])
+    assert [each.own for each in book.disposals.left(0, 9, None)] == [False, False]
+    last = book.runs.last_run(STATE_FILE)
+    assert last is not None
+    assert last.batch_id == "next"
+    book.runs.begin_run(book.runs.scope("states", "/data", "later", "target"), "z", "z", STATE_FILE)
+    book.use(Scope(book.file, book.scope_id + 1, "z"))
+    book.add("c")
+    tags = [each.tag for each in summarise(book.file.connection, None, None, 9)]
+    assert tags == ["later", "tag"]
+    assert [each.tag for each in sources_of(book.file.connection, "states", "/data/c")] == tags
 
 
 def test_a_warning_is_gone_when_its_cause_is(book: Book) -> None:
@@ -246,7 +283,7 @@ def test_a_warning_is_gone_when_its_cause_is(book: Book) -> None:
     book.plan(Plan(items[0].id, warnings=("image gone",)))
     book.list(listed("a"), again=True)
     book.plan(Plan(items[0].id))
-    assert book.items.warnings(0, 9) == (0, [])
+    assert book.items.warnings(9) == (0, [])
 
 
 def test_duplicates_are_told_by_group(book: Book) -> None:
@@ -474,7 +511,7 @@ def test_an_image_that_cannot_be_used_is_a_warning_of_all_its_items(book: Book) 
     )
     book.images.record_hashes([hashed(picture("good"), "11")], [(picture("bad"), "is no image")])
     assert list(gathered(book.images, "unhashed", 9)) == []
-    assert book.items.warnings(0, 9) == (2, [("a", "first; is no image"), ("b", "is no image")])
+    assert book.items.warnings(9) == (2, [("a", "first; is no image"), ("b", "is no image")])
     assert book.images.open_unsettled() == 1
 
 
@@ -485,7 +522,7 @@ def test_an_image_that_could_not_be_used_is_looked_at_again_with_its_item(book: 
     book.images.record_hashes([], [(picture("bad"), "is no image")])
     book.plan(Plan(items[0].id, images=(picture("bad"),)))
     assert list(gathered(book.images, "unhashed", 9)) == [[picture("bad")]]
-    assert book.items.warnings(0, 9) == (0, [])
+    assert book.items.warnings(9) == (0, [])
 
 
 def test_images_come_in_lists_each_hash_once(book: Book) -> None:
@@ -616,14 +653,14 @@ def test_a_run_over_a_single_item_has_its_warnings_and_failures_alone(book: Book
     _, ids = two_with_images(book, shared="same")
     book.images.record_hashes([hashed(picture("same"), "11")], [])
     only(book, "a")
-    assert book.items.warnings(0, 9) == (1, [("a", "of a")])
+    assert book.items.warnings(9) == (1, [("a", "of a")])
     assert book.images.items_of("11") == [ids["a"]]
     assert book.items.record_upload_failure("11", "too large") == ["a"]
     assert book.items.failures(9) == (1, [Failure("a", "upload", "too large", 1)])
-    assert book.items.warnings(0, 9) == (0, [])
+    assert book.items.warnings(9) == (0, [])
     only(book, "b")
     assert book.items.failures(9) == (0, [])
-    assert book.items.warnings(0, 9) == (1, [("b", "of b")])
+    assert book.items.warnings(9) == (1, [("b", "of b")])
 
 
 @pytest.mark.parametrize("path", ["it's", 'a "b" \\ c', "a' or '1'='1", "薬局", "."])

@@ -11,7 +11,7 @@ import pytest
 from imports.ledger import DisposedItem, DueItem, Listing, Scope, disposal
 from imports.source_tree import ListingProblem
 from imports.work_item import Failure, ItemState, Plan, RecordFailure, Signature
-from tests.support.book import TOOK, Book, listed
+from tests.support.book import STATE_FILE, TOOK, Book, listed
 
 
 @pytest.fixture
@@ -42,9 +42,9 @@ def test_finished_items_are_due_with_what_is_wrong_with_them(book: Book) -> None
     ids = book.add("a", "b", "c")
     book.imported(ids["a"])
     book.failed(ids["b"], "record 1: bad")
-    assert [item._replace(ended_at=0.0) for item in book.disposals.due(list(ids.values()))] == [
+    assert book.disposals.due(list(ids.values())) == [
         DueItem(ids["a"], "a", Signature(1, 1), None, again=False),
-        DueItem(ids["b"], "b", Signature(1, 1), "record 1: bad", again=False),
+        DueItem(ids["b"], "b", Signature(1, 1), "record 1: bad", again=False, own=False),
     ]
 
 
@@ -354,15 +354,27 @@ def test_an_empty_source_keeps_all_that_is_known(book: Book) -> None:
 # What is told of them, and what becomes of them later
 
 
-def test_failures_whose_files_were_moved_away_are_told_by_their_own_run_alone(book: Book) -> None:
+def test_failures_whose_files_were_moved_away_are_told_until_they_are_told(book: Book) -> None:
     ids = book.add("moved", "here")
     book.failed(ids["moved"], "first")
     book.failed(ids["here"], "second")
     book.disposed(ids["moved"], moved_to="/failed/moved")
     assert book.items.failures(9)[0] == 2
     assert [each.path for each in book.items.failures(1)[1]] == ["here"]
+    here = [Failure("here", "import", "second", 1)]
     book.next_run("next")
-    assert book.items.failures(9) == (1, [Failure("here", "import", "second", 1)])
+    assert book.items.failures(9)[0] == 2
+    book.runs.record_told("next")
+    assert book.items.failures(9)[0] == 2, "that run told of another item"
+    book.runs.record_told("next", book.scope_id + 1)
+    assert book.items.failures(9)[0] == 2, "nor is it another source that is meant"
+    book.runs.record_told("next", book.scope_id)
+    assert book.items.failures(9) == (1, here)
+    # Its own run, which is gone on with, tells of it at its end; one that verifies it does not.
+    book.runs.begin_run(book.scope_id, "run", "batch", STATE_FILE, only_verified=True)
+    assert book.items.failures(9) == (1, here)
+    book.runs.begin_run(book.scope_id, "run", "batch", STATE_FILE)
+    assert book.items.failures(9)[0] == 2
 
 
 def test_what_was_disposed_of_is_not_verified(book: Book) -> None:

@@ -249,6 +249,53 @@ def test_a_migration_to_the_newest_version_that_fails_leaves_the_ledger_as_it_wa
     assert ask(path, "pragma user_version") == [(2,)]
 
 
+# From version 3
+
+
+def test_what_an_older_program_took_for_an_empty_page_is_read_again(tmp_path: Path) -> None:
+    """It may have been no page at all, and would be deleted."""
+    path = tmp_path / "upload_tracker.db"
+    ledger_of_version(path, 3)
+    with closing(sqlite3.connect(path)) as connection:
+        columns = "scope_id, path, size, mtime_ns, state, records, updated_at"
+        for name, state, records in (
+            ("e", "planned", 0),
+            ("f", "planned", 1),
+            ("g", "imported", 0),
+        ):
+            connection.execute(
+                f"insert into item ({columns}) values (1, ?, 1, 1, ?, ?, 104.0)",
+                (name, state, records),
+            )
+        connection.commit()
+    book = Book(path, batch_id="old")
+    assert book.listed_paths() == ["d", "e"]
+    # What went in and is still there is not deleted by the run that goes on: it cannot tell.
+    assert [(each.path, each.own) for each in book.disposals.left(0, 9, 3)] == [
+        ("a", False),
+        ("b", False),
+        ("g", False),
+    ]
+    book.file.close()
+
+
+def test_the_runs_of_an_older_program_are_in_their_order_and_were_told(tmp_path: Path) -> None:
+    path = tmp_path / "upload_tracker.db"
+    ledger_of_version(path, 3)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "insert into run values ('second', 'run', 1, ?, 1.0, 2.0, 3, 1)", (str(STATE_FILE),)
+        )
+        connection.commit()
+    book = Book(path, batch_id="third")
+    assert book.rows("select batch_id, number, told from run order by number") == [
+        ("old", 1, 1),
+        ("second", 2, 1),
+        ("third", 3, 0),
+    ]
+    book.file.close()
+
+
 # Files that are no ledger of ours
 
 

@@ -54,7 +54,7 @@ def test_files_that_come_meanwhile_are_taken_until_none_is_new(bench: PeopleBenc
         bench,
         lambda: bench.add("b.json", "B"),
         lambda: bench.add("deep/er/c.json", "C"),
-        lambda: bench.write("empty.json", b"{}"),
+        lambda: bench.add("empty.json"),
     )
     report = bench.run()
     assert report.exit_code == 0
@@ -124,6 +124,27 @@ def test_a_file_that_stays_is_verified_once_in_a_run(bench: PeopleBench) -> None
     assert report.verification is not None
     assert report.verification.found == {"missing": 1}
     assert report.verification.records == 3
+
+
+def test_a_later_cycle_is_verified_though_the_clock_was_set_back(
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its files are deleted, and nobody has looked at their rows."""
+    bench.add("a.json", "A")
+    bench.database.wrong = {'"B"'}
+    back, clock = [0.0], time.time
+    monkeypatch.setattr(time, "time", lambda: clock() - back[0])
+
+    def set_back() -> None:
+        back[0] = 3_600.0
+
+    # The second of these merges comes after the first verification.
+    meanwhile(bench, lambda: (bench.add("b.json", "B"), bench.add("c.json", "C")), set_back)
+    report = bench.run(verify_writes=True)
+    assert report.verification is not None
+    assert (report.verification.records, report.verification.found) == (3, {"missing": 1})
+    assert (report.exit_code, bench.left()) == (3, ["b.json"])
+    assert report.elapsed_seconds >= 0
 
 
 # Files that are still growing

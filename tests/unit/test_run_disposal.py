@@ -13,6 +13,8 @@ import pytest
 
 from imports.errors import UsageError
 from imports.kinds import kind_named
+from imports.phases import prepare
+from imports.report import RunReport
 from imports.run import disposal
 from imports.run.disposal import disposal_plan, dispose_items, dispose_left, dispose_verified
 from imports.run.listing import list_source
@@ -96,7 +98,7 @@ def test_a_folder_that_nothing_is_moved_to_may_be_the_source(tmp_path: Path) -> 
 def test_a_source_is_worked_off_until_it_is_empty(bench: PeopleBench) -> None:
     bench.add("a.json", "A", "B")
     bench.add("sub/b.json", "C", None)
-    bench.write("empty.json", b"{}")
+    bench.add("empty.json")
     bench.write("broken.json", b"{")
     report = bench.run()
     assert report.exit_code == 3
@@ -293,6 +295,124 @@ def test_a_file_that_cannot_be_deleted_is_told_and_tried_again_by_the_next_run(
     assert len(set(bench.database.people)) == 1
 
 
+# Files that are none of the kind's
+
+
+FOREIGN = {
+    "package.json": b'{"name": "my-project"}',
+    "results of another.json": b'{"results": {"a": [1]}}',
+    "list.json": b"[]",
+    "sub/limited.json": b'{"error": "rate limit", "code": 429}',
+    "wrapped.json": b'{"data": {"results": []}}',
+}
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("flags", [{}, {"on_success": "move"}, {"verify_writes": True}])
+def test_a_file_that_is_none_of_ours_fails_and_stays_whatever_runs_come(
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch, large: bool, flags: dict[str, object]
+) -> None:
+    if large:
+        monkeypatch.setattr(prepare, "LARGE_BYTES", 1)
+    for name, content in FOREIGN.items():
+        bench.write(name, content)
+    bench.add("good.json", "A")
+    bench.write("cut off.json", b'{"results": [')
+    whatever: list[dict[str, object]] = [
+        {},
+        {"max_retries": 5},
+        {"force": True},
+        {"retry_failed": True},
+        {"restart": True},
+    ]
+    for number, more in enumerate(whatever):
+        report = bench.run(f"run {number}", **flags, **more)
+        assert report.exit_code == 3
+        assert report.failures_total == len(FOREIGN) + (number == 0)
+        reasons = {each.path: each.reason for each in report.failures}
+        for name, content in FOREIGN.items():
+            assert (bench.folder / name).read_bytes() == content
+            assert reasons[name].startswith("not a page of a people search: it ")
+        assert bench.left() == sorted(FOREIGN)
+        assert files_below(bench.failed) == ["cut off.errors.json", "cut off.json"]
+        told = f"{len(FOREIGN)} that are nothing to import stay where they are"
+        assert told in "\n".join(report.next_commands)
+        assert (f"Failed files are in {bench.failed}" in report.next_commands[0]) == (number == 0)
+    assert bench.database.people == ["A"]
+    assert bench.session("x").disposals.problems(9) == (0, [])
+
+
+def test_a_file_that_is_none_of_ours_is_given_up_like_any_other(bench: PeopleBench) -> None:
+    bench.write("package.json", FOREIGN["package.json"])
+    tries = [bench.run(str(number), max_retries=2).failures[0].tries for number in range(4)]
+    assert tries == [1, 2, 2, 2]
+
+
+def test_a_file_that_is_none_of_ours_is_read_once_in_a_run_that_watches(
+    bench: PeopleBench,
+) -> None:
+    bench.write("package.json", FOREIGN["package.json"])
+    bench.add("a.json", "A")
+    added = iter("bcd")
+
+    def add() -> None:
+        if (name := next(added, None)) is not None:
+            bench.add(f"{name}.json", name)
+
+    bench.database.before_merge = add  # type: ignore[method-assign]
+    report = bench.run(max_retries=9)
+    assert report.count("planning.to_import") == 5
+    assert (report.failures[0].tries, bench.left()) == (1, ["package.json"])
+
+
+def test_a_file_that_was_none_of_ours_is_taken_when_it_has_become_one(bench: PeopleBench) -> None:
+    bench.write("a.json", FOREIGN["package.json"])
+    bench.run()
+    bench.add("a.json", "A", None)
+    report = bench.run("next")
+    assert (bench.database.people, bench.left()) == (["A"], [])
+    assert files_below(bench.failed) == ["a.errors.json", "a.json"]
+    assert report.failures[0].reason.startswith("record ")
+
+
+def test_a_file_that_was_none_of_ours_is_forgotten_when_it_is_gone(bench: PeopleBench) -> None:
+    bench.write("package.json", FOREIGN["package.json"])
+    assert bench.run().exit_code == 3
+    (bench.folder / "package.json").unlink()
+    report = bench.run("next")
+    assert (report.exit_code, report.failures_total, report.nothing_to_do) == (0, 0, True)
+    assert files_below(bench.failed) == []
+
+
+# What is told of files that were moved away
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), KeyboardInterrupt()])
+def test_a_report_that_could_not_be_shown_has_told_nothing(
+    bench: PeopleBench, error: BaseException
+) -> None:
+    bench.add("a.json", None)
+
+    def tell(report: RunReport) -> None:
+        assert report.failures_total == 1
+        raise error
+
+    with pytest.raises(type(error)):
+        bench.run(tell=tell)
+    assert files_below(bench.failed) == ["a.errors.json", "a.json"]
+    assert bench.run("next").failures_total == 1
+    assert bench.run("later").failures_total == 0
+
+
+def test_a_run_tells_what_failed_in_it_when_it_is_over_though_it_was_told_before(
+    bench: PeopleBench,
+) -> None:
+    bench.add("a.json", None)
+    assert bench.run("interrupted").failures_total == 1
+    assert bench.run("interrupted").failures_total == 1
+    assert bench.run("next").failures_total == 0
+
+
 # What a killed run has left
 
 
@@ -300,7 +420,8 @@ def imported(bench: PeopleBench, batch_id: str = "killed", **flags: object) -> N
     """A run that was killed before it could do anything with its files."""
     session = bench.session(batch_id, **flags)
     list_source(session)
-    took = (1.0, 2.0) if batch_id == "earlier" else (time.time() + 60, time.time() + 61)
+    # The clock was set back meanwhile, or forth: it does not count.
+    took = (time.time() + 60, time.time() + 61) if batch_id == "earlier" else (1.0, 2.0)
     for items in session.items.listed_items(None, 9):
         session.queue.record_imported([item[0] for item in items], [], {}, took)
     session.close()
@@ -380,7 +501,7 @@ def test_all_that_is_left_goes_however_many_pages_it_has(
     for number in range(7):
         bench.add(f"{number}.json", "A")
     imported(bench)
-    session = bench.session("next")
+    session = bench.session("killed")
     dispose_left(session)
     assert bench.left() == []
     assert session.counts()["import.files_deleted"] == 7
@@ -389,7 +510,7 @@ def test_all_that_is_left_goes_however_many_pages_it_has(
 def test_a_run_that_is_stopping_disposes_of_nothing_more(bench: PeopleBench) -> None:
     bench.add("a.json", "A")
     imported(bench)
-    session = bench.session("next")
+    session = bench.session("killed")
     session.policy.stop.set()
     dispose_left(session)
     assert bench.left() == ["a.json"]

@@ -89,14 +89,22 @@ def test_a_file_of_exactly_the_greatest_size_is_read_at_once(bench: PeopleBench)
     assert b == ("b.json", None, None)
 
 
-@pytest.mark.parametrize("content", [b"{}", b'{"results": []}', b'{"results": null}'])
-def test_a_large_file_without_results_is_none_of_none(bench: PeopleBench, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "exit_code"),
+    [(b"{}", 3), (b'{"results": []}', 0), (b'{"results": null}', 3), (b"[]", 3)],
+)
+def test_a_large_file_without_results_is_taken_as_a_small_one_is(
+    bench: PeopleBench, content: bytes, exit_code: int
+) -> None:
     bench.write("a.json", content + b" " * LARGEST)
     report = bench.run()
-    assert report.exit_code == 0
-    assert bench.left() == []
+    assert report.exit_code == exit_code
+    assert bench.left() == (["a.json"] if exit_code else [])
     bench.write("a.json", content)
-    assert bench.run("small").exit_code == 0, "size makes no difference"
+    small = bench.run("small")
+    assert small.exit_code == exit_code, "size makes no difference"
+    reasons = [[each.reason for each in run.failures] for run in (report, small)]
+    assert reasons[0] == reasons[1]
 
 
 def test_records_that_fail_are_known_by_their_place_in_the_file(bench: PeopleBench) -> None:

@@ -151,7 +151,7 @@ def run(bench: PeopleBench, batch_id: str = "batch", **flags: object) -> None:
 def test_a_run_ends_with_a_row_for_each_file(bench: PeopleBench) -> None:
     bench.add("good.json", "A", "B")
     bench.add("bad.json", "C", None)
-    bench.write("empty.json", b"{}")
+    bench.add("empty.json")
     bench.write("broken.json", b"{")
     run(bench)
     found = rows(bench)

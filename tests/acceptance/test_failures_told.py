@@ -1,0 +1,146 @@
+"""What failed is told, whenever a run was killed: by it, or else by the next one."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import device_tests, people, searches
+from tests.support.command import Workplace
+from tests.support.target import Target
+
+DYING = """
+import os, signal, sys
+from importlib import import_module
+
+def die(when, place):
+    module, owner, name = place.split(":")
+    owner = getattr(import_module(module), owner) if owner else import_module(module)
+    do = getattr(owner, name)
+
+    def do_and_die(*args, **flags):
+        if when == "after":
+            do(*args, **flags)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(owner, name, do_and_die)
+
+if __name__ == "__main__":
+    die(sys.argv.pop(1), sys.argv.pop(1))
+    from imports.cli import main
+    main(sys.argv[1:])
+"""
+
+PLANNED = "imports.ledger:ItemLedger:record_plans"
+IMPORTED = "imports.ledger:ImportQueue:record_imported"
+DISPOSED = "imports.ledger:DisposalLedger:record"
+ENDED = "imports.ledger:RunLedger:end_run"
+SHOWN = "imports.report::render_report"
+TOLD = "imports.ledger:RunLedger:record_told"
+
+MOMENTS = [
+    ("after", PLANNED),
+    ("after", IMPORTED),
+    ("before", ENDED),
+    ("after", ENDED),
+    ("before", SHOWN),
+    ("before", TOLD),
+]
+"""From the moment on at which the ledger has a failure, until it has that it was told."""
+
+
+@pytest.fixture
+def dying(tmp_path: Path) -> tuple[str, ...]:
+    """The command line that kills itself before or after a function that is called."""
+    script = tmp_path / "dying.py"
+    script.write_text(DYING)
+    return sys.executable, str(script)
+
+
+@pytest.fixture
+def source(folder: Path) -> Path:
+    return folder / "data" / "source"
+
+
+def add(kind: str, source: Path) -> str:
+    """A good work item and a broken one, whose path comes back."""
+    if kind == "states":
+        searches.write(source, "good", searches.search())
+        searches.write(source, "broken", people.BROKEN)
+        return "broken_parse.json"
+    if kind == "folders":
+        device_tests.add(source, "good", {"device_id": "D-1"})
+        device_tests.add(source, "broken", device_tests.BROKEN)
+        return "broken"
+    people.write(source, "good.json", [people.person("p-1")])
+    people.write(source, "broken.json", people.BROKEN)
+    return "broken.json"
+
+
+def killed(place: Workplace, dying: tuple[str, ...], when: str, what: str, *command: object) -> str:
+    """What a run printed that died at this moment."""
+    with place.started(when, what, *command, program=dying) as running:
+        return running.finish(-signal.SIGKILL).out
+
+
+@pytest.mark.parametrize(
+    ("kind", "when", "what"),
+    [
+        (kind, *moment)
+        for kind in ("states", "folders", "people")
+        for moment in [*MOMENTS, *([("after", DISPOSED)] if kind == "people" else [])]
+    ],
+)
+def test_what_failed_is_told_after_a_kill_at_any_instant(
+    pg_place: Workplace,
+    source: Path,
+    dying: tuple[str, ...],
+    kind: str,
+    when: str,
+    what: str,
+) -> None:
+    path = add(kind, source)
+    command = [kind, source, "--tag", "T", "--max-retries", 1]
+    told = killed(pg_place, dying, when, what, *command)
+    assert ("Failed Items: 1" in told) == (what == TOLD)
+    told = pg_place.run(*command, exit_code=3).out
+    assert "Failed Items: 1" in told
+    assert f"{path}: " in told
+    assert "Nothing to do" not in told
+    # What is still in the source is told each time; what was moved away, once.
+    told = pg_place.run(*command, exit_code=0 if kind == "people" else 3).out
+    assert ("Nothing to do" in told) == (kind == "people")
+
+
+@pytest.mark.parametrize("what", [DISPOSED, SHOWN])
+def test_what_was_moved_away_is_told_by_the_next_run_whatever_that_does(
+    place: Workplace, target: Target, source: Path, dying: tuple[str, ...], what: str
+) -> None:
+    """Also if the killed one is given up, and after runs that cannot tell it."""
+    add("people", source)
+    command = ["people", source, "--tag", "T"]
+    when = "before" if what == SHOWN else "after"
+    killed(place, dying, when, what, *command)
+    killed(place, dying, "before", SHOWN, *command, "--restart")
+    people.write(source, "other.json", [people.person("p-2")])
+    place.run(*command, "--scan-only")
+    single = ["--single-file", source / "other.json", "--state-file", place.folder / "other.json"]
+    place.run(*command, *single, "--db-path", place.folder / "upload_tracker.db")
+    place.run("verify", exit_code=None)
+    told = place.run(*command, "--restart", exit_code=3).out
+    assert "broken.json: " in told
+    assert "Nothing to do" in place.run(*command).out
+    assert people.person_ids(target.database_url) == {"p-1", "p-2"}
+
+
+def test_what_was_told_is_not_told_again_because_the_run_was_verified(
+    pg_place: Workplace, source: Path
+) -> None:
+    add("people", source)
+    command = ["people", source, "--tag", "T"]
+    pg_place.run(*command, exit_code=3)
+    pg_place.run("verify")
+    assert "Nothing to do" in pg_place.run(*command).out
