@@ -6,7 +6,7 @@ import os
 import threading
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from time import time_ns
 
 _Listing = dict[str, list[str]]
@@ -32,26 +32,31 @@ def caseless(name: str) -> str:
     return composed(unicodedata.normalize("NFD", name).casefold())
 
 
-def paths_alike(folder: str, parts: Sequence[str], *, same_case: bool) -> Iterator[str]:
-    """The paths below a folder whose parts are these but for case and normal form, if they exist.
+class FolderNames:
+    """The names in folders, each folder looked at once: for one search, and then no longer."""
 
-    With `same_case`, but for the normal form. In a folder of too many names (`MOST_BYTES`) only
-    the two normal forms of a name are tried.
-    """
-    wanted, *rest = parts
-    names = _LISTINGS.names_in(folder)
-    if names is None:
-        alike = [*dict.fromkeys(unicodedata.normalize(form, wanted) for form in ("NFC", "NFD"))]
-    else:
-        alike = names.get(caseless(wanted), [])
-        if same_case:
-            alike = [name for name in alike if composed(name) == composed(wanted)]
-    for name in alike:
-        path = os.path.join(folder, name)
-        if rest:
-            yield from paths_alike(path, rest, same_case=same_case)
+    def __init__(self) -> None:
+        """Has looked at nothing yet."""
+        self._seen: dict[str, _Listing | None] = {}
+
+    def paths_alike(self, folder: str, parts: Sequence[str]) -> list[str]:
+        """The paths below a folder whose parts are these but for case and normal form.
+
+        In a folder of too many names (`MOST_BYTES`) only the two normal forms of a name are
+        tried, whether they are there or not.
+        """
+        wanted = parts[0]
+        if folder not in self._seen:
+            self._seen[folder] = _LISTINGS.names_in(folder)
+        names = self._seen[folder]
+        if names is None:
+            alike = [*dict.fromkeys(unicodedata.normalize(form, wanted) for form in ("NFC", "NFD"))]
         else:
-            yield path
+            alike = names.get(caseless(wanted), [])
+        paths = [os.path.join(folder, name) for name in alike]
+        if len(parts) == 1:
+            return paths
+        return [below for path in paths for below in self.paths_alike(path, parts[1:])]
 
 
 class _Listings:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from imports.days import day_in
-from imports.folder_names import paths_alike
+from imports.folder_names import FolderNames, composed
 from imports.source_tree import is_utf8, signature_of
 from imports.work_item import ImageFile
 
@@ -43,9 +43,10 @@ class ImageFinder:
         if len(reference) > _LONGEST:
             return None, f"image {reference[:100]!r}… was not found: this is too long for a path"
         outside = None
-        spellings = _spellings(reference)
-        for spelling in spellings:
+        tried: list[_Candidate] = []
+        for spelling in _spellings(reference):
             for candidate in _candidates(spelling, item, self.bases):
+                tried.append(candidate)
                 image = _regular_file(candidate.path)
                 if image is None or not candidate.is_of_its_day:
                     continue
@@ -57,15 +58,11 @@ class ImageFinder:
                 f"image {reference!r} is outside of the folders that images are read from;"
                 " name its folder with --image-root if it is meant"
             )
-        for same_case in (True, False):
-            for spelling in spellings:
-                for candidate in _candidates(spelling, item, self.bases):
-                    alike = self._alike(candidate, same_case=same_case)
-                    if len(alike) == 1:
-                        return alike[0], None
-                    if alike:
-                        return None, _ambiguous(reference, alike)
-        return None, f"image {reference!r} was not found"
+        alike = self._alike(tried)
+        if len(alike) == 1:
+            return alike[0], None
+        problem = f": {_ambiguous(alike)}" if alike else ""
+        return None, f"image {reference!r} was not found{problem}"
 
     def beside(self, path: str, reference: str = "") -> ImageFile | None:
         """The image at exactly this path, if there is one that may be read.
@@ -77,17 +74,31 @@ class ImageFinder:
             return None
         return image if not reference or _may_stand_in(path, reference) else None
 
-    def _alike(self, candidate: _Candidate, *, same_case: bool) -> list[ImageFile]:
-        """The images that may be read, by another spelling of a path; each once."""
-        root = next((each for each in self.roots if candidate.path.startswith(each)), None)
-        if root is None or not (parts := candidate.path[len(root) :].split(os.sep))[-1]:
-            return []
-        images = {
-            image.path: image
-            for path in paths_alike(root, parts, same_case=same_case)
-            if (image := _regular_file(path)) is not None and self.may_read(image.path)
-        }
-        return [*images.values()] if images and candidate.is_of_its_day else []
+    def _alike(self, candidates: list[_Candidate]) -> list[ImageFile]:
+        """The images at the first place that has any under another spelling of its name.
+
+        A place that has one in the same case goes before all others.
+        """
+        folders = FolderNames()
+        first: list[ImageFile] = []
+        for candidate in candidates:
+            path = candidate.path
+            root = next((root for root in self.roots if path.startswith(root)), None)
+            if root is None:
+                continue
+            found = folders.paths_alike(root, path[len(root) :].split(os.sep))
+            if not found or not candidate.is_of_its_day:
+                continue
+            same_case = [each for each in found if composed(each) == composed(path)]
+            if same_images := self._images(same_case):
+                return same_images
+            first = first or self._images(found)
+        return first
+
+    def _images(self, paths: list[str]) -> list[ImageFile]:
+        """The images at these paths that may be read, each once."""
+        images = [image for path in paths if (image := _regular_file(path)) is not None]
+        return [*{image.path: image for image in images if self.may_read(image.path)}.values()]
 
     def may_read(self, real_path: str) -> bool:
         """Whether a real path lies below one of the roots."""
@@ -173,11 +184,11 @@ def _may_stand_in(path: str, reference: str) -> bool:
     return all(one is None or other is None or one.is_same(other) for one, other in pairs)
 
 
-def _ambiguous(reference: str, alike: list[ImageFile]) -> str:
+def _ambiguous(alike: list[ImageFile]) -> str:
     names = ", ".join(image.path for image in alike[:3])
     return (
-        f"image {reference!r} was not found: several files have this name but for case or the"
-        f" Unicode form of letters ({names}); rename them"
+        "several files have this name but for case or the Unicode form of letters"
+        f" ({names}); rename them"
     )
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from imports import folder_names
-from imports.folder_names import paths_alike
+from imports.folder_names import FolderNames
 
 OLD = (1_000_000_000, 1_000_000_000)
 
 
-def alike(folder: Path, *parts: str, same_case: bool = False) -> list[str]:
-    found = paths_alike(str(folder), parts, same_case=same_case)
+def alike(folder: Path, *parts: str) -> list[str]:
+    found = FolderNames().paths_alike(str(folder), parts)
     return sorted(os.path.relpath(path, folder) for path in found)
 
 
@@ -30,13 +30,9 @@ def test_names_alike_but_for_case_are_found(folder: Path) -> None:
     assert alike(folder, "B.PNG") == ["b.png"]
     assert alike(folder, "STRASSE.png") == ["stra\u00dfe.png"]
     assert alike(folder, "PE\u00d1A.png") == ["Pen\u0303a.png"]
+    assert alike(folder, "Pe\u00f1a.png") == ["Pen\u0303a.png"]
     assert alike(folder, "fl", "c.PNG") == ["FL/C.png"]
     assert alike(folder, "gone") == alike(folder, "gone", "a") == alike(folder, "A.png", "b") == []
-
-
-def test_of_the_same_case_only_the_normal_form_may_differ(folder: Path) -> None:
-    assert alike(folder, "a.png", same_case=True) == []
-    assert alike(folder, "Pe\u00f1a.png", same_case=True) == ["Pen\u0303a.png"]
 
 
 def test_a_folder_is_read_again_only_when_it_changed(
