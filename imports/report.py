@@ -197,11 +197,12 @@ def _counts(report: RunReport) -> list[str]:
                 for name in ("inserted", "updated", "skipped", "unchanged")
             )
         )
+        flawed = report.count("sha256.flawed")
         lines.append(
             f"🖼️  Images: {report.count('upload.completed'):,} uploaded,"
             f" {report.count('upload.skipped'):,} already there,"
             f" {report.count('planning.images_missing') + report.count('sha256.unusable'):,}"
-            " missing"
+            " missing" + (f", {flawed:,} damaged" if flawed else "")
         )
     deleted, moved = report.count("import.files_deleted"), report.count("import.files_moved")
     if deleted or moved:
