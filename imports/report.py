@@ -119,7 +119,7 @@ def render_report(report: RunReport) -> str:
     lines += ["", *_counts(report)]
     lines += _listing(
         "⚠️ ",
-        "Imported without something",
+        "Imported with a warning",
         report.warnings_total,
         [f"{path}: {text}" for path, text in report.warnings],
     )
