@@ -35,8 +35,8 @@ def build_report(
     since = session.state.start_time.timestamp()
     warnings_total, warnings = session.items.warnings(since, MOST_SHOWN)
     counts = session.counts()
-    if warnings_total:
-        counts["sha256.flawed"] = session.images.count_flawed(since)
+    if warnings_total and (flawed := session.images.count_flawed(since)):
+        counts["sha256.flawed"] = flawed
     # To look for them takes a while, and a run that read nothing found none.
     shown = MOST_SHOWN if counts.get("planning.to_import") else 0
     duplicates_total, duplicates = session.items.duplicates(shown) if shown else (0, [])
