@@ -120,7 +120,7 @@ def render_report(report: RunReport) -> str:
     lines += ["", *_counts(report)]
     lines += _listing(
         "⚠️ ",
-        "Imported without something",
+        "Imported with a warning",
         report.warnings_total,
         [f"{path}: {text}" for path, text in report.warnings],
     )
@@ -198,11 +198,12 @@ def _counts(report: RunReport) -> list[str]:
                 for name in ("inserted", "updated", "skipped", "unchanged")
             )
         )
+        flawed = report.count("sha256.flawed")
         lines.append(
             f"🖼️  Images: {report.count('upload.completed'):,} uploaded,"
             f" {report.count('upload.skipped'):,} already there,"
             f" {report.count('planning.images_missing') + report.count('sha256.unusable'):,}"
-            " missing"
+            " missing" + (f", {flawed:,} damaged" if flawed else "")
         )
     deleted, moved = report.count("import.files_deleted"), report.count("import.files_moved")
     if deleted or moved:

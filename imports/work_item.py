@@ -157,7 +157,10 @@ class ImageFile(NamedTuple):
 
 
 class Image(NamedTuple):
-    """An image whose content is known. Its extension and type come from the content."""
+    """An image whose content is known. Its extension and type come from the content.
+
+    `flaw` says what keeps it from being shown; it is stored all the same.
+    """
 
     file: ImageFile
     sha256: str
@@ -165,6 +168,7 @@ class Image(NamedTuple):
     content_type: str
     width: int | None
     height: int | None
+    flaw: str | None = None
 
     @property
     def storage_path(self) -> str:
@@ -175,6 +179,11 @@ class Image(NamedTuple):
 def storage_path(sha256: str, extension: str) -> str:
     """Where every image store keeps an image: `sha256/ab/cd/<hash>.<ext>`."""
     return f"sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}.{extension}"
+
+
+def flaw_warning(path: str, flaw: str) -> str:
+    """What a work item is warned of that names an image with a flaw."""
+    return f"image {path} is stored as it is, but {flaw}"
 
 
 class StoredImage(NamedTuple):

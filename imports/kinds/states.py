@@ -192,12 +192,14 @@ def _address(address: object, place: str, tally: Tally) -> list[str | None]:
 
 
 def _image(reference: object, path: str, finder: ImageFinder) -> tuple[ImageFile | None, list[str]]:
-    image, warning = None, None
-    if isinstance(reference, str) and reference.strip():
-        image, warning = finder.find(reference.strip(), path)
+    image, warning, named = None, None, ""
+    if isinstance(reference, str) and (named := reference.strip()):
+        image, warning = finder.find(named, path)
     elif reference is not None and not isinstance(reference, str):
         warning = f"metadata.source_image_file is {json_type(reference)}, not a text"
-    image = image or finder.beside(path.removesuffix(".json").removesuffix("_parse") + ".png")
+    image = image or finder.beside(
+        path.removesuffix(".json").removesuffix("_parse") + ".png", named
+    )
     return image, [warning] if warning and image is None else []
 
 

@@ -13,6 +13,7 @@ from imports.work_item import (
     ItemState,
     Signature,
     StoredImage,
+    flaw_warning,
     storage_path,
 )
 
@@ -51,7 +52,7 @@ class ImageLedger:
         return self._open(
             "unsettled",
             "select min(image.path), image.size, image.mtime_ns, image.sha256, image.extension,"
-            f" image.content_type, image.width, image.height {self._named()}"
+            f" image.content_type, image.width, image.height, image.flaw {self._named()}"
             " and image.sha256 is not null and not exists (select 1 from image as same"
             " where same.sha256 = image.sha256 and same.settled_by = :batch_id)"
             " group by image.sha256 order by image.sha256",
@@ -79,11 +80,20 @@ class ImageLedger:
             )
 
     def record_hashes(self, images: list[Image], problems: list[tuple[ImageFile, str]]) -> None:
-        """Takes in what hashing found; an image with a problem is one that its items lack."""
+        """Takes in what hashing found; an image with a problem is one that its items lack.
+
+        The items that wait for an image, of whatever scope, are warned of its problem or flaw.
+        """
+        warnings = [
+            (flaw_warning(each.file.path, each.flaw), each.file.path)
+            for each in images
+            if each.flaw is not None
+        ]
+        warnings += [(reason, file.path) for file, reason in problems]
         with self._scope.file.transaction() as connection:
             connection.executemany(
                 "update image set sha256 = ?, extension = ?, content_type = ?, width = ?,"
-                " height = ?, problem = null where path = ?",
+                " height = ?, flaw = ?, problem = null where path = ?",
                 [
                     (
                         image.sha256,
@@ -91,6 +101,7 @@ class ImageLedger:
                         image.content_type,
                         image.width,
                         image.height,
+                        image.flaw,
                         image.file.path,
                     )
                     for image in images
@@ -102,15 +113,26 @@ class ImageLedger:
             )
             connection.executemany(
                 "update item set warnings = json_insert(coalesce(warnings, '[]'), '$[#]', ?)"
-                " where scope_id = ? and state = 'planned' and state <> 'imported' and id in"
+                " where state = 'planned' and id in"
                 " (select item_id from item_image where path = ?)",
-                [(reason, self._scope.id, file.path) for file, reason in problems],
+                warnings,
             )
             add_counts(
                 connection,
                 self._scope.batch_id,
                 {"sha256.processed": len(images), "sha256.unusable": len(problems)},
             )
+
+    def count_flawed(self) -> int:
+        """How many images cannot be shown, of those that items with a warning name."""
+        row = self._scope.connection.execute(
+            "select count(distinct image.path) from item indexed by item_warned"
+            " join item_image on item_image.item_id = item.id"
+            " join image on image.path = item_image.path"
+            f" where {self._scope.all_items} and warnings is not null and state <> 'failed'"
+            " and flaw is not null"
+        ).fetchone()
+        return int(row[0])
 
     def open_stored(self, since: int | None = None) -> int:
         """Gathers the images that the imported items name, each hash once; returns how many.

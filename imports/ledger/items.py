@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
@@ -11,7 +12,15 @@ import orjson
 
 from imports.ledger.runs import add_counts
 from imports.ledger.scope import NOTHING_DONE, SIGNATURE, UNFINISHED, Scope
-from imports.work_item import Failure, ItemState, ListedRow, Phase, Plan, Signature
+from imports.work_item import (
+    Failure,
+    ItemState,
+    ListedRow,
+    Phase,
+    Plan,
+    Signature,
+    flaw_warning,
+)
 
 _NOTHING: Mapping[int, int | None] = {}
 
@@ -126,7 +135,7 @@ class ItemLedger:
             connection.executemany(
                 "insert into image (path, size, mtime_ns) values (?, ?, ?)"
                 " on conflict (path) do update set size = excluded.size,"
-                " mtime_ns = excluded.mtime_ns, sha256 = null, problem = null,"
+                " mtime_ns = excluded.mtime_ns, sha256 = null, problem = null, flaw = null,"
                 " settled_by = null"
                 " where size <> excluded.size or mtime_ns <> excluded.mtime_ns"
                 " or problem is not null",
@@ -137,6 +146,7 @@ class ItemLedger:
                     if image is not None
                 ],
             )
+            _warn_of_flaws(connection, [plan.id for plan in good if plan.images])
             self._scope.fail(connection, Phase.PLANNING, failures)
             add_counts(connection, self._scope.batch_id, counts)
 
@@ -171,12 +181,11 @@ class ItemLedger:
     def warnings(self, limit: int) -> tuple[int, list[tuple[str, str]]]:
         """How many items lack something, and the first of them with what.
 
-        Of those that are imported, the ones that this run has imported.
+        It is told until an item is imported without a warning.
         """
         where = (
             "from item indexed by item_warned"
-            f" where {self._scope.all_items} and warnings is not null"
-            f" and (state = 'planned' or state = 'imported' and {self._scope.by_this_run})"
+            f" where {self._scope.all_items} and warnings is not null and state <> 'failed'"
         )
         count = self._scope.connection.execute(f"select count(*) {where}").fetchone()[0]
         rows = self._scope.connection.execute(
@@ -252,3 +261,20 @@ class ItemLedger:
             f"select path, phase, reason, tries {where} order by path limit ?", (limit,)
         )
         return int(count), [Failure(*row) for row in rows]
+
+
+def _warn_of_flaws(connection: sqlite3.Connection, item_ids: list[int]) -> None:
+    """Warns items of the flaws of their images that were hashed before."""
+    if not item_ids:
+        return
+    flawed = connection.execute(
+        "select distinct image.path, flaw, item_id from item_image"
+        " join image on image.path = item_image.path"
+        " where item_id in (select value from json_each(?)) and flaw is not null"
+        " order by item_id, image.path",
+        (orjson.dumps(item_ids).decode(),),
+    ).fetchall()
+    connection.executemany(
+        "update item set warnings = json_insert(coalesce(warnings, '[]'), '$[#]', ?) where id = ?",
+        [(flaw_warning(path, flaw), item_id) for path, flaw, item_id in flawed],
+    )

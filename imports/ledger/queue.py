@@ -144,7 +144,7 @@ class ImportQueue:
     def _images(self, after: int, up_to: int) -> dict[int, tuple[Image | None, ...]]:
         rows = self._scope.connection.execute(
             "select queue.item_id, item_image.position, image.path, size, mtime_ns, sha256,"
-            " extension, content_type, width, height from queue"
+            " extension, content_type, width, height, flaw from queue"
             " join item_image on item_image.item_id = queue.item_id"
             " join image on image.path = item_image.path"
             " where queue.position > ? and queue.position <= ?"

@@ -182,6 +182,7 @@ create index run_untold on run (scope_id) where told = 0;
 alter table item add column imported_in integer;
 alter table item add column stays integer not null default 0;
 update item set state = 'listed' where state = 'planned' and records = 0;
+alter table image add column flaw text;
 """
 
 VERSIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)

@@ -6,7 +6,7 @@ import logging
 
 from imports.phases import sha256
 from imports.run.session import RunSession
-from imports.work_item import Phase
+from imports.work_item import Phase, flaw_warning
 from imports.workers import run_bounded
 
 _log = logging.getLogger("imports.run")
@@ -25,4 +25,7 @@ def hash_images(session: RunSession) -> None:
         session.images.record_hashes(hashed.images, hashed.problems)
         for file, problem in hashed.problems:
             _log.warning("%s: %s", file.path, problem)
+        for image in hashed.images:
+            if image.flaw is not None:
+                _log.warning("%s", flaw_warning(image.file.path, image.flaw))
         session.advance(Phase.SHA256, len(hashed.images) + len(hashed.problems))

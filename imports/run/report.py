@@ -37,6 +37,8 @@ def build_report(
         exit_code = EXIT_SOME_FAILED
     warnings_total, warnings = session.items.warnings(MOST_SHOWN)
     counts = session.counts()
+    if warnings_total and (flawed := session.images.count_flawed()):
+        counts["sha256.flawed"] = flawed
     # To look for them takes a while, and a run that read nothing found none.
     shown = MOST_SHOWN if counts.get("planning.to_import") else 0
     duplicates_total, duplicates = session.items.duplicates(shown) if shown else (0, [])

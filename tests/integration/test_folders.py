@@ -32,7 +32,7 @@ from tests.support.device_tests import (
     states_of,
     status_file,
 )
-from tests.support.pictures import bmp, webp
+from tests.support.pictures import bmp, heif, pdf, tiff, webp
 from tests.support.source import gif, jpeg, png
 
 FOLDERS = 300
@@ -186,6 +186,44 @@ def test_an_image_is_known_by_its_content(bench: Bench) -> None:
     assert report.count("sha256.unusable") == 1
     assert [path for path, _ in report.warnings] == ["b"]
     assert len(bench.images()) == 7
+
+
+def test_other_formats_are_stored_where_the_patterns_name_them(bench: Bench) -> None:
+    contents = {
+        "a.jpg": (jpeg(), "image/jpeg"),
+        "b.tif": (tiff(), "image/tiff"),
+        "c.heic": (heif(), "image/heic"),
+        "d.avif": (heif(b"avif"), "image/avif"),
+        "e.pdf": (pdf(), "application/pdf"),
+    }
+    svg = {"f.svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>"}
+    given = {name: content for name, (content, _) in contents.items()}
+    add(bench.source.folder, "x", {"device_id": "1"}, given | svg)
+    report = run(bench)
+    assert (report.exit_code, report.warnings) == (0, [])
+    assert [each["name"] for each in by_path(bench)["x"]["images"]] == ["a.jpg"]
+    patterns = ("*.jpg", "*.tif", "*.heic", "*.avif", "*.pdf", "*.svg", "stats.json")
+    report = run(bench, patterns=patterns)
+    assert report.exit_code == 0
+    ((path, warning),) = report.warnings
+    assert path == "x"
+    assert "f.svg is not a PNG" in warning
+    assert by_path(bench)["x"]["images"] == [
+        image(name, content, type_) for name, (content, type_) in contents.items()
+    ]
+    assert {bench.stored(place) for place in bench.images().values()} == set(given.values())
+
+
+def test_a_folder_with_an_image_that_cannot_be_shown_is_imported_with_a_warning(
+    bench: Bench,
+) -> None:
+    add(bench.source.folder, "x", {"device_id": "1"}, {"a.png": png()[:40], "b.png": png()})
+    report = run(bench)
+    assert report.exit_code == 0
+    assert report.count("sha256.flawed") == 1
+    folder = bench.source.folder / "x"
+    assert report.warnings == [("x", f"image {folder}/a.png is stored as it is, but it is cut off")]
+    assert by_path(bench)["x"]["image_count"] == 2
 
 
 def test_broken_stats_lose_no_image(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ from imports.backends.target import open_target
 from imports.retry import RetryPolicy
 from tests.support.bench import Bench
 from tests.support.database import query
+from tests.support.pictures import heif, pdf, tiff
 from tests.support.source import gif, jpeg, license_, png
 
 
@@ -113,6 +115,86 @@ def test_a_text_that_calls_itself_an_image_is_not_stored(bench: Bench) -> None:
     assert bench.images() == {}
     assert bench.rows("image_hash") == [(None,)] * 4
     assert not [each for each in (bench.data_folder / "imagecache").rglob("*") if each.is_file()]
+
+
+def test_a_document_or_a_tiff_that_a_file_names_is_stored_as_what_it_is(bench: Bench) -> None:
+    contents = {
+        "avif": (heif(b"avif"), "image/avif", 3, 2),
+        "heic": (heif(), "image/heic", 3, 2),
+        "pdf": (pdf(), "application/pdf", None, None),
+        "tif": (tiff(7, 5), "image/tiff", 7, 5),
+    }
+    for extension, (content, *_) in contents.items():
+        # By its content, also where the name says otherwise.
+        for name in (f"a.{extension}", f"{extension}.png"):
+            bench.source.write(f"FL/{name}", content)
+            bench.source.add(f"FL/{name}-", name=name, image=f"FL/{name}")
+    report = bench.run()
+    assert (report.exit_code, report.warnings, uploads(report)) == (0, [], (4, 0, 0))
+    for extension, (content, *_) in contents.items():
+        assert bench.stored(place(content, extension)) == content
+    assert query(
+        bench.url,
+        "SELECT storage_path, content_type, width, height FROM image_assets"
+        " ORDER BY split_part(storage_path, '.', 2)",
+    ) == [(place(content, name), *rest) for name, (content, *rest) in contents.items()]
+    assert bench.count("search_results") == 8
+    assert None not in bench.rows("image_hash")
+    assert bench.verify(deep=True).clean
+
+
+def test_images_that_cannot_be_shown_are_stored_with_a_warning(bench: Bench) -> None:
+    header = png()[:8]
+    claims = png(1, 60_000, 1)[:16] + struct.pack(">LL", 60_000, 60_000) + png(1)[24:]
+    contents = {
+        "header_only": header,
+        "truncated": png(2)[:40],
+        "bomb": claims,
+        "html": b"GIF89a<script>alert(1)</script>",
+        "endless": jpeg()[:-2],
+        "good": png(3),
+    }
+    flaws = {
+        "header_only": "it is cut off",
+        "truncated": "it is cut off",
+        "bomb": f"it claims 60,000 × 60,000 pixels in {len(claims)} bytes",
+        "html": "there is no GIF behind its first bytes",
+        "endless": "it is cut off",
+    }
+    for name, content in contents.items():
+        bench.source.write(f"{name}.png", content)
+        bench.source.add(name, name=name, image=f"{name}.png")
+    expected = [
+        (
+            f"{name}_parse.json",
+            f"image {bench.source.folder}/{name}.png is stored as it is, but {flaws[name]}",
+        )
+        for name in sorted(flaws)
+    ]
+    # The second run hashes nothing; the third, of another dataset, has other items.
+    for flags in ({}, {"force": True}, {"tag": "other", "restart": True}):
+        report = bench.run(**flags)
+        assert report.exit_code == 0
+        assert report.warnings == expected
+        assert report.count("sha256.flawed") == 5
+        assert report.count("sha256.processed") == (0 if flags else 6)
+    assert set(bench.images()) == {sha256(content) for content in contents.values()}
+    kinds = dict(query(bench.url, "SELECT content_hash, content_type FROM image_assets"))
+    assert kinds[sha256(contents["html"])] == "image/gif"
+    assert kinds[sha256(contents["endless"])] == "image/jpeg"
+    assert bench.verify(tag="other").clean
+
+
+def test_the_picture_of_another_day_is_not_taken(bench: Bench) -> None:
+    for name, other in (("03-02-2026", "03-03-2026"), ("2026-3-2", "2026-3-3")):
+        bench.source.write(f"{other}/OH/shot.png", png(1))
+        bench.source.add(f"{other}/OH/shot", name=name, image=f"/srv/out/{name}/OH/shot.png")
+        bench.source.write(f"{other}/OH/own.png", png(2))
+        bench.source.add(f"{other}/OH/b", name=other, image=f"/srv/out/{other}/OH/own.png")
+    report = bench.run()
+    assert report.count("planning.images_missing") == 2
+    assert all("was not found" in text for _, text in report.warnings)
+    assert set(bench.images()) == {sha256(png(2))}
 
 
 def test_only_the_folders_of_the_source_are_read(bench: Bench, tmp_path: Path) -> None:

@@ -34,10 +34,17 @@ def gif(width: int = 1, height: int = 1) -> bytes:
 
 
 def jpeg(width: int = 5, height: int = 4) -> bytes:
-    """What a JPEG begins and ends with: enough to tell its format and its size."""
+    """A valid JPEG, all grey: each block is two codes of one bit, "as before" and "no more"."""
     app = b"\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0"
+    steps = b"\xff\xdb\0\x43\0" + b"\x10" * 64
     frame = b"\xff\xc0\0\x0b\x08" + struct.pack(">HH", height, width) + b"\x01\x01\x11\0"
-    return b"\xff\xd8" + app + frame + b"\xff\xd9"
+    one_code = b"\x01" + b"\0" * 15 + b"\0"
+    codes = b"".join(b"\xff\xc4\0\x14" + table + one_code for table in (b"\0", b"\x10"))
+    scan = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0"
+    blocks = -(-width // 8) * -(-height // 8)
+    return (
+        b"\xff\xd8" + app + steps + frame + codes + scan + b"\0" * (blocks // 4 + 1) + b"\xff\xd9"
+    )
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:

@@ -10,10 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imports.errors import ImageProblemError
-from imports.image_content import BMP, GIF, JPEG, PNG, WEBP, ImageFormat, image_format, read_image
+from imports.image_content import (
+    AVIF,
+    BMP,
+    GIF,
+    HEIC,
+    HEIF,
+    JPEG,
+    PDF,
+    PNG,
+    TIFF,
+    WEBP,
+    ImageFormat,
+    image_format,
+    read_image,
+)
 from imports.source_tree import signature_of
 from imports.work_item import Image, ImageFile, Signature
-from tests.support.pictures import bmp, webp
+from tests.support.pictures import bmp, heif, pdf, tiff, webp
 from tests.support.source import gif, jpeg, png
 
 SIZED: dict[str, Callable[[int, int], bytes]] = {
@@ -22,7 +36,11 @@ SIZED: dict[str, Callable[[int, int], bytes]] = {
     "gif": gif,
     "webp": webp,
     "bmp": bmp,
+    "tif": tiff,
+    "heic": lambda width, height: heif(size=(width, height)),
+    "avif": lambda width, height: heif(b"avif", size=(width, height)),
 }
+TYPES = {"jpg": "jpeg", "tif": "tiff"}
 HEADERS = [make(3, 2) for make in SIZED.values()]
 
 
@@ -40,6 +58,23 @@ def read(path: Path, content: bytes) -> Image:
         (b"GIF87a\1\0\1\0", GIF),
         (webp(), WEBP),
         (bmp(), BMP),
+        (tiff(), TIFF),
+        (tiff(order=">"), TIFF),
+        (tiff(big=True), TIFF),
+        (tiff(order=">", big=True), TIFF),
+        (heif(), HEIC),
+        (heif(b"heix"), HEIC),
+        (heif(b"hevc", b"msf1"), HEIC),
+        (heif(b"mif1", b"miafheic"), HEIC),
+        (heif(b"mif1", b"miafavif"), AVIF),
+        (heif(b"mif1", b"miaf"), HEIF),
+        (heif(b"avis", b"mif1"), AVIF),
+        (heif(b"isom", b"iso2avc1"), None),
+        (heif(b"qt  ", b"heic"), None),
+        (pdf(), PDF),
+        (b"II*\1\0\0\0\0", None),
+        (b"II+\0\x10\0\0\0", None),
+        (b"%!PS-Adobe-3.0 EPSF-3.0", None),
         (b"RIFF\0\0\0\0WAVEfmt ", None),
         (b"\x89PNG\n", None),
         (b"", None),
@@ -47,7 +82,7 @@ def read(path: Path, content: bytes) -> Image:
     ],
 )
 def test_the_format_is_told_by_the_first_bytes(head: bytes, expected: ImageFormat | None) -> None:
-    assert image_format(head[:32]) is expected
+    assert image_format(head[:256]) is expected
 
 
 @pytest.mark.parametrize(
@@ -66,14 +101,30 @@ def test_the_extension_comes_from_the_content_not_from_the_name(
     content = SIZED[extension](3, 2)
     image = read(tmp_path / name, content)
     assert image.extension == extension
-    assert image.content_type == f"image/{'jpeg' if extension == 'jpg' else extension}"
+    assert image.content_type == f"image/{TYPES.get(extension, extension)}"
     assert image.sha256 == hashlib.sha256(content).hexdigest()
 
 
-@pytest.mark.parametrize("extension", ["png", "jpg", "gif", "webp", "bmp"])
+@pytest.mark.parametrize("extension", SIZED)
 def test_the_size_in_pixels_is_read(tmp_path: Path, extension: str) -> None:
     image = read(tmp_path / "a", SIZED[extension](640, 480))
     assert (image.width, image.height) == (640, 480)
+    assert image.flaw is None
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_size_of_a_tiff_is_read_wherever_its_directory_is(
+    tmp_path: Path, order: str, big: bool
+) -> None:
+    image = read(tmp_path / "a", tiff(2000, 1000, order, big=big))
+    assert (image.width, image.height, image.flaw) == (2000, 1000, None)
+
+
+def test_a_pdf_has_no_size_in_pixels(tmp_path: Path) -> None:
+    image = read(tmp_path / "a.png", pdf())
+    assert (image.extension, image.content_type) == ("pdf", "application/pdf")
+    assert (image.width, image.height, image.flaw) == (None, None, None)
 
 
 def test_an_image_is_stored_under_its_hash(tmp_path: Path) -> None:
@@ -95,12 +146,12 @@ def test_a_large_image_is_hashed_to_its_end(tmp_path: Path) -> None:
         b"<!doctype html><html></html>",
         b"root:x:0:0:root:/root:/bin/bash\n",
         b"",
-        b"%PDF-1.7",
+        b"\n%PDF-1.7",
         b" " + png(),
     ],
 )
 def test_what_is_no_image_is_refused_whatever_it_is_called(tmp_path: Path, content: bytes) -> None:
-    with pytest.raises(ImageProblemError, match=r"a\.png is not a PNG, JPEG, GIF, WebP or BMP"):
+    with pytest.raises(ImageProblemError, match=r"a\.png is not a PNG, JPEG, GIF, WebP, BMP"):
         read(tmp_path / "a.png", content)
 
 
@@ -145,4 +196,8 @@ def test_no_broken_header_is_a_crash(
 
 @given(st.binary(max_size=64))
 def test_any_bytes_have_a_format_or_none(content: bytes) -> None:
-    assert image_format(content) in (None, PNG, JPEG, GIF, WEBP, BMP)
+    assert image_format(content) in (
+        None,
+        *(PNG, JPEG, GIF, WEBP, BMP),
+        *(TIFF, HEIC, HEIF, AVIF, PDF),
+    )

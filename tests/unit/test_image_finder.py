@@ -187,6 +187,215 @@ def test_the_named_day_is_found_in_its_own_folder(
     assert found(finder, "/srv/data/2025-08-03/FL/Belmar_01.png", item) == str(named)
 
 
+DAYS = [
+    ("2026-03-02", "2026-03-03"),
+    ("20260302", "20260303"),
+    ("03-02-2026", "03-03-2026"),
+    ("03-02-2026", "02-03-2026"),
+    ("03-02-2026", "2026-03-03"),
+    ("2026-3-2", "2026-3-3"),
+    ("2026-03-02T10-00", "2026-03-03T10-00"),
+    ("2026-03-02T10-00", "2026-03-02T14-00"),
+    ("2026-03-02_1000", "2026-03-03_1000"),
+    ("20260302100000", "20260303100000"),
+    ("Aug-04-2025", "Aug-05-2025"),
+    ("2025_Aug_04", "2025_Aug_05"),
+    ("4 August 2025", "5 August 2025"),
+    ("Aug-04-scrape", "Aug-05-scrape"),
+    ("scrape_2026-03-02", "scrape_2026-03-03"),
+    ("2026.03.02", "2026.03.03"),
+    ("03-02-26", "03-03-26"),
+    ("2026/03/02", "2026/03/03"),
+    ("2026-03-02", "20260303"),
+]
+"""What a reference calls its day, and a folder of another day."""
+
+
+@pytest.mark.parametrize(("named", "other"), DAYS)
+def test_a_picture_of_another_day_is_not_taken_however_the_day_is_spelled(
+    tmp_path: Path, named: str, other: str
+) -> None:
+    source = tmp_path / "out"
+    item = source / other / "OH" / "a_parse.json"
+    put(item.with_name("shot.png"))
+    beside = put(item.with_name("a.png"))
+    for folder in (source, source / other):
+        finder = image_finder(folder, ())
+        reference = f"/home/s/out/{named}/OH/shot.png"
+        assert found(finder, reference, item) is None
+        assert finder.beside(str(beside), reference) is None
+        assert finder.beside(str(beside), "/home/s/out/OH/shot.png") is not None
+        assert finder.beside(str(beside)) is not None
+
+
+@pytest.mark.parametrize("named", sorted({each for pair in DAYS for each in pair}))
+def test_the_picture_of_a_day_is_taken_where_the_folder_spells_it_the_same(
+    tmp_path: Path, named: str
+) -> None:
+    source = tmp_path / "out"
+    item = source / named / "OH" / "a_parse.json"
+    picture = put(item.with_name("shot.png"))
+    beside = put(item.with_name("a.png"))
+    for folder in (source, source / named):
+        finder = image_finder(folder, ())
+        assert found(finder, f"/home/s/out/{named}/OH/shot.png", item) == str(picture)
+        assert finder.beside(str(beside), f"/home/s/out/{named}/OH/gone.png") is not None
+
+
+@pytest.mark.parametrize(
+    "folder", ["20260302", "2026-3-2", "2026-03-02T10-00", "scrape_2026.03.02", "2 March 2026"]
+)
+def test_the_picture_of_a_day_is_taken_where_the_folder_spells_it_otherwise(
+    tmp_path: Path, folder: str
+) -> None:
+    picture = put(tmp_path / "out" / folder / "OH" / "a.png")
+    item = picture.with_name("a_parse.json")
+    finder = image_finder(tmp_path / "out", ())
+    assert found(finder, "/home/s/out/2026-03-02/OH/a.png", item) == str(picture)
+    assert finder.beside(str(picture), "/home/s/out/2026-03-02/OH/a.png") is not None
+
+
+@pytest.mark.parametrize("name", ["20261399", "12345678", "1772445600", "v2.10.3"])
+def test_a_number_that_only_looks_like_a_day_is_none(tmp_path: Path, name: str) -> None:
+    picture = put(tmp_path / "out" / "2026-03-03" / "OH" / "a.png")
+    item = picture.with_name("a_parse.json")
+    assert found(image_finder(tmp_path / "out", ()), f"/srv/{name}/OH/a.png", item) == str(picture)
+
+
+def test_a_picture_beside_is_not_taken_for_one_whose_name_has_another_day(tmp_path: Path) -> None:
+    finder = image_finder(tmp_path, ())
+    beside = str(put(tmp_path / "FL" / "Belmar_2026-03-03.png"))
+    assert finder.beside(beside, "shots/Belmar_2026-03-02.png") is None
+    assert finder.beside(beside, "2026-03-02/shot.png") is None
+    assert finder.beside(beside, "shots/Belmar_20260303.png") is not None
+    assert finder.beside(beside, "shots/Belmar.png") is not None
+    of_a_day = str(put(tmp_path / "2026-03-03" / "Belmar.png"))
+    assert finder.beside(of_a_day, "shots/Belmar_2026-03-02.png") is None
+
+
+# From the JSON file on
+
+
+@pytest.mark.parametrize("reference", ["../shots/a.png", "..\\shots\\a.png", "./../shots//a.png"])
+def test_a_relative_reference_is_found_from_the_folder_of_the_json(
+    finder: ImageFinder, today: Path, item: Path, reference: str
+) -> None:
+    put(today / "FL" / "a.png")
+    picture = put(today / "shots" / "a.png")
+    assert found(finder, reference, item) == str(picture)
+
+
+@pytest.mark.parametrize("reference", ["shots/a.png", "./shots/a.png", "shots\\a.png"])
+def test_from_the_folder_of_the_json_goes_before_the_source(
+    finder: ImageFinder, today: Path, item: Path, reference: str
+) -> None:
+    at_top = put(today / "shots" / "a.png")
+    assert found(finder, reference, item) == str(at_top)
+    nearer = put(today / "FL" / "shots" / "a.png")
+    assert found(finder, reference, item) == str(nearer)
+
+
+def test_from_the_folder_of_the_json_goes_before_the_working_folder(
+    finder: ImageFinder, data: Path, today: Path, item: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data)
+    put(data / "a.png")
+    put(data / "shots" / "a.png")
+    assert found(finder, "shots/a.png", item) == str(data / "shots" / "a.png")
+    for reference in ("a.png", "shots/a.png"):
+        picture = put(today / "FL" / reference)
+        assert found(finder, reference, item) == str(picture)
+
+
+def test_a_relative_reference_does_not_reach_out_of_the_roots(
+    finder: ImageFinder, tmp_path: Path, item: Path
+) -> None:
+    put(tmp_path / "secret" / "a.png")
+    image, warning = finder.find("../../../secret/a.png", str(item))
+    assert image is None
+    assert warning is not None
+    assert "outside" in warning
+    assert found(finder, "../../../SECRET/A.png", item) is None
+
+
+# Names that are spelled otherwise
+
+COMPOSED, DECOMPOSED = "Pe\u00f1a", "Pen\u0303a"
+
+
+def test_composed_and_decomposed_names_are_the_same(tmp_path: Path) -> None:
+    item = tmp_path / "out" / "OH" / "a_parse.json"
+    finder = image_finder(tmp_path / "out", ())
+    for number, (named, own) in enumerate(((COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED))):
+        picture = put(tmp_path / "out" / f"{own}{number}" / f"{own}.png")
+        for prefix in ("/srv/out/", "", "../", f"{tmp_path}/out/"):
+            assert found(finder, f"{prefix}{named}{number}/{named}.png", item) == str(picture)
+
+
+def test_a_name_as_it_stands_goes_before_its_other_form(tmp_path: Path) -> None:
+    names = {form: put(tmp_path / f"{form}.png") for form in (COMPOSED, DECOMPOSED)}
+    finder = image_finder(tmp_path, ())
+    for form, picture in names.items():
+        assert found(finder, f"{form}.png", tmp_path / "a_parse.json") == str(picture)
+
+
+@pytest.mark.parametrize("reference", ["fl/BELMAR_01.PNG", "/srv/Fl/Belmar_01.Png"])
+def test_a_name_that_differs_in_case_is_found_if_it_is_the_only_one(
+    finder: ImageFinder, today: Path, item: Path, reference: str
+) -> None:
+    picture = put(today / "FL" / "Belmar_01.png")
+    assert found(finder, reference, item) == str(picture)
+    put(today / "FL" / "belmar_01.png")
+    image, warning = finder.find(reference, str(item))
+    assert image is None
+    assert warning is not None
+    assert "was not found: several files have this name" in warning
+    assert str(picture) in warning
+
+
+def test_what_differs_in_case_and_is_another_days_is_not_taken(
+    finder: ImageFinder, today: Path, item: Path
+) -> None:
+    put(today / "FL" / "Belmar_01.PNG")
+    assert found(finder, "/srv/2025-08-03/FL/Belmar_01.png", item) is None
+    assert found(finder, "/srv/2025-08-04/FL/Belmar_01.png", item) is not None
+
+
+def test_percent_escapes_are_tried_after_the_name_as_it_stands(
+    finder: ImageFinder, today: Path, item: Path
+) -> None:
+    decoded = put(today / "FL" / "Belmar 01.png")
+    assert found(finder, "/srv/FL/Belmar%2001.png", item) == str(decoded)
+    assert found(finder, "Belmar%2001.PNG", item) == str(decoded)
+    literal = put(today / "FL" / "Belmar%2001.png")
+    assert found(finder, "/srv/FL/Belmar%2001.png", item) == str(literal)
+    assert found(finder, "100%/FL/gone.png", item) is None
+    assert found(finder, "/srv/2025-08-03/FL/Belmar%2001.png", item) is None
+
+
+@pytest.mark.parametrize("before", ["file://", "file://localhost", "FILE:", "file:///C:"])
+def test_a_file_url_is_a_path(finder: ImageFinder, today: Path, item: Path, before: str) -> None:
+    picture = put(today / "FL" / "Belmar 01.png")
+    assert found(finder, f"{before}/home/s/FL/Belmar%2001.png", item) == str(picture)
+    assert found(finder, f"{before}{picture.parent}/Belmar%2001.png", item) == str(picture)
+
+
+def test_a_picture_that_comes_into_a_folder_which_was_looked_through_is_found(
+    finder: ImageFinder, today: Path, item: Path
+) -> None:
+    old = (1_000_000_000, 1_000_000_000)
+    for folder in (today.parent, today, today / "FL"):
+        os.utime(folder, old)
+    assert found(finder, "FL/belmar.png", item) is None
+    picture = put(today / "FL" / "Belmar.png")
+    assert found(finder, "FL/belmar.png", item) == str(picture)
+    os.utime(today / "FL", old)
+    assert found(finder, "FL/belmar.png", item) == str(picture)
+    picture.unlink()
+    os.utime(today / "FL", old)
+    assert found(finder, "FL/belmar.png", item) is None
+
+
 def test_a_picture_that_is_nowhere_gives_a_warning_that_names_it(
     finder: ImageFinder, item: Path
 ) -> None:

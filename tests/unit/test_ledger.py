@@ -501,6 +501,48 @@ def test_an_image_that_changed_is_hashed_again(book: Book, changed: ImageFile) -
     assert list(gathered(book.images, "unhashed", 9)) == [[changed]]
 
 
+def test_a_flawed_image_is_a_warning_of_all_its_items_whenever_it_was_hashed(book: Book) -> None:
+    book.list(listed("a"), listed("b"), listed("c"))
+    (items,) = book.listed_items(None, 9)
+    flawed = hashed(picture("bad"), "11")._replace(flaw="it is cut off")
+    warning = "image /images/bad.png is stored as it is, but it is cut off"
+    book.plan(
+        Plan(items[0].id, images=(picture("bad"), picture("bad")), warnings=("first",)),
+        Plan(items[2].id, images=(picture("good"),)),
+    )
+    book.images.record_hashes([flawed, hashed(picture("good"), "22")], [])
+    assert book.items.warnings(0, 9) == (1, [("a", f"first; {warning}")])
+    assert next(gathered(book.images, "unsettled", 9))[0] == flawed
+    book.plan(Plan(items[1].id, images=(picture("bad"), picture("bad"))))
+    assert book.items.warnings(0, 9)[1][1] == ("b", warning)
+    # Planned once more, by another run, of which it is known.
+    book.next_run("later")
+    book.plan(Plan(items[0].id, images=(picture("good"), picture("bad"))))
+    assert book.items.warnings(0, 9) == (2, [("a", warning), ("b", warning)])
+    assert book.images.count_flawed(0) == 1
+    assert book.images.count_flawed(2.0**40) == 0
+    # The file was mended.
+    book.plan(Plan(items[0].id, images=(picture("bad", mtime_ns=2),)))
+    assert book.items.warnings(0, 9) == (1, [("b", warning)])
+    book.images.record_hashes([hashed(picture("bad", mtime_ns=2), "33")], [])
+    assert book.items.warnings(0, 9) == (1, [("b", warning)])
+
+
+def test_an_item_of_another_scope_that_waits_for_a_flawed_image_is_warned_too(
+    book: Book, tmp_path: Path
+) -> None:
+    other = Book(book.file.path, tag="other", batch_id="other")
+    for each in (book, other):
+        each.list(listed("a"))
+        (items,) = each.listed_items(None, 9)
+        each.plan(Plan(items[0].id, images=(picture("bad"),)))
+    book.images.record_hashes([hashed(picture("bad"), "11")._replace(flaw="it is cut off")], [])
+    assert other.images.open_unhashed() == 0
+    for each in (book, other):
+        assert each.items.warnings(0, 9)[0] == 1
+    other.file.close()
+
+
 def test_an_image_that_cannot_be_used_is_a_warning_of_all_its_items(book: Book) -> None:
     book.list(listed("a"), listed("b"), listed("c"))
     (items,) = book.listed_items(None, 9)

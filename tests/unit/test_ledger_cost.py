@@ -12,8 +12,8 @@ import pytest
 
 from imports.ledger import DisposedItem, item_progress
 from imports.ledger.queue import MOST_WEIGHT
-from imports.work_item import ItemState, RecordFailure
-from tests.support.book import TOOK, Book, listed
+from imports.work_item import ItemState, Plan, RecordFailure
+from tests.support.book import TOOK, Book, hashed, listed, picture
 
 FEW, MANY = 600, 6_000
 _STEPS = 20
@@ -121,8 +121,19 @@ def test_what_is_due_of_a_batch_costs_the_same_among_any_number_of_items(
     assert growth(tmp_path, work, state) < 1.5
 
 
+def record_flawed(book: Book) -> None:
+    """Each of some images, of which half had been hashed before, is named by one item."""
+    files = [picture(str(number)) for number in range(64)]
+    plans = [Plan(number, images=(files[number],)) for number in range(1, 64)]
+    for images in (files[:32], files):
+        book.items.record_plans(plans, 1, frozenset(), {})
+        book.images.record_hashes([hashed(file, "1")._replace(flaw="x") for file in images], [])
+
+
 @pytest.mark.parametrize(
-    "work", [dispose_some, record_piece, record_batch], ids=lambda each: str(each.__name__)
+    "work",
+    [dispose_some, record_piece, record_batch, record_flawed],
+    ids=lambda each: str(each.__name__),
 )
 @pytest.mark.parametrize("state", ["imported", "planned"])
 def test_what_became_of_a_batch_costs_the_same_among_any_number_of_items(

@@ -61,7 +61,13 @@ def test_the_counts_of_records_and_images_are_told() -> None:
     text = render_report(report(counts=COUNTS))
     assert "Records: 1,200 inserted, 11 updated, 12 skipped, 13 unchanged" in text
     assert "Images: 500 uploaded, 9 already there, 5 missing" in text
+    assert "damaged" not in text
     assert "All done." in text
+
+
+def test_damaged_images_are_counted() -> None:
+    text = render_report(report(counts={**COUNTS, "sha256.flawed": 4}))
+    assert "9 already there, 5 missing, 4 damaged" in text
 
 
 def test_where_nothing_was_to_do_that_is_said() -> None:

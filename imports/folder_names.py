@@ -1,0 +1,115 @@
+"""Names of files that are the same but for upper and lower case, or their Unicode normal form."""
+
+from __future__ import annotations
+
+import os
+import threading
+import unicodedata
+from collections import OrderedDict
+from collections.abc import Sequence
+from time import time_ns
+
+_Listing = dict[str, list[str]]
+_Stamp = tuple[int, int, int, int]
+
+MOST_BYTES = 32 * 1024 * 1024
+"""The listings that a process keeps take no more memory than about that, nor does any of them."""
+
+_MOST_FOLDERS = 256
+_NAME_BYTES = 250
+_RECENT_NS = 2_000_000_000
+
+
+def composed(name: str) -> str:
+    """A name in one normal form: macOS writes é as e and an accent."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def caseless(name: str) -> str:
+    """What is the same for names that differ in case, or in their normal form."""
+    if name.isascii():
+        return name.lower()
+    return composed(unicodedata.normalize("NFD", name).casefold())
+
+
+class FolderNames:
+    """The names in folders, each folder looked at once: for one search, and then no longer."""
+
+    def __init__(self) -> None:
+        """Has looked at nothing yet."""
+        self._seen: dict[str, _Listing | None] = {}
+
+    def paths_alike(self, folder: str, parts: Sequence[str]) -> list[str]:
+        """The paths below a folder whose parts are these but for case and normal form.
+
+        In a folder of too many names (`MOST_BYTES`) only the two normal forms of a name are
+        tried, whether they are there or not.
+        """
+        wanted = parts[0]
+        if folder not in self._seen:
+            self._seen[folder] = _LISTINGS.names_in(folder)
+        names = self._seen[folder]
+        if names is None:
+            alike = [*dict.fromkeys(unicodedata.normalize(form, wanted) for form in ("NFC", "NFD"))]
+        else:
+            alike = names.get(caseless(wanted), [])
+        paths = [os.path.join(folder, name) for name in alike]
+        if len(parts) == 1:
+            return paths
+        return [below for path in paths for below in self.paths_alike(path, parts[1:])]
+
+
+class _Listings:
+    """The names in the folders that were asked for last, by what is the same for names alike."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[_Stamp, _Listing | None, int]] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def names_in(self, folder: str) -> _Listing | None:
+        """The names as they are now, none of a folder that cannot be read; None if too many."""
+        try:
+            stamp = _stamp(folder)
+            with self._lock:
+                kept = self._kept.get(folder)
+                if kept is not None and kept[0] == stamp:
+                    self._kept.move_to_end(folder)
+                    return kept[1]
+                listing, size = _listed(folder)
+                # What changed just now may change again without another mtime.
+                if abs(time_ns() - stamp[0]) > _RECENT_NS and stamp == _stamp(folder):
+                    self._keep(folder, stamp, listing, size)
+                return listing
+        except (OSError, ValueError):
+            return {}
+
+    def _keep(self, folder: str, stamp: _Stamp, listing: _Listing | None, size: int) -> None:
+        if (old := self._kept.pop(folder, None)) is not None:
+            self._bytes -= old[2]
+        self._kept[folder] = stamp, listing, size
+        self._bytes += size
+        while self._bytes > MOST_BYTES or len(self._kept) > _MOST_FOLDERS:
+            _, (_, _, size) = self._kept.popitem(last=False)
+            self._bytes -= size
+
+
+_LISTINGS = _Listings()
+
+
+def _stamp(folder: str) -> _Stamp:
+    status = os.stat(folder)
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev
+
+
+def _listed(folder: str) -> tuple[_Listing | None, int]:
+    listing: _Listing = {}
+    size = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            size += _NAME_BYTES + 4 * len(name)
+            if size > MOST_BYTES:
+                return None, 0
+            listing.setdefault(caseless(name), []).append(name)
+    return listing, size
