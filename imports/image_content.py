@@ -7,7 +7,7 @@ import io
 import os
 from dataclasses import dataclass
 
-from imports.errors import ImageProblemError
+from imports.errors import ImageProblemError, UnreadImageError
 from imports.source_tree import signature_of
 from imports.work_item import Image, ImageFile
 
@@ -53,7 +53,8 @@ def read_image(file: ImageFile) -> Image:
     """Reads an image once, and tells what it is.
 
     Raises:
-        ImageProblemError: if it is no image, changed meanwhile, or cannot be read.
+        UnreadImageError: if it changed meanwhile, or cannot be read just now.
+        ImageProblemError: if it is no image.
     """
     try:
         with open(file.path, "rb", buffering=0) as stream:
@@ -61,7 +62,7 @@ def read_image(file: ImageFile) -> Image:
             left = file.signature.size
             head = stream.read(min(left, _CHUNK_BYTES))
             found = image_format(head)
-            if found is None:
+            if found is None and signature_of(os.fstat(stream.fileno())) == file.signature:
                 raise ImageProblemError(f"image {file.path} is not a PNG, JPEG, GIF, WebP or BMP")
             digest = hashlib.sha256(head)
             left -= len(head)
@@ -70,9 +71,9 @@ def read_image(file: ImageFile) -> Image:
                 left -= len(chunk)
             unchanged = not left and signature_of(os.fstat(stream.fileno())) == file.signature
     except OSError as error:
-        raise ImageProblemError(f"image {file.path} cannot be read: {error.strerror}") from error
-    if not unchanged:
-        raise ImageProblemError(
+        raise UnreadImageError(f"image {file.path} cannot be read: {error.strerror}") from error
+    if found is None or not unchanged:
+        raise UnreadImageError(
             f"image {file.path} changed while the run was under way; run again to import it"
         )
     width, height = _pixels(head)

@@ -127,14 +127,6 @@ def storage_path(sha256: str, extension: str) -> str:
     return f"sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}.{extension}"
 
 
-class StoredImage(NamedTuple):
-    """An image that the target must have, with its size in bytes."""
-
-    sha256: str
-    storage_path: str
-    size: int
-
-
 class WorkItem(NamedTuple):
     """A work item as the ledger knows it.
 
@@ -149,6 +141,38 @@ class WorkItem(NamedTuple):
     images: tuple[Image | None, ...] = ()
     chunk: int | None = None
     records_done: int = 0
+
+
+class LackingItem(NamedTuple):
+    """An imported item that lacks images, and the image files that it was imported with or for.
+
+    `mended` says that one of them can be used by now, as far as the ledger knows.
+    """
+
+    id: int
+    path: str
+    signature: Signature
+    known: frozenset[ImageFile]
+    mended: bool
+
+
+class Lacking(NamedTuple):
+    """How many images are missing in what is imported, and of how many items.
+
+    `not_found` are not where they are looked for, `unusable` are there, but are no images.
+    """
+
+    items: int = 0
+    not_found: int = 0
+    unusable: int = 0
+
+    @property
+    def images(self) -> int:
+        """How many images are missing in all."""
+        return self.not_found + self.unusable
+
+
+NOTHING_LACKING = Lacking()
 
 
 ListedRow = tuple[int, str, int, int, int, str]

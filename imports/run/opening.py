@@ -22,6 +22,7 @@ from imports.ledger import (
     ImageLedger,
     ImportQueue,
     ItemLedger,
+    LackingLedger,
     LedgerFile,
     ListingLedger,
     RunLedger,
@@ -107,6 +108,7 @@ def open_session(
             items=ItemLedger(scope),
             queue=ImportQueue(scope),
             images=ImageLedger(scope),
+            lacking=LackingLedger(scope),
             spool=Spool(
                 settings.data_folder / "spool" / state.batch_id, target.database.row_format
             ),

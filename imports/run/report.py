@@ -32,8 +32,7 @@ def build_report(
     failed = failed or (not_disposed_total > 0 and session.disposal is not None)
     if exit_code == 0 and (failed or (verification is not None and not verification.clean)):
         exit_code = EXIT_SOME_FAILED
-    since = session.state.start_time.timestamp()
-    warnings_total, warnings = session.items.warnings(since, MOST_SHOWN)
+    warnings_total, warnings = session.items.warnings(MOST_SHOWN)
     counts = session.counts()
     # To look for them takes a while, and a run that read nothing found none.
     shown = MOST_SHOWN if counts.get("planning.to_import") else 0
@@ -73,6 +72,7 @@ def build_report(
         failures_total=failures_total,
         warnings=warnings,
         warnings_total=warnings_total,
+        lacking=session.lacking.count(),
         duplicates=duplicates,
         duplicates_total=duplicates_total,
         not_disposed=not_disposed if session.disposal is not None else [],

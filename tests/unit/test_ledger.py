@@ -226,7 +226,7 @@ def test_only_spooled_items_have_a_chunk(book: Book) -> None:
     assert book.items.next_chunk() == 5
 
 
-def test_warnings_are_told_by_path_and_only_those_of_this_run(book: Book) -> None:
+def test_warnings_are_told_by_path_and_by_later_runs_too(book: Book) -> None:
     book.list(listed("b"), listed("a"), listed("c"))
     (items,) = book.listed_items(None, 9)
     book.plan(
@@ -234,9 +234,11 @@ def test_warnings_are_told_by_path_and_only_those_of_this_run(book: Book) -> Non
         Plan(items[0].id, warnings=("three",)),
         Plan(items[2].id),
     )
-    assert book.items.warnings(0, 9) == (2, [("a", "three"), ("b", "one; two")])
-    assert book.items.warnings(0, 1) == (2, [("a", "three")])
-    assert book.items.warnings(4e9, 9) == (0, [])
+    assert book.items.warnings(9) == (2, [("a", "three"), ("b", "one; two")])
+    assert book.items.warnings(1) == (2, [("a", "three")])
+    book.imported(*(item.id for item in items))
+    book.next_run("another")
+    assert book.items.warnings(9) == (2, [("a", "three"), ("b", "one; two")])
 
 
 def test_a_warning_is_gone_when_its_cause_is(book: Book) -> None:
@@ -245,7 +247,7 @@ def test_a_warning_is_gone_when_its_cause_is(book: Book) -> None:
     book.plan(Plan(items[0].id, warnings=("image gone",)))
     book.list(listed("a"), again=True)
     book.plan(Plan(items[0].id))
-    assert book.items.warnings(0, 9) == (0, [])
+    assert book.items.warnings(9) == (0, [])
 
 
 def test_duplicates_are_told_by_group(book: Book) -> None:
@@ -473,7 +475,7 @@ def test_an_image_that_cannot_be_used_is_a_warning_of_all_its_items(book: Book) 
     )
     book.images.record_hashes([hashed(picture("good"), "11")], [(picture("bad"), "is no image")])
     assert list(gathered(book.images, "unhashed", 9)) == []
-    assert book.items.warnings(0, 9) == (2, [("a", "first; is no image"), ("b", "is no image")])
+    assert book.items.warnings(9) == (2, [("a", "first; is no image"), ("b", "is no image")])
     assert book.images.open_unsettled() == 1
 
 
@@ -484,7 +486,7 @@ def test_an_image_that_could_not_be_used_is_looked_at_again_with_its_item(book: 
     book.images.record_hashes([], [(picture("bad"), "is no image")])
     book.plan(Plan(items[0].id, images=(picture("bad"),)))
     assert list(gathered(book.images, "unhashed", 9)) == [[picture("bad")]]
-    assert book.items.warnings(0, 9) == (0, [])
+    assert book.items.warnings(9) == (0, [])
 
 
 def test_images_come_in_lists_each_hash_once(book: Book) -> None:
@@ -551,7 +553,7 @@ def test_only_unfinished_items_need_their_images_and_only_imported_ones_have_the
     ]
     ((stored,),) = gathered(book.images, "stored", 9)
     assert stored.storage_path == "sha256/aa/11/aa11.png"
-    assert (stored.sha256, stored.size) == ("aa11", 10)
+    assert stored == hashed(picture("a"), "aa11")
     assert book.images.items_of("aa11") == [items[0].id]
     assert book.images.count() == 2
 
@@ -615,14 +617,14 @@ def test_a_run_over_a_single_item_has_its_warnings_and_failures_alone(book: Book
     _, ids = two_with_images(book, shared="same")
     book.images.record_hashes([hashed(picture("same"), "11")], [])
     only(book, "a")
-    assert book.items.warnings(0, 9) == (1, [("a", "of a")])
+    assert book.items.warnings(9) == (1, [("a", "of a")])
     assert book.images.items_of("11") == [ids["a"]]
     assert book.items.record_upload_failure("11", "too large") == ["a"]
     assert book.items.failures(9) == (1, [Failure("a", "upload", "too large", 1)])
-    assert book.items.warnings(0, 9) == (0, [])
+    assert book.items.warnings(9) == (0, [])
     only(book, "b")
     assert book.items.failures(9) == (0, [])
-    assert book.items.warnings(0, 9) == (1, [("b", "of b")])
+    assert book.items.warnings(9) == (1, [("b", "of b")])
 
 
 @pytest.mark.parametrize("path", ["it's", 'a "b" \\ c', "a' or '1'='1", "薬局", "."])

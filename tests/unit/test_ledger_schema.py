@@ -14,7 +14,7 @@ from imports.errors import LedgerError
 from imports.ledger import LedgerFile, Listing, item_progress
 from imports.ledger.schema import VERSION_1, VERSIONS
 from imports.source_tree import ListingProblem
-from imports.work_item import Failure, ItemState, ListedItem, Plan, Signature, StoredImage
+from imports.work_item import Failure, ImageFile, ItemState, ListedItem, Plan, Signature
 from tests.support.book import STATE_FILE, Book, gathered, hashed, listed, picture
 
 FAILED_FOLDERS = (
@@ -102,7 +102,7 @@ def test_an_old_ledger_keeps_its_rows_and_their_states(old: Book) -> None:
     ]
     assert old.runs.counts("old") == {"import.inserted": 2}
     assert list(gathered(old.images, "stored", 9)) == [
-        [StoredImage("aa11", "sha256/aa/11/aa11.png", 10)]
+        [hashed(ImageFile("/images/one.png", Signature(10, 1)), "aa11")]
     ]
     assert old.items.failures(9) == (1, [Failure("b", "import", "record b/FL/1: bad 7", 1)])
     assert old.rows("pragma user_version") == [(len(VERSIONS),)]

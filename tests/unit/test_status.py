@@ -194,6 +194,9 @@ def test_it_can_be_had_as_json() -> None:
         "failed": 25_000,
         "gone": 0,
         "moved": 0,
+        "warned": 0,
+        "images_not_found": 0,
+        "images_unusable": 0,
     }
     assert only["batches"][0] == {
         "name": "batch_20240115_143022_00002",

@@ -1,0 +1,54 @@
+"""Looking again for images that imported items lack: each item is read, and asked for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from imports.image_finder import ImageFinder
+from imports.kinds import kind_named
+from imports.phases.prepare import read_items, reason_of
+from imports.work_item import LackingItem, Source, WorkItem
+
+BATCH_SIZE = 500
+"""Items that a worker looks at, at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookJob:
+    """Some items of a kind that lack images, and how these are found."""
+
+    kind: str
+    source: Source
+    finder: ImageFinder
+    items: list[LackingItem]
+
+
+@dataclass(slots=True)
+class Looked:
+    """What became of a job: the items, by id, for which there is an image that was not before.
+
+    `problems` are the items, by path, that cannot be read just now, and why.
+    """
+
+    found: list[int] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+
+def look_again(job: LookJob) -> Looked:
+    """Looks for the images of the items anew; one that is as it was is none that has come."""
+    kind = kind_named(job.kind)
+    looked = Looked([item.id for item in job.items if item.mended])
+    known = {item.id: item.known for item in job.items}
+    items = [WorkItem(*item[:3]) for item in job.items if not item.mended]
+    for item, content, _ in read_items(kind, job.source, items):
+        if isinstance(content, Exception):
+            looked.problems.append((item.path, reason_of(content)))
+            continue
+        try:
+            plan = kind.plan(content, job.source.absolute(item.path), job.finder)
+        except Exception as error:  # noqa: BLE001 - a defect must cost one item, not the run
+            looked.problems.append((item.path, reason_of(error)))
+        else:
+            if any(image is not None and image not in known[item.id] for image in plan.images):
+                looked.found.append(item.id)
+    return looked
