@@ -137,7 +137,8 @@ class ImageLedger:
             f"select {_IMAGE} from item join item_image on item_image.item_id = item.id"
             " join image on image.path = item_image.path"
             f" where {self._scope.all_items}{ended} and sha256 is not null and"
-            " (state = 'imported' or state = 'failed' and settled_by is not null)"
+            " (state = 'imported' or state = 'failed' and settled_by in"
+            f" (select batch_id from run where scope_id = {self._scope.id}))"
             " group by sha256 order by sha256",
         )
 

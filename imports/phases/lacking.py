@@ -25,11 +25,12 @@ class LookJob:
 
 @dataclass(slots=True)
 class Looked:
-    """What became of a job: the items, by id, for which there is an image that was not before.
+    """What became of a job of `count` items: those with an image that was not there before, by id.
 
     `problems` are the items, by path, that cannot be read just now, and why.
     """
 
+    count: int
     found: list[int] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
 
@@ -37,7 +38,7 @@ class Looked:
 def look_again(job: LookJob) -> Looked:
     """Looks for the images of the items anew; one that is as it was is none that has come."""
     kind = kind_named(job.kind)
-    looked = Looked([item.id for item in job.items if item.mended])
+    looked = Looked(len(job.items), [item.id for item in job.items if item.mended])
     known = {item.id: item.known for item in job.items}
     items = [WorkItem(*item[:3]) for item in job.items if not item.mended]
     for item, content, _ in read_items(kind, job.source, items):
