@@ -141,7 +141,7 @@ def warned_items(
     They come one by one: there may be any number of them.
     """
     rows = connection.execute(
-        "select kind, source, tag, path, warnings from scope join item indexed by item_warned"
+        "select kind, source, tag, path, warnings from scope cross join item indexed by item_warned"
         " on item.scope_id = scope.id and warnings is not null"
         " where (?1 is null or kind = ?1) and (?2 is null or tag = ?2) and state <> 'failed'"
         " order by scope.id, path limit ?3",
