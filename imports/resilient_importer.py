@@ -32,7 +32,7 @@ from imports.run.cycles import Cycles
 from imports.run.disposal import dispose_left, dispose_verified
 from imports.run.hashing import hash_images
 from imports.run.importing import import_items
-from imports.run.lacking import import_what_came
+from imports.run.lacking import plan_what_came
 from imports.run.listing import list_source
 from imports.run.opening import open_session
 from imports.run.planning import plan_items, signatures
@@ -180,7 +180,7 @@ class ResilientImporter:
             listing = list_source(session)
             if not self.settings.scan_only:
                 session.run_values()
-                import_what_came(session)
+                plan_what_came(session)
                 plan_items(session)
                 session.state.total_images = session.images.count()
         return listing

@@ -146,6 +146,17 @@ class ImageLedger:
         """What `open_stored` gathered, in lists of `size`."""
         return self._images("stored", size)
 
+    def open_planned(self) -> int:
+        """Gathers the images of the items that are planned, each with its item; how many."""
+        return self._open(
+            "planned", f"select item.id, image.path, image.size, image.mtime_ns {self._named()}"
+        )
+
+    def planned(self, size: int) -> Iterator[list[tuple[int, ImageFile]]]:
+        """What `open_planned` gathered, each with the id of its item, in lists of `size`."""
+        for rows in self._pages("planned", size):
+            yield [(row[0], ImageFile(row[1], Signature(*row[2:]))) for row in rows]
+
     def _named(self) -> str:
         return (
             "from item join item_image on item_image.item_id = item.id"

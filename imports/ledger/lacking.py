@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from imports.ledger.scope import SIGNATURE, Scope
-from imports.work_item import ImageFile, Lacking, LackingItem, Signature
+from imports.work_item import ImageFile, ItemState, Lacking, LackingItem, Signature
 
 _LACKS = "not_found + unusable > 0"
 """Said in every query for them, so that SQLite takes the partial index."""
@@ -24,7 +24,7 @@ def count_lacking(connection: sqlite3.Connection, items: str) -> Lacking:
 
 
 class LackingLedger:
-    """The items of one scope that were imported without all of their images."""
+    """The items of one scope that are, or are to be, imported without all of their images."""
 
     def __init__(self, scope: Scope) -> None:
         """Works on a scope of an open ledger."""
@@ -34,12 +34,16 @@ class LackingLedger:
         """How many images are missing."""
         return count_lacking(self._scope.connection, self._scope.all_items)
 
-    def items(self, size: int) -> Iterator[list[LackingItem]]:
-        """Those that are imported, in lists of `size`."""
+    def count_items(self, state: ItemState) -> int:
+        """How many items of a state lack images, and can be looked at."""
+        row = self._scope.connection.execute(f"select count(*) {self._of(state)}").fetchone()
+        return int(row[0])
+
+    def items(self, state: ItemState, size: int) -> Iterator[list[LackingItem]]:
+        """Those items, in lists of `size`."""
         query = (
-            f"select id, path, unusable, {SIGNATURE} from item indexed by item_lacking"
-            f" where {self._scope.all_items} and {_LACKS} and state = 'imported'"
-            " and disposed_at is null and id > ? order by id limit ?"
+            f"select id, path, unusable, {SIGNATURE} {self._of(state)}"
+            " and id > ? order by id limit ?"
         )
         last = 0
         while rows := self._scope.connection.execute(query, (last, size)).fetchall():
@@ -55,6 +59,12 @@ class LackingLedger:
                 )
                 for row in rows
             ]
+
+    def _of(self, state: ItemState) -> str:
+        return (
+            f"from item indexed by item_lacking where {self._scope.all_items} and {_LACKS}"
+            f" and state = '{state}' and disposed_at is null"
+        )
 
     def _images(self, item_ids: list[int]) -> tuple[dict[int, set[ImageFile]], dict[int, set[str]]]:
         """The images that are known of items, and the paths of those that are of no use."""
@@ -72,15 +82,19 @@ class LackingLedger:
         return known, unusable
 
     def begin(self) -> None:
-        """Forgets for which items something was found."""
+        """Forgets what items were noted."""
         self._scope.connection.execute("drop table if exists temp.came")
         self._scope.connection.execute("create temp table came (item_id integer primary key)")
 
     def note(self, item_ids: Iterable[int]) -> None:
-        """Notes items for which something was found; they stay as they are."""
+        """Notes items for which there is something new; they stay as they are."""
         self._scope.connection.executemany(
-            "insert into came values (?)", [(each,) for each in item_ids]
+            "insert or ignore into came values (?)", [(each,) for each in item_ids]
         )
+
+    def noted(self) -> int:
+        """How many items were noted."""
+        return int(self._scope.connection.execute("select count(*) from came").fetchone()[0])
 
     def found(self, size: int) -> Iterator[list[tuple[int, str, Signature]]]:
         """The items that were noted, by id, path and signature, in lists of `size`."""

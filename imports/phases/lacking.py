@@ -1,13 +1,15 @@
-"""Looking again for images that imported items lack: each item is read, and asked for them."""
+"""Looking again at images of items that an earlier run has planned or imported."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 from imports.image_finder import ImageFinder
 from imports.kinds import kind_named
 from imports.phases.prepare import read_items, reason_of
-from imports.work_item import LackingItem, Source, WorkItem
+from imports.source_tree import signature_of
+from imports.work_item import ImageFile, LackingItem, Source, WorkItem
 
 BATCH_SIZE = 500
 """Items that a worker looks at, at once."""
@@ -36,7 +38,10 @@ class Looked:
 
 
 def look_again(job: LookJob) -> Looked:
-    """Looks for the images of the items anew; one that is as it was is none that has come."""
+    """Looks for images that the items lack: reads each item, and asks its kind for them.
+
+    An image that is as it was is none that has come.
+    """
     kind = kind_named(job.kind)
     looked = Looked(len(job.items), [item.id for item in job.items if item.mended])
     known = {item.id: item.known for item in job.items}
@@ -53,3 +58,16 @@ def look_again(job: LookJob) -> Looked:
             if any(image is not None and image not in known[item.id] for image in plan.images):
                 looked.found.append(item.id)
     return looked
+
+
+def changed_items(images: list[tuple[int, ImageFile]]) -> list[int]:
+    """The items, by id, of which an image is not what it was; each image comes with its item."""
+    return [item_id for item_id, image in images if not _is_as_it_was(image)]
+
+
+def _is_as_it_was(image: ImageFile) -> bool:
+    try:
+        return signature_of(os.stat(image.path)) == image.signature
+    except OSError:
+        # Planning says what is the matter.
+        return False

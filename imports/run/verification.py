@@ -187,11 +187,11 @@ def _check_images(
 def _look_for_missing(session: RunSession, verified: Verified) -> None:
     """Counts the images that are missing, and finds the items of which one is there by now."""
     verified.report.missing = session.lacking.count().images
-    if find_what_came(session, Phase.VERIFY):
-        detail = "an image that it was imported without is there now"
-        for items in session.lacking.found(BATCH_SIZE):
-            for item_id, path, _ in items:
-                verified.add(Finding("different", path, detail, path, item_id))
+    find_what_came(session, Phase.VERIFY)
+    detail = "an image that it was imported without is there now"
+    for items in session.lacking.found(BATCH_SIZE):
+        for item_id, path, _ in items:
+            verified.add(Finding("different", path, detail, path, item_id))
 
 
 def _checked(target: VerifyTarget, image: Image, *, deep: bool) -> tuple[Image, Finding | None]:

@@ -214,6 +214,45 @@ def test_many_that_are_missing_are_looked_for_by_the_worker_processes(bench: Ben
     assert report.lacking == (697, 697, 0)
 
 
+def test_a_run_that_is_resumed_takes_in_what_came_meanwhile(bench: Bench) -> None:
+    for name in ("A", "B", "C"):
+        add_search(bench, name)
+    with ResilientImporter(bench.settings()) as importer:
+        importer.plan_work()
+    bench.source.write("FL/A.png", png(1))
+    report = bench.run()
+    assert (report.exit_code, report.count("planning.to_import"), report.lacking.images) == (
+        0,
+        3,
+        2,
+    )
+    assert hashes(bench) == {"A": sha256(png(1)), "B": None, "C": None}
+
+
+@pytest.mark.parametrize("kind", ["states", "folders"])
+@pytest.mark.parametrize("phases", [0, 1], ids=["planned", "hashed"])
+def test_a_run_that_is_resumed_takes_images_as_they_are_now(
+    bench: Bench, phases: int, kind: str
+) -> None:
+    if kind == "states":
+        for number, name in enumerate(("A", "B", "C")):
+            add_search(bench, name)
+            bench.source.write(f"FL/{name}.png", png(number))
+    else:
+        for number, name in enumerate(("A", "B", "C")):
+            add(bench.source.folder, name, {}, {"x.png": png(number)})
+    with ResilientImporter(bench.settings(kind=kind)) as importer:
+        importer.plan_work()
+        if phases:
+            importer.compute_sha256_hashes()
+    place = "FL/A.png" if kind == "states" else "A/x.png"
+    bench.source.write(place, png(9) + b"another")
+    report = bench.run(kind=kind)
+    assert (report.exit_code, report.failures_total, report.warnings_total) == (0, 0, 0)
+    assert set(bench.images()) == {sha256(each) for each in (png(9) + b"another", png(1), png(2))}
+    assert bench.verify(kind=kind, deep=True).clean
+
+
 # --- images that could not be read -------------------------------------------------------------
 
 

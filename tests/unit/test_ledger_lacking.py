@@ -8,7 +8,7 @@ import pytest
 
 from imports.ledger import Scope
 from imports.ledger.summary import warned_items
-from imports.work_item import ImageFile, Lacking, LackingItem, Plan, Signature
+from imports.work_item import ImageFile, ItemState, Lacking, LackingItem, Plan, Signature
 from tests.support.book import Book, gathered, hashed, listed, picture
 
 
@@ -18,7 +18,7 @@ def book(tmp_path: Path) -> Book:
 
 
 def items(book: Book, size: int = 9) -> list[LackingItem]:
-    return [item for some in book.lacking.items(size) for item in some]
+    return [item for some in book.lacking.items(ItemState.IMPORTED, size) for item in some]
 
 
 def lacking(book: Book, *paths: str, not_found: int = 1, **fields: object) -> dict[str, int]:
@@ -98,7 +98,7 @@ def test_they_come_with_the_images_that_they_were_imported_with_or_for(book: Boo
 
 def test_they_come_in_lists_in_their_order(book: Book) -> None:
     lacking(book, *"abcde")
-    assert [[item.path for item in some] for some in book.lacking.items(2)] == [
+    assert [[item.path for item in some] for some in book.lacking.items(ItemState.IMPORTED, 2)] == [
         ["a", "b"],
         ["c", "d"],
         ["e"],
@@ -158,6 +158,8 @@ def test_what_was_found_is_noted_and_changes_nothing(book: Book) -> None:
     ids = lacking(book, *"abc")
     book.lacking.begin()
     book.lacking.note([ids["c"], ids["a"]])
+    book.lacking.note([ids["c"]])
+    assert book.lacking.noted() == 2
     assert [[path for _, path, _ in some] for some in book.lacking.found(1)] == [["a"], ["c"]]
     assert len(items(book)) == 3
     book.lacking.begin()
@@ -226,3 +228,19 @@ def test_warnings_are_listed_one_by_one_of_a_kind_and_a_tag(book: Book) -> None:
     assert [each.path for each in warned_items(connection, None, "other", None)] == ["x"]
     rows = warned_items(connection, None, None, None)
     assert next(rows).path == "a", "without reading the others"
+
+
+def test_images_of_planned_items_come_each_with_its_item(book: Book) -> None:
+    book.list(listed("a"), listed("b"), listed("c"))
+    (some,) = book.listed_items(None, 9)
+    for item, names in zip(some, (("x", "y"), ("x",), ()), strict=True):
+        book.plan(Plan(item.id, images=tuple(map(picture, names))))
+    found = [pair for page in gathered(book.images, "planned", 2) for pair in page]
+    first, second = some[0].id, some[1].id
+    assert sorted(found) == [
+        (first, picture("x")),
+        (first, picture("y")),
+        (second, picture("x")),
+    ]
+    book.imported(*(item.id for item in some))
+    assert list(gathered(book.images, "planned", 2)) == []

@@ -216,7 +216,7 @@ def test_images_that_an_old_ledger_lacks_are_looked_for(tmp_path: Path, version:
             )
         connection.commit()
     book = Book(path, batch_id="new")
-    found = [item for some in book.lacking.items(99) for item in some]
+    found = [item for some in book.lacking.items(ItemState.IMPORTED, 99) for item in some]
     assert {item.id: item.mended for item in found} == {
         11: False,
         12: False,

@@ -9,7 +9,7 @@ import pytest
 
 from imports.image_finder import image_finder
 from imports.kinds import kind_named
-from imports.phases.lacking import Looked, LookJob, look_again
+from imports.phases.lacking import Looked, LookJob, changed_items, look_again
 from imports.source_tree import signature_of
 from imports.work_item import ImageFile, LackingItem
 from imports.work_item import Source as ImportSource
@@ -93,3 +93,12 @@ def test_what_the_ledger_knows_to_be_mended_is_not_read(source: Source) -> None:
     item = LackingItem(5, "gone", on_disk(source.folder).signature, frozenset(), mended=True)
     job = LookJob("states", of, image_finder(source.folder, ()), [item])
     assert look_again(job) == Looked(1, [5])
+
+
+def test_items_whose_images_changed_or_are_gone_are_found(source: Source) -> None:
+    files = [source.write(f"{number}.png", png(number)) for number in range(3)]
+    images = [(number, on_disk(file)) for number, file in enumerate(files)]
+    assert changed_items(images) == []
+    files[1].write_bytes(png(1) + b"more")
+    files[2].unlink()
+    assert changed_items(images) == [1, 2]
