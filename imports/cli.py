@@ -398,11 +398,29 @@ def verify(repair: bool, **flags: Any) -> None:
 @click.option("--kind", type=click.Choice(list(WORDINGS)), help="Only what is of this kind.")
 @click.option("--tag", help="Only what has this tag.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: as JSON.")
+@click.option(
+    "--warnings",
+    is_flag=True,
+    help="List what was imported without something, a line each (--json: an object a line).",
+)
+@click.option("--limit", type=click.IntRange(1), help="With --warnings: at most so many.")
 @_state_option
 @_ledger_option
-def status(kind: str | None, tag: str | None, as_json: bool, **flags: Any) -> None:
+def status(
+    kind: str | None,
+    tag: str | None,
+    as_json: bool,
+    warnings: bool,
+    limit: int | None,
+    **flags: Any,
+) -> None:
     """Show what is imported, pending and failed, the last batches, and what to type next."""
-    _show_status(flags, kind, tag, as_json=as_json)
+    if warnings:
+        _show_warnings(flags, kind, tag, limit, as_json=as_json)
+    elif limit is not None:
+        raise click.UsageError("--limit is for --warnings.")
+    else:
+        _show_status(flags, kind, tag, as_json=as_json)
 
 
 @cli.group()
@@ -557,6 +575,22 @@ def _show_status(
         click.echo(shown_json(found_json.decode()))
     else:
         click.echo(render_status(found, settings.state_file, kind))
+
+
+def _show_warnings(
+    flags: dict[str, Any], kind: str | None, tag: str | None, limit: int | None, *, as_json: bool
+) -> None:
+    import orjson
+
+    from imports.settings import read_settings
+    from imports.status import last_ledger, read_warnings
+
+    settings = read_settings(state_file=flags["state_file"], db_path=flags["db_path"])
+    for warned in read_warnings(last_ledger(settings), kind, tag, limit):
+        if as_json:
+            click.echo(orjson.dumps(warned._asdict()))
+        else:
+            click.echo(f"{warned.path}: {'; '.join(warned.warnings)}")
 
 
 def _settings(kind: str, **flags: Any) -> Settings:

@@ -77,6 +77,10 @@ class ImageProblemError(ImporterError):
     """One image cannot be read, or the store refuses it. The others are not concerned."""
 
 
+class UnreadImageError(ImageProblemError):
+    """One image is there and could not be read, or changed meanwhile. Another run tries again."""
+
+
 class RecordError(ImporterError):
     """One work item, or one record of it, cannot be read. The others are not concerned."""
 

@@ -7,7 +7,7 @@ import io
 import os
 from dataclasses import dataclass
 
-from imports.errors import ImageProblemError
+from imports.errors import ImageProblemError, UnreadImageError
 from imports.image_flaws import Content, flaw_in, tiff_tags
 from imports.regular_file import open_real
 from imports.source_tree import signature_of
@@ -85,7 +85,8 @@ def read_image(file: ImageFile) -> Image:
     """Reads an image once, and tells what it is, and its flaw if it cannot be shown.
 
     Raises:
-        ImageProblemError: if it is no image, changed meanwhile, or cannot be read.
+        UnreadImageError: if it changed meanwhile, or cannot be read just now.
+        ImageProblemError: if it is no image.
     """
     try:
         with open(open_real(file.path)[0], "rb", buffering=0) as stream:
@@ -94,6 +95,8 @@ def read_image(file: ImageFile) -> Image:
             head = stream.read(min(left, _CHUNK_BYTES))
             found = image_format(head)
             if found is None:
+                if signature_of(os.fstat(stream.fileno())) != file.signature:
+                    raise _changed(file)
                 raise ImageProblemError(
                     f"image {file.path} is not a PNG, JPEG, GIF, WebP, BMP, TIFF, HEIC, AVIF or PDF"
                 )
@@ -107,13 +110,17 @@ def read_image(file: ImageFile) -> Image:
             flaw = flaw_in(content, found.extension, width, height)
             unchanged = not left and signature_of(os.fstat(stream.fileno())) == file.signature
     except OSError as error:
-        raise ImageProblemError(f"image {file.path} cannot be read: {error.strerror}") from error
+        raise UnreadImageError(f"image {file.path} cannot be read: {error.strerror}") from error
     if not unchanged:
-        raise ImageProblemError(
-            f"image {file.path} changed while the run was under way; run again to import it"
-        )
+        raise _changed(file)
     sha256 = digest.hexdigest()
     return Image(file, sha256, found.extension, found.content_type, width, height, flaw)
+
+
+def _changed(file: ImageFile) -> UnreadImageError:
+    return UnreadImageError(
+        f"image {file.path} changed while the run was under way; run again to import it"
+    )
 
 
 def _pixels(content: Content, image_format: ImageFormat) -> tuple[int | None, int | None]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from imports.display_text import shown_lines
-from imports.work_item import Failure, Phase
+from imports.work_item import NOTHING_LACKING, Failure, Lacking, Phase
 from imports.work_state import MOST_LISTED, WorkState
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ class VerifyReport:
 
     `repairable` says whether there is anything that importing again may put right; `left` is how
     many work items a finished run left for another one, `gone` of how many the files are gone,
-    since they were deleted or moved away after their import.
+    since they were deleted or moved away after their import; `missing` is how many images what is
+    imported lacks.
     """
 
     records: int = 0
@@ -37,6 +38,7 @@ class VerifyReport:
     repairable: bool = False
     left: int = 0
     gone: int = 0
+    missing: int = 0
 
     @property
     def clean(self) -> bool:
@@ -61,6 +63,7 @@ def joined(one: VerifyReport | None, other: VerifyReport | None) -> VerifyReport
         repairable=one.repairable or other.repairable,
         left=one.left + other.left,
         gone=max(one.gone, other.gone),
+        missing=other.missing,
     )
 
 
@@ -68,8 +71,10 @@ def joined(one: VerifyReport | None, other: VerifyReport | None) -> VerifyReport
 class RunReport:
     """What a run came to: its state, counts by name, failures, warnings, duplicates.
 
-    `item` is what its kind calls a work item; `scanned` is the listing of a run that did no more;
-    `not_disposed` are files that should have been deleted or moved away, and could not be.
+    Warnings are told, and missing images counted as `lacking`, by every run until the item is
+    imported without a warning. `item` is what its kind calls a work item; `scanned` is the listing
+    of a run that did no more; `not_disposed` are files that should have been deleted or moved away,
+    and could not be.
     """
 
     state: WorkState
@@ -81,6 +86,7 @@ class RunReport:
     failures_total: int
     warnings: list[tuple[str, str]] = field(default_factory=list)
     warnings_total: int = 0
+    lacking: Lacking = NOTHING_LACKING
     duplicates: list[list[str]] = field(default_factory=list)
     duplicates_total: int = 0
     not_disposed: list[Failure] = field(default_factory=list)
@@ -123,6 +129,7 @@ def render_report(report: RunReport) -> str:
         "Imported with a warning",
         report.warnings_total,
         [f"{path}: {text}" for path, text in report.warnings],
+        " (status --warnings lists all)",
     )
     lines += _listing(
         "👥",
@@ -150,10 +157,22 @@ def render_report(report: RunReport) -> str:
     return shown_lines(lines)
 
 
+def missing_images(lacking: Lacking) -> str:
+    """How many images are missing, why, and what is done about it."""
+    parts = [
+        f"{count:,} {why}"
+        for count, why in ((lacking.not_found, "not found"), (lacking.unusable, "no images"))
+        if count
+    ]
+    return f"{lacking.images:,} ({', '.join(parts)}); each run looks for them again"
+
+
 def render_verification(report: VerifyReport) -> list[str]:
     """The outcome of verification, as lines."""
     checked = f"{report.records:,} records and {report.images:,} images"
     left = [f"     {report.left:,} are yet to be imported"] if report.left else []
+    if report.missing:
+        left.append(f"     {report.missing:,} images are still missing (status --warnings: which)")
     if report.gone:
         left.append(
             f"     {report.gone:,} were deleted or moved away after their import: there is nothing"
@@ -205,6 +224,8 @@ def _counts(report: RunReport) -> list[str]:
             f" {report.count('planning.images_missing') + report.count('sha256.unusable'):,}"
             " missing" + (f", {flawed:,} damaged" if flawed else "")
         )
+    if report.lacking.images:
+        lines.append(f"🖼️  Images still missing: {missing_images(report.lacking)}")
     deleted, moved = report.count("import.files_deleted"), report.count("import.files_moved")
     if deleted or moved:
         lines.append(f"🗂️  Files done with: {deleted:,} deleted, {moved:,} moved away")
@@ -233,12 +254,12 @@ def _cleaned(report: RunReport) -> list[str]:
     return [f"🧹 Cleaned {sum(cleaned.values()):,} values: {shown}{more}"]
 
 
-def _listing(mark: str, what: str, total: int, examples: list[str]) -> list[str]:
+def _listing(mark: str, what: str, total: int, examples: list[str], more: str = "") -> list[str]:
     if not total:
         return []
     lines = [f"{mark} {what}: {total:,}", *(f"     {each}" for each in examples[:MOST_SHOWN])]
     if total > MOST_SHOWN:
-        lines.append(f"     … and {total - MOST_SHOWN:,} more")
+        lines.append(f"     … and {total - MOST_SHOWN:,} more{more}")
     return lines
 
 

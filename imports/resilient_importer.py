@@ -32,15 +32,16 @@ from imports.run.cycles import Cycles
 from imports.run.disposal import dispose_left, dispose_verified
 from imports.run.hashing import hash_images
 from imports.run.importing import import_items
+from imports.run.lacking import plan_what_came
 from imports.run.listing import list_source
 from imports.run.opening import open_session
 from imports.run.planning import plan_items, signatures
 from imports.run.report import build_report
 from imports.run.session import RunSession
-from imports.run.uploading import upload_images
+from imports.run.uploading import list_images, upload_images
 from imports.settings import Settings
 from imports.source_tree import signature_of
-from imports.work_item import Phase, StoredImage
+from imports.work_item import Image, Phase
 from imports.work_state import PhaseState
 
 _log = logging.getLogger("imports.run")
@@ -191,6 +192,7 @@ class ResilientImporter:
             listing = list_source(session)
             if not self.settings.scan_only:
                 session.run_values()
+                plan_what_came(session)
                 plan_items(session)
                 session.state.total_images = session.images.count()
         return listing
@@ -247,6 +249,7 @@ class ResilientImporter:
             session.ask(session.target.store.remove, image.storage_path)
             items.update(session.images.items_of(image.sha256))
         self._forget_merges()
+        list_images(session, verified.unlisted)
         readable = dict(signatures(session, items))
         session.items.import_again(readable.items())
         session.images.forget_settled()
@@ -256,7 +259,8 @@ class ResilientImporter:
         self.upload_images()
         self.import_search_results()
         noun = session.kind.wording.items
-        self._display.say(f"Imported again: {len(readable):,} {noun}, {len(images):,} images.")
+        count = len(images) + len(verified.unlisted)
+        self._display.say(f"Imported again: {len(readable):,} {noun}, {count:,} images.")
         with self._phase(Phase.VERIFY):
             report = verify(session, deep=deep or self.settings.deep).report
         session.state.status = before
@@ -286,7 +290,7 @@ class ResilientImporter:
         session = self.session
         session.ask(session.target.database.forget_merges, session.state.rows_batch_id)
 
-    def _can_be_stored_again(self, image: StoredImage) -> bool:
+    def _can_be_stored_again(self, image: Image) -> bool:
         """Whether its file is still there as it was: else what is stored is better than nothing."""
         for file in self.session.images.files_of(image.sha256):
             try:

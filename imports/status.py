@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,15 @@ from typing import Any
 from imports import next_command
 from imports.display_text import shown_lines
 from imports.ledger.file import reading
-from imports.ledger.summary import BatchSummary, CauseSummary, ScopeSummary, summarise
+from imports.ledger.summary import (
+    BatchSummary,
+    CauseSummary,
+    ScopeSummary,
+    Warned,
+    summarise,
+    warned_items,
+)
+from imports.report import missing_images
 from imports.settings import Settings
 from imports.work_state import WorkState, as_json, load_work_state
 
@@ -51,6 +59,19 @@ def read_status(
     return Status(scopes, state)
 
 
+def read_warnings(
+    ledger_file: Path, kind: str | None, tag: str | None, limit: int | None
+) -> Iterator[Warned]:
+    """What items of a kind and a tag (None for all) lack, one by one; see `warned_items`.
+
+    Raises:
+        LedgerError: if the ledger is damaged.
+    """
+    with reading(ledger_file) as connection:
+        if connection is not None:
+            yield from warned_items(connection, kind, tag, limit)
+
+
 def status_json(status: Status) -> dict[str, Any]:
     """The status as plain data, for programs."""
     state = status.last_run
@@ -66,6 +87,9 @@ def status_json(status: Status) -> dict[str, Any]:
                 "failed": scope.failed,
                 "gone": scope.gone,
                 "moved": scope.moved,
+                "warned": scope.warned,
+                "images_not_found": scope.lacking.not_found,
+                "images_unusable": scope.lacking.unusable,
                 "batches": [asdict(batch) for batch in scope.batches],
                 "causes": [asdict(cause) for cause in scope.causes],
             }
@@ -112,6 +136,10 @@ def _scope_lines(scope: ScopeSummary) -> list[str]:
         lines.append(
             f"No longer in the source: {scope.gone:,} that succeeded, {scope.moved:,} that failed"
         )
+    if scope.lacking.images:
+        lines.append(f"Images still missing: {missing_images(scope.lacking)}")
+    if scope.warned:
+        lines.append(f"Imported without something: {scope.warned:,} (--warnings lists them)")
     if scope.batches:
         lines += ["", "Recent batches:", *map(_batch_line, scope.batches)]
     if scope.causes:

@@ -186,14 +186,6 @@ def flaw_warning(path: str, flaw: str) -> str:
     return f"image {path} is stored as it is, but {flaw}"
 
 
-class StoredImage(NamedTuple):
-    """An image that the target must have, with its size in bytes."""
-
-    sha256: str
-    storage_path: str
-    size: int
-
-
 class WorkItem(NamedTuple):
     """A work item as the ledger knows it.
 
@@ -209,6 +201,38 @@ class WorkItem(NamedTuple):
     chunk: int | None = None
     records_done: int = 0
     weight: int = 1
+
+
+class LackingItem(NamedTuple):
+    """An imported item that lacks images, and the image files that it was imported with or for.
+
+    `mended` says that one of them can be used by now, as far as the ledger knows.
+    """
+
+    id: int
+    path: str
+    signature: Signature
+    known: frozenset[ImageFile]
+    mended: bool
+
+
+class Lacking(NamedTuple):
+    """How many images are missing in what is imported, and of how many items.
+
+    `not_found` are not where they are looked for, `unusable` are there, but are no images.
+    """
+
+    items: int = 0
+    not_found: int = 0
+    unusable: int = 0
+
+    @property
+    def images(self) -> int:
+        """How many images are missing in all."""
+        return self.not_found + self.unusable
+
+
+NOTHING_LACKING = Lacking()
 
 
 ListedRow = tuple[int, str, int, int, int, str]

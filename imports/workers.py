@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
@@ -32,13 +34,19 @@ MANY_FOLDERS = 5_000
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 
+_OWN_FILES = 16
+"""So many files and connections a run has open at least, beside those of its threads."""
+
 
 class Workers:
     """The executors of a run: threads for waiting, processes for parsing. Made when first used."""
 
     def __init__(self, max_workers: int) -> None:
-        """`max_workers` bounds the threads; there are never more processes than processors."""
-        self.max_workers = max_workers
+        """`max_workers` bounds the threads; there are never more processes than processors.
+
+        Nor more threads than can have their files open, by what the system lets us open.
+        """
+        self.max_workers = min(max_workers, _most_threads())
         self.process_count = min(max_workers, os.cpu_count() or 1)
         self._processes: Processes | None = None
         self._threads: ThreadPoolExecutor | None = None
@@ -185,6 +193,14 @@ def run_bounded(
         ) from failure
     if failure is not None:
         raise failure
+
+
+def _most_threads() -> int:
+    """How many threads can have two files open each, beside the run's own."""
+    most_open, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most_open == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return max(1, (most_open - _OWN_FILES) // 2)
 
 
 def _nothing() -> None:

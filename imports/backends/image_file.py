@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
 
-from imports.errors import ImageProblemError
+from imports.errors import UnreadImageError
 from imports.regular_file import open_real
 from imports.source_tree import signature_of
 from imports.work_item import ImageFile
@@ -18,12 +18,12 @@ def open_unchanged(image: ImageFile) -> Iterator[FileIO]:
     """The open file, if it is still the one of its signature, at the start and at the end.
 
     Raises:
-        ImageProblemError: if it is not, or cannot be read.
+        UnreadImageError: if it is not, or cannot be read.
     """
     try:
         file = FileIO(open_real(image.path)[0])
     except OSError as error:
-        raise ImageProblemError(f"image {image.path} cannot be read: {error.strerror}") from error
+        raise UnreadImageError(f"image {image.path} cannot be read: {error.strerror}") from error
     with file:
         _check(image, file)
         yield file
@@ -34,7 +34,7 @@ def read_whole(file: FileIO, image: ImageFile) -> bytes:
     """The content of an open image.
 
     Raises:
-        ImageProblemError: if it is shorter than it was.
+        UnreadImageError: if it is shorter than it was.
     """
     return b"".join(read_pieces(file, image, image.signature.size))
 
@@ -43,7 +43,7 @@ def read_pieces(file: FileIO, image: ImageFile, most: int) -> Iterator[bytes]:
     """The content of an open image, at most `most` bytes at a time.
 
     Raises:
-        ImageProblemError: if it is shorter than it was.
+        UnreadImageError: if it is shorter than it was.
     """
     left = image.signature.size
     while left:
@@ -59,7 +59,7 @@ def _check(image: ImageFile, file: FileIO) -> None:
         raise _changed(image)
 
 
-def _changed(image: ImageFile) -> ImageProblemError:
-    return ImageProblemError(
+def _changed(image: ImageFile) -> UnreadImageError:
+    return UnreadImageError(
         f"image {image.path} changed while the run was under way; run again to import it"
     )

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from imports.backends.image_file import open_unchanged
 from imports.errors import BackendError, ImageProblemError
+from imports.patience import patiently
 from imports.private_file import FOLDER, make_folder, private
 from imports.regular_file import opener
 from imports.work_item import Image
@@ -43,6 +44,9 @@ class LocalImages:
 
         It is written beside its place, brought to disk, and renamed into it.
         """
+        return patiently(self._put, image)
+
+    def _put(self, image: Image) -> bool:
         # Not with path objects, here and below: they take longer than copying a small image.
         place = f"{self._folder}/{image.storage_path}"
         folder, _, name = place.rpartition("/")
@@ -124,7 +128,7 @@ def _remove(path: str) -> None:
 
 
 def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = patiently(os.open, folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -24,6 +24,7 @@ from imports.backends.rest import (
     transport_error,
 )
 from imports.errors import BackendError, DataRefusedError, ImageProblemError, ImporterError
+from imports.patience import patiently
 from imports.row_format import RowFormat
 from imports.tables import Table, TableGroup
 from imports.work_item import Image
@@ -177,6 +178,9 @@ class SupabaseImages:
 
     def put(self, image: Image) -> bool:
         """Uploads an image; False if it was there already."""
+        return patiently(self._put, image)
+
+    def _put(self, image: Image) -> bool:
         if image.file.signature.size <= _SENT_AT_ONCE:
             with open_unchanged(image.file) as file:
                 content = read_whole(file, image.file)

@@ -7,6 +7,7 @@ from imports.ledger.disposal import DisposalLedger, DisposedItem, DueItem
 from imports.ledger.file import LedgerFile
 from imports.ledger.images import ImageLedger
 from imports.ledger.items import ItemLedger
+from imports.ledger.lacking import LackingLedger
 from imports.ledger.listing import Listing, ListingLedger
 from imports.ledger.progress import ItemProgress, item_progress
 from imports.ledger.queue import ImportQueue
@@ -22,6 +23,7 @@ __all__ = [
     "ImportQueue",
     "ItemLedger",
     "ItemProgress",
+    "LackingLedger",
     "LedgerFile",
     "Listing",
     "ListingLedger",

@@ -7,14 +7,12 @@ from typing import Any
 
 from imports.ledger.runs import add_counts
 from imports.ledger.scope import Scope
-from imports.work_item import (
-    Image,
-    ImageFile,
-    ItemState,
-    Signature,
-    StoredImage,
-    flaw_warning,
-    storage_path,
+from imports.work_item import Image, ImageFile, ItemState, Signature, flaw_warning
+
+# With min() alone, SQLite takes the other columns from the row that has the minimum.
+_IMAGE = (
+    "min(image.path), image.size, image.mtime_ns, image.sha256, image.extension,"
+    " image.content_type, image.width, image.height, image.flaw"
 )
 
 
@@ -38,7 +36,9 @@ class ImageLedger:
         return self._open(
             "unhashed",
             f"select distinct image.path, image.size, image.mtime_ns {self._named()}"
-            " and image.sha256 is null and image.problem is null order by image.path",
+            # One with a problem that an item has not heard of: another scope met it.
+            " and image.sha256 is null and (image.problem is null or item.unusable = 0)"
+            " order by image.path",
         )
 
     def unhashed(self, size: int) -> Iterator[list[ImageFile]]:
@@ -48,11 +48,9 @@ class ImageLedger:
 
     def open_unsettled(self) -> int:
         """Gathers one image for each hash that this run has yet to see stored; how many."""
-        # With min() alone, SQLite takes the other columns from the row that has the minimum.
         return self._open(
             "unsettled",
-            "select min(image.path), image.size, image.mtime_ns, image.sha256, image.extension,"
-            f" image.content_type, image.width, image.height, image.flaw {self._named()}"
+            f"select {_IMAGE} {self._named()}"
             " and image.sha256 is not null and not exists (select 1 from image as same"
             " where same.sha256 = image.sha256 and same.settled_by = :batch_id)"
             " group by image.sha256 order by image.sha256",
@@ -60,8 +58,7 @@ class ImageLedger:
 
     def unsettled(self, size: int) -> Iterator[list[Image]]:
         """What `open_unsettled` gathered, in lists of `size`."""
-        for rows in self._pages("unsettled", size):
-            yield [Image(ImageFile(row[0], Signature(row[1], row[2])), *row[3:]) for row in rows]
+        return self._images("unsettled", size)
 
     def record_settled(self, hashes: Iterable[str], counts: Mapping[str, int]) -> None:
         """Notes that images are stored: a run that is resumed does not count them again."""
@@ -73,23 +70,36 @@ class ImageLedger:
             add_counts(connection, self._scope.batch_id, counts)
 
     def forget_settled(self) -> None:
-        """Has this run look again at images that it saw stored."""
+        """Has this run look again at images that it saw stored, of items yet to be imported."""
         with self._scope.file.transaction() as connection:
             connection.execute(
-                "update image set settled_by = null where settled_by = ?", (self._scope.batch_id,)
+                "update image set settled_by = null where settled_by = ? and sha256 in ("
+                " select sha256 from item join item_image on item_image.item_id = item.id"
+                " join image on image.path = item_image.path"
+                f" where {self._scope.condition()} and state <> 'failed')",
+                (self._scope.batch_id,),
             )
 
     def record_hashes(self, images: list[Image], problems: list[tuple[ImageFile, str]]) -> None:
         """Takes in what hashing found; an image with a problem is one that its items lack.
 
-        The items that wait for an image, of whatever scope, are warned of its problem or flaw.
+        The items that wait for an image are warned of its problem or flaw. How many they lack is
+        counted anew: an image may be met again after an interruption.
         """
         warnings = [
-            (flaw_warning(each.file.path, each.flaw), each.file.path)
+            {"reason": reason, "path": file.path, "scope": self._scope.id}
+            for file, reason in problems
+        ]
+        # Other scopes will not read an image again whose hash is known.
+        warnings += [
+            {
+                "reason": flaw_warning(each.file.path, each.flaw),
+                "path": each.file.path,
+                "scope": None,
+            }
             for each in images
             if each.flaw is not None
         ]
-        warnings += [(reason, file.path) for file, reason in problems]
         with self._scope.file.transaction() as connection:
             connection.executemany(
                 "update image set sha256 = ?, extension = ?, content_type = ?, width = ?,"
@@ -112,9 +122,14 @@ class ImageLedger:
                 [(reason, file.path) for file, reason in problems],
             )
             connection.executemany(
-                "update item set warnings = json_insert(coalesce(warnings, '[]'), '$[#]', ?)"
-                " where state = 'planned' and id in"
-                " (select item_id from item_image where path = ?)",
+                "update item set warnings = iif(exists (select 1 from json_each(warnings)"
+                " where value = :reason), warnings,"
+                " json_insert(coalesce(warnings, '[]'), '$[#]', :reason)), unusable = ("
+                " select count(distinct image.path) from item_image"
+                " join image on image.path = item_image.path"
+                " where item_id = item.id and problem is not null)"
+                " where (:scope is null or scope_id = :scope) and state = 'planned' and id in"
+                " (select item_id from item_image where path = :path)",
                 warnings,
             )
             add_counts(
@@ -135,24 +150,36 @@ class ImageLedger:
         return int(row[0])
 
     def open_stored(self, since: int | None = None) -> int:
-        """Gathers the images that the imported items name, each hash once; returns how many.
+        """Gathers the images that finished items name, each hash once; returns how many.
 
-        With `since`, those of items that went in with a later batch than that.
+        Of those that failed, the ones that are stored all the same. With `since`, those of items
+        that went in with a later batch than that.
         """
         later = "" if since is None else f" and imported_in > {since}"
         return self._open(
             "stored",
-            "select sha256, extension, min(image.size)"
-            " from item join item_image on item_image.item_id = item.id"
+            f"select {_IMAGE} from item join item_image on item_image.item_id = item.id"
             " join image on image.path = item_image.path"
-            f" where {self._scope.condition(ItemState.IMPORTED)}{later} and sha256 is not null"
+            f" where {self._scope.all_items}{later} and sha256 is not null and"
+            " (state = 'imported' or state = 'failed' and settled_by in"
+            f" (select batch_id from run where scope_id = {self._scope.id}))"
             " group by sha256 order by sha256",
         )
 
-    def stored(self, size: int) -> Iterator[list[StoredImage]]:
+    def stored(self, size: int) -> Iterator[list[Image]]:
         """What `open_stored` gathered, in lists of `size`."""
-        for rows in self._pages("stored", size):
-            yield [StoredImage(row[0], storage_path(row[0], row[1]), row[2]) for row in rows]
+        return self._images("stored", size)
+
+    def open_planned(self) -> int:
+        """Gathers the images of the items that are planned, each with its item; how many."""
+        return self._open(
+            "planned", f"select item.id, image.path, image.size, image.mtime_ns {self._named()}"
+        )
+
+    def planned(self, size: int) -> Iterator[list[tuple[int, ImageFile]]]:
+        """What `open_planned` gathered, each with the id of its item, in lists of `size`."""
+        for rows in self._pages("planned", size):
+            yield [(row[0], ImageFile(row[1], Signature(*row[2:]))) for row in rows]
 
     def _named(self) -> str:
         return (
@@ -168,6 +195,10 @@ class ImageLedger:
         values = {"batch_id": self._scope.batch_id}
         connection.execute(f"create temp table {name} as {query}", values)
         return int(connection.execute(f"select count(*) from temp.{name}").fetchone()[0])
+
+    def _images(self, name: str, size: int) -> Iterator[list[Image]]:
+        for rows in self._pages(name, size):
+            yield [Image(ImageFile(row[0], Signature(row[1], row[2])), *row[3:]) for row in rows]
 
     def _pages(self, name: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
         last = 0

@@ -99,18 +99,21 @@ class ItemLedger:
             # A statement for each of them would take several times as long.
             connection.execute(
                 "update item set state = 'planned', chunk = ?, item_group = each.value,"
-                " warnings = null, records = 1, weight = 1, cut_off = null, updated_at = ?"
+                " warnings = null, not_found = 0, unusable = 0, records = 1, weight = 1,"
+                " cut_off = null, updated_at = ?"
                 " from json_each(?) as each where item.id = cast(each.key as integer)",
                 (chunk, now, orjson.dumps(dict(plain), option=orjson.OPT_NON_STR_KEYS).decode()),
             )
             connection.executemany(
                 "update item set state = 'planned', chunk = ?, item_group = ?, warnings = ?,"
-                " records = ?, weight = ?, cut_off = null, updated_at = ? where id = ?",
+                " not_found = ?, unusable = 0, records = ?, weight = ?, cut_off = null,"
+                " updated_at = ? where id = ?",
                 [
                     (
                         chunk if plan.id in spooled else None,
                         plan.group,
                         json.dumps(plan.warnings) if plan.warnings else None,
+                        plan.images_missing,
                         plan.records,
                         plan.weight,
                         now,
@@ -195,27 +198,47 @@ class ItemLedger:
 
     def record_upload_failure(self, sha256: str, reason: str) -> list[str]:
         """Fails the unfinished items that name an image; returns their paths."""
+        return self._fail_naming("sha256 = ?", sha256, Phase.UPLOAD, reason)
+
+    def record_unread_image(self, path: str, reason: str) -> list[str]:
+        """Fails the unfinished items that name an image which cannot be read; their paths."""
+        return self._fail_naming("image.path = ?", path, Phase.SHA256, reason)
+
+    def _fail_naming(self, image: str, value: str, phase: Phase, reason: str) -> list[str]:
         with self._scope.file.transaction() as connection:
             rows = connection.execute(
                 "select distinct item.id, item.path from image"
                 " join item_image on item_image.path = image.path"
                 " join item on item.id = item_image.item_id"
-                f" where sha256 = ? and {self._scope.condition()}",
-                (sha256,),
+                f" where {image} and {self._scope.condition()}",
+                (value,),
             ).fetchall()
-            self._scope.fail(connection, Phase.UPLOAD, [(row[0], reason) for row in rows])
+            self._scope.fail(connection, phase, [(row[0], reason) for row in rows])
         return [row[1] for row in rows]
 
     def import_again(self, items: Iterable[tuple[int, Signature]]) -> None:
-        """Has items, whose files have these signatures now, read and imported again."""
+        """Has items, whose files have these signatures now, read and imported again.
+
+        With them come the imported ones of their groups: else an earlier file of the same search
+        would replace what a later one has brought.
+        """
         with self._scope.file.transaction() as connection:
+            connection.execute("create temp table again (id integer primary key)")
             for each, signature in items:
+                connection.execute("insert or ignore into again values (?)", (each,))
                 connection.execute(
                     "update item set state = 'listed', size = ?, mtime_ns = ?, file_count = ?,"
                     f" digest = ?, {NOTHING_DONE} where id = ?",
                     (*signature, each),
                 )
                 connection.execute("delete from record_failure where item_id = ?", (each,))
+            connection.execute(
+                f"update item set state = 'listed', {NOTHING_DONE}"
+                f" where {self._scope.condition(ItemState.IMPORTED)} and disposed_at is null"
+                " and item_group in (select item_group from again join item using (id)"
+                " where item_group is not null)"
+            )
+            connection.execute("drop table again")
 
     # Reports
 

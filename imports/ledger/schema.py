@@ -183,6 +183,19 @@ alter table item add column imported_in integer;
 alter table item add column stays integer not null default 0;
 update item set state = 'listed' where state = 'planned' and records = 0;
 alter table image add column flaw text;
+alter table item add column not_found integer not null default 0;
+alter table item add column unusable integer not null default 0;
+update item set unusable = (
+  select count(distinct image.path) from item_image join image on image.path = item_image.path
+  where item_id = item.id and problem is not null)
+where warnings is not null;
+update item set not_found = max(0, (
+  select count(*) from json_each(warnings)
+  where value like 'image %' or value like 'metadata.source_image_file %') - unusable)
+where warnings is not null;
+update image set problem = null
+where problem like '% changed while the run %' or problem like '% cannot be read: %';
+create index item_lacking on item (scope_id, id) where not_found + unusable > 0;
 """
 
 VERSIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from imports.ledger.lacking import count_lacking
+from imports.work_item import NOTHING_LACKING, Lacking
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +40,22 @@ class CauseSummary:
     tries: int
 
 
+class Warned(NamedTuple):
+    """A work item that lacks something, and what."""
+
+    kind: str
+    source: str
+    tag: str
+    path: str
+    warnings: list[str]
+
+
 @dataclass(frozen=True, slots=True)
 class ScopeSummary:
     """A source in a target: its work items by state, the last batches, the causes of failures.
 
-    `gone` are imported ones, `moved` failed ones, whose files are no longer in the source.
+    `gone` are imported ones, `moved` failed ones, whose files are no longer in the source;
+    `warned` lack something, `lacking` are the images among that.
     """
 
     kind: str
@@ -52,6 +68,8 @@ class ScopeSummary:
     causes: list[CauseSummary]
     gone: int = 0
     moved: int = 0
+    warned: int = 0
+    lacking: Lacking = NOTHING_LACKING
 
     @property
     def succeeded(self) -> int:
@@ -125,6 +143,24 @@ def summarise(
     return [each for each in found if each.total]
 
 
+def warned_items(
+    connection: sqlite3.Connection, kind: str | None, tag: str | None, limit: int | None
+) -> Iterator[Warned]:
+    """The items of a kind and a tag (None for all) that lack something, at most `limit`, by path.
+
+    They come one by one: there may be any number of them.
+    """
+    rows = connection.execute(
+        "select kind, source, tag, path, warnings from scope cross join item indexed by item_warned"
+        " on item.scope_id = scope.id and warnings is not null"
+        " where (?1 is null or kind = ?1) and (?2 is null or tag = ?2) and state <> 'failed'"
+        " order by scope.id, path limit ?3",
+        (kind, tag, -1 if limit is None else limit),
+    )
+    for of_kind, source, of_tag, path, text in rows:
+        yield Warned(of_kind, source, of_tag, path, json.loads(text))
+
+
 def _scope(
     connection: sqlite3.Connection, limit: int, scope_id: int, kind: str, source: str, tag: str
 ) -> ScopeSummary:
@@ -160,6 +196,11 @@ def _scope(
         causes=[_cause(connection, scope_id, *row) for row in causes],
         gone=disposed("imported"),
         moved=disposed("failed"),
+        warned=one(
+            "select count(*) from item indexed by item_warned where scope_id = ?"
+            " and warnings is not null and state <> 'failed'"
+        ),
+        lacking=count_lacking(connection, f"scope_id = {scope_id}"),
     )
 
 

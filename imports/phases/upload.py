@@ -78,13 +78,20 @@ def record_images(target: UploadTarget, images: list[Image]) -> None:
     """Lists stored images in `image_assets`."""
     if not images:
         return
-    encode = encoder(IMAGE_ASSETS, target.database.row_format)
+    rows = image_rows(target.database, target.store, target.batch_id, images)
+    request = request_id(target.batch_id, [image.sha256 for image in images])
+    with_retries(target.policy, target.database.merge, request, rows)
+
+
+def image_rows(database: Database, store: ImageStore, batch_id: str, images: list[Image]) -> Rows:
+    """What `image_assets` has of stored images."""
+    encode = encoder(IMAGE_ASSETS, database.row_format)
     encoded = [
         encode(
             (
                 image.sha256,
                 image.storage_path,
-                target.store.storage_type,
+                store.storage_type,
                 image.file.signature.size,
                 image.content_type,
                 image.width,
@@ -93,9 +100,7 @@ def record_images(target: UploadTarget, images: list[Image]) -> None:
         )
         for image in images
     ]
-    rows = Rows(IMAGES, {"batch_id": target.batch_id}, {0: encoded})
-    request = request_id(target.batch_id, [image.sha256 for image in images])
-    with_retries(target.policy, target.database.merge, request, rows)
+    return Rows(IMAGES, {"batch_id": batch_id}, {0: encoded})
 
 
 _NAMESPACE = UUID("5e0f4a26-4a55-5d3c-9f4e-5a0c1c6b6d1f")

@@ -12,9 +12,10 @@ from imports.errors import ImageProblemError
 from imports.kinds import kind_named
 from imports.phases.placing import Placed, place_rows
 from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
+from imports.phases.upload import image_rows
 from imports.retry import RetryPolicy, with_retries
-from imports.tables import Table, TableGroup
-from imports.work_item import Prepared, StoredImage, WorkItem
+from imports.tables import IMAGE_ASSETS, Table, TableGroup
+from imports.work_item import Image, Prepared, WorkItem
 
 _WRONG = ("missing", "different")
 
@@ -131,13 +132,29 @@ def _worst(
     return None
 
 
-def check_image(target: VerifyTarget, image: StoredImage, *, deep: bool) -> Finding | None:
+def compare_images(target: VerifyTarget, images: list[Image]) -> list[Finding]:
+    """Compares what `image_assets` has of stored images with what it should have."""
+    rows = image_rows(target.database, target.store, target.run["batch_id"], images)
+    answer = with_retries(target.policy, target.database.compare, rows)[0]
+    return [
+        Finding(
+            each.found,
+            f"{IMAGE_ASSETS.label}/{image.sha256}",
+            _detail(each),
+            image=image.sha256,
+        )
+        for image, each in zip(images, answer, strict=True)
+        if each.found in _WRONG
+    ]
+
+
+def check_image(target: VerifyTarget, image: Image, *, deep: bool) -> Finding | None:
     """Whether an image is stored with its size, and with `deep` with its content."""
     size = with_retries(target.policy, target.store.size, image.storage_path)
     if size is None:
         return Finding("missing", image.storage_path, image=image.sha256)
-    if size != image.size:
-        detail = f"stored with {size:,} bytes, should be {image.size:,}"
+    if size != image.file.signature.size:
+        detail = f"stored with {size:,} bytes, should be {image.file.signature.size:,}"
         return Finding("different", image.storage_path, detail, image=image.sha256)
     if deep:
         try:

@@ -13,7 +13,11 @@ _log = logging.getLogger("imports.run")
 
 
 def hash_images(session: RunSession) -> None:
-    """Hashes the images whose hash the ledger does not know."""
+    """Hashes the images whose hash the ledger does not know.
+
+    One that is no image is a warning. One that cannot be read just now fails its items: without
+    it their rows would lose, or never get, an image that is there.
+    """
     session.display.begin(Phase.SHA256, session.images.open_unhashed())
     for hashed in run_bounded(
         session.workers.for_waiting(),
@@ -28,4 +32,11 @@ def hash_images(session: RunSession) -> None:
         for image in hashed.images:
             if image.flaw is not None:
                 _log.warning("%s", flaw_warning(image.file.path, image.flaw))
-        session.advance(Phase.SHA256, len(hashed.images) + len(hashed.problems))
+        for file, reason in hashed.unread:
+            _log.error("%s: %s", file.path, reason)
+            paths = session.items.record_unread_image(file.path, reason)
+            session.tell_failures(Phase.SHA256, [(path, reason) for path in paths])
+        if hashed.unread:
+            session.add_counts({"sha256.unread": len(hashed.unread)})
+        done = len(hashed.images) + len(hashed.problems) + len(hashed.unread)
+        session.advance(Phase.SHA256, done)

@@ -23,6 +23,7 @@ from imports.ledger import (
     ImageLedger,
     ImportQueue,
     ItemLedger,
+    LackingLedger,
     LedgerFile,
     ListingLedger,
     RunLedger,
@@ -121,6 +122,7 @@ def open_session(
             items=ItemLedger(scope),
             queue=ImportQueue(scope),
             images=ImageLedger(scope),
+            lacking=LackingLedger(scope),
             spool=Spool(
                 settings.data_folder / "spool" / state.batch_id, target.database.row_format
             ),

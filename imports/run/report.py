@@ -73,6 +73,7 @@ def build_report(
         failures_total=failures_total,
         warnings=warnings,
         warnings_total=warnings_total,
+        lacking=session.lacking.count(),
         duplicates=duplicates,
         duplicates_total=duplicates_total,
         not_disposed=not_disposed if session.disposal is not None else [],

@@ -19,6 +19,7 @@ from imports.ledger import (
     ImageLedger,
     ImportQueue,
     ItemLedger,
+    LackingLedger,
     LedgerFile,
     ListingLedger,
     RunLedger,
@@ -79,6 +80,7 @@ class RunSession:
     items: ItemLedger
     queue: ImportQueue
     images: ImageLedger
+    lacking: LackingLedger
     spool: Spool
     status_files: StatusFiles | None
     disposal: DisposalPlan | None

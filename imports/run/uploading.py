@@ -27,9 +27,7 @@ def upload_images(session: RunSession) -> None:
     session.display.begin(Phase.UPLOAD, total)
     if not total:
         return
-    target = UploadTarget(
-        session.target.database, session.target.store, session.policy, session.state.batch_id
-    )
+    target = _target(session)
     session.ask(session.target.store.prepare)
     # A thread for either question: a signal is heard meanwhile, which a database driver is deaf to.
     with ThreadPoolExecutor(2, thread_name_prefix="listing") as beside:
@@ -49,6 +47,20 @@ def upload_images(session: RunSession) -> None:
     session.raise_if_stopping()
 
 
+def list_images(session: RunSession, images: list[Image]) -> None:
+    """Lists images that are stored as they should be, whatever became of their files."""
+    executor = session.workers.for_waiting()
+    for first in range(0, len(images), upload.BATCH_SIZE):
+        some = images[first : first + upload.BATCH_SIZE]
+        executor.submit(upload.record_images, _target(session), some).result()
+
+
+def _target(session: RunSession) -> UploadTarget:
+    return UploadTarget(
+        session.target.database, session.target.store, session.policy, session.state.batch_id
+    )
+
+
 def _wanted(
     session: RunSession, target: UploadTarget, settling: _Settling, beside: Executor
 ) -> Iterator[list[Image]]:
@@ -57,10 +69,12 @@ def _wanted(
     at_once = target.store.put_at_once
     for images, known in _asked_ahead(session, target, beside):
         session.raise_if_stopping()
-        settling.expect(known)
+        if not doubted:
+            settling.expect(known)
         if doubted or target.store.storage_type == "local":
-            # What is listed need not be there: a repair, even one that was killed, removes what
-            # is damaged. A local file is looked at sooner than it is believed in.
+            # What is listed need not be there, nor listed as it should be: a repair, even one that
+            # was killed, removes what is damaged. A local file is looked at sooner than it is
+            # believed in.
             wanted = images
         else:
             wanted = [image for image in images if image.sha256 not in known]

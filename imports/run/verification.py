@@ -16,14 +16,16 @@ from imports.phases.verify import (
     VerifyTarget,
     check_image,
     compare_batch,
+    compare_images,
     compare_piece,
     row_mark,
 )
 from imports.report import VerifyReport
+from imports.run.lacking import find_what_came
 from imports.run.pieces import PieceReader
 from imports.run.session import RunSession
 from imports.tables import Table
-from imports.work_item import ItemState, Phase, StoredImage, WorkItem
+from imports.work_item import Image, ItemState, Phase, WorkItem
 from imports.work_state import MOST_LISTED
 from imports.workers import FEW_ITEMS, run_bounded
 
@@ -34,6 +36,7 @@ _log = logging.getLogger("imports.run")
 class Verified:
     """The report, and the items and images that importing again may put right.
 
+    `unlisted` are images that are stored as they should be, and not listed so.
     `wrong` are the paths of all items of which something is not as it should be, or cannot be
     told.
     """
@@ -41,7 +44,8 @@ class Verified:
     report: VerifyReport = field(default_factory=VerifyReport)
     items: set[int] = field(default_factory=set)
     wrong: set[str] = field(default_factory=set)
-    images: list[StoredImage] = field(default_factory=list)
+    images: list[Image] = field(default_factory=list)
+    unlisted: list[Image] = field(default_factory=list)
 
     def add(self, finding: Finding) -> None:
         """Counts a finding, lists it if it is among the first, and logs it."""
@@ -82,6 +86,7 @@ def verify(session: RunSession, *, deep: bool, since: int | None = None) -> Veri
     vouching = Vouching(session.scope)
     _compare_items(session, target, vouching, verified)
     _check_images(session, target, verified, deep=deep, since=since)
+    _look_for_missing(session, verified)
     # What is there of files that are gone now, nothing could be found to speak for.
     if session.single_item is None and since is None and not session.disposals.disposed():
         for table in session.kind.group.tables:
@@ -156,6 +161,8 @@ def _check_images(
 ) -> None:
     session.images.open_stored(since)
     for stored in session.images.stored(BATCH_SIZE):
+        listed = session.workers.for_waiting().submit(compare_images, target, stored)
+        damaged: set[str] = set()
         for image, finding in run_bounded(
             session.workers.for_waiting(),
             partial(_checked, target, deep=deep),
@@ -168,12 +175,28 @@ def _check_images(
                 verified.add(finding)
                 verified.images.append(image)
                 verified.report.repairable = True
+                damaged.add(image.sha256)
         session.raise_if_stopping()
+        wrong = {finding.image: finding for finding in listed.result()}
+        for finding in wrong.values():
+            verified.add(finding)
+            verified.report.repairable = True
+        verified.unlisted += [
+            image for image in stored if image.sha256 in wrong and image.sha256 not in damaged
+        ]
 
 
-def _checked(
-    target: VerifyTarget, image: StoredImage, *, deep: bool
-) -> tuple[StoredImage, Finding | None]:
+def _look_for_missing(session: RunSession, verified: Verified) -> None:
+    """Counts the images that are missing, and finds the items of which one is there by now."""
+    verified.report.missing = session.lacking.count().images
+    find_what_came(session, Phase.VERIFY)
+    detail = "an image that it was imported without is there now"
+    for items in session.lacking.found(BATCH_SIZE):
+        for item_id, path, _ in items:
+            verified.add(Finding("different", path, detail, path, item_id))
+
+
+def _checked(target: VerifyTarget, image: Image, *, deep: bool) -> tuple[Image, Finding | None]:
     return image, check_image(target, image, deep=deep)
 
 

@@ -12,6 +12,7 @@ from imports.ledger import (
     ImageLedger,
     ImportQueue,
     ItemLedger,
+    LackingLedger,
     LedgerFile,
     Listing,
     ListingLedger,
@@ -60,6 +61,7 @@ class Book:
         self.items = ItemLedger(scope)
         self.queue = ImportQueue(scope)
         self.images = ImageLedger(scope)
+        self.lacking = LackingLedger(scope)
         self.disposals = DisposalLedger(scope)
 
     def next_run(self, batch_id: str) -> None:

@@ -150,6 +150,7 @@ class PeopleBench:
             items=book.items,
             queue=book.queue,
             images=book.images,
+            lacking=book.lacking,
             spool=Spool(self.base / ".importer" / "spool" / batch_id, self.database.row_format),
             status_files=None,
             disposal=disposal_plan(settings, kind, self.folder, only),

@@ -247,3 +247,17 @@ def test_the_failed_records_of_one_item_are_found_among_those_of_many(tmp_path: 
         found.append(steps(book, work))
         book.file.close()
     assert found[1] <= found[0] + 2 * _STEPS
+
+
+def look_for_what_came(book: Book) -> None:
+    book.lacking.begin()
+    assert book.lacking.count().items == 0
+    assert book.lacking.count_items(ItemState.IMPORTED) == 0
+    assert book.images.open_planned() == 0
+    assert book.items.warnings(9) == (0, [])
+
+
+def test_where_no_image_is_missing_looking_for_them_costs_the_same_among_any_number_of_items(
+    tmp_path: Path,
+) -> None:
+    assert growth(tmp_path, look_for_what_came, "imported") < 1.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,7 +15,7 @@ from imports.errors import LedgerError
 from imports.ledger import LedgerFile, Listing, item_progress
 from imports.ledger.schema import VERSION_1, VERSIONS
 from imports.source_tree import ListingProblem
-from imports.work_item import Failure, ItemState, ListedItem, Plan, Signature, StoredImage
+from imports.work_item import Failure, ImageFile, ItemState, ListedItem, Plan, Signature
 from tests.support.book import STATE_FILE, Book, gathered, hashed, listed, picture
 
 FAILED_FOLDERS = (
@@ -102,7 +103,7 @@ def test_an_old_ledger_keeps_its_rows_and_their_states(old: Book) -> None:
     ]
     assert old.runs.counts("old") == {"import.inserted": 2}
     assert list(gathered(old.images, "stored", 9)) == [
-        [StoredImage("aa11", "sha256/aa/11/aa11.png", 10)]
+        [hashed(ImageFile("/images/one.png", Signature(10, 1)), "aa11")]
     ]
     assert old.items.failures(9) == (1, [Failure("b", "import", "record b/FL/1: bad 7", 1)])
     assert old.rows("pragma user_version") == [(len(VERSIONS),)]
@@ -178,6 +179,60 @@ def test_a_migration_that_fails_leaves_the_old_ledger_as_it_was(tmp_path: Path) 
         LedgerFile(path)
     assert ask(path, "select name, sql from sqlite_master order by name") == before
     assert ask(path, "pragma user_version") == [(1,)]
+
+
+# From version 3
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_images_that_an_old_ledger_lacks_are_looked_for(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "upload_tracker.db"
+    ledger_of_version(path, version)
+    images = {
+        "none": "image /i/none is not a PNG, JPEG, GIF, WebP or BMP",
+        "grown": "image /i/grown changed while the run was under way; run again to import it",
+        "shut": "image /i/shut cannot be read: Permission denied",
+    }
+    warnings = {
+        11: ["image 'x.png' was not found", "2 licences A: only the last is kept"],
+        12: ["metadata.source_image_file is a number, not a text"],
+        13: ["device_id is left empty: it is no text in the stats"],
+        14: [images["none"]],
+        15: [images["grown"], "image 'y' cannot be used: it is gone, …"],
+        16: [images["shut"]],
+    }
+    with closing(sqlite3.connect(path)) as connection:
+        for number, texts in warnings.items():
+            connection.execute(
+                "insert into item (id, scope_id, path, size, mtime_ns, state, warnings,"
+                " updated_at) values (?, 1, ?, 1, 1, 'imported', ?, 1)",
+                (number, f"n{number}", json.dumps(texts)),
+            )
+        for number, name in ((14, "none"), (15, "grown"), (16, "shut")):
+            connection.execute("insert into item_image values (?, 0, ?)", (number, f"/i/{name}"))
+            connection.execute(
+                "insert into image (path, size, mtime_ns, problem) values (?, 1, 1, ?)",
+                (f"/i/{name}", images[name]),
+            )
+        connection.commit()
+    book = Book(path, batch_id="new")
+    found = [item for some in book.lacking.items(ItemState.IMPORTED, 99) for item in some]
+    assert {item.id: item.mended for item in found} == {
+        11: False,
+        12: False,
+        14: False,
+        15: True,
+        16: True,
+    }
+    assert book.rows("select id, not_found, unusable from item where not_found + unusable > 0") == [
+        (3, 1, 0),
+        (11, 1, 0),
+        (12, 1, 0),
+        (14, 0, 1),
+        (15, 1, 1),
+        (16, 0, 1),
+    ]
+    book.file.close()
 
 
 # From version 2

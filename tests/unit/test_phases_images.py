@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -16,6 +17,7 @@ from imports.errors import (
     BackendUnavailableError,
     ImageProblemError,
 )
+from imports.patience import WAITS
 from imports.phases.sha256 import hash_batch
 from imports.phases.upload import (
     Uploaded,
@@ -87,19 +89,88 @@ def target(
     )
 
 
+def on_disk(path: Path, content: bytes) -> ImageFile:
+    path.write_bytes(content)
+    return ImageFile(str(path), signature_of(path.stat()))
+
+
 def test_images_are_hashed_and_those_that_are_none_are_problems(tmp_path: Path) -> None:
-    files = []
-    for name, content in (("a", png(1)), ("b", b"<svg/>"), ("c", png(2))):
-        path = tmp_path / name
-        path.write_bytes(content)
-        files.append(ImageFile(str(path), signature_of(path.stat())))
-    files.append(ImageFile(str(tmp_path / "gone"), Signature(1, 1)))
+    files = [
+        on_disk(tmp_path / name, content)
+        for name, content in (("a", png(1)), ("b", b"<svg/>"), ("c", png(2)))
+    ]
     hashed = hash_batch(files)
     assert [each.sha256 for each in hashed.images] == [
         hashlib.sha256(png(number)).hexdigest() for number in (1, 2)
     ]
-    assert [file for file, _ in hashed.problems] == [files[1], files[3]]
+    assert [file for file, _ in hashed.problems] == [files[1]]
     assert "is not a PNG" in hashed.problems[0][1]
+    assert hashed.unread == []
+
+
+def test_an_image_that_cannot_be_read_just_now_is_told_from_one_that_is_none(
+    tmp_path: Path,
+) -> None:
+    gone = on_disk(tmp_path / "gone", png(1))
+    grown = on_disk(tmp_path / "grown", png(2))
+    begun = on_disk(tmp_path / "begun", b"")
+    (tmp_path / "gone").unlink()
+    (tmp_path / "grown").write_bytes(png(2) + b"more")
+    (tmp_path / "begun").write_bytes(png(3))
+    hashed = hash_batch([gone, grown, begun])
+    assert (hashed.images, hashed.problems) == ([], [])
+    assert [file for file, _ in hashed.unread] == [gone, grown, begun]
+    assert "No such file" in hashed.unread[0][1]
+    assert all("changed while the run" in reason for _, reason in hashed.unread[1:])
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_too_many_open_files_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    file = on_disk(tmp_path / "a", png(1))
+    refusals = [OSError(number, "Too many open files")] * 3
+    waits: list[float] = []
+
+    def refusing(*arguments: Any, **more: Any) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return open(*arguments, **more)
+
+    monkeypatch.setattr("imports.image_content.open", refusing, raising=False)
+    monkeypatch.setattr("imports.patience.time.sleep", waits.append)
+    assert len(hash_batch([file]).images) == 1
+    assert len(waits) == 3
+
+
+def test_too_many_open_files_that_do_not_pass_fail_the_image_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = on_disk(tmp_path / "a", png(1))
+    tries = []
+
+    def refusing(*arguments: Any, **more: Any) -> Any:
+        tries.append(1)
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("imports.image_content.open", refusing, raising=False)
+    monkeypatch.setattr("imports.patience.time.sleep", lambda _: None)
+    ((unread, reason),) = hash_batch([file]).unread
+    assert (unread, len(tries)) == (file, 1 + len(WAITS))
+    assert "Too many open files" in reason
+
+
+def test_other_errors_of_reading_are_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = on_disk(tmp_path / "a", png(1))
+
+    def refusing(*arguments: Any, **more: Any) -> Any:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("imports.image_content.open", refusing, raising=False)
+    monkeypatch.setattr("imports.patience.time.sleep", pytest.fail)
+    assert [file for file, _ in hash_batch([file]).unread] == [file]
 
 
 def test_an_image_is_known_only_if_it_is_listed_for_this_kind_of_store() -> None:

@@ -13,11 +13,12 @@ from imports.phases.prepare import PrepareJob
 from imports.phases.verify import Compared, Finding, VerifyTarget, check_image, compare_batch
 from imports.retry import RetryPolicy
 from imports.row_format import RowFormat
-from imports.work_item import Signature, StoredImage, WorkItem
+from imports.work_item import Image, ImageFile, Signature, WorkItem
 from imports.work_item import Source as ImportSource
 from tests.support.source import Source, license_
 
 SAME = ("same", {})
+IMAGE = Image(ImageFile("/images/1.png", Signature(1_234, 1)), "ab12", "png", "image/png", 3, None)
 
 
 class ComparingDatabase:
@@ -87,7 +88,7 @@ def checked(store: Store, *, deep: bool) -> Finding | None:
         {},
         cast(Executor, None),
     )
-    return check_image(target, StoredImage("ab12", "sha256/ab/12/ab12.png", 1_234), deep=deep)
+    return check_image(target, IMAGE, deep=deep)
 
 
 def test_what_is_the_same_is_no_finding_and_vouched_for(source: Source, parsers: Executor) -> None:

@@ -12,7 +12,7 @@ from imports.report import (
     render_report,
     render_verification,
 )
-from imports.work_item import Failure, Phase
+from imports.work_item import Failure, Lacking, Phase
 from imports.work_state import MOST_LISTED
 from tests.support.reports import report, work_state
 
@@ -301,3 +301,17 @@ def test_of_joined_findings_the_first_are_kept_and_all_are_counted(count: int) -
     assert len(whole.findings) == min(count + 2, MOST_LISTED)
     assert whole.findings[: min(count, MOST_LISTED)] == findings[:MOST_LISTED]
     assert whole.found == {"missing": count + 2}
+
+
+def test_images_that_are_still_missing_are_told_by_every_run() -> None:
+    text = render_report(report(lacking=Lacking(2, 3, 1), warnings_total=2_000_000))
+    assert "Images still missing: 4 (3 not found, 1 no images); each run looks for them" in text
+    assert "… and 1,999,990 more (status --warnings lists all)" in text
+    assert "still missing" not in render_report(report())
+
+
+def test_verification_tells_of_images_that_are_missing_and_is_clean() -> None:
+    found = VerifyReport(records=3, missing=2)
+    assert found.clean
+    assert "2 images are still missing" in render_verification(found)[1]
+    assert joined(VerifyReport(missing=5), found) == VerifyReport(records=3, missing=2)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from imports.errors import LedgerError
 from imports.ledger.schema import VERSION_1
 from imports.ledger.summary import BatchSummary, CauseSummary, ScopeSummary
-from imports.status import Status, read_status, render_status, status_json
+from imports.status import Status, read_status, read_warnings, render_status, status_json
+from imports.work_item import Lacking
 from imports.work_state import DamagedStateError, FailedItem, PhaseState, save_work_state
 from tests.support.book import Book
 from tests.support.reports import work_state
@@ -194,6 +196,9 @@ def test_it_can_be_had_as_json() -> None:
         "failed": 25_000,
         "gone": 0,
         "moved": 0,
+        "warned": 0,
+        "images_not_found": 0,
+        "images_unusable": 0,
     }
     assert only["batches"][0] == {
         "name": "batch_20240115_143022_00002",
@@ -340,3 +345,16 @@ def test_a_damaged_work_state_is_told(tmp_path: Path) -> None:
     (tmp_path / "work_state.json").write_bytes(b"{")
     with pytest.raises(DamagedStateError):
         read_status(tmp_path / "work_state.json", tmp_path / "ledger.db")
+
+
+def test_what_is_missing_is_told_with_how_to_list_it() -> None:
+    text = render_status(Status([replace(scope(), warned=5, lacking=Lacking(3, 3, 0))]), FILE)
+    assert "Images still missing: 3 (3 not found); each run looks for them again" in text
+    assert "Imported without something: 5 (--warnings lists them)" in text
+    text = render_status(Status([scope()]), FILE)
+    assert "missing" not in text
+    assert "--warnings" not in text
+
+
+def test_of_a_ledger_that_is_not_there_no_warnings_are_listed(tmp_path: Path) -> None:
+    assert list(read_warnings(tmp_path / "none.db", None, None, None)) == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -339,3 +340,13 @@ def test_after_closing_nothing_runs_any_more(two: Workers) -> None:
     two.close()
     with pytest.raises(RuntimeError, match="after shutdown"):
         executor.submit(double, 1)
+
+
+@pytest.mark.parametrize(
+    ("most_open", "threads"), [(resource.RLIM_INFINITY, 16), (1_024, 16), (30, 7), (10, 1)]
+)
+def test_no_more_threads_than_can_have_their_files_open(
+    monkeypatch: pytest.MonkeyPatch, most_open: int, threads: int
+) -> None:
+    monkeypatch.setattr("imports.workers.resource.getrlimit", lambda _: (most_open, most_open))
+    assert Workers(16).max_workers == threads

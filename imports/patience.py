@@ -1,0 +1,39 @@
+"""Waiting until a file can be opened again, where too many are open just now."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from imports.errors import ImageProblemError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.0, 1.0)
+"""Seconds between two tries: others of our threads close their files meanwhile."""
+
+_TOO_MANY = (errno.EMFILE, errno.ENFILE)
+
+
+def patiently(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Calls a function, and again while too many files are open; what it holds it must let go of.
+
+    Raises:
+        OSError, ImageProblemError: what it raised, at last also for too many open files.
+    """
+    for wait in WAITS:
+        try:
+            return function(*args, **kwargs)
+        except (OSError, ImageProblemError) as error:
+            if not _too_many_open(error):
+                raise
+        time.sleep(wait)
+    return function(*args, **kwargs)
+
+
+def _too_many_open(error: BaseException) -> bool:
+    cause = error if isinstance(error, OSError) else error.__cause__
+    return isinstance(cause, OSError) and cause.errno in _TOO_MANY

@@ -1,0 +1,80 @@
+"""Images that came or changed since their items were read, seen from the coordinator."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from imports.image_finder import image_finder
+from imports.phases.lacking import BATCH_SIZE, LookJob, changed_items, look_again
+from imports.run.session import RunSession
+from imports.work_item import ItemState, Phase
+from imports.workers import run_bounded
+
+_log = logging.getLogger("imports.run")
+
+
+def plan_what_came(session: RunSession) -> None:
+    """Has items planned anew for which an image has come that they lack.
+
+    Of those that an interrupted run has planned, also the ones of which an image has changed:
+    that it is another one by now is no reason to fail them.
+    """
+    find_what_came(session, Phase.PLANNING)
+    _plan_found(session, "planning.unchanged")
+    find_what_came(session, Phase.PLANNING, ItemState.PLANNED)
+    if session.resumed or session.settings.restart:
+        # In any other run none is planned yet, and to find that out takes a while.
+        _find_changed(session)
+    _plan_found(session, "planning.to_import")
+
+
+def find_what_came(
+    session: RunSession, phase: Phase, state: ItemState = ItemState.IMPORTED
+) -> None:
+    """Finds the items of a state that lack an image which is there now, for `lacking.found`."""
+    session.lacking.begin()
+    total = session.lacking.count_items(state)
+    if not total:
+        return
+    session.display.begin(phase, total)
+    finder = image_finder(Path(session.source.folder), session.settings.image_roots)
+    executor = session.workers.for_parsing(total)
+    for looked in run_bounded(
+        executor,
+        look_again,
+        (
+            LookJob(session.kind.name, session.source, finder, items)
+            for items in session.lacking.items(state, BATCH_SIZE)
+        ),
+        in_flight=session.workers.in_flight(executor),
+        stop=session.policy.stop,
+    ):
+        session.lacking.note(looked.found)
+        for path, reason in looked.problems:
+            # It stays as it is: what is the matter with it shows when it changes.
+            _log.warning("%s: its missing images cannot be looked for: %s", path, reason)
+        session.advance(phase, looked.count)
+    session.raise_if_stopping()
+
+
+def _find_changed(session: RunSession) -> None:
+    """Finds the planned items of which an image is not what it was, beside what was found."""
+    session.images.open_planned()
+    for changed in run_bounded(
+        session.workers.for_waiting(),
+        changed_items,
+        session.images.planned(BATCH_SIZE),
+        in_flight=session.workers.max_workers + 1,
+        stop=session.policy.stop,
+    ):
+        session.lacking.note(changed)
+    session.raise_if_stopping()
+
+
+def _plan_found(session: RunSession, counted_as: str) -> None:
+    """Has what was found planned anew; until now it was counted under another name."""
+    if count := session.lacking.noted():
+        found = session.lacking.found(BATCH_SIZE)
+        session.items.import_again((item[0], item[2]) for items in found for item in items)
+        session.add_counts({counted_as: -count})

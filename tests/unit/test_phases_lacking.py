@@ -1,0 +1,104 @@
+"""Looking again for images that were missing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from imports.image_finder import image_finder
+from imports.kinds import kind_named
+from imports.phases.lacking import Looked, LookJob, changed_items, look_again
+from imports.source_tree import signature_of
+from imports.work_item import ImageFile, LackingItem
+from imports.work_item import Source as ImportSource
+from tests.support.device_tests import add
+from tests.support.source import Source, png
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    return Source(tmp_path / "day")
+
+
+def look(
+    source: Source, *paths: str, known: tuple[ImageFile, ...] = (), kind: str = "states"
+) -> Looked:
+    of = ImportSource(str(source.folder), kind_named(kind).patterns)
+    items = [
+        LackingItem(number, path, kind_named(kind).sign(of, path), frozenset(known), mended=False)
+        for number, path in enumerate(paths, 1)
+    ]
+    return look_again(LookJob(kind, of, image_finder(source.folder, ()), items))
+
+
+def on_disk(path: Path) -> ImageFile:
+    return ImageFile(os.path.realpath(path), signature_of(path.stat()))
+
+
+def test_an_image_that_has_come_is_found(source: Source) -> None:
+    for name in "ab":
+        source.add(name, image=f"FL/{name}.png")
+    assert look(source, "a_parse.json", "b_parse.json") == Looked(2)
+    source.write("FL/b.png", png(1))
+    assert look(source, "a_parse.json", "b_parse.json") == Looked(2, [2])
+
+
+def test_an_image_that_is_as_it_was_has_not_come(source: Source) -> None:
+    source.add("a", image="FL/a.png")
+    file = source.write("FL/a.png", b"no image")
+    known = on_disk(file)
+    assert look(source, "a_parse.json", known=(known,)) == Looked(1)
+    file.write_bytes(png(1))
+    assert look(source, "a_parse.json", known=(known,)) == Looked(1, [1])
+
+
+def test_an_image_that_is_gone_is_none_that_has_come(source: Source) -> None:
+    source.add("a", image="FL/a.png")
+    file = source.write("FL/a.png", b"no image")
+    known = on_disk(file)
+    file.unlink()
+    assert look(source, "a_parse.json", known=(known,)) == Looked(1)
+
+
+def test_a_folder_is_asked_as_any_other_kind(source: Source) -> None:
+    folder = add(source.folder, "x", {}, {"bad.png": b"text", "good.png": png(1)})
+    files = tuple(on_disk(folder / name) for name in ("bad.png", "good.png"))
+    assert look(source, "x", known=files, kind="folders") == Looked(1)
+    assert look(source, "x", known=files[1:], kind="folders") == Looked(1, [1])
+
+
+def test_what_cannot_be_read_is_told_and_the_others_are_looked_at(source: Source) -> None:
+    source.add("a", image="FL/a.png")
+    source.write("b_parse.json", b"{")
+    source.write("FL/a.png", png(1))
+    looked = look(source, "b_parse.json", "a_parse.json")
+    assert looked.found == [2]
+    ((path, reason),) = looked.problems
+    assert path == "b_parse.json"
+    assert "is not JSON" in reason
+
+
+def test_a_defect_of_a_kind_costs_one_item(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    source.add("a", image="FL/a.png")
+    monkeypatch.setattr("imports.image_finder.ImageFinder.find", lambda *_: 1 / 0)
+    ((path, reason),) = look(source, "a_parse.json").problems
+    assert path == "a_parse.json"
+    assert "unexpected ZeroDivisionError" in reason
+
+
+def test_what_the_ledger_knows_to_be_mended_is_not_read(source: Source) -> None:
+    of = ImportSource(str(source.folder), ("*_parse.json",))
+    item = LackingItem(5, "gone", on_disk(source.folder).signature, frozenset(), mended=True)
+    job = LookJob("states", of, image_finder(source.folder, ()), [item])
+    assert look_again(job) == Looked(1, [5])
+
+
+def test_items_whose_images_changed_or_are_gone_are_found(source: Source) -> None:
+    files = [source.write(f"{number}.png", png(number)) for number in range(3)]
+    images = [(number, on_disk(file)) for number, file in enumerate(files)]
+    assert changed_items(images) == []
+    files[1].write_bytes(png(1) + b"more")
+    files[2].unlink()
+    assert changed_items(images) == [1, 2]
