@@ -127,6 +127,10 @@ def test_every_date_written_in_a_boards_form_is_read_back(day: dt.date, form: st
         ("N/A", "N/A"),
         (33601, "33601"),
         (12.5, "12.5"),
+        (12345.0, "12345"),
+        (-12345.0, "-12345"),
+        (2.0**53 - 1, "9007199254740991"),
+        (-0.0, "0"),
         (None, None),
     ],
 )
