@@ -95,6 +95,11 @@ def clean_timestamp(value: object, tally: Tally) -> datetime | None:
     return found
 
 
+def shortened(text: str) -> str:
+    """The beginning of a text that may be as long as its file, for people to see."""
+    return text if len(text) <= _LONGEST_TALLIED else f"{text[:_LONGEST_TALLIED]}…"
+
+
 def is_blank(value: object) -> bool:
     """Whether a value is a text that stands for nothing."""
     return type(value) is str and value.replace("\0", "").strip().lower() in NULL_WORDS

@@ -32,12 +32,17 @@ class ItemState(StrEnum):
 
 
 class RowOutcome(StrEnum):
-    """What a merge did with one row. The values are what the database answers with."""
+    """What a merge did with one row. The values are what the database answers with.
+
+    An undecided row was not written: what is there says something else, and nobody knows which of
+    the two is newer.
+    """
 
     INSERTED = "I"
     UPDATED = "U"
     SKIPPED = "S"
     UNCHANGED = "="
+    UNDECIDED = "?"
 
 
 class Signature(NamedTuple):
@@ -166,7 +171,8 @@ class Plan(NamedTuple):
     `images` has None for one that was not found. `group` is a number that is the same for items
     that are the same search (or the like); `failure` says why the item cannot be imported at
     all, `warnings` what it will be imported without. `records` and `row_count` are how much is in
-    it, where planning has looked that far.
+    it, where planning has looked that far. `undated` ones have records of which nobody knows
+    whether they are newer than others: they are imported after the others.
     """
 
     id: int
@@ -177,6 +183,7 @@ class Plan(NamedTuple):
     failure: str | None = None
     records: int | None = None
     row_count: int = 1
+    undated: bool = False
 
 
 class Family(NamedTuple):
@@ -216,6 +223,12 @@ class Record(NamedTuple):
     def rows(self) -> tuple[tuple[int, bytes], ...]:
         """The rows of all its families."""
         return tuple(row for family in self.families for row in family.rows)
+
+    @property
+    def undated(self) -> bool:
+        """Whether others may have rows of its own key, and it has no moment to compare."""
+        own = self.families[0]
+        return own.key is not None and not own.moment
 
 
 class RecordFailure(NamedTuple):

@@ -90,13 +90,15 @@ class ItemLedger:
             # A statement for each of them would take several times as long.
             connection.execute(
                 "update item set state = 'planned', chunk = ?, item_group = each.value,"
-                " warnings = null, records = 1, row_count = 1, cut_off = null, updated_at = ?"
+                " warnings = null, records = 1, row_count = 1, undated = 0, cut_off = null,"
+                " updated_at = ?"
                 " from json_each(?) as each where item.id = cast(each.key as integer)",
                 (chunk, now, orjson.dumps(dict(plain), option=orjson.OPT_NON_STR_KEYS).decode()),
             )
             connection.executemany(
                 "update item set state = 'planned', chunk = ?, item_group = ?, warnings = ?,"
-                " records = ?, row_count = ?, cut_off = null, updated_at = ? where id = ?",
+                " records = ?, row_count = ?, undated = ?, cut_off = null, updated_at = ?"
+                " where id = ?",
                 [
                     (
                         chunk if plan.id in spooled else None,
@@ -104,6 +106,7 @@ class ItemLedger:
                         json.dumps(plan.warnings) if plan.warnings else None,
                         plan.records,
                         plan.row_count,
+                        plan.undated,
                         now,
                         plan.id,
                     )

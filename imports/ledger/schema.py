@@ -167,7 +167,11 @@ create table record_failure (
 ) without rowid;
 """
 
-VERSIONS = (VERSION_1, VERSION_2, VERSION_3)
+VERSION_4 = """
+alter table item add column undated integer not null default 0;
+"""
+
+VERSIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
 """The scripts that lead from each version to the next; their count is the newest version.
 
 The views `folder_status` and `upload_batches` have the columns of the earlier upload manager's

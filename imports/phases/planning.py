@@ -83,9 +83,11 @@ def plan_batch(job: PlanJob) -> Planned:
             continue
         try:
             found = kind.plan(content, job.source.absolute(item.path), job.finder)
+            undated = found.undated
             if not any(found.images):
                 records, problems = encode_records(kind, encoders, item.id, content, (), mine)
                 found_records = len(records) + len(problems)
+                undated = undated or any(record.undated for record in records)
                 row_count = sum(len(record.rows) for record in records)
                 # What has problems is read once more in import, which tells of them.
                 if not problems:
@@ -104,6 +106,7 @@ def plan_batch(job: PlanJob) -> Planned:
                     found.images_missing,
                     records=found_records,
                     row_count=row_count,
+                    undated=undated,
                 )
             )
     if not prepared or not job.spool.write(job.chunk, prepared):
@@ -115,7 +118,8 @@ def plan_batch(job: PlanJob) -> Planned:
 
 
 def _is_plain(plan: Plan) -> bool:
-    return plan.records == plan.row_count == 1 and not plan.images and not plan.warnings
+    one_row = plan.records == plan.row_count == 1
+    return one_row and not plan.images and not plan.warnings and not plan.undated
 
 
 def _group_number(group: str) -> int:

@@ -108,8 +108,12 @@ def test_a_table_is_a_root_or_owned(table: Any) -> None:
     if table.owner is None:
         assert table.key == ("id",)
         assert table.run_columns == (DATASET_ID, BATCH_ID)
-        moment = "last_modified_date" if table.schema == "organisation" else "latest_modified_date"
-        assert table.on_conflict == Newest(moment, "source", "content_signature")
+        shared = table.schema == "organisation"
+        moment = "last_modified_date" if shared else "latest_modified_date"
+        assert table.on_conflict == Newest(
+            moment, "source", "content_signature", undated_is_oldest=shared
+        )
+        assert table.dated_by == (None if shared else moment)
         assert table.id_type == "uuid"
         names = [column.name for column in table.columns]
         assert names[-3:] == [moment, "source", "content_signature"]
