@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from imports.cleaning import (
     NUL_REMOVED,
     Tally,
+    _cached_date,
     clean_date,
     clean_text,
     clean_timestamp,
@@ -95,6 +96,16 @@ def test_a_date_that_is_a_number_or_an_object_becomes_null(tally: Tally) -> None
     assert clean_date(20250804, tally) is None
     assert clean_date({"year": 2025}, tally) is None
     assert tally.total() == 2
+
+
+def test_what_is_long_is_neither_cached_nor_counted_as_a_whole(tally: Tally) -> None:
+    before = _cached_date.cache_info().currsize
+    for number in range(50):
+        clean_date(f"{number}" + "q" * 300_000, tally)
+        clean_timestamp(f"{number}" + "q" * 300_000, tally)
+    assert _cached_date.cache_info().currsize == before
+    assert tally.total() == 100
+    assert max(map(len, tally)) <= 40
 
 
 @given(json_values)
