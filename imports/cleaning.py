@@ -23,6 +23,14 @@ NUL_REMOVED = "\\u0000"
 _EXACT_BELOW = 2.0**53
 """A float of this size or more may stand for another whole number than the file has."""
 
+_LONGEST_TALLIED = 40
+"""Of a value that is counted, so many characters are kept: it may be as long as its file."""
+
+_LONGEST_CACHED = 32
+"""A text of more characters is read anew each time: what is cached stays for the whole run."""
+
+_BEFORE_TIME = ("", "T", " ", "t")
+
 _DATE_FORMATS = (
     "%m/%d/%Y",
     "%B %d, %Y",
@@ -48,7 +56,7 @@ def clean_text(value: object, tally: Tally) -> str | None:
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         if isinstance(value, float) and abs(value) >= _EXACT_BELOW:
             raise ValueError("a number too large to be read exactly; write it as text")
-        text = str(value)
+        text = _number_text(value)
     else:
         raise ValueError(f"expected text, found {json_type(value)}")
     if "\0" in text:
@@ -58,25 +66,43 @@ def clean_text(value: object, tally: Tally) -> str | None:
 
 
 def clean_date(value: object, tally: Tally) -> date | None:
-    """A date out of the forms that boards use, None for any other; what became None is counted."""
+    """A date out of the forms that boards use, None for any other; what became None is counted.
+
+    Of a date with a time it is the day that stands there, whatever the time zone.
+    """
     if value is None:
         return None
     text = str(value).replace("\0", "").strip()
-    found = _parse_date(text)
+    found = _cached_date(text) if len(text) <= _LONGEST_CACHED else _parse_date(text)
     if found is None:
-        tally[text] += 1
+        tally[text[:_LONGEST_TALLIED]] += 1
     return found
 
 
 def clean_timestamp(value: object, tally: Tally) -> datetime | None:
-    """A moment in UTC out of an ISO 8601 text; one without an offset is taken as UTC."""
+    """A moment in UTC, to the microsecond; one without an offset is taken as UTC.
+
+    It may be written as ISO 8601, RFC 2822 or in another way that leaves no doubt (see `moments`),
+    or as a number. What cannot be read is None, and counted.
+    """
     if value is None:
         return None
-    text = str(value).replace("\0", "").strip()
+    text = value if type(value) is str else _value_text(value)
+    text = text.replace("\0", "").strip()
     found = _parse_timestamp(text)
     if found is None:
-        tally[text] += 1
+        tally[text[:_LONGEST_TALLIED]] += 1
     return found
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text that may be as long as its file, for people to see."""
+    return text if len(text) <= _LONGEST_TALLIED else f"{text[:_LONGEST_TALLIED]}…"
+
+
+def is_blank(value: object) -> bool:
+    """Whether a value is a text that stands for nothing."""
+    return type(value) is str and value.replace("\0", "").strip().lower() in NULL_WORDS
 
 
 def without_nul(value: Any, tally: Tally) -> Any:
@@ -93,12 +119,23 @@ def without_nul(value: Any, tally: Tally) -> Any:
     return value
 
 
-@lru_cache(maxsize=65_536)
+def _number_text(value: float) -> str:
+    """A number as text: whole ones without a fraction, as 12345.0 is 12345."""
+    if type(value) is float and value.is_integer() and abs(value) < _EXACT_BELOW:
+        return str(int(value))
+    return str(value)
+
+
+def _value_text(value: object) -> str:
+    return _number_text(value) if type(value) is float else str(value)
+
+
 def _parse_date(text: str) -> date | None:
     if text.lower() in NULL_WORDS:
         return None
     moment = _parse_iso(text)
-    if moment is not None:
+    # Newer versions of Python take 24:00 for the next day.
+    if moment is not None and text[11:13] != "24":
         return moment.date()
     spaced = " ".join(text.split())
     for form in _DATE_FORMATS:
@@ -106,24 +143,36 @@ def _parse_date(text: str) -> date | None:
             return datetime.strptime(spaced, form).date()
         except ValueError:
             continue
-    return None
+    # On demand: nearly all dates are in one of the forms above.
+    from imports.moments import read_day
+
+    return read_day(text)
+
+
+_cached_date = lru_cache(maxsize=65_536)(_parse_date)
 
 
 def _parse_timestamp(text: str) -> datetime | None:
     moment = _parse_iso(text)
-    if moment is None:
+    if moment is not None:
+        if moment.tzinfo is None:
+            return moment.replace(tzinfo=UTC)
+        try:
+            return moment.astimezone(UTC)
+        except OverflowError:
+            return None
+    if text.lower() in NULL_WORDS:
         return None
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=UTC)
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        return None
+    # On demand: nearly all timestamps are in the form above.
+    from imports.moments import read_moment, read_number
+
+    return read_number(text) or read_moment(text)
 
 
 def _parse_iso(text: str) -> datetime | None:
-    # fromisoformat also takes forms that no board writes, a bare `20250804` or a week date.
-    if len(text) < 10 or text[4] != "-" or text[7] != "-":
+    # fromisoformat also takes forms that no board writes, a bare `20250804` or a week date, and any
+    # character before the time: `2025-08-04-05:00` is a day in a time zone.
+    if len(text) < 10 or text[4] != "-" or text[7] != "-" or text[10:11] not in _BEFORE_TIME:
         return None
     try:
         return datetime.fromisoformat(text)

@@ -6,7 +6,10 @@ a temporary table that COPY filled, or a JSON array inside a function. Both thus
 
 from __future__ import annotations
 
-from imports.tables import Column, Keep, NewerWins, Newest, Table, TableGroup
+from imports.tables import Column, Keep, NewerWins, Newest, Replace, Table, TableGroup
+
+UNJUDGED = "!"
+"""The letter of a row of which a merge could not tell what became of it; see `judge_statement`."""
 
 MERGES = "public.import_merges"
 """Remembers the answer to each merge, so that a repeated one gets the same."""
@@ -72,10 +75,12 @@ def merge_statement(
     """Merges all rows of `source` and answers with one text: a letter for each row, by ordinal.
 
     The letters are those of `RowOutcome`. Of the rows of one key the winner is merged, the
-    others are skipped. `run` gives the SQL expression of each run column, `count` that of how
-    many rows there are; `into` is PL/pgSQL's INTO clause. `reading` is `materialized` for a
-    source that takes long to read.
+    others are skipped. Some may be `UNJUDGED`, for `judge_statement`. `run` gives the SQL
+    expression of each run column, `count` that of how many rows there are; `into` is PL/pgSQL's
+    INTO clause. `reading` is `materialized` for a source that takes long to read.
     """
+    identity = f"row({_names(table.row_key)}) as row_key"
+    identities = f"{identity}, {table.dated_by} as moment" if table.dated_by else identity
     # Most batches are all new: then nothing is looked up. Rows are wide, and copying them out of
     # a table into a materialized CTE would cost as much as inserting them.
     return f"""\
@@ -94,20 +99,43 @@ select case
       select winner.ordinal, winner.row_key,
         case
           when written.inserted then 'I'
-          when not written.inserted then 'U'
-          {_not_written(table)}
-          else '='
+          {_updated(table)}
+          {_not_written(table, run, UNJUDGED)}
         end as outcome
-      from (select *, row({_names(table.row_key)}) as row_key from winners) as winner
+      from (select *, {identity} from winners) as winner
       left join written on written.row_key = winner.row_key
-      {_stored(table, run, "winner", "written.inserted is null")}
+      {_stored(table, run, "winner", _unclear(table, run))}
     )
     select string_agg(
-      case when judged.ordinal = rows.ordinal then judged.outcome else 'S' end,
+      case when judged.ordinal = rows.ordinal then judged.outcome {_lost(table)}else 'S' end,
       '' order by rows.ordinal)
-    from (select ordinal, row({_names(table.row_key)}) as row_key from incoming_rows) as rows
+    from (select ordinal, {identities} from incoming_rows) as rows
     join judged on judged.row_key = rows.row_key
   ) end {into}"""
+
+
+def judge_statement(
+    table: Table, run: dict[str, str], source: str, letters: str, first: int, into: str = ""
+) -> str:
+    """Answers as `merge_statement` did, in `letters`, with a verdict on each unjudged row.
+
+    A merge sees what was there when it began; what another transaction wrote since then, and kept
+    a row from being written, is seen by the next statement only. So it is with what the merge
+    itself wrote: an undated row that lost against another one of its batch may say the same. It
+    must be in the same transaction: all rows in question are locked since the merge.
+    """
+    return f"""\
+select string_agg(
+  case
+    when winner.letter <> '{UNJUDGED}' then winner.letter
+    {_not_written(table, run, "=")}
+  end, '' order by winner.ordinal) {into}
+from (
+  select ordinal, {_names(table.columns)},
+    substr({letters}, (ordinal - {first} + 1)::integer, 1) as letter
+  from {source}
+) as winner
+{_stored(table, run, "winner", f"winner.letter = '{UNJUDGED}'")}"""
 
 
 def replace_sets_statement(
@@ -139,9 +167,10 @@ on conflict ({", ".join(table.key)}) {_on_conflict(table, {})}"""
 def compare_statement(table: Table, run: dict[str, str], source: str, into: str = "") -> str:
     """Compares the rows of `source` with what is stored; answers with one JSON array.
 
-    Each element: `o` the ordinal, `s` what was found (`same`, `different`, `missing`,
-    `superseded` by a newer row, or by another row of the same key in `source`), `i` the id of
-    the stored row, `d` for each column that differs a pair of what is stored and what should be.
+    Each element: `o` the ordinal, `s` what was found (`same`, `different`, `missing`, `undecided`
+    where it is different and nobody knows which is newer, `superseded` by a newer row, or by
+    another row of the same key in `source`), `i` the id of the stored row, `d` for each column
+    that differs a pair of what is stored and what should be.
     """
     differing = ",\n      ".join(
         f"'{column.name}', case when stored.{column.name} is distinct from"
@@ -150,6 +179,7 @@ def compare_statement(table: Table, run: dict[str, str], source: str, into: str 
         for column in table.compared
     )
     newer = _superseded(table, run)
+    told = "in ('different', 'undecided')" if table.dated_by else "= 'different'"
     identity = "stored.id::text" if table.id_type else "null::text"
     return f"""\
 with incoming_rows as (
@@ -175,7 +205,7 @@ select coalesce(jsonb_agg(jsonb_build_object(
     'o', rows.ordinal,
     's', coalesce(compared.found, 'superseded'),
     'i', compared.id,
-    'd', case when compared.found = 'different' then compared.differing end
+    'd', case when compared.found {told} then compared.differing end
   ) order by rows.ordinal), '[]'::jsonb) {into}
 from incoming_rows as rows
 left join compared on compared.ordinal = rows.ordinal"""
@@ -221,7 +251,8 @@ def _winners(table: Table) -> str:
     key = _names(table.row_key)
     last = "ordinal desc"
     if isinstance(table.on_conflict, NewerWins):
-        last = f"{table.on_conflict.column} desc nulls last, {last}"
+        moment = table.on_conflict.column
+        last = f"{moment} desc nulls last, case when {moment} is null then ordinal end, {last}"
     elif isinstance(table.on_conflict, Newest):
         rule = table.on_conflict
         last = f'{rule.moment} desc nulls last, {rule.source} collate "C", {last}'
@@ -250,22 +281,34 @@ def _on_conflict(table: Table, run: dict[str, str]) -> str:
     assignments = [f"{name} = excluded.{name}" for name in updated]
     if table.stamped:
         assignments.append("updated_at = now()")
-    condition = (
-        f"({_names(table.compared, 'stored')})"
-        f" is distinct from ({_names(table.compared, 'excluded')})"
-    )
+    condition = _differs(table, "stored", "excluded")
     if isinstance(table.on_conflict, NewerWins):
-        newer = _later(table.on_conflict.column, "excluded", "stored", ">=")
-        condition = f"{newer}\n    and {condition}"
+        condition = _newer(table.on_conflict.column, run, condition)
     elif isinstance(table.on_conflict, Newest):
         condition = _better(table.on_conflict, run, condition)
     return f"do update set {', '.join(assignments)}\n  where {condition}"
+
+
+def _newer(moment: str, run: dict[str, str], differs: str) -> str:
+    """Whether the new row of a key wins against the stored one; never where one is undated."""
+    # A row of this run replaces one of an earlier run also where it says the same: else an older
+    # one of this run could replace that later on.
+    return f"""\
+case
+    when {run["if_exists"]} = 'newer' or stored.batch_id = {run["batch_id"]}
+      then excluded.{moment} >= stored.{moment} and {differs}
+    else {run["if_exists"]} = 'replace'
+  end"""
 
 
 def _better(rule: Newest, run: dict[str, str], differs: str) -> str:
     """Whether the new row of a key wins against the stored one."""
     later = _later(rule.moment, "excluded", "stored")
     as_late = _later(rule.moment, "excluded", "stored", "=")
+    same = ""
+    if not rule.undated_is_oldest:
+        later = f"excluded.{rule.moment} > stored.{rule.moment}"
+        same = f" and (stored.{rule.moment} is not null or not {differs})"
     first = f'excluded.{rule.source} collate "C" < stored.{rule.source} collate "C"'
     # Of one run the first takes over also where it says the same: else the next to come would
     # not know that it was there.
@@ -273,37 +316,97 @@ def _better(rule: Newest, run: dict[str, str], differs: str) -> str:
 case
     when {run["repair"]} and stored.{rule.signature} = excluded.{rule.signature} and {as_late}
       then true
-    when stored.batch_id = {run["batch_id"]} then {later} or ({as_late} and {first})
+    when stored.batch_id = {run["batch_id"]} then {later} or ({as_late} and {first}{same})
     when {run["if_exists"]} = 'newer' then {later}
     else {run["if_exists"]} = 'replace' and {differs}
   end"""
 
 
+def _differs(table: Table, one: str, other: str) -> str:
+    return f"({_names(table.compared, one)}) is distinct from ({_names(table.compared, other)})"
+
+
+def _undated(moment: str) -> str:
+    return f"(stored.{moment} is null or winner.{moment} is null)"
+
+
 def _superseded(table: Table, run: dict[str, str]) -> str:
-    """The case of a stored row that has its own good reason to be another one."""
+    """The cases of a stored row that has its own good reason to be another one, or may have."""
     rule = table.on_conflict
+    # A run that decides what dates do not will not be told that they do not.
+    undecided = f"case when {run['if_exists']} = 'newer' then 'undecided' else 'superseded' end"
     if isinstance(rule, NewerWins):
-        return f"when {_later(rule.column, 'stored', 'winner')} then 'superseded'"
+        differs = _differs(table, "stored", "winner")
+        return (
+            f"when stored.{rule.column} > winner.{rule.column} then 'superseded'\n"
+            f"      when {run['if_exists']} = 'keep' and stored.batch_id <> {run['batch_id']}"
+            f" and {differs} then 'superseded'\n"
+            f"      when {_undated(rule.column)} and {differs} then {undecided}"
+        )
     if isinstance(rule, Newest):
         # With the same signature and moment it would be the same, had nobody changed it.
-        return (
-            f"when (stored.{rule.signature}, stored.{rule.moment})"
+        other = (
+            f"(stored.{rule.signature}, stored.{rule.moment})"
             f" is distinct from (winner.{rule.signature}, winner.{rule.moment})"
+        )
+        later = (
+            f"when {other}"
             f" and ({run['if_exists']} = 'keep' or {_later(rule.moment, 'stored', 'winner', '>=')})"
             " then 'superseded'"
         )
+        if rule.undated_is_oldest:
+            return later
+        return f"when {_undated(rule.moment)} and {other} then {undecided}\n      {later}"
     return ""
 
 
-def _not_written(table: Table) -> str:
+def _updated(table: Table) -> str:
+    """The case of a row that was there and was written."""
+    updated = "when not written.inserted then 'U'"
+    if not isinstance(table.on_conflict, NewerWins):
+        return updated
+    same = f"stored.present and not {_differs(table, 'stored', 'winner')}"
+    return f"when not written.inserted and {same} then '='\n          {updated}"
+
+
+def _unclear(table: Table, run: dict[str, str]) -> str:
+    """The condition on which the stored row of a key must be looked at."""
     if isinstance(table.on_conflict, NewerWins):
-        return f"when {_later(table.on_conflict.column, 'stored', 'winner')} then 'S'"
-    if isinstance(table.on_conflict, (Keep, Newest)):
-        return (
-            f"when ({_names(table.compared, 'stored')})"
-            f" is distinct from ({_names(table.compared, 'winner')}) then 'S'"
-        )
-    return ""
+        replaced = f"not written.inserted and {run['if_exists']} = 'replace'"
+        return f"(written.inserted is null or ({replaced}))"
+    return "written.inserted is null"
+
+
+def _lost(table: Table) -> str:
+    """The case of a row that lost against another one of its key, where that is for a judge."""
+    if table.dated_by is None:
+        return ""
+    undecided = f"judged.outcome in ('?', '{UNJUDGED}')"
+    return f"when rows.moment is null or {undecided} then '{UNJUDGED}' "
+
+
+def _not_written(table: Table, run: dict[str, str], unseen: str) -> str:
+    """The last cases, of a row that was not written; `unseen` where it cannot be seen why.
+
+    That is so where another transaction wrote the stored row while the statement was under way.
+    """
+    differs = _differs(table, "stored", "winner")
+    if table.dated_by is None:
+        skipped = "" if isinstance(table.on_conflict, Replace) else f"when {differs} then 'S'"
+        return f"{skipped}\n          else '='"
+    kept = f"{run['if_exists']} = 'keep' and stored.batch_id <> {run['batch_id']}"
+    cases = [
+        f"when stored.present is null then '{unseen}'",
+        f"when not {differs} then '='",
+        f"when {kept} then 'S'",
+        f"when {_undated(table.dated_by)} then '?'",
+    ]
+    if isinstance(table.on_conflict, NewerWins):
+        later = f"stored.{table.dated_by} > winner.{table.dated_by}"
+        cases += [f"when {later} then 'S'", f"else '{unseen}'"]
+    else:
+        cases.append("else 'S'")
+    return "\n          ".join(cases)
 
 
 def _stored(table: Table, run: dict[str, str], row: str, condition: str) -> str:
@@ -370,6 +473,7 @@ def _merge_step(group: TableGroup, table: Table) -> str:
         return f"""\
   if body -> 'rows' ? '{table.label}' then
 {_indented(statement)};
+{_judge_step(table)}\
     answer := answer || jsonb_build_object('{table.label}', outcomes);
   end if;
 """
@@ -380,6 +484,19 @@ def _merge_step(group: TableGroup, table: Table) -> str:
   if answer ->> '{owner.label}' ~ '[IU]' then
 {_indented(statement)};
   end if;
+"""
+
+
+def _judge_step(table: Table) -> str:
+    if table.dated_by is None:
+        return ""
+    statement = judge_statement(
+        table, _json_run(table), _json_source(table), "outcomes", 1, "into outcomes"
+    )
+    return f"""\
+    if strpos(outcomes, '{UNJUDGED}') > 0 then
+{_indented(_indented(statement))};
+    end if;
 """
 
 

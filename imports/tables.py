@@ -31,7 +31,13 @@ class Replace:
 class NewerWins:
     """The row with the later value in `column` wins; with the same one, the new row does.
 
-    NULL is older than everything.
+    So it is among the rows of one run, and where a run's value `if_exists` is `newer`. Else a row
+    that an earlier run wrote stays (`keep`), or makes place for any (`replace`).
+
+    A row is *undated* where the value is NULL. Nobody can say whether it is older or newer than a
+    row of its key with other content, dated or not: then what is there stays, and the new row is
+    `undecided`, unless `if_exists` decides against a row of an earlier run. Of several undated
+    rows that come together the first is the new one. It goes in where no row of its key is.
     """
 
     column: str
@@ -46,6 +52,9 @@ class Newest:
     that an earlier run wrote, the run's value `if_exists` decides: `keep` what is there, replace
     it by a strictly `newer` row, or `replace` it. What differs in `source` alone is the same.
 
+    Undated rows, whose `moment` is NULL, are undecided as with `NewerWins`; or, where rows are
+    shared and `undated_is_oldest`, older than all others.
+
     `signature` is a hash over the row and those that it owns: where it is the same and they are
     not, somebody else has changed them. A run whose value `repair` is true writes them again.
     """
@@ -53,12 +62,13 @@ class Newest:
     moment: str
     source: str
     signature: str
+    undated_is_oldest: bool = False
 
 
 ConflictRule = Keep | Replace | NewerWins | Newest
 
 IF_EXISTS = ("keep", "newer", "replace")
-"""What a run may say about rows of earlier runs, for the rule `Newest`."""
+"""What a run may say about rows of earlier runs, for the rules `NewerWins` and `Newest`."""
 
 DATASET_ID = Column("dataset_id", "bigint", nullable=False)
 BATCH_ID = Column("batch_id", "text", nullable=False)
@@ -117,6 +127,16 @@ class Table:
         if isinstance(self.on_conflict, Newest):
             left_out.add(self.on_conflict.source)
         return tuple(column for column in self.columns if column.name not in left_out)
+
+    @property
+    def dated_by(self) -> str | None:
+        """The column without which a row is undated: older or newer than others, nobody knows."""
+        rule = self.on_conflict
+        if isinstance(rule, NewerWins):
+            return rule.column
+        if isinstance(rule, Newest) and not rule.undated_is_oldest:
+            return rule.moment
+        return None
 
     @property
     def replaced(self) -> tuple[Column, ...]:

@@ -40,12 +40,17 @@ class ItemState(StrEnum):
 
 
 class RowOutcome(StrEnum):
-    """What a merge did with one row. The values are what the database answers with."""
+    """What a merge did with one row. The values are what the database answers with.
+
+    An undecided row was not written: what is there says something else, and nobody knows which of
+    the two is newer.
+    """
 
     INSERTED = "I"
     UPDATED = "U"
     SKIPPED = "S"
     UNCHANGED = "="
+    UNDECIDED = "?"
 
 
 class Signature(NamedTuple):
@@ -251,7 +256,9 @@ class Plan(NamedTuple):
     that are the same search (or the like); `failure` says why the item cannot be imported at
     all, `stays` that its file is none of the kind's and is left where it is, `warnings` what it
     will be imported without. `records` and `weight` are how much is in it, where planning has
-    looked that far; `weight` is that of its rows (`phases.prepare.weight_of`).
+    looked that far; `weight` is that of its rows (`phases.prepare.weight_of`). `undated` ones have
+    records of which nobody knows whether they are newer than others: they are imported after the
+    others.
     """
 
     id: int
@@ -263,6 +270,7 @@ class Plan(NamedTuple):
     stays: bool = False
     records: int | None = None
     weight: int = 1
+    undated: bool = False
 
 
 class Family(NamedTuple):
@@ -302,6 +310,12 @@ class Record(NamedTuple):
     def rows(self) -> tuple[tuple[int, bytes], ...]:
         """The rows of all its families."""
         return tuple(row for family in self.families for row in family.rows)
+
+    @property
+    def undated(self) -> bool:
+        """Whether others may have rows of its own key, and it has no moment to compare."""
+        own = self.families[0]
+        return own.key is not None and not own.moment
 
 
 class RecordFailure(NamedTuple):

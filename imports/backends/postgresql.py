@@ -22,11 +22,13 @@ from imports.errors import BackendError, BackendUnavailableError, ImporterError
 from imports.row_format import RowFormat
 from imports.table_sql import (
     MERGES,
+    UNJUDGED,
     compare_statement,
     copy_incoming,
     count_incoming,
     create_incoming,
     incoming,
+    judge_statement,
     merge_statement,
     nothing_incoming,
     replace_sets_statement,
@@ -240,7 +242,12 @@ def _merge(cursor: Cursor, rows: Rows) -> dict[str, str]:
             _copy(cursor, table, lines)
             statement = merge_statement(table, run, incoming(table), count_incoming(table))
             cursor.execute(statement, rows.run)
-            answer[table.label] = _only(cursor.fetchone())
+            letters = _only(cursor.fetchone())
+            if UNJUDGED in letters:
+                judging = judge_statement(table, run, incoming(table), "%(letters)s", 0)
+                cursor.execute(judging, {**rows.run, "letters": letters})
+                letters = _only(cursor.fetchone())
+            answer[table.label] = letters
         else:
             _replace_sets(cursor, table, owner, answer[owner.label], lines)
     return answer

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imports.tables import Newest, TableGroup
+from imports.tables import NewerWins, Newest, TableGroup
 
 if TYPE_CHECKING:
     from imports.cleaning import Tally
@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 class ItemPlan(NamedTuple):
     """What a kind finds in one work item: its images, its group, and what it lacks.
 
-    `images` has None for one that was not found.
+    `images` has None for one that was not found. `undated` says that nobody knows whether its
+    records are newer than others, where the records do not say so themselves.
     """
 
     images: tuple[ImageFile | None, ...] = ()
     group: str | None = None
     warnings: tuple[str, ...] = ()
     images_missing: int = 0
+    undated: bool = False
 
 
 class KindFamily(NamedTuple):
@@ -119,4 +121,6 @@ class Kind:
     @property
     def compares_moments(self) -> bool:
         """Whether its rows are older or newer than others, and a run may say which to keep."""
-        return any(isinstance(table.on_conflict, Newest) for table in self.group.tables)
+        return any(
+            isinstance(table.on_conflict, (Newest, NewerWins)) for table in self.group.tables
+        )

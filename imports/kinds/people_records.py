@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from imports.cleaning import Tally, clean_text, json_type
+from imports.cleaning import Tally, clean_text, json_type, shortened
 from imports.errors import RecordError
 from imports.kinds import people_tables as t
 from imports.kinds.kind import (
@@ -271,6 +271,7 @@ class _RecordReader:
         profile_id, modified = values[0], values[6]
         if profile_id is None:
             raise RecordError("profile_data.profile_id is missing")
+        _refuse_unread(left, "profile_data", "profile_last_modified_date")
         self.moment = modified
         person = identifier(f"person/{profile_id}")
         key = (person,)
@@ -285,6 +286,7 @@ class _RecordReader:
         if resume is not None:
             resume_values, left = self._taken(_RESUME, resume, "resume_data")
             resume_modified, experiences = resume_values[:_IN_RESUME]
+            _refuse_unread(left, "resume_data", "resume_last_modified_date")
             # What is in it was looked at when the page was: the later of both.
             self.moment = max(filter(None, (modified, resume_modified)), default=None)
             if experiences is not None:
@@ -410,6 +412,17 @@ def _organisation_name(id_: str | None, name: str | None, domain: str | None) ->
     if name is not None:
         return f"organisation-name/{name}"
     return None
+
+
+def _refuse_unread(rest: Rest | None, place: str, name: str) -> None:
+    """Refuses a date that was left in the rest: who is newer, must not be guessed.
+
+    Raises:
+        RecordError: if it was.
+    """
+    if rest is not None and name in rest:
+        shown = shortened(repr(rest[name]))
+        raise RecordError(f"{place}.{name} cannot be read as a date: {shown}")
 
 
 def _raw(value: dict[str, Any], names: tuple[str, ...]) -> Rest | None:

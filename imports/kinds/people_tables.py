@@ -40,11 +40,17 @@ def _columns(text: str) -> tuple[Column, ...]:
 
 
 def _root(
-    schema: str, name: str, columns: str, *names: str, moment: str = "last_modified_date"
+    schema: str,
+    name: str,
+    columns: str,
+    *names: str,
+    moment: str = "last_modified_date",
+    shared: bool = True,
 ) -> Table:
     """A table whose rows have an id, and own the rows of others; people know them by `names`.
 
-    `moment` is the column by which they are older or newer.
+    `moment` is the column by which they are older or newer, of `shared` ones that of the records
+    that share them.
     """
     return Table(
         schema=schema,
@@ -54,7 +60,7 @@ def _root(
             " source text not null, content_signature text not null"
         ),
         key=("id",),
-        on_conflict=Newest(moment, source="source", signature="content_signature"),
+        on_conflict=Newest(moment, "source", "content_signature", undated_is_oldest=shared),
         id_type="uuid",
         names=names,
     )
@@ -123,6 +129,7 @@ PEOPLE = _root(
     " resume_last_modified_date timestamptz, rest jsonb",
     "neuron360_profile_id",
     moment="latest_modified_date",
+    shared=False,
 )
 PROFILES = _owned(
     PEOPLE,

@@ -13,7 +13,14 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from imports.cleaning import NULL_WORDS, Tally, clean_date, clean_text, clean_timestamp, json_type
+from imports.cleaning import (
+    Tally,
+    clean_date,
+    clean_text,
+    clean_timestamp,
+    is_blank,
+    json_type,
+)
 from imports.errors import RecordError
 from imports.tables import Table, TableGroup
 
@@ -107,7 +114,7 @@ def fill(row: list[Any], slots: Slots, value: Any, place: str, tally: Tally) -> 
                 except ValueError as error:
                     raise RecordError(f"{place}.{name}: {error}") from error
                 # A date that nobody can read ("2018") is NULL, and stays in the rest as it is.
-                if found is not None or _is_blank(each):
+                if found is not None or is_blank(each):
                     continue
             elif inside is None:
                 row[index] = each
@@ -288,15 +295,11 @@ _CONVERT: dict[str, Convert | None] = {
 
 def _is_no_answer(value: Any, tally: Tally) -> bool:
     """Whether a value is a text that stands for nothing; its words are counted."""
-    if not _is_blank(value):
+    if not is_blank(value):
         return False
     if text := value.strip():
         tally[text] += 1
     return True
-
-
-def _is_blank(value: Any) -> bool:
-    return type(value) is str and value.replace("\0", "").strip().lower() in NULL_WORDS
 
 
 def _shown(value: Any) -> str:

@@ -12,7 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from imports.cleaning import Tally, clean_date, clean_text, clean_timestamp, json_type
+from imports.cleaning import (
+    Tally,
+    clean_date,
+    clean_text,
+    clean_timestamp,
+    is_blank,
+    json_type,
+    shortened,
+)
 from imports.errors import RecordError
 from imports.image_finder import ImageFinder
 from imports.json_file import read_object
@@ -107,11 +115,14 @@ def plan(search: Search, path: str, finder: ImageFinder) -> ItemPlan:
     images_missing = len(warnings)
     if len(search.licenses) > 1:
         warnings += _repeated(search.licenses)
+    if search.moment is None:
+        warnings.append(_undated(search.metadata.get("search_timestamp")))
     return ItemPlan(
         images=(image,) if image else (),
         group=f"{search.name}|{search.state}|{search.moment}",
         warnings=tuple(warnings),
         images_missing=images_missing,
+        undated=search.moment is None,
     )
 
 
@@ -177,6 +188,15 @@ def _repeated(licenses: list[dict[str, Any]]) -> list[str]:
         for number, count in numbers.items()
         if count > 1
     ]
+
+
+def _undated(value: object) -> str:
+    if value is None:
+        problem = "is missing"
+    else:
+        shown = shortened(repr(value))
+        problem = f"is {shown}" if is_blank(value) else f"cannot be read as a date: {shown}"
+    return f"metadata.search_timestamp {problem}; nobody can say which searches are newer"
 
 
 def _address(address: object, place: str, tally: Tally) -> list[str | None]:

@@ -100,14 +100,14 @@ class ItemLedger:
             connection.execute(
                 "update item set state = 'planned', chunk = ?, item_group = each.value,"
                 " warnings = null, not_found = 0, unusable = 0, records = 1, weight = 1,"
-                " cut_off = null, updated_at = ?"
+                " undated = 0, cut_off = null, updated_at = ?"
                 " from json_each(?) as each where item.id = cast(each.key as integer)",
                 (chunk, now, orjson.dumps(dict(plain), option=orjson.OPT_NON_STR_KEYS).decode()),
             )
             connection.executemany(
                 "update item set state = 'planned', chunk = ?, item_group = ?, warnings = ?,"
-                " not_found = ?, unusable = 0, records = ?, weight = ?, cut_off = null,"
-                " updated_at = ? where id = ?",
+                " not_found = ?, unusable = 0, records = ?, weight = ?, undated = ?,"
+                " cut_off = null, updated_at = ? where id = ?",
                 [
                     (
                         chunk if plan.id in spooled else None,
@@ -116,6 +116,7 @@ class ItemLedger:
                         plan.images_missing,
                         plan.records,
                         plan.weight,
+                        plan.undated,
                         now,
                         plan.id,
                     )

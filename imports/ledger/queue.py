@@ -42,7 +42,8 @@ class ImportQueue:
         """Puts the items of a state in the order in which they are imported; returns how many.
 
         Items of one group come last and side by side, by path, so that the later path wins
-        whatever the workers do. What failed before comes behind what did not. Items of more than
+        whatever the workers do. What failed before comes behind what did not. Undated items come
+        behind all others, whose rows are in by then. Items of more than
         `most_bytes` are for `large`, all others for `batches`. What was disposed of is left out, as
         is what went in with the batch `since` (see `last_batch`) or one before it.
         """
@@ -50,18 +51,19 @@ class ImportQueue:
         connection.execute("drop table if exists temp.queue")
         connection.execute(
             "create temp table queue"
-            " (position integer primary key, item_id integer, item_group integer, large integer)"
+            " (position integer primary key, item_id integer, item_group integer, large integer,"
+            " undated integer)"
         )
         connection.execute(
-            "insert into queue (item_id, item_group, large)"
-            " select item.id, shared.item_group, :most is not null and size > :most"
+            "insert into queue (item_id, item_group, large, undated)"
+            " select item.id, shared.item_group, :most is not null and size > :most, undated"
             " from item left join ("
             f"  select item_group from item where {self._scope.condition(state)}"
             "  and item_group is not null group by item_group having count(*) > 1) as shared"
             " on shared.item_group = item.item_group"
             f" where {self._scope.condition(state)} and disposed_at is null"
             " and (:since is null or imported_in > :since)"
-            " order by shared.item_group is not null, shared.item_group,"
+            " order by undated, shared.item_group is not null, shared.item_group,"
             " shared.item_group is null and tries > 0,"
             " iif(shared.item_group is null, item.id, 0), path limit :limit",
             {
@@ -79,17 +81,21 @@ class ImportQueue:
         row = self._scope.connection.execute("select coalesce(max(id), 0) from batch").fetchone()
         return int(row[0])
 
-    def batches(self, size: int) -> Iterator[list[WorkItem]]:
-        """The queue in batches of `size` items, or fewer that are heavy.
+    def batches(self, size: int, *, undated: bool = False) -> Iterator[list[WorkItem]]:
+        """The queue without its undated items, or these, in batches of `size` items.
+
+        Of heavy items there are fewer in a batch.
 
         A group is never torn apart. A run that goes on after a crash gets the same batches,
         whichever of them had been finished: a merge is asked for again with the same request.
         """
-        last = 0
+        last = self._scope.connection.execute(
+            "select coalesce(min(position), 1) - 1 from queue where undated = ?", (undated,)
+        ).fetchone()[0]
         query = (
             "select position, queue.item_group, item.id, path, chunk, weight, cut_off,"
             f" {SIGNATURE} from queue join item on item.id = item_id"
-            " where not large and position > ?"
+            f" where not large and queue.undated = {int(undated)} and position > ?"
         )
         while True:
             rows = self._scope.connection.execute(

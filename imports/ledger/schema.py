@@ -196,6 +196,7 @@ where warnings is not null;
 update image set problem = null
 where problem like '% changed while the run %' or problem like '% cannot be read: %';
 create index item_lacking on item (scope_id, id) where not_found + unusable > 0;
+alter table item add column undated integer not null default 0;
 """
 
 VERSIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)

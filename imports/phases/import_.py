@@ -15,7 +15,7 @@ from imports.errors import (
     DataRefusedError,
     StatementCancelledError,
 )
-from imports.phases.placing import place_rows
+from imports.phases.placing import PlacedRows, place_rows
 from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
 from imports.phases.upload import request_id
 from imports.retry import RetryPolicy, with_retries
@@ -23,6 +23,14 @@ from imports.spool import SpoolReader
 from imports.status_files import StatusFiles, Unwritten
 from imports.tables import TableGroup
 from imports.work_item import Phase, Prepared, Record, RecordFailure, RowOutcome, WorkItem
+
+UNDECIDED = (
+    "the target has other content for it, and one of the two has no date that can be read: nobody"
+    " can say which is newer, so what is there stays. To take this one, import it again with"
+    " --if-exists replace; to leave what is there, with --if-exists keep (--single-file imports one"
+    " file alone)"
+)
+"""The reason of a record that is undecided."""
 
 _LONGEST_LABEL = 200
 _OUTCOMES = {outcome.value: outcome for outcome in RowOutcome}
@@ -188,8 +196,21 @@ def _merge(
 
     `start` is where the records begin in their batch: it tells the halves of one item apart.
     """
-    if not records:
-        return []
+    found: list[tuple[Record, RowOutcome | str]] = []
+    while records:
+        outcomes, records = _merge_at_once(target, records, start, signatures)
+        found += outcomes
+    return found
+
+
+def _merge_at_once(
+    target: ImportTarget, records: list[Record], start: int, signatures: dict[int, str]
+) -> tuple[list[tuple[Record, RowOutcome | str]], list[Record]]:
+    """The outcomes of those records that one merge can tell, and the others.
+
+    Of the families of one key a merge takes one. Where no date says that it is the newest, each
+    of the others must be compared with it for itself.
+    """
     placed = place_rows(target.group, target.run, records)
     items = [*dict.fromkeys(signatures[record.item_id] for record in records)]
     request = request_id(target.run["batch_id"], [f"{start}+{len(records)}", *items])
@@ -199,9 +220,9 @@ def _merge(
         if len(records) == 1:
             # Not the record is the matter then: somebody holds the table, or all is too slow.
             raise BackendUnavailableError(f"Even one record takes too long: {error}.") from error
-        return _merge_halves(target, records, start, signatures, str(error))
+        return _merge_halves(target, records, start, signatures, str(error)), []
     except DataRefusedError as error:
-        return _merge_halves(target, records, start, signatures, str(error))
+        return _merge_halves(target, records, start, signatures, str(error)), []
     except BackendUnavailableError as error:
         # Is it the target, or these records? If it still answers, the others shall go on.
         if target.policy.stop.is_set() or not error.divisible:
@@ -210,11 +231,28 @@ def _merge(
         # It is alive: what is the matter shows soon, the halves need not be tried as often.
         policy = replace(target.policy, max_retries=min(target.policy.max_retries, 1))
         hasty = replace(target, policy=policy)
-        return _merge_halves(hasty, records, start, signatures, str(error))
-    return [
-        (record, RowOutcome.SKIPPED if own is None else _OUTCOMES[answer[own.table][own.first]])
-        for record, own in zip(records, placed.own(), strict=True)
-    ]
+        return _merge_halves(hasty, records, start, signatures, str(error)), []
+    found: list[tuple[Record, RowOutcome | str]] = []
+    others = []
+    for record, own in zip(records, placed.own(), strict=True):
+        if own is not None:
+            outcome = _OUTCOMES[answer[own.table][own.first]]
+            found.append((record, UNDECIDED if outcome is RowOutcome.UNDECIDED else outcome))
+        elif _is_older(record, placed, answer):
+            found.append((record, RowOutcome.SKIPPED))
+        else:
+            others.append(record)
+    return found, others
+
+
+def _is_older(record: Record, placed: PlacedRows, answer: dict[int, str]) -> bool:
+    """Whether a record lost against one of the batch that is newer, or as new, and decided."""
+    key = record.families[0].key
+    if key is None:
+        return True
+    winner, place = placed.winners[key]
+    undecided = answer[place.table][place.first] == RowOutcome.UNDECIDED
+    return bool(winner.moment and record.families[0].moment) and not undecided
 
 
 def _merge_halves(

@@ -22,11 +22,12 @@ class Placed(NamedTuple):
 class PlacedRows:
     """Rows by table; `families` has for each record where its families are.
 
-    A family is None where another one of the same key went in instead.
+    A family is None where another one of the same key went in instead: the one in `winners`.
     """
 
     rows: Rows
     families: list[tuple[Placed | None, ...]]
+    winners: dict[str, tuple[Family, Placed]]
 
     def own(self) -> list[Placed | None]:
         """Where each record's own family is."""
@@ -45,6 +46,7 @@ def place_rows(group: TableGroup, run: dict[str, Any], records: list[Record]) ->
                 winners[family.key] = family
     by_table: dict[int, list[bytes]] = {}
     placed: list[tuple[Placed | None, ...]] = []
+    places: dict[str, tuple[Family, Placed]] = {}
     for record in records:
         if len(record.families) == 1 and record.families[0].key is None:
             # Nearly all records of most kinds.
@@ -56,9 +58,12 @@ def place_rows(group: TableGroup, run: dict[str, Any], records: list[Record]) ->
             if family.key is not None and winners.get(family.key) is not family:
                 mine.append(None)
                 continue
-            mine.append(_place(family, by_table))
+            place = _place(family, by_table)
+            mine.append(place)
+            if family.key is not None:
+                places[family.key] = (family, place)
         placed.append(tuple(mine))
-    return PlacedRows(Rows(group, run, by_table), placed)
+    return PlacedRows(Rows(group, run, by_table), placed, places)
 
 
 def _place(family: Family, by_table: dict[int, list[bytes]]) -> Placed:

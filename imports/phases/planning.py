@@ -103,12 +103,14 @@ def plan_batch(job: PlanJob) -> Planned:
             continue
         try:
             found = kind.plan(content, job.source.absolute(item.path), job.finder)
+            undated = found.undated
             if any(found.images):
                 if item.signature.size > _SMALL_BYTES:
                     weight = _weight_without_images(kind, encoders, item.id, content)
             else:
                 records, problems = encode_records(kind, encoders, item.id, content, (), mine)
                 found_records = len(records) + len(problems)
+                undated = undated or any(record.undated for record in records)
                 weight = weight_of(records)
                 # What has problems is read once more in import, which tells of them.
                 if not problems and spooled_weight + weight <= _MOST_SPOOLED:
@@ -128,6 +130,7 @@ def plan_batch(job: PlanJob) -> Planned:
                     found.images_missing,
                     records=found_records,
                     weight=weight,
+                    undated=undated,
                 )
             )
     if not prepared or not job.spool.write(job.chunk, prepared):
@@ -152,7 +155,8 @@ def _weight_without_images(kind: Kind, encoders: list[Encoder], item_id: int, co
 
 
 def _is_plain(plan: Plan) -> bool:
-    return plan.records == plan.weight == 1 and not plan.images and not plan.warnings
+    one_row = plan.records == plan.weight == 1
+    return one_row and not plan.images and not plan.warnings and not plan.undated
 
 
 def _group_number(group: str) -> int:

@@ -17,7 +17,10 @@ from imports.retry import RetryPolicy, with_retries
 from imports.tables import IMAGE_ASSETS, Table, TableGroup
 from imports.work_item import Image, Prepared, WorkItem
 
-_WRONG = ("missing", "different")
+_WRONG = ("missing", "different", "undecided")
+
+_REPAIRABLE = ("missing", "different")
+"""What importing again may put right."""
 
 PAGE_SIZE = 1_000
 """Rows that are listed at once in the search for orphans."""
@@ -27,8 +30,9 @@ PAGE_SIZE = 1_000
 class Finding:
     """Something that is not as it should be.
 
-    `found` is `missing`, `different`, `orphaned` or `unreadable`; `subject` a record's label or
-    an image's place; `item_id` the item that importing again may put right.
+    `found` is `missing`, `different`, `undecided` (different, and nobody knows which is newer),
+    `orphaned` or `unreadable`; `subject` a record's label or an image's place; `item_id` the item
+    that importing again may put right.
     """
 
     found: str
@@ -109,8 +113,9 @@ def _compare(
         comparison = _worst(answer, families)
         if comparison is not None:
             path = paths[record.item_id]
+            item_id = record.item_id if comparison.found in _REPAIRABLE else None
             compared.findings.append(
-                Finding(comparison.found, record.label, _detail(comparison), path, record.item_id)
+                Finding(comparison.found, record.label, _detail(comparison), path, item_id)
             )
 
 

@@ -48,23 +48,27 @@ def import_items(session: RunSession) -> int:
         session.status_files,
     )
     done = 0
-    for imported in run_bounded(
-        session.workers.for_waiting(),
-        partial(import_batch, target),
-        session.batches(),
-        in_flight=1 if settings.batch_delay else session.merges_at_once,
-        stop=session.policy.stop,
-        weigh=lambda job: job.weight,
-        most_weight=session.most_weight_at_once,
-    ):
-        _record(session, imported)
-        session.advance(Phase.IMPORT, len(imported.item_ids))
-        done += len(imported.item_ids)
-        if settings.batch_delay and done < total:
-            session.policy.stop.wait(settings.batch_delay)
-    session.raise_if_stopping()
-    for item in session.queue.large():
-        _import_large(session, target, item)
+    for undated in (False, True):
+        # Which of several undated ones goes in must not hang on the workers: it is the first.
+        at_once = 1 if undated or settings.batch_delay else session.merges_at_once
+        for imported in run_bounded(
+            session.workers.for_waiting(),
+            partial(import_batch, target),
+            session.batches(undated=undated),
+            in_flight=at_once,
+            stop=session.policy.stop,
+            weigh=lambda job: job.weight,
+            most_weight=session.most_weight_at_once,
+        ):
+            _record(session, imported)
+            session.advance(Phase.IMPORT, len(imported.item_ids))
+            done += len(imported.item_ids)
+            if settings.batch_delay and done < total:
+                session.policy.stop.wait(settings.batch_delay)
+        session.raise_if_stopping()
+        if not undated:
+            for item in session.queue.large():
+                _import_large(session, target, item)
     session.spool.clear()
     return total
 

@@ -209,10 +209,10 @@ class RunSession:
         """What batches that are merged, or compared, at the same time may weigh together."""
         return MERGES_AT_ONCE * MOST_WEIGHT
 
-    def batches(self) -> Iterator[PrepareJob]:
-        """The queued items, a batch at a time."""
+    def batches(self, *, undated: bool) -> Iterator[PrepareJob]:
+        """The queued items that are undated, or those that are not, a batch at a time."""
         row_format = self.target.database.row_format
-        for items in self.queue.batches(self.settings.batch_size):
+        for items in self.queue.batches(self.settings.batch_size, undated=undated):
             yield PrepareJob(self.kind.name, self.source, row_format, items)
 
     def advance(self, phase: Phase, count: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 
 from imports.ledger import Vouching
 from imports.phases.prepare import largest_item
@@ -102,7 +103,7 @@ def _compare_items(
     for compared in run_bounded(
         session.workers.for_waiting(),
         partial(compare_batch, target),
-        session.batches(),
+        chain(session.batches(undated=False), session.batches(undated=True)),
         in_flight=session.merges_at_once,
         stop=session.policy.stop,
         weigh=lambda job: job.weight,

@@ -181,15 +181,6 @@ def test_no_licence_number_is_one_row(bench: Bench) -> None:
     assert bench.versions() == before
 
 
-def test_no_timestamp_is_older_than_any(bench: Bench) -> None:
-    bench.source.add("a", ts=None, licenses=[license_(license_status="undated")])
-    bench.run()
-    bench.source.add("b", ts=OLDER, licenses=[license_(license_status="dated")])
-    assert outcomes(bench.run()) == {"updated": 1}
-    assert outcomes(bench.run(force=True)) == {"unchanged": 1, "skipped": 1}
-    assert bench.rows() == [("PH1", "dated")]
-
-
 def test_every_outcome_in_one_batch(bench: Bench) -> None:
     numbers = {"same": MIDDLE, "older": MIDDLE, "newer": MIDDLE, "other": MIDDLE}
     for number, ts in numbers.items():
@@ -228,7 +219,12 @@ def rows_of(database: Database, dataset_id: int, *licenses: tuple[str | None, in
         )
         for number, day, status in licenses
     ]
-    run = {"dataset_id": dataset_id, "batch_id": "batch_test"}
+    run = {
+        "dataset_id": dataset_id,
+        "batch_id": "batch_test",
+        "if_exists": "newer",
+        "repair": False,
+    }
     return Rows(STATES.group, run, {0: encoded})
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from imports.cleaning import (
     NUL_REMOVED,
     Tally,
+    _cached_date,
     clean_date,
     clean_text,
     clean_timestamp,
@@ -97,6 +98,16 @@ def test_a_date_that_is_a_number_or_an_object_becomes_null(tally: Tally) -> None
     assert tally.total() == 2
 
 
+def test_what_is_long_is_neither_cached_nor_counted_as_a_whole(tally: Tally) -> None:
+    before = _cached_date.cache_info().currsize
+    for number in range(50):
+        clean_date(f"{number}" + "q" * 300_000, tally)
+        clean_timestamp(f"{number}" + "q" * 300_000, tally)
+    assert _cached_date.cache_info().currsize == before
+    assert tally.total() == 100
+    assert max(map(len, tally)) <= 40
+
+
 @given(json_values)
 def test_no_value_makes_date_cleaning_fail(value: object) -> None:
     tally: Tally = Counter()
@@ -127,6 +138,10 @@ def test_every_date_written_in_a_boards_form_is_read_back(day: dt.date, form: st
         ("N/A", "N/A"),
         (33601, "33601"),
         (12.5, "12.5"),
+        (12345.0, "12345"),
+        (-12345.0, "-12345"),
+        (2.0**53 - 1, "9007199254740991"),
+        (-0.0, "0"),
         (None, None),
     ],
 )

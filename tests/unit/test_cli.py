@@ -118,6 +118,11 @@ def test_people_have_the_options_of_sources_that_are_worked_off_and_no_other_has
         assert not own & options(command), command
 
 
+def test_kinds_whose_rows_are_newer_or_older_let_a_run_decide() -> None:
+    commands = ("people", "states", "folders", "folder")
+    assert [name for name in commands if "--if-exists" in options(name)] == ["people", "states"]
+
+
 @pytest.mark.parametrize("command", ["people", "states", "folders"])
 def test_workers_are_told_by_either_name(command: str) -> None:
     for flag in ("--workers", "--max-workers"):

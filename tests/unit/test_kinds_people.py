@@ -108,8 +108,12 @@ def test_a_table_is_a_root_or_owned(table: Any) -> None:
     if table.owner is None:
         assert table.key == ("id",)
         assert table.run_columns == (DATASET_ID, BATCH_ID)
-        moment = "last_modified_date" if table.schema == "organisation" else "latest_modified_date"
-        assert table.on_conflict == Newest(moment, "source", "content_signature")
+        shared = table.schema == "organisation"
+        moment = "last_modified_date" if shared else "latest_modified_date"
+        assert table.on_conflict == Newest(
+            moment, "source", "content_signature", undated_is_oldest=shared
+        )
+        assert table.dated_by == (None if shared else moment)
         assert table.id_type == "uuid"
         names = [column.name for column in table.columns]
         assert names[-3:] == [moment, "source", "content_signature"]
@@ -534,6 +538,41 @@ def test_a_company_is_as_new_as_the_later_date(profile: Any, resume: Any, expect
     record["profile_data"]["profile_last_modified_date"] = profile
     (found,) = family(read_one(record), "organisation.identities")
     assert found.moment == expected
+
+
+@pytest.mark.parametrize("value", ["soon", "2025-03-01 10:00:00 EST", 2018, "q" * 300_000])
+def test_a_person_whose_date_cannot_be_read_is_a_problem(value: object) -> None:
+    shown = repr(value) if len(repr(value)) < 40 else repr(value)[:40] + "…"
+    first = person(profile_last_modified_date=value)
+    assert reason(first) == (
+        f"profile_data.profile_last_modified_date cannot be read as a date: {shown}"
+    )
+    second = person(resume={"resume_last_modified_date": value})
+    assert reason(second) == (
+        f"resume_data.resume_last_modified_date cannot be read as a date: {shown}"
+    )
+
+
+@pytest.mark.parametrize("value", [None, "", "N/A", " not available "])
+def test_a_word_for_no_date_makes_a_person_undated(value: str | None) -> None:
+    record = read_one(person(profile_last_modified_date=value))
+    assert record.families[0].moment == ""
+
+
+def test_a_date_of_a_person_that_says_nothing_of_its_age_may_be_unreadable() -> None:
+    (found,) = rows(read_one(person(profile_last_seen_date="soon")), "people.identities")
+    assert found["last_seen_date"] is None
+    assert found["rest"]["profile_data"] == {"profile_last_seen_date": "soon"}
+
+
+def test_a_whole_number_with_a_fraction_is_the_same_id() -> None:
+    job = {"company_id": 7.0, "office_id": 8.0}
+    same = {"company_id": "7", "office_id": 8}
+    one, other = read_one(employed(job)), read_one(employed(same))
+    one_id, other_id = read_one(person(12345.0)), read_one(person("12345"))
+    assert [each.key for each in one.families] == [each.key for each in other.families]
+    assert one_id.families[0].key == other_id.families[0].key
+    assert one_id.label == "12345"
 
 
 def test_the_source_counts_from_the_first_record_of_a_piece() -> None:

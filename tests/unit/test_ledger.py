@@ -324,6 +324,34 @@ def test_items_of_one_group_come_last_by_path_and_are_never_torn_apart(book: Boo
     assert book.batches(1) == [["a"], ["b"], ["c"], ["g1", "g2", "g3", "g4"]]
 
 
+def test_undated_items_come_in_batches_of_their_own_behind_all_others(book: Book) -> None:
+    book.add("b", "d", "f")
+    book.add("z2", "z1", group=7)
+    book.list(*map(listed, ("a", "c", "e")), whole=False)
+    for items in book.listed_items(None, 100):
+        book.plan(*(Plan(item.id, undated=True, warnings=("no date",)) for item in items))
+
+    def batches(size: int, *, undated: bool) -> list[list[str]]:
+        return [
+            [item.path for item in items] for items in book.queue.batches(size, undated=undated)
+        ]
+
+    assert book.queue.open(ItemState.PLANNED, None) == 8
+    assert batches(2, undated=False) == [["b", "d"], ["f", "z1", "z2"]]
+    assert batches(2, undated=True) == [["a", "c"], ["e"]]
+    assert batches(99, undated=False) == [["b", "d", "f", "z1", "z2"]]
+    assert book.queue.open(ItemState.PLANNED, 5) == 5
+    assert batches(9, undated=True) == []
+
+
+def test_an_item_that_got_its_date_is_undated_no_more(book: Book) -> None:
+    ids = book.add("a", "b")
+    book.plan(*(Plan(each, undated=True) for each in ids.values()))
+    book.plan(Plan(ids["a"]))
+    book.items.record_plans([], 1, frozenset(), {}, {ids["b"]: None})
+    assert book.batches(9) == [["a", "b"]]
+
+
 def test_two_groups_do_not_mingle(book: Book) -> None:
     book.add("b2", "a1", group=1)
     book.add("b1", "a2", group=2)

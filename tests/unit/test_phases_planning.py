@@ -7,6 +7,7 @@ import pytest
 
 from imports.image_finder import image_finder
 from imports.kinds.folders import FOLDERS
+from imports.kinds.people import PEOPLE
 from imports.phases import prepare
 from imports.phases.planning import PlanJob, Planned, plan_batch
 from imports.phases.prepare import PrepareJob, prepare_batch, unexpected
@@ -16,6 +17,7 @@ from imports.source_tree import signature_of
 from imports.spool import Spool
 from imports.work_item import ImageFile, ListedRow, Plan, WorkItem
 from imports.work_item import Source as ImportSource
+from tests.support import people
 from tests.support.book import hashed, picture
 from tests.support.source import Source, license_, png
 
@@ -71,6 +73,48 @@ def test_of_plain_items_there_is_but_the_group(source: Source, spool: Spool) -> 
     assert found.plain.keys() == {1}
     assert [plan.id for plan in found.plans] == [2, 3, 4]
     assert found.spooled == {2, 4}
+
+
+def test_an_item_that_nobody_knows_the_age_of_is_planned_as_undated(
+    source: Source, spool: Spool
+) -> None:
+    source.write("FL/b.png", png())
+    paths = [
+        source.add("FL/a", ts="2025-08-04 14:03:10 EST"),
+        source.add("FL/b", ts=None, image="FL/b.png"),
+        source.add("FL/c", ts="N/A"),
+        source.add("FL/d"),
+    ]
+    found = planned(source, spool, *paths).plans
+    assert [plan.undated for plan in found] == [True, True, True, False]
+    name = "metadata.search_timestamp"
+    assert [plan.warnings for plan in found] == [
+        (
+            f"{name} cannot be read as a date: '2025-08-04 14:03:10 EST';"
+            " nobody can say which searches are newer",
+        ),
+        (f"{name} is missing; nobody can say which searches are newer",),
+        (f"{name} is 'N/A'; nobody can say which searches are newer",),
+        (),
+    ]
+    assert [plan.images_missing for plan in found] == [0, 0, 0, 0]
+
+
+def test_a_page_with_a_person_of_unknown_age_is_undated(tmp_path: Path, spool: Spool) -> None:
+    folder = ImportSource(str(tmp_path), ("*.json",))
+    pages = {
+        "a": [people.person(), people.person("p-2", modified="N/A")],
+        "b": [people.person()],
+        "c": [people.sparse("p-3")],
+    }
+    items = []
+    for number, (name, records) in enumerate(pages.items(), 1):
+        path = people.write(tmp_path, f"{name}.json", records)
+        items.append(WorkItem(number, path.name, PEOPLE.sign(folder, path.name)))
+    finder = image_finder(tmp_path, ())
+    found = plan_batch(PlanJob("people", folder, finder, spool, 7, listed(items)))
+    undated = {plan.id: plan.undated for plan in found.plans}
+    assert undated == {1: True, 3: True} | ({2: False} if 2 in undated else {})
 
 
 def prepared(source: Source, *paths: Path) -> prepare.Prepared:

@@ -10,13 +10,24 @@ from imports.table_sql import (
     compare_statement,
     copy_incoming,
     create_incoming,
+    judge_statement,
     merge_statement,
     render_functions,
     written_statement,
 )
-from imports.tables import Column, ConflictRule, Keep, NewerWins, Replace, Table, TableGroup
+from imports.tables import (
+    Column,
+    ConflictRule,
+    Keep,
+    NewerWins,
+    Newest,
+    Replace,
+    Table,
+    TableGroup,
+)
 
-RUN = {"dataset_id": "%(dataset_id)s", "batch_id": "%(batch_id)s"}
+RUN = {name: f"%({name})s" for name in ("dataset_id", "batch_id", "if_exists", "repair")}
+NEWEST = Newest("seen", "number", "note")
 THINGS = Table(
     name="things",
     columns=(
@@ -59,16 +70,40 @@ def test_replace_writes_where_something_differs_and_only_there() -> None:
     assert "'S' else" not in sql, "a replaced row is never older"
 
 
-def test_newer_wins_asks_for_the_later_value_too_and_null_is_the_oldest() -> None:
+def test_newer_wins_asks_for_the_later_value_too_and_null_is_never_later() -> None:
     sql = merge(NewerWins("seen"))
     assert (
-        "where coalesce(excluded.seen, '-infinity') >= coalesce(stored.seen, '-infinity')"
-        " and (stored.seen, stored.note) is distinct from (excluded.seen, excluded.note)" in sql
+        "when %(if_exists)s = 'newer' or stored.batch_id = %(batch_id)s"
+        " then excluded.seen >= stored.seen"
+        " and (stored.seen, stored.note) is distinct from (excluded.seen, excluded.note)"
+        " else %(if_exists)s = 'replace' end" in sql
     )
-    assert (
-        "when coalesce(stored.seen, '-infinity') > coalesce(winner.seen, '-infinity') then 'S'"
-        in sql
-    )
+    assert "when stored.seen > winner.seen then 'S'" in sql
+    assert "coalesce" not in sql
+
+
+@pytest.mark.parametrize("rule", [NewerWins("seen"), NEWEST])
+def test_an_undated_row_is_undecided_or_judged_once_the_others_are_in(rule: ConflictRule) -> None:
+    undecided = "when (stored.seen is null or winner.seen is null) then '?'"
+    sql = merge(rule)
+    assert undecided in sql
+    assert "when stored.present is null then '!'" in sql, "another transaction wrote it"
+    assert "when rows.moment is null or judged.outcome in ('?', '!') then '!' else 'S'" in sql
+    table = replace(THINGS, on_conflict=rule)
+    judged = flat(judge_statement(table, RUN, "incoming_things", "%(letters)s", 0))
+    assert undecided in judged
+    assert "'!' end" not in judged, "a judge leaves nothing unjudged"
+    assert "when winner.letter <> '!' then winner.letter" in judged
+    function = render_functions(TableGroup("things", (table,)))
+    assert "if strpos(outcomes, '!') > 0 then" in function
+
+
+@pytest.mark.parametrize("rule", [Keep(), Replace(), replace(NEWEST, undated_is_oldest=True)])
+def test_where_no_row_is_undated_nothing_is_undecided(rule: ConflictRule) -> None:
+    table = replace(THINGS, on_conflict=rule)
+    sql = merge(rule) + compare(rule) + render_functions(TableGroup("things", (table,)))
+    for word in ("'?'", "'!'", "undecided"):
+        assert word not in sql
 
 
 @pytest.mark.parametrize(
@@ -76,7 +111,11 @@ def test_newer_wins_asks_for_the_later_value_too_and_null_is_the_oldest() -> Non
     [
         (Keep(), "order by name, number, ordinal desc"),
         (Replace(), "order by name, number, ordinal desc"),
-        (NewerWins("seen"), "order by name, number, seen desc nulls last, ordinal desc"),
+        (
+            NewerWins("seen"),
+            "order by name, number, seen desc nulls last,"
+            " case when seen is null then ordinal end, ordinal desc",
+        ),
     ],
 )
 def test_one_row_of_each_key_is_merged_the_newest_or_the_last(
@@ -112,7 +151,7 @@ def test_a_table_without_stamp_gets_none() -> None:
 
 
 def test_only_newer_wins_knows_a_superseded_stored_row() -> None:
-    newer = "coalesce(stored.seen, '-infinity') > coalesce(winner.seen, '-infinity')"
+    newer = "stored.seen > winner.seen"
     assert f"when {newer} then 'superseded'" in compare(NewerWins("seen"))
     assert newer not in compare(Replace())
 
