@@ -62,7 +62,7 @@ def sign(source: Source, path: str) -> Signature:
 
 def read(source: Source, path: str, signature: Signature, tally: Tally) -> Page:
     """The records in a file, none where it has no `results`."""
-    results = read_object(source.absolute(path), signature, tally, once="results").get("results")
+    results = read_object(source.absolute(path), signature, tally, "results").get("results")
     if results is None:
         return Page(path, 0, [])
     if not isinstance(results, list):

@@ -171,7 +171,7 @@ def test_results_that_stand_there_twice_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "page.json"
     source = Source(str(tmp_path), ("*.json",))
     path.write_bytes(b'{"results": [{}], "more": {"results": 1}, "results": []}')
-    with pytest.raises(RecordError, match='has "results" twice'):
+    with pytest.raises(RecordError, match=r"^results stands twice$"):
         PEOPLE.read(source, "page.json", PEOPLE.sign(source, "page.json"), Counter())
     path.write_bytes(b'{"results": [{"results": 1, "text": "\\"results\\""}], "more": "results"}')
     found = PEOPLE.read(source, "page.json", PEOPLE.sign(source, "page.json"), Counter())
