@@ -57,8 +57,10 @@ def clean_text(value: object, tally: Tally) -> str | None:
         if isinstance(value, float) and abs(value) >= _EXACT_BELOW:
             raise ValueError("a number too large to be read exactly; write it as text")
         text = _number_text(value)
-    else:
+    elif isinstance(value, (bool, list, dict)):
         raise ValueError(f"expected text, found {json_type(value)}")
+    else:
+        text = str(value)  # a Decimal, with all its digits
     if "\0" in text:
         tally[NUL_REMOVED] += text.count("\0")
         text = text.replace("\0", "")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
 from imports.cleaning import Tally, json_type, without_nul
 from imports.errors import NotOursError, RecordError
+from imports.json_text import MAX_DEPTH, may_be_rounded
 from imports.regular_file import OpenedFile, open_regular
 from imports.source_tree import is_unchanged
 from imports.work_item import Signature
@@ -31,23 +32,23 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MOST_NAMES = 6
 _LONGEST_NAME = 40
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_SPACE = b" \n\r\t"
 
 
 def read_object(
     path: str,
     signature: Signature,
     tally: Tally,
-    once: str | None = None,
+    records: str | None = None,
     opener: Callable[[str], OpenedFile] = open_regular,
 ) -> dict[str, Any]:
-    """The JSON object in a file that is still the one of the signature, without NUL characters.
+    """The JSON object in a file that is still the one of the signature; see `parse_object`.
 
     `opener` says which files may be opened: `Source.open` those that a source may have.
 
     Raises:
         NotOursError: if it is JSON and no object.
-        RecordError: if the file changed, cannot be read, holds no JSON in UTF-8, or an object
-            that has the name `once` more than once: of these only the last would be seen.
+        RecordError: if the file changed, cannot be read, or holds no JSON that can be used.
     """
     if signature.size > MAX_JSON_BYTES:
         raise RecordError(
@@ -64,10 +65,7 @@ def read_object(
         raise RecordError(f"cannot be read: {error.strerror}") from error
     if not unchanged or len(content) != signature.size:
         raise RecordError("changed while the run was under way; run again to import it")
-    document = parse_object(content, tally)
-    if once is not None and content.count(f'"{once}"'.encode()) > 1:
-        _refuse_twice(content, once)
-    return document
+    return parse_object(content, tally, records)
 
 
 def _check_memory(content: bytes) -> None:
@@ -113,19 +111,6 @@ def _shortened(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
 
 
-def _refuse_twice(content: bytes, name: str) -> None:
-    """Refuses a document whose outermost object has a name twice; anywhere else it may stand."""
-    names: list[str] = []
-
-    def note(pairs: list[tuple[str, Any]]) -> None:
-        # The outermost object ends last.
-        names[:] = [each for each, _ in pairs]
-
-    json.loads(content, object_pairs_hook=note)
-    if names.count(name) > 1:
-        raise RecordError(f'has "{name}" twice')
-
-
 def _read(descriptor: int, size: int) -> bytes:
     """All of a file that should be `size` bytes long, or one byte more if it is longer."""
     content = os.read(descriptor, size + 1)
@@ -134,11 +119,15 @@ def _read(descriptor: int, size: int) -> bytes:
     return content
 
 
-def parse_object(content: bytes, tally: Tally) -> dict[str, Any]:
+def parse_object(content: bytes, tally: Tally, records: str | None = None) -> dict[str, Any]:
     """The JSON object in these bytes; a UTF-8 byte-order mark before it is accepted.
 
+    It comes without NUL characters, which are counted. A number that neither 64 bits nor a double
+    keep is a Decimal. In the list under the name `records`, an element that has a flaw (see
+    `json_flaws`) is an UnreadableValue.
+
     Raises:
-        RecordError: if there is none.
+        RecordError: if there is none, or one that has a flaw elsewhere.
     """
     # On demand: the command line loads the kinds, and `--help` parses nothing.
     import orjson
@@ -148,17 +137,71 @@ def parse_object(content: bytes, tally: Tally) -> dict[str, Any]:
     content = content.removeprefix(_BYTE_ORDER_MARK)
     _check_memory(content)
     try:
-        document: Any = orjson.loads(content)
+        parsed: Any = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         if not content.strip():
             raise RecordError("is empty") from error
-        raise RecordError(f"is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise NotOursError(f"holds {json_type(document)} where an object belongs")
-    if b"\\u0000" in content:
-        try:
-            cleaned: dict[str, Any] = without_nul(document, tally)
-        except RecursionError as error:
-            raise RecordError("is nested too deeply") from error
-        return cleaned
+        return _exactly(content, tally, records, str(error))
+    if not isinstance(parsed, dict):
+        raise NotOursError(f"holds {json_type(parsed)} where an object belongs")
+    document: dict[str, Any] = parsed
+    removed: Tally | None = None
+    try:
+        # The first of these is quickly told, and hardly any file passes it.
+        if b"\\" in content and b"\\u0000" in content:
+            removed = Counter()
+            document = without_nul(document, removed)
+        if not _has_all(document, content):
+            return _exactly(content, tally, records, "it could not be read exactly")
+    except (orjson.JSONEncodeError, RecursionError):
+        return _exactly(content, tally, records, f"nested more than {MAX_DEPTH} levels deep")
+    if removed:
+        tally.update(removed)
     return document
+
+
+def _exactly(content: bytes, tally: Tally, records: str | None, problem: str) -> dict[str, Any]:
+    """The object in JSON in which orjson misses something; `problem` is what is told of no JSON."""
+    # On demand: hardly any file needs it.
+    from imports.json_events import BROKEN, NumberTooLargeError, read_exactly
+
+    try:
+        return read_exactly(content, tally, records)
+    except NumberTooLargeError as error:
+        raise RecordError(f"holds {error}") from error
+    except BROKEN as error:
+        raise RecordError(f"is not JSON: {problem}") from error
+
+
+def _has_all(document: dict[str, Any], content: bytes) -> bool:
+    """Whether a document that orjson read surely has all that its text has.
+
+    What it reads of a name that stands twice is the last value, and of a number what a double
+    keeps. But what it writes then is another text.
+
+    Raises:
+        orjson.JSONEncodeError: if the document is nested more than `MAX_DEPTH` levels deep.
+    """
+    import orjson
+
+    # As `json.dump` writes with `indent=2`. So few bytes are too few for so many levels then.
+    if content.startswith(b"{\n  ") and len(content) < MAX_DEPTH**2:
+        again = orjson.dumps(document, option=orjson.OPT_INDENT_2)
+        if content.startswith(again):  # all else is space behind it
+            return True
+    # orjson writes 254 levels.
+    again = orjson.dumps([[[[document]]]])[4:-4]
+    if content.startswith(again):
+        return True
+    if content.translate(None, _SPACE) == again.translate(None, _SPACE):
+        return True
+    # The same value can be written in several ways, but with as many quotes around it.
+    return _quotes(content) == _quotes(again) and not may_be_rounded(content, by_doubles=False)
+
+
+def _quotes(content: bytes) -> int:
+    """How many quotes of a JSON text are no part of a string."""
+    if b"\\" not in content:
+        return content.count(b'"')
+    content = content.replace(rb"\\", b"")
+    return content.count(b'"') - content.count(rb"\"")

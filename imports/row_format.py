@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import orjson
 
-from imports.errors import RecordError
+from imports.json_text import as_json
 from imports.tables import Table
 
 
@@ -57,14 +57,7 @@ def text_field(value: object) -> str:
 
 def _json_field(value: object) -> str:
     # orjson leaves no control characters; only its own backslashes are to be doubled.
-    return _dumps(value).decode().replace("\\", "\\\\")
-
-
-def _dumps(value: object) -> bytes:
-    try:
-        return orjson.dumps(value, option=_JSON_OPTIONS)
-    except orjson.JSONEncodeError as error:
-        raise RecordError(f"cannot be written as JSON again: {error}") from error
+    return as_json(value, _JSON_OPTIONS).decode().replace("\\", "\\\\")
 
 
 def _moment_field(value: object) -> str:
@@ -102,6 +95,6 @@ def _json_encoder(table: Table) -> Encoder:
     names = tuple(column.name for column in table.columns)
 
     def encode(row: Sequence[object]) -> bytes:
-        return _dumps(dict(zip(names, row, strict=True)))
+        return as_json(dict(zip(names, row, strict=True)), _JSON_OPTIONS)
 
     return encode

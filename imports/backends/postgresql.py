@@ -13,12 +13,13 @@ import orjson
 import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
-from psycopg2.extensions import parse_dsn
+from psycopg2.extensions import new_type, parse_dsn, register_type
 
 from imports.backends import sqlstate
 from imports.backends.database import Comparison, Rows, TargetIdentity, WrittenRow
 from imports.backends.new_rows import NewRows
 from imports.errors import BackendError, BackendUnavailableError, ImporterError
+from imports.json_text import parse_answer
 from imports.row_format import RowFormat
 from imports.table_sql import (
     MERGES,
@@ -47,6 +48,9 @@ _FINAL_CONNECT_ERRORS = (
     "invalid connection option",
     "not permitted",
 )
+
+# Its own reads no whole number of more than 4,300 digits, and rounds others.
+_JSONB = new_type((3802,), "JSONB", lambda text, _: text and parse_answer(text))
 
 
 class PostgreSQLDatabase:
@@ -189,7 +193,7 @@ class PostgreSQLDatabase:
         except queue.Empty:
             pass
         try:
-            return psycopg2.connect(
+            connection = psycopg2.connect(
                 self._url,
                 connect_timeout=CONNECT_TIMEOUT_SECONDS,
                 application_name="resilient-importer",
@@ -198,6 +202,8 @@ class PostgreSQLDatabase:
                 keepalives_interval=10,
                 keepalives_count=3,
             )
+            register_type(_JSONB, connection)
+            return connection
         except psycopg2.Error as error:
             raise _connect_error(error, self._url) from error
 

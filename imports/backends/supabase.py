@@ -24,6 +24,7 @@ from imports.backends.rest import (
     transport_error,
 )
 from imports.errors import BackendError, DataRefusedError, ImageProblemError, ImporterError
+from imports.json_text import may_be_rounded, parse_answer
 from imports.patience import patiently
 from imports.row_format import RowFormat
 from imports.tables import Table, TableGroup
@@ -142,8 +143,8 @@ class SupabaseDatabase:
         if not response.content:
             return None
         try:
-            return orjson.loads(response.content)
-        except orjson.JSONDecodeError as error:
+            return parse_answer(response.content)
+        except ValueError as error:
             raise BackendError(
                 f"{self._url} does not answer as Supabase does. Check SUPABASE_URL."
             ) from error
@@ -262,7 +263,12 @@ def _body(rows: Rows, request_id: UUID | None) -> bytes:
         b'"%b":[%b]' % (table.label.encode(), b",".join(objects))
         for _, table, objects in rows.tables()
     )
-    return b'{"payload":%b,"rows":{%b}}}' % (orjson.dumps(head)[:-1], tables)
+    payload = b'%b,"rows":{%b}}' % (orjson.dumps(head)[:-1], tables)
+    if may_be_rounded(payload, by_doubles=True):
+        # As a JSON string, which only the database reads: what reads JSON as JavaScript does
+        # (@supabase/lite, a proxy) would round its numbers.
+        payload = orjson.dumps(payload.decode())
+    return b'{"payload":%b}' % payload
 
 
 def _is_duplicate(error: StorageApiError) -> bool:

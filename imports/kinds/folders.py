@@ -217,7 +217,8 @@ def _stats(
 
 
 def _is_text(value: object) -> bool:
-    return value is None or (isinstance(value, (str, int, float)) and not isinstance(value, bool))
+    # What is no other value of JSON is a number, of whatever type.
+    return value is None or not isinstance(value, (bool, list, dict))
 
 
 def _text(stats: dict[str, Any], name: str, tally: Tally) -> str | None:

@@ -75,9 +75,7 @@ def read(source: Source, path: str, signature: Signature, tally: Tally) -> Page:
         NotOursError: if it has no list of results; an empty one is an empty page.
     """
     try:
-        content = read_object(
-            source.absolute(path), signature, tally, once=_RESULTS, opener=source.open
-        )
+        content = read_object(source.absolute(path), signature, tally, _RESULTS, source.open)
         if type(results := content.get(_RESULTS)) is not list:
             raise no_list(_RESULTS, content)
     except NotOursError as error:

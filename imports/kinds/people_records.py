@@ -12,6 +12,7 @@ from uuid import UUID
 
 from imports.cleaning import Tally, clean_text, json_type, shortened
 from imports.errors import RecordError
+from imports.json_text import as_json
 from imports.kinds import people_tables as t
 from imports.kinds.kind import (
     KindFamily,
@@ -56,9 +57,14 @@ def records(
     # On demand: the command line loads the kinds, and `--help` parses nothing.
     import orjson
 
-    encode = partial(orjson.dumps, option=orjson.OPT_SORT_KEYS)
+    from imports.json_flaws import UnreadableValue
+
+    encode = partial(as_json, option=orjson.OPT_SORT_KEYS)
     found: list[KindRecord | RecordProblem] = []
     for number, record in enumerate(page.results, page.first):
+        if isinstance(record, UnreadableValue):
+            found.append(RecordProblem(_label(record.value), record.reason))
+            continue
         try:
             reader = _RecordReader(f"{page.path}#{number:06d}", encode, tally)
             found.append(reader.record(record))
@@ -390,10 +396,7 @@ class _RecordReader:
 
     def _family(self, table: int, values: tuple[object, ...], children: Rows) -> KindFamily:
         moment = self.moment
-        try:
-            content = self.encode((values, children))
-        except TypeError as error:  # what orjson's own error is a kind of
-            raise RecordError(f"cannot be written as JSON again: {error}") from error
+        content = self.encode((values, children))
         signature = hashlib.blake2b(content, digest_size=16).hexdigest()
         return KindFamily(
             ((table, (*values, moment, self.source, signature)), *children),
@@ -437,7 +440,10 @@ def _raw(value: dict[str, Any], names: tuple[str, ...]) -> Rest | None:
 
 def _label(record: Any) -> str:
     """What a record is called that cannot be used: its profile id, if it has one."""
+    from imports.json_flaws import readable
+
     try:
-        return clean_text(record["profile_data"]["profile_id"], Tally()) or ""
+        label = clean_text(record["profile_data"]["profile_id"], Tally()) or ""
     except (KeyError, TypeError, ValueError, IndexError):
         return ""
+    return readable(label)

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from imports.cleaning import (
@@ -113,8 +114,12 @@ def fill(row: list[Any], slots: Slots, value: Any, place: str, tally: Tally) -> 
                     row[index] = found = convert(each, tally)
                 except ValueError as error:
                     raise RecordError(f"{place}.{name}: {error}") from error
-                # A date that nobody can read ("2018") is NULL, and stays in the rest as it is.
-                if found is not None or is_blank(each):
+                # What a column cannot hold as it is stays in the rest: a date that nobody can
+                # read ("2018") is NULL, a number with too many digits is rounded.
+                if type(found) is float:
+                    if type(each) is float or _keeps(found, each):
+                        continue
+                elif found is not None or is_blank(each):
                     continue
             elif inside is None:
                 row[index] = each
@@ -246,6 +251,8 @@ def _whole(value: Any, bits: int, tally: Tally) -> int | None:
             number = float(text)
     if isinstance(number, float) and number.is_integer():
         number = int(number)
+    elif isinstance(number, Decimal) and number == number.to_integral_value():
+        raise ValueError("the number is too large")  # an int, if it had 64 bits
     if not isinstance(number, int) or isinstance(number, bool):
         raise ValueError(f"expected a whole number, found {_shown(value)}")
     if not -(1 << bits) <= number < 1 << bits:
@@ -260,7 +267,7 @@ def _as_number(value: Any, tally: Tally) -> float | None:
             return None
         text = value.strip()
         number = float(text) if _NUMBER.fullmatch(text) else None
-    if isinstance(number, bool) or not isinstance(number, (int, float)):
+    if isinstance(number, bool) or not isinstance(number, (int, float, Decimal)):
         raise ValueError(f"expected a number, found {_shown(value)}")
     try:
         found = float(number)
@@ -269,6 +276,11 @@ def _as_number(value: Any, tally: Tally) -> float | None:
     if not math.isfinite(found):
         raise ValueError("the number is too large")
     return found
+
+
+def _keeps(found: float, value: Any) -> bool:
+    """Whether a double has all digits of the number, or of the text, that it was made of."""
+    return Decimal(repr(found)) == Decimal(value.strip() if type(value) is str else value)
 
 
 def _as_texts(value: Any, tally: Tally) -> list[str | None]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -249,3 +250,13 @@ def test_nul_is_counted_in_texts_and_names_at_any_depth(tally: Tally) -> None:
 )
 def test_types_are_called_what_json_calls_them(value: object, name: str) -> None:
     assert json_type(value) == name
+
+
+@pytest.mark.parametrize(
+    "number", ["123456789012345678901234567890", "-0.1234567890123456789", "1E+400"]
+)
+def test_a_number_that_no_double_keeps_is_a_text_with_all_its_digits(
+    number: str, tally: Tally
+) -> None:
+    assert clean_text(Decimal(number), tally) == number
+    assert json_type(Decimal(number)) == "a number"

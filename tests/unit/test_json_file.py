@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from imports import json_file
 from imports.cleaning import NUL_REMOVED, Tally
 from imports.errors import RecordError
 from imports.json_file import MAX_JSON_BYTES, parse_object, read_object
+from imports.json_flaws import UnreadableValue
+from imports.json_text import MAX_DEPTH, as_json
 from imports.source_tree import signature_of
 from imports.work_item import Signature
 
@@ -76,8 +79,7 @@ def test_an_empty_file_is_called_empty(content: bytes) -> None:
         b"<html>",
         b"{'a': 1}",
         b'{"a": NaN}',
-        b'{"a": "\xff"}',
-        b'{"a": "\\ud800"}',
+        b'{"a": \xff}',
         b'{"a": 1,}',
         '{"a": 1}'.encode("utf-16-le"),
         b"\x89PNG\r\n\x1a\n",
@@ -142,6 +144,182 @@ def _without_nul(value: Any) -> Any:
     if isinstance(value, list):
         return [each.replace("\0", "") for each in value]
     return value if value is None else value.replace("\0", "")
+
+
+# Numbers, names that stand twice, text that cannot be decoded, depth
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        *("123456789012345678901234567890", "18446744073709551616", "-9223372036854775809"),
+        *(
+            "0.1234567890123456789012345",
+            "1e400",
+            "-1E+400",
+            "1e-400",
+            "5e-400",
+            "9007199254740993e0",
+        ),
+        *("9007199254740993.0", "2.2250738585072011e-309", "1" * 4300, "0." + "1" * 5000),
+        *("1e131071", "1e-16383"),
+    ],
+)
+@pytest.mark.parametrize("around", ['{{"a": {}}}', '{{\n  "a": {}\n}}', '{{"\\u00e9":[{} ]}}'])
+def test_a_number_keeps_all_its_digits(number: str, around: str) -> None:
+    (value,) = parse_object(around.format(number).encode(), Counter()).values()
+    only = value[0] if isinstance(value, list) else value
+    assert isinstance(only, Decimal)
+    assert (only, only.as_tuple().digits) == (Decimal(number), Decimal(number).as_tuple().digits)
+
+
+@pytest.mark.parametrize(
+    "number", ["1" * 4301, "1e99999999999999999999", "-1e-99999999999999999999"]
+)
+def test_a_number_that_python_cannot_read_is_called_too_large(number: str) -> None:
+    with pytest.raises(RecordError, match=r"^holds a number that is too large$"):
+        parse_object(f'{{"a": {number}}}'.encode(), Counter())
+
+
+FLAWS = {
+    "at the top": (b'{"a": 1, "b": 2, "a": 1}', "a stands twice"),
+    "in a list": (b'{"a": [0, {"b": [[{"c": 1, "c": 2}]]}]}', "a[1].b[0][0].c stands twice"),
+    "escaped": (rb'{"a": {"b": 1, "\u0062": 1}}', "a.b stands twice"),
+    "both escaped": (rb'{"a": {"\u0062\"": 1, "\u0062\u0022": 1}}', "a.'b\"' stands twice"),
+    "without NUL": (rb'{"a": {"b\u0000": 1, "b": 2}}', "a.b stands twice"),
+    "with much escaped": (rb'{"\\": "\"\\\"", "\/": {"x": 1, "x": ""}}', "'/'.x stands twice"),
+    "three times": (b'{"a": {"b": 1, "b": 2, "b": 3}}', "a.b stands twice"),
+    "an empty name": (b'{"": 1, "": 1}', "'' stands twice"),
+    "the same value": (b'{\n  "a": {\n    "b": 1,\n    "b": 1\n  }\n}', "a.b stands twice"),
+    "half a character": (
+        rb'{"a": ["x", "y \ud83d\ude00\ud83d"]}',
+        "a[1] holds half of a surrogate",
+    ),
+    "the other half": (rb'{"a": {"b c": "\ude00\ud83d"}}', "a.'b c' holds half of a surrogate"),
+    "half a character in a name": (rb'{"a": {"\ud83d": 1}}', "the name a.'\ufffd' holds half of a"),
+    "bytes that are no text": (
+        b'{"a": [{"b": "caf\xe9"}]}',
+        "a[0].b holds bytes that are not UTF-8",
+    ),
+    "a half in bytes": (b'{"a": "\xed\xa0\xbd"}', "a holds bytes that are not UTF-8"),
+    "too many digits": (
+        b'{"a": [{"b": 1e131072}]}',
+        "a[0].b is a number that PostgreSQL cannot hold",
+    ),
+    "too many decimals": (b'{"a": [{"b": 1e-16384}]}', "a[0].b is a number that PostgreSQL cannot"),
+    "escape sequences": (
+        b'{"a": {"\\u001b[31m": 1, "\\u001b[31m": 1}}',
+        r"a.'\x1b[31m' stands twice",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "reason"), FLAWS.values(), ids=FLAWS)
+def test_a_flaw_is_refused_at_every_depth_with_its_path(content: bytes, reason: str) -> None:
+    with pytest.raises(RecordError) as caught:
+        parse_object(content, Counter())
+    assert str(caught.value).startswith(reason)
+    around = rb'{"query": 1, "results": [{"a": "\u0000"}, ' + content + b", 3]}"
+    with pytest.raises(RecordError) as caught:
+        parse_object(around, Counter(), "others")
+    assert "results[1]" in str(caught.value)
+
+    tally: Tally = Counter()
+    found = parse_object(around, tally, "results")["results"]
+    assert (found[0], found[2]) == ({"a": ""}, 3)
+    assert isinstance(found[1], UnreadableValue)
+    assert found[1].reason.startswith(reason)
+
+
+@pytest.mark.parametrize("spaces", ["", " ", "\n  "])
+@pytest.mark.parametrize(("opened", "closed"), ["[]", ('{"a":', "}"), ('["\\u0000",', "]")])
+def test_the_most_levels_are_read_and_one_more_is_refused(
+    spaces: str, opened: str, closed: str
+) -> None:
+    def nested(levels: int) -> bytes:
+        inner = f"{spaces}{opened}" * levels + "1" + closed * levels
+        return f'{{{spaces}"x": {inner}{spaces}}}'.encode()
+
+    as_json(("in a row", parse_object(nested(MAX_DEPTH - 1), Counter())))
+    for levels in (MAX_DEPTH, MAX_DEPTH + 20, 400, 1_000, 1_100, 100_000):
+        with pytest.raises(RecordError, match=r"^is nested more than 250 levels deep$"):
+            parse_object(nested(levels), Counter())
+
+
+def test_many_brackets_are_no_depth() -> None:
+    document = {"a": [[]] * 1000, "b": "[{" * 1000, "c": {"d": {}}}
+    assert parse_object(json.dumps(document).encode(), Counter()) == document
+
+
+texts = st.text(st.sampled_from('ab "\\\0é😀/\n')) | st.text(
+    st.characters(exclude_categories=["Cs"])
+)
+literals = st.from_regex(
+    r"-?(0|[1-9][0-9]{0,24})(\.[0-9]{1,24})?([eE][+-]?[0-9]{1,3})?", fullmatch=True
+)
+
+
+@st.composite
+def json_texts(draw: st.DrawFn, levels: int = 3) -> str:
+    """Any JSON, written in any way; names may stand twice."""
+    space = draw(st.sampled_from(["", " ", "\n\t"]))
+    kind = draw(st.sampled_from("ntol" if levels else "nt"))
+    if kind == "n":
+        return draw(literals | st.sampled_from(["null", "true", "false"])) + space
+    if kind == "t":
+        return json.dumps(draw(texts), ensure_ascii=draw(st.booleans())) + space
+    inner = draw(st.lists(json_texts(levels - 1), max_size=4))
+    if kind == "l":
+        return f"[{space}{','.join(inner)}]{space}"
+    return members(draw, inner) + space
+
+
+def members(draw: st.DrawFn, values: list[str]) -> str:
+    def name() -> str:
+        text = draw(texts)
+        if text == "a" and draw(st.booleans()):
+            return r'"\u0061"'
+        return json.dumps(text, ensure_ascii=draw(st.booleans()))
+
+    return f"{{{', '.join(f'{name()} : {each}' for each in values)}}}"
+
+
+class Twice(Exception):  # noqa: N818 - it is none of the importer's
+    """A name stands twice."""
+
+
+def exactly(content: str) -> Any:
+    def checked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = {name.replace("\0", ""): value for name, value in pairs}
+        if len(found) < len(pairs):
+            raise Twice
+        return found
+
+    return json.loads(content, object_pairs_hook=checked, parse_float=Decimal, parse_int=Decimal)
+
+
+def plain(value: Any) -> Any:
+    """A value with all numbers as Decimal, and texts without NUL."""
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    return Decimal(repr(value)) if type(value) in (int, float) else value
+
+
+@given(st.data())
+def test_what_is_read_and_written_again_is_what_an_exact_parser_reads(data: st.DataObject) -> None:
+    content = members(data.draw, data.draw(st.lists(json_texts(), max_size=4)))
+    try:
+        expected = exactly(content)
+    except Twice:
+        with pytest.raises(RecordError, match=r"stands twice$"):
+            parse_object(content.encode(), Counter())
+        return
+    found = parse_object(content.encode(), Counter())
+    assert plain(exactly(as_json(found).decode())) == plain(expected)
 
 
 # Reading

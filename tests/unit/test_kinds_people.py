@@ -186,7 +186,7 @@ def test_results_that_stand_there_twice_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "page.json"
     source = Source(str(tmp_path), ("*.json",))
     path.write_bytes(b'{"results": [{}], "more": {"results": 1}, "results": []}')
-    with pytest.raises(RecordError, match='has "results" twice'):
+    with pytest.raises(RecordError, match=r"^results stands twice$"):
         PEOPLE.read(source, "page.json", PEOPLE.sign(source, "page.json"), Counter())
     path.write_bytes(b'{"results": [{"results": 1, "text": "\\"results\\""}], "more": "results"}')
     found = PEOPLE.read(source, "page.json", PEOPLE.sign(source, "page.json"), Counter())
@@ -1035,3 +1035,65 @@ def test_whatever_stands_in_a_record_it_is_a_record_or_a_problem(
 @given(st.lists(JSON, max_size=4))
 def test_there_is_one_answer_for_each_result(results: list[Any]) -> None:
     assert len(records(page(*results), (), Counter())) == len(results)
+
+
+def read_persons(folder: Path, *persons: str) -> list[KindRecord | RecordProblem]:
+    content = f'{{"results": [{", ".join(persons)}]}}'
+    return list(PEOPLE.records(read_file(folder, content), (), Counter()))
+
+
+def test_a_number_with_more_digits_than_its_column_is_kept_beside_it(tmp_path: Path) -> None:
+    given_ = {
+        "0.1234567890123456789": 0.12345678901234568,
+        '"0.1234567890123456789"': 0.12345678901234568,
+        "9007199254740993": 9007199254740992.0,
+        "1e-400": 0.0,
+        "0.125": 0.125,
+        '" 0.10 "': 0.1,
+        "0.10000000000000000000000": 0.1,
+        "7": 7.0,
+    }
+    around = (
+        '{{"profile_data": {{"profile_id": "p", "profile_gender": {{"confidence_score": {}}}}}}}'
+    )
+    persons = [around.format(each) for each in given_]
+    kept = 0
+    for record, (text, expected) in zip(
+        read_persons(tmp_path, *persons), given_.items(), strict=True
+    ):
+        assert isinstance(record, KindRecord)
+        (gender,) = rows(record, "people.genders")
+        assert gender["confidence_score"] == expected
+        (own,) = rows(record, "people.identities")
+        if own["rest"] is not None:
+            kept += 1
+            score = own["rest"]["profile_data"]["profile_gender"]["confidence_score"]
+            assert str(score) == text.strip('"').replace("e", "E")
+    assert kept == 4
+
+
+@pytest.mark.parametrize("number", ["18446744073709551616", "1e400", "1.5e400"])
+def test_a_number_beyond_64_bits_is_no_whole_number(tmp_path: Path, number: str) -> None:
+    jobs = f'"resume_data": {{"experiences": [{{"priority": {number}}}]}}'
+    (problem,) = read_persons(tmp_path, f'{{"profile_data": {{"profile_id": "p"}}, {jobs}}}')
+    assert isinstance(problem, RecordProblem)
+    assert problem.reason == "resume_data.experiences[0].priority: the number is too large"
+
+
+def test_an_id_with_many_digits_is_kept_as_it_is(tmp_path: Path) -> None:
+    (record,) = read_persons(tmp_path, '{"profile_data": {"profile_id": 18446744073709551616}}')
+    assert record.label == "18446744073709551616"
+
+
+def test_a_record_with_a_flaw_is_a_problem_with_its_id_and_the_place(tmp_path: Path) -> None:
+    half = r'{"profile_data": {"profile_id": "b", "profile_summary": "Sails \ud83d"}}'
+    cut = r'{"profile_data": {"profile_id": "c \ud83d", "profile_headline": 1}}'
+    twice = '{"profile_data": {"profile_id": "d"}, "profile_data": {"profile_id": "e"}}'
+    found = read_persons(tmp_path, '{"profile_data": {"profile_id": "a"}}', half, cut, twice, "[]")
+    assert [each.label for each in found] == ["a", "b", "c \ufffd", "e", ""]
+    assert [each.reason for each in found if isinstance(each, RecordProblem)] == [
+        "profile_data.profile_summary holds half of a surrogate pair (an emoji cut in two)",
+        "profile_data.profile_id holds half of a surrogate pair (an emoji cut in two)",
+        "profile_data stands twice",
+        "the record is a list, not an object",
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -184,3 +185,14 @@ def test_rows_as_json_can_be_put_together_as_one_array() -> None:
     encode = encoder(table_of("text"), RowFormat.JSON)
     joined = b"[" + b",".join([encode(("a\nb",)), encode((None,))]) + b"]"
     assert json.loads(joined) == [{"c0": "a\nb"}, {"c0": None}]
+
+
+@pytest.mark.parametrize(
+    "number", ["18446744073709551616", "0.1234567890123456789012345", "1E-400"]
+)
+def test_a_number_is_written_with_all_its_digits_in_both_formats(number: str) -> None:
+    row = ({"a": [Decimal(number)]}, [number])
+    fields = decode_copy(copy_line(["jsonb", "text[]"], *row))
+    assert fields[0] == f'{{"a":[{number}]}}'
+    encoded = encoder(table_of("jsonb", "text[]"), RowFormat.JSON)(row)
+    assert encoded == f'{{"c0":{{"a":[{number}]}},"c1":["{number}"]}}'.encode()
