@@ -7,14 +7,14 @@ followed only where its end may be read.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-_O_BINARY = getattr(os, "O_BINARY", 0)
 _HARMLESS = (
-    _O_BINARY
+    getattr(os, "O_BINARY", 0)
     | getattr(os, "O_NONBLOCK", 0)
     | getattr(os, "O_NOCTTY", 0)
     | getattr(os, "O_NOFOLLOW", 0)
@@ -30,7 +30,6 @@ LEADS_OUT = (
     "leads out of the folders that may be read; if it is meant, name its folder with --image-root"
 )
 _NOT_REGULAR = "is not a regular file"
-
 
 OpenedFile = tuple[int, os.stat_result]
 """A descriptor, to be closed by whom it is given to, and the status of what it is open on."""
@@ -72,9 +71,7 @@ def open_real(path: str) -> OpenedFile:
     """
     descriptor, status = open_regular(path)
     try:
-        is_there = _place(descriptor, path) == path or (
-            os.path.realpath(path) == path and os.path.samestat(os.stat(path), status)
-        )
+        is_there = path in _places(descriptor, path)
         _require(is_there, errno.ESTALE, "its folder was replaced by a link", path)
     except BaseException:
         os.close(descriptor)
@@ -100,8 +97,8 @@ def open_folder(path: str, may_read: MayRead) -> int:
     """
     descriptor = os.open(path, _FOLDER)
     try:
-        place = _place(descriptor, path)
-        _require(place == path or may_read(place), errno.EXDEV, LEADS_OUT, path)
+        may = any(place == path or may_read(place) for place in _places(descriptor, path))
+        _require(may, errno.EXDEV, LEADS_OUT, path)
     except BaseException:
         os.close(descriptor)
         raise
@@ -139,6 +136,9 @@ class LatestFolder:
             # So the system calls a link that it was not to follow.
             if error.errno != errno.ELOOP:
                 raise
+        finally:
+            # The traceback of an error would keep it open.
+            del folder
         real = os.path.realpath(path)
         _require(self._may_read(real), errno.EXDEV, LEADS_OUT, path)
         return open_real(real)
@@ -174,13 +174,12 @@ def _require(condition: bool, number: int, reason: str, path: str) -> None:
         raise OSError(number, reason, path)
 
 
-def _place(descriptor: int, path: str) -> str:
-    """The real path of what is open; `path` is how it was opened."""
-    try:
-        return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - a path takes longer
-    except OSError:
-        # Not every system has that folder.
-        real = os.path.realpath(path)
-        if not os.path.samestat(os.stat(real), os.fstat(descriptor)):
-            raise OSError(errno.ESTALE, "was replaced meanwhile", path) from None
-        return real
+def _places(descriptor: int, path: str) -> Iterator[str]:
+    """The real paths of what is open, the surest first; `path` is how it was opened."""
+    # Not every system has that folder.
+    with contextlib.suppress(OSError):
+        yield os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - a path takes longer
+    # Where case does not matter, the system may spell it in another way.
+    real = os.path.realpath(path)
+    if os.path.samestat(os.stat(real), os.fstat(descriptor)):
+        yield real
