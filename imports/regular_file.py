@@ -7,11 +7,10 @@ followed only where its end may be read.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 _HARMLESS = (
     getattr(os, "O_BINARY", 0)
@@ -70,13 +69,10 @@ def open_real(path: str) -> OpenedFile:
         OSError: if it cannot be opened, is no regular file, or lies elsewhere by now.
     """
     descriptor, status = open_regular(path)
-    try:
-        is_there = path in _places(descriptor, path)
-        _require(is_there, errno.ESTALE, "its folder was replaced by a link", path)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor, status
+    if _is_at(descriptor, path, _nowhere_else):
+        return descriptor, status
+    os.close(descriptor)
+    raise OSError(errno.ESTALE, "its folder was replaced by a link", path)
 
 
 def open_new(path: str, mode: int, *, folder: int | None = None) -> int:
@@ -96,28 +92,26 @@ def open_folder(path: str, may_read: MayRead) -> int:
         OSError: if it cannot be opened, or may not be read.
     """
     descriptor = os.open(path, _FOLDER)
-    try:
-        may = any(place == path or may_read(place) for place in _places(descriptor, path))
-        _require(may, errno.EXDEV, LEADS_OUT, path)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+    if _is_at(descriptor, path, may_read):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EXDEV, LEADS_OUT, path)
 
 
 class LatestFolder:
-    """Opens files of a source; the folder of the latest one stays open for the next ones in it.
+    """Opens files of a source; of several in one folder that folder stays open for the next ones.
 
     So that a source which is changed meanwhile is not read as it was, it is to be used for a
     short while only. Safe for threads; a descriptor cannot be handed to another process.
     """
 
-    __slots__ = ("_latest", "_may_read")
+    __slots__ = ("_latest", "_may_read", "_place")
 
     def __init__(self, may_read: MayRead) -> None:
         """Has opened nothing yet."""
         self._may_read = may_read
         self._latest: _Folder | None = None
+        self._place = ""
 
     def open(self, path: str) -> OpenedFile:
         """Opens a regular file to read it; a link only if its end may be read.
@@ -127,10 +121,15 @@ class LatestFolder:
         """
         place, _, name = path.rpartition(os.sep)
         folder = self._latest
-        if folder is None or folder.path != place:
+        try:
+            if folder is not None and folder.path == place:
+                return _open(name, _READ, folder.descriptor)
+            if self._place != place:
+                # It may be the only one in its folder.
+                self._place = place
+                return self._open_alone(path)
             # The old one is closed when the last thread has done with it.
             folder = self._latest = _Folder(place, open_folder(place, self._may_read))
-        try:
             return _open(name, _READ, folder.descriptor)
         except OSError as error:
             # So the system calls a link that it was not to follow.
@@ -140,8 +139,16 @@ class LatestFolder:
             # The traceback of an error would keep it open.
             del folder
         real = os.path.realpath(path)
-        _require(self._may_read(real), errno.EXDEV, LEADS_OUT, path)
+        if not self._may_read(real):
+            raise OSError(errno.EXDEV, LEADS_OUT, path)
         return open_real(real)
+
+    def _open_alone(self, path: str) -> OpenedFile:
+        descriptor, status = _open(path, _READ, None)
+        if _is_at(descriptor, path, self._may_read):
+            return descriptor, status
+        os.close(descriptor)
+        raise OSError(errno.EXDEV, LEADS_OUT, path)
 
 
 class _Folder:
@@ -160,7 +167,8 @@ def _open(path: str, flags: int, folder: int | None) -> OpenedFile:
         descriptor = os.open(path, flags, 0o666, dir_fd=folder)
     except OSError as error:
         # What it says of a socket, and of a pipe that nobody reads.
-        _require(error.errno != errno.ENXIO, errno.EINVAL, _NOT_REGULAR, path)
+        if error.errno == errno.ENXIO:
+            raise OSError(errno.EINVAL, _NOT_REGULAR, path) from error
         raise
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode):
@@ -169,17 +177,23 @@ def _open(path: str, flags: int, folder: int | None) -> OpenedFile:
     raise OSError(errno.EINVAL, _NOT_REGULAR, path)
 
 
-def _require(condition: bool, number: int, reason: str, path: str) -> None:
-    if not condition:
-        raise OSError(number, reason, path)
-
-
-def _places(descriptor: int, path: str) -> Iterator[str]:
-    """The real paths of what is open, the surest first; `path` is how it was opened."""
-    # Not every system has that folder.
-    with contextlib.suppress(OSError):
-        yield os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - a path takes longer
+def _is_at(descriptor: int, path: str, may_read: MayRead) -> bool:
+    """Whether what was opened by a path is really there, or else where it may be read."""
+    try:
+        place = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - a path takes longer
+    except OSError:
+        # Not every system has that folder.
+        place = ""
+    if place == path or (place and may_read(place)):
+        return True
     # Where case does not matter, the system may spell it in another way.
     real = os.path.realpath(path)
-    if os.path.samestat(os.stat(real), os.fstat(descriptor)):
-        yield real
+    try:
+        is_same = os.path.samestat(os.stat(real), os.fstat(descriptor))
+    except OSError:
+        return False
+    return is_same and (real == path or may_read(real))
+
+
+def _nowhere_else(place: str) -> bool:
+    return False

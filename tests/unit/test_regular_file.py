@@ -209,7 +209,7 @@ def test_files_side_by_side_are_opened_from_one_folder(
     folder = LatestFolder(below(tmp_path))
     for name in ("a/1", "a/2", "a/3", "b/4", "a/5"):
         assert content(folder.open(str(tmp_path / name))) == b"content"
-    assert opened == ["a", "b", "a"]
+    assert opened == ["a"], "a file alone needs none"
     assert open_files() in (before + 1, 0)
     del folder
     assert open_files() == before
@@ -232,11 +232,12 @@ def test_errors_hold_no_folder_open(tmp_path: Path) -> None:
     errors = []
     for number in range(20):
         write(tmp_path / f"{number}/a.json").unlink()
-        try:
-            folder.open(str(tmp_path / f"{number}/a.json"))
-        except OSError as error:
-            errors.append(error)
-    assert len(errors) == 20
+        for _ in range(3):
+            try:
+                folder.open(str(tmp_path / f"{number}/a.json"))
+            except OSError as error:
+                errors.append(error)
+    assert len(errors) == 60
     assert open_files() in (before + 1, 0)
 
 
