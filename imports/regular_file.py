@@ -12,9 +12,8 @@ import os
 import stat
 from collections.abc import Callable
 
-_O_BINARY = getattr(os, "O_BINARY", 0)
 _HARMLESS = (
-    _O_BINARY
+    getattr(os, "O_BINARY", 0)
     | getattr(os, "O_NONBLOCK", 0)
     | getattr(os, "O_NOCTTY", 0)
     | getattr(os, "O_NOFOLLOW", 0)
@@ -30,7 +29,6 @@ LEADS_OUT = (
     "leads out of the folders that may be read; if it is meant, name its folder with --image-root"
 )
 _NOT_REGULAR = "is not a regular file"
-
 
 OpenedFile = tuple[int, os.stat_result]
 """A descriptor, to be closed by whom it is given to, and the status of what it is open on."""
@@ -80,15 +78,10 @@ def open_real(path: str) -> OpenedFile:
         OSError: if it cannot be opened, is no regular file, or lies elsewhere by now.
     """
     descriptor, status = open_regular(path)
-    try:
-        is_there = _place(descriptor, path) == path or (
-            os.path.realpath(path) == path and os.path.samestat(os.stat(path), status)
-        )
-        _require(is_there, errno.ESTALE, "its folder was replaced by a link", path)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor, status
+    if _is_at(descriptor, path, _nowhere_else):
+        return descriptor, status
+    os.close(descriptor)
+    raise OSError(errno.ESTALE, "its folder was replaced by a link", path)
 
 
 def open_new(path: str, mode: int, *, folder: int | None = None) -> int:
@@ -108,28 +101,26 @@ def open_folder(path: str, may_read: MayRead) -> int:
         OSError: if it cannot be opened, or may not be read.
     """
     descriptor = os.open(path, _FOLDER)
-    try:
-        place = _place(descriptor, path)
-        _require(place == path or may_read(place), errno.EXDEV, LEADS_OUT, path)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+    if _is_at(descriptor, path, may_read):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EXDEV, LEADS_OUT, path)
 
 
 class LatestFolder:
-    """Opens files of a source; the folder of the latest one stays open for the next ones in it.
+    """Opens files of a source; of several in one folder that folder stays open for the next ones.
 
     So that a source which is changed meanwhile is not read as it was, it is to be used for a
     short while only. Safe for threads; a descriptor cannot be handed to another process.
     """
 
-    __slots__ = ("_latest", "_may_read")
+    __slots__ = ("_latest", "_may_read", "_place")
 
     def __init__(self, may_read: MayRead) -> None:
         """Has opened nothing yet."""
         self._may_read = may_read
         self._latest: _Folder | None = None
+        self._place = ""
 
     def open(self, path: str) -> OpenedFile:
         """Opens a regular file to read it; a link only if its end may be read.
@@ -139,18 +130,34 @@ class LatestFolder:
         """
         place, _, name = path.rpartition(os.sep)
         folder = self._latest
-        if folder is None or folder.path != place:
+        try:
+            if folder is not None and folder.path == place:
+                return _open(name, _READ, folder.descriptor)
+            if self._place != place:
+                # It may be the only one in its folder.
+                self._place = place
+                return self._open_alone(path)
             # The old one is closed when the last thread has done with it.
             folder = self._latest = _Folder(place, open_folder(place, self._may_read))
-        try:
             return _open(name, _READ, folder.descriptor)
         except OSError as error:
             # So the system calls a link that it was not to follow.
             if error.errno != errno.ELOOP:
                 raise
+        finally:
+            # The traceback of an error would keep it open.
+            del folder
         real = os.path.realpath(path)
-        _require(self._may_read(real), errno.EXDEV, LEADS_OUT, path)
+        if not self._may_read(real):
+            raise OSError(errno.EXDEV, LEADS_OUT, path)
         return open_real(real)
+
+    def _open_alone(self, path: str) -> OpenedFile:
+        descriptor, status = _open(path, _READ, None)
+        if _is_at(descriptor, path, self._may_read):
+            return descriptor, status
+        os.close(descriptor)
+        raise OSError(errno.EXDEV, LEADS_OUT, path)
 
 
 class _Folder:
@@ -169,7 +176,8 @@ def _open(path: str, flags: int, folder: int | None, mode: int = 0o666) -> Opene
         descriptor = os.open(path, flags, mode, dir_fd=folder)
     except OSError as error:
         # What it says of a socket, and of a pipe that nobody reads.
-        _require(error.errno != errno.ENXIO, errno.EINVAL, _NOT_REGULAR, path)
+        if error.errno == errno.ENXIO:
+            raise OSError(errno.EINVAL, _NOT_REGULAR, path) from error
         raise
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode):
@@ -178,18 +186,23 @@ def _open(path: str, flags: int, folder: int | None, mode: int = 0o666) -> Opene
     raise OSError(errno.EINVAL, _NOT_REGULAR, path)
 
 
-def _require(condition: bool, number: int, reason: str, path: str) -> None:
-    if not condition:
-        raise OSError(number, reason, path)
-
-
-def _place(descriptor: int, path: str) -> str:
-    """The real path of what is open; `path` is how it was opened."""
+def _is_at(descriptor: int, path: str, may_read: MayRead) -> bool:
+    """Whether what was opened by a path is really there, or else where it may be read."""
     try:
-        return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - a path takes longer
+        place = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - a path takes longer
     except OSError:
         # Not every system has that folder.
-        real = os.path.realpath(path)
-        if not os.path.samestat(os.stat(real), os.fstat(descriptor)):
-            raise OSError(errno.ESTALE, "was replaced meanwhile", path) from None
-        return real
+        place = ""
+    if place == path or (place and may_read(place)):
+        return True
+    # Where case does not matter, the system may spell it in another way.
+    real = os.path.realpath(path)
+    try:
+        is_same = os.path.samestat(os.stat(real), os.fstat(descriptor))
+    except OSError:
+        return False
+    return is_same and (real == path or may_read(real))
+
+
+def _nowhere_else(place: str) -> bool:
+    return False

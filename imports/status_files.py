@@ -186,7 +186,7 @@ def _is_there(folder: int, name: str, is_one: Callable[[bytes], bool]) -> bool |
         raise
     try:
         # A file need not be read any further to see that it is not ours.
-        return status.st_size <= _MOST_BYTES and is_one(os.read(descriptor, _MOST_BYTES))
+        return status.st_size <= _MOST_BYTES and is_one(os.read(descriptor, status.st_size))
     finally:
         os.close(descriptor)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from imports.disposal import Fate, Problem, delete, move, write_errors
 from imports.ledger import DisposedItem, DueItem
-from imports.regular_file import open_folder
 from imports.settings import Disposal
 from imports.work_item import RecordFailure, Source
 
@@ -88,14 +87,8 @@ def _dispose(
 
 def _check_place(folder: str) -> None:
     """Raises OSError if a folder of the source was replaced by a link to what is none of it."""
-    try:
-        os.close(open_folder(folder, lambda _: False))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        raise OSError(errno.EXDEV, "its folder was replaced by a link", folder) from error
+    if os.path.realpath(folder) != folder:
+        raise OSError(errno.EXDEV, "its folder was replaced by a link", folder)
 
 
 def _problems(reason: str, failures: list[RecordFailure]) -> list[Problem]:

@@ -345,11 +345,11 @@ def test_a_file_that_grows_while_it_is_copied_stays(
     mark = signature(path)
     made = os.open
 
-    def growing(name: Any, *more: Any) -> int:
+    def growing(name: Any, *more: Any, **options: Any) -> int:
         if str(name).endswith(".part"):
             with path.open("ab") as file:
                 file.write(b" ")
-        return made(name, *more)
+        return made(name, *more, **options)
 
     monkeypatch.setattr(os, "open", growing)
     assert move(str(path), mark, str(failed), "a.json") == Moved(Fate.CHANGED, None)

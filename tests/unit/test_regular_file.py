@@ -209,7 +209,7 @@ def test_files_side_by_side_are_opened_from_one_folder(
     folder = LatestFolder(below(tmp_path))
     for name in ("a/1", "a/2", "a/3", "b/4", "a/5"):
         assert content(folder.open(str(tmp_path / name))) == b"content"
-    assert opened == ["a", "b", "a"]
+    assert opened == ["a"], "a file alone needs none"
     assert open_files() in (before + 1, 0)
     del folder
     assert open_files() == before
@@ -223,3 +223,35 @@ def test_many_threads_may_open_files_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(lambda path: content(folder.open(path)).decode(), paths))
     assert found == [os.path.basename(path) for path in paths]
+
+
+def test_errors_hold_no_folder_open(tmp_path: Path) -> None:
+    """A batch may keep the error of each of its files until all are read."""
+    folder = LatestFolder(below(tmp_path))
+    before = open_files()
+    errors = []
+    for number in range(20):
+        write(tmp_path / f"{number}/a.json").unlink()
+        for _ in range(3):
+            try:
+                folder.open(str(tmp_path / f"{number}/a.json"))
+            except OSError as error:
+                errors.append(error)
+    assert len(errors) == 60
+    assert open_files() in (before + 1, 0)
+
+
+@pytest.mark.usefixtures("any_system")
+def test_a_folder_that_the_system_spells_in_another_way_is_the_same_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where upper and lower case do not matter."""
+    path = write(tmp_path / "source/a.json")
+    whole = os.readlink
+
+    def respelt(path: str, **options: int) -> str:
+        return whole(path, **options).replace("source", "SOURCE")
+
+    monkeypatch.setattr(regular_file.os, "readlink", respelt)
+    assert content(open_real(str(path))) == b"content"
+    assert content(LatestFolder(below(path.parent)).open(str(path))) == b"content"
