@@ -44,7 +44,7 @@ WORDINGS = {
         single_command="folder",
     ),
     "people": Wording(
-        summary="Import people, and delete each file that is in: DIR/**/*.json.",
+        summary="Import people, and delete each imported file: DIR/**/*.json.",
         item="file",
         items_sought="JSON files",
         condition="is called",

@@ -96,7 +96,7 @@ def open_session(
             state.run_id,
             state.batch_id,
             settings.state_file.resolve(),
-            deletes=disposal is not None and disposal.deletes,
+            deletes=single_item is None and disposal is not None and disposal.deletes,
             only_verified=last_run,
         )
         source = source_of(settings, kind, folder)

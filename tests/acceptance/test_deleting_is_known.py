@@ -43,7 +43,7 @@ def test_the_summary_and_the_help_say_that_files_are_deleted(
         for line in bare_place.run("--help").out.splitlines()
         if line.strip().startswith(f"{kind} ")
     )
-    assert ("delete each file" in line) == consumes
+    assert ("delete each imported file" in line) == consumes
     told = " ".join(bare_place.run(kind, "--help").out.split())
     assert ("Each is deleted once it is imported" in told) == consumes
 
@@ -173,7 +173,11 @@ def test_a_run_that_only_kept_the_files_is_no_leave_to_delete_them(
 ) -> None:
     pg_place.on_terminal(*imported(source, *KEEP))
     pg_place.on_terminal(*imported(source, "--scan-only"))
-    pg_place.on_terminal(*imported(source, "--single-file", source / "a.json"))
+    single = ["--single-file", source / "a.json"]
+    pg_place.on_terminal(*imported(source, *single))
+    write(source, "c.json", [person("p-3")])
+    deleted = ["--single-file", source / "c.json", "--on-success", "delete"]
+    pg_place.on_terminal(*imported(source, *deleted))
     pg_place.on_terminal(*imported(source), answer=b"n\n", exit_code=1)
     assert files(source) == ["a.json", "sub/b.json"]
 

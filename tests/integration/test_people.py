@@ -751,6 +751,37 @@ def test_files_are_verified_before_they_are_deleted(bench: Bench, source: Path) 
     assert (report.exit_code, disposed(report), files(source)) == (0, (1, 0), [])
 
 
+def test_a_later_cycle_is_verified_though_the_clock_was_set_back(
+    bench: Bench, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(source, "a.json", [person("p-a", emails=emails("a@p.example"))])
+    back, clock = [0.0], time.time
+    monkeypatch.setattr(time, "time", lambda: clock() - back[0])
+
+    def add_and_set_back() -> None:
+        back[0] = 3_600.0
+        for name in ("b", "c"):
+            write(source, f"{name}.json", [person(f"p-{name}", emails=emails(f"{name}@p.example"))])
+
+    def damage() -> None:
+        query(bench.url, "UPDATE people.emails SET email = 'x' WHERE email = 'b@p.example'")
+
+    class Acting(SilentDisplay):
+        actions = iter((add_and_set_back, damage))
+
+        def begin(self, phase: Phase, total: int | None) -> None:
+            if phase is Phase.VERIFY:
+                next(self.actions)()
+
+    report = run(bench, verify_writes=True, display=Acting())
+    assert report.verification is not None
+    assert [(each.found, each.path) for each in report.verification.findings] == [
+        ("different", "b.json")
+    ]
+    assert (report.verification.records, report.exit_code) == (3, 3)
+    assert files(source) == ["b.json"]
+
+
 @pytest.mark.parametrize(("rule", "moment"), [("newer", MOMENT), ("keep", LATER)])
 def test_who_was_kept_as_he_was_verifies(
     bench: Bench, source: Path, rule: str, moment: str
