@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from imports.errors import EmbeddedServerError
+from imports.private_file import make_folder
 
 PORT: Final = 5432  # only a part of the socket's name: no network address is listened on
 SOCKET: Final = f".s.PGSQL.{PORT}"
@@ -121,7 +122,7 @@ def system_folder() -> Path:
         EmbeddedServerError: if it cannot be made.
     """
     try:
-        SYSTEM_FOLDER.mkdir(mode=0o711, exist_ok=True)
+        make_folder(SYSTEM_FOLDER, 0o711)
         status = SYSTEM_FOLDER.lstat()
     except OSError as error:
         raise EmbeddedServerError(
