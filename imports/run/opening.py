@@ -28,7 +28,7 @@ from imports.ledger import (
     RunLedger,
     Scope,
 )
-from imports.private_file import FILE, private
+from imports.private_file import FILE, private, read_own
 from imports.progress import Display
 from imports.retry import RetryPolicy, with_retries
 from imports.run.disposal import disposal_plan
@@ -179,7 +179,7 @@ def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
         lock.acquire()
     except Timeout:
         try:
-            who = f"process {int(holder.read_text())}"
+            who = f"process {int(read_own(holder))}"
         except (OSError, ValueError):
             who = "another process"
         raise LockedError(
