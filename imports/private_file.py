@@ -43,8 +43,16 @@ def make_folder(path: Path, mode: int = FOLDER) -> None:
     """
     # Not with `parents`, which gives the mode to the last one alone.
     for folder in reversed((path, *path.parents)):
-        if not folder.is_dir():
-            folder.mkdir(mode, exist_ok=True)
+        if folder.is_dir():
+            continue
+        try:
+            folder.mkdir(mode)
+        except FileExistsError:
+            if not folder.is_dir():
+                raise
+        else:
+            # The umask may have taken from it.
+            folder.chmod(mode)
 
 
 def tighten(file: int | Path) -> None:

@@ -5,7 +5,6 @@ The lines follow the script `quick_upload.py` of the document "Advanced Supabase
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -101,7 +100,10 @@ def tell_beginning(kind: Kind, settings: Settings) -> list[str]:
     if settings.single_file is None or settings.source is None:
         return lines
     source = source_of(settings, kind, settings.source.resolve())
-    path = os.path.relpath(settings.single_file.resolve(), source.folder)
+    place = settings.single_file.resolve()
+    if not place.is_relative_to(source.folder):
+        return lines
+    path = place.relative_to(source.folder).as_posix()
     try:
         content = kind.read(source, path, kind.sign(source, path), Counter())
     except (OSError, RecordError):

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from imports.errors import EmbeddedServerError
+from imports.private_file import make_folder
 from imports.regular_file import read_named
 
 PORT: Final = 5432  # only a part of the socket's name: no network address is listened on
@@ -122,7 +123,7 @@ def system_folder() -> Path:
         EmbeddedServerError: if it cannot be made.
     """
     try:
-        SYSTEM_FOLDER.mkdir(mode=0o711, exist_ok=True)
+        make_folder(SYSTEM_FOLDER, 0o711)
         status = SYSTEM_FOLDER.lstat()
     except OSError as error:
         raise EmbeddedServerError(

@@ -37,6 +37,18 @@ def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
         raise LedgerError(f"The ledger {path} cannot be read: {error}.") from error
 
 
+def holds_nothing(path: Path) -> bool:
+    """Whether there is no ledger, or one that a killed run had just begun to make."""
+    if not path.exists() or (path.is_file() and not path.stat().st_size):
+        return True
+    try:
+        with closing(_open_to_read(path)) as connection:
+            tables = connection.execute("select 1 from sqlite_master").fetchone()
+            return not _version(connection) and tables is None
+    except sqlite3.Error:
+        return False
+
+
 def _open_to_read(path: Path) -> sqlite3.Connection:
     place = quote(str(path.resolve()))
     connection = sqlite3.connect(f"file:{place}?mode=ro", uri=True, timeout=60)

@@ -114,6 +114,15 @@ class RunLedger:
         ).fetchone()
         return RunRecord(*row) if row else None
 
+    def knows(self, run: RunRecord) -> bool:
+        """Whether there was a run with these ids, over this source into this target."""
+        row = self._file.connection.execute(
+            "select 1 from run join scope on scope.id = scope_id where run_id = ? and batch_id = ?"
+            " and kind = ? and source = ? and tag = ? and target_id = ?",
+            (run.run_id, run.batch_id, run.kind, run.source, run.tag, run.target_id),
+        ).fetchone()
+        return row is not None
+
     def batch_ids(self, scope_id: int) -> list[str]:
         """The batch ids of those runs of a scope that may have written rows, cycle by cycle."""
         rows = self._file.connection.execute(

@@ -27,15 +27,15 @@ from imports.ledger import (
     LedgerFile,
     ListingLedger,
     RunLedger,
+    RunRecord,
     Scope,
 )
-from imports.private_file import FILE, private
+from imports.private_file import FILE, private, read_own
 from imports.progress import Display
-from imports.regular_file import read_named
 from imports.retry import RetryPolicy, with_retries
 from imports.run.disposal import disposal_plan
 from imports.run.progress_log import progress_log
-from imports.run.provenance import token_inside
+from imports.run.provenance import lies_in, token_inside
 from imports.run.session import RunSession
 from imports.run.source import find_source, source_of
 from imports.settings import Backend, Settings
@@ -70,7 +70,8 @@ def open_session(
     policy = RetryPolicy(settings.max_retries, stop)
     with contextlib.ExitStack() as resources:
         _lock(settings.state_file, resources)
-        token = token_inside(settings, (settings.imported or folder).resolve())
+        imported = (settings.imported or folder).resolve()
+        token = token_inside(settings, imported)
         disposal = None if last_run else disposal_plan(settings, kind, folder, single_item)
         if disposal is not None:
             check_writable([str(folder), *disposal.folders])
@@ -81,7 +82,8 @@ def open_session(
         if disposal is not None:
             ledger.bring_to_disk()
         runs = RunLedger(ledger)
-        found = _load(settings.state_file, runs, display)
+        doubtful = lies_in(settings.state_file, imported)
+        found = _load(settings.state_file, runs, display, doubtful=doubtful)
         fresh = _fresh_state(settings, kind, folder, single_item, target)
         if settings.restart and found is not None and not found.finished:
             with_retries(policy, target.database.forget_merges, found.rows_batch_id)
@@ -189,7 +191,7 @@ def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
         lock.acquire()
     except Timeout:
         try:
-            who = f"process {int(read_named(holder))}"
+            who = f"process {int(read_own(holder))}"
         except (OSError, ValueError):
             who = "another process"
         raise LockedError(
@@ -277,11 +279,15 @@ def _work_of(state: WorkState) -> tuple[str | None, ...]:
     return (state.kind, state.source, state.single_file, state.tag, state.target)
 
 
-def _load(path: Path, runs: RunLedger, display: Display) -> WorkState | None:
+def _load(path: Path, runs: RunLedger, display: Display, *, doubtful: bool) -> WorkState | None:
+    """The work state; one that is doubtful only if the ledger knows its run."""
     try:
-        return load_work_state(path)
+        state = load_work_state(path)
+        if state is None or not doubtful or runs.knows(_record_of(state)):
+            return state
     except DamagedStateError:
-        kept = set_aside(path)
+        pass
+    kept = set_aside(path)
     display.say(f"{path} is damaged; it was kept as {kept.name} and is rebuilt from the ledger.")
     last = runs.last_run(path.resolve())
     if last is None or last.completed:
@@ -310,6 +316,19 @@ def _load(path: Path, runs: RunLedger, display: Display) -> WorkState | None:
     # At once: whoever is refused now must be refused again.
     save_work_state(rebuilt, path)
     return rebuilt
+
+
+def _record_of(state: WorkState) -> RunRecord:
+    return RunRecord(
+        run_id=state.run_id,
+        batch_id=state.batch_id,
+        kind=state.kind,
+        source=state.source,
+        tag=state.tag,
+        target_id=state.target_id,
+        started_at=state.start_time.timestamp(),
+        completed=state.finished,
+    )
 
 
 def _parameters(settings: Settings) -> dict[str, object]:

@@ -1,9 +1,9 @@
 """Files of ours that lie inside a source: are they of our making, or did they come with the data?
 
-A work state, a ledger or a data folder that somebody has put into a source could send a run
-elsewhere, or have it delete files. So each ledger and each data folder that a run makes inside a
-source holds a token, and the user's own state folder remembers it. One without such a token is
-not used, nor is a work state that such a ledger knows nothing of.
+A ledger or a data folder that somebody has put into a source could send a run elsewhere, or have
+it delete files. So each of them that a run makes inside a source holds a token, and the user's own
+state folder remembers it. One without such a token is not used. (A work state inside a source is
+used if the ledger knows its run.)
 """
 
 from __future__ import annotations
@@ -12,13 +12,18 @@ import os
 from pathlib import Path
 
 from imports.errors import ImporterError, UsageError
-from imports.ledger.file import reading
+from imports.ledger.file import holds_nothing, reading
 from imports.private_file import make_folder, private, read_own
 from imports.settings import Settings
-from imports.work_state import DamagedStateError, WorkState, load_work_state
+from imports.whole_file import replacing
 
 _TOKEN_NAME = "token"  # noqa: S105
 _TOKEN_LENGTH = 32
+
+
+def lies_in(path: Path, folder: Path) -> bool:
+    """Whether a file of ours lies in a folder: it, not what a link in its place leads to."""
+    return path.parent.resolve().is_relative_to(folder)
 
 
 def token_inside(settings: Settings, imported: Path) -> str | None:
@@ -29,65 +34,46 @@ def token_inside(settings: Settings, imported: Path) -> str | None:
     Raises:
         UsageError: if what lies there is not of our making.
     """
-    own = (settings.state_file, settings.ledger_file, settings.data_folder)
-    # Where it lies counts, not where a link there leads to.
-    inside = [each for each in own if each.parent.resolve().is_relative_to(imported)]
-    if not inside:
-        return None
-    there = [each for each in inside if os.path.lexists(each)]
-    strange = [each for each in there if not _is_ours(each, settings)]
-    if settings.ledger_file in strange and settings.state_file in there:
-        strange = [settings.state_file, *(each for each in strange if each != settings.state_file)]
+    ledger, data = settings.ledger_file, settings.data_folder
+    token = None
+    strange = []
+    if lies_in(ledger, imported):
+        if holds_nothing(ledger):
+            token = _new_token()
+        elif not _is_known(_token_of_ledger(ledger)):
+            strange.append(ledger)
+    if lies_in(data, imported) and not _is_known(_token_of_folder(data)):
+        if os.path.lexists(data) and not _is_empty(data):
+            strange.append(data)
+        elif not strange:
+            _mark(data)
     if strange:
         raise UsageError(
-            f"{', '.join(map(str, strange))}: in the folder that is imported, and no run of"
+            f"{' and '.join(map(str, strange))}: in the folder that is imported, and no run of"
             " yours on this machine has made it there. It may have come with the data, and is not"
-            " used. If it is yours, move it out of that folder, and run from where it is then, or"
-            " name it with --state-file, --db-path and IMPORTER_DATA_FOLDER; else remove it."
+            " used. If it is yours, move it out of that folder, with the work state, and run from"
+            " where it is then, or name it with --state-file, --db-path and IMPORTER_DATA_FOLDER;"
+            " else remove it."
         )
-    if settings.data_folder in inside and not settings.data_folder.exists():
-        _mark(settings.data_folder)
-    if settings.ledger_file not in inside or settings.ledger_file.exists():
-        return None
-    return _new_token()
+    return token
 
 
-def _is_ours(path: Path, settings: Settings) -> bool:
-    if path == settings.data_folder:
-        return _is_known(_token_of_folder(path))
-    try:
-        if path == settings.ledger_file:
-            return _is_known(_token_of_ledger(path))
-        state = load_work_state(path)
-        return state is None or _has_run(settings.ledger_file, state)
-    except DamagedStateError:
-        # It is set aside, and nothing of it is used.
-        return True
-    except ImporterError:
-        return False
-
-
-def _has_run(ledger: Path, state: WorkState) -> bool:
-    with reading(ledger) as connection:
-        if connection is None:
-            return False
-        row = connection.execute(
-            "select 1 from run join scope on scope.id = scope_id where batch_id = ? and run_id = ?"
-            " and kind = ? and source = ? and tag = ? and target_id = ?",
-            (
-                *(state.batch_id, state.run_id, state.kind),
-                *(state.source, state.tag, state.target_id),
-            ),
-        ).fetchone()
-        return row is not None
+def _is_empty(folder: Path) -> bool:
+    """Whether there is nothing in a folder but what a killed run left of marking it."""
+    return folder.is_dir() and all(
+        each.name.startswith(f".{_TOKEN_NAME}.") for each in folder.iterdir()
+    )
 
 
 def _token_of_ledger(path: Path) -> str:
-    with reading(path) as connection:
-        if connection is None:
-            return ""
-        row: tuple[str] | None = connection.execute("select token from origin").fetchone()
-        return "" if row is None else row[0]
+    try:
+        with reading(path) as connection:
+            if connection is None:
+                return ""
+            row: tuple[str] | None = connection.execute("select token from origin").fetchone()
+            return "" if row is None else str(row[0])
+    except ImporterError:
+        return ""
 
 
 def _token_of_folder(folder: Path) -> str:
@@ -101,8 +87,8 @@ def _mark(folder: Path) -> None:
     token = _new_token()
     try:
         make_folder(folder)
-        with open(folder / _TOKEN_NAME, "x", opener=private) as file:
-            file.write(token)
+        with replacing(folder / _TOKEN_NAME) as file:
+            file.write(token.encode())
     except OSError as error:
         raise UsageError(f"{folder} cannot be made: {error.strerror}.") from error
 

@@ -142,7 +142,7 @@ def made_elsewhere(place: Workplace) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("shipped", [STATE, LEDGER, ".importer", f"{STATE} {LEDGER} .importer"])
+@pytest.mark.parametrize("shipped", [LEDGER, ".importer", f"{LEDGER} {STATE} .importer"])
 def test_files_of_ours_that_came_with_the_data_are_not_used(
     pg_place: Workplace, shipped: str
 ) -> None:
@@ -166,11 +166,32 @@ def test_files_of_ours_that_came_with_the_data_are_not_used(
     pg_place.run("states", folder, "--tag", "t")
 
 
-def test_a_state_that_the_own_ledger_does_not_know_is_not_used(pg_place: Workplace) -> None:
+@pytest.mark.parametrize("own_ledger", [True, False])
+def test_a_state_that_the_own_ledger_does_not_know_is_set_aside(
+    pg_place: Workplace, postgresql: Target, own_ledger: bool
+) -> None:
+    shipped = made_elsewhere(pg_place) / STATE
+    content = json.loads(shipped.read_bytes()) | {
+        "source": str(pg_place.folder),
+        "status": "interrupted",
+    }
     fill(pg_place.folder)
+    if own_ledger:
+        pg_place.run("states", ".", "--tag", "t")
+    (pg_place.folder / STATE).write_text(json.dumps(content))
+    finished = pg_place.run("states", ".", "--tag", "t")
+    assert f"{STATE} is damaged; it was kept as" in finished.out
+    assert "Resuming" not in finished.out
+    assert pg_place.state["batch_id"] != content["batch_id"]
+
+
+def test_what_a_run_was_killed_at_while_it_made_it_is_its_own(pg_place: Workplace) -> None:
+    fill(pg_place.folder)
+    (pg_place.folder / LEDGER).touch()
+    (pg_place.folder / ".importer").mkdir()
+    (pg_place.folder / ".importer" / ".token.1.part").touch()
     pg_place.run("states", ".", "--tag", "t")
-    change_state(pg_place.folder, batch_id="batch_20200101_000000_abcdef")
-    assert STATE in pg_place.run("states", ".", "--tag", "t", exit_code=2).err
+    pg_place.run("states", ".", "--tag", "t")
 
 
 def test_a_ledger_that_was_copied_over_the_own_one_is_not_used(pg_place: Workplace) -> None:

@@ -339,9 +339,16 @@ def closed_folder() -> Iterator[Path]:
 
 
 @as_root
-def test_no_folder_around_ours_is_opened_to_anybody(closed_folder: Path, system: Path) -> None:
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_no_folder_around_ours_is_opened_to_anybody(
+    closed_folder: Path, system: Path, umask: int
+) -> None:
     home = closed_folder.parents[2]
-    embedded.release(embedded.start(closed_folder))
+    before = os.umask(umask)
+    try:
+        embedded.release(embedded.start(closed_folder))
+    finally:
+        os.umask(before)
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     (place,) = system.glob("postgresql-*")
     assert closed_folder.resolve() == place
@@ -443,4 +450,19 @@ def test_what_lies_beside_the_database_is_for_its_owner(empty_folder: Path, umas
     for each in folder.parent.iterdir():
         assert not each.stat().st_mode & 0o077, each
     embedded.stop(folder)
+    embedded.release(server)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_a_database_in_a_new_data_folder_is_reached_under_any_umask(
+    empty_folder: Path, umask: int
+) -> None:
+    folder = empty_folder.parent / "data" / "pg"
+    before = os.umask(umask)
+    try:
+        server = embedded.start(folder)
+    finally:
+        os.umask(before)
+    assert query(server.url, "SELECT 1") == [(1,)]
+    assert not folder.is_symlink()
     embedded.release(server)

@@ -9,6 +9,7 @@ import pytest
 
 from imports.errors import LedgerError
 from imports.ledger import ImageLedger, LedgerFile, Listing, ListingLedger, Scope, Vouching
+from imports.ledger.file import holds_nothing
 from imports.ledger.summary import sources_of, summarise
 from imports.source_tree import ListedEntry, ListingProblem
 from imports.work_item import (
@@ -935,4 +936,22 @@ def test_a_batch_id_is_a_value_and_no_sql(tmp_path: Path, batch_id: str) -> None
         book.failed(item_id)
     total, failures = book.items.failures(1)
     assert (total, [each.path for each in failures]) == (2, ["a"])
+    book.file.close()
+
+
+def test_a_ledger_that_a_killed_run_had_just_begun_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "upload_tracker.db"
+    assert holds_nothing(path)
+    path.touch()
+    assert holds_nothing(path)
+    connection = sqlite3.connect(path)
+    connection.execute("pragma journal_mode = wal")
+    connection.close()
+    assert path.stat().st_size
+    assert holds_nothing(path)
+    path.write_bytes(b"something else" * 100)
+    assert not holds_nothing(path)
+    path.unlink()
+    book = Book(path)
+    assert not holds_nothing(path)
     book.file.close()
