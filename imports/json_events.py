@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from decimal import Decimal
 from itertools import chain
 from typing import Any
@@ -53,6 +53,12 @@ _OPENING = frozenset({"start_map", "start_array"})
 _MADE = _OPENING | {"number"}
 _CLOSING = frozenset({"end_map", "end_array"})
 _EMPTY_VALUES: dict[str, object] = {"start_map": {}, "start_array": []}
+
+# What a member of an object, and an element of a list, take in memory, roughly.
+_MEMBER_BYTES, _ELEMENT_BYTES = 150, 80
+
+MOST_NAMES = 1_000_000
+"""An object outside of all records may have so many names."""
 
 Event = tuple[str, Any]
 
@@ -183,13 +189,22 @@ def _passed_by_the_parser(chunk: bytes) -> int | None:
 class Builder:
     """Makes values of events. `flawed` is whether one was made since that has a flaw.
 
-    NUL characters are taken out of names here, and counted.
+    NUL characters are taken out of names here, and counted. `size` is about how much memory the
+    values take that were made since it was set to 0, in bytes; what would take it beyond `most`
+    is left out.
     """
 
-    def __init__(self, events: Iterator[Event], tally: Tally) -> None:
+    def __init__(self, events: Iterator[Event], tally: Tally, most: int | None = None) -> None:
         self._events = events
         self._tally = tally
+        self._most = most
         self.flawed = False
+        self.size = 0
+
+    @property
+    def overfull(self) -> bool:
+        """Whether something was left out."""
+        return self._most is not None and self.size > self._most
 
     def built(self, event: str, value: Any, depth: int) -> Any:
         """The value that begins with this event, `depth` levels within its document."""
@@ -215,6 +230,10 @@ class Builder:
             if name in built:
                 known_twice.append(name)
             event, value = next(self._events)
+            self.size += _MEMBER_BYTES + (len(value) if event == "string" else 0)
+            if self.overfull:
+                pass_over(self._events, event)
+                continue
             # Most values are texts or nothing: they go no further.
             built[name] = self.built(event, value, depth + 1) if event in _MADE else value
         if known_twice:
@@ -227,6 +246,10 @@ class Builder:
         for event, value in self._events:
             if event == "end_array":
                 break
+            self.size += _ELEMENT_BYTES + (len(value) if event == "string" else 0)
+            if self.overfull:
+                pass_over(self._events, event)
+                continue
             built.append(self.built(event, value, depth + 1) if event in _MADE else value)
         return built
 
@@ -280,6 +303,12 @@ def _without_flawed(document: dict[str, Any], records: str | None) -> dict[str, 
     return document
 
 
+def check_names(names: Collection[str]) -> None:
+    """Refuses an object that has more names than memory shall hold."""
+    if len(names) >= MOST_NAMES:
+        raise RecordError(f"has more than {MOST_NAMES:,} names in one object")
+
+
 def outside(event: str, value: object) -> object:
     """The value that begins with an event, without what is in it."""
     return _EMPTY_VALUES.get(event, value)
@@ -322,6 +351,7 @@ def look_through(events: Iterator[Event], event: str, value: Any, path: str, dep
             level.place = member(level.path, name)
             if name in level.names:
                 raise RecordError(twice(level.place))
+            check_names(level.names)
             if SPOILED in name:
                 raise RecordError(spoiled(f"the name {level.place}", name))
             level.names.add(name)

@@ -13,6 +13,7 @@ from imports.json_events import (
     Builder,
     Content,
     Event,
+    check_names,
     events_of,
     look_through,
     outside,
@@ -23,6 +24,12 @@ from imports.json_flaws import UnreadableValue, flaw_in, member, twice
 from imports.regular_file import OpenedFile, open_regular
 from imports.source_tree import is_unchanged
 from imports.work_item import Signature
+
+MOST_RECORD_BYTES = 128 * 1024 * 1024
+"""A record whose values would take more memory than that is not read."""
+
+MOST_PIECE_BYTES = 32 * 1024 * 1024
+"""A piece has records that take about so much memory together, or one that takes more."""
 
 _RECORD_DEPTH = 3
 """The level of a record: within a list within the outermost object."""
@@ -86,7 +93,8 @@ def _pieces(
     try:
         check_unchanged()
         for record in walk.records():
-            if len(records) == size:
+            if len(records) == size or (records and walk.piece_size > MOST_PIECE_BYTES):
+                walk.begin_piece()
                 check_unchanged()
                 yield Piece(first, records, last=False)
                 first, records = first + size, []
@@ -116,16 +124,25 @@ def _complaint(error: Exception, content: Content, walk: _Walk) -> str:
 
 
 class _Walk:
-    """Goes through the events of one file. `passed` is how many records are behind it."""
+    """Goes through the events of one file. `passed` is how many records are behind it.
+
+    `piece_size` is about how much memory the records since `begin_piece` take, in bytes.
+    """
 
     def __init__(self, content: Content, key: str, start: int, tally: Tally) -> None:
         self._content = content
         self._events: Iterator[Event] = events_of(content)
-        self._builder = Builder(self._events, tally)
+        self._builder = Builder(self._events, tally, MOST_RECORD_BYTES)
+        self._size_of_last = 0
         self._key = key
+        self.piece_size = 0
         self._start = start
         self.passed = 0
         self.in_list = False
+
+    def begin_piece(self) -> None:
+        """The last record is the first one of a piece."""
+        self.piece_size = self._size_of_last
 
     def records(self) -> Iterator[Any]:
         """The records of the list, after the first `start`; ends with the file."""
@@ -142,6 +159,7 @@ class _Walk:
             name = name.replace("\0", "")
             if name in names:
                 raise RecordError(twice(member("", name)))
+            check_names(names)
             names[name] = None
             if name != self._key:
                 look_through(events, event, value, member("", name), 2)
@@ -168,8 +186,17 @@ class _Walk:
 
     def _record(self, event: str, value: Any) -> Any:
         builder = self._builder
-        builder.flawed = False
+        builder.flawed, builder.size = False, 0
         record = builder.built(event, value, _RECORD_DEPTH)
+        if builder.overfull:
+            self._size_of_last = 0
+            return UnreadableValue(
+                f"is too large: its values would take more than {MOST_RECORD_BYTES >> 20} MiB of"
+                " memory",
+                None,
+            )
+        self._size_of_last = builder.size
+        self.piece_size += builder.size
         # What was seen may be in a record that is yet to come.
         if builder.flawed or self._content.spoiled:
             reason = flaw_in(record)

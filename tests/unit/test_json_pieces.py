@@ -488,3 +488,45 @@ def test_no_more_than_a_piece_and_a_chunk_is_read_ahead(
     records = [{"name": "x" * 80}] * 1000
     for piece in pieces(write(orjson.dumps({"results": records})), 10):
         assert taken_bytes <= (piece.first + 11) * 94 + 3000
+
+
+# Memory
+
+
+def test_a_record_of_too_many_values_costs_that_record(
+    write: Callable[[bytes], Path], parser: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_pieces, "MOST_RECORD_BYTES", 1_000_000)
+    for huge in ([[]] * 20_000, {f"n{number}": number for number in range(20_000)}, ["x" * 2**20]):
+        path = write(orjson.dumps({"results": [{"a": 1}, {"b": huge}, {"c": 1}]}))
+        first, bad, last = (record for piece in pieces(path) for record in piece.records)
+        assert (first, last) == ({"a": 1}, {"c": 1})
+        assert isinstance(bad, UnreadableValue)
+        assert "is too large" in bad.reason
+
+
+def test_a_piece_of_large_records_has_fewer_wherever_reading_begins(
+    write: Callable[[bytes], Path], parser: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_pieces, "MOST_PIECE_BYTES", 100_000)
+    sizes = [10, 90_000, 20_000, 10, 200_000, 10, 10, 60_000, 60_000]
+    path = write(orjson.dumps({"results": ["x" * size for size in sizes]}))
+    found = [(piece.first, len(piece.records)) for piece in pieces(path)]
+    assert [record for piece in pieces(path) for record in piece.records] == [
+        "x" * size for size in sizes
+    ]
+    assert len(found) > 3
+    for place, (first, _) in enumerate(found):
+        assert [(each.first, len(each.records)) for each in pieces(path, start=first)] == found[
+            place:
+        ]
+
+
+def test_an_object_of_too_many_names_is_refused(
+    write: Callable[[bytes], Path], parser: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_events, "MOST_NAMES", 100)
+    names = {f"n{number}": number for number in range(101)}
+    for document in ({**names, "results": []}, {"more": names, "results": []}):
+        _, message = taken(pieces(write(orjson.dumps(document))))
+        assert message == "has more than 100 names in one object"
