@@ -536,21 +536,21 @@ def test_a_flawed_image_is_a_warning_of_all_its_items_whenever_it_was_hashed(boo
         Plan(items[2].id, images=(picture("good"),)),
     )
     book.images.record_hashes([flawed, hashed(picture("good"), "22")], [])
-    assert book.items.warnings(0, 9) == (1, [("a", f"first; {warning}")])
+    assert book.items.warnings(9) == (1, [("a", f"first; {warning}")])
     assert next(gathered(book.images, "unsettled", 9))[0] == flawed
     book.plan(Plan(items[1].id, images=(picture("bad"), picture("bad"))))
-    assert book.items.warnings(0, 9)[1][1] == ("b", warning)
+    assert book.items.warnings(9)[1][1] == ("b", warning)
     # Planned once more, by another run, of which it is known.
     book.next_run("later")
     book.plan(Plan(items[0].id, images=(picture("good"), picture("bad"))))
-    assert book.items.warnings(0, 9) == (2, [("a", warning), ("b", warning)])
+    assert book.items.warnings(9) == (2, [("a", warning), ("b", warning)])
     assert book.images.count_flawed(0) == 1
     assert book.images.count_flawed(2.0**40) == 0
     # The file was mended.
     book.plan(Plan(items[0].id, images=(picture("bad", mtime_ns=2),)))
-    assert book.items.warnings(0, 9) == (1, [("b", warning)])
+    assert book.items.warnings(9) == (1, [("b", warning)])
     book.images.record_hashes([hashed(picture("bad", mtime_ns=2), "33")], [])
-    assert book.items.warnings(0, 9) == (1, [("b", warning)])
+    assert book.items.warnings(9) == (1, [("b", warning)])
 
 
 def test_an_item_of_another_scope_that_waits_for_a_flawed_image_is_warned_too(
@@ -564,7 +564,7 @@ def test_an_item_of_another_scope_that_waits_for_a_flawed_image_is_warned_too(
     book.images.record_hashes([hashed(picture("bad"), "11")._replace(flaw="it is cut off")], [])
     assert other.images.open_unhashed() == 0
     for each in (book, other):
-        assert each.items.warnings(0, 9)[0] == 1
+        assert each.items.warnings(9)[0] == 1
     other.file.close()
 
 
