@@ -78,11 +78,14 @@ def may_be_rounded(content: bytes, *, by_doubles: bool) -> bool:
 
 
 def _is_rounded(number: str, by_doubles: bool) -> bool:
-    from decimal import Decimal
+    from decimal import Decimal, InvalidOperation
 
     if not by_doubles and len(number) <= _LONGEST_INTEGER and number.lstrip("-").isdigit():
         return not _LEAST_INTEGER <= int(number) < _INTEGER_END
-    return isinstance(exact_number(Decimal(number)), Decimal)
+    try:
+        return isinstance(exact_number(Decimal(number)), Decimal)
+    except InvalidOperation:  # it is none: digits and points within a string
+        return False
 
 
 def exact_number(number: int | Decimal) -> int | float | Decimal:

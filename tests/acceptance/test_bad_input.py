@@ -40,11 +40,15 @@ BAD: dict[str, tuple[object, str]] = {
     "empty": (b"", "empty"),
     "blank": (b" \n", "empty"),
     "nul-bytes": (b"\0" * 100, "not JSON"),
-    "latin-1": ('{"metadata": {"pharmacy_name": "Caf\u00e9"}}'.encode("latin-1"), "not JSON"),
+    "latin-1": (
+        '{"metadata": {"pharmacy_name": "Caf\u00e9"}}'.encode("latin-1"),
+        "metadata.pharmacy_name holds bytes that are not UTF-8",
+    ),
     "lone-surrogate": (
         json.dumps(search("Bad")).replace('"Bad"', r'"Bad \ud800"').encode(),
-        "not JSON",
+        "metadata.pharmacy_name holds half of a surrogate pair",
     ),
+    "name-twice": (b'{"metadata": {"state": "FL", "state": "GA"}}', "metadata.state stands twice"),
     "nan": (json.dumps(search("Bad", fee=float("nan"))).encode(), "not JSON"),
     "missing-name": (without("metadata", "pharmacy_name"), "pharmacy_name is missing"),
     "missing-state": (without("metadata", "state"), "state is missing"),
