@@ -29,8 +29,6 @@ _LONGEST_TALLIED = 40
 _LONGEST_CACHED = 32
 """A text of more characters is read anew each time: what is cached stays for the whole run."""
 
-_BEFORE_TIME = ("", "T", " ", "t")
-
 _DATE_FORMATS = (
     "%m/%d/%Y",
     "%B %d, %Y",
@@ -174,7 +172,7 @@ def _parse_timestamp(text: str) -> datetime | None:
 def _parse_iso(text: str) -> datetime | None:
     # fromisoformat also takes forms that no board writes, a bare `20250804` or a week date, and any
     # character before the time: `2025-08-04-05:00` is a day in a time zone.
-    if len(text) < 10 or text[4] != "-" or text[7] != "-" or text[10:11] not in _BEFORE_TIME:
+    if len(text) < 10 or text[4] != "-" or text[7] != "-" or text[10:11] not in "T t":
         return None
     try:
         return datetime.fromisoformat(text)

@@ -160,7 +160,9 @@ def test_rows_of_another_source_are_no_orphans(done: Bench) -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 500])
 def test_what_was_superseded_is_no_finding(bench: Bench, batch_size: int) -> None:
-    for place, ts in enumerate(["2025-08-03T00:00:00", "2025-08-01T00:00:00", None]):
+    for place, ts in enumerate(
+        ["2025-08-03T00:00:00", "2025-08-01T00:00:00", "2025-08-02T00:00:00"]
+    ):
         bench.source.add(
             f"{place}", ts=ts, licenses=[license_(license_status=str(ts)), license_(None)]
         )
