@@ -52,7 +52,8 @@ def read_back(bench: Bench, expression: str, table: str) -> list[Decimal]:
 def search(more: str = "", metadata: str = "", license_: str = "") -> bytes:
     """A search with one licence; each argument is JSON that is put in behind the other members."""
     return (
-        f'{{"metadata": {{"pharmacy_name": "Belmar", "state": "FL"{metadata}}},'
+        '{"metadata": {"search_timestamp": "2026-03-02T09:00:00", "pharmacy_name": "Belmar",'
+        f' "state": "FL"{metadata}}},'
         f' "search_result": {{"licenses": [{{"license_number": "PH1"{license_}}}]}}{more}}}'
     ).encode()
 

@@ -544,8 +544,7 @@ def test_a_flawed_image_is_a_warning_of_all_its_items_whenever_it_was_hashed(boo
     book.next_run("later")
     book.plan(Plan(items[0].id, images=(picture("good"), picture("bad"))))
     assert book.items.warnings(9) == (2, [("a", warning), ("b", warning)])
-    assert book.images.count_flawed(0) == 1
-    assert book.images.count_flawed(2.0**40) == 0
+    assert book.images.count_flawed() == 1
     # The file was mended.
     book.plan(Plan(items[0].id, images=(picture("bad", mtime_ns=2),)))
     assert book.items.warnings(9) == (1, [("b", warning)])
