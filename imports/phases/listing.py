@@ -10,6 +10,7 @@ from itertools import islice
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
 from imports.phases.disk import read_all
+from imports.set_aside import is_private
 from imports.source_tree import ListedEntry, ListingProblem, unlistable
 from imports.work_item import Source
 
@@ -36,13 +37,15 @@ class ListJob:
 class ListedFolders:
     """The work items in `count` folders, and the prefixes of the folders in them.
 
-    `large` are those of the folders that were left for `read_large`.
+    `large` are those of the folders that were left for `read_large`; `private` those in which
+    files are set aside, which are no part of the source.
     """
 
     count: int
     entries: list[ListedEntry] = field(default_factory=list)
     subfolders: list[str] = field(default_factory=list)
     large: list[str] = field(default_factory=list)
+    private: list[str] = field(default_factory=list)
 
     def extend(self, other: ListedFolders) -> None:
         """Takes in what is in another one."""
@@ -50,6 +53,7 @@ class ListedFolders:
         self.entries += other.entries
         self.subfolders += other.subfolders
         self.large += other.large
+        self.private += other.private
 
 
 def list_folders(job: ListJob) -> ListedFolders:
@@ -68,6 +72,9 @@ def _list_some(job: ListJob) -> ListedFolders:
     kind, source = kind_named(job.kind), job.source
     listed = ListedFolders(len(job.prefixes))
     for prefix in job.prefixes:
+        if is_private(prefix):
+            listed.private.append(prefix)
+            continue
         try:
             with os.scandir(_place(source, prefix)) as entries:
                 found = list(islice(entries, MOST_ENTRIES + 1))
