@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from imports.errors import InterruptedRunError, UsageError
-from imports.run import cycles
-from imports.run.cycles import SETTLED_SECONDS, Cycles, settled_at
+from imports.run import cycles, settling
+from imports.run.cycles import Cycles
 from imports.run.listing import list_source
 from imports.run.planning import plan_items
 from imports.run.session import RunSession
+from imports.run.settling import SETTLED_SECONDS, settled_at
 from imports.work_item import ItemState
 from tests.support.session import PeopleBench, files_below
 
@@ -31,7 +32,7 @@ def bench(tmp_path: Path) -> Iterator[PeopleBench]:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files settle in no time."""
-    monkeypatch.setattr(cycles, "SETTLED_SECONDS", 0.05)
+    monkeypatch.setattr(settling, "SETTLED_SECONDS", 0.05)
 
 
 def meanwhile(bench: PeopleBench, *actions: Callable[[], object]) -> None:
@@ -151,7 +152,8 @@ def test_a_run_that_does_not_work_off_takes_every_file_as_it_is(bench: PeopleBen
 def test_settled_is_what_has_not_changed_for_a_while(bench: PeopleBench) -> None:
     moment = settled_at(bench.session())
     assert moment is not None
-    assert 0 <= time.time() - SETTLED_SECONDS - moment < 1
+    assert 0 <= time.time() - SETTLED_SECONDS - moment.mtime < 1
+    assert 0 <= time.monotonic() - SETTLED_SECONDS - moment.seen < 1
 
 
 @pytest.mark.parametrize("age", [0.0, -3_600.0, -4e9])
@@ -167,7 +169,7 @@ def test_a_file_that_has_stopped_growing_is_taken_whatever_its_clock_says(
 def test_a_file_that_grows_is_waited_for_and_taken_whole(
     bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cycles, "SETTLED_SECONDS", 0.15)
+    monkeypatch.setattr(settling, "SETTLED_SECONDS", 0.15)
     bench.add("old.json", "OLD")
     path = bench.folder / "new.json"
     content = b'{"results": [%s]}' % b",".join(
