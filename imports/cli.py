@@ -367,11 +367,22 @@ def verify(repair: bool, **flags: Any) -> None:
 @click.option("--kind", type=click.Choice(list(WORDINGS)), help="Only what is of this kind.")
 @click.option("--tag", help="Only what has this tag.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: as JSON.")
+@click.option(
+    "--file",
+    type=_FOLDER,
+    metavar="PATH",
+    help="Where this file is: what was done with it, why, when, and by which run.",
+)
 @_state_option
 @_ledger_option
-def status(kind: str | None, tag: str | None, as_json: bool, **flags: Any) -> None:
+def status(
+    kind: str | None, tag: str | None, as_json: bool, file: Path | None, **flags: Any
+) -> None:
     """Show what is imported, pending and failed, the last batches, and what to type next."""
-    _show_status(flags, kind, tag, as_json=as_json)
+    if file is None:
+        _show_status(flags, kind, tag, as_json=as_json)
+    else:
+        _show_whereabouts(flags, kind, tag, file, as_json=as_json)
 
 
 @cli.group()
@@ -490,6 +501,27 @@ def _show_status(
         click.echo(orjson.dumps(status_json(found), option=orjson.OPT_INDENT_2))
     else:
         click.echo(render_status(found, settings.state_file, kind))
+
+
+def _show_whereabouts(
+    flags: dict[str, Any], kind: str | None, tag: str | None, file: Path, *, as_json: bool
+) -> None:
+    import orjson
+
+    from imports.settings import read_settings
+    from imports.status import (
+        last_ledger,
+        read_whereabouts,
+        render_whereabouts,
+        whereabouts_json,
+    )
+
+    ledger = last_ledger(read_settings(**flags))
+    found = read_whereabouts(ledger, file, kind, tag)
+    if as_json:
+        click.echo(orjson.dumps(whereabouts_json(found), option=orjson.OPT_INDENT_2))
+    else:
+        click.echo(render_whereabouts(found, file, ledger))
 
 
 def _settings(kind: str, **flags: Any) -> Settings:

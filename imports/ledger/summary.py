@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from imports.ledger.whereabouts import Disposal, count_disposals, latest_disposals
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class ScopeSummary:
     """A source in a target: its work items by state, the last batches, the causes of failures.
 
     `gone` are imported ones, `moved` failed ones, whose files are no longer in the source.
+    `files_deleted` and `files_moved` are what all runs did, `disposals` the last of it.
     """
 
     kind: str
@@ -52,6 +55,9 @@ class ScopeSummary:
     causes: list[CauseSummary]
     gone: int = 0
     moved: int = 0
+    files_deleted: int = 0
+    files_moved: int = 0
+    disposals: list[Disposal] = field(default_factory=list)
 
     @property
     def succeeded(self) -> int:
@@ -139,6 +145,7 @@ def _scope(
         " group by cause order by count(*) desc, cause limit ?",
         (scope_id, limit),
     ).fetchall()
+    files_deleted, files_moved = count_disposals(connection, scope_id)
     return ScopeSummary(
         kind=kind,
         source=source,
@@ -150,6 +157,9 @@ def _scope(
         causes=[_cause(connection, scope_id, *row) for row in causes],
         gone=disposed("imported"),
         moved=disposed("failed"),
+        files_deleted=files_deleted,
+        files_moved=files_moved,
+        disposals=latest_disposals(connection, scope_id, limit),
     )
 
 

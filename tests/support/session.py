@@ -167,7 +167,10 @@ class PeopleBench:
 
     def run(self, batch_id: str = "batch", **flags: Any) -> RunReport:
         """A whole run."""
-        session = self.session(batch_id, **flags)
+        return self.go(self.session(batch_id, **flags))
+
+    def go(self, session: RunSession) -> RunReport:
+        """A whole run in a session."""
         importer = ResilientImporter(session.settings, self.display, session.policy.stop)
         importer._session = session
         return importer.run()
