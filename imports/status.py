@@ -123,7 +123,7 @@ def _disposal_words(disposal: Disposal) -> str:
     done = {
         "deleted": "deleted",
         "moved": f"moved to {disposal.moved_to}",
-        "gone": "no longer there when it was to be deleted or moved",
+        "gone": "no longer there: deleted by a run that was killed, or taken away by somebody",
     }
     why = "imported" if disposal.reason is None else f"failed: {disposal.reason}"
     run = "" if disposal.batch_id is None else f", run {disposal.batch_id}"
