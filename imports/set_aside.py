@@ -38,7 +38,7 @@ class PrivateFolders:
 
     def __init__(self) -> None:
         """Makes none yet."""
-        self._held: dict[Path, tuple[Path, int]] = {}
+        self._held: dict[str, tuple[str, int]] = {}
 
     def __enter__(self) -> Self:
         """The folders are made when they are needed."""
@@ -54,7 +54,7 @@ class PrivateFolders:
         while self._held:
             _, (private, lock) = self._held.popitem()
             try:
-                _remove_empty(private)
+                _remove_empty(Path(private))
             finally:
                 os.close(lock)
 
@@ -65,19 +65,23 @@ class PrivateFolders:
             FileNotFoundError: if nothing has it.
             OSError: if it cannot be renamed.
         """
-        if path.parent not in self._held:
-            self._held[path.parent] = _make(path.parent)
-        private, lock = self._held[path.parent]
+        # Texts, not paths: there may be millions of files.
+        folder, name = os.path.split(path)
+        if folder not in self._held:
+            private_folder, lock = _make(path.parent)
+            self._held[folder] = str(private_folder), lock
+        private, lock = self._held[folder]
+        aside = f"{private}{os.sep}{name}"
         try:
-            path.rename(private / path.name)
+            os.rename(path, aside)  # noqa: PTH104
         except FileNotFoundError:
-            if private.is_dir() or not os.path.lexists(path):
+            if os.path.isdir(private) or not os.path.lexists(path):  # noqa: PTH112
                 raise
             # Somebody has tidied up.
             os.close(lock)
-            del self._held[path.parent]
+            del self._held[folder]
             return self.take(path)
-        return private / path.name
+        return Path(aside)
 
 
 def bring_home(private: Path, finish: Callable[[Path, Path], bool]) -> list[BroughtHome]:
