@@ -404,6 +404,12 @@ def verify(repair: bool, **flags: Any) -> None:
     help="List what was imported without something, a line each (--json: an object a line).",
 )
 @click.option("--limit", type=click.IntRange(1), help="With --warnings: at most so many.")
+@click.option(
+    "--file",
+    type=_FOLDER,
+    metavar="PATH",
+    help="Where this file is: what was done with it, why, when, and by which run.",
+)
 @_state_option
 @_ledger_option
 def status(
@@ -412,13 +418,18 @@ def status(
     as_json: bool,
     warnings: bool,
     limit: int | None,
+    file: Path | None,
     **flags: Any,
 ) -> None:
     """Show what is imported, pending and failed, the last batches, and what to type next."""
+    if limit is not None and not warnings:
+        raise click.UsageError("--limit is for --warnings.")
+    if warnings and file is not None:
+        raise click.UsageError("--warnings and --file ask for different things.")
     if warnings:
         _show_warnings(flags, kind, tag, limit, as_json=as_json)
-    elif limit is not None:
-        raise click.UsageError("--limit is for --warnings.")
+    elif file is not None:
+        _show_whereabouts(flags, kind, tag, file, as_json=as_json)
     else:
         _show_status(flags, kind, tag, as_json=as_json)
 
@@ -585,12 +596,34 @@ def _show_warnings(
     from imports.settings import read_settings
     from imports.status import last_ledger, read_warnings
 
-    settings = read_settings(state_file=flags["state_file"], db_path=flags["db_path"])
-    for warned in read_warnings(last_ledger(settings), kind, tag, limit):
+    ledger = last_ledger(read_settings(**flags))
+    for warned in read_warnings(ledger, kind, tag, limit):
         if as_json:
-            click.echo(orjson.dumps(warned._asdict()))
+            click.echo(shown_json(orjson.dumps(warned._asdict()).decode()))
         else:
-            click.echo(f"{warned.path}: {'; '.join(warned.warnings)}")
+            click.echo(shown(f"{warned.path}: {'; '.join(warned.warnings)}"))
+
+
+def _show_whereabouts(
+    flags: dict[str, Any], kind: str | None, tag: str | None, file: Path, *, as_json: bool
+) -> None:
+    import orjson
+
+    from imports.settings import read_settings
+    from imports.status import (
+        last_ledger,
+        read_whereabouts,
+        render_whereabouts,
+        whereabouts_json,
+    )
+
+    ledger = last_ledger(read_settings(**flags))
+    found = read_whereabouts(ledger, file, kind, tag)
+    if as_json:
+        found_json = orjson.dumps(whereabouts_json(found), option=orjson.OPT_INDENT_2)
+        click.echo(shown_json(found_json.decode()))
+    else:
+        click.echo(render_whereabouts(found, file, ledger))
 
 
 def _settings(kind: str, **flags: Any) -> Settings:

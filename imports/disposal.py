@@ -1,7 +1,11 @@
 """What becomes of a source file once it is safe: it is deleted, or moved to another folder.
 
+A file is set aside first, so that nobody can put another one in its place: then it is looked at,
+and deleted, moved, or put back.
+
 Whatever is done here may be killed at any instant and done again: the file is then at the source,
-at the destination, or at both with the same content, and never torn under its final name.
+set aside in it, at the destination, or at two of them with the same content, and never torn under
+its final name.
 """
 
 from __future__ import annotations
@@ -10,59 +14,61 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from hashlib import blake2b
-from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
 import orjson
-from filelock import FileLock
 
 from imports.errors import UsageError
+from imports.free_names import LONGEST_NAME, name_exclusively, names, put_back, with_end
+from imports.open_files import is_open_for_writing
 from imports.private_file import FOLDER
 from imports.regular_file import opener
-from imports.source_tree import is_unchanged
+from imports.set_aside import PrivateFolders
+from imports.source_tree import is_same_file, is_unchanged
 from imports.work_item import Signature
 
 ERRORS_SUFFIX = ".errors.json"
 """What stands after the stem of a moved file's name in that of the list of its problems."""
 
 _BLOCK_BYTES = 1024 * 1024
-_LONGEST_NAME = 255
 _O_BINARY = getattr(os, "O_BINARY", 0)
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY | getattr(os, "O_NOFOLLOW", 0)
 _ERRORS_HEAD = b'[\n  {\n    "index": '
 _NO_ERRORS = b"[]"
-_NO_HARD_LINKS = frozenset(
-    {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-)
-"""What `link` says on a file system without hard links, or about a file of somebody else."""
 
 
 class Fate(StrEnum):
     """What became of a source file.
 
     `done`: it is no longer at the source. `gone`: nor was it before. `changed`: it is another one
-    than was imported, and stays where it is.
+    than was imported, and stays where it is. `in_use`: somebody has it open for writing, and it
+    stays.
     """
 
     DONE = "done"
     GONE = "gone"
     CHANGED = "changed"
+    IN_USE = "in_use"
 
 
-class Moved(NamedTuple):
-    """What became of a file that was to be moved, and where it is now.
+class Outcome(NamedTuple):
+    """What became of a file that was to be deleted or moved.
 
-    `path` is None if it changed, or is gone from the source and not at the destination.
+    `path` is where it was moved to; None if it was not, or is gone and not at the destination.
+    `kept_as` is the new name of a file that had come in its place, where a third one had come
+    under that name before it could be put back: both are there.
     """
 
     fate: Fate
-    path: str | None
+    path: str | None = None
+    kept_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,22 +110,25 @@ def check_writable(folders: Iterable[str]) -> None:
             ) from error
 
 
-def delete(path: str, signature: Signature) -> Fate:
+def delete(path: str, signature: Signature, private: PrivateFolders) -> Outcome:
     """Removes a file if it is still the one of the signature; of a link, only the link.
 
     Raises:
-        OSError: if it cannot be removed.
+        OSError: if it cannot be removed; it is then still at the source.
     """
+    source = Path(path)
     try:
-        if not is_unchanged(os.stat(path), signature):
-            return Fate.CHANGED
-        Path(path).unlink()
+        entry = _look(source, signature)
     except FileNotFoundError:
-        return Fate.GONE
-    return Fate.DONE
+        return Outcome(Fate.GONE)
+    if entry is None:
+        return Outcome(Fate.CHANGED)
+    return _take(source, entry, private, _delete_aside)
 
 
-def move(path: str, signature: Signature, folder: str, relative: str) -> Moved:
+def move(
+    path: str, signature: Signature, folder: str, relative: str, private: PrivateFolders
+) -> Outcome:
     """Moves a file that is still the one of the signature to `relative` in a folder.
 
     Nothing is overwritten: where the name is taken by other content, `name.1.json` is tried, then
@@ -129,24 +138,57 @@ def move(path: str, signature: Signature, folder: str, relative: str) -> Moved:
     Raises:
         OSError: if it cannot be moved; it is then still at the source.
     """
-    destination = Path(folder, relative)
+    source, destination = Path(path), Path(folder, relative)
     try:
-        if not is_unchanged(os.stat(path), signature):
-            return Moved(Fate.CHANGED, None)
+        entry = _look(source, signature)
+        if entry is None and _is_linked_at(source, signature, destination):
+            entry = source.lstat()
     except FileNotFoundError:
-        return Moved(Fate.GONE, _moved_before(signature, destination))
+        return Outcome(Fate.GONE, _moved_before(signature, destination))
+    if entry is None:
+        return Outcome(Fate.CHANGED)
     _make_folder(destination.parent)
-    source = Path(path)
+    if not stat.S_ISLNK(entry.st_mode):
+        return _take(source, entry, private, partial(_move_aside, destination=destination))
     part = _part_of(source, destination.parent)
-    if source.is_symlink():
-        return _move_copy(source, signature, part, destination)
-    try:
-        published = _publish(source, source, destination)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        return _move_copy(source, signature, part, destination)
-    return _finish(source, signature, published)
+    is_same = partial(is_unchanged, signature=signature)
+    published = _publish_copy(source, part, destination, is_same)
+    if published is None:
+        return Outcome(Fate.CHANGED)
+    _sync_folder(published.parent)
+    outcome = _take(source, entry, private, _delete_aside)
+    return outcome._replace(path=str(published)) if outcome.fate is Fate.DONE else outcome
+
+
+def is_left_of(aside: Path, signature: Signature) -> bool:
+    """Whether what a killed run had set aside is the file of the signature, and can be ended."""
+    status = aside.lstat()
+    return (
+        stat.S_ISREG(status.st_mode)
+        and is_same_file(status, signature)
+        and not is_open_for_writing(str(aside))
+    )
+
+
+def finish_delete(aside: Path) -> Outcome:
+    """Deletes what a killed run had set aside for it.
+
+    Raises:
+        OSError: if it cannot be deleted.
+    """
+    aside.unlink()
+    return Outcome(Fate.DONE)
+
+
+def finish_move(aside: Path, home: Path, folder: str, relative: str) -> Outcome:
+    """Moves what a killed run had set aside for it; `home` is the path that it had.
+
+    Raises:
+        OSError: if it cannot be moved.
+    """
+    destination = Path(folder, relative)
+    _make_folder(destination.parent)
+    return _move_aside(aside, home, destination)
 
 
 def write_errors(path: str, problems: Iterable[Problem]) -> str:
@@ -177,27 +219,12 @@ def write_errors(path: str, problems: Iterable[Problem]) -> str:
 # Names
 
 
-def _names(destination: Path) -> Iterator[Path]:
-    """The name itself, then `name.1.json`, `name.2.json` and so on, none longer than allowed."""
-    yield destination
-    for number in count(1):
-        yield _with_end(destination, f".{number}{destination.suffix}")
-
-
 def _errors_path(path: Path) -> Path:
-    if len(os.fsencode(path.stem + ERRORS_SUFFIX)) <= _LONGEST_NAME:
+    if len(os.fsencode(path.stem + ERRORS_SUFFIX)) <= LONGEST_NAME:
         return path.with_name(path.stem + ERRORS_SUFFIX)
     # What is cut off may be all that tells two names apart.
     digest = blake2b(os.fsencode(path.name), digest_size=4).hexdigest()
-    return _with_end(path, f".{digest}{ERRORS_SUFFIX}")
-
-
-def _with_end(path: Path, end: str) -> Path:
-    """The path with another end after its stem, which is cut where the name is too long."""
-    stem = path.stem
-    while len(os.fsencode(stem + end)) > _LONGEST_NAME:
-        stem = stem[:-1]
-    return path.with_name(stem + end)
+    return with_end(path, f".{digest}{ERRORS_SUFFIX}")
 
 
 def _part_of(path: Path, folder: Path) -> Path:
@@ -228,7 +255,7 @@ def _publish(file: Path, original: Path, destination: Path) -> Path:
 
     `file` and `original` have the same content, and may be the same.
     """
-    for name in _names(destination):
+    for name in names(destination):
         while True:
             if os.path.lexists(name):
                 if _same_content(original, name):
@@ -237,29 +264,11 @@ def _publish(file: Path, original: Path, destination: Path) -> Path:
             if _errors_of_another(name):
                 break
             try:
-                _name_exclusively(file, name)
+                name_exclusively(file, name)
             except FileExistsError:
                 continue  # somebody was quicker: look at what they put there
             return name
     raise AssertionError("there is no last name")
-
-
-def _name_exclusively(file: Path, name: Path) -> None:
-    """Lets `name` be a name of the file, in one step; the old name may be gone then.
-
-    Raises:
-        FileExistsError: if something has the name.
-    """
-    try:
-        # Not `rename`, which overwrites.
-        os.link(file, name)
-    except OSError as error:
-        if error.errno not in _NO_HARD_LINKS:
-            raise
-        with FileLock(name.parent / ".moving.lock"):
-            if os.path.lexists(name):
-                raise FileExistsError(errno.EEXIST, "exists", str(name)) from error
-            file.rename(name)
 
 
 def _errors_of_another(name: Path) -> bool:
@@ -274,24 +283,98 @@ def _errors_of_another(name: Path) -> bool:
     return head not in (_ERRORS_HEAD, _NO_ERRORS)
 
 
+# Setting aside
+
+
+def _look(source: Path, signature: Signature) -> os.stat_result | None:
+    """The status of a source's entry, if it leads to the file of the signature; else None.
+
+    Raises:
+        OSError: if there is no such file.
+    """
+    entry = source.lstat()
+    status = source.stat() if stat.S_ISLNK(entry.st_mode) else entry
+    return entry if is_unchanged(status, signature) else None
+
+
+def _take(
+    source: Path,
+    entry: os.stat_result,
+    private: PrivateFolders,
+    end: Callable[[Path, Path], Outcome],
+) -> Outcome:
+    """Sets a file aside, and brings it to its end if it is the entry that was looked at.
+
+    Else it is put back: under its name, or the next free one where that is taken by now.
+    """
+    try:
+        aside = private.take(source)
+    except FileNotFoundError:
+        return Outcome(Fate.GONE)
+    try:
+        status = aside.lstat()
+        same = os.path.samestat(status, entry) and (
+            (status.st_size, status.st_mtime_ns) == (entry.st_size, entry.st_mtime_ns)
+        )
+        fate = Fate.CHANGED
+        if same:
+            if not is_open_for_writing(str(aside)):
+                return end(aside, source)
+            fate = Fate.IN_USE
+        place = put_back(aside, source)
+    except OSError:
+        if not os.path.lexists(aside):
+            # A run on another machine, which cannot see the lock, has put it back.
+            return Outcome(Fate.CHANGED)
+        with contextlib.suppress(OSError):
+            put_back(aside, source)
+        raise
+    return Outcome(fate, kept_as=None if place == source else str(place))
+
+
+def _delete_aside(aside: Path, home: Path) -> Outcome:
+    aside.unlink()
+    return Outcome(Fate.DONE)
+
+
+def _move_aside(aside: Path, home: Path, destination: Path) -> Outcome:
+    part = _part_of(home, destination.parent)
+    try:
+        published: Path | None = _publish(aside, aside, destination)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        same = partial(_is_as_before, before=aside.lstat())
+        published = _publish_copy(aside, part, destination, same)
+    if published is None:
+        put_back(aside, home)
+        return Outcome(Fate.CHANGED)
+    _sync_folder(published.parent)
+    aside.unlink(missing_ok=True)
+    return Outcome(Fate.DONE, str(published))
+
+
+def _is_as_before(status: os.stat_result, before: os.stat_result) -> bool:
+    return (status.st_size, status.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
 # Moving
 
 
-def _move_copy(source: Path, signature: Signature, part: Path, destination: Path) -> Moved:
-    """Moves a file by a copy, which gets its name when all of it is on disk."""
+def _publish_copy(
+    file: Path, part: Path, destination: Path, is_same: Callable[[os.stat_result], bool]
+) -> Path | None:
+    """Publishes a copy of a file, when all of it is on disk; None if the file changed meanwhile."""
     try:
-        if not _copy(source, signature, part):
-            part.unlink()
-            return Moved(Fate.CHANGED, None)
-        published = _publish(part, source, destination)
+        published = _publish(part, file, destination) if _copy(file, part, is_same) else None
     except OSError:
         _remove_quietly(part)
         raise
     part.unlink(missing_ok=True)
-    return _finish(source, signature, published)
+    return published
 
 
-def _copy(source: Path, signature: Signature, part: Path) -> bool:
+def _copy(source: Path, part: Path, is_same: Callable[[os.stat_result], bool]) -> bool:
     """Copies content, mode and mtime, down to the disk; False if the file changed meanwhile."""
     with (
         open(source, "rb", opener=opener) as reader,
@@ -301,7 +384,7 @@ def _copy(source: Path, signature: Signature, part: Path) -> bool:
             writer.write(block)
         writer.flush()
         status = os.fstat(reader.fileno())
-        if not is_unchanged(status, signature) or writer.tell() != signature.size:
+        if not is_same(status) or writer.tell() != status.st_size:
             return False
         # By name: not every system takes a descriptor here.
         part.chmod(stat.S_IMODE(status.st_mode))
@@ -310,54 +393,29 @@ def _copy(source: Path, signature: Signature, part: Path) -> bool:
     return True
 
 
-def _finish(source: Path, signature: Signature, published: Path) -> Moved:
-    """Removes the original of a published file, once that is on disk."""
-    _sync_folder(published.parent)
-    if _is_same_entry(source, published):
-        return Moved(Fate.DONE, str(published))
-    # A second name has changed what an exact signature is of.
-    linked = _is_same_file(source, published)
-    fate = delete(str(source), _inexact(signature) if linked else signature)
-    if fate is Fate.CHANGED:
-        return Moved(fate, None)
-    return Moved(Fate.DONE, str(published))
-
-
-def _inexact(signature: Signature) -> Signature:
-    return signature._replace(digest="")
-
-
 def _moved_before(signature: Signature, destination: Path) -> str | None:
     """Where a killed run has moved a file that is gone from the source: by its size and mtime."""
-    for name in _names(destination):
+    for name in names(destination):
         try:
-            if is_unchanged(name.lstat(), _inexact(signature)):
+            if is_unchanged(name.lstat(), signature._replace(digest="")):
                 return str(name)
         except FileNotFoundError:
             return None
     return None
 
 
-def _is_same_entry(source: Path, published: Path) -> bool:
-    """Whether both paths lead to the one name of a file, which must not be removed then."""
-    try:
-        one, other = source.lstat(), published.lstat()
-    except FileNotFoundError:
+def _is_linked_at(source: Path, signature: Signature, destination: Path) -> bool:
+    """Whether a killed run had got so far as to give the file its name at the destination."""
+    status = source.lstat()
+    if status.st_nlink < 2 or not is_same_file(status, signature):
         return False
-    if not os.path.samestat(one, other):
-        return False
-    # On a file system that ignores case, the paths differ and the name is one.
-    return one.st_nlink < 2 or (
-        source.name == published.name and source.parent.samefile(published.parent)
-    )
-
-
-def _is_same_file(one: Path, other: Path) -> bool:
-    """Whether both are names of one file; not if one of them is gone."""
-    try:
-        return one.samefile(other)
-    except FileNotFoundError:
-        return False
+    for name in names(destination):
+        try:
+            if os.path.samestat(status, name.lstat()):
+                return True
+        except FileNotFoundError:
+            return False
+    raise AssertionError("there is no last name")
 
 
 def _same_content(one: Path, other: Path) -> bool:

@@ -53,6 +53,18 @@ def is_unchanged(status: os.stat_result, signature: Signature) -> bool:
     return signature_of(status, exact=bool(signature.digest)) == signature
 
 
+def is_same_file(status: os.stat_result, signature: Signature) -> bool:
+    """Whether it is the file of a signature, with its size and mtime, whatever its ctime is.
+
+    The ctime tells of a change of content, and also of each new name that we give a file.
+    """
+    inode = signature.digest.partition(".")[0]
+    found = signature_of(status)
+    return (found.size, found.mtime_ns) == (signature.size, signature.mtime_ns) and (
+        not inode or f"{status.st_ino:x}" == inode
+    )
+
+
 def signature_of_file(path: str, *, exact: bool = False) -> Signature:
     """The signature that a file has now.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from imports import next_command
-from imports.display_text import shown_lines
+from imports.display_text import shown, shown_lines
 from imports.ledger.file import reading
 from imports.ledger.summary import (
     BatchSummary,
@@ -19,6 +20,7 @@ from imports.ledger.summary import (
     summarise,
     warned_items,
 )
+from imports.ledger.whereabouts import Disposal, KnownFile, known_files
 from imports.report import missing_images
 from imports.settings import Settings
 from imports.work_state import WorkState, as_json, load_work_state
@@ -90,6 +92,9 @@ def status_json(status: Status) -> dict[str, Any]:
                 "warned": scope.warned,
                 "images_not_found": scope.lacking.not_found,
                 "images_unusable": scope.lacking.unusable,
+                "files_deleted": scope.files_deleted,
+                "files_moved": scope.files_moved,
+                "disposals": [_disposal_json(scope.source, each) for each in scope.disposals],
                 "batches": [asdict(batch) for batch in scope.batches],
                 "causes": [asdict(cause) for cause in scope.causes],
             }
@@ -97,6 +102,78 @@ def status_json(status: Status) -> dict[str, Any]:
         ],
         "last_run": None if state is None else _run_json(state),
     }
+
+
+def read_whereabouts(
+    ledger_file: Path, file: Path, kind: str | None = None, tag: str | None = None
+) -> list[KnownFile]:
+    """What the ledger knows of a file; `file` is its path, also as it is in its source.
+
+    Raises:
+        LedgerError: if the ledger is damaged.
+    """
+    # Neither the file nor its folder need be there; links on the way are those of the source.
+    places = [str(file), os.path.abspath(file), str(file.parent.resolve() / file.name)]
+    with reading(ledger_file) as connection:
+        if connection is None:
+            return []
+        return known_files(connection, kind, tag, places, MOST_SHOWN)
+
+
+def whereabouts_json(found: list[KnownFile]) -> list[dict[str, Any]]:
+    """What is known of a file as plain data, for programs."""
+    return [
+        asdict(each) | {"disposals": [_disposal_json(each.source, one) for one in each.disposals]}
+        for each in found
+    ]
+
+
+def render_whereabouts(found: list[KnownFile], file: Path, ledger_file: Path) -> str:
+    """What is known of a file, in words."""
+    if not found:
+        return shown(
+            f"The ledger {ledger_file} knows nothing of {file}. Name it by its path, or as it is"
+            " called in its source; another ledger is named with --db-path."
+        )
+    lines: list[str] = []
+    for each in found:
+        lines.append(f"{_place(each.source, each.path)} ({each.kind}, tag {each.tag})")
+        if each.state is not None and each.at_source:
+            why = "" if each.reason is None else f" in {each.phase}: {each.reason}"
+            lines.append(f"  in the source, as far as is known: {each.state}{why}")
+        lines += [f"  {_disposal_words(one)}" for one in each.disposals]
+    return shown_lines(lines)
+
+
+def _disposal_words(disposal: Disposal) -> str:
+    done = {
+        "deleted": "deleted",
+        "moved": f"moved to {disposal.moved_to}",
+        "gone": "no longer there: deleted by a run that was killed, or taken away by somebody",
+    }
+    why = "imported" if disposal.reason is None else f"failed: {disposal.reason}"
+    run = "" if disposal.batch_id is None else f", run {disposal.batch_id}"
+    return f"{_moment(disposal.disposed_at)}  {done[disposal.what]} ({why}){run}"
+
+
+def _disposal_json(source: str, disposal: Disposal) -> dict[str, Any]:
+    return {
+        "file": _place(source, disposal.path),
+        "what": disposal.what,
+        "why": "imported" if disposal.reason is None else "failed",
+        "reason": disposal.reason,
+        "moved_to": disposal.moved_to,
+        "disposed_at": _moment(disposal.disposed_at),
+        "batch_id": disposal.batch_id,
+    }
+
+
+def _place(source: str, path: str) -> str:
+    return f"{source.rstrip('/')}/{path}"
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def _run_json(state: WorkState) -> dict[str, Any]:
@@ -140,6 +217,12 @@ def _scope_lines(scope: ScopeSummary) -> list[str]:
         lines.append(f"Images still missing: {missing_images(scope.lacking)}")
     if scope.warned:
         lines.append(f"Imported without something: {scope.warned:,} (--warnings lists them)")
+    if scope.disposals:
+        lines += [
+            f"Files deleted: {scope.files_deleted:,}, moved: {scope.files_moved:,}"
+            " (one of them: status --file PATH), the last ones:"
+        ]
+        lines += [f"  {each.path}: {_disposal_words(each)}" for each in scope.disposals[:3]]
     if scope.batches:
         lines += ["", "Recent batches:", *map(_batch_line, scope.batches)]
     if scope.causes:

@@ -6,7 +6,7 @@ Only the coordinator writes it. It calls an item imported only after its transac
 from imports.ledger.disposal import DisposalLedger, DisposedItem, DueItem
 from imports.ledger.file import LedgerFile
 from imports.ledger.images import ImageLedger
-from imports.ledger.items import ItemLedger
+from imports.ledger.items import ItemLedger, Settled
 from imports.ledger.lacking import LackingLedger
 from imports.ledger.listing import Listing, ListingLedger
 from imports.ledger.progress import ItemProgress, item_progress
@@ -30,6 +30,7 @@ __all__ = [
     "RunLedger",
     "RunRecord",
     "Scope",
+    "Settled",
     "Vouching",
     "item_progress",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -33,14 +34,19 @@ class DueItem(NamedTuple):
 class DisposedItem(NamedTuple):
     """What became of the file of an item.
 
-    It is gone from the source, moved to `moved_to` or deleted; or `problem` says why it is not.
-    With `vanished` somebody else took it away before it was read.
+    It is gone from the source, moved to `moved_to` or deleted; or `problem` says why it is not,
+    and `signature` what it has now. `gone`: so it was before it could be deleted. With `vanished`
+    somebody else took it away before it was read. `kept_as` is where another file went that had
+    come in its place, and whose name was taken before it could be put back.
     """
 
     id: int
     moved_to: str | None = None
     problem: str | None = None
     vanished: bool = False
+    gone: bool = False
+    kept_as: str | None = None
+    signature: Signature | None = None
 
 
 class DisposalLedger:
@@ -90,9 +96,19 @@ class DisposalLedger:
     def record(self, items: Sequence[DisposedItem]) -> None:
         """Takes in what became of files; items that vanished are forgotten."""
         now = time.time()
-        gone = [item for item in items if item.problem is None and not item.vanished]
+        gone = [
+            item
+            for item in items
+            if item.problem is None and not item.vanished and item.kept_as is None
+        ]
         moved = sum(item.moved_to is not None for item in gone)
         with self._scope.file.transaction() as connection:
+            connection.executemany(
+                "insert into disposal (scope_id, path, size, mtime_ns, what, reason, moved_to,"
+                " batch_id, disposed_at) select scope_id, path, size, mtime_ns, ?,"
+                " iif(state = 'failed', reason, null), ?, ?, ? from item where id = ?",
+                [(_what(item), item.moved_to, self._scope.batch_id, now, item.id) for item in gone],
+            )
             connection.executemany(
                 "update item set disposed_at = ?, moved_to = ?, disposal_problem = null"
                 " where id = ?",
@@ -102,6 +118,7 @@ class DisposalLedger:
                 "update item set disposal_problem = ? where id = ?",
                 [(item.problem, item.id) for item in items if item.problem is not None],
             )
+            self._sign(connection, [(each.signature, each.id) for each in items if each.signature])
             for table, column in (
                 ("failure", "item_id"),
                 ("item_image", "item_id"),
@@ -133,6 +150,22 @@ class DisposalLedger:
             " and stays and disposed_at is null"
         ).fetchone()
         return int(row[0])
+
+    def due_at(self, path: str) -> DueItem | None:
+        """The item of a path, if it is finished and its file is at the source."""
+        return next(iter(self._due("item", "item.path = :path", path=path)), None)
+
+    def sign(self, item_id: int, signature: Signature) -> None:
+        """Takes in what signature a file has that was set aside and put back."""
+        with self._scope.file.transaction() as connection:
+            self._sign(connection, [(signature, item_id)])
+
+    @staticmethod
+    def _sign(connection: sqlite3.Connection, signed: list[tuple[Signature, int]]) -> None:
+        connection.executemany(
+            "update item set digest = ? where id = ?",
+            [(signature.digest, item_id) for signature, item_id in signed],
+        )
 
     def forget_problems(self) -> None:
         """Forgets what was in the way before: it is tried again."""
@@ -178,3 +211,9 @@ class DisposalLedger:
             " and disposed_at is not null"
         ).fetchone()
         return int(row[0])
+
+
+def _what(item: DisposedItem) -> str:
+    if item.moved_to is not None:
+        return "moved"
+    return "gone" if item.gone else "deleted"

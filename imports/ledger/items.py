@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
+from typing import NamedTuple
 
 import orjson
 
@@ -21,6 +22,17 @@ from imports.work_item import (
     Signature,
     flaw_warning,
 )
+
+
+class Settled(NamedTuple):
+    """Since when a file must not have changed, to be taken for complete.
+
+    `mtime` is in seconds since the epoch, `seen` by the monotonic clock of this process.
+    """
+
+    mtime: float
+    seen: float
+
 
 _NOTHING: Mapping[int, int | None] = {}
 
@@ -37,17 +49,17 @@ class ItemLedger:
         limit: int | None,
         size: int,
         most_bytes: int | None = None,
-        settled_at: float | None = None,
+        settled: Settled | None = None,
     ) -> Iterator[list[ListedRow]]:
         """The items that planning has yet to read, at most `limit`, in lists of `size`.
 
         What failed before comes last: it must not use a limit up. A list has items of at most
-        `most_bytes` in all, or one. `settled_at`: see `listed`.
+        `most_bytes` in all, or one. `settled`: see `listed`.
         """
         left = limit
         for tried in ("tries = 0", "tries > 0"):
             query = (
-                f"select id, path, {SIGNATURE} from item where {self._listed(settled_at)}"
+                f"select id, path, {SIGNATURE} from item where {self._listed(settled)}"
                 f" and {tried} and id > ? order by id limit ?"
             )
             last = 0
@@ -63,22 +75,72 @@ class ItemLedger:
                 left = None if left is None else left - len(rows)
                 yield rows
 
-    def listed(self, settled_at: float | None = None) -> tuple[int, int]:
+    def listed(self, settled: Settled | None = None) -> tuple[int, int]:
         """How many items planning has yet to read, and their size in bytes.
 
-        With `settled_at`, in seconds since the epoch, only those that have not changed since:
-        by their mtime, or as far as listings have seen.
+        With `settled` only those that may be complete: that have not changed for a while, by
+        their mtime, or, once they were found growing, as far as listings have seen.
         """
         row = self._scope.connection.execute(
-            f"select count(*), coalesce(sum(size), 0) from item where {self._listed(settled_at)}"
+            f"select count(*), coalesce(sum(size), 0) from item where {self._listed(settled)}"
         ).fetchone()
         return int(row[0]), int(row[1])
 
-    def _listed(self, settled_at: float | None) -> str:
+    def _listed(self, settled: Settled | None) -> str:
         listed = self._scope.condition(ItemState.LISTED)
-        if settled_at is None:
+        if settled is None:
             return listed
-        return f"{listed} and (mtime_ns <= {int(settled_at * 1e9)} or updated_at <= {settled_at})"
+        self._make_growing()
+        return (
+            f"{listed} and coalesce((select seen_at <= {settled.seen!r} from temp.growing"
+            f" where item_id = item.id), mtime_ns <= {int(settled.mtime * 1e9)})"
+        )
+
+    # Files that may still be growing: known to this run alone, since its clock is
+
+    def _make_growing(self) -> None:
+        self._scope.connection.execute(
+            "create temp table if not exists growing (item_id integer primary key, size integer,"
+            " mtime_ns integer, digest text, seen_at real)"
+        )
+
+    def note_growing(self, settled: Settled, now: float) -> None:
+        """Takes in, after a listing, which listed files have an mtime that is too late.
+
+        `now` is by the clock of `Settled.seen`. Of those that were found growing before, and
+        have changed since, it begins anew.
+        """
+        self._make_growing()
+        connection = self._scope.connection
+        listed = f"item where {self._scope.condition(ItemState.LISTED)}"
+        connection.execute(
+            "delete from temp.growing where not exists (select 1 from item where id = item_id"
+            " and state = 'listed' and (item.size, item.mtime_ns, item.digest)"
+            " = (growing.size, growing.mtime_ns, growing.digest))"
+        )
+        connection.execute(
+            "insert or ignore into temp.growing select id, size, mtime_ns, digest, ?"
+            f" from {listed} and mtime_ns > {int(settled.mtime * 1e9)}",
+            (now,),
+        )
+
+    def found_growing(self, item_ids: list[int], now: float) -> None:
+        """Takes in that some listed files may be growing as of `now`; see `note_growing`."""
+        self._make_growing()
+        self._scope.connection.execute(
+            "insert or replace into temp.growing select id, size, mtime_ns, digest, ?"
+            " from item where id in (select value from json_each(?))",
+            (now, json.dumps(item_ids)),
+        )
+
+    def seen_unchanged(self, item_ids: list[int]) -> frozenset[int]:
+        """Which of some settled items are so as far as listings have seen."""
+        self._make_growing()
+        rows = self._scope.connection.execute(
+            "select item_id from temp.growing where item_id in (select value from json_each(?))",
+            (json.dumps(item_ids),),
+        )
+        return frozenset(row[0] for row in rows)
 
     def record_plans(
         self,

@@ -197,7 +197,26 @@ update image set problem = null
 where problem like '% changed while the run %' or problem like '% cannot be read: %';
 create index item_lacking on item (scope_id, id) where not_found + unusable > 0;
 alter table item add column undated integer not null default 0;
+create table disposal (
+  id integer primary key,
+  scope_id integer not null references scope (id),
+  path text not null,
+  size integer not null,
+  mtime_ns integer not null,
+  what text not null,
+  reason text,
+  moved_to text,
+  batch_id text,
+  disposed_at real not null
+);
+create index disposal_path on disposal (scope_id, path);
+insert into disposal (scope_id, path, size, mtime_ns, what, reason, moved_to, disposed_at)
+select scope_id, path, size, mtime_ns, iif(moved_to is null, 'deleted', 'moved'),
+  iif(state = 'failed', reason, null), moved_to, disposed_at
+from item where disposed_at is not null order by disposed_at;
 """
+"""`disposal`: what became of files (`deleted`, `moved`, or `gone` before), with the reason if they
+failed. An item forgets it when a file comes under its path again."""
 
 VERSIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
 """The scripts that lead from each version to the next; their count is the newest version.

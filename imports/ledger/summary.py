@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from imports.ledger.lacking import count_lacking
+from imports.ledger.whereabouts import Disposal, count_disposals, latest_disposals
 from imports.work_item import NOTHING_LACKING, Lacking
 
 
@@ -56,6 +57,7 @@ class ScopeSummary:
 
     `gone` are imported ones, `moved` failed ones, whose files are no longer in the source;
     `warned` lack something, `lacking` are the images among that.
+    `files_deleted` and `files_moved` are what all runs did, `disposals` the last of it.
     """
 
     kind: str
@@ -70,6 +72,9 @@ class ScopeSummary:
     moved: int = 0
     warned: int = 0
     lacking: Lacking = NOTHING_LACKING
+    files_deleted: int = 0
+    files_moved: int = 0
+    disposals: list[Disposal] = field(default_factory=list)
 
     @property
     def succeeded(self) -> int:
@@ -185,6 +190,7 @@ def _scope(
         " group by cause order by count(*) desc, cause limit ?",
         (scope_id, limit),
     ).fetchall()
+    files_deleted, files_moved = count_disposals(connection, scope_id)
     return ScopeSummary(
         kind=kind,
         source=source,
@@ -201,6 +207,9 @@ def _scope(
             " and warnings is not null and state <> 'failed'"
         ),
         lacking=count_lacking(connection, f"scope_id = {scope_id}"),
+        files_deleted=files_deleted,
+        files_moved=files_moved,
+        disposals=latest_disposals(connection, scope_id, limit),
     )
 
 

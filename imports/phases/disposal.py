@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from imports.disposal import Fate, Problem, delete, move, write_errors
+from imports.disposal import (
+    Fate,
+    Outcome,
+    Problem,
+    delete,
+    finish_delete,
+    finish_move,
+    is_left_of,
+    move,
+    write_errors,
+)
 from imports.ledger import DisposedItem, DueItem
+from imports.set_aside import PrivateFolders
 from imports.settings import Disposal
-from imports.work_item import RecordFailure, Source
+from imports.source_tree import is_same_file, signature_of
+from imports.work_item import RecordFailure, Signature, Source
 
 BATCH_SIZE = 64
 """Files that a worker disposes of at once."""
@@ -45,6 +59,10 @@ class DisposalPlan:
         """What becomes of the file of an item."""
         return self.on_success if item.reason is None else self.on_failure
 
+    def folder_of(self, item: DueItem) -> str:
+        """Where the file of an item is moved to, if it is moved."""
+        return self.done_folder if item.reason is None else self.failed_folder
+
 
 @dataclass(frozen=True, slots=True)
 class DisposalJob:
@@ -56,33 +74,88 @@ class DisposalJob:
 
 
 def dispose_batch(job: DisposalJob) -> list[DisposedItem]:
-    """Disposes of the files of a job; one that has changed meanwhile is left where it is."""
-    found = (_dispose(job.plan, job.source, *each) for each in job.items)
-    return [each for each in found if each is not None]
+    """Disposes of the files of a job; of one that has changed meanwhile there is nothing to say."""
+    with PrivateFolders() as private:
+        found = (_dispose(job.plan, job.source, *each, private) for each in job.items)
+        return [each for each in found if each is not None]
+
+
+def finish_left(
+    plan: DisposalPlan, source: Source, item: DueItem, failures: list[RecordFailure], aside: Path
+) -> DisposedItem | None:
+    """Disposes of an item's file that a killed run had set aside; None if it is another one."""
+
+    def end() -> Outcome:
+        if plan.of(item) is Disposal.DELETE:
+            return finish_delete(aside)
+        home = Path(source.absolute(item.path))
+        return finish_move(aside, home, plan.folder_of(item), item.path)
+
+    try:
+        left = is_left_of(aside, item.signature)
+    except OSError:
+        return None
+    return _disposed(plan, item, failures, end) if left else None
 
 
 def _dispose(
-    plan: DisposalPlan, source: Source, item: DueItem, failures: list[RecordFailure]
+    plan: DisposalPlan,
+    source: Source,
+    item: DueItem,
+    failures: list[RecordFailure],
+    private: PrivateFolders,
 ) -> DisposedItem | None:
     path = source.absolute(item.path)
-    wanted = plan.of(item)
-    try:
+
+    def end() -> Outcome:
         _check_place(os.path.dirname(path))
-        if wanted is Disposal.DELETE:
-            changed = delete(path, item.signature) is Fate.CHANGED
-            return None if changed else DisposedItem(item.id)
-        folder = plan.done_folder if item.reason is None else plan.failed_folder
-        moved = move(path, item.signature, folder, item.path)
-        if moved.fate is Fate.CHANGED:
-            return None
-        if item.reason is not None and moved.path is not None:
-            write_errors(moved.path, _problems(item.reason, failures))
-        # Of such a file nothing was read: another run took it, or its owner.
-        vanished = moved.path is None and item.reason is not None and not failures
-        return DisposedItem(item.id, moved.path, vanished=vanished)
+        if plan.of(item) is Disposal.DELETE:
+            return delete(path, item.signature, private)
+        return move(path, item.signature, plan.folder_of(item), item.path, private)
+
+    disposed = _disposed(plan, item, failures, end)
+    if disposed is None or disposed.problem is None:
+        return disposed
+    return disposed._replace(signature=signed_anew(path, item.signature))
+
+
+def _disposed(
+    plan: DisposalPlan, item: DueItem, failures: list[RecordFailure], end: Callable[[], Outcome]
+) -> DisposedItem | None:
+    try:
+        outcome = end()
+        if outcome.fate is not Fate.IN_USE or outcome.kept_as is not None:
+            return _told(item, failures, outcome)
+        problem = "a program has it open for writing"
     except OSError as error:
-        what = "deleted" if wanted is Disposal.DELETE else "moved away"
-        return DisposedItem(item.id, problem=f"cannot be {what}: {error.strerror or error}")
+        problem = error.strerror or str(error)
+    what = "deleted" if plan.of(item) is Disposal.DELETE else "moved away"
+    return DisposedItem(item.id, problem=f"cannot be {what}: {problem}")
+
+
+def _told(item: DueItem, failures: list[RecordFailure], outcome: Outcome) -> DisposedItem | None:
+    """What the ledger is told of an outcome; the list of errors is written before."""
+    if outcome.kept_as is not None:
+        return DisposedItem(item.id, kept_as=outcome.kept_as)
+    if outcome.fate is Fate.CHANGED:
+        return None
+    if item.reason is not None and outcome.path is not None:
+        write_errors(outcome.path, _problems(item.reason, failures))
+    gone = outcome.fate is Fate.GONE and outcome.path is None
+    # Of such a file nothing was read: another run took it, or its owner.
+    vanished = gone and item.reason is not None and not failures
+    return DisposedItem(item.id, outcome.path, vanished=vanished, gone=gone)
+
+
+def signed_anew(path: str, signature: Signature) -> Signature | None:
+    """The signature that a file has now that it was put back, None if it is another one."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    if not signature.digest or not is_same_file(status, signature):
+        return None
+    return signature_of(status, exact=True)
 
 
 def _check_place(folder: str) -> None:

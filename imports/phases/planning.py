@@ -12,6 +12,7 @@ from imports.errors import NotOursError, RecordError
 from imports.image_finder import ImageFinder
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
+from imports.open_files import is_open_for_writing
 from imports.phases.prepare import (
     encode_records,
     largest_item,
@@ -44,7 +45,8 @@ _SMALL_BYTES = 4 * 1024
 class PlanJob:
     """Some work items of a kind, as the ledger lists them.
 
-    `chunk` is where their rows are spooled.
+    `chunk` is where their rows are spooled. Where only complete files are taken, `seen` has those
+    that listings have seen unchanged for long enough; it is None where all are.
     """
 
     kind: str
@@ -53,6 +55,7 @@ class PlanJob:
     spool: Spool
     chunk: int
     items: list[ListedRow]
+    seen: frozenset[int] | None = None
 
     @property
     def size(self) -> int:
@@ -67,7 +70,8 @@ class Planned:
     Nearly all items are `plain`: they have one row, which is spooled, and there is no more to
     say of them than which group they are of. Of these there is the group alone.
 
-    `cleaned` counts the values that became NULL in those rows.
+    `cleaned` counts the values that became NULL in those rows. Items that may be `growing` are
+    not planned.
     """
 
     plans: list[Plan]
@@ -75,6 +79,16 @@ class Planned:
     plain: dict[int, int | None] = field(default_factory=dict)
     spooled: frozenset[int] = frozenset()
     cleaned: dict[str, int] = field(default_factory=dict)
+    growing: list[int] = field(default_factory=list)
+
+
+def is_complete(source: Source, path: str, seen_unchanged: bool) -> bool:
+    """Whether a file that has not changed for a while is complete: nobody has it open for writing.
+
+    Where nobody can tell that, listings must have seen that it did not change.
+    """
+    in_use = is_open_for_writing(source.absolute(path))
+    return seen_unchanged if in_use is None else not in_use
 
 
 def plan_batch(job: PlanJob) -> Planned:
@@ -91,8 +105,11 @@ def plan_batch(job: PlanJob) -> Planned:
     spooled_weight = 0
     largest = largest_item(kind)
     items = []
+    growing = []
     for item in map(listed_item, job.items):
-        if largest is not None and item.signature.size > largest:
+        if job.seen is not None and not is_complete(job.source, item.path, item.id in job.seen):
+            growing.append(item.id)
+        elif largest is not None and item.signature.size > largest:
             plans.append(Plan(item.id))  # it is read when it is imported, piece by piece
         else:
             items.append(item)
@@ -134,11 +151,11 @@ def plan_batch(job: PlanJob) -> Planned:
                 )
             )
     if not prepared or not job.spool.write(job.chunk, prepared):
-        return Planned(plans, job.chunk)
+        return Planned(plans, job.chunk, growing=growing)
     plain = {plan.id: plan.group for plan in plans if _is_plain(plan) and plan.id in prepared}
     others = [plan for plan in plans if plan.id not in plain]
     spooled = frozenset(prepared.keys() - plain.keys())
-    return Planned(others, job.chunk, plain, spooled, dict(tally))
+    return Planned(others, job.chunk, plain, spooled, dict(tally), growing)
 
 
 def _failed(item_id: int, error: Exception) -> Plan:

@@ -1,9 +1,4 @@
-"""Cycles: a source that is worked off is listed again until there is nothing new in it.
-
-A file that is still being written must not be taken. Nothing says when it is complete, but that
-it has not changed for a while: by its mtime, or, where the clock that made that is another one,
-as far as listings have seen.
-"""
+"""Cycles: a source that is worked off is listed again until there is nothing new in it."""
 
 from __future__ import annotations
 
@@ -13,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imports.errors import UsageError
+from imports.phases.planning import BATCH_SIZE, is_complete
+from imports.run import settling
 from imports.run.listing import list_source
 from imports.run.session import RunSession
+from imports.set_aside import BEGINNING
 from imports.work_item import Phase, folder_prefix
 
 if TYPE_CHECKING:
     from watchfiles import Change
-
-SETTLED_SECONDS = 2.0
-"""A file that has not changed for so long has stopped growing."""
 
 GROWING_SECONDS = 30.0
 """Without `--watch`, so long is waited for files that go on growing, and nothing else comes."""
@@ -29,11 +24,6 @@ GROWING_SECONDS = 30.0
 _LOOK_MILLISECONDS = 1_000
 _MOST_SECONDS_BETWEEN_LOOKS = 60.0
 """A watched source is listed at least so often: not every file system tells of changes."""
-
-
-def settled_at(session: RunSession) -> float | None:
-    """Since when a file must not have changed, in seconds since the epoch; None for any time."""
-    return time.time() - SETTLED_SECONDS if session.works_off else None
 
 
 class Cycles:
@@ -64,7 +54,7 @@ class Cycles:
             session.display.end(Phase.PLANNING)
             self._last_look = time.monotonic()
             listed, _ = session.items.listed()
-            if session.items.listed(settled_at(session))[0]:
+            if listed and self._any_complete():
                 return True
             patient = session.settings.watch or time.monotonic() < began_at + GROWING_SECONDS
             if listed and not patient:
@@ -72,10 +62,24 @@ class Cycles:
                 return False
             if listed:
                 # Before anything else: what is not settled now, is so after that.
-                session.policy.stop.wait(SETTLED_SECONDS)
+                session.policy.stop.wait(settling.SETTLED_SECONDS)
                 session.raise_if_stopping()
             elif not session.settings.watch or not self._changed():
                 return False
+
+    def _any_complete(self) -> bool:
+        """Whether planning would take any file; of those before it, it is noted that they grow."""
+        session = self._session
+        settled = settling.settled_at(session)
+        for rows in session.items.listed_items(None, BATCH_SIZE, settled=settled):
+            seen = session.items.seen_unchanged([row[0] for row in rows])
+            growing: list[int] = []
+            for item_id, path, *_ in rows:
+                if is_complete(session.source, path, item_id in seen):
+                    return True
+                growing.append(item_id)
+            session.items.found_growing(growing, time.monotonic())
+        return False
 
     def _changed(self) -> bool:
         """Waits until the source may have something new; False if the run is to end."""
@@ -119,6 +123,8 @@ class Cycles:
 
         source = self._session.source
         place = Path(path).relative_to(source.folder)
+        if any(part.startswith(BEGINNING) for part in place.parts):
+            return False
         for folder in (place, *place.parents):
             if source.is_left_out(folder_prefix(folder.parent.as_posix()), folder.name):
                 return False

@@ -5,16 +5,26 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from imports.errors import UsageError
 from imports.kinds.kind import Kind
-from imports.ledger import DueItem
-from imports.phases.disposal import BATCH_SIZE, DisposalJob, DisposalPlan, dispose_batch
+from imports.ledger import DisposedItem, DueItem
+from imports.phases.disposal import (
+    BATCH_SIZE,
+    DisposalJob,
+    DisposalPlan,
+    dispose_batch,
+    finish_left,
+    signed_anew,
+)
 from imports.run.session import RunSession
+from imports.set_aside import BroughtHome, bring_home, private_folders_in
 from imports.settings import Disposal, Settings
-from imports.work_item import Signature
+from imports.source_tree import is_utf8
+from imports.work_item import RecordFailure, Signature
 from imports.workers import run_bounded
 
 _log = logging.getLogger("imports.run")
@@ -88,9 +98,7 @@ def dispose_left(session: RunSession) -> None:
     most_tries = None if settings.retry_failed else settings.max_retries
     again: list[tuple[int, Signature]] = []
 
-    def is_ready(item: DueItem) -> bool:
-        if not os.path.lexists(session.source.absolute(item.path)):
-            return True
+    def may_go(item: DueItem) -> bool:
         if (
             settings.force
             or item.again
@@ -104,9 +112,88 @@ def dispose_left(session: RunSession) -> None:
             return False
         return True
 
+    def is_ready(item: DueItem) -> bool:
+        return not os.path.lexists(session.source.absolute(item.path)) or may_go(item)
+
     session.disposals.forget_problems()
-    _dispose_all(session, plan, is_ready, most_tries)
+    end_left = partial(_end_left, session, plan, may_go, set())
+    _dispose_all(session, plan, is_ready, most_tries, end_left)
     session.items.import_again(again)
+
+
+def put_back_left(
+    session: RunSession,
+    private: Path,
+    finish: Callable[[Path, Path], bool] = lambda aside, home: False,
+) -> list[BroughtHome]:
+    """Puts back what a killed run had set aside, but for what `finish` brings to its end.
+
+    Raises:
+        OSError: if something cannot be put back.
+    """
+    found = bring_home(private, finish)
+    for home, place in found:
+        _log.warning("%s was set aside by a run that was killed, and is put back", home)
+        if place != home:
+            _tell_kept(session, f"{home} has been replaced meanwhile, and the earlier one", place)
+    return found
+
+
+def _end_left(
+    session: RunSession,
+    plan: DisposalPlan,
+    may_go: Callable[[DueItem], bool],
+    looked: set[Path],
+    page: list[DueItem],
+) -> set[int]:
+    """Brings to its end what a killed run had set aside in the folders of these items.
+
+    That is: it disposes of the files of items that may go, and puts back all others; the ids of
+    those that it disposed of. `looked` are the folders that need no look any more.
+    """
+    ended: set[int] = set()
+    items: dict[Path, DueItem] = {}
+
+    def finish(aside: Path, home: Path) -> bool:
+        path = home.relative_to(session.source.folder).as_posix()
+        item = session.disposals.due_at(path) if is_utf8(path) else None
+        if item is None:
+            return False
+        items[home] = item
+        if plan.of(item) is Disposal.KEEP or not may_go(item):
+            return False
+        disposed = finish_left(plan, session.source, item, _failures(session, item), aside)
+        if disposed is None:
+            return False
+        end(item, disposed)
+        return disposed.problem is None
+
+    def end(item: DueItem, disposed: DisposedItem) -> None:
+        session.disposals.record([disposed])
+        _tell(session, item, disposed)
+        ended.add(item.id)
+
+    folders = {Path(session.source.absolute(item.path)).parent for item in page}
+    for folder in folders - looked:
+        for private in private_folders_in(folder):
+            try:
+                found = put_back_left(session, private, finish)
+            except OSError as error:
+                # Nobody may take them for gone.
+                folders.discard(folder)
+                problem = f"cannot be put back out of {private}: {error.strerror}"
+                for each in page:
+                    if os.path.lexists(private / Path(each.path).name):
+                        end(each, DisposedItem(each.id, problem=problem))
+                continue
+            for home, place in found:
+                item = items.get(home)
+                signature = None if item is None else signed_anew(str(place), item.signature)
+                if item is not None and signature is not None and place == home:
+                    session.disposals.sign(item.id, signature)
+    looked.clear()
+    looked.update(folders)
+    return ended
 
 
 def dispose_verified(session: RunSession) -> None:
@@ -124,25 +211,21 @@ def _dispose_all(
     plan: DisposalPlan,
     is_ready: Callable[[DueItem], bool],
     most_tries: int | None = None,
+    end_left: Callable[[list[DueItem]], set[int]] | None = None,
 ) -> None:
     after = 0
     while page := session.disposals.left(after, _PAGE, most_tries):
+        ended = set() if end_left is None else end_left(page)
         after = page[-1].id
-        _dispose(session, plan, filter(is_ready, page))
+        _dispose(session, plan, (item for item in page if item.id not in ended and is_ready(item)))
 
 
 def _dispose(session: RunSession, plan: DisposalPlan, due: Iterable[DueItem]) -> None:
-    wanted = iter([item for item in due if plan.of(item) is not Disposal.KEEP])
+    wanted = {item.id: item for item in due if plan.of(item) is not Disposal.KEEP}
+    items = iter(wanted.values())
     jobs = (
-        DisposalJob(
-            plan,
-            session.source,
-            [
-                (item, session.queue.record_failures(item.id) if item.reason is not None else [])
-                for item in items
-            ],
-        )
-        for items in iter(lambda: list(islice(wanted, BATCH_SIZE)), [])
+        DisposalJob(plan, session.source, [(item, _failures(session, item)) for item in some])
+        for some in iter(lambda: list(islice(items, BATCH_SIZE)), [])
     )
     for disposed in run_bounded(
         session.workers.for_waiting(),
@@ -152,10 +235,32 @@ def _dispose(session: RunSession, plan: DisposalPlan, due: Iterable[DueItem]) ->
         stop=session.policy.stop,
     ):
         session.disposals.record(disposed)
-        for item in disposed:
-            if item.vanished:
-                continue
-            if item.problem is not None:
-                _log.error("%s %s", session.items.path(item.id), item.problem)
-            elif item.moved_to is not None:
-                _log.info("%s was moved to %s", session.items.path(item.id), item.moved_to)
+        for each in disposed:
+            _tell(session, wanted[each.id], each)
+
+
+def _failures(session: RunSession, item: DueItem) -> list[RecordFailure]:
+    return [] if item.reason is None else session.queue.record_failures(item.id)
+
+
+def _tell(session: RunSession, item: DueItem, disposed: DisposedItem) -> None:
+    """Logs what became of a file, and why."""
+    path = session.source.absolute(item.path)
+    why = "imported" if item.reason is None else item.reason
+    if disposed.vanished:
+        return
+    if disposed.kept_as is not None:
+        _tell_kept(session, f"{path} was replaced twice, and what came first", disposed.kept_as)
+    elif disposed.problem is not None:
+        _log.error("%s %s", path, disposed.problem)
+    elif disposed.moved_to is not None:
+        _log.info("%s was moved to %s: %s", path, disposed.moved_to, why)
+    elif disposed.gone:
+        _log.info("%s was no longer there to be deleted or moved: %s", path, why)
+    else:
+        _log.info("%s was deleted: %s", path, why)
+
+
+def _tell_kept(session: RunSession, what: str, place: str | Path) -> None:
+    _log.warning("%s is kept as %s", what, place)
+    session.display.say(f"⚠️  {what} is kept as {place}. Both are imported.")

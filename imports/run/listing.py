@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
+from pathlib import Path
 
 from imports.errors import UsageError
 from imports.ledger import Listing
@@ -17,10 +20,12 @@ from imports.phases.listing import (
     read_large,
     subfolders_of_large,
 )
+from imports.run.disposal import put_back_left
 from imports.run.linked_folders import LinkedFolders
 from imports.run.session import RunSession
+from imports.run.settling import settled_at
 from imports.settings import Settings
-from imports.source_tree import ListedEntry, ListingProblem
+from imports.source_tree import ListedEntry, ListingProblem, printable
 from imports.work_item import ListedItem, Phase, folder_prefix
 from imports.workers import run_bounded
 
@@ -48,6 +53,9 @@ def list_source(session: RunSession, *, again: bool = False) -> Listing:
         and not again,
         most_tries=0 if again else _most_tries(settings),
     )
+    settled = settled_at(session)
+    if settled is not None:
+        session.items.note_growing(settled, time.monotonic())
     counts = session.counts()
     disposed = counts.get("import.files_deleted", 0) + counts.get("import.files_moved", 0)
     if not listing.total and not session.works_off:
@@ -101,6 +109,7 @@ def _walk_from(
     """The work items in some folders and in those below them, but for linked ones."""
     waiting: list[Iterator[str]] = [iter(prefixes)]
     seen = 0
+    left: list[str] = []
     while waiting:
         batches = partial(_batches, waiting)
         executor, most = session.workers.for_listing(seen)
@@ -115,10 +124,35 @@ def _walk_from(
             yield from listed.entries
             links.folders += listed.links
             waiting.append(iter(listed.subfolders))
+            left += listed.private
             for prefix in listed.large:
                 yield from read_large(session.kind, session.source, prefix, problems, links)
                 waiting.append(subfolders_of_large(session.source, prefix, problems))
         session.raise_if_stopping()
+    if session.works_off:
+        for prefix in left:
+            yield from _brought_home(session, prefix)
+
+
+def _brought_home(session: RunSession, prefix: str) -> Iterator[ListedEntry]:
+    """The files that a killed run had set aside, of which this ledger knows nothing more.
+
+    They are put back, and listed with the others.
+    """
+    private = Path(session.source.absolute(prefix))
+    try:
+        names = {each.place.name for each in put_back_left(session, private)}
+        if names:
+            with os.scandir(private.parent) as entries:
+                files = [entry for entry in entries if entry.name in names]
+            parent = prefix.removesuffix("/").rpartition("/")[0]
+            yield from session.kind.items_in(session.source, folder_prefix(parent or "."), files)
+    except OSError as error:
+        yield ListingProblem(
+            printable(prefix.removesuffix("/")),
+            f"holds files that a killed run had set aside, and cannot be emptied: {error.strerror};"
+            " move them back to the folder that it is in",
+        )
 
 
 def _batches(waiting: list[Iterator[str]], most: int | None) -> Iterator[list[str]]:

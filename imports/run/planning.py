@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from imports.image_finder import image_finder
 from imports.phases import planning
-from imports.run.cycles import settled_at
 from imports.run.disposal import dispose_items
 from imports.run.session import RunSession
+from imports.run.settling import settled_at
 from imports.work_item import ItemState, Phase, Signature
 from imports.workers import run_bounded
 
@@ -36,7 +37,15 @@ def plan_items(session: RunSession) -> None:
     most_bytes = None if session.kind.items_are_folders else planning.MOST_BYTES
     chunks = session.items.listed_items(limit, planning.BATCH_SIZE, most_bytes, settled)
     jobs = (
-        planning.PlanJob(session.kind.name, session.source, finder, session.spool, chunk, items)
+        planning.PlanJob(
+            session.kind.name,
+            session.source,
+            finder,
+            session.spool,
+            chunk,
+            items,
+            session.items.seen_unchanged([item[0] for item in items]) if settled else None,
+        )
         for chunk, items in enumerate(chunks, session.items.next_chunk())
     )
     executor = session.workers.for_parsing(
@@ -58,6 +67,8 @@ def plan_items(session: RunSession) -> None:
         ]
         session.tell_failures(Phase.PLANNING, failures)
         session.disposals.leave([plan.id for plan in planned.plans if plan.stays])
+        if planned.growing:
+            session.items.found_growing(planned.growing, time.monotonic())
         session.items.record_plans(
             planned.plans,
             planned.chunk,

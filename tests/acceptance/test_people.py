@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
 import os
 import random
 import shutil
@@ -449,3 +450,32 @@ def test_options_by_name_and_by_variable(
     assert (files(source), files(bad)) == (["c.json"], ["bad/b.errors.json", "bad/b.json"])
     wrong = ["--on-failure", "delete"]
     assert wrong[0] in pg_place.run(*imported(source, *wrong), exit_code=2).err
+
+
+def test_where_a_file_is_can_be_asked_the_next_morning(
+    pg_place: Workplace, postgresql: Target, source: Path
+) -> None:
+    """By its name in the source, by its path, for people and for programs; and the log has it."""
+    write(source, "a.json", [person("p-1")])
+    write(source, "sub/b.json", BROKEN)
+    pg_place.run(*imported(source), exit_code=3)
+    moved_to = source.parent / "failed_uploads" / "sub" / "b.json"
+    told = pg_place.run("status", "--file", source / "a.json").out
+    assert f"{source}/a.json (people, tag" in told
+    assert "deleted (imported), run batch_" in told
+    told = pg_place.run("status", "--file", "sub/b.json", "--json").out
+    (known,) = json.loads(told)
+    (disposal,) = known["disposals"]
+    assert (disposal["what"], disposal["moved_to"]) == ("moved", str(moved_to))
+    assert disposal["reason"] == known["reason"]
+    assert moved_to.exists()
+    (scope,) = json.loads(pg_place.run("status", "--json").out)["scopes"]
+    assert (scope["files_deleted"], scope["files_moved"]) == (1, 1)
+    assert {each["file"] for each in scope["disposals"]} == {
+        str(source / "a.json"),
+        str(source / "sub" / "b.json"),
+    }
+    assert "knows nothing of" in pg_place.run("status", "--file", "c.json").out
+    log = (pg_place.folder / "resilient_import.log").read_text()
+    assert f"{source}/a.json was deleted: imported" in log
+    assert f"{source}/sub/b.json was moved to {moved_to}: " in log

@@ -173,7 +173,10 @@ class PeopleBench:
         **flags: Any,
     ) -> RunReport:
         """A whole run."""
-        session = self.session(batch_id, **flags)
+        return self.go(self.session(batch_id, **flags), tell)
+
+    def go(self, session: RunSession, tell: Callable[[RunReport], None] | None = None) -> RunReport:
+        """A whole run in a session."""
         importer = ResilientImporter(session.settings, self.display, session.policy.stop)
         importer._session = session
         return importer.run(tell)

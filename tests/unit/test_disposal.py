@@ -15,14 +15,13 @@ import pytest
 from imports import disposal
 from imports.disposal import (
     Fate,
-    Moved,
+    Outcome,
     Problem,
     check_writable,
-    delete,
-    move,
     write_errors,
 )
 from imports.errors import UsageError
+from imports.set_aside import BEGINNING, PrivateFolders, bring_home, private_folders_in
 from imports.source_tree import signature_of_file
 from imports.work_item import Signature
 
@@ -41,7 +40,17 @@ def signature(path: Path) -> Signature:
     return signature_of_file(str(path))
 
 
-def moved(path: Path, folder: Path, relative: str | None = None) -> Moved:
+def delete(path: str, signature: Signature) -> Fate:
+    with PrivateFolders() as private:
+        return disposal.delete(path, signature, private).fate
+
+
+def move(path: str, signature: Signature, folder: str, relative: str) -> Outcome:
+    with PrivateFolders() as private:
+        return disposal.move(path, signature, folder, relative, private)
+
+
+def moved(path: Path, folder: Path, relative: str | None = None) -> Outcome:
     return move(str(path), signature(path), str(folder), relative or path.name)
 
 
@@ -179,7 +188,7 @@ def test_a_file_that_changed_stays(
     mark = signature(path)
     change(path)
     assert delete(str(path), mark) is Fate.CHANGED
-    assert move(str(path), mark, str(failed), "a.json") == Moved(Fate.CHANGED, None)
+    assert move(str(path), mark, str(failed), "a.json") == Outcome(Fate.CHANGED, None)
     assert path.exists()
     assert files_in(failed) == {}
 
@@ -206,7 +215,7 @@ def test_a_file_is_moved_with_its_sub_folders_and_its_mtime(source: Path, failed
     path = write(source / "x" / "y" / "a.json")
     path.chmod(0o640)
     found = moved(path, failed, "x/y/a.json")
-    assert found == Moved(Fate.DONE, str(failed / "x" / "y" / "a.json"))
+    assert found == Outcome(Fate.DONE, str(failed / "x" / "y" / "a.json"))
     assert files_in(source) == {}
     status = (failed / "x" / "y" / "a.json").stat()
     assert (status.st_mtime_ns, status.st_mode & 0o777) == (MTIME_NS, 0o640)
@@ -218,7 +227,7 @@ def test_a_clash_gets_a_name_of_its_own(source: Path, failed: Path) -> None:
     for number in range(3):
         found = moved(write(source / "a.b.json", b"%d" % number), failed)
         name = "a.b.json" if number == 0 else f"a.b.{number}.json"
-        assert found == Moved(Fate.DONE, str(failed / name))
+        assert found == Outcome(Fate.DONE, str(failed / name))
     assert visible(failed) == {"a.b.json": b"0", "a.b.1.json": b"1", "a.b.2.json": b"2"}
 
 
@@ -226,7 +235,7 @@ def test_a_clash_gets_a_name_of_its_own(source: Path, failed: Path) -> None:
 def test_the_same_content_is_not_kept_twice(source: Path, failed: Path) -> None:
     write(failed / "a.json", b"other")
     write(failed / "a.1.json")
-    assert moved(write(source / "a.json"), failed) == Moved(Fate.DONE, str(failed / "a.1.json"))
+    assert moved(write(source / "a.json"), failed) == Outcome(Fate.DONE, str(failed / "a.1.json"))
     assert visible(failed) == {"a.json": b"other", "a.1.json": CONTENT}
     assert files_in(source) == {}
 
@@ -262,10 +271,10 @@ def test_a_file_that_is_gone_is_looked_for_where_a_killed_run_moved_it(
     path = write(source / "a.json")
     mark = signature(path)
     path.unlink()
-    assert move(str(path), mark, str(failed), "a.json") == Moved(Fate.GONE, None)
+    assert move(str(path), mark, str(failed), "a.json") == Outcome(Fate.GONE, None)
     write(failed / "a.json", b"other")
     write(failed / "a.1.json")
-    assert move(str(path), mark, str(failed), "a.json") == Moved(
+    assert move(str(path), mark, str(failed), "a.json") == Outcome(
         Fate.GONE, str(failed / "a.1.json")
     )
 
@@ -327,34 +336,39 @@ def test_a_name_that_somebody_takes_at_the_last_moment_is_left_to_them(
 ) -> None:
     link = os.link
 
-    def late(one: Any, other: Any) -> None:
+    def late(one: Any, other: Any, **more: Any) -> None:
         if not os.path.lexists(failed / "a.json"):
             write(failed / "a.json", b"quicker")
-        link(one, other)
+        link(one, other, **more)
 
     monkeypatch.setattr(os, "link", late)
     assert moved(write(source / "a.json"), failed).path == str(failed / "a.1.json")
     assert files_in(failed) == {"a.json": b"quicker", "a.1.json": CONTENT}
 
 
+@pytest.mark.parametrize("seen", [False, True])
 def test_a_file_that_grows_while_it_is_copied_stays(
-    source: Path, failed: Path, monkeypatch: pytest.MonkeyPatch
+    source: Path, failed: Path, monkeypatch: pytest.MonkeyPatch, seen: bool
 ) -> None:
+    """Also where nobody can tell that somebody has it open."""
     other_file_system(monkeypatch)
+    if not seen:
+        monkeypatch.setattr(disposal, "is_open_for_writing", lambda _: None)
     path = write(source / "a.json")
-    mark = signature(path)
+    mark = signature_of_file(str(path), exact=True)
     made = os.open
+    with path.open("ab", buffering=0) as file:
 
-    def growing(name: Any, *more: Any, **options: Any) -> int:
-        if str(name).endswith(".part"):
-            with path.open("ab") as file:
+        def growing(name: Any, *more: Any, **options: Any) -> int:
+            if str(name).endswith(".part"):
                 file.write(b" ")
-        return made(name, *more, **options)
+            return made(name, *more, **options)
 
-    monkeypatch.setattr(os, "open", growing)
-    assert move(str(path), mark, str(failed), "a.json") == Moved(Fate.CHANGED, None)
+        monkeypatch.setattr(os, "open", growing)
+        fate = Fate.IN_USE if seen else Fate.CHANGED
+        assert move(str(path), mark, str(failed), "a.json") == Outcome(fate)
     assert files_in(failed) == {}
-    assert path.exists()
+    assert files_in(source) == {"a.json": CONTENT + (b"" if seen else b" ")}
 
 
 def test_between_two_real_file_systems(source: Path, request: pytest.FixtureRequest) -> None:
@@ -365,7 +379,7 @@ def test_between_two_real_file_systems(source: Path, request: pytest.FixtureRequ
     request.addfinalizer(lambda: shutil.rmtree(folder, ignore_errors=True))
     path = write(source / "a.json", b"x" * 3_000_000)
     found = moved(path, folder, "x/a.json")
-    assert found == Moved(Fate.DONE, str(folder / "x" / "a.json"))
+    assert found == Outcome(Fate.DONE, str(folder / "x" / "a.json"))
     assert files_in(folder) == {"x/a.json": b"x" * 3_000_000}
     assert (folder / "x" / "a.json").stat().st_mtime_ns == MTIME_NS
     assert not path.exists()
@@ -400,7 +414,7 @@ def test_the_copy_and_its_name_are_on_disk_before_the_source_goes(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(os, "link", lambda *two: (link(*two), done.append("link")))
+    monkeypatch.setattr(os, "link", lambda *two, **more: (link(*two, **more), done.append("link")))
     monkeypatch.setattr(
         os, "unlink", lambda path, **_: (unlink(path), done.append(f"unlink {Path(path).name}"))
     )
@@ -425,6 +439,8 @@ SYSTEM_CALLS = (
     "rename",
     "replace",
     "mkdir",
+    "rmdir",
+    "lstat",
     "fsync",
     "utime",
     "chmod",
@@ -488,11 +504,25 @@ def killed_moments(act: Callable[[], object], prepare: Callable[[], None]) -> It
     raise AssertionError("it never came to its end")
 
 
+def finish_left(path: Path, mark: Signature, end: Callable[[Path, Path], Outcome]) -> None:
+    """What the next run does first: it ends what is left of this file, and puts back the rest."""
+
+    def finish(aside: Path, home: Path) -> bool:
+        left = home == path and disposal.is_left_of(aside, mark)
+        return left and end(aside, home).fate is Fate.DONE
+
+    for private in private_folders_in(path.parent):
+        bring_home(private, finish)
+    assert private_folders_in(path.parent) == []
+
+
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("clash", [False, True])
+@pytest.mark.parametrize("known", [False, True])
 def test_a_move_killed_at_any_system_call_is_finished_by_the_next(
-    tmp_path: Path, source: Path, clash: bool
+    tmp_path: Path, source: Path, clash: bool, known: bool
 ) -> None:
+    """Also by one that does not know of it: that puts it back, as a file that is new."""
     content = b"x" * 10_000
     path = source / "x" / "a.json"
     folder = tmp_path
@@ -504,28 +534,206 @@ def test_a_move_killed_at_any_system_call_is_finished_by_the_next(
         nonlocal folder, tries, mark
         folder = tmp_path / f"failed-{tries}"
         tries += 1
-        mark = signature(write(path, content))
+        mark = signature_of_file(str(write(path, content)), exact=True)
         if clash:
             write(folder / "x" / "a.json", b"other")
 
     name = "x/a.1.json" if clash else "x/a.json"
     expected = {"x/a.json": b"other"} if clash else {}
 
-    def act() -> Moved:
+    def act() -> Outcome:
         return move(str(path), mark, str(folder), "x/a.json")
+
+    def end(aside: Path, home: Path) -> Outcome:
+        return disposal.finish_move(aside, home, str(folder), "x/a.json")
 
     for _ in killed_moments(act, prepare):
         found = {k: v for k, v in files_in(folder).items() if not Path(k).name.startswith(".")}
         assert found in (expected, {**expected, name: content}), "never torn"
-        assert path.exists() or name in found, "never neither"
-        assert not path.exists() or path.read_bytes() == content
+        at_source = files_in(source)
+        assert at_source or name in found, "never neither"
+        assert set(at_source.values()) <= {content}
+        if known:
+            finish_left(path, mark, end)
+        else:
+            finish_left(path, Signature(0, 0), end)
+            if path.exists():
+                assert files_in(source) == {"x/a.json": content}
+                mark = signature_of_file(str(path), exact=True)
         again = act()
         assert again.path == str(folder / name)
         assert again.fate in (Fate.DONE, Fate.GONE)
         assert (folder / name).stat().st_mtime_ns == MTIME_NS
         left = {k: v for k, v in files_in(folder).items() if Path(k).name != ".moving.lock"}
         assert left == {**expected, name: content}, "no second copy, no part"
-        assert not path.exists()
+        assert files_in(source) == {}
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_deletion_killed_at_any_system_call_is_finished_by_the_next(
+    source: Path, known: bool
+) -> None:
+    path = source / "x" / "a.json"
+    mark = Signature(0, 0)
+
+    def prepare() -> None:
+        nonlocal mark
+        mark = signature_of_file(str(write(path)), exact=True)
+
+    def act() -> Fate:
+        return delete(str(path), mark)
+
+    for _ in killed_moments(act, prepare):
+        assert set(files_in(source).values()) <= {CONTENT}
+        left = bool(files_in(source))
+        wanted = mark if known else Signature(0, 0)
+        finish_left(path, wanted, lambda aside, home: disposal.finish_delete(aside))
+        if not known:
+            assert path.exists() is left, "it is put back, as a file that is new"
+        if path.exists() and not known:
+            mark = signature_of_file(str(path), exact=True)
+        assert act() in (Fate.DONE, Fate.GONE)
+        assert files_in(source) == {}
+
+
+@pytest.mark.usefixtures("way")
+def test_putting_back_killed_at_any_system_call_leaves_both_files(source: Path) -> None:
+    """Another version had come in place of the file, and a third one under its name since."""
+    path = source / "a.json"
+    private = source / f"{BEGINNING}elsewhere.1.0"
+
+    def prepare() -> None:
+        for each in source.iterdir():
+            each.unlink()
+        write(private / "a.json", b"second")
+        write(path, b"third")
+
+    def act() -> object:
+        return bring_home(private, lambda aside, home: False)
+
+    for _ in killed_moments(act, prepare):
+        assert set(files_in(source).values()) == {b"second", b"third"}
+        if private.exists():
+            act()
+        assert visible(source) == {"a.json": b"third", "a.1.json": b"second"}
+        assert not private.exists()
+        (source / ".moving.lock").unlink(missing_ok=True)
+
+
+# Others who are at work
+
+
+def replaced_in_between(
+    monkeypatch: pytest.MonkeyPatch, path: Path, then: Callable[[], object] = lambda: None
+) -> None:
+    """Somebody renames another version, alike by size and mtime, over a file just after the look;
+    `then` happens once it is set aside."""
+    look, take = disposal._look, PrivateFolders.take
+    version = write(path.parent.parent / "stage" / path.name, b"V" * len(CONTENT))
+
+    def slow(source: Path, mark: Signature) -> os.stat_result | None:
+        found = look(source, mark)
+        version.replace(path)
+        return found
+
+    def taken(self: PrivateFolders, source: Path) -> Path:
+        place = take(self, source)
+        then()
+        return place
+
+    monkeypatch.setattr(disposal, "_look", slow)
+    monkeypatch.setattr(PrivateFolders, "take", taken)
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("act", ["delete", "move"])
+def test_a_file_renamed_over_another_after_the_look_is_put_back(
+    source: Path, failed: Path, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    path = write(source / "a.json")
+    mark = signature_of_file(str(path), exact=True)
+    replaced_in_between(monkeypatch, path)
+    if act == "delete":
+        assert delete(str(path), mark) is Fate.CHANGED
+    else:
+        assert move(str(path), mark, str(failed), "a.json") == Outcome(Fate.CHANGED)
+    assert visible(source) == {"a.json": b"V" * len(CONTENT)}
+    assert visible(failed) == {}
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("act", ["delete", "move"])
+def test_a_file_whose_name_is_taken_meanwhile_is_kept_beside_it(
+    source: Path, failed: Path, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    path = write(source / "a.json")
+    mark = signature_of_file(str(path), exact=True)
+    replaced_in_between(monkeypatch, path, lambda: write(path, b"third"))
+    with PrivateFolders() as private:
+        if act == "delete":
+            found = disposal.delete(str(path), mark, private)
+        else:
+            found = disposal.move(str(path), mark, str(failed), "a.json", private)
+    assert found == Outcome(Fate.CHANGED, kept_as=str(source / "a.1.json"))
+    assert visible(source) == {"a.json": b"third", "a.1.json": b"V" * len(CONTENT)}
+    assert visible(failed) == {}
+
+
+def test_a_file_that_a_program_writes_to_is_neither_deleted_nor_moved(
+    source: Path, failed: Path
+) -> None:
+    path = write(source / "a.json")
+    mark = signature(path)
+    with path.open("ab"):
+        if disposal.is_open_for_writing(str(path)) is None:
+            pytest.skip("nobody can tell here")
+        assert delete(str(path), mark) is Fate.IN_USE
+        assert move(str(path), mark, str(failed), "a.json") == Outcome(Fate.IN_USE)
+    assert files_in(source) == {"a.json": CONTENT}
+    assert delete(str(path), mark) is Fate.DONE
+
+
+def test_what_a_living_process_has_set_aside_is_left_alone(source: Path) -> None:
+    path = write(source / "a.json")
+    with PrivateFolders() as private:
+        aside = private.take(path)
+        (folder,) = private_folders_in(source)
+        assert bring_home(folder, lambda *_: False) == []
+        assert aside.read_bytes() == CONTENT
+    assert [each.place for each in bring_home(folder, lambda *_: False)] == [path]
+    assert files_in(source) == {"a.json": CONTENT}
+    assert list(source.iterdir()) == [path]
+
+
+def test_a_private_folder_that_somebody_removed_is_made_again(source: Path) -> None:
+    first, second = write(source / "a.json"), write(source / "b.json")
+    with PrivateFolders() as private:
+        private.take(first).unlink()
+        (folder,) = private_folders_in(source)
+        folder.rmdir()
+        assert private.take(second).read_bytes() == CONTENT
+        with pytest.raises(FileNotFoundError):
+            private.take(first)
+        private.take(write(source / "c.json")).unlink()
+
+
+def test_whoever_may_work_in_a_source_may_bring_home_what_is_left_in_it(source: Path) -> None:
+    source.chmod(0o2777)
+    with PrivateFolders() as private:
+        aside = private.take(write(source / "a.json"))
+        assert stat.S_IMODE(aside.parent.stat().st_mode) == 0o2777
+
+
+@pytest.mark.usefixtures("way")
+def test_a_file_that_cannot_be_moved_is_put_back(
+    source: Path, failed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(source / "a.json")
+    monkeypatch.setattr(disposal, "_publish", refuse(errno.EIO))
+    with pytest.raises(OSError, match="Input/output"):
+        moved(path, failed)
+    assert files_in(source) == {"a.json": CONTENT}
+    assert [each for each in source.iterdir() if each.is_dir()] == []
 
 
 def test_a_list_of_errors_killed_at_any_system_call_is_the_old_or_the_new(failed: Path) -> None:
@@ -614,8 +822,7 @@ def test_a_file_with_an_exact_signature_is_told_from_another_one_of_the_same_siz
         (tmp_path / "out").mkdir()
         os.link(path, tmp_path / "out/a.json")
         assert delete(str(path), exact) is Fate.CHANGED
-        fresh = signature_of_file(str(path), exact=True)
-        assert move(str(path), fresh, str(tmp_path / "out"), "a.json").fate is Fate.DONE
+        assert move(str(path), exact, str(tmp_path / "out"), "a.json").fate is Fate.DONE
         assert not path.exists()
         return
     other.write_bytes(b"two")

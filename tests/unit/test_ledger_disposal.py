@@ -234,6 +234,58 @@ def test_what_vanished_is_forgotten_and_counted_as_nothing(book: Book) -> None:
     assert book.runs.counts("batch") == {}
 
 
+def test_what_became_of_each_file_is_kept_when_another_one_comes_under_its_path(
+    book: Book,
+) -> None:
+    ids = book.add("a", "b", "c")
+    book.imported(ids["a"], ids["c"])
+    book.failed(ids["b"], "bad")
+    found = [DisposedItem(ids["a"]), DisposedItem(ids["b"], "/failed/b")]
+    book.disposals.record([*found, DisposedItem(ids["c"], gone=True)])
+    book.next_run("next")
+    again = book.add("a")
+    book.failed(again["a"], "worse")
+    book.disposed(again["a"], moved_to="/failed/a")
+    query = "select path, what, reason, moved_to, batch_id from disposal order by id"
+    assert book.rows(query) == [
+        ("a", "deleted", None, None, "batch"),
+        ("b", "moved", "bad", "/failed/b", "batch"),
+        ("c", "gone", None, None, "batch"),
+        ("a", "moved", "worse", "/failed/a", "next"),
+    ]
+
+
+def test_a_file_that_was_put_back_has_its_new_signature_and_stays_due(book: Book) -> None:
+    """Else the next listing takes it for another one, and it is imported again."""
+    book.list(listed("a", 1, 1, "5.1"), listed("b", 1, 1, "6.1"))
+    ids = book.add()
+    book.imported(*ids.values())
+    signed = Signature(1, 1, digest="5.2")
+    book.disposals.record([DisposedItem(ids["a"], problem="denied", signature=signed)])
+    book.disposals.sign(ids["b"], Signature(1, 1, digest="6.2"))
+    assert [each.signature.digest for each in book.disposals.due([*ids.values()])] == ["5.2", "6.2"]
+    assert book.list(listed("a", 1, 1, "5.2"), listed("b", 1, 1, "6.2")).unchanged == 2
+
+
+def test_another_file_that_was_kept_beside_its_name_is_not_done_with(book: Book) -> None:
+    ids = book.add("a")
+    book.imported(*ids.values())
+    book.disposals.record([DisposedItem(ids["a"], kept_as="/data/a.1.json")])
+    assert left(book) == ["a"]
+    assert book.rows("select * from disposal") == []
+    assert book.runs.counts("batch") == {}
+
+
+def test_the_item_of_a_path_is_found_if_it_is_due(book: Book) -> None:
+    ids = book.add("a", "b")
+    book.imported(ids["a"])
+    found = book.disposals.due_at("a")
+    assert found is not None
+    assert (found.id, found.path) == (ids["a"], "a")
+    assert book.disposals.due_at("b") is None
+    assert book.disposals.due_at("nowhere") is None
+
+
 # Listings of a source that is worked off
 
 

@@ -569,3 +569,26 @@ def test_images_that_an_item_is_imported_without_keep_their_place(book: Book) ->
         None,
         None,
     )
+
+
+def test_what_an_older_ledger_knows_of_files_that_are_gone_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.create_function("cause_of", 1, str)
+        connection.executescript("".join(VERSIONS[:3]))
+        connection.execute("insert into scope values (1, 'people', '/srv/data', 'tag', 'target')")
+        columns = "id, scope_id, path, size, mtime_ns, state, reason, updated_at, disposed_at"
+        for row in (
+            (1, 1, "a", 1, 2, "imported", None, 1.0, 9.0, None),
+            (2, 1, "b", 1, 2, "failed", "bad", 1.0, 8.0, "/failed/b"),
+            (3, 1, "c", 1, 2, "failed", "bad", 1.0, None, None),
+        ):
+            connection.execute(f"insert into item ({columns}, moved_to) values ({'?,' * 9}?)", row)
+        connection.execute("pragma user_version = 3")
+        connection.commit()
+    LedgerFile(path).close()
+    query = "select path, what, reason, moved_to, batch_id, disposed_at from disposal order by id"
+    assert ask(path, query) == [
+        ("b", "moved", "bad", "/failed/b", None, 8.0),
+        ("a", "deleted", None, None, None, 9.0),
+    ]

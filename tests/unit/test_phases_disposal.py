@@ -105,15 +105,18 @@ def test_a_file_that_changed_stays_and_nothing_is_said_of_it(
 def test_a_file_that_is_gone_is_done_with(place: Place, success: str) -> None:
     item = place.add("a.json")
     (place.source / "a.json").unlink()
-    assert place.dispose(item, plan=place.plan(success)) == [DisposedItem(item.id)]
+    gone = DisposedItem(item.id, gone=True)
+    assert place.dispose(item, plan=place.plan(success)) == [gone]
 
 
 def test_a_failed_file_that_somebody_took_away_leaves_no_list_of_errors(place: Place) -> None:
     item = place.add("a.json", "cannot be read: No such file or directory")
     (place.source / "a.json").unlink()
-    assert place.dispose(item) == [DisposedItem(item.id, vanished=True)]
+    assert place.dispose(item) == [DisposedItem(item.id, vanished=True, gone=True)]
     failures = [RecordFailure(item.id, 0, "p", "bad")]
-    assert place.dispose(item, failures=failures) == [DisposedItem(item.id)], "it was read"
+    assert place.dispose(item, failures=failures) == [DisposedItem(item.id, gone=True)], (
+        "it was read"
+    )
     assert [each for each in place.failed.rglob("*") if each.is_file()] == []
 
 

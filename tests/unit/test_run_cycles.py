@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,11 +13,14 @@ from typing import Any
 import pytest
 
 from imports.errors import InterruptedRunError, UsageError
-from imports.run import cycles
-from imports.run.cycles import SETTLED_SECONDS, Cycles, settled_at
+from imports.open_files import is_open_for_writing
+from imports.phases import planning
+from imports.run import cycles, settling
+from imports.run.cycles import Cycles
 from imports.run.listing import list_source
 from imports.run.planning import plan_items
 from imports.run.session import RunSession
+from imports.run.settling import SETTLED_SECONDS, settled_at
 from imports.work_item import ItemState
 from tests.support.session import PeopleBench, files_below
 
@@ -31,7 +35,7 @@ def bench(tmp_path: Path) -> Iterator[PeopleBench]:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files settle in no time."""
-    monkeypatch.setattr(cycles, "SETTLED_SECONDS", 0.05)
+    monkeypatch.setattr(settling, "SETTLED_SECONDS", 0.05)
 
 
 def meanwhile(bench: PeopleBench, *actions: Callable[[], object]) -> None:
@@ -172,7 +176,8 @@ def test_a_run_that_does_not_work_off_takes_every_file_as_it_is(bench: PeopleBen
 def test_settled_is_what_has_not_changed_for_a_while(bench: PeopleBench) -> None:
     moment = settled_at(bench.session())
     assert moment is not None
-    assert 0 <= time.time() - SETTLED_SECONDS - moment < 1
+    assert 0 <= time.time() - SETTLED_SECONDS - moment.mtime < 1
+    assert 0 <= time.monotonic() - SETTLED_SECONDS - moment.seen < 1
 
 
 @pytest.mark.parametrize("age", [0.0, -3_600.0, -4e9])
@@ -185,10 +190,130 @@ def test_a_file_that_has_stopped_growing_is_taken_whatever_its_clock_says(
     assert bench.left() == []
 
 
+@pytest.fixture
+def untold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can tell who has a file open."""
+    monkeypatch.setattr(planning, "is_open_for_writing", lambda _: None)
+
+
+def test_a_half_written_file_of_an_old_mtime_is_not_taken_before_it_is_closed(
+    bench: PeopleBench, soon: None
+) -> None:
+    """As it is copied with its times: its beginning alone would fail, and be moved away."""
+    content = b'{"results": [{"profile_data": {"profile_id": "A"}}]}'
+    path = bench.write("a.json", content[:20])
+    if is_open_for_writing(str(path)) is None:
+        pytest.skip("nobody can tell here")
+    bench.add("b.json", "B")
+    closed = threading.Event()
+
+    def close() -> None:
+        file.write(content[20:])
+        os.utime(path, (1.6e9, 1.6e9))
+        file.close()
+        closed.set()
+
+    file = path.open("ab", buffering=0)
+    os.utime(path, (1.6e9, 1.6e9))
+    writer = threading.Timer(0.4, close)
+    bench.database.before_merge = lambda: (  # type: ignore[method-assign]
+        None if bench.database.people else writer.start()
+    )
+    report = bench.run()
+    assert closed.is_set()
+    assert (report.exit_code, bench.database.people) == (0, ["B", "A"])
+    assert (bench.left(), files_below(bench.failed)) == ([], [])
+    assert report.count("planning.to_import") == 2
+    assert report.count("cycles") == 1, "a file that is not closed is no reason for a cycle"
+
+
+def test_where_nobody_tells_who_has_it_open_a_file_is_taken_once_listings_saw_it_rest(
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch, untold: None
+) -> None:
+    """All wait together, whatever their mtimes."""
+    monkeypatch.setattr(settling, "SETTLED_SECONDS", 0.3)
+    for number in range(20):
+        bench.add(f"{number}.json", str(number), age=number * 1_000.0)
+    waits: list[float] = []
+    session = bench.session()
+    wait = session.policy.stop.wait
+
+    def waited(seconds: float | None = None) -> bool:
+        waits.append(seconds or 0.0)
+        return wait(seconds)
+
+    monkeypatch.setattr(session.policy.stop, "wait", waited)
+    began = time.monotonic()
+    report = bench.go(session)
+    assert time.monotonic() - began >= 0.3
+    assert waits == [0.3]
+    assert report.exit_code == 0
+    assert len(bench.database.people) == 20
+    assert bench.left() == []
+
+
+def test_a_file_that_is_written_in_parts_and_given_an_old_mtime_waits_for_its_last_part(
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch, untold: None
+) -> None:
+    """Its mtime and size tell nothing: its ctime does, which listings see too."""
+    monkeypatch.setattr(settling, "SETTLED_SECONDS", 0.3)
+    content = b'{"results": [{"profile_data": {"profile_id": "A"}}]}'
+    path = bench.write("a.json", content[:9])
+
+    def write() -> None:
+        for start in range(9, len(content), 9):
+            time.sleep(0.1)
+            with path.open("ab") as file:
+                file.write(content[start : start + 9])
+            os.utime(path, (1.6e9, 1.6e9))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    report = bench.run()
+    writer.join()
+    assert (report.exit_code, bench.database.people) == (0, ["A"])
+    assert files_below(bench.failed) == []
+
+
+@pytest.mark.parametrize("hours", [-1.0, 1.0])
+def test_a_clock_that_is_set_during_a_run_takes_no_file_that_grows(
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch, untold: None, hours: float
+) -> None:
+    bench.add("a.json", "A", age=0)
+    session = bench.session()
+    list_source(session)
+    plain = time.time
+    monkeypatch.setattr(time, "time", lambda: plain() + hours * 3_600)
+    for _ in range(2):
+        plan_items(session)
+        assert session.items.count(ItemState.PLANNED) == 0
+        list_source(session, again=True)
+    monkeypatch.setattr(settling, "SETTLED_SECONDS", 0.0)
+    plan_items(session)
+    assert session.items.count(ItemState.PLANNED) == 1
+
+
+def test_a_file_that_stays_open_is_left_for_the_next_run_in_one_cycle(
+    bench: PeopleBench, soon: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cycles, "GROWING_SECONDS", 0.3)
+    bench.add("a.json", "A")
+    path = bench.add("b.json", "B")
+    with path.open("ab"):
+        if is_open_for_writing(str(path)) is None:
+            pytest.skip("nobody can tell here")
+        report = bench.run()
+        assert (report.exit_code, bench.database.people) == (0, ["A"])
+        assert report.count("cycles") == 0
+        assert "Still growing, and left for the next run: 1" in bench.said
+    assert bench.run("next").exit_code == 0
+    assert bench.database.people == ["A", "B"]
+
+
 def test_a_file_that_grows_is_waited_for_and_taken_whole(
     bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cycles, "SETTLED_SECONDS", 0.15)
+    monkeypatch.setattr(settling, "SETTLED_SECONDS", 0.15)
     bench.add("old.json", "OLD")
     path = bench.folder / "new.json"
     content = b'{"results": [%s]}' % b",".join(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +16,15 @@ import pytest
 
 from imports.errors import UsageError
 from imports.kinds import kind_named
-from imports.phases import prepare
+from imports.ledger import DisposedItem
+from imports.open_files import is_open_for_writing
+from imports.phases import listing, prepare
+from imports.phases.disposal import DisposalJob, dispose_batch
 from imports.report import RunReport
 from imports.run import disposal
 from imports.run.disposal import disposal_plan, dispose_items, dispose_left, dispose_verified
 from imports.run.listing import list_source
+from imports.set_aside import BEGINNING, PrivateFolders
 from imports.settings import Disposal, Settings
 from tests.support.session import PeopleBench, files_below
 
@@ -533,3 +540,241 @@ def test_a_single_file_leaves_the_others(bench: PeopleBench) -> None:
     session = bench.session("next", only="a.json", on_success="delete")
     dispose_verified(session)
     assert bench.left() == ["b.json"]
+
+
+# Killed while it deletes or moves
+
+SYSTEM_CALLS = ("mkdir", "chmod", "open", "rename", "lstat", "link", "unlink", "rmdir", "replace")
+
+
+class KilledError(BaseException):
+    """Nothing that the code catches."""
+
+
+def killed_at(monkeypatch: pytest.MonkeyPatch, moment: int) -> Callable[[], bool]:
+    """The thread that disposes of files dies before the system call of this number. Says whether
+    it came to that."""
+    here = threading.local()
+    dead = False
+    calls = 0
+
+    for name in SYSTEM_CALLS:
+        plain = getattr(os, name)
+
+        def call(*arguments: Any, plain: Any = plain, **more: Any) -> Any:
+            nonlocal calls, dead
+            if getattr(here, "disposing", False):
+                calls += 1
+                if calls > moment:
+                    dead = True
+                    raise KilledError
+            return plain(*arguments, **more)
+
+        monkeypatch.setattr(os, name, call)
+
+    def disposing(job: DisposalJob) -> list[DisposedItem]:
+        here.disposing = True
+        try:
+            return dispose_batch(job)
+        finally:
+            here.disposing = False
+
+    monkeypatch.setattr(disposal, "dispose_batch", disposing)
+    return lambda: dead
+
+
+def other_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the source another file system than all other folders."""
+    link = os.link
+
+    def crossing(one: Any, other: Any, **more: Any) -> None:
+        if ("source" in Path(one).parts) != ("source" in Path(other).parts):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        link(one, other, **more)
+
+    monkeypatch.setattr(os, "link", crossing)
+
+
+@pytest.mark.parametrize(
+    ("flags", "other"),
+    [
+        ({}, False),
+        ({"on_success": "move"}, False),
+        ({"on_success": "move"}, True),
+        ({"verify_writes": True}, False),
+    ],
+)
+def test_a_run_killed_at_any_system_call_counts_each_file_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: dict[str, Any], other: bool
+) -> None:
+    """Once is once: in the database, in the counts, in the ledger, and on the disk."""
+    moves = flags.get("on_success") == "move"
+    # What takes most of the time, and is no part of this.
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    monkeypatch.setattr("imports.run.session.save_work_state", lambda *_: None)
+    for moment in range(1_000):
+        (tmp_path / str(moment)).mkdir()
+        bench = PeopleBench(tmp_path / str(moment))
+        bench.add("x/a.json", "A")
+        bench.add("x/bad.json", None)
+        with monkeypatch.context() as patch:
+            if other:
+                other_disk(patch)
+            dead = killed_at(patch, moment)
+            first = bench.session(**flags)
+            with contextlib.suppress(KilledError):
+                bench.go(first)
+        second = bench.session(**flags)
+        second.state.start_time = first.state.start_time
+        report = bench.go(second)
+        assert list((bench.folder / "x").iterdir()) == [], moment
+        assert bench.database.people == ["A"], moment
+        assert files_below(bench.done) == (["x/a.json"] if moves else [])
+        assert files_below(bench.failed) == ["x/bad.errors.json", "x/bad.json"]
+        names = ("import.files_deleted", "import.files_moved", "import.inserted")
+        counts = [report.count(name) for name in (*names, "planning.to_import")]
+        assert counts == [0 if moves else 1, 2 if moves else 1, 1, 2], moment
+        assert report.failures_total == 1
+        bench.close()
+        if not dead():
+            assert moment > 15, "system calls were seen"
+            return
+
+
+# What others have set aside
+
+
+def set_aside(bench: PeopleBench, name: str, content: bytes) -> Path:
+    """What a process that is dead had set aside, of which the ledger knows nothing."""
+    folder = (bench.folder / name).parent / f"{BEGINNING}elsewhere.1.0"
+    folder.mkdir(parents=True)
+    path = folder / Path(name).name
+    path.write_bytes(content)
+    os.utime(path, (1.6e9, 1.6e9))
+    return path
+
+
+def page(profile_id: str) -> bytes:
+    return json.dumps({"results": [{"profile_data": {"profile_id": profile_id}}]}).encode()
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_what_another_ledger_s_run_had_set_aside_is_put_back_and_imported(
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch, many: bool
+) -> None:
+    if many:
+        monkeypatch.setattr(listing, "MOST_ENTRIES", 1)
+    bench.add("x/b.json", "B")
+    set_aside(bench, "x/a.json", page("A"))
+    set_aside(bench, "c.json", page("C"))
+    report = bench.run()
+    assert report.exit_code == 0
+    assert sorted(bench.database.people) == ["A", "B", "C"]
+    assert report.count("planning.to_import") == 3
+    assert [each.name for each in bench.folder.iterdir()] == ["x"]
+    assert list((bench.folder / "x").iterdir()) == []
+
+
+@pytest.mark.parametrize("flags", [{}, {"on_success": "keep", "on_failure": "keep"}])
+def test_what_was_set_aside_is_kept_beside_what_has_its_name_now_and_told(
+    bench: PeopleBench, flags: dict[str, Any]
+) -> None:
+    bench.add("a.json", "NEW")
+    set_aside(bench, "a.json", page("OLD"))
+    report = bench.run(**flags)
+    assert (report.exit_code, sorted(bench.database.people)) == (0, ["NEW", "OLD"])
+    assert bench.left() == (["a.1.json", "a.json"] if flags else [])
+    assert any(f"is kept as {bench.folder / 'a.1.json'}" in each for each in bench.said)
+
+
+def test_what_cannot_be_put_back_is_a_failure_that_names_its_place(
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.add("a.json", "A")
+    hidden = set_aside(bench, "b.json", page("B"))
+
+    def denied(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("imports.set_aside.put_back", denied)
+    report = bench.run()
+    assert (report.exit_code, bench.database.people) == (3, ["A"])
+    (failure,) = report.failures
+    assert failure.path == hidden.parent.name
+    assert "had set aside" in failure.reason
+    assert hidden.exists()
+
+
+def test_a_file_that_cannot_be_put_back_is_not_taken_for_gone(
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = bench.add("a.json", "A")
+    imported(bench)
+    folder = bench.folder / f"{BEGINNING}elsewhere.1.0"
+    folder.mkdir()
+    path.rename(folder / "a.json")
+
+    def denied(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("imports.set_aside.put_back", denied)
+        patch.setattr("imports.phases.disposal.finish_delete", denied)
+        report = bench.run("killed")
+    assert (report.exit_code, report.count("import.files_deleted")) == (3, 0)
+    assert (folder / "a.json").exists()
+    report = bench.run("killed")
+    assert bench.left() == []
+
+
+def test_what_a_living_run_has_set_aside_is_no_part_of_the_source(bench: PeopleBench) -> None:
+    path = bench.add("a.json", "A")
+    bench.add("b.json", "B")
+    with PrivateFolders() as private:
+        aside = private.take(path)
+        assert bench.run().exit_code == 0
+        assert bench.database.people == ["B"]
+        assert aside.exists()
+
+
+def test_a_scan_puts_nothing_back(bench: PeopleBench) -> None:
+    hidden = set_aside(bench, "a.json", page("A"))
+    bench.add("b.json", "B")
+    assert bench.run(scan_only=True).exit_code == 0
+    assert hidden.exists()
+
+
+# What is told of it
+
+
+def test_each_file_that_is_deleted_or_moved_is_in_the_log_with_why_and_where_to(
+    bench: PeopleBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.add("a.json", "A")
+    bench.add("x/bad.json", None)
+    with caplog.at_level("INFO", "imports.run"):
+        bench.run()
+    source, failed = bench.folder, bench.failed
+    assert f"{source}/a.json was deleted: imported" in caplog.messages
+    (moved,) = [each for each in caplog.messages if "was moved to" in each]
+    assert moved.startswith(f"{source}/x/bad.json was moved to {failed}/x/bad.json: record 0: ")
+
+
+def test_a_file_that_a_program_has_open_again_stays_and_is_told(
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = bench.add("a.json", "A")
+    bench.database.before_merge = lambda: stack.enter_context(  # type: ignore[method-assign]
+        path.open("ab")
+    )
+    with contextlib.ExitStack() as stack:
+        if is_open_for_writing(str(path)) is None:
+            pytest.skip("nobody can tell here")
+        report = bench.run()
+    ((_, _, reason, _),) = report.not_disposed
+    assert (report.exit_code, bench.left()) == (3, ["a.json"])
+    assert reason == "cannot be deleted: a program has it open for writing"
+    assert bench.database.people == ["A"], "it is not imported again for the new ctime"
+    bench.database.before_merge = lambda: None  # type: ignore[method-assign]
+    assert bench.run("next").exit_code == 0
+    assert bench.left() == []

@@ -11,9 +11,19 @@ from typing import Any
 import pytest
 
 from imports.errors import LedgerError
+from imports.ledger import DisposedItem
 from imports.ledger.schema import VERSION_1
 from imports.ledger.summary import BatchSummary, CauseSummary, ScopeSummary
-from imports.status import Status, read_status, read_warnings, render_status, status_json
+from imports.status import (
+    Status,
+    read_status,
+    read_warnings,
+    read_whereabouts,
+    render_status,
+    render_whereabouts,
+    status_json,
+    whereabouts_json,
+)
 from imports.work_item import Lacking
 from imports.work_state import DamagedStateError, FailedItem, PhaseState, save_work_state
 from tests.support.book import Book
@@ -199,6 +209,9 @@ def test_it_can_be_had_as_json() -> None:
         "warned": 0,
         "images_not_found": 0,
         "images_unusable": 0,
+        "files_deleted": 0,
+        "files_moved": 0,
+        "disposals": [],
     }
     assert only["batches"][0] == {
         "name": "batch_20240115_143022_00002",
@@ -358,3 +371,81 @@ def test_what_is_missing_is_told_with_how_to_list_it() -> None:
 
 def test_of_a_ledger_that_is_not_there_no_warnings_are_listed(tmp_path: Path) -> None:
     assert list(read_warnings(tmp_path / "none.db", None, None, None)) == []
+
+
+# Where a file is
+
+
+def disposed_of(tmp_path: Path, *, many: int = 0) -> Path:
+    """A ledger of people: one deleted, one moved, one that failed and stays; and many deleted."""
+    book = Book(tmp_path / "upload_tracker.db", kind="people", source="/data")
+    ids = book.add("a.json", "x/b.json", "c.json", *map(str, range(many)))
+    book.imported(ids["a.json"], *(ids[str(each)] for each in range(many)))
+    book.failed(ids["x/b.json"], "record 0: bad")
+    book.failed(ids["c.json"], "is empty")
+    book.disposed(ids["a.json"])
+    book.disposed(*(ids[str(each)] for each in range(many)))
+    book.disposals.record([DisposedItem(ids["x/b.json"], "/failed_uploads/x/b.json")])
+    book.file.close()
+    return book.file.path
+
+
+@pytest.mark.parametrize("name", ["/data/x/b.json", "x/b.json", "/data/x/../x/b.json"])
+def test_where_a_file_is_can_be_asked_the_next_morning(tmp_path: Path, name: str) -> None:
+    ledger = disposed_of(tmp_path)
+    found = read_whereabouts(ledger, Path(name))
+    (known,) = json.loads(json.dumps(whereabouts_json(found)))
+    (disposal,) = known.pop("disposals")
+    assert known == {
+        "kind": "people",
+        "source": "/data",
+        "tag": "tag",
+        "path": "x/b.json",
+        "state": "failed",
+        "phase": "import",
+        "reason": "record 0: bad",
+        "at_source": False,
+    }
+    assert datetime.fromisoformat(disposal.pop("disposed_at")).tzinfo is not None
+    assert disposal == {
+        "file": "/data/x/b.json",
+        "what": "moved",
+        "why": "failed",
+        "reason": "record 0: bad",
+        "moved_to": "/failed_uploads/x/b.json",
+        "batch_id": "batch",
+    }
+    first, second = render_whereabouts(found, Path(name), ledger).splitlines()
+    assert first == "/data/x/b.json (people, tag tag)"
+    assert second.endswith("moved to /failed_uploads/x/b.json (failed: record 0: bad), run batch")
+
+
+def test_of_a_deleted_file_and_of_one_that_stays_it_is_told_why(tmp_path: Path) -> None:
+    ledger = disposed_of(tmp_path)
+    deleted = render_whereabouts(read_whereabouts(ledger, Path("a.json")), Path(), ledger)
+    assert deleted.endswith("deleted (imported), run batch")
+    stays = render_whereabouts(read_whereabouts(ledger, Path("c.json")), Path(), ledger)
+    assert stays.splitlines()[1:] == [
+        "  in the source, as far as is known: failed in import: is empty"
+    ]
+
+
+def test_of_a_file_that_nobody_knows_it_is_told_what_to_do(tmp_path: Path) -> None:
+    ledger = disposed_of(tmp_path)
+    for kind, tag, name in ((None, None, "d.json"), ("states", None, "a.json"), (None, "x", "a")):
+        found = read_whereabouts(ledger, Path(name), kind, tag)
+        assert (found, whereabouts_json(found)) == ([], [])
+        assert "--db-path" in render_whereabouts(found, Path(name), ledger)
+    assert read_whereabouts(tmp_path / "none.db", Path("a.json")) == []
+
+
+def test_a_status_tells_the_latest_disposals_and_counts_all(tmp_path: Path) -> None:
+    ledger = disposed_of(tmp_path, many=50)
+    status = read_status(tmp_path / "work_state.json", ledger)
+    (scope,) = status_json(status)["scopes"]
+    assert (scope["files_deleted"], scope["files_moved"]) == (51, 1)
+    assert [each["file"] for each in scope["disposals"]][:2] == ["/data/x/b.json", "/data/49"]
+    assert len(scope["disposals"]) == 10
+    text = render_status(status, FILE)
+    assert "Files deleted: 51, moved: 1 (one of them: status --file PATH), the last ones:" in text
+    assert "  x/b.json: " in text

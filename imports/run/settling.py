@@ -1,0 +1,24 @@
+"""Settling: when a file of a source that is worked off counts as complete.
+
+A file that is still being written must not be taken. Its mtime alone does not tell: it may have
+been set. So a file is taken whose mtime is old and that nobody has open for writing; and, where
+the mtime is not old, or nobody can tell who has it open, one that listings have seen unchanged
+for a while, by a clock that nobody sets.
+"""
+
+from __future__ import annotations
+
+import time
+
+from imports.ledger import Settled
+from imports.run.session import RunSession
+
+SETTLED_SECONDS = 2.0
+"""A file that has not changed for so long has stopped growing."""
+
+
+def settled_at(session: RunSession) -> Settled | None:
+    """Since when a file must not have changed; None for any time."""
+    if not session.works_off:
+        return None
+    return Settled(time.time() - SETTLED_SECONDS, time.monotonic() - SETTLED_SECONDS)
