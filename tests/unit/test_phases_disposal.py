@@ -262,4 +262,4 @@ def test_a_folder_that_is_gone_with_its_files_is_no_problem(place: Place) -> Non
     item = place.add("day/a.json")
     (place.source / "day/a.json").unlink()
     (place.source / "day").rmdir()
-    assert place.dispose(item) == [DisposedItem(item.id)]
+    assert place.dispose(item) == [DisposedItem(item.id, gone=True)]
