@@ -401,7 +401,7 @@ def verify(repair: bool, **flags: Any) -> None:
 @click.option(
     "--warnings",
     is_flag=True,
-    help="List what was imported without something, a line each (--json: an object a line).",
+    help="List what was imported with a warning, a line each (--json: an object a line).",
 )
 @click.option("--limit", type=click.IntRange(1), help="With --warnings: at most so many.")
 @click.option(

@@ -216,7 +216,7 @@ def _scope_lines(scope: ScopeSummary) -> list[str]:
     if scope.lacking.images:
         lines.append(f"Images still missing: {missing_images(scope.lacking)}")
     if scope.warned:
-        lines.append(f"Imported without something: {scope.warned:,} (--warnings lists them)")
+        lines.append(f"Imported with a warning: {scope.warned:,} (--warnings lists them)")
     if scope.disposals:
         lines += [
             f"Files deleted: {scope.files_deleted:,}, moved: {scope.files_moved:,}"

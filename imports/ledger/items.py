@@ -340,11 +340,12 @@ class ItemLedger:
         """
         failed = self._scope.condition(ItemState.FAILED)
         untold = f"select batch_id from run where scope_id = {self._scope.id} and told = 0"
-        news = f"(disposed_at is null or failed_in in ({untold}))"
+        news = f"(disposed_at is null or failed_in = :batch_id or failed_in in ({untold}))"
         where = f"from item indexed by item_failed where {failed} and {news}"
-        count = self._scope.connection.execute(f"select count(*) {where}").fetchone()[0]
+        values = {"batch_id": self._scope.batch_id, "limit": limit}
+        count = self._scope.connection.execute(f"select count(*) {where}", values).fetchone()[0]
         rows = self._scope.connection.execute(
-            f"select path, phase, reason, tries {where} order by path limit ?", (limit,)
+            f"select path, phase, reason, tries {where} order by path limit :limit", values
         )
         return int(count), [Failure(*row) for row in rows]
 

@@ -204,7 +204,10 @@ def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
         ) from error
     resources.callback(lock.release)
     try:
-        holder.unlink(missing_ok=True)
+        # Not what somebody else put there: only what a killed run left is in the way.
+        with contextlib.suppress(FileNotFoundError):
+            read_own(holder)
+            holder.unlink()
         with open(holder, "x", opener=private) as file:
             file.write(str(os.getpid()))
     except OSError as error:

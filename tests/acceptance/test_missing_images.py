@@ -41,7 +41,7 @@ def test_a_picture_that_arrives_is_taken_in_by_the_same_command(
     url = target.database_url
     command = ("states", source, "--tag", "T")
     first = place.run(*command)
-    assert "Imported without something: 2" in first.out
+    assert "Imported with a warning: 2" in first.out
     before = versions(url)
     second = place.run(*command)
     assert "a_parse.json: image '/srv/shots/FL/a.png' was not found" in second.out
