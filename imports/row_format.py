@@ -49,10 +49,10 @@ def _copy_encoder(table: Table) -> Encoder:
 def text_field(value: object) -> str:
     """A value as a field of a line for COPY."""
     text = str(value)
-    # Hardly any text has something to escape.
-    if "\\" in text or "\n" in text or "\t" in text or "\r" in text:
-        return text.translate(_ESCAPES)
-    return text
+    # Hardly any text has something to escape. Tabs and newlines are not printable.
+    if text.isprintable() and "\\" not in text:
+        return text
+    return text.translate(_ESCAPES)
 
 
 def _json_field(value: object) -> str:

@@ -256,7 +256,7 @@ class Plan(NamedTuple):
     that are the same search (or the like); `failure` says why the item cannot be imported at
     all, `stays` that its file is none of the kind's and is left where it is, `warnings` what it
     will be imported without. `records` and `weight` are how much is in it, where planning has
-    looked that far; `weight` is that of its rows (`phases.prepare.weight_of`). `undated` ones have
+    looked that far; `weight` is that of its rows (`phases.prepare.Encoded`). `undated` ones have
     records of which nobody knows whether they are newer than others: they are imported after the
     others.
     """

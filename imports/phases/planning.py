@@ -19,7 +19,6 @@ from imports.phases.prepare import (
     read_items,
     reason_of,
     row_encoders,
-    weight_of,
 )
 from imports.row_format import Encoder
 from imports.spool import Spool
@@ -125,10 +124,11 @@ def plan_batch(job: PlanJob) -> Planned:
                 if item.signature.size > _SMALL_BYTES:
                     weight = _weight_without_images(kind, encoders, item.id, content)
             else:
-                records, problems = encode_records(kind, encoders, item.id, content, (), mine)
+                records, problems, weight = encode_records(
+                    kind, encoders, item.id, content, (), mine
+                )
                 found_records = len(records) + len(problems)
-                undated = undated or any(record.undated for record in records)
-                weight = weight_of(records)
+                undated = undated or any([record.undated for record in records])
                 # What has problems is read once more in import, which tells of them.
                 if not problems and spooled_weight + weight <= _MOST_SPOOLED:
                     spooled_weight += weight
@@ -165,10 +165,9 @@ def _failed(item_id: int, error: Exception) -> Plan:
 def _weight_without_images(kind: Kind, encoders: list[Encoder], item_id: int, content: Any) -> int:
     """What the rows of an item with images will weigh; its failure, if any, shows in import."""
     try:
-        records, _ = encode_records(kind, encoders, item_id, content, (), Counter())
+        return encode_records(kind, encoders, item_id, content, (), Counter()).weight
     except RecordError:
         return 1
-    return weight_of(records)
 
 
 def _is_plain(plan: Plan) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from imports.cleaning import Tally
 from imports.errors import RecordError
@@ -68,15 +68,13 @@ def prepare_piece(job: PieceJob) -> Prepared:
     tally: Tally = Counter()
     item_id, piece = job.item.id, job.piece
     try:
-        records, problems = encode_records(
-            kind, encoders, item_id, piece.content, (), tally, piece.first
-        )
+        found = encode_records(kind, encoders, item_id, piece.content, (), tally, piece.first)
     except Exception as error:  # noqa: BLE001 - a defect must cost one item, not the run
         # The ledger keeps failed records piece by piece: a crash must not make the item a good one.
         reason = reason_of(error)
         numbers = range(piece.first, piece.first + piece.size)
         return Prepared([], [], [RecordFailure(item_id, each, "", reason) for each in numbers])
-    return Prepared(records, [], problems, dict(tally))
+    return Prepared(found.records, [], found.problems, dict(tally))
 
 
 def prepare_batch(job: PrepareJob) -> Prepared:
@@ -91,12 +89,12 @@ def prepare_batch(job: PrepareJob) -> Prepared:
             prepared.failures.append((item.id, reason_of(content)))
             continue
         try:
-            records, problems = encode_records(kind, encoders, item.id, content, item.images, tally)
+            found = encode_records(kind, encoders, item.id, content, item.images, tally)
         except Exception as error:  # noqa: BLE001 - a defect must cost one item, not the run
             prepared.failures.append((item.id, reason_of(error)))
         else:
-            prepared.records.extend(records)
-            prepared.problems.extend(problems)
+            prepared.records.extend(found.records)
+            prepared.problems.extend(found.problems)
     prepared.cleaned.update(tally)
     return prepared
 
@@ -123,6 +121,18 @@ def row_encoders(kind: Kind, row_format: RowFormat) -> list[Encoder]:
     return [encoder(table, row_format) for table in kind.group.tables]
 
 
+class Encoded(NamedTuple):
+    """The records of an item, those that cannot be encoded, and how heavy it is for a batch.
+
+    The weight is the number of rows, or of KiB, if that is more; a single row of usual size weighs
+    1, however many KiB it has.
+    """
+
+    records: list[Record]
+    problems: list[RecordFailure]
+    weight: int
+
+
 def encode_records(
     kind: Kind,
     encoders: list[Encoder],
@@ -131,8 +141,8 @@ def encode_records(
     images: Sequence[Image | None],
     tally: Tally,
     first: int = 0,
-) -> tuple[list[Record], list[RecordFailure]]:
-    """The records of what was read of an item, encoded, and those that cannot be.
+) -> Encoded:
+    """The records of what was read of an item, encoded.
 
     `first` is the number of the first of them in the item.
 
@@ -141,40 +151,27 @@ def encode_records(
     """
     records: list[Record] = []
     problems: list[RecordFailure] = []
-    size = 0
+    size = rows = 0
     for index, record in enumerate(kind.records(content, images, tally), first):
         if isinstance(record, RecordProblem):
             problems.append(RecordFailure(item_id, index, record.label, record.reason))
             continue
-        families = tuple(
-            Family(
-                tuple([(table, encoders[table](row)) for table, row in family.rows]), *family[1:]
-            )
-            for family in record.families
-        )
-        records.append(Record(item_id, record.label, families, index))
-        size += _row_bytes(records[-1])
+        families = []
+        for family in record.families:
+            encoded = tuple([(table, encoders[table](row)) for table, row in family.rows])
+            families.append(Family(encoded, *family[1:]))
+            rows += len(encoded)
+            for _, row in encoded:
+                size += len(row)
+        records.append(Record(item_id, record.label, tuple(families), index))
         if size > MOST_ROW_BYTES and len(records) > 1:
             raise RecordError(
                 f"is too large to import: its rows take more than {MOST_ROW_BYTES >> 20} MiB, since"
                 " each of its records repeats what is beside them in the file. Split the file, or"
                 " take out what is not needed"
             )
-    return records, problems
-
-
-def weight_of(records: Sequence[Record]) -> int:
-    """How heavy some records are for a batch: the number of their rows, or of KiB, if that is more.
-
-    A single row of usual size weighs 1, however many KiB it has.
-    """
-    rows = sum(len(family.rows) for record in records for family in record.families)
-    size = sum(map(_row_bytes, records))
-    return rows if rows == 1 and size <= _LIGHT_ROW_BYTES else max(rows, size >> 10)
-
-
-def _row_bytes(record: Record) -> int:
-    return sum([len(row) for family in record.families for _, row in family.rows])
+    weight = rows if rows == 1 and size <= _LIGHT_ROW_BYTES else max(rows, size >> 10)
+    return Encoded(records, problems, weight)
 
 
 def reason_of(error: Exception) -> str:

@@ -425,7 +425,7 @@ class Merger:
         found = []
         for number, (path, record) in enumerate(pages):
             content = Page(path, 0, [record])
-            encoded, bad = encode_records(PEOPLE, self._encoders, number, content, (), Counter())
+            encoded, bad, _ = encode_records(PEOPLE, self._encoders, number, content, (), Counter())
             assert not bad
             found += encoded
         placed = place_rows(PEOPLE.group, self.run, found)
