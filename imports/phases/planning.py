@@ -128,7 +128,7 @@ def plan_batch(job: PlanJob) -> Planned:
                     kind, encoders, item.id, content, (), mine
                 )
                 found_records = len(records) + len(problems)
-                undated = undated or any([record.undated for record in records])
+                undated = undated or any(record.undated for record in records)
                 # What has problems is read once more in import, which tells of them.
                 if not problems and spooled_weight + weight <= _MOST_SPOOLED:
                     spooled_weight += weight
