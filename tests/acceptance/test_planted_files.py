@@ -226,7 +226,8 @@ def test_a_link_in_place_of_a_file_of_ours_is_not_written_through(
     pg_place: Workplace, source: Path, victim: Path, name: str
 ) -> None:
     (pg_place.folder / name).symlink_to(victim)
-    code = 2 if name.endswith(".log") else 0
+    # A draft has another name each time: what is called like an old one is only cleared away.
+    code = 0 if name.endswith(".part") else 2
     pg_place.run("states", source, "--tag", "t", exit_code=code)
     assert victim.read_text() == "years of work"
 

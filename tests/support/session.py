@@ -123,7 +123,7 @@ class PeopleBench:
             only=only,
         )
         source = source_of(settings, kind, self.folder)
-        workers = Workers(2)
+        workers = Workers(min(2, settings.max_workers))
         workers.process_count = 1  # starting processes takes longer than all of a small run
         resources = contextlib.ExitStack()
         resources.callback(book.file.close)
