@@ -185,10 +185,14 @@ class Workplace:
             try:
                 # Its end is an error on Linux: nobody has the terminal open any more.
                 with contextlib.suppress(OSError):
-                    while select.select([terminal], [], [], _PATIENCE)[0]:
-                        part = os.read(terminal, 4_096)
-                        out += part
-                        if b"[y/N]" in out and not asked:
+                    while time.monotonic() < began + _PATIENCE:
+                        if select.select([terminal], [], [], 0.5)[0]:
+                            out += os.read(terminal, 4_096)
+                            typed = b"[y/N]" in out and not asked
+                        else:
+                            # A key that comes while the terminal changes its mode can be lost.
+                            typed = asked and answer in (b"\x03", b"\x04")
+                        if typed:
                             asked = True
                             os.write(terminal, answer or b"\x03")
             finally:
