@@ -20,8 +20,11 @@ NULL_WORDS = frozenset(
 NUL_REMOVED = "\\u0000"
 """The tally's name for a NUL character, which neither text nor jsonb can hold."""
 
-_EXACT_BELOW = 2.0**53
-"""A float of this size or more may stand for another whole number than the file has."""
+_SHORT_BELOW = 2.0**53
+"""A float below this size has few digits, and is quickly written."""
+
+_MOST_DIGITS = 100
+"""A whole number with an exponent that has more of them keeps it: `1e100000` has 100,001."""
 
 _LONGEST_TALLIED = 40
 """Of a value that is counted, so many characters are kept: it may be as long as its file."""
@@ -51,14 +54,12 @@ def clean_text(value: object, tally: Tally) -> str | None:
         text = value
     elif value is None:
         return None
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        if isinstance(value, float) and abs(value) >= _EXACT_BELOW:
-            raise ValueError("a number too large to be read exactly; write it as text")
-        text = _number_text(value)
     elif isinstance(value, (bool, list, dict)):
         raise ValueError(f"expected text, found {json_type(value)}")
+    elif type(value) is float and abs(value) >= 10.0**_MOST_DIGITS:
+        raise ValueError("a number too large to be read exactly; write it as text")
     else:
-        text = str(value)  # a Decimal, with all its digits
+        text = _number_text(value)
     if "\0" in text:
         tally[NUL_REMOVED] += text.count("\0")
         text = text.replace("\0", "")
@@ -119,15 +120,25 @@ def without_nul(value: Any, tally: Tally) -> Any:
     return value
 
 
-def _number_text(value: float) -> str:
-    """A number as text: whole ones without a fraction, as 12345.0 is 12345."""
-    if type(value) is float and value.is_integer() and abs(value) < _EXACT_BELOW:
-        return str(int(value))
-    return str(value)
+def _number_text(value: Any) -> str:
+    """A number as text, with all its digits: whole ones without a fraction, as 12345.0 is 12345."""
+    if type(value) is int:
+        return str(value)
+    if type(value) is float and abs(value) < _SHORT_BELOW:
+        return str(int(value)) if value.is_integer() else str(value)
+    # On demand: hardly any text is such a number.
+    from decimal import Decimal
+
+    number = Decimal(repr(value)) if type(value) is float else value
+    whole = number.to_integral_value()
+    if whole != number or (number.adjusted() >= _MOST_DIGITS and "E" in str(number)):
+        return str(value)
+    return f"{whole:f}"
 
 
 def _value_text(value: object) -> str:
-    return _number_text(value) if type(value) is float else str(value)
+    short = type(value) is float and abs(value) < _SHORT_BELOW
+    return _number_text(value) if short else str(value)
 
 
 def _parse_date(text: str) -> date | None:

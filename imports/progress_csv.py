@@ -23,6 +23,7 @@ from typing import NamedTuple, TextIO
 
 from imports.display_text import shown
 from imports.errors import UsageError
+from imports.private_file import make_folder
 from imports.regular_file import opener
 from imports.whole_file import replacing
 
@@ -150,13 +151,13 @@ def write_progress(
 
     After `rows` come those of the `earlier` rows whose file has none among them. Neither is held
     in memory. Rows whose file is found among `rows` are dropped from an `EarlierRows` for good.
-    The folder of the file is made where it is missing.
+    The folder of the file is made, for its owner alone, where it is missing.
 
     Raises:
         UsageError: if it cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with replacing(path) as file:
             text = io.TextIOWrapper(file, "utf-8", newline="")
             _write_rows(text, rows, earlier)

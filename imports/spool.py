@@ -51,7 +51,10 @@ class Spool:
             UsageError: if it cannot be made, or a link is in its place.
         """
         spools = self.folder.parent
-        if spools.is_dir() and not spools.is_symlink():
+        for each in (spools, self.folder):
+            if each.is_symlink():
+                raise UsageError(f"{each} is a link; prepared rows go into a folder. Remove it.")
+        if spools.is_dir():
             for other in spools.iterdir():
                 if other != self.folder and is_batch_id(other.name):
                     _remove(other)
@@ -59,10 +62,8 @@ class Spool:
             make_folder(self.folder)
         except OSError as error:
             raise UsageError(f"{self.folder} cannot be made: {error.strerror}.") from error
-        for each in (spools, self.folder):
-            if each.is_symlink():
-                raise UsageError(f"{each} is a link; prepared rows go into a folder. Remove it.")
-            tighten(each)
+        tighten(spools)
+        tighten(self.folder)
 
     def clear(self) -> None:
         """Removes all chunks."""

@@ -1,4 +1,4 @@
-"""What systems and file servers leave in folders: nobody's data, in any kind of source."""
+"""What systems, file servers and the importer leave in folders: no data, in any kind of source."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ _SYSTEM_NAME = re.compile(
     # Linux: the bin of a disk, what fsck found, files that NFS keeps until they are closed.
     r"|\.Trash-\d+|lost\+found|\.nfs[0-9a-f]{8,}"
     # Synology, QNAP
-    r"|@eaDir|#recycle|#snapshot|@Recycle|@Recently-Snapshot)\Z",
+    r"|@eaDir|#recycle|#snapshot|@Recycle|@Recently-Snapshot"
+    # What a run of ours leaves that was started in that folder: images, a database.
+    r"|\.importer)\Z",
     re.IGNORECASE,
 )
 _FIRST = frozenset("._$#@IiTtEeDdSsLl")
@@ -21,5 +23,5 @@ _FIRST = frozenset("._$#@IiTtEeDdSsLl")
 
 
 def is_system_name(name: str) -> bool:
-    """Whether a file or folder of this name is one that a system left there."""
+    """Whether a file or folder of this name is one that a system, or a run of ours, left there."""
     return name[:1] in _FIRST and _SYSTEM_NAME.match(name) is not None

@@ -143,13 +143,13 @@ class DisposalLedger:
                     (json.dumps(item_ids),),
                 )
 
-    def staying(self) -> int:
-        """How many files are in the source that are not ours to dispose of."""
+    def failed_in_source(self) -> tuple[int, int]:
+        """How many failed items are in the source, and how many of them are not ours to move."""
         row = self._scope.connection.execute(
-            f"select count(*) from item where {self._scope.condition(ItemState.FAILED)}"
-            " and stays and disposed_at is null"
+            "select count(*), coalesce(sum(stays), 0) from item"
+            f" where {self._scope.condition(ItemState.FAILED)} and disposed_at is null"
         ).fetchone()
-        return int(row[0])
+        return int(row[0]), int(row[1])
 
     def due_at(self, path: str) -> DueItem | None:
         """The item of a path, if it is finished and its file is at the source."""

@@ -178,7 +178,26 @@ class ImageLedger:
 
     def planned(self, size: int) -> Iterator[list[tuple[int, ImageFile]]]:
         """What `open_planned` gathered, each with the id of its item, in lists of `size`."""
-        for rows in self._pages("planned", size):
+        return self._with_items("planned", size)
+
+    def open_flawed(self) -> int:
+        """Gathers the images that cannot be shown, each with its imported item; how many."""
+        return self._open(
+            "flawed",
+            "select item.id, image.path, image.size, image.mtime_ns"
+            " from item indexed by item_warned"
+            " join item_image on item_image.item_id = item.id"
+            " join image on image.path = item_image.path"
+            f" where {self._scope.all_items} and warnings is not null and state = 'imported'"
+            " and disposed_at is null and flaw is not null",
+        )
+
+    def flawed(self, size: int) -> Iterator[list[tuple[int, ImageFile]]]:
+        """What `open_flawed` gathered, each with the id of its item, in lists of `size`."""
+        return self._with_items("flawed", size)
+
+    def _with_items(self, name: str, size: int) -> Iterator[list[tuple[int, ImageFile]]]:
+        for rows in self._pages(name, size):
             yield [(row[0], ImageFile(row[1], Signature(*row[2:]))) for row in rows]
 
     def _named(self) -> str:

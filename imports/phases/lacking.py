@@ -65,9 +65,14 @@ def changed_items(images: list[tuple[int, ImageFile]]) -> list[int]:
     return [item_id for item_id, image in images if not _is_as_it_was(image)]
 
 
-def _is_as_it_was(image: ImageFile) -> bool:
+def replaced_items(images: list[tuple[int, ImageFile]]) -> list[int]:
+    """The items of which another image is there now; one that is gone is still the one stored."""
+    return [item_id for item_id, image in images if not _is_as_it_was(image, if_gone=True)]
+
+
+def _is_as_it_was(image: ImageFile, *, if_gone: bool = False) -> bool:
     try:
         return signature_of(os.stat(image.path)) == image.signature
     except OSError:
-        # Planning says what is the matter.
-        return False
+        # Of a planned item, planning says what is the matter.
+        return if_gone

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from imports.image_finder import image_finder
-from imports.phases.lacking import BATCH_SIZE, LookJob, changed_items, look_again
+from imports.phases.lacking import (
+    BATCH_SIZE,
+    LookJob,
+    changed_items,
+    look_again,
+    replaced_items,
+)
 from imports.run.session import RunSession
-from imports.work_item import ItemState, Phase
+from imports.work_item import ImageFile, ItemState, Phase
 from imports.workers import run_bounded
 
 _log = logging.getLogger("imports.run")
@@ -32,8 +39,14 @@ def plan_what_came(session: RunSession) -> None:
 def find_what_came(
     session: RunSession, phase: Phase, state: ItemState = ItemState.IMPORTED
 ) -> None:
-    """Finds the items of a state that lack an image which is there now, for `lacking.found`."""
+    """Finds the items of a state that lack an image which is there now, for `lacking.found`.
+
+    Of those that are imported, also the ones with an image that could not be shown, if there is
+    another by now: somebody was still writing it.
+    """
     session.lacking.begin()
+    if state is ItemState.IMPORTED and session.images.open_flawed():
+        _note(session, replaced_items, session.images.flawed(BATCH_SIZE))
     total = session.lacking.count_items(state)
     if not total:
         return
@@ -61,14 +74,23 @@ def find_what_came(
 def _find_changed(session: RunSession) -> None:
     """Finds the planned items of which an image is not what it was, beside what was found."""
     session.images.open_planned()
-    for changed in run_bounded(
+    _note(session, changed_items, session.images.planned(BATCH_SIZE))
+
+
+def _note(
+    session: RunSession,
+    changed: Callable[[list[tuple[int, ImageFile]]], list[int]],
+    images: Iterator[list[tuple[int, ImageFile]]],
+) -> None:
+    """Notes the items of which `changed` says so."""
+    for found in run_bounded(
         session.workers.for_waiting(),
-        changed_items,
-        session.images.planned(BATCH_SIZE),
+        changed,
+        images,
         in_flight=session.workers.max_workers + 1,
         stop=session.policy.stop,
     ):
-        session.lacking.note(changed)
+        session.lacking.note(found)
     session.raise_if_stopping()
 
 

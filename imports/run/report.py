@@ -61,7 +61,7 @@ def build_report(
         again = next_command.import_again(session.settings, retry_failed=given_up > 0)
         commands = [f"When the causes are mended, this tries the failed ones again:  {again}"]
         if session.disposal is not None and session.disposal.on_failure is Disposal.MOVE:
-            commands = _of_moved(session, session.disposal.failed_folder, failures_total, again)
+            commands = _of_moved(session, session.disposal.failed_folder, failures_total, commands)
     return RunReport(
         state=session.state,
         item=session.kind.wording.item,
@@ -98,21 +98,22 @@ def _to_be_deleted(session: RunSession, listing: Listing | None) -> list[str]:
     return [f"A run will delete {count:,} {items}{failed}."]
 
 
-def _of_moved(session: RunSession, folder: str, failures: int, again: str) -> list[str]:
-    """What to do where failed files are moved away, but for those that are nothing to import."""
-    staying = session.disposals.staying()
+def _of_moved(session: RunSession, folder: str, failures: int, commands: list[str]) -> list[str]:
+    """What to do where failed files are moved away, but for those that are still in the source."""
+    in_source, foreign = session.disposals.failed_in_source()
     lines = []
-    if failures > staying or not failures:
+    if failures > in_source:
+        again = next_command.import_again(session.settings)
         lines += [
             f"Failed files are in {folder}, each with what is wrong in its {ERRORS_SUFFIX}.",
             f"Mended, they belong back into {session.source.folder}; then:  {again}",
         ]
-    if staying:
+    if foreign:
         lines.append(
-            f"{staying:,} that are nothing to import stay where they are. Move them out of the"
+            f"{foreign:,} that are nothing to import stay where they are. Move them out of the"
             f" source, or say with --patterns what its {session.kind.wording.items} are called."
         )
-    return lines
+    return lines if in_source <= foreign and lines else [*lines, *commands]
 
 
 def _deletes(session: RunSession) -> bool:

@@ -191,7 +191,7 @@ def _look_for_missing(session: RunSession, verified: Verified) -> None:
     """Counts the images that are missing, and finds the items of which one is there by now."""
     verified.report.missing = session.lacking.count().images
     find_what_came(session, Phase.VERIFY)
-    detail = "an image that it was imported without is there now"
+    detail = "an image that was missing or damaged at its import is there now"
     for items in session.lacking.found(BATCH_SIZE):
         for item_id, path, _ in items:
             verified.add(Finding("different", path, detail, path, item_id))

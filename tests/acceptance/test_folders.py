@@ -633,3 +633,14 @@ def test_no_status_files_stays_so(pg_place: Workplace, postgresql: Target, sourc
     pg_place.run("verify", "--repair")
     assert count(postgresql.database_url, "device_test") == 3
     assert status_files(source) == {}
+
+
+def test_images_that_a_run_from_within_a_source_stored_there_are_no_folders_of_a_later_one(
+    pg_place: Workplace, postgresql: Target, source: Path
+) -> None:
+    add(source, "a", images={"x.png": png()})
+    inside = Workplace(source, pg_place.environment)
+    inside.run("folders", ".", "--tag", "T")
+    assert (source / ".importer" / "imagecache").is_dir()
+    pg_place.run(*imported(source))
+    assert [row["folder_path"] for row in rows(postgresql.database_url)] == ["a"]

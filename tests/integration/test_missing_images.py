@@ -90,6 +90,41 @@ def test_a_picture_that_was_none_is_looked_at_again_when_it_changes(bench: Bench
     assert hashes(bench) == {"A": sha256(png(1))}
 
 
+def test_a_picture_that_was_cut_off_is_taken_in_when_it_is_whole(bench: Bench) -> None:
+    """A scraper was still writing it when the run came by."""
+    whole = png(1)
+    file = bench.source.write("FL/A.png", whole[:40])
+    add_search(bench, "A")
+    assert bench.run().warnings_total == 1
+    assert bench.verify(deep=True).clean
+    before = bench.versions()
+    assert (wrote_nothing(bench.run()), bench.versions()) == (True, before)
+
+    bench.source.write("FL/A.png", whole)
+    report = bench.verify()
+    assert (report.found, report.repairable) == ({"different": 1}, True)
+    third = bench.run()
+    assert (third.exit_code, third.warnings_total) == (0, 0)
+    assert (third.count("planning.to_import"), third.count("planning.unchanged")) == (1, 0)
+    assert hashes(bench) == {"A": sha256(whole)}
+    assert bench.stored(place(whole)) == whole
+    assert bench.verify(deep=True).clean
+    before = bench.versions()
+    file.unlink()
+    assert (wrote_nothing(bench.run()), bench.versions()) == (True, before)
+
+
+def test_a_picture_that_was_cut_off_stays_stored_when_it_is_gone(bench: Bench) -> None:
+    cut_off = png(1)[:40]
+    file = bench.source.write("FL/A.png", cut_off)
+    add_search(bench, "A")
+    bench.run()
+    before = bench.versions()
+    file.unlink()
+    assert (wrote_nothing(bench.run()), bench.versions()) == (True, before)
+    assert hashes(bench) == {"A": sha256(cut_off)}
+
+
 def test_verification_counts_what_is_missing_and_finds_what_has_come(bench: Bench) -> None:
     add_search(bench, "A")
     add_search(bench, "B")

@@ -142,6 +142,14 @@ def test_every_date_written_in_a_boards_form_is_read_back(day: dt.date, form: st
         (12345.0, "12345"),
         (-12345.0, "-12345"),
         (2.0**53 - 1, "9007199254740991"),
+        (2.0**53, "9007199254740992"),
+        (9000000000000100000.0, "9000000000000100000"),
+        (-1e22, "-1" + 22 * "0"),
+        (Decimal("9000000000000000250.0"), "9000000000000000250"),
+        (Decimal(12345678901234567890123), "12345678901234567890123"),
+        (Decimal("12345678901234567890123.50"), "12345678901234567890123.50"),
+        (Decimal("9" * 200 + ".00"), "9" * 200),
+        (Decimal("123e131000"), "1.23E+131002"),
         (-0.0, "0"),
         (None, None),
     ],
@@ -150,6 +158,13 @@ def test_text_is_trimmed_and_empty_text_is_null(
     written: object, cleaned: str | None, tally: Tally
 ) -> None:
     assert clean_text(written, tally) == cleaned
+
+
+@pytest.mark.parametrize("value", [1e100, -1e300])
+def test_a_number_with_a_large_exponent_is_no_text(value: object, tally: Tally) -> None:
+    with pytest.raises(ValueError, match="a number too large to be read exactly"):
+        clean_text(value, tally)
+    assert clean_timestamp(value, tally) is None
 
 
 def test_nul_is_taken_out_of_text_and_counted(tally: Tally) -> None:

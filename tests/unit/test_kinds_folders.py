@@ -556,7 +556,16 @@ def test_a_number_is_a_name_with_all_its_digits(tree: Tree, name: str) -> None:
     assert row[name] == "12345678901234567890123"
 
 
-@pytest.mark.parametrize("value", ["1e300", "1e22"])
+@pytest.mark.parametrize("value", ["9000000000000100000.0", "9000000000000000250.0"])
+@pytest.mark.parametrize("name", ["device_id", "test_status"])
+def test_a_whole_number_is_a_name_without_a_fraction_however_large(
+    tree: Tree, name: str, value: str
+) -> None:
+    row = tree.row(tree.stats(f'{{"{name}": {value}}}'))
+    assert row[name] == value.removesuffix(".0")
+
+
+@pytest.mark.parametrize("value", ["1e300", "1e100"])
 @pytest.mark.parametrize("name", ["device_id", "test_status"])
 def test_a_number_that_cannot_be_told_exactly_is_no_name_of_a_device(
     tree: Tree, name: str, value: str

@@ -573,6 +573,9 @@ def test_a_whole_number_with_a_fraction_is_the_same_id() -> None:
     assert [each.key for each in one.families] == [each.key for each in other.families]
     assert one_id.families[0].key == other_id.families[0].key
     assert one_id.label == "12345"
+    large = {read_one(person(9000000000000000000 + each)).families[0].key for each in (0, 100000)}
+    floats = [9000000000000000000.0, 9000000000000100000.0]
+    assert {read_one(person(each)).families[0].key for each in floats} == large
 
 
 def test_the_source_counts_from_the_first_record_of_a_piece() -> None:

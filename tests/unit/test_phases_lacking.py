@@ -9,7 +9,7 @@ import pytest
 
 from imports.image_finder import image_finder
 from imports.kinds import kind_named
-from imports.phases.lacking import Looked, LookJob, changed_items, look_again
+from imports.phases.lacking import Looked, LookJob, changed_items, look_again, replaced_items
 from imports.source_tree import signature_of
 from imports.work_item import ImageFile, LackingItem
 from imports.work_item import Source as ImportSource
@@ -102,3 +102,13 @@ def test_items_whose_images_changed_or_are_gone_are_found(source: Source) -> Non
     files[1].write_bytes(png(1) + b"more")
     files[2].unlink()
     assert changed_items(images) == [1, 2]
+
+
+def test_items_of_which_another_image_is_there_are_found_and_not_those_whose_image_is_gone(
+    source: Source,
+) -> None:
+    files = [source.write(f"{number}.png", png(number)[:30]) for number in range(3)]
+    images = [(number, on_disk(file)) for number, file in enumerate(files)]
+    files[0].write_bytes(png(0))
+    files[1].unlink()
+    assert replaced_items(images) == [0]

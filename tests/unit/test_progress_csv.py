@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import os
+import stat
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -451,3 +452,14 @@ def test_rows_of_files_that_the_ledger_does_not_have_are_kept_by_a_run(log: Path
     progress.update(now=True)
     assert list(read_progress(log)) == [row("now", 2), row("again", 3), row("old")]
     progress.close()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_a_folder_that_is_made_for_the_log_is_its_owners(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_progress(tmp_path / "new" / "data" / "progress.csv", [DONE])
+    finally:
+        os.umask(before)
+    for path, mode in {"new": 0o700, "new/data": 0o700, "new/data/progress.csv": 0o600}.items():
+        assert stat.S_IMODE((tmp_path / path).stat().st_mode) == mode, path

@@ -303,7 +303,7 @@ SYSTEM_NAMES = (
     "._a.json ._x.png .DS_Store Thumbs.db THUMBS.DB desktop.ini __MACOSX/a.json __MACOSX/x.png"
     " .Trashes/a.json .Spotlight-V100/a.json @eaDir/a.json @eaDir/x.png/a.json #recycle/a.json"
     " $RECYCLE.BIN/a.json $Recycle.Bin/x.png System?Volume?Information/a.json lost+found/a.json"
-    " .Trash-1000/a.json .nfs000000000001a2b3"
+    " .Trash-1000/a.json .nfs000000000001a2b3 .importer/imagecache/x.png .importer/a.json"
 ).replace("?", "\0")
 
 
@@ -324,7 +324,17 @@ def test_what_systems_leave_is_no_item_and_no_part_of_one(tmp_path: Path, kind: 
 
 @pytest.mark.parametrize(
     "name",
-    ["a._b.json", "thumbs.json", "__MACOSX.json", "DS_Store", "lost", "@eaDir2", "recycle", "."],
+    [
+        "a._b.json",
+        "thumbs.json",
+        "__MACOSX.json",
+        "DS_Store",
+        "lost",
+        "@eaDir2",
+        "recycle",
+        ".",
+        "importer",
+    ],
 )
 def test_names_like_those_are_data(name: str) -> None:
     assert not is_system_name(name)
@@ -573,16 +583,16 @@ def test_a_file_that_is_gone_meanwhile_is_no_part_of_its_folder(
 
 
 def test_what_is_left_out_is_neither_listed_nor_walked(tmp_path: Path) -> None:
-    for each in ("stats.json", "sub/stats.json", "deep/.importer/x/stats.json"):
+    for each in ("stats.json", "sub/stats.json", "deep/.own/x/stats.json"):
         write(tmp_path / each)
-    source = Source(str(tmp_path), PATTERNS, {"": ("work_state.", ".importer")})
+    source = Source(str(tmp_path), PATTERNS, {"": ("work_state.", ".own")})
     before = walk(source, "folders")
-    assert [entry.path for entry in before] == [".", "deep/.importer/x", "sub"]
-    for each in ("work_state.json", ".importer/imagecache/a.png", "work_state.folder.json"):
+    assert [entry.path for entry in before] == [".", "deep/.own/x", "sub"]
+    for each in ("work_state.json", ".own/imagecache/a.png", "work_state.folder.json"):
         write(tmp_path / each)
     assert walk(source, "folders") == before
-    deeper = Source(str(tmp_path), PATTERNS, {"deep/": (".importer",)})
-    assert "deep/.importer/x" not in {entry.path for entry in walk(deeper, "folders")}
+    deeper = Source(str(tmp_path), PATTERNS, {"deep/": (".own",)})
+    assert "deep/.own/x" not in {entry.path for entry in walk(deeper, "folders")}
 
 
 def test_files_that_are_left_out_are_no_items_either(tmp_path: Path) -> None:

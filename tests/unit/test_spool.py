@@ -177,6 +177,18 @@ def test_a_spool_that_is_a_link_is_neither_cleared_nor_written_to(tmp_path: Path
     assert (victim / "1.copy.3").read_text() == "years of work"
 
 
+def test_nothing_is_made_or_removed_behind_a_link_in_place_of_the_spools(tmp_path: Path) -> None:
+    earlier = tmp_path / "victim" / "batch_20251116_120000_0a2b3c" / "1.copy.3"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("years of work")
+    (tmp_path / "spool").symlink_to(tmp_path / "victim")
+    spool = Spool(tmp_path / "spool" / "batch_20251118_120000_1a2b3c", RowFormat.COPY)
+    with pytest.raises(UsageError, match="is a link"):
+        spool.open()
+    assert list((tmp_path / "victim").iterdir()) == [earlier.parent]
+    assert earlier.read_text() == "years of work"
+
+
 def test_a_chunk_that_is_a_link_or_a_pipe_is_neither_read_nor_written(spool: Spool) -> None:
     spool.write(1, RECORDS)
     elsewhere = spool.folder.parent / "elsewhere"
