@@ -24,7 +24,7 @@ _EXACT_BELOW = 2.0**53
 """A float of this size or more may stand for another whole number than the file has."""
 
 _LONGEST_TALLIED = 40
-"""Of a value that is counted, so many characters are kept: it may be as long as its file."""
+"""How many characters are kept of a value that is counted: it may be as long as its file."""
 
 _LONGEST_CACHED = 32
 """A text of more characters is read anew each time: what is cached stays for the whole run."""

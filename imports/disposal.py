@@ -31,7 +31,7 @@ from imports.open_files import is_open_for_writing
 from imports.private_file import FILE, FOLDER
 from imports.process_id import is_alive
 from imports.regular_file import open_new, opener
-from imports.set_aside import PrivateFolders
+from imports.set_aside import AsideFolders
 from imports.source_tree import is_same_file, is_unchanged
 from imports.whole_file import sync_folder
 from imports.work_item import Signature
@@ -110,7 +110,7 @@ def check_writable(folders: Iterable[str]) -> None:
             ) from error
 
 
-def delete(path: str, signature: Signature, private: PrivateFolders) -> Outcome:
+def delete(path: str, signature: Signature, private: AsideFolders) -> Outcome:
     """Removes a file if it is still the one of the signature; of a link, only the link.
 
     Raises:
@@ -127,7 +127,7 @@ def delete(path: str, signature: Signature, private: PrivateFolders) -> Outcome:
 
 
 def move(
-    path: str, signature: Signature, folder: str, relative: str, private: PrivateFolders
+    path: str, signature: Signature, folder: str, relative: str, private: AsideFolders
 ) -> Outcome:
     """Moves a file that is still the one of the signature to `relative` in a folder.
 
@@ -290,7 +290,7 @@ def _look(source: Path, signature: Signature) -> os.stat_result | None:
 def _take(
     source: Path,
     entry: os.stat_result,
-    private: PrivateFolders,
+    private: AsideFolders,
     end: Callable[[Path, Path], Outcome],
 ) -> Outcome:
     """Sets a file aside, and brings it to its end if it is the entry that was looked at.

@@ -107,8 +107,8 @@ class ItemLedger:
     def note_growing(self, settled: Settled, now: float) -> None:
         """Takes in, after a listing, which listed files have an mtime that is too late.
 
-        `now` is by the clock of `Settled.seen`. Of those that were found growing before, and
-        have changed since, it begins anew.
+        `now` is by the clock of `Settled.seen`. For a file that was found growing before, and has
+        changed since, the time begins anew.
         """
         self._make_growing()
         connection = self._scope.connection

@@ -185,8 +185,8 @@ create index run_untold on run (scope_id) where told = 0;
 alter table image add column flaw text;
 
 -- Of an item: what its rows weigh, in rows or KiB, whichever is more; the batch that it went in
--- with; whether nobody knows if its records are newer than others; whether its file is none of
--- the kind's, and is left where it is.
+-- with; whether nobody knows if its records are newer than others; whether its file is not of
+-- this kind, and is left where it is.
 alter table item rename column row_count to weight;
 alter table item add column imported_in integer;
 alter table item add column undated integer not null default 0;

@@ -48,10 +48,10 @@ from imports.work_state import (
     WorkState,
     as_json,
     from_json,
+    keep_unusable,
     load_work_state,
     new_run_ids,
     save_work_state,
-    set_aside,
 )
 from imports.workers import Workers, in_a_thread
 
@@ -288,10 +288,11 @@ def _load(path: Path, runs: RunLedger, display: Display, *, doubtful: bool) -> W
         state = load_work_state(path)
         if state is None or not doubtful or runs.knows(_record_of(state)):
             return state
+        problem = "is of a run that the ledger does not know"
     except DamagedStateError:
-        pass
-    kept = set_aside(path)
-    display.say(f"{path} is damaged; it was kept as {kept.name} and is rebuilt from the ledger.")
+        problem = "is damaged"
+    kept = keep_unusable(path)
+    display.say(f"{path} {problem}; it was kept as {kept.name} and is rebuilt from the ledger.")
     last = runs.last_run(path.resolve())
     if last is None or last.completed:
         return None

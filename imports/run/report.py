@@ -99,7 +99,7 @@ def _to_be_deleted(session: RunSession, listing: Listing | None) -> list[str]:
 
 
 def _of_moved(session: RunSession, folder: str, failures: int, again: str) -> list[str]:
-    """What to do where failed files are moved away, but for those that are nothing to import."""
+    """What to do about failed files: those that were moved away, and those that stay."""
     staying = session.disposals.staying()
     lines = []
     if failures > staying or not failures:
