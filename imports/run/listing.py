@@ -55,7 +55,7 @@ def list_source(session: RunSession, *, again: bool = False) -> Listing:
     )
     settled = settled_at(session)
     if settled is not None:
-        session.items.note_growing(settled, time.monotonic())
+        session.growing.note(settled, time.monotonic())
     counts = session.counts()
     disposed = counts.get("import.files_deleted", 0) + counts.get("import.files_moved", 0)
     if not listing.total and not session.works_off:

@@ -20,6 +20,7 @@ from imports.kinds import kind_named
 from imports.kinds.kind import Kind
 from imports.ledger import (
     DisposalLedger,
+    GrowingLedger,
     ImageLedger,
     ImportQueue,
     ItemLedger,
@@ -122,6 +123,7 @@ def open_session(
             scope=scope,
             listing=ListingLedger(scope),
             items=ItemLedger(scope),
+            growing=GrowingLedger(scope),
             queue=ImportQueue(scope),
             images=ImageLedger(scope),
             lacking=LackingLedger(scope),

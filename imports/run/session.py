@@ -16,6 +16,7 @@ from imports.errors import InterruptedRunError, UsageError
 from imports.kinds.kind import Kind
 from imports.ledger import (
     DisposalLedger,
+    GrowingLedger,
     ImageLedger,
     ImportQueue,
     ItemLedger,
@@ -78,6 +79,7 @@ class RunSession:
     scope: Scope
     listing: ListingLedger
     items: ItemLedger
+    growing: GrowingLedger
     queue: ImportQueue
     images: ImageLedger
     lacking: LackingLedger
