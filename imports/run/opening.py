@@ -213,7 +213,10 @@ def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
         with open(holder, "x", opener=private) as file:
             file.write(str(os.getpid()))
     except OSError as error:
-        raise UsageError(f"{holder} cannot be written: {error.strerror}.") from error
+        raise UsageError(
+            f"{holder} cannot be written: {error.strerror}. If it is none of the importer's files,"
+            " move it away; or name another place with --state-file."
+        ) from error
     resources.callback(holder.unlink, missing_ok=True)
     remove_drafts(state_file)
 
