@@ -27,7 +27,7 @@ _MOST_DIGITS = 100
 """A whole number with an exponent that has more of them keeps it: `1e100000` has 100,001."""
 
 _LONGEST_TALLIED = 40
-"""Of a value that is counted, so many characters are kept: it may be as long as its file."""
+"""How many characters are kept of a value that is counted: it may be as long as its file."""
 
 _LONGEST_CACHED = 32
 """A text of more characters is read anew each time: what is cached stays for the whole run."""

@@ -573,8 +573,6 @@ def _run(settings: Settings, render: Callable[[RunReport], str]) -> None:
 def _show_status(
     flags: dict[str, Any], kind: str | None, tag: str | None, *, as_json: bool
 ) -> None:
-    import orjson
-
     from imports.settings import read_settings
     from imports.status import last_ledger, read_status, render_status, status_json
 
@@ -582,8 +580,7 @@ def _show_status(
     settings = read_settings(state_file=flags["state_file"], db_path=flags["db_path"])
     found = read_status(settings.state_file, last_ledger(settings), kind, tag)
     if as_json:
-        found_json = orjson.dumps(status_json(found), option=orjson.OPT_INDENT_2)
-        click.echo(shown_json(found_json.decode()))
+        _echo_json(status_json(found), indented=True)
     else:
         click.echo(render_status(found, settings.state_file, kind))
 
@@ -591,15 +588,13 @@ def _show_status(
 def _show_warnings(
     flags: dict[str, Any], kind: str | None, tag: str | None, limit: int | None, *, as_json: bool
 ) -> None:
-    import orjson
-
     from imports.settings import read_settings
     from imports.status import last_ledger, read_warnings
 
     ledger = last_ledger(read_settings(**flags))
     for warned in read_warnings(ledger, kind, tag, limit):
         if as_json:
-            click.echo(shown_json(orjson.dumps(warned._asdict()).decode()))
+            _echo_json(warned._asdict())
         else:
             click.echo(shown(f"{warned.path}: {'; '.join(warned.warnings)}"))
 
@@ -607,8 +602,6 @@ def _show_warnings(
 def _show_whereabouts(
     flags: dict[str, Any], kind: str | None, tag: str | None, file: Path, *, as_json: bool
 ) -> None:
-    import orjson
-
     from imports.settings import read_settings
     from imports.status import (
         last_ledger,
@@ -620,10 +613,16 @@ def _show_whereabouts(
     ledger = last_ledger(read_settings(**flags))
     found = read_whereabouts(ledger, file, kind, tag)
     if as_json:
-        found_json = orjson.dumps(whereabouts_json(found), option=orjson.OPT_INDENT_2)
-        click.echo(shown_json(found_json.decode()))
+        _echo_json(whereabouts_json(found), indented=True)
     else:
         click.echo(render_whereabouts(found, file, ledger))
+
+
+def _echo_json(value: object, *, indented: bool = False) -> None:
+    import orjson
+
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 if indented else 0)
+    click.echo(shown_json(text.decode()))
 
 
 def _settings(kind: str, **flags: Any) -> Settings:

@@ -13,7 +13,7 @@ _Date = tuple[int, int, int]
 
 
 class Day(NamedTuple):
-    """What a name says of its day: equal for two names only if they surely mean the same day.
+    """What a name says of its day. Two are equal only if they surely mean the same day.
 
     `dates` has for each date that is named what it may be: one reading, or one for each order of
     month, day and year. `03-02-2026` is the day of another `3_2_2026`, neither that of
@@ -34,9 +34,9 @@ class Day(NamedTuple):
 def day_in(text: str, *, whole: bool | None = None) -> Day | None:
     """The day that some folders (joined by `/`), or the name of a file, name; None if they do not.
 
-    Of several folders the last one that names a day counts. A date with a year of four digits goes
-    before one without; `whole` asks for one of the two alone. Numbers that are no date of a
-    calendar from 1970 to 2099 name none.
+    The last of several folders that names a day counts. A date with a year of four digits goes
+    before one without; `whole` asks for one of the two alone. Numbers that are no date between 1970
+    and 2099 name none.
     """
     if whole is None:
         return _day(text, True) or _day(text, False)

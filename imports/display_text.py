@@ -34,7 +34,7 @@ def shown(text: str) -> str:
 
 
 def shown_lines(lines: Iterable[str]) -> str:
-    """Lines of ours, each of which may hold anything, as one text with these lines and no more."""
+    """Several lines as one text that has no other line, whatever is in each of them."""
     return "\n".join(map(shown, lines))
 
 

@@ -28,18 +28,18 @@ import orjson
 from imports.errors import UsageError
 from imports.free_names import LONGEST_NAME, name_exclusively, names, put_back, with_end
 from imports.open_files import is_open_for_writing
-from imports.private_file import FOLDER
-from imports.regular_file import opener
-from imports.set_aside import PrivateFolders
+from imports.private_file import FILE, FOLDER
+from imports.process_id import is_alive
+from imports.regular_file import open_new, opener
+from imports.set_aside import AsideFolders
 from imports.source_tree import is_same_file, is_unchanged
+from imports.whole_file import sync_folder
 from imports.work_item import Signature
 
 ERRORS_SUFFIX = ".errors.json"
 """What stands after the stem of a moved file's name in that of the list of its problems."""
 
 _BLOCK_BYTES = 1024 * 1024
-_O_BINARY = getattr(os, "O_BINARY", 0)
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY | getattr(os, "O_NOFOLLOW", 0)
 _ERRORS_HEAD = b'[\n  {\n    "index": '
 _NO_ERRORS = b"[]"
 
@@ -96,7 +96,7 @@ def check_writable(folders: Iterable[str]) -> None:
         renamed = trial.with_suffix(".renamed.part")
         try:
             _make_folder(Path(folder))
-            os.close(os.open(trial, _NEW_FILE, 0o600))
+            os.close(open_new(str(trial), FILE))
             trial.rename(renamed)
             renamed.unlink()
         except OSError as error:
@@ -110,7 +110,7 @@ def check_writable(folders: Iterable[str]) -> None:
             ) from error
 
 
-def delete(path: str, signature: Signature, private: PrivateFolders) -> Outcome:
+def delete(path: str, signature: Signature, private: AsideFolders) -> Outcome:
     """Removes a file if it is still the one of the signature; of a link, only the link.
 
     Raises:
@@ -127,7 +127,7 @@ def delete(path: str, signature: Signature, private: PrivateFolders) -> Outcome:
 
 
 def move(
-    path: str, signature: Signature, folder: str, relative: str, private: PrivateFolders
+    path: str, signature: Signature, folder: str, relative: str, private: AsideFolders
 ) -> Outcome:
     """Moves a file that is still the one of the signature to `relative` in a folder.
 
@@ -155,7 +155,7 @@ def move(
     published = _publish_copy(source, part, destination, is_same)
     if published is None:
         return Outcome(Fate.CHANGED)
-    _sync_folder(published.parent)
+    sync_folder(published.parent)
     outcome = _take(source, entry, private, _delete_aside)
     return outcome._replace(path=str(published)) if outcome.fate is Fate.DONE else outcome
 
@@ -204,7 +204,7 @@ def write_errors(path: str, problems: Iterable[Problem]) -> str:
     content = orjson.dumps(list(problems), option=orjson.OPT_INDENT_2)
     part = _part_of(errors, errors.parent)
     try:
-        with os.fdopen(os.open(part, _NEW_FILE, 0o600), "wb") as file:
+        with os.fdopen(open_new(str(part), FILE), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -212,7 +212,7 @@ def write_errors(path: str, problems: Iterable[Problem]) -> str:
     except OSError:
         _remove_quietly(part)
         raise
-    _sync_folder(errors.parent)
+    sync_folder(errors.parent)
     return str(errors)
 
 
@@ -232,19 +232,9 @@ def _part_of(path: Path, folder: Path) -> Path:
     digest = blake2b(os.fsencode(path.absolute()), digest_size=16).hexdigest()
     for left in folder.glob(f".{digest}.*.part"):
         owner = left.name.split(".")[2]
-        if owner.isdecimal() and (int(owner) == os.getpid() or not _is_alive(int(owner))):
+        if owner.isdecimal() and (int(owner) == os.getpid() or not is_alive(int(owner))):
             left.unlink(missing_ok=True)
     return folder / f".{digest}.{os.getpid()}.part"
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # somebody else's
-        return True
-    return True
 
 
 # Publishing: to give a file a name that nothing has
@@ -300,7 +290,7 @@ def _look(source: Path, signature: Signature) -> os.stat_result | None:
 def _take(
     source: Path,
     entry: os.stat_result,
-    private: PrivateFolders,
+    private: AsideFolders,
     end: Callable[[Path, Path], Outcome],
 ) -> Outcome:
     """Sets a file aside, and brings it to its end if it is the entry that was looked at.
@@ -349,7 +339,7 @@ def _move_aside(aside: Path, home: Path, destination: Path) -> Outcome:
     if published is None:
         put_back(aside, home)
         return Outcome(Fate.CHANGED)
-    _sync_folder(published.parent)
+    sync_folder(published.parent)
     aside.unlink(missing_ok=True)
     return Outcome(Fate.DONE, str(published))
 
@@ -378,7 +368,7 @@ def _copy(source: Path, part: Path, is_same: Callable[[os.stat_result], bool]) -
     """Copies content, mode and mtime, down to the disk; False if the file changed meanwhile."""
     with (
         open(source, "rb", opener=opener) as reader,
-        os.fdopen(os.open(part, _NEW_FILE, 0o600), "wb") as writer,
+        os.fdopen(open_new(str(part), FILE), "wb") as writer,
     ):
         while block := reader.read(_BLOCK_BYTES):
             writer.write(block)
@@ -452,17 +442,4 @@ def _make_folder(folder: Path) -> None:
     if folder.parent != folder:
         _make_folder(folder.parent)
     folder.mkdir(FOLDER, exist_ok=True)
-    _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Brings the names in a folder to disk, where the system can do that."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        with contextlib.suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(folder.parent)

@@ -86,7 +86,7 @@ class RecordError(ImporterError):
 
 
 class NotOursError(RecordError):
-    """A file is whole, and nothing of what the kind reads: it fails, and stays where it is."""
+    """A file is whole, but not of this kind: it fails, and stays where it is."""
 
 
 class InterruptedRunError(ImporterError):

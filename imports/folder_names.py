@@ -1,4 +1,4 @@
-"""Names of files that are the same but for upper and lower case, or their Unicode normal form."""
+"""Names of files that differ only in upper and lower case, or in their Unicode normal form."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FolderNames:
         self._seen: dict[str, _Listing | None] = {}
 
     def paths_alike(self, folder: str, parts: Sequence[str]) -> list[str]:
-        """The paths below a folder whose parts are these but for case and normal form.
+        """The paths below a folder whose parts differ from these only in case and normal form.
 
         In a folder of too many names (`MOST_BYTES`) only the two normal forms of a name are
         tried, whether they are there or not.

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from dataclasses import dataclass
 
-from imports.errors import ImageProblemError, UnreadImageError
+from imports.errors import ImageProblemError
+from imports.image_file import check_unchanged, open_unchanged, read_pieces, unreadable
 from imports.image_flaws import Content, flaw_in, tiff_tags
-from imports.regular_file import open_real
-from imports.source_tree import signature_of
 from imports.work_item import Image, ImageFile
 
 _CHUNK_BYTES = 1024 * 1024
@@ -89,38 +87,25 @@ def read_image(file: ImageFile) -> Image:
         ImageProblemError: if it is no image.
     """
     try:
-        with open(open_real(file.path)[0], "rb", buffering=0) as stream:
+        with open_unchanged(file) as stream:
             # No larger a buffer than the file needs: making one takes as long as reading.
-            left = file.signature.size
-            head = stream.read(min(left, _CHUNK_BYTES))
+            head = stream.read(min(file.signature.size, _CHUNK_BYTES))
             found = image_format(head)
             if found is None:
-                if signature_of(os.fstat(stream.fileno())) != file.signature:
-                    raise _changed(file)
+                check_unchanged(file, stream)
                 raise ImageProblemError(
                     f"image {file.path} is not a PNG, JPEG, GIF, WebP, BMP, TIFF, HEIC, AVIF or PDF"
                 )
             digest = hashlib.sha256(head)
-            left -= len(head)
-            while left and (chunk := stream.read(min(left, _CHUNK_BYTES))):
+            for chunk in read_pieces(stream, file, _CHUNK_BYTES, len(head)):
                 digest.update(chunk)
-                left -= len(chunk)
             content = Content(head, file.signature.size, stream.fileno())
             width, height = _pixels(content, found)
             flaw = flaw_in(content, found.extension, width, height)
-            unchanged = not left and signature_of(os.fstat(stream.fileno())) == file.signature
     except OSError as error:
-        raise UnreadImageError(f"image {file.path} cannot be read: {error.strerror}") from error
-    if not unchanged:
-        raise _changed(file)
+        raise unreadable(file, error) from error
     sha256 = digest.hexdigest()
     return Image(file, sha256, found.extension, found.content_type, width, height, flaw)
-
-
-def _changed(file: ImageFile) -> UnreadImageError:
-    return UnreadImageError(
-        f"image {file.path} changed while the run was under way; run again to import it"
-    )
 
 
 def _pixels(content: Content, image_format: ImageFormat) -> tuple[int | None, int | None]:

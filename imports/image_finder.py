@@ -36,7 +36,7 @@ class ImageFinder:
 
         The reference is tried as it stands, a relative one from the folder of the file on, then by
         its last parts below each base and each folder between the source and the file, the most
-        parts first. Only then it is tried without its percent escapes, and last of all by names
+        parts first. After that it is tried without its percent escapes, and last of all by names
         that differ in normal form, or in case. One that names a day is only answered with a file
         of that day.
         """
@@ -187,7 +187,7 @@ def _may_stand_in(path: str, reference: str) -> bool:
 def _ambiguous(alike: list[ImageFile]) -> str:
     names = ", ".join(image.path for image in alike[:3])
     return (
-        "several files have this name but for case or the Unicode form of letters"
+        "several files have names that differ only in case or in the Unicode form of letters"
         f" ({names}); rename them"
     )
 

@@ -20,7 +20,7 @@ A blank page comes to about 1,000 pixels a byte in a PNG, and to less in a JPEG.
 
 _TAIL = 64 * 1024
 _MOST_STEPS = 100_000
-"""So many parts of a file are looked at; what has more of them is taken for good."""
+"""How many parts of a file are looked at; a file with more of them is taken for good."""
 
 _CUT_OFF = "it is cut off"
 _BROKEN = "its header is broken"
@@ -29,7 +29,7 @@ _NO_PICTURE = "there is no picture in it"
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The bytes of an open file of a known size, of which the first ones have been read."""
+    """The bytes of an open file of a known size; the first ones have been read."""
 
     head: bytes
     size: int
@@ -247,7 +247,7 @@ def tiff_tags(content: Content) -> dict[int, TiffTag] | None:
     """The tags of the first directory with whole numbers as values; None if it is not there."""
     order = "<" if content.head[:1] == b"I" else ">"
     big = content.head[2:4] in (b"+\0", b"\0+")
-    # Where the directory is; how it is counted; an entry, of which the last is its value's place.
+    # Where the directory is; the form of its count; the form of an entry, which ends with a place.
     start, counted, entry = (8, "Q", "HHQQ") if big else (4, "H", "HHLL")
     word = struct.calcsize(order + entry[-1])
     place = content.at(start, word)

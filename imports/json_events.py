@@ -304,7 +304,7 @@ def _without_flawed(document: dict[str, Any], records: str | None) -> dict[str, 
 
 
 def check_names(names: Collection[str]) -> None:
-    """Refuses an object that has more names than memory shall hold."""
+    """Refuses an object with so many names that they would take too much memory."""
     if len(names) >= MOST_NAMES:
         raise RecordError(f"has more than {MOST_NAMES:,} names in one object")
 

@@ -15,8 +15,8 @@ from imports.json_text import MAX_DEPTH
 
 SPOILED = "\ufdd0\ufdd1"
 HALF, NOT_UTF_8 = f"{SPOILED}\ufdd2", f"{SPOILED}\ufdd3"
-"""Stand in a text for what is no character, made of such as are none: half of a surrogate pair,
-and bytes that are not UTF-8."""
+"""These stand in a text for what is no character: half of a surrogate pair, and bytes that are not
+UTF-8. They are made of code points that are no characters either."""
 
 MOST_DIGITS, MOST_DECIMALS = 131_072, 16_383
 """How many digits PostgreSQL's numeric has before the point, and behind it."""
@@ -57,8 +57,8 @@ def is_flawed_number(number: Decimal) -> bool:
 
 
 def flaw_in(value: Any) -> str | None:
-    """The first flaw of a value, as a predicate of it or of the path in it; None without one."""
-    # Not recursive: there is room on the stack, but nobody shall need to ask.
+    """The first flaw of a value, in words, with the path in it; None if it has none."""
+    # Not recursive: then the depth of a value does not matter.
     to_see: list[tuple[Any, str]] = [(value, "")]
     while to_see:
         each, path = to_see.pop()

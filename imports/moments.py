@@ -1,9 +1,9 @@
 """Moments as programs write them, where they are not in the usual form of ISO 8601. No guesses.
 
 Only forms that say the whole date, with a year of four digits, and can be read in one way are
-read: whatever else stands in a text makes it unreadable, as does a zone that is only a name
-("EST"), unless it is one of the IANA's. General parsers fill in what is missing and leave out what
-they do not know; so this is a grammar of its own.
+read. Anything else in a text makes it unreadable, and so does a zone that is only a name ("EST"),
+unless it is one of the IANA's. General parsers fill in what is missing and leave out what they do
+not know, so this is a grammar of its own.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ import signal
 from functools import cache
 from pathlib import Path
 
+from imports.regular_file import opener
+
 _LOCAL = frozenset(
     {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "tmpfs", "xfs", "zfs"}
 )
@@ -31,7 +33,7 @@ def is_open_for_writing(path: str) -> bool | None:
     if set_signal is None or set_lease is None:
         return None
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = opener(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
     except OSError:

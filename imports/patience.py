@@ -19,7 +19,7 @@ _TOO_MANY = (errno.EMFILE, errno.ENFILE)
 
 
 def patiently(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Calls a function, and again while too many files are open; what it holds it must let go of.
+    """Calls a function, and again while too many files are open. It must let go of its own files.
 
     Raises:
         OSError, ImageProblemError: what it raised, at last also for too many open files.

@@ -1,8 +1,8 @@
 """Opening files where somebody else may have put something: only regular files are ever opened.
 
-A pipe would make us wait for ever, a device may do anything, and a link leads wherever somebody
-likes. So nothing is waited for, what was opened is looked at before it is read, and a link is
-followed only where its end may be read.
+A pipe would make us wait for ever, a device may do anything, and a link leads anywhere. So opening
+never waits, what was opened is looked at before it is read, and a link is followed only if its end
+may be read.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LEADS_OUT = (
 _NOT_REGULAR = "is not a regular file"
 
 OpenedFile = tuple[int, os.stat_result]
-"""A descriptor, to be closed by whom it is given to, and the status of what it is open on."""
+"""A descriptor, which the receiver closes, and the status of the file."""
 
 
 def open_regular(path: str, *, folder: int | None = None) -> OpenedFile:
@@ -110,8 +110,8 @@ def open_folder(path: str, may_read: MayRead) -> int:
 class LatestFolder:
     """Opens files of a source; of several in one folder that folder stays open for the next ones.
 
-    So that a source which is changed meanwhile is not read as it was, it is to be used for a
-    short while only. Safe for threads; a descriptor cannot be handed to another process.
+    Use it for a short while only: a folder that is replaced meanwhile would be read as it was. Safe
+    for threads; it cannot be handed to another process.
     """
 
     __slots__ = ("_latest", "_may_read", "_place")
@@ -141,7 +141,7 @@ class LatestFolder:
             folder = self._latest = _Folder(place, open_folder(place, self._may_read))
             return _open(name, _READ, folder.descriptor)
         except OSError as error:
-            # So the system calls a link that it was not to follow.
+            # This is what the system says of a link that it was not to follow.
             if error.errno != errno.ELOOP:
                 raise
         finally:

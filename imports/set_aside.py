@@ -1,8 +1,8 @@
-"""Setting files aside: under a private name none is replaced between a look at it and its end.
+"""Setting files aside: nobody can replace one between a look at it and what is done with it.
 
-The private name is in a hidden folder beside the file, which the process that made it holds
-locked. The lock ends with the process: what is in a folder that nobody holds is left of a killed
-one, and is brought home by the next run, of whomever.
+A file is renamed into a hidden folder beside it, and the process that made this folder holds it
+locked. The lock ends with the process: if nobody holds such a folder, a killed process has left
+what is in it, and the next run brings it home.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from uuid import uuid4
 from imports.free_names import put_back
 
 BEGINNING = ".resilient-importer-aside."
-"""So the names of these folders begin; then come the machine, the process, and what makes it one
-of a kind."""
+"""What the names of these folders begin with; then come the machine, the process, and a unique
+part."""
 
 
 class BroughtHome(NamedTuple):
@@ -33,8 +33,8 @@ class BroughtHome(NamedTuple):
     place: Path
 
 
-class PrivateFolders:
-    """The private folders of a piece of work: one in each folder that it takes files from."""
+class AsideFolders:
+    """The hidden folders of a piece of work: one in each folder that it takes files from."""
 
     def __init__(self) -> None:
         """Makes none yet."""
@@ -88,7 +88,7 @@ def bring_home(private: Path, finish: Callable[[Path, Path], bool]) -> list[Brou
     """Puts back what a killed process had set aside, and removes its folder; what was put back.
 
     `finish` is asked first, with the path of a file and the one that it had: it may bring the
-    file to its end, and answers whether it did. Of a living process nothing is touched.
+    file to its end, and answers whether it did. What a living process holds is not touched.
 
     Raises:
         OSError: if something cannot be put back; it then stays where it is.
@@ -108,8 +108,8 @@ def bring_home(private: Path, finish: Callable[[Path, Path], bool]) -> list[Brou
         os.close(lock)
 
 
-def private_folders_in(folder: Path) -> list[Path]:
-    """The private folders in a folder, whosoever they are; none where that cannot be listed."""
+def aside_folders_in(folder: Path) -> list[Path]:
+    """The hidden folders of any process in a folder; none if that cannot be listed."""
     try:
         with os.scandir(folder) as entries:
             return [
@@ -121,8 +121,8 @@ def private_folders_in(folder: Path) -> list[Path]:
         return []
 
 
-def is_private(prefix: str) -> bool:
-    """Whether the prefix of a folder (`a/b/`) is that of a private one."""
+def is_aside_folder(prefix: str) -> bool:
+    """Whether the prefix of a folder (`a/b/`) is that of one in which files are set aside."""
     return prefix.removesuffix("/").rpartition("/")[2].startswith(BEGINNING)
 
 

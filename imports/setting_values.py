@@ -1,8 +1,8 @@
 """What the value of a setting may be: a reader for each sort of it.
 
 A reader takes what a flag, a variable or a program gave, and returns it as the setting's type. It
-raises ValueError with what the value must be; never with what was given, which may be a secret,
-but for a path.
+raises ValueError with what the value must be. Only of a path it says what was given: any other
+value may be a secret.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from imports.display_text import shown
+from imports.source_tree import is_utf8
 
 T = TypeVar("T")
 S = TypeVar("S", bound=str)
@@ -63,17 +64,9 @@ def any_text(value: object) -> str:
     """A text."""
     if not isinstance(value, str):
         raise ValueError("must be a text")
-    if not _is_utf8(value):
+    if not is_utf8(value):
         raise ValueError("must be valid UTF-8")
     return value
-
-
-def _is_utf8(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def secret(value: object) -> Secret:
@@ -94,7 +87,7 @@ def path(value: object) -> Path:
     if not isinstance(value, (str, os.PathLike)):
         raise ValueError("must be a path")
     found = Path(value)
-    if not _is_utf8(str(found)):
+    if not is_utf8(str(found)):
         # Neither the ledger nor JSON can have it.
         raise ValueError(f"{shown(str(found))}: its name is not valid UTF-8; rename it")
     return found

@@ -54,9 +54,9 @@ def is_unchanged(status: os.stat_result, signature: Signature) -> bool:
 
 
 def is_same_file(status: os.stat_result, signature: Signature) -> bool:
-    """Whether it is the file of a signature, with its size and mtime, whatever its ctime is.
+    """Whether a status is that of the file of a signature, whatever its ctime is.
 
-    The ctime tells of a change of content, and also of each new name that we give a file.
+    The ctime changes with the content, but also with each new name that we give a file.
     """
     inode = signature.digest.partition(".")[0]
     found = signature_of(status)
@@ -159,9 +159,13 @@ def files_in(folder: str, ignored: Callable[[str], bool]) -> list[FolderFile]:
     return sorted(found, key=lambda file: file.name)
 
 
-def is_utf8(path: str) -> bool:
-    """Whether the bytes of a path are valid UTF-8; others cannot be stored as text."""
-    return path.isascii() or printable(path) == path
+def is_utf8(text: str) -> bool:
+    """Whether a path, or another text, is valid UTF-8; others cannot be stored."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def unlistable(path: str, error: OSError) -> ListingProblem:

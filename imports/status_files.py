@@ -33,7 +33,7 @@ _BEGINNINGS = (
 _EARLIER_KEYS = frozenset({"status", "folder", "batch_id", "time", "tag", "target"})
 _EARLIER_DETAILS = (frozenset({"counts"}), frozenset({"phase", "reason"}))
 _NO_FILE_OF_OURS = frozenset({errno.ELOOP, errno.EINVAL, errno.EACCES, errno.EPERM})
-"""What it says of a link, of what is no regular file, and of what we may not even read."""
+"""What the system says of a link, of what is no regular file, and of what we may not read."""
 
 
 def is_status_file(name: str) -> bool:

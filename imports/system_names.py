@@ -19,7 +19,7 @@ _SYSTEM_NAME = re.compile(
     re.IGNORECASE,
 )
 _FIRST = frozenset("._$#@IiTtEeDdSsLl")
-"""What they begin with. Said for its speed: it is asked of each name in a source."""
+"""What they begin with. This is faster than the pattern, and is asked of each name in a source."""
 
 
 def is_system_name(name: str) -> bool:

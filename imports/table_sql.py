@@ -9,7 +9,7 @@ from __future__ import annotations
 from imports.tables import Column, Keep, NewerWins, Newest, Replace, Table, TableGroup
 
 UNJUDGED = "!"
-"""The letter of a row of which a merge could not tell what became of it; see `judge_statement`."""
+"""The letter of a row if a merge could not tell what became of it; see `judge_statement`."""
 
 MERGES = "public.import_merges"
 """Remembers the answer to each merge, so that a repeated one gets the same."""
@@ -119,10 +119,10 @@ def judge_statement(
 ) -> str:
     """Answers as `merge_statement` did, in `letters`, with a verdict on each unjudged row.
 
-    A merge sees what was there when it began; what another transaction wrote since then, and kept
-    a row from being written, is seen by the next statement only. So it is with what the merge
-    itself wrote: an undated row that lost against another one of its batch may say the same. It
-    must be in the same transaction: all rows in question are locked since the merge.
+    A merge sees what was there when it began. Only the next statement sees what another
+    transaction wrote since then, which kept a row from being written, and what the merge itself
+    wrote: an undated row that lost against another one of its batch may say the same as that. The
+    judgement must be in the same transaction: all rows in question are locked since the merge.
     """
     return f"""\
 select string_agg(

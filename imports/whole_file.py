@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import os
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from uuid import uuid4
 
 from imports.private_file import FILE
 from imports.regular_file import open_new
+
+_NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS})
+"""What file systems say that cannot bring the names in a folder to disk."""
 
 
 @contextlib.contextmanager
@@ -41,3 +45,22 @@ def remove_drafts(path: Path) -> None:
     """Removes what killed runs left half written of a file. The caller holds the lock."""
     for draft in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         draft.unlink(missing_ok=True)
+
+
+def sync_folder(folder: str | Path) -> None:
+    """Brings the names in a folder to disk, where the system can do that.
+
+    Raises:
+        OSError: if it failed, or too many files are open.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(descriptor)

@@ -254,11 +254,10 @@ class Plan(NamedTuple):
 
     `images` has None for one that was not found. `group` is a number that is the same for items
     that are the same search (or the like); `failure` says why the item cannot be imported at
-    all, `stays` that its file is none of the kind's and is left where it is, `warnings` what it
-    will be imported without. `records` and `weight` are how much is in it, where planning has
-    looked that far; `weight` is that of its rows (`phases.prepare.Encoded`). `undated` ones have
-    records of which nobody knows whether they are newer than others: they are imported after the
-    others.
+    all, `stays` that its file is not of this kind and is left where it is, `warnings` what it will
+    be imported without. `records` and `weight` are how much is in it, where planning has looked
+    that far; `weight` is that of its rows (`phases.prepare.Encoded`). `undated` says that nobody
+    knows whether its records are newer than others: such items are imported last.
     """
 
     id: int

@@ -207,8 +207,8 @@ def save_work_state(state: WorkState, path: Path) -> None:
         ) from error
 
 
-def set_aside(path: Path) -> Path:
-    """Moves a damaged work state out of the way, without overwriting an older one."""
+def keep_unusable(path: Path) -> Path:
+    """Gives a work state that cannot be used another name; an older one stays. The new name."""
     kept = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}")
     path.rename(kept)
     return kept

@@ -39,7 +39,6 @@ from imports.backends.embedded_host import (
     answers,
     closed_to,
     forget_zombie,
-    is_alive,
     programs,
     read_postmaster,
     socket_folder,
@@ -47,6 +46,7 @@ from imports.backends.embedded_host import (
 )
 from imports.errors import EmbeddedServerError
 from imports.private_file import FOLDER, make_folder
+from imports.process_id import is_alive
 from imports.regular_file import read_named
 
 DEFAULT_FOLDER: Final = Path(".importer/postgresql")

@@ -197,17 +197,6 @@ def answers(sockets: Path) -> bool:
     return True
 
 
-def is_alive(pid: int) -> bool:
-    """Whether a process has this id."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def forget_zombie(folder: Path) -> None:
     """Removes the locks of a dead server whose parent does not bury it.
 

@@ -9,11 +9,13 @@ import shutil
 from pathlib import Path
 from uuid import uuid4
 
-from imports.backends.image_file import open_unchanged
 from imports.errors import BackendError, ImageProblemError
+from imports.image_file import open_unchanged
 from imports.patience import patiently
 from imports.private_file import FOLDER, make_folder, private
+from imports.process_id import is_alive
 from imports.regular_file import opener
+from imports.whole_file import sync_folder
 from imports.work_item import Image
 
 _CHUNK_BYTES = 1024 * 1024
@@ -62,7 +64,7 @@ class LocalImages:
                 copy.flush()
                 os.fsync(copy.fileno())
             os.replace(part, place)  # noqa: PTH105
-            _sync_folder(folder)
+            patiently(sync_folder, folder)
         except ImageProblemError:
             _remove(part)
             raise
@@ -111,25 +113,14 @@ def _make_folder(folder: str) -> bool:
 
 def _remove_leftovers(folder: str, name: str) -> None:
     """Removes what a killed run left of this image; what a living one writes stays."""
-    # On demand: only a killed run leaves anything, and only images are stored.
-    import psutil
-
     for part in os.listdir(folder):  # noqa: PTH208
         if not (part.startswith(f".{name}.") and part.endswith(_PART)):
             continue
         pid = part.removeprefix(f".{name}.").split(".")[0]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+        if pid.isdecimal() and not is_alive(int(pid)):
             _remove(f"{folder}/{part}")
 
 
 def _remove(path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)  # noqa: PTH108
-
-
-def _sync_folder(folder: str) -> None:
-    descriptor = patiently(os.open, folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

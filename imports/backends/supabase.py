@@ -13,7 +13,6 @@ from storage3 import SyncStorageClient
 from storage3.exceptions import StorageApiError
 
 from imports.backends.database import Comparison, Rows, TargetIdentity, WrittenRow
-from imports.backends.image_file import open_unchanged, read_pieces, read_whole
 from imports.backends.postgresql import comparisons, written_rows
 from imports.backends.rest import (
     http_client,
@@ -24,6 +23,7 @@ from imports.backends.rest import (
     transport_error,
 )
 from imports.errors import BackendError, DataRefusedError, ImageProblemError, ImporterError
+from imports.image_file import open_unchanged, read_pieces, read_whole
 from imports.json_text import may_be_rounded, parse_answer
 from imports.patience import patiently
 from imports.row_format import RowFormat

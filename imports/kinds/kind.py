@@ -99,10 +99,10 @@ class Kind:
     from the record `start` on, `size` records at a time; a kind without it has no such items.
 
     `path` is relative to the source for `sign` and `read`, absolute for `plan`. What cannot be
-    used raises RecordError (NotOursError where the file is whole, and none of the kind's: it is
-    neither deleted nor moved), or OSError from `sign`. `items_are_folders` says whether a work item
-    is a folder, which can have a status file; `worked_off` whether its files are deleted or moved
-    away when they are done with, unless the user wants them kept.
+    used raises RecordError, or OSError from `sign`; NotOursError says that a file is whole and not
+    of this kind, so that it is neither deleted nor moved. `items_are_folders` says whether a work
+    item is a folder, which can have a status file; `worked_off` whether its files are deleted or
+    moved away when they are done with, unless the user wants them kept.
     """
 
     name: str

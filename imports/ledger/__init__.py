@@ -5,8 +5,9 @@ Only the coordinator writes it. It calls an item imported only after its transac
 
 from imports.ledger.disposal import DisposalLedger, DisposedItem, DueItem
 from imports.ledger.file import LedgerFile
+from imports.ledger.growing import GrowingLedger, Settled
 from imports.ledger.images import ImageLedger
-from imports.ledger.items import ItemLedger, Settled
+from imports.ledger.items import ItemLedger
 from imports.ledger.lacking import LackingLedger
 from imports.ledger.listing import Listing, ListingLedger
 from imports.ledger.progress import ItemProgress, item_progress
@@ -19,6 +20,7 @@ __all__ = [
     "DisposalLedger",
     "DisposedItem",
     "DueItem",
+    "GrowingLedger",
     "ImageLedger",
     "ImportQueue",
     "ItemLedger",

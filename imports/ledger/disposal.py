@@ -19,7 +19,7 @@ class DueItem(NamedTuple):
     """A finished item whose file is at the source, as far as is known.
 
     `reason` says why it failed, if it did; `again` whether this run tries it again; `own` whether
-    it went in by this run; `stays` that it is none of the kind's, and is left where it is.
+    it went in by this run; `stays` that it is not of this kind, and is left where it is.
     """
 
     id: int
@@ -34,10 +34,10 @@ class DueItem(NamedTuple):
 class DisposedItem(NamedTuple):
     """What became of the file of an item.
 
-    It is gone from the source, moved to `moved_to` or deleted; or `problem` says why it is not,
-    and `signature` what it has now. `gone`: so it was before it could be deleted. With `vanished`
-    somebody else took it away before it was read. `kept_as` is where another file went that had
-    come in its place, and whose name was taken before it could be put back.
+    It was moved to `moved_to`, or deleted; or `problem` says why it was not, and `signature` is
+    the one that it has now. `gone`: somebody else took it away before it could be deleted;
+    `vanished`: before it was read. `kept_as` is the new name of another file that had come in its
+    place, and could not get its name back.
     """
 
     id: int
@@ -132,9 +132,9 @@ class DisposalLedger:
             add_counts(connection, self._scope.batch_id, counts)
 
     def leave(self, item_ids: Sequence[int]) -> None:
-        """Takes in that the files of items that are about to fail are not ours to dispose of.
+        """Takes in that the files of items that are about to fail are not of this kind.
 
-        Until they are read again: then it is found out anew.
+        This holds until they are read again.
         """
         if item_ids:
             with self._scope.file.transaction() as connection:
@@ -144,7 +144,7 @@ class DisposalLedger:
                 )
 
     def failed_in_source(self) -> tuple[int, int]:
-        """How many failed items are in the source, and how many of them are not ours to move."""
+        """How many failed items are in the source, and how many of them are not of this kind."""
         row = self._scope.connection.execute(
             "select count(*), coalesce(sum(stays), 0) from item"
             f" where {self._scope.condition(ItemState.FAILED)} and disposed_at is null"

@@ -13,6 +13,7 @@ from imports.errors import LedgerError
 from imports.ledger.cause import cause_of
 from imports.ledger.schema import VERSIONS
 from imports.private_file import FILE, tighten
+from imports.regular_file import open_new
 
 
 @contextmanager
@@ -82,7 +83,7 @@ def _check(path: Path, connection: sqlite3.Connection, version: int) -> None:
 def _make_private(path: Path) -> None:
     """Makes the file for its owner alone; SQLite gives those beside it the same mode."""
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE))
+        os.close(open_new(str(path), FILE))
     except FileExistsError:
         for end in ("", "-wal", "-shm"):
             tighten(path.with_name(path.name + end))

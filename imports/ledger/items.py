@@ -7,10 +7,10 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
-from typing import NamedTuple
 
 import orjson
 
+from imports.ledger.growing import Settled, has_settled, make_growing
 from imports.ledger.runs import add_counts
 from imports.ledger.scope import NOTHING_DONE, SIGNATURE, UNFINISHED, Scope
 from imports.work_item import (
@@ -22,17 +22,6 @@ from imports.work_item import (
     Signature,
     flaw_warning,
 )
-
-
-class Settled(NamedTuple):
-    """Since when a file must not have changed, to be taken for complete.
-
-    `mtime` is in seconds since the epoch, `seen` by the monotonic clock of this process.
-    """
-
-    mtime: float
-    seen: float
-
 
 _NOTHING: Mapping[int, int | None] = {}
 
@@ -90,57 +79,8 @@ class ItemLedger:
         listed = self._scope.condition(ItemState.LISTED)
         if settled is None:
             return listed
-        self._make_growing()
-        return (
-            f"{listed} and coalesce((select seen_at <= {settled.seen!r} from temp.growing"
-            f" where item_id = item.id), mtime_ns <= {int(settled.mtime * 1e9)})"
-        )
-
-    # Files that may still be growing: known to this run alone, since its clock is
-
-    def _make_growing(self) -> None:
-        self._scope.connection.execute(
-            "create temp table if not exists growing (item_id integer primary key, size integer,"
-            " mtime_ns integer, digest text, seen_at real)"
-        )
-
-    def note_growing(self, settled: Settled, now: float) -> None:
-        """Takes in, after a listing, which listed files have an mtime that is too late.
-
-        `now` is by the clock of `Settled.seen`. Of those that were found growing before, and
-        have changed since, it begins anew.
-        """
-        self._make_growing()
-        connection = self._scope.connection
-        listed = f"item where {self._scope.condition(ItemState.LISTED)}"
-        connection.execute(
-            "delete from temp.growing where not exists (select 1 from item where id = item_id"
-            " and state = 'listed' and (item.size, item.mtime_ns, item.digest)"
-            " = (growing.size, growing.mtime_ns, growing.digest))"
-        )
-        connection.execute(
-            "insert or ignore into temp.growing select id, size, mtime_ns, digest, ?"
-            f" from {listed} and mtime_ns > {int(settled.mtime * 1e9)}",
-            (now,),
-        )
-
-    def found_growing(self, item_ids: list[int], now: float) -> None:
-        """Takes in that some listed files may be growing as of `now`; see `note_growing`."""
-        self._make_growing()
-        self._scope.connection.execute(
-            "insert or replace into temp.growing select id, size, mtime_ns, digest, ?"
-            " from item where id in (select value from json_each(?))",
-            (now, json.dumps(item_ids)),
-        )
-
-    def seen_unchanged(self, item_ids: list[int]) -> frozenset[int]:
-        """Which of some settled items are so as far as listings have seen."""
-        self._make_growing()
-        rows = self._scope.connection.execute(
-            "select item_id from temp.growing where item_id in (select value from json_each(?))",
-            (json.dumps(item_ids),),
-        )
-        return frozenset(row[0] for row in rows)
+        make_growing(self._scope)
+        return f"{listed} and {has_settled(settled)}"
 
     def record_plans(
         self,

@@ -68,8 +68,8 @@ class RunLedger:
     ) -> None:
         """Remembers a run; one that is resumed, or is `only_verified`, is there already.
 
-        What failed in a run that is resumed is told once more at its end. From now on it is known
-        that a run over this source `deletes` files.
+        What failed in a run that is resumed is told once more at its end. `deletes` says that it
+        deletes files of its source.
         """
         with self._file.transaction() as connection:
             connection.execute(

@@ -168,21 +168,34 @@ create table record_failure (
 """
 
 VERSION_4 = """
-alter table item rename column row_count to weight;
+-- Of this ledger: what the user's own state folder knows it by, if it lies in a source.
 create table origin (token text not null);
+
+-- Of a run: its number, by which runs are told apart in time; whether the user has seen its
+-- report; whether it may have deleted files of its source.
 alter table run add column number integer;
-update run set number = rowid;
-create index run_number on run (number);
 alter table run add column told integer not null default 0;
-update run set told = 1;
 alter table run add column deletes integer not null default 0;
-update run set deletes = 1 where scope_id in
+update run set number = rowid, told = 1, deletes = scope_id in
   (select scope_id from item where disposed_at is not null);
+create index run_number on run (number);
 create index run_untold on run (scope_id) where told = 0;
-alter table item add column imported_in integer;
-alter table item add column stays integer not null default 0;
-update item set state = 'listed' where state = 'planned' and records = 0;
+
+-- Of an image: what keeps it from being shown.
 alter table image add column flaw text;
+
+-- Of an item: what its rows weigh, in rows or KiB, whichever is more; the batch that it went in
+-- with; whether nobody knows if its records are newer than others; whether its file is not of
+-- this kind, and is left where it is.
+alter table item rename column row_count to weight;
+alter table item add column imported_in integer;
+alter table item add column undated integer not null default 0;
+alter table item add column stays integer not null default 0;
+-- Such files were taken for pages of nobody, to be deleted: they are read again.
+update item set state = 'listed' where state = 'planned' and records = 0;
+
+-- Of an item: how many of its images are not where they are looked for, and how many are there
+-- and are no images. Until now only its warnings told.
 alter table item add column not_found integer not null default 0;
 alter table item add column unusable integer not null default 0;
 update item set unusable = (
@@ -193,10 +206,13 @@ update item set not_found = max(0, (
   select count(*) from json_each(warnings)
   where value like 'image %' or value like 'metadata.source_image_file %') - unusable)
 where warnings is not null;
+-- These images were only not read: they are looked for as those are that come later.
 update image set problem = null
 where problem like '% changed while the run %' or problem like '% cannot be read: %';
 create index item_lacking on item (scope_id, id) where not_found + unusable > 0;
-alter table item add column undated integer not null default 0;
+
+-- What became of files: `deleted`, `moved` (to moved_to), or `gone` before; the reason if they had
+-- failed. An item forgets it when a file comes under its path again.
 create table disposal (
   id integer primary key,
   scope_id integer not null references scope (id),
@@ -215,16 +231,12 @@ select scope_id, path, size, mtime_ns, iif(moved_to is null, 'deleted', 'moved')
   iif(state = 'failed', reason, null), moved_to, disposed_at
 from item where disposed_at is not null order by disposed_at;
 """
-"""`disposal`: what became of files (`deleted`, `moved`, or `gone` before), with the reason if they
-failed. An item forgets it when a file comes under its path again."""
 
 VERSIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
 """The scripts that lead from each version to the next; their count is the newest version.
 
-`run.number` and `batch.id` count runs and batches, and `item.imported_in` is the batch that an
-item went in with: what was before what is told by these, never by a time. A clock can be set back.
-Of a run that is `told` the user has seen the report; one that `deletes` may have deleted files.
-An item that `stays` is none of its kind's, and its file is left where it is.
+What was before what is told by counters (`run.number`, `batch.id` and `item.imported_in`), never by
+a time: a clock can be set back.
 
 The views `folder_status` and `upload_batches` have the columns of the earlier upload manager's
 tables (document "Advanced Supabase Upload System"), for the queries that its users have.

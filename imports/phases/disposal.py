@@ -20,7 +20,7 @@ from imports.disposal import (
     write_errors,
 )
 from imports.ledger import DisposedItem, DueItem
-from imports.set_aside import PrivateFolders
+from imports.set_aside import AsideFolders
 from imports.settings import Disposal
 from imports.source_tree import is_same_file, signature_of
 from imports.work_item import RecordFailure, Signature, Source
@@ -74,8 +74,8 @@ class DisposalJob:
 
 
 def dispose_batch(job: DisposalJob) -> list[DisposedItem]:
-    """Disposes of the files of a job; of one that has changed meanwhile there is nothing to say."""
-    with PrivateFolders() as private:
+    """Disposes of the files of a job; one that has changed meanwhile is left out of the answer."""
+    with AsideFolders() as private:
         found = (_dispose(job.plan, job.source, *each, private) for each in job.items)
         return [each for each in found if each is not None]
 
@@ -103,7 +103,7 @@ def _dispose(
     source: Source,
     item: DueItem,
     failures: list[RecordFailure],
-    private: PrivateFolders,
+    private: AsideFolders,
 ) -> DisposedItem | None:
     path = source.absolute(item.path)
 
@@ -142,7 +142,7 @@ def _told(item: DueItem, failures: list[RecordFailure], outcome: Outcome) -> Dis
     if item.reason is not None and outcome.path is not None:
         write_errors(outcome.path, _problems(item.reason, failures))
     gone = outcome.fate is Fate.GONE and outcome.path is None
-    # Of such a file nothing was read: another run took it, or its owner.
+    # Another run took it, or its owner, before anything of it was read.
     vanished = gone and item.reason is not None and not failures
     return DisposedItem(item.id, outcome.path, vanished=vanished, gone=gone)
 

@@ -40,7 +40,7 @@ class Looked:
 def look_again(job: LookJob) -> Looked:
     """Looks for images that the items lack: reads each item, and asks its kind for them.
 
-    An image that is as it was is none that has come.
+    An image that is there and as it was has not come.
     """
     kind = kind_named(job.kind)
     looked = Looked(len(job.items), [item.id for item in job.items if item.mended])
@@ -61,7 +61,7 @@ def look_again(job: LookJob) -> Looked:
 
 
 def changed_items(images: list[tuple[int, ImageFile]]) -> list[int]:
-    """The items, by id, of which an image is not what it was; each image comes with its item."""
+    """The ids of the items that have a changed image; each image comes with the id of its item."""
     return [item_id for item_id, image in images if not _is_as_it_was(image)]
 
 

@@ -12,7 +12,7 @@ from imports.kinds import kind_named
 from imports.kinds.kind import Kind
 from imports.name_patterns import matcher
 from imports.phases.disk import read_all
-from imports.set_aside import is_private
+from imports.set_aside import is_aside_folder
 from imports.source_tree import ListedEntry, ListingProblem, printable, unlistable
 from imports.work_item import Source
 
@@ -40,7 +40,7 @@ class ListedFolders:
     """The work items in `count` folders, and the prefixes of the folders in them.
 
     `large` are those of the folders that were left for `read_large`; `links` are the paths of
-    links to folders; `private` are the folders in which files are set aside, which are no part of
+    links to folders; `aside` are the folders in which files are set aside, which are no part of
     the source.
     """
 
@@ -49,7 +49,7 @@ class ListedFolders:
     subfolders: list[str] = field(default_factory=list)
     large: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
-    private: list[str] = field(default_factory=list)
+    aside: list[str] = field(default_factory=list)
 
     def extend(self, other: ListedFolders) -> None:
         """Takes in what is in another one."""
@@ -58,7 +58,7 @@ class ListedFolders:
         self.subfolders += other.subfolders
         self.large += other.large
         self.links += other.links
-        self.private += other.private
+        self.aside += other.aside
 
 
 def list_folders(job: ListJob) -> ListedFolders:
@@ -77,8 +77,8 @@ def _list_some(job: ListJob) -> ListedFolders:
     kind, source = kind_named(job.kind), job.source
     listed = ListedFolders(len(job.prefixes))
     for prefix in job.prefixes:
-        if is_private(prefix):
-            listed.private.append(prefix)
+        if is_aside_folder(prefix):
+            listed.aside.append(prefix)
             continue
         try:
             with os.scandir(_place(source, prefix)) as entries:

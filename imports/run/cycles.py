@@ -72,13 +72,13 @@ class Cycles:
         session = self._session
         settled = settling.settled_at(session)
         for rows in session.items.listed_items(None, BATCH_SIZE, settled=settled):
-            seen = session.items.seen_unchanged([row[0] for row in rows])
+            seen = session.growing.seen_unchanged([row[0] for row in rows])
             growing: list[int] = []
             for item_id, path, *_ in rows:
                 if is_complete(session.source, path, item_id in seen):
                     return True
                 growing.append(item_id)
-            session.items.found_growing(growing, time.monotonic())
+            session.growing.found(growing, time.monotonic())
         return False
 
     def _changed(self) -> bool:

@@ -21,7 +21,7 @@ from imports.phases.disposal import (
     signed_anew,
 )
 from imports.run.session import RunSession
-from imports.set_aside import BroughtHome, bring_home, private_folders_in
+from imports.set_aside import BroughtHome, aside_folders_in, bring_home
 from imports.settings import Disposal, Settings
 from imports.source_tree import is_utf8
 from imports.work_item import RecordFailure, Signature
@@ -126,7 +126,7 @@ def put_back_left(
     private: Path,
     finish: Callable[[Path, Path], bool] = lambda aside, home: False,
 ) -> list[BroughtHome]:
-    """Puts back what a killed run had set aside, but for what `finish` brings to its end.
+    """Puts back what a killed run had set aside, except what `finish` brings to its end.
 
     Raises:
         OSError: if something cannot be put back.
@@ -148,8 +148,8 @@ def _end_left(
 ) -> set[int]:
     """Brings to its end what a killed run had set aside in the folders of these items.
 
-    That is: it disposes of the files of items that may go, and puts back all others; the ids of
-    those that it disposed of. `looked` are the folders that need no look any more.
+    It disposes of the files of items that may go, puts back all others, and returns the ids of
+    those that it disposed of. `looked` are the folders that need no second look.
     """
     ended: set[int] = set()
     items: dict[Path, DueItem] = {}
@@ -175,7 +175,7 @@ def _end_left(
 
     folders = {Path(session.source.absolute(item.path)).parent for item in page}
     for folder in folders - looked:
-        for private in private_folders_in(folder):
+        for private in aside_folders_in(folder):
             try:
                 found = put_back_left(session, private, finish)
             except OSError as error:

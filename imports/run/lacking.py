@@ -24,8 +24,8 @@ _log = logging.getLogger("imports.run")
 def plan_what_came(session: RunSession) -> None:
     """Has items planned anew for which an image has come that they lack.
 
-    Of those that an interrupted run has planned, also the ones of which an image has changed:
-    that it is another one by now is no reason to fail them.
+    Items that an interrupted run has planned are planned anew also if an image of theirs has
+    changed: that is no reason to fail them.
     """
     find_what_came(session, Phase.PLANNING)
     _plan_found(session, "planning.unchanged")
@@ -72,7 +72,7 @@ def find_what_came(
 
 
 def _find_changed(session: RunSession) -> None:
-    """Finds the planned items of which an image is not what it was, beside what was found."""
+    """Finds, besides what was found, the planned items that have a changed image."""
     session.images.open_planned()
     _note(session, changed_items, session.images.planned(BATCH_SIZE))
 
@@ -95,7 +95,7 @@ def _note(
 
 
 def _plan_found(session: RunSession, counted_as: str) -> None:
-    """Has what was found planned anew; until now it was counted under another name."""
+    """Has what was found planned anew; it no longer counts as `counted_as`."""
     if count := session.lacking.noted():
         found = session.lacking.found(BATCH_SIZE)
         session.items.import_again((item[0], item[2]) for items in found for item in items)

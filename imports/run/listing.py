@@ -55,7 +55,7 @@ def list_source(session: RunSession, *, again: bool = False) -> Listing:
     )
     settled = settled_at(session)
     if settled is not None:
-        session.items.note_growing(settled, time.monotonic())
+        session.growing.note(settled, time.monotonic())
     counts = session.counts()
     disposed = counts.get("import.files_deleted", 0) + counts.get("import.files_moved", 0)
     if not listing.total and not session.works_off:
@@ -86,9 +86,9 @@ def _most_tries(settings: Settings) -> int | None:
 def _walk(session: RunSession) -> Iterator[ListedEntry]:
     """All work items of the source, in no order.
 
-    Folders to which links lead come after all others: so it does not depend on that order by
-    which link one is reached. Of the folders that are yet to be listed only so many are held as
-    a few batches bring, however many there are in one of them.
+    Folders to which links lead come after all others, so that it does not depend on the order by
+    which link one is reached. However many folders are in one folder, no more of those that are
+    yet to be listed are held than a few batches bring.
     """
     problems: Problems = {}
     links = Links()
@@ -106,7 +106,7 @@ def _walk(session: RunSession) -> Iterator[ListedEntry]:
 def _walk_from(
     session: RunSession, prefixes: list[str], problems: Problems, links: Links
 ) -> Iterator[ListedEntry]:
-    """The work items in some folders and in those below them, but for linked ones."""
+    """The work items in some folders and in those below them; linked folders are left out."""
     waiting: list[Iterator[str]] = [iter(prefixes)]
     seen = 0
     left: list[str] = []
@@ -124,7 +124,7 @@ def _walk_from(
             yield from listed.entries
             links.folders += listed.links
             waiting.append(iter(listed.subfolders))
-            left += listed.private
+            left += listed.aside
             for prefix in listed.large:
                 yield from read_large(session.kind, session.source, prefix, problems, links)
                 waiting.append(subfolders_of_large(session.source, prefix, problems))
@@ -135,9 +135,9 @@ def _walk_from(
 
 
 def _brought_home(session: RunSession, prefix: str) -> Iterator[ListedEntry]:
-    """The files that a killed run had set aside, of which this ledger knows nothing more.
+    """The files that a killed run had set aside: they are put back, and listed with the others.
 
-    They are put back, and listed with the others.
+    The ledger knows nothing more of them.
     """
     private = Path(session.source.absolute(prefix))
     try:

@@ -20,6 +20,7 @@ from imports.kinds import kind_named
 from imports.kinds.kind import Kind
 from imports.ledger import (
     DisposalLedger,
+    GrowingLedger,
     ImageLedger,
     ImportQueue,
     ItemLedger,
@@ -48,10 +49,10 @@ from imports.work_state import (
     WorkState,
     as_json,
     from_json,
+    keep_unusable,
     load_work_state,
     new_run_ids,
     save_work_state,
-    set_aside,
 )
 from imports.workers import Workers, in_a_thread
 
@@ -122,6 +123,7 @@ def open_session(
             scope=scope,
             listing=ListingLedger(scope),
             items=ItemLedger(scope),
+            growing=GrowingLedger(scope),
             queue=ImportQueue(scope),
             images=ImageLedger(scope),
             lacking=LackingLedger(scope),
@@ -211,7 +213,10 @@ def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
         with open(holder, "x", opener=private) as file:
             file.write(str(os.getpid()))
     except OSError as error:
-        raise UsageError(f"{holder} cannot be written: {error.strerror}.") from error
+        raise UsageError(
+            f"{holder} cannot be written: {error.strerror}. If it is none of the importer's files,"
+            " move it away; or name another place with --state-file."
+        ) from error
     resources.callback(holder.unlink, missing_ok=True)
     remove_drafts(state_file)
 
@@ -288,10 +293,11 @@ def _load(path: Path, runs: RunLedger, display: Display, *, doubtful: bool) -> W
         state = load_work_state(path)
         if state is None or not doubtful or runs.knows(_record_of(state)):
             return state
+        problem = "is of a run that the ledger does not know"
     except DamagedStateError:
-        pass
-    kept = set_aside(path)
-    display.say(f"{path} is damaged; it was kept as {kept.name} and is rebuilt from the ledger.")
+        problem = "is damaged"
+    kept = keep_unusable(path)
+    display.say(f"{path} {problem}; it was kept as {kept.name} and is rebuilt from the ledger.")
     last = runs.last_run(path.resolve())
     if last is None or last.completed:
         return None

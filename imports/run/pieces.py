@@ -16,7 +16,7 @@ class PieceReader:
     """Reads the pieces of one large item.
 
     When they are all read, `problem` says why they are not all of it, if so, and `stays` whether
-    the file is none of the kind's; `cleaned` counts what was cleaned away in reading.
+    the file is not of this kind; `cleaned` counts what was cleaned away in reading.
     """
 
     def __init__(self, session: RunSession, item: WorkItem) -> None:

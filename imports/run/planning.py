@@ -44,7 +44,7 @@ def plan_items(session: RunSession) -> None:
             session.spool,
             chunk,
             items,
-            session.items.seen_unchanged([item[0] for item in items]) if settled else None,
+            session.growing.seen_unchanged([item[0] for item in items]) if settled else None,
         )
         for chunk, items in enumerate(chunks, session.items.next_chunk())
     )
@@ -68,7 +68,7 @@ def plan_items(session: RunSession) -> None:
         session.tell_failures(Phase.PLANNING, failures)
         session.disposals.leave([plan.id for plan in planned.plans if plan.stays])
         if planned.growing:
-            session.items.found_growing(planned.growing, time.monotonic())
+            session.growing.found(planned.growing, time.monotonic())
         session.items.record_plans(
             planned.plans,
             planned.chunk,

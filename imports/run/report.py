@@ -99,7 +99,7 @@ def _to_be_deleted(session: RunSession, listing: Listing | None) -> list[str]:
 
 
 def _of_moved(session: RunSession, folder: str, failures: int, commands: list[str]) -> list[str]:
-    """What to do where failed files are moved away, but for those that are still in the source."""
+    """What to do about failed files: those that were moved away, and those that stay."""
     in_source, foreign = session.disposals.failed_in_source()
     lines = []
     if failures > in_source:

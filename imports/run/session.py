@@ -16,6 +16,7 @@ from imports.errors import InterruptedRunError, UsageError
 from imports.kinds.kind import Kind
 from imports.ledger import (
     DisposalLedger,
+    GrowingLedger,
     ImageLedger,
     ImportQueue,
     ItemLedger,
@@ -78,6 +79,7 @@ class RunSession:
     scope: Scope
     listing: ListingLedger
     items: ItemLedger
+    growing: GrowingLedger
     queue: ImportQueue
     images: ImageLedger
     lacking: LackingLedger
@@ -158,7 +160,7 @@ class RunSession:
     def note_unwritten(self, unwritten: list[Unwritten]) -> None:
         """Counts status files that could not be written; the user hears of the first one only.
 
-        So it is with files that stay under their names, since the importer did not write them.
+        The same goes for files that stay as they are, since the importer did not write them.
         """
         foreign = [each for each in unwritten if each.foreign]
         unwritten = [each for each in unwritten if not each.foreign]
@@ -168,8 +170,8 @@ class RunSession:
                 self._told_foreign = True
                 self.display.say(
                     f"⚠️  {foreign[0].path} is not a file of the importer: it stays as it is, and"
-                    " what became of the folder is told by `status` alone. So it is with others;"
-                    " the report says how many (--no-status-files writes none)."
+                    " `status` alone tells what became of the folder. The report says how many such"
+                    " files there are (--no-status-files writes none)."
                 )
         if not unwritten:
             return

@@ -188,7 +188,7 @@ def _check_images(
 
 
 def _look_for_missing(session: RunSession, verified: Verified) -> None:
-    """Counts the images that are missing, and finds the items of which one is there by now."""
+    """Counts the images that are missing, and finds the items whose missing image is there now."""
     verified.report.missing = session.lacking.count().images
     find_what_came(session, Phase.VERIFY)
     detail = "an image that was missing or damaged at its import is there now"

@@ -337,7 +337,7 @@ def test_an_image_that_cannot_be_read_once_costs_no_row_its_image(
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr("imports.image_content.open", refused, raising=False)
+        patch.setattr("imports.image_file.open_real", refused)
         report = bench.run()
     assert (report.exit_code, report.failures_total) == (3, 1)
     assert "Input/output error" in report.failures[0].reason

@@ -9,6 +9,7 @@ from typing import Any
 from imports.ledger import (
     DisposalLedger,
     DisposedItem,
+    GrowingLedger,
     ImageLedger,
     ImportQueue,
     ItemLedger,
@@ -59,6 +60,7 @@ class Book:
         self.scope = scope
         self.listing = ListingLedger(scope)
         self.items = ItemLedger(scope)
+        self.growing = GrowingLedger(scope)
         self.queue = ImportQueue(scope)
         self.images = ImageLedger(scope)
         self.lacking = LackingLedger(scope)

@@ -148,6 +148,7 @@ class PeopleBench:
             scope=book.scope,
             listing=book.listing,
             items=book.items,
+            growing=book.growing,
             queue=book.queue,
             images=book.images,
             lacking=book.lacking,

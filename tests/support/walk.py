@@ -71,7 +71,7 @@ def take(
         workers=mine,
         policy=policy,
         listing=taken,
-        items=SimpleNamespace(note_growing=lambda *_: None),
+        growing=SimpleNamespace(note=lambda *_: None),
         state=SimpleNamespace(total_files=0),
         checkpoint=lambda now: None,
         set_counts=lambda phase, **values: None,

@@ -21,7 +21,7 @@ from imports.disposal import (
     write_errors,
 )
 from imports.errors import UsageError
-from imports.set_aside import BEGINNING, PrivateFolders, bring_home, private_folders_in
+from imports.set_aside import BEGINNING, AsideFolders, aside_folders_in, bring_home
 from imports.source_tree import signature_of_file
 from imports.work_item import Signature
 
@@ -41,12 +41,12 @@ def signature(path: Path) -> Signature:
 
 
 def delete(path: str, signature: Signature) -> Fate:
-    with PrivateFolders() as private:
+    with AsideFolders() as private:
         return disposal.delete(path, signature, private).fate
 
 
 def move(path: str, signature: Signature, folder: str, relative: str) -> Outcome:
-    with PrivateFolders() as private:
+    with AsideFolders() as private:
         return disposal.move(path, signature, folder, relative, private)
 
 
@@ -511,9 +511,9 @@ def finish_left(path: Path, mark: Signature, end: Callable[[Path, Path], Outcome
         left = home == path and disposal.is_left_of(aside, mark)
         return left and end(aside, home).fate is Fate.DONE
 
-    for private in private_folders_in(path.parent):
+    for private in aside_folders_in(path.parent):
         bring_home(private, finish)
-    assert private_folders_in(path.parent) == []
+    assert aside_folders_in(path.parent) == []
 
 
 @pytest.mark.usefixtures("way")
@@ -628,7 +628,7 @@ def replaced_in_between(
 ) -> None:
     """Somebody renames another version, alike by size and mtime, over a file just after the look;
     `then` happens once it is set aside."""
-    look, take = disposal._look, PrivateFolders.take
+    look, take = disposal._look, AsideFolders.take
     version = write(path.parent.parent / "stage" / path.name, b"V" * len(CONTENT))
 
     def slow(source: Path, mark: Signature) -> os.stat_result | None:
@@ -636,13 +636,13 @@ def replaced_in_between(
         version.replace(path)
         return found
 
-    def taken(self: PrivateFolders, source: Path) -> Path:
+    def taken(self: AsideFolders, source: Path) -> Path:
         place = take(self, source)
         then()
         return place
 
     monkeypatch.setattr(disposal, "_look", slow)
-    monkeypatch.setattr(PrivateFolders, "take", taken)
+    monkeypatch.setattr(AsideFolders, "take", taken)
 
 
 @pytest.mark.usefixtures("way")
@@ -669,7 +669,7 @@ def test_a_file_whose_name_is_taken_meanwhile_is_kept_beside_it(
     path = write(source / "a.json")
     mark = signature_of_file(str(path), exact=True)
     replaced_in_between(monkeypatch, path, lambda: write(path, b"third"))
-    with PrivateFolders() as private:
+    with AsideFolders() as private:
         if act == "delete":
             found = disposal.delete(str(path), mark, private)
         else:
@@ -695,9 +695,9 @@ def test_a_file_that_a_program_writes_to_is_neither_deleted_nor_moved(
 
 def test_what_a_living_process_has_set_aside_is_left_alone(source: Path) -> None:
     path = write(source / "a.json")
-    with PrivateFolders() as private:
+    with AsideFolders() as private:
         aside = private.take(path)
-        (folder,) = private_folders_in(source)
+        (folder,) = aside_folders_in(source)
         assert bring_home(folder, lambda *_: False) == []
         assert aside.read_bytes() == CONTENT
     assert [each.place for each in bring_home(folder, lambda *_: False)] == [path]
@@ -707,9 +707,9 @@ def test_what_a_living_process_has_set_aside_is_left_alone(source: Path) -> None
 
 def test_a_private_folder_that_somebody_removed_is_made_again(source: Path) -> None:
     first, second = write(source / "a.json"), write(source / "b.json")
-    with PrivateFolders() as private:
+    with AsideFolders() as private:
         private.take(first).unlink()
-        (folder,) = private_folders_in(source)
+        (folder,) = aside_folders_in(source)
         folder.rmdir()
         assert private.take(second).read_bytes() == CONTENT
         with pytest.raises(FileNotFoundError):
@@ -719,7 +719,7 @@ def test_a_private_folder_that_somebody_removed_is_made_again(source: Path) -> N
 
 def test_whoever_may_work_in_a_source_may_bring_home_what_is_left_in_it(source: Path) -> None:
     source.chmod(0o2777)
-    with PrivateFolders() as private:
+    with AsideFolders() as private:
         aside = private.take(write(source / "a.json"))
         assert stat.S_IMODE(aside.parent.stat().st_mode) == 0o2777
 

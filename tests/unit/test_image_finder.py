@@ -349,7 +349,7 @@ def test_a_name_that_differs_in_case_is_found_if_it_is_the_only_one(
     image, warning = finder.find(reference, str(item))
     assert image is None
     assert warning is not None
-    assert "was not found: several files have this name" in warning
+    assert "was not found: several files have names that differ only in case" in warning
     assert str(picture) in warning
 
 

@@ -426,7 +426,7 @@ def test_a_file_has_settled_by_its_mtime_or_by_when_it_was_last_seen_to_change(
     """Both from the moment on; a clock that is ahead of ours keeps no file out for ever."""
     book.list(listed("a", 5, MTIME * 10**9 + mtime))
     since = settled(MTIME, 7.0)
-    book.items.note_growing(since, 7.0 + seen)
+    book.growing.note(since, 7.0 + seen)
     assert book.items.listed(since) == ((1, 5) if is_settled else (0, 0))
     found = list(book.listed_items(None, 9, None, since))
     assert len(found) == int(is_settled)
@@ -436,12 +436,12 @@ def test_a_file_that_grows_is_seen_to_change_by_each_listing(book: Book) -> None
     ahead = 2 * 10**18
     for size in (1, 2, 3):
         book.list(listed("a", size, ahead + size), most_tries=0)
-        book.items.note_growing(settled(1e9), 10.0 * size)
+        book.growing.note(settled(1e9), 10.0 * size)
         assert book.items.listed(settled(1e9, 10.0 * size - 0.001)) == (0, 0)
-        book.items.note_growing(settled(1e9), 10.0 * size + 5.0)
+        book.growing.note(settled(1e9), 10.0 * size + 5.0)
     # Nothing has changed since: that is what the listings before have seen.
     book.list(listed("a", 3, ahead + 3), most_tries=0)
-    book.items.note_growing(settled(1e9), 50.0)
+    book.growing.note(settled(1e9), 50.0)
     assert book.items.listed(settled(1e9, 30.0)) == (1, 3)
 
 
@@ -450,27 +450,27 @@ def test_a_file_that_was_found_growing_waits_whatever_its_mtime_is(book: Book) -
     book.list(listed("a", 1, 1, "5.1"), listed("b", 1, 1, "6.1"))
     for items in book.listed_items(None, 9):
         ids = {item.path: item.id for item in items}
-    book.items.found_growing([ids["a"]], 10.0)
+    book.growing.found([ids["a"]], 10.0)
     assert book.items.listed(settled(1e9, 9.0))[0] == 1
     assert book.items.listed(settled(1e9, 10.0))[0] == 2
-    assert book.items.seen_unchanged([*ids.values()]) == {ids["a"]}
-    book.items.found_growing([ids["a"]], 20.0)
+    assert book.growing.seen_unchanged([*ids.values()]) == {ids["a"]}
+    book.growing.found([ids["a"]], 20.0)
     assert book.items.listed(settled(1e9, 10.0))[0] == 1, "it begins anew"
     # Its ctime changed: what is seen of it from then on is another file.
     book.list(listed("a", 1, 1, "5.2"), listed("b", 1, 1, "6.1"), most_tries=0)
-    book.items.note_growing(settled(1e9), 30.0)
-    assert book.items.seen_unchanged([*ids.values()]) == set()
+    book.growing.note(settled(1e9), 30.0)
+    assert book.growing.seen_unchanged([*ids.values()]) == set()
 
 
 def test_another_run_has_seen_nothing_of_what_grows(tmp_path: Path) -> None:
     """Its clock is another one."""
     book = Book(tmp_path / "again.db")
     book.list(listed("a", 1, 2 * 10**18))
-    book.items.note_growing(settled(1e9), 5.0)
+    book.growing.note(settled(1e9), 5.0)
     book.file.close()
     book = Book(tmp_path / "again.db", batch_id="next")
     book.list(listed("a", 1, 2 * 10**18))
-    book.items.note_growing(settled(1e9), 50.0)
+    book.growing.note(settled(1e9), 50.0)
     assert book.items.listed(settled(1e9, 49.0)) == (0, 0)
     book.file.close()
 
@@ -479,7 +479,7 @@ def test_another_run_has_seen_nothing_of_what_grows(tmp_path: Path) -> None:
 def test_a_file_from_any_time_is_compared(book: Book, mtime_ns: int) -> None:
     book.list(listed("a", 1, mtime_ns))
     for moment in (1e9, -1e9):
-        book.items.note_growing(settled(moment), 1.0)
+        book.growing.note(settled(moment), 1.0)
         assert book.items.listed(settled(moment))[0] == int(mtime_ns <= moment * 1e9)
 
 

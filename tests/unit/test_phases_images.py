@@ -27,6 +27,7 @@ from imports.phases.upload import (
     upload_image,
     upload_images,
 )
+from imports.regular_file import open_real
 from imports.retry import RetryPolicy
 from imports.source_tree import signature_of
 from imports.work_item import Image, ImageFile, Signature
@@ -135,9 +136,9 @@ def test_too_many_open_files_pass(
     def refusing(*arguments: Any, **more: Any) -> Any:
         if refusals:
             raise refusals.pop()
-        return open(*arguments, **more)
+        return open_real(*arguments, **more)
 
-    monkeypatch.setattr("imports.image_content.open", refusing, raising=False)
+    monkeypatch.setattr("imports.image_file.open_real", refusing)
     monkeypatch.setattr("imports.patience.time.sleep", waits.append)
     assert len(hash_batch([file]).images) == 1
     assert len(waits) == 3
@@ -153,7 +154,7 @@ def test_too_many_open_files_that_do_not_pass_fail_the_image_alone(
         tries.append(1)
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr("imports.image_content.open", refusing, raising=False)
+    monkeypatch.setattr("imports.image_file.open_real", refusing)
     monkeypatch.setattr("imports.patience.time.sleep", lambda _: None)
     ((unread, reason),) = hash_batch([file]).unread
     assert (unread, len(tries)) == (file, 1 + len(WAITS))
@@ -168,7 +169,7 @@ def test_other_errors_of_reading_are_not_waited_for(
     def refusing(*arguments: Any, **more: Any) -> Any:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr("imports.image_content.open", refusing, raising=False)
+    monkeypatch.setattr("imports.image_file.open_real", refusing)
     monkeypatch.setattr("imports.patience.time.sleep", pytest.fail)
     assert [file for file, _ in hash_batch([file]).unread] == [file]
 

@@ -197,7 +197,7 @@ def untold(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_half_written_file_of_an_old_mtime_is_not_taken_before_it_is_closed(
-    bench: PeopleBench, soon: None
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch, soon: None
 ) -> None:
     """As it is copied with its times: its beginning alone would fail, and be moved away."""
     content = b'{"results": [{"profile_data": {"profile_id": "A"}}]}'
@@ -205,22 +205,22 @@ def test_a_half_written_file_of_an_old_mtime_is_not_taken_before_it_is_closed(
     if is_open_for_writing(str(path)) is None:
         pytest.skip("nobody can tell here")
     bench.add("b.json", "B")
-    closed = threading.Event()
-
-    def close() -> None:
-        file.write(content[20:])
-        os.utime(path, (1.6e9, 1.6e9))
-        file.close()
-        closed.set()
-
     file = path.open("ab", buffering=0)
     os.utime(path, (1.6e9, 1.6e9))
-    writer = threading.Timer(0.4, close)
-    bench.database.before_merge = lambda: (  # type: ignore[method-assign]
-        None if bench.database.people else writer.start()
-    )
-    report = bench.run()
-    assert closed.is_set()
+    session = bench.session()
+    wait = session.policy.stop.wait
+
+    def waited(seconds: float | None = None) -> bool:
+        if not file.closed:
+            # Between two listings: one that sees the file half closed would have it read once more.
+            file.write(content[20:])
+            os.utime(path, (1.6e9, 1.6e9))
+            file.close()
+        return wait(seconds)
+
+    monkeypatch.setattr(session.policy.stop, "wait", waited)
+    report = bench.go(session)
+    assert file.closed
     assert (report.exit_code, bench.database.people) == (0, ["B", "A"])
     assert (bench.left(), files_below(bench.failed)) == ([], [])
     assert report.count("planning.to_import") == 2

@@ -24,7 +24,7 @@ from imports.report import RunReport
 from imports.run import disposal
 from imports.run.disposal import disposal_plan, dispose_items, dispose_left, dispose_verified
 from imports.run.listing import list_source
-from imports.set_aside import BEGINNING, PrivateFolders
+from imports.set_aside import BEGINNING, AsideFolders
 from imports.settings import Disposal, Settings
 from tests.support.session import PeopleBench, files_below
 
@@ -730,7 +730,7 @@ def test_a_file_that_cannot_be_put_back_is_not_taken_for_gone(
 def test_what_a_living_run_has_set_aside_is_no_part_of_the_source(bench: PeopleBench) -> None:
     path = bench.add("a.json", "A")
     bench.add("b.json", "B")
-    with PrivateFolders() as private:
+    with AsideFolders() as private:
         aside = private.take(path)
         assert bench.run().exit_code == 0
         assert bench.database.people == ["B"]

@@ -18,10 +18,10 @@ from imports.work_state import (
     PhaseState,
     WorkState,
     as_json,
+    keep_unusable,
     load_work_state,
     new_run_ids,
     save_work_state,
-    set_aside,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -289,11 +289,11 @@ def test_a_folder_that_is_gone_is_an_error_that_offers_another_place(tmp_path: P
         save_work_state(state(), tmp_path / "gone" / "work_state.json")
 
 
-def test_a_damaged_state_is_set_aside_and_never_overwrites_an_older_one(path: Path) -> None:
+def test_a_damaged_state_is_keep_unusable_and_never_overwrites_an_older_one(path: Path) -> None:
     kept = []
     for number in range(3):
         path.write_text(f"damage {number}")
-        kept.append(set_aside(path))
+        kept.append(keep_unusable(path))
     assert not path.exists()
     assert len(set(kept)) == 3
     assert [each.read_text() for each in kept] == ["damage 0", "damage 1", "damage 2"]

@@ -1,4 +1,4 @@
-"""Opening an image of the source that is still the one that was hashed."""
+"""Opening an image of the source that is still the one that its signature is of."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def open_unchanged(image: ImageFile) -> Iterator[FileIO]:
     try:
         file = FileIO(open_real(image.path)[0])
     except OSError as error:
-        raise UnreadImageError(f"image {image.path} cannot be read: {error.strerror}") from error
+        raise unreadable(image, error) from error
     with file:
-        _check(image, file)
+        check_unchanged(image, file)
         yield file
-        _check(image, file)
+        check_unchanged(image, file)
 
 
 def read_whole(file: FileIO, image: ImageFile) -> bytes:
@@ -39,13 +39,13 @@ def read_whole(file: FileIO, image: ImageFile) -> bytes:
     return b"".join(read_pieces(file, image, image.signature.size))
 
 
-def read_pieces(file: FileIO, image: ImageFile, most: int) -> Iterator[bytes]:
-    """The content of an open image, at most `most` bytes at a time.
+def read_pieces(file: FileIO, image: ImageFile, most: int, done: int = 0) -> Iterator[bytes]:
+    """The content of an open image, at most `most` bytes at a time; `done` bytes have been read.
 
     Raises:
         UnreadImageError: if it is shorter than it was.
     """
-    left = image.signature.size
+    left = image.signature.size - done
     while left:
         piece = file.read(min(left, most))
         if not piece:
@@ -54,9 +54,19 @@ def read_pieces(file: FileIO, image: ImageFile, most: int) -> Iterator[bytes]:
         yield piece
 
 
-def _check(image: ImageFile, file: FileIO) -> None:
+def check_unchanged(image: ImageFile, file: FileIO) -> None:
+    """Makes sure that an open image is still the one of its signature.
+
+    Raises:
+        UnreadImageError: if it is not.
+    """
     if signature_of(os.fstat(file.fileno())) != image.signature:
         raise _changed(image)
+
+
+def unreadable(image: ImageFile, error: OSError) -> UnreadImageError:
+    """The problem with an image that the system does not let us read."""
+    return UnreadImageError(f"image {image.path} cannot be read: {error.strerror}")
 
 
 def _changed(image: ImageFile) -> UnreadImageError:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from imports.backends.image_file import open_unchanged, read_pieces, read_whole
 from imports.errors import ImageProblemError
+from imports.image_file import open_unchanged, read_pieces, read_whole
 from imports.source_tree import signature_of
 from imports.work_item import ImageFile
 
