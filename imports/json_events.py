@@ -126,7 +126,9 @@ class Content:
         readable = marked
         if _MANY_DIGITS.search(marked[::_STRIDE]):
             readable = _with_readable_numbers(marked, in_text=self._in_text)
-        plain = marked if b"\\" not in marked else marked.replace(b"\\\\", b"").replace(b'\\"', b"")
+        plain = marked
+        if b'\\"' in marked:
+            plain = marked.replace(b"\\\\", b"").replace(b'\\"', b"")
         self._in_text ^= plain.count(b'"') % 2 == 1
         return readable
 

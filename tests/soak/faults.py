@@ -149,9 +149,16 @@ class Disturber:
     def _during_second_run(self, running: Running) -> None:
         """Another one over the same work state is refused; the status may be asked for."""
         check_output(self.place.run("status", exit_code=0))
-        command = [self.tree.kind, self.tree.folder, "--tag", "soak", *self.tree.options]
-        with self.place.started(*command) as second:
-            ended = second.finish(timeout=_LONGEST)
+        # Else it might end meanwhile, and nobody would know what it had told.
+        running.process.send_signal(signal.SIGSTOP)
+        try:
+            if running.ended or psutil.Process(running.pid).status() != psutil.STATUS_STOPPED:
+                return
+            command = [self.tree.kind, self.tree.folder, "--tag", "soak", *self.tree.options]
+            with self.place.started(*command) as second:
+                ended = second.finish(timeout=_LONGEST)
+        finally:
+            running.process.send_signal(signal.SIGCONT)
         demand(ended.code in {11, *EXIT_CODES}, "the second run", ended.code, ended.text)
         if ended.code != 11 and (told := Told.by(ended, self.place)) is not None:
             self.runs.append(told)
