@@ -187,6 +187,8 @@ def _import(disturber: Disturber) -> None:
     check_verify(tree, disturber.run("verify", "--deep"))
     if tree.later:
         _let_it_come(disturber, command)
+    if tree.kind == "people" and tree.keeps and not tree.fails:
+        _work_off(disturber)
     demand(disturber.peak < MOST_MEMORY, "memory", disturber.peak)
 
 
@@ -234,6 +236,19 @@ def _let_it_come(disturber: Disturber, command: list[object]) -> None:
     fault = disturber.chance.choice([None, "kill", "kill_at_request", "interrupt"])
     disturber.run(*command, fault=fault)
     _undisturbed(disturber, command)
+    _check_all(disturber)
+    check_verify(tree, disturber.run("verify", "--deep"))
+
+
+def _work_off(disturber: Disturber) -> None:
+    """What was kept is deleted by a run that may, which writes no row."""
+    tree, url = disturber.tree, disturber.target.database_url
+    tree.to_be_worked_off()
+    before = people.versions(url)
+    command = [tree.kind, tree.folder, "--tag", "soak", *tree.options]
+    disturber.run(*command, fault=disturber.chance.choice([None, "kill", "kill_aside"]))
+    _undisturbed(disturber, command)
+    demand(before == people.versions(url), "to work off what was kept wrote rows")
     _check_all(disturber)
     check_verify(tree, disturber.run("verify", "--deep"))
 

@@ -148,4 +148,8 @@ def _check_consumed(tree: Tree) -> None:
     wanted = tree.fails.keys() & tree.consumed
     demand(moved == wanted, "failed files", moved ^ wanted)
     for path in moved:
-        demand(people.problems(failed / path), "no list of errors beside", path)
+        listed = people.problems(failed / path)
+        demand(listed, "no list of errors beside", path)
+        reason = tree.fails[path].removeprefix("and 1 more") or listed[0][2]
+        demand(any(reason in each for _, _, each in listed), "the list of errors", path, listed)
+        demand(not any("No such file" in each for _, _, each in listed), "errors", path, listed)

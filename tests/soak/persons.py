@@ -78,6 +78,7 @@ class Persons(Maker):
             self.large_and_cut_off,
             self.undated_alone,
             self.undated_against_dated,
+            self.older_and_newer,
         ]
 
     def link_out(self) -> None:
@@ -107,6 +108,16 @@ class Persons(Maker):
         for each in range(999):
             self.tree.rows[f"cut-{each}",] = {"rest": {}}
         self.moved("large/cut.json", f'{{"results": {text[:-1]}, {{"profile_data": {{'.encode(), "")
+
+    def older_and_newer(self) -> None:
+        """The later one stays, whatever the order, in whatever form its time is written."""
+        moments = ["2025-02-01 10:00:00", "2025-02-01T12:00:01+02:00", "2025-02-01 10:00:02 UTC"]
+        places = self.chance.sample(range(9), 3)
+        for place, modified in zip(places, moments, strict=True):
+            record = people.person("ordered", modified=modified, extra=modified)
+            self.tree.write(f"order/{place}.json", people.page(record), consumed=True)
+        self.tree.rows["ordered",] = {"rest": {"profile_data": {"profile_extra": moments[2]}}}
+        self.tree.updates = True
 
     def undated_alone(self) -> None:
         """It goes in."""

@@ -76,6 +76,12 @@ class Tree:
         kept = ["--on-success", "keep", "--on-failure", "keep"] if self.keeps else []
         return ["--no-progress-csv", *kept]
 
+    def to_be_worked_off(self) -> None:
+        """From now on files are deleted once they are imported; there are none that fail."""
+        self.keeps = False
+        self.consumed = {path for path in self.left if not _is_hidden(path)}
+        self.left = {path: each for path, each in self.left.items() if _is_hidden(path)}
+
     def fails_there(self) -> set[str]:
         """The items that fail and are in the source still."""
         return {path for path in self.fails if path not in self.consumed}
@@ -87,6 +93,10 @@ class Tree:
         else:
             self.left[path] = content
         return people.write(self.folder, path, content)
+
+
+def _is_hidden(path: str) -> bool:
+    return any(part.startswith(".") for part in path.split("/"))
 
 
 def exact(text: str) -> Any:

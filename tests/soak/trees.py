@@ -21,7 +21,9 @@ def random_tree(kind: str, folder: Path, chance: random.Random) -> Tree:
     for _ in range(chance.choice([3, 30, 120])):
         maker.good()
     hostile = maker.hostile()
-    for make in chance.sample(hostile, chance.randint(0, len(hostile))):
+    # What is kept and good in all can be worked off at the end.
+    most = 0 if kind == "people" and tree.keeps and chance.random() < 0.5 else len(hostile)
+    for make in chance.sample(hostile, chance.randint(0, most)):
         make()
     tree.grow = maker.grow
     return tree
