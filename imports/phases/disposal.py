@@ -140,7 +140,7 @@ def _told(item: DueItem, failures: list[RecordFailure], outcome: Outcome) -> Dis
         return DisposedItem(item.id, kept_as=outcome.kept_as)
     if outcome.fate is Fate.CHANGED:
         return None
-    # A list that is there already is by another run, which has moved it, and knows more: it read it.
+    # A list that is there already is by another run, which moved the file, and has read it.
     known = outcome.fate is Fate.GONE and outcome.path is not None and has_errors(outcome.path)
     if item.reason is not None and outcome.path is not None and not known:
         write_errors(outcome.path, _problems(item.reason, failures))
