@@ -191,6 +191,11 @@ def finish_move(aside: Path, home: Path, folder: str, relative: str) -> Outcome:
     return _move_aside(aside, home, destination)
 
 
+def has_errors(path: str) -> bool:
+    """Whether there is a list of errors beside a moved file."""
+    return os.path.lexists(_errors_path(Path(path)))
+
+
 def write_errors(path: str, problems: Iterable[Problem]) -> str:
     """Writes the problems of a moved file beside it; the path of that list.
 

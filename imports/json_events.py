@@ -10,7 +10,7 @@ import contextlib
 import io
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation, localcontext
 from itertools import chain
 from typing import Any
 
@@ -21,6 +21,7 @@ from imports.cleaning import NUL_REMOVED, Tally, json_type, without_nul
 from imports.errors import NotOursError, RecordError
 from imports.json_flaws import (
     HALF,
+    MOST_READ,
     NOT_UTF_8,
     SPOILED,
     TOO_DEEP,
@@ -49,6 +50,15 @@ _ESCAPE = re.compile(
 _UNDECODED = re.compile("[\udc80-\udcff]+")
 _WRITTEN_HALF = HALF.encode()
 
+# Of so many bytes one is looked at: most chunks have no such number, and none costs time.
+_STRIDE = 256
+_MANY_DIGITS = re.compile(rb"[0-9]{%d}" % (MOST_READ // _STRIDE))
+_LONG_NUMBER = re.compile(
+    rb'"(?:[^"\\]|\\.)*"?|(?<![0-9.eE+-])-?[1-9][0-9]{%d,}(?![0-9.eE])' % MOST_READ, re.DOTALL
+)
+_NO_NUMBER = b"1e99999999999999999999"
+"""A number that is read as NaN."""
+
 _OPENING = frozenset({"start_map", "start_array"})
 _MADE = _OPENING | {"number"}
 _CLOSING = frozenset({"end_map", "end_array"})
@@ -66,19 +76,13 @@ BROKEN = (ijson.JSONError, ValueError, ArithmeticError)
 """What reading events raises where a text is no JSON."""
 
 
-class NumberTooLargeError(ValueError):
-    """A number has more digits, or a larger exponent, than Python reads."""
-
-    def __init__(self) -> None:
-        super().__init__("a number that is too large")
-
-
 class Content:
     """JSON in chunks that end between two tokens or within a plain text.
 
     No chunk ends within an escape sequence, or between the two of a surrogate pair. `read` gives
     the next bytes, at most so many. What is no character has a mark of `json_flaws` in its place;
-    `spoiled` is whether there was any.
+    `spoiled` is whether there was any. A whole number that Python does not read is one that is read
+    as NaN.
     """
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
@@ -88,6 +92,7 @@ class Content:
         self.blank = True
         self.has_nul = False
         self.spoiled = False
+        self._in_text = False
 
     def chunks(self) -> Iterator[bytes]:
         """The content, without a byte-order mark."""
@@ -118,7 +123,14 @@ class Content:
         self.has_nul = self.has_nul or b"\\u0000" in chunk
         marked = _decodable(chunk)
         self.spoiled = self.spoiled or marked is not chunk
-        return marked
+        readable = marked
+        if _MANY_DIGITS.search(marked[::_STRIDE]):
+            readable = _with_readable_numbers(marked, in_text=self._in_text)
+        plain = marked
+        if b'\\"' in marked:
+            plain = marked.replace(b"\\\\", b"").replace(b'\\"', b"")
+        self._in_text ^= plain.count(b'"') % 2 == 1
+        return readable
 
 
 def _decodable(chunk: bytes) -> bytes:
@@ -134,6 +146,15 @@ def _decodable(chunk: bytes) -> bytes:
         found = _ESCAPE.sub(lambda escape: _WRITTEN_HALF if escape[1] else escape[0], marked)
         return marked if found == marked else found
     return marked
+
+
+def _with_readable_numbers(chunk: bytes, *, in_text: bool) -> bytes:
+    """A chunk without whole numbers that Python does not read; `in_text`: it begins in a text."""
+    quote = b'"' if in_text else b""
+    found = _LONG_NUMBER.sub(
+        lambda token: token[0] if token[0].startswith(b'"') else _NO_NUMBER, quote + chunk
+    )
+    return found.removeprefix(quote)
 
 
 def events_of(content: Content) -> Iterator[Event]:
@@ -158,16 +179,12 @@ def _events(content: Content) -> Iterator[list[Event]]:
                 chunk = chunk[:flaw]
             try:
                 if chunk:
-                    parser.send(chunk)
+                    with localcontext() as context:
+                        # An exponent that Decimal does not read makes NaN.
+                        context.traps[InvalidOperation] = False
+                        parser.send(chunk)
             except (ijson.JSONError, ValueError) as error:
                 problem = error
-            except ArithmeticError:
-                problem = NumberTooLargeError()
-            except SystemError:
-                # A whole number with more digits than Python reads: the parser in C does not notice
-                # that it has no value, and the last event must not be looked at.
-                del events[-1]
-                problem = NumberTooLargeError()
             yield events
             if problem is not None:
                 raise problem
@@ -370,7 +387,7 @@ def look_through(events: Iterator[Event], event: str, value: Any, path: str, dep
             elif event == "string" and SPOILED in value:
                 raise RecordError(spoiled(place, value))
             elif isinstance(value, Decimal) and is_flawed_number(value):
-                raise RecordError(beyond(place))
+                raise RecordError(beyond(place, value))
         if not levels:
             return
         event, value = next(events)

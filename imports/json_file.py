@@ -163,12 +163,10 @@ def parse_object(content: bytes, tally: Tally, records: str | None = None) -> di
 def _exactly(content: bytes, tally: Tally, records: str | None, problem: str) -> dict[str, Any]:
     """The object in JSON in which orjson misses something; `problem` is what is told of no JSON."""
     # On demand: hardly any file needs it.
-    from imports.json_events import BROKEN, NumberTooLargeError, read_exactly
+    from imports.json_events import BROKEN, read_exactly
 
     try:
         return read_exactly(content, tally, records)
-    except NumberTooLargeError as error:
-        raise RecordError(f"holds {error}") from error
     except BROKEN as error:
         raise RecordError(f"is not JSON: {problem}") from error
 

@@ -21,6 +21,9 @@ UTF-8. They are made of code points that are no characters either."""
 MOST_DIGITS, MOST_DECIMALS = 131_072, 16_383
 """How many digits PostgreSQL's numeric has before the point, and behind it."""
 
+MOST_READ = 4_300
+"""Python reads no whole number of more digits, since that takes long."""
+
 TOO_DEEP = f"is nested more than {MAX_DEPTH} levels deep"
 
 _PLAIN_NAME = re.compile(r"[\w-]{1,80}")
@@ -52,7 +55,9 @@ class NestedTooDeeply:
 
 
 def is_flawed_number(number: Decimal) -> bool:
-    """Whether PostgreSQL would refuse a number."""
+    """Whether PostgreSQL would refuse a number, or it is NaN: Python could not read it."""
+    if not number.is_finite():
+        return True
     return number.adjusted() >= MOST_DIGITS or -int(number.as_tuple().exponent) > MOST_DECIMALS
 
 
@@ -79,7 +84,7 @@ def flaw_in(value: Any) -> str | None:
         elif isinstance(each, NestedTooDeeply):
             return TOO_DEEP
         elif isinstance(each, Decimal) and is_flawed_number(each):
-            return beyond(path)
+            return beyond(path, each)
     return None
 
 
@@ -108,8 +113,13 @@ def readable(text: str) -> str:
     return text.replace(HALF, "\ufffd").replace(NOT_UTF_8, "\ufffd")
 
 
-def beyond(path: str) -> str:
-    """The flaw of a number that PostgreSQL has no place for."""
+def beyond(path: str, number: Decimal) -> str:
+    """The flaw of a number, see `is_flawed_number`."""
+    if not number.is_finite():
+        return (
+            f"{path} is a number that is too large: of more than {MOST_READ:,} digits, or with"
+            " more than 18 in its exponent"
+        )
     return (
         f"{path} is a number that PostgreSQL cannot hold: of more than {MOST_DIGITS:,} digits"
         f" before the point, or {MOST_DECIMALS:,} behind it"

@@ -27,7 +27,7 @@ class VerifyReport:
     `repairable` says whether there is anything that importing again may put right; `left` is how
     many work items a finished run left for another one, `gone` of how many the files are gone,
     since they were deleted or moved away after their import; `missing` is how many images what is
-    imported lacks.
+    imported lacks, `failed` how many work items are not in, since they failed.
     """
 
     records: int = 0
@@ -39,6 +39,7 @@ class VerifyReport:
     left: int = 0
     gone: int = 0
     missing: int = 0
+    failed: int = 0
 
     @property
     def clean(self) -> bool:
@@ -64,6 +65,7 @@ def joined(one: VerifyReport | None, other: VerifyReport | None) -> VerifyReport
         left=one.left + other.left,
         gone=max(one.gone, other.gone),
         missing=other.missing,
+        failed=other.failed,
     )
 
 
@@ -171,6 +173,8 @@ def render_verification(report: VerifyReport) -> list[str]:
     """The outcome of verification, as lines."""
     checked = f"{report.records:,} records and {report.images:,} images"
     left = [f"     {report.left:,} are yet to be imported"] if report.left else []
+    if report.failed:
+        left.append(f"     {report.failed:,} failed, and were not compared (status: which)")
     if report.missing:
         left.append(f"     {report.missing:,} images are still missing (status --warnings: which)")
     if report.gone:

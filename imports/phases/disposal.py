@@ -15,6 +15,7 @@ from imports.disposal import (
     delete,
     finish_delete,
     finish_move,
+    has_errors,
     is_left_of,
     move,
     write_errors,
@@ -139,7 +140,9 @@ def _told(item: DueItem, failures: list[RecordFailure], outcome: Outcome) -> Dis
         return DisposedItem(item.id, kept_as=outcome.kept_as)
     if outcome.fate is Fate.CHANGED:
         return None
-    if item.reason is not None and outcome.path is not None:
+    # A list that is there already is by another run, which moved the file, and has read it.
+    known = outcome.fate is Fate.GONE and outcome.path is not None and has_errors(outcome.path)
+    if item.reason is not None and outcome.path is not None and not known:
         write_errors(outcome.path, _problems(item.reason, failures))
     gone = outcome.fate is Fate.GONE and outcome.path is None
     # Another run took it, or its owner, before anything of it was read.

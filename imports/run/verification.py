@@ -85,11 +85,13 @@ def verify(session: RunSession, *, deep: bool, since: int | None = None) -> Veri
         session.workers.for_parsing(total),
     )
     vouching = Vouching(session.scope)
+    vouching.begin()
     _compare_items(session, target, vouching, verified)
     _check_images(session, target, verified, deep=deep, since=since)
     _look_for_missing(session, verified)
     # What is there of files that are gone now, nothing could be found to speak for.
     if session.single_item is None and since is None and not session.disposals.disposed():
+        _vouch_for_failed(session, target, vouching)
         for table in session.kind.group.tables:
             if table.id_type is not None:
                 _find_orphans(session, table, vouching, verified)
@@ -99,7 +101,6 @@ def verify(session: RunSession, *, deep: bool, since: int | None = None) -> Veri
 def _compare_items(
     session: RunSession, target: VerifyTarget, vouching: Vouching, verified: Verified
 ) -> None:
-    vouching.begin()
     for compared in run_bounded(
         session.workers.for_waiting(),
         partial(compare_batch, target),
@@ -114,6 +115,17 @@ def _compare_items(
     session.raise_if_stopping()
     for item in session.queue.large():
         _compare_large(session, target, item, vouching, verified)
+
+
+def _vouch_for_failed(session: RunSession, target: VerifyTarget, vouching: Vouching) -> None:
+    """Notes the rows of records that are in though others of their items failed.
+
+    What else is found is not told: it is known that these items failed.
+    """
+    if session.queue.open(
+        ItemState.FAILED, None, largest_item(session.kind), failed_in=Phase.IMPORT
+    ):
+        _compare_items(session, target, vouching, Verified())
 
 
 def _compare_large(

@@ -1447,3 +1447,21 @@ def test_a_file_that_comes_again_in_the_same_run_is_imported_again(
         "SELECT neuron360_profile_id, headline FROM people.identities JOIN people.profiles"
         " ON person_id = id ORDER BY 1",
     ) == [("p-1", "new"), ("p-2", "new")]
+
+
+def test_of_a_page_that_is_kept_good_persons_are_no_orphans_though_others_failed(
+    bench: Bench, source: Path
+) -> None:
+    write(source, "part.json", [person("p-1"), sparse("p-2"), {}])
+    write(source, "whole.json", [person("p-3")])
+    large = [person(f"l-{each}", headline="x" * 9_000) for each in range(1_000)]
+    write(source, "large.json", [*large, "no person"])
+    write(source, "broken.json", BROKEN)
+    report = run(bench, **KEEP)
+    assert (report.exit_code, report.failures_total) == (3, 3)
+    found = bench.verify(kind="people")
+    assert (found.clean, found.records, found.failed) == (True, 1, 3)
+    # A person whom no file has any more may be of what failed, and cannot be told from it.
+    write(source, "part.json", [sparse("p-2"), {}])
+    run(bench, **KEEP)
+    assert bench.verify(kind="people").found == {"unaccounted": 1}

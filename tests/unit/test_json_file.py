@@ -178,12 +178,42 @@ def test_a_number_keeps_all_its_digits(number: str, around: str) -> None:
     assert (only, only.as_tuple().digits) == (Decimal(number), Decimal(number).as_tuple().digits)
 
 
+UNREAD = [
+    *("1" * 4301, "-" + "9" * 4301, "7" * 50_000),
+    *("1e99999999999999999999", "-1e-99999999999999999999"),
+]
+"""Numbers that Python does not read."""
+
+
+@pytest.mark.parametrize("number", UNREAD)
+@pytest.mark.parametrize("before", ["", '{"c": 1, "d": ""}, "\\"", ', '"x", ' * 7_000])
+def test_a_number_that_python_cannot_read_is_called_too_large(number: str, before: str) -> None:
+    with pytest.raises(RecordError, match=r"^a.b is a number that is too large"):
+        parse_object(f'{{"a": {{"b": {number}}}, "d": [{before}1]}}'.encode(), Counter())
+
+
+@pytest.mark.parametrize("number", UNREAD)
+def test_a_number_that_python_cannot_read_costs_its_record_alone(number: str) -> None:
+    text = f'{{"r": [{{"a": 1}}, {{"a": [{number}]}}, {{"a": "{number}"}}], "b": ["{number}"]}}'
+    document = parse_object(text.encode(), Counter(), "r")
+    first, second, third = document["r"]
+    assert (first, third, document["b"]) == ({"a": 1}, {"a": number}, [number])
+    assert second.reason.startswith("a[0] is a number that is too large")
+
+
+@given(st.lists(st.sampled_from(['"', "\\", "9" * 4301, " ", ",", "x", "\n", "é"])).map("".join))
+def test_digits_in_a_text_are_no_number(text: str) -> None:
+    value = {"a": text, "b": [text, "7" * 4400], "c": 1.5, "e": 10**30 + 1}
+    content = json.dumps(value, ensure_ascii=False).encode()
+    assert parse_object(content, Counter()) == value
+
+
 @pytest.mark.parametrize(
-    "number", ["1" * 4301, "1e99999999999999999999", "-1e-99999999999999999999"]
+    "number", ["0" * 4301, "1" * 4301 + "x", "--" + "1" * 4301, "1" * 4301 + "-"]
 )
-def test_a_number_that_python_cannot_read_is_called_too_large(number: str) -> None:
-    with pytest.raises(RecordError, match=r"^holds a number that is too large$"):
-        parse_object(f'{{"a": {number}}}'.encode(), Counter())
+def test_digits_that_are_no_number_stay_none(number: str) -> None:
+    with pytest.raises(RecordError, match="is not JSON"):
+        parse_object(f'{{"a": [{number}]}}'.encode(), Counter())
 
 
 FLAWS = {

@@ -263,3 +263,17 @@ def test_a_folder_that_is_gone_with_its_files_is_no_problem(place: Place) -> Non
     (place.source / "day/a.json").unlink()
     (place.source / "day").rmdir()
     assert place.dispose(item) == [DisposedItem(item.id, gone=True)]
+
+
+def test_the_list_of_errors_of_a_file_that_another_run_moved_stays(place: Place) -> None:
+    theirs = place.add("bad.json", "record p: bad")
+    ours = theirs._replace(id=9, reason="cannot be read: No such file or directory")
+    place.dispose(theirs, failures=[RecordFailure(1, 0, "p", "bad")])
+    moved = str(place.failed / "bad.json")
+    assert place.dispose(ours) == [DisposedItem(9, moved)]
+    listed = place.failed / "bad.errors.json"
+    assert errors(listed) == [{"index": 0, "id": "p", "reason": "bad"}]
+    # One that was killed before it had written the list, writes it.
+    listed.unlink()
+    place.dispose(theirs, failures=[RecordFailure(1, 0, "p", "bad")])
+    assert errors(listed) == [{"index": 0, "id": "p", "reason": "bad"}]
