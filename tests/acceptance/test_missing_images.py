@@ -51,7 +51,7 @@ def test_a_picture_that_arrives_is_taken_in_by_the_same_command(
 
     (source / "FL" / "a.png").write_bytes(png(1))
     found = place.run("verify", exit_code=3)
-    assert "an image that it was imported without is there now" in found.out
+    assert "an image that was missing or damaged at its import is there now" in found.out
     third = place.run(*command, "--verify-writes")
     assert "0 inserted, 1 updated" in third.out
     assert "Images still missing: 1" in third.out
