@@ -3,7 +3,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
+import tracemalloc
 from collections import Counter
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -199,6 +202,33 @@ def test_a_number_that_python_cannot_read_costs_its_record_alone(number: str) ->
     first, second, third = document["r"]
     assert (first, third, document["b"]) == ({"a": 1}, {"a": number}, [number])
     assert second.reason.startswith("a[0] is a number that is too large")
+
+
+@pytest.fixture
+def few_digits() -> Iterator[None]:
+    """Python reads so few digits as it can be told to."""
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(640)
+    yield
+    sys.set_int_max_str_digits(before)
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_where_python_reads_fewer_digits_the_file_fails_alone() -> None:
+    with pytest.raises(RecordError, match="is not JSON"):
+        parse_object(b'{"a": [1, ' + b"1" * 700 + b"]}", Counter())
+
+
+def test_long_texts_beside_a_long_number_take_no_more_memory_than_others() -> None:
+    text = "8" * 20_000_000 + '"' * 1_000
+    content = json.dumps({"r": [text, "x"], "z": 0}).encode()[:-2] + b"7" * 5_000 + b"}"
+    tracemalloc.start()
+    try:
+        with pytest.raises(RecordError, match=r"^z is a number that is too large"):
+            parse_object(content, Counter())
+        assert tracemalloc.get_traced_memory()[1] < 13 * len(content)
+    finally:
+        tracemalloc.stop()
 
 
 @given(st.lists(st.sampled_from(['"', "\\", "9" * 4301, " ", ",", "x", "\n", "é"])).map("".join))
