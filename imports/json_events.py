@@ -53,8 +53,11 @@ _WRITTEN_HALF = HALF.encode()
 # Of so many bytes one is looked at: most chunks have no such number, and none costs time.
 _STRIDE = 256
 _MANY_DIGITS = re.compile(rb"[0-9]{%d}" % (MOST_READ // _STRIDE))
+# Possessive: a text of megabytes is passed without a memory of how.
+_TEXT = rb'[^"\\]*+(?:\\.[^"\\]*+)*+"?'
+_REST_OF_TEXT = re.compile(_TEXT, re.DOTALL)
 _LONG_NUMBER = re.compile(
-    rb'"(?:[^"\\]|\\.)*"?|(?<![0-9.eE+-])-?[1-9][0-9]{%d,}(?![0-9.eE])' % MOST_READ, re.DOTALL
+    rb'"%b|(?<![0-9.eE+-])(-?[1-9][0-9]{%d,})(?![0-9.eE])' % (_TEXT, MOST_READ), re.DOTALL
 )
 _NO_NUMBER = b"1e99999999999999999999"
 """A number that is read as NaN."""
@@ -150,11 +153,12 @@ def _decodable(chunk: bytes) -> bytes:
 
 def _with_readable_numbers(chunk: bytes, *, in_text: bool) -> bytes:
     """A chunk without whole numbers that Python does not read; `in_text`: it begins in a text."""
-    quote = b'"' if in_text else b""
-    found = _LONG_NUMBER.sub(
-        lambda token: token[0] if token[0].startswith(b'"') else _NO_NUMBER, quote + chunk
-    )
-    return found.removeprefix(quote)
+    end = _REST_OF_TEXT.match(chunk).end() if in_text else 0  # type: ignore[union-attr]
+    # Not `sub`: it copies the texts, too.
+    places = [each.span(1) for each in _LONG_NUMBER.finditer(chunk, end) if each[1] is not None]
+    for start, end in reversed(places):
+        chunk = b"".join((chunk[:start], _NO_NUMBER, chunk[end:]))
+    return chunk
 
 
 def events_of(content: Content) -> Iterator[Event]:
@@ -185,6 +189,11 @@ def _events(content: Content) -> Iterator[list[Event]]:
                         parser.send(chunk)
             except (ijson.JSONError, ValueError) as error:
                 problem = error
+            except SystemError:
+                # Somebody lets Python read fewer digits. The parser in C does not notice that it
+                # has no value, and the last event must not be looked at.
+                del events[-1]
+                problem = ValueError("a number that is too large")
             yield events
             if problem is not None:
                 raise problem

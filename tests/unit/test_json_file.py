@@ -3,7 +3,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 from collections import Counter
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -199,6 +201,21 @@ def test_a_number_that_python_cannot_read_costs_its_record_alone(number: str) ->
     first, second, third = document["r"]
     assert (first, third, document["b"]) == ({"a": 1}, {"a": number}, [number])
     assert second.reason.startswith("a[0] is a number that is too large")
+
+
+@pytest.fixture
+def few_digits() -> Iterator[None]:
+    """Python reads so few digits as it can be told to."""
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(640)
+    yield
+    sys.set_int_max_str_digits(before)
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_where_python_reads_fewer_digits_the_file_fails_alone() -> None:
+    with pytest.raises(RecordError, match="is not JSON"):
+        parse_object(b'{"a": [1, ' + b"1" * 700 + b"]}", Counter())
 
 
 @given(st.lists(st.sampled_from(['"', "\\", "9" * 4301, " ", ",", "x", "\n", "é"])).map("".join))
