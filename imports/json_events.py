@@ -35,13 +35,11 @@ from imports.json_flaws import (
     spoiled,
     twice,
 )
-from imports.json_text import MAX_DEPTH, exact_number
+from imports.json_text import BYTE_ORDER_MARK, MAX_DEPTH, UTF16_MARKS, exact_number
 
 _CHUNK_BYTES = 16 * 1024
 """Small: of larger ones there are so many events at once that Python's collector is busy."""
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _CUTS = tuple(b' ,:"\n\r\t{}[]')
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _ESCAPE = re.compile(
@@ -114,11 +112,11 @@ class Content:
             yield self._seen(rest)
 
     def _without_mark(self, chunk: bytes) -> bytes:
-        if chunk.startswith(_UTF16_MARKS):
+        if chunk.startswith(UTF16_MARKS):
             raise RecordError("is UTF-16, not UTF-8; convert it and run again")
-        if chunk.startswith(_BYTE_ORDER_MARK):
-            self.chunk_end = len(_BYTE_ORDER_MARK)
-        return chunk.removeprefix(_BYTE_ORDER_MARK)
+        if chunk.startswith(BYTE_ORDER_MARK):
+            self.chunk_end = len(BYTE_ORDER_MARK)
+        return chunk.removeprefix(BYTE_ORDER_MARK)
 
     def _seen(self, chunk: bytes) -> bytes:
         self.chunk_start, self.chunk_end = self.chunk_end, self.chunk_end + len(chunk)

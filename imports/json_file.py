@@ -10,7 +10,7 @@ from typing import Any
 
 from imports.cleaning import Tally, json_type, without_nul
 from imports.errors import NotOursError, RecordError
-from imports.json_text import MAX_DEPTH, may_be_rounded
+from imports.json_text import BYTE_ORDER_MARK, MAX_DEPTH, UTF16_MARKS, may_be_rounded
 from imports.regular_file import OpenedFile, open_regular
 from imports.source_tree import is_unchanged
 from imports.work_item import Signature
@@ -28,10 +28,8 @@ _HARMLESS_BYTES = 1024 * 1024
 # a few names, anything that is followed by another value.
 _LIST_BYTES, _DICTIONARY_BYTES, _VALUE_BYTES = 72, 232, 40
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MOST_NAMES = 6
 _LONGEST_NAME = 40
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _SPACE = b" \n\r\t"
 
 
@@ -132,9 +130,9 @@ def parse_object(content: bytes, tally: Tally, records: str | None = None) -> di
     # On demand: the command line loads the kinds, and `--help` parses nothing.
     import orjson
 
-    if content.startswith(_UTF16_MARKS):
+    if content.startswith(UTF16_MARKS):
         raise RecordError("is UTF-16, not UTF-8; convert it and run again")
-    content = content.removeprefix(_BYTE_ORDER_MARK)
+    content = content.removeprefix(BYTE_ORDER_MARK)
     _check_memory(content)
     try:
         parsed: Any = orjson.loads(content)

@@ -14,6 +14,9 @@ from imports.errors import RecordError
 if TYPE_CHECKING:
     from decimal import Decimal
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
 MAX_DEPTH = 250
 """The most levels of lists and objects, one in the other, that a document may have.
 
