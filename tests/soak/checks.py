@@ -47,7 +47,10 @@ def _short(text: str) -> str:
 
 def check_output(ended: Finished) -> None:
     """A command says what happened in words, and obeys no file's name."""
-    demand(ended.code in EXIT_CODES or ended.code < 0, "exit code", ended.code, ended.text)
+    # A run that somebody takes a worker from cannot go on, and says so.
+    robbed = ended.code == 1 and "A worker process was ended from outside" in ended.err
+    known = ended.code in EXIT_CODES or ended.code < 0 or robbed
+    demand(known, "exit code", ended.code, ended.text)
     demand("Traceback" not in ended.text, "a traceback", ended.text)
     demand("please report it" not in ended.text, "an unexpected error", ended.text)
     demand("\x1b]" not in ended.text and "\x1b[31mred" not in ended.text, "an escape sequence")
