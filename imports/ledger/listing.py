@@ -61,7 +61,8 @@ class ListingLedger:
         """Takes in a listing of the source, which may be of any length and in any order.
 
         New and changed items become `listed`; so do failed ones that fewer than `most_tries`
-        runs have tried (None for any number), and all items where `again`. Items no longer in a
+        runs have tried (None for any number), but for those of which this very run has imported
+        some records; and all items where `again`. Items no longer in a
         `whole` listing are forgotten, unless a part of the source could not be listed; those
         that were disposed of are not.
         """
@@ -87,12 +88,15 @@ class ListingLedger:
                 f" tries = iif({_CHANGED}, 0, item.tries),"
                 f" failed_in = iif({_CHANGED}, null, item.failed_in)"
                 f" where {_CHANGED} or :again or item.disposed_at is not null"
-                " or item.state = 'failed' and (:most_tries < 0 or item.tries < :most_tries)",
+                " or item.state = 'failed' and (:most_tries < 0 or item.tries < :most_tries)"
+                # A run that is resumed has counted the records of them that went in.
+                " and not (item.failed_in is :batch_id and item.succeeded > 0)",
                 {
                     "scope": self._scope.id,
                     "now": time.time(),
                     "again": again,
                     "most_tries": least,
+                    "batch_id": self._scope.batch_id,
                 },
             )
             connection.execute(

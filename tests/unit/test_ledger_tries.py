@@ -58,6 +58,24 @@ def test_what_failed_too_often_is_counted_as_given_up_and_stays_a_failure(book: 
     assert book.items.failures(9) == (1, [Failure("a", "import", "refused", 3)])
 
 
+def test_a_run_that_is_resumed_does_not_import_good_records_of_a_failed_item_twice(
+    book: Book,
+) -> None:
+    """Else they are counted twice: the target answers as it did before."""
+    book.next_run("first")
+    ids = book.add("none went in", "one went in")
+    for path, number in ids.items():
+        succeeded = {number: 1} if path == "one went in" else {}
+        book.queue.record_imported([number], [(number, "refused")], {}, TOOK, succeeded)
+    entries = [listed(path) for path in ids]
+    book.list(*entries, most_tries=3)
+    assert book.listed_paths() == ["none went in"]
+    assert book.items.failures(9)[0] == 1, "it is still a failure of this run"
+    book.next_run("second")
+    book.list(*entries, most_tries=3)
+    assert book.listed_paths() == ["none went in", "one went in"]
+
+
 def test_a_higher_limit_or_none_has_it_tried_again(book: Book) -> None:
     runs_until_given_up(book, 3)
     book.next_run("another")
