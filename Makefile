@@ -15,6 +15,7 @@ BACKEND ?= auto
 BATCH_SIZE ?=
 MAX_WORKERS ?=
 ARGS ?=
+REST ?= lite
 SCALE ?= quick
 MINUTES ?= 30
 SEED ?= 1
@@ -80,8 +81,8 @@ status: $(RUNTIME) ## What is imported, pending and failed, and what to type nex
 verify: $(RUNTIME) ## Read back what the last run wrote, and compare
 	@$(BIN)/resilient-importer verify $(ARGS)
 
-supabase_local: $(RUNTIME) $(NODE_MODULES) ## Run a local Supabase; prints its URL and key
-	@$(BIN)/python -m imports.local_supabase $(ARGS)
+supabase_local: $(RUNTIME) $(NODE_MODULES) ## Run a local Supabase (REST=postgrest: a real PostgREST)
+	@$(BIN)/python -m imports.local_supabase --rest "$(REST)" $(ARGS)
 
 # --- checks ----------------------------------------------------------------------------------
 

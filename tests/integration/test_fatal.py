@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from imports import local_supabase
+from imports import hosted_database
 from imports.backends.embedded import EmbeddedServer
 from imports.errors import (
     BackendError,
@@ -20,7 +20,7 @@ from imports.errors import (
     SchemaError,
     UsageError,
 )
-from imports.local_supabase import LocalSupabase, serve
+from imports.local_supabase import LocalSupabase, Rest, serve
 from tests.integration.conftest import Waits
 from tests.support.bench import Bench
 from tests.support.database import query
@@ -87,9 +87,9 @@ def test_a_postgresql_without_the_schema(
 def test_a_supabase_without_the_schema(
     empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waits: Waits
 ) -> None:
-    monkeypatch.setattr(local_supabase, "prepare_database", lambda url: None)
-    (tmp_path / "lite").mkdir()
-    with serve(empty_database_url, tmp_path / "lite") as local:
+    monkeypatch.setattr(hosted_database, "apply_schema", lambda url: None)
+    (tmp_path / "supabase").mkdir()
+    with serve(empty_database_url, tmp_path / "supabase", rest=Rest.POSTGREST) as local:
         bench = Bench(Target.of(local), tmp_path)
         bench.source.add_many(2)
         with ends(waits, SchemaError, "supabase db push", "schema apply"):
@@ -194,7 +194,7 @@ def test_supabase_and_a_database_that_refuses(supabase_bench_shared: Bench, wait
     bench = supabase_bench_shared
     bench.source.add_many(2)
     with ends(waits, BackendError, "DATABASE_URL"):
-        bench.run(database_url=bench.url.replace("/shared_supabase?", "/nowhere?"))
+        bench.run(database_url=bench.url.replace("/shared_postgrest?", "/nowhere?"))
 
 
 def test_a_server_that_is_no_supabase(waits: Waits, tmp_path: Path) -> None:

@@ -104,9 +104,7 @@ def test_the_roles_are_those_of_supabase(supabase_database_url: str) -> None:
 
 
 def test_no_telemetry_leaves_this_machine(supabase: LocalSupabase) -> None:
-    process = supabase._process
-    assert process is not None
-    environment = Path(f"/proc/{process.pid}/environ")
+    environment = Path(f"/proc/{supabase.lite.pid}/environ")
     if not environment.exists():
         pytest.skip("only Linux shows the environment of a process")
     variables = environment.read_bytes().split(b"\0")

@@ -323,10 +323,7 @@ def test_all_connections_of_a_supabase_are_terminated(
 
     def revive(number: int) -> None:
         with one_at_a_time:
-            process = own_supabase._process
-            if process is None or process.poll() is not None:
-                own_supabase.stop()
-                own_supabase.start()
+            own_supabase.start()
 
     waits.then = revive
     report = bench.run(batch_size=10, max_retries=500)

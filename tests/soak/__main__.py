@@ -25,7 +25,8 @@ from pathlib import Path
 
 from imports.backends import embedded
 from imports.backends.embedded import EmbeddedServer
-from imports.local_supabase import prepare_database, serve
+from imports.hosted_database import prepare_database
+from imports.local_supabase import serve
 from imports.schema import apply_schema
 from tests.soak.checks import MOST_MEMORY, check_files, check_images, check_rows, demand
 from tests.soak.faults import Disturber, faults_for
