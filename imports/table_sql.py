@@ -229,7 +229,11 @@ from (
 
 
 def render_functions(group: TableGroup) -> str:
-    """The functions through which Supabase merges, compares and lists the group's tables."""
+    """The functions through which Supabase merges, compares and lists the group's tables.
+
+    A migration that has them ends with `select public.importer_close(…)`: it gives them their time
+    limit, and takes them from everybody but the service role.
+    """
     functions = [_merge_function(group), _compare_function(group)]
     if any(table.id_type for table in group.tables):
         functions.append(_written_function(group))

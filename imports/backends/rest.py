@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -53,8 +54,32 @@ def transport_error(error: httpx.TransportError, url: str) -> ImporterError:
     return BackendUnavailableError(f"{url} did not answer: {reason}.")
 
 
-def response_error(response: httpx.Response) -> ImporterError:
-    """The error of ours for an answer that is not a success, from PostgREST or a gateway."""
+def key_role(key: str) -> str | None:
+    """The role that a key stands for, None where the key does not tell it."""
+    if key.startswith("sb_publishable_"):
+        return "anon"
+    if key.startswith("sb_secret_"):
+        return "service_role"
+    try:
+        return str(orjson.loads(urlsafe_b64decode(key.split(".")[1] + "=="))["role"])
+    except (IndexError, KeyError, TypeError, ValueError):
+        return None
+
+
+def key_advice(key: str) -> str:
+    """What to do where a key may not do what we ask."""
+    role = key_role(key)
+    right = "the secret key (sb_secret_…) or the service_role key of this project"
+    if role in (None, "service_role"):
+        return f"Check SUPABASE_SERVICE_ROLE_KEY: it must be {right}."
+    return f"The key is the {role} role's. Set SUPABASE_SERVICE_ROLE_KEY to {right}."
+
+
+def response_error(response: httpx.Response, key: str = "") -> ImporterError:
+    """The error of ours for an answer that is not a success, from PostgREST or a gateway.
+
+    `key` is the one that was sent.
+    """
     code, message = _code_and_message(response)
     status = response.status_code
     if code.startswith("PGRST2"):
@@ -63,17 +88,23 @@ def response_error(response: httpx.Response) -> ImporterError:
             " with `supabase db push`, or with DATABASE_URL set `resilient-importer schema"
             " apply`. If that was just done, wait for PostgREST to reload."
         )
+    if code == sqlstate.INSUFFICIENT_PRIVILEGE or sqlstate.is_unknown_role(code, message):
+        return BackendError(
+            f"Supabase refuses the role of the key: {message} (SQLSTATE {code}). {key_advice(key)}"
+        )
     if sqlstate.is_sqlstate(code):
         return sqlstate.error_for(code, message)
-    return status_error(status, message, retry_after(response))
+    error = status_error(status, message, retry_after(response), key)
+    if code.startswith("PGRST00") and isinstance(error, BackendUnavailableError):
+        error.divisible = False  # PostgREST has no connection to the database to give away
+    return error
 
 
-def status_error(status: int, message: str, wait: float | None) -> ImporterError:
+def status_error(status: int, message: str, wait: float | None, key: str = "") -> ImporterError:
     """The error of ours for an HTTP status that came without a code of PostgreSQL."""
     if status in _KEY_STATUSES:
         return BackendError(
-            f"Supabase refuses the key (HTTP {status}: {message})."
-            " Check SUPABASE_SERVICE_ROLE_KEY: it must be the service role's, of this project."
+            f"Supabase refuses the key (HTTP {status}: {message}). {key_advice(key)}"
         )
     if status in _PASSING_STATUSES or status >= 500:
         return BackendUnavailableError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from imports.errors import (
     BackendError,
     BackendUnavailableError,
@@ -51,6 +53,9 @@ _OTHER_CLASSES = frozenset((
     "3D", "3F", "42", "72", "F0", "HV", "XX",
 ))
 # fmt: on
+INSUFFICIENT_PRIVILEGE = "42501"
+_INVALID_PARAMETER = "22023"
+_NO_SUCH_ROLE = re.compile(r'role "[^"]*" does not exist')
 _QUERY_CANCELED = "57014"
 
 
@@ -60,11 +65,16 @@ def is_sqlstate(code: str) -> bool:
     return len(code) == 5 and code[:2] in known
 
 
+def is_unknown_role(code: str, message: str) -> bool:
+    """Whether whoever asked has a role that the database does not know: no row is to blame."""
+    return code == _INVALID_PARAMETER and _NO_SUCH_ROLE.search(message) is not None
+
+
 def error_for(code: str, message: str) -> ImporterError:
     """The error of ours for an SQLSTATE; a statement that was cut short may pass if smaller."""
     if code == _QUERY_CANCELED:
         return StatementCancelledError(f"the database cut it short: {message} (SQLSTATE {code})")
-    if code[:2] in _DATA_CLASSES:
+    if code[:2] in _DATA_CLASSES and not is_unknown_role(code, message):
         return DataRefusedError(f"the database refused it: {message} (SQLSTATE {code})")
     if code in _SCHEMA_CODES:
         return SchemaError(

@@ -16,6 +16,7 @@ from imports.backends.database import Comparison, Rows, TargetIdentity, WrittenR
 from imports.backends.postgresql import comparisons, written_rows
 from imports.backends.rest import (
     http_client,
+    key_advice,
     key_headers,
     response_error,
     retry_after,
@@ -52,8 +53,8 @@ class SupabaseDatabase:
         rows = self._request("GET", "import_target", params={"select": "id,schema_version"})
         if len(rows) != 1:
             raise BackendError(
-                "The key cannot see the one row of the table import_target. It must be the service"
-                " role's: check SUPABASE_SERVICE_ROLE_KEY."
+                "The key cannot see the one row of the table import_target, or it was deleted."
+                f" {key_advice(self._headers['apikey'])}"
             )
         return TargetIdentity(str(rows[0]["id"]), rows[0]["schema_version"])
 
@@ -139,7 +140,7 @@ class SupabaseDatabase:
         except httpx.TransportError as error:
             raise transport_error(error, self._url) from error
         if not response.is_success:
-            raise response_error(response)
+            raise response_error(response, self._headers["apikey"])
         if not response.content:
             return None
         try:

@@ -20,6 +20,7 @@ from imports.errors import (
     SchemaError,
     UsageError,
 )
+from imports.local_postgrest import token
 from imports.local_supabase import LocalSupabase, Rest, serve
 from tests.integration.conftest import Waits
 from tests.support.bench import Bench
@@ -51,13 +52,19 @@ def test_a_wrong_key(supabase_bench_shared: Bench, waits: Waits) -> None:
     assert not bench.state_file.exists()
 
 
-def test_the_public_key(
-    shared_supabase: LocalSupabase, supabase_bench_shared: Bench, waits: Waits
+@pytest.mark.parametrize("role", ["publishable", "anon", "authenticated"])
+def test_the_key_of_another_role(
+    shared_supabase: LocalSupabase, supabase_bench_shared: Bench, waits: Waits, role: str
 ) -> None:
     bench = supabase_bench_shared
     bench.source.add_many(2)
-    bench.target = replace(bench.target, supabase_key=shared_supabase.publishable_key)
-    with ends(waits, BackendError, "SUPABASE_SERVICE_ROLE_KEY"):
+    key = token(shared_supabase.jwt_secret, role)
+    if role == "publishable":
+        role, key = "anon", shared_supabase.publishable_key
+    bench.target = replace(bench.target, supabase_key=key)
+    with ends(
+        waits, BackendError, f"The key is the {role} role's", "Set SUPABASE_SERVICE_ROLE_KEY"
+    ):
         bench.run()
 
 

@@ -7,16 +7,22 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from psycopg2.extensions import make_dsn
 
 from imports.backends.embedded import EmbeddedServer
 from imports.errors import SchemaError
+from imports.hosted_database import OWNER, prepare_roles
+from imports.local_postgrest import SOCKET, token
 from imports.local_supabase import LocalSupabase
 from imports.schema import apply_schema, migrations, newest_version
 from tests.support.bench import Bench
-from tests.support.database import query
+from tests.support.database import connected, query
 from tests.support.device_tests import add_many
 
-FUNCTIONS = "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1"
+FUNCTIONS = (
+    "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+    " AND proname <> 'importer_close' ORDER BY 1"  # for migrations, not for the API
+)
 TABLES = (
     "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
     " AND relkind IN ('r', 'p') ORDER BY 1"
@@ -109,6 +115,7 @@ def test_row_level_security_is_on_and_there_is_no_policy(url: str) -> None:
     assert query(url, "SELECT * FROM pg_policies WHERE schemaname = 'public'") == []
 
 
+@pytest.mark.usefixtures("supabase_template")  # which makes the roles
 def test_nobody_executes_a_function_but_the_server(url: str) -> None:
     functions = names(url, FUNCTIONS)
     assert len(functions) >= 9
@@ -118,6 +125,67 @@ def test_nobody_executes_a_function_but_the_server(url: str) -> None:
     )
     for role in ("public", "anon", "authenticated"):
         assert query(url, rights, role) == [], role
+
+
+RELATIONS = (
+    "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')"
+    " AND relnamespace::regnamespace::text IN"
+    " ('public', 'organisation', 'people', 'supabase_migrations') ORDER BY 1"
+)
+TABLE_RIGHTS = "SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER"
+REACHED = {
+    "schemas": "SELECT nspname FROM pg_namespace WHERE nspname IN"
+    " ('organisation', 'people', 'supabase_migrations')"
+    " AND has_schema_privilege(%(role)s, oid, 'USAGE,CREATE')"
+    " OR nspname = 'public' AND has_schema_privilege(%(role)s, oid, 'CREATE')",
+    "tables": f"SELECT name FROM ({RELATIONS}) AS ours (name)"
+    f" WHERE has_table_privilege(%(role)s, name, '{TABLE_RIGHTS}')",
+    "columns": f"SELECT name FROM ({RELATIONS}) AS ours (name)"
+    " WHERE has_any_column_privilege(%(role)s, name, 'SELECT,INSERT,UPDATE,REFERENCES')",
+    "sequences": "SELECT oid::regclass::text FROM pg_class WHERE CASE relkind WHEN 'S'"
+    " THEN relnamespace::regnamespace::text IN ('public', 'organisation', 'people')"
+    " AND has_sequence_privilege(%(role)s, oid, 'USAGE,SELECT,UPDATE') END",
+    "functions": "SELECT proname FROM pg_proc WHERE pronamespace::regnamespace::text IN"
+    " ('public', 'organisation', 'people', 'supabase_migrations')"
+    " AND has_function_privilege(%(role)s, oid, 'EXECUTE')",
+}
+
+
+@pytest.mark.usefixtures("supabase_template")  # which makes the roles
+@pytest.mark.parametrize("role", ["public", "anon", "authenticated"])
+def test_nobody_reaches_anything_of_ours(url: str, role: str) -> None:
+    assert len(names(url, RELATIONS)) > len(OURS) + 25
+    with connected(url) as connection, connection.cursor() as cursor:
+        for what, statement in REACHED.items():
+            cursor.execute(statement, {"role": role})
+            assert cursor.fetchall() == [], what
+
+
+def test_a_later_table_is_closed_as_ours_are(supabase_database_url: str) -> None:
+    prepare_roles(supabase_database_url)  # a copy of a database is not its owner's
+    as_owner = make_dsn(supabase_database_url, user=OWNER)
+    query(as_owner, "CREATE SCHEMA later")
+    query(as_owner, "CREATE TABLE later.things (id bigint GENERATED ALWAYS AS IDENTITY, n serial)")
+    query(as_owner, "CREATE TABLE public.things (id bigint GENERATED ALWAYS AS IDENTITY)")
+    query(as_owner, "CREATE TABLE public.of_the_project (id bigint GENERATED ALWAYS AS IDENTITY)")
+    rights = (
+        "SELECT has_table_privilege('anon', 'public.things', 'SELECT'),"
+        " has_sequence_privilege('anon', 'public.things_id_seq', 'SELECT'),"
+        " has_table_privilege('anon', 'public.of_the_project', 'SELECT')"
+    )
+    assert query(as_owner, rights) == [(True, True, True)], "as hosted projects have it"
+    query(as_owner, "SELECT public.importer_close('public.things', 'later.things')")
+    assert query(as_owner, rights) == [(False, False, True)]
+    enabled = "SELECT count(*) FROM pg_class WHERE relname = 'things' AND relrowsecurity"
+    assert query(as_owner, enabled) == [(2,)]
+
+
+def test_functions_have_time_enough_for_a_large_batch(url: str) -> None:
+    """Less than the 60 seconds that the client waits, and more than the 8 of PostgREST's role."""
+    limits = "SELECT DISTINCT unnest(proconfig) FROM pg_proc WHERE proname = ANY(%s)"
+    assert ("statement_timeout=50s",) in query(url, limits, names(url, FUNCTIONS))
+    without = f"{FUNCTIONS.partition(' ORDER')[0]} AND NOT 'statement_timeout=50s' = ANY(proconfig)"
+    assert query(url, without) == []
 
 
 def test_supabase_gives_the_service_role_what_it_needs(supabase_database_url: str) -> None:
@@ -189,6 +257,26 @@ def test_the_public_key_writes_no_table(public: httpx.Client, supabase_bench_sha
         public.delete(f"/rest/v1/{table}?{column}=not.is.null")
         assert bench.count(table) > 0, table
     assert bench.versions() == before
+
+
+def test_the_public_key_finds_nothing_of_ours(
+    supabase: LocalSupabase, supabase_bench_shared: Bench
+) -> None:
+    """The real PostgREST is asked for all that there is, also past the gateway."""
+    relations = [name.rpartition(".")[2] for name in names(supabase.database_url, RELATIONS)]
+    functions = [*names(supabase.database_url, FUNCTIONS), "importer_close"]
+    assert supabase_bench_shared.api("GET", "/rest/v1/").json()["paths"].keys() >= {"/datasets"}
+    asked = [("GET", f"/{name}") for name in relations]
+    asked += [(method, f"/rpc/{name}") for name in functions for method in ("GET", "POST")]
+    direct = httpx.HTTPTransport(uds=str(supabase.folder / SOCKET))
+    with httpx.Client(transport=direct, base_url="http://postgrest", trust_env=False) as client:
+        for role in ("anon", "authenticated"):
+            headers = {"authorization": f"Bearer {token(supabase.jwt_secret, role)}"}
+            shown = client.get("/", headers=headers).json()
+            assert (list(shown["paths"]), shown.get("definitions", {})) == (["/"], {})
+            for method, path in asked:
+                answer = client.request(method, path, headers=headers)
+                assert answer.status_code in {401, 403, 404}, (role, path, answer.text)
 
 
 def test_the_public_key_calls_no_function(

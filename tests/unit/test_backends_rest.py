@@ -7,9 +7,11 @@ import httpx
 import orjson
 import pytest
 
+from imports import local_postgrest
 from imports.backends.rest import (
     http_client,
     key_headers,
+    key_role,
     response_error,
     retry_after,
     status_error,
@@ -46,6 +48,8 @@ def refusal(code: str | None, message: str = "what it says") -> dict[str, object
         (answer(401, refusal("PGRST301", "JWT expired")), BackendError),
         (answer(403, {"message": "forbidden"}), BackendError),
         (answer(403, refusal("42501", "permission denied for table x")), BackendError),
+        (answer(400, refusal("22023", 'role "service_role" does not exist')), BackendError),
+        (answer(400, refusal("22023", 'time zone "X" not recognized')), DataRefusedError),
         (answer(404, refusal("PGRST202", "Could not find the function")), SchemaError),
         (answer(404, refusal("PGRST205", "Could not find the table")), SchemaError),
         (answer(404, refusal("42P01", "relation does not exist")), SchemaError),
@@ -86,10 +90,67 @@ def test_an_answer_has_its_class_of_error(
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_is_told_with_the_variable_that_holds_it(status: int) -> None:
-    message = str(response_error(answer(status, {"message": "Invalid API key"})))
+    refused = answer(status, {"message": "Invalid API key"})
+    message = str(response_error(refused))
+    assert "The key is the anon role's" in str(response_error(refused, "sb_publishable_x"))
     assert "SUPABASE_SERVICE_ROLE_KEY" in message
     assert "Invalid API key" in message
     assert str(status) in message
+
+
+def legacy_key(role: str) -> str:
+    return local_postgrest.token("secret", role)
+
+
+@pytest.mark.parametrize(
+    ("key", "role"),
+    [
+        ("sb_publishable_x", "anon"),
+        ("sb_secret_x", "service_role"),
+        (legacy_key("anon"), "anon"),
+        (legacy_key("authenticated"), "authenticated"),
+        (legacy_key("service_role"), "service_role"),
+        *[(odd, None) for odd in ("", "x", "a.b.c", "a..c", "a.W10.c", "a.bnVsbA.c", "é.ü.ß")],
+    ],
+)
+def test_a_key_tells_its_role(key: str, role: str | None) -> None:
+    assert key_role(key) == role
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("42501", "permission denied for table import_target"),
+        ("42501", "permission denied for function importer_merge_states"),
+        ("22023", 'role "anon" does not exist'),
+    ],
+)
+def test_a_role_that_may_not_is_told_with_whose_key_it_is_and_the_right_one(
+    code: str, said: str
+) -> None:
+    refused = answer(401, refusal(code, said))
+    for key in ("sb_publishable_x", legacy_key("anon")):
+        message = str(response_error(refused, key))
+        assert said in message
+        assert "The key is the anon role's" in message
+        assert "Set SUPABASE_SERVICE_ROLE_KEY to the secret key" in message
+        assert key not in message
+    assert "authenticated role's" in str(response_error(refused, legacy_key("authenticated")))
+    for own in ("sb_secret_x", legacy_key("service_role")):
+        message = str(response_error(refused, own))
+        assert "The key is" not in message
+        assert "Check SUPABASE_SERVICE_ROLE_KEY" in message
+
+
+@pytest.mark.parametrize("code", ["PGRST000", "PGRST001", "PGRST002", "PGRST003"])
+@pytest.mark.parametrize("status", [503, 504])
+def test_no_connection_to_the_database_is_no_matter_of_size(status: int, code: str) -> None:
+    error = response_error(answer(status, refusal(code)))
+    assert isinstance(error, BackendUnavailableError)
+    assert not error.divisible
+    other = response_error(answer(504, HTML))
+    assert isinstance(other, BackendUnavailableError)
+    assert other.divisible
 
 
 def test_an_unknown_function_is_told_with_the_command_that_makes_it() -> None:

@@ -69,3 +69,8 @@ def test_a_code_of_postgresql_has_its_class_of_error(
 
 def test_a_missing_table_is_told_with_the_command_that_makes_it() -> None:
     assert "schema apply" in str(error_for("42P01", 'relation "x" does not exist'))
+
+
+def test_a_role_that_does_not_exist_is_no_refused_row() -> None:
+    assert type(error_for("22023", 'role "batch" does not exist')) is BackendError
+    assert type(error_for("22023", "cannot call jsonb_to_recordset")) is DataRefusedError
