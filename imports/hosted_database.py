@@ -48,7 +48,8 @@ CREATE SCHEMA IF NOT EXISTS extensions;
 GRANT USAGE ON SCHEMA extensions TO {OWNER}, {_API_ROLES};
 ALTER DATABASE "{{database}}" OWNER TO {OWNER};
 GRANT CREATE ON DATABASE "{{database}}" TO {STORAGE};
-CREATE SCHEMA IF NOT EXISTS supabase_migrations AUTHORIZATION {OWNER};
+CREATE SCHEMA IF NOT EXISTS supabase_migrations;
+ALTER SCHEMA supabase_migrations OWNER TO {OWNER};
 GRANT ALL ON SCHEMA supabase_migrations TO {STORAGE};
 {HISTORY};
 ALTER TABLE supabase_migrations.schema_migrations OWNER TO {STORAGE};
@@ -72,20 +73,26 @@ DROP EVENT TRIGGER IF EXISTS pgrst_drop_watch;
 CREATE EVENT TRIGGER pgrst_drop_watch ON sql_drop EXECUTE FUNCTION extensions.pgrst_watch();
 """
 
-# A database that an older version of this program prepared: there the superuser owns our schema.
+# A database that an older version of this program prepared: there the superuser owns everything.
 _ADOPT: Final = f"""
 DO $$ DECLARE command text; BEGIN
   FOR command IN
-    SELECT format('ALTER TABLE %s OWNER TO {OWNER}', oid::regclass) FROM pg_class
-    WHERE relkind IN ('r', 'p') AND relowner = current_user::regrole AND relnamespace::regnamespace
-      ::text IN ('public', 'organisation', 'people', 'supabase_migrations')
+    WITH ours AS (
+      SELECT oid, nspname, nspowner, CASE WHEN nspname IN ('storage', 'auth') THEN '{STORAGE}'
+        ELSE '{OWNER}' END AS owner
+      FROM pg_namespace
+      WHERE nspname IN ('public', 'organisation', 'people', 'storage', 'auth')
+    )
+    SELECT format('ALTER TABLE %s OWNER TO %I', pg_class.oid::regclass, owner)
+    FROM pg_class JOIN ours ON relnamespace = ours.oid
+    WHERE relkind IN ('r', 'p', 'v') AND relowner = current_user::regrole
     UNION ALL
-    SELECT format('ALTER SCHEMA %I OWNER TO {OWNER}', nspname) FROM pg_namespace
-    WHERE nspname IN ('organisation', 'people', 'supabase_migrations')
+    SELECT format('ALTER ROUTINE %s OWNER TO %I', pg_proc.oid::regprocedure, owner)
+    FROM pg_proc JOIN ours ON pronamespace = ours.oid
+    WHERE proowner = current_user::regrole
     UNION ALL
-    SELECT format('ALTER FUNCTION %s OWNER TO {OWNER}', oid::regprocedure) FROM pg_proc
-    WHERE pronamespace = 'public'::regnamespace AND starts_with(proname, 'importer_')
-      AND proowner = current_user::regrole
+    SELECT format('ALTER SCHEMA %I OWNER TO %I', nspname, owner)
+    FROM ours WHERE nspname <> 'public' AND nspowner = current_user::regrole
   LOOP EXECUTE command; END LOOP;
 END $$;
 """

@@ -45,7 +45,12 @@ function toPostgrest(request, response) {
   // Any other token is the client's own: PostgREST judges it.
   const own = authorization !== undefined && authorization !== `Bearer ${key}`;
   const headers = { authorization: own ? authorization : `Bearer ${tokens[key]}` };
-  forward(request, response, { ...rest, path: request.url.slice(PREFIX.length) || "/", headers });
+  let path = request.url.slice(PREFIX.length);
+  if (url.searchParams.has("apikey")) {
+    url.searchParams.delete("apikey");  // PostgREST would take it for a filter
+    path = url.pathname.slice(PREFIX.length) + url.search;
+  }
+  forward(request, response, { ...rest, path: path || "/", headers });
 }
 
 const server = http.createServer((request, response) => {

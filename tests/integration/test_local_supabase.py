@@ -5,15 +5,20 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
+from psycopg2.extensions import make_dsn
 
-from imports import local_supabase
+from imports import local_postgrest, local_supabase
 from imports.backends.embedded import EmbeddedServer
-from imports.local_supabase import LocalSupabase, LocalSupabaseError, serve
+from imports.hosted_database import OWNER, STORAGE, prepare_database
+from imports.local_postgrest import token
+from imports.local_supabase import LocalSupabase, LocalSupabaseError, Rest, serve
+from imports.schema import apply_schema, migrations
+from tests.support.command import wait_until
 from tests.support.database import create_database, drop_database, query
 from tests.support.target import Target
 
@@ -36,36 +41,153 @@ def is_down(url: str) -> bool:
     return False
 
 
-def test_our_tables_and_functions_are_served_to_the_secret_key(supabase: LocalSupabase) -> None:
-    query(supabase.database_url, "INSERT INTO datasets (kind, tag) VALUES ('states', 'a')")
+@pytest.fixture(params=["supabase", "lite"])
+def local(request: pytest.FixtureRequest) -> LocalSupabase:
+    """One with a real PostgREST, and one without."""
+    found: LocalSupabase = request.getfixturevalue(request.param)
+    return found
 
-    answer = get(supabase, "/rest/v1/datasets?select=kind,tag", supabase.secret_key)
+
+def test_our_tables_and_functions_are_served_to_the_secret_key(local: LocalSupabase) -> None:
+    query(local.database_url, "INSERT INTO datasets (kind, tag) VALUES ('states', 'a')")
+
+    answer = get(local, "/rest/v1/datasets?select=kind,tag", local.secret_key)
     assert (answer.status_code, answer.json()) == (200, [{"kind": "states", "tag": "a"}])
 
 
-def test_the_public_key_sees_nothing(supabase: LocalSupabase) -> None:
-    query(supabase.database_url, "INSERT INTO datasets (kind, tag) VALUES ('states', 'a')")
+def test_the_public_key_sees_nothing(local: LocalSupabase) -> None:
+    query(local.database_url, "INSERT INTO datasets (kind, tag) VALUES ('states', 'a')")
 
-    answer = get(supabase, "/rest/v1/datasets", supabase.publishable_key)
-    assert answer.status_code in {401, 403} or answer.json() == []
+    answer = get(local, "/rest/v1/datasets", local.publishable_key)
+    assert (answer.status_code, answer.json()["code"]) == (401, "42501")
 
 
-def test_functions_are_called_with_the_secret_key_alone(supabase: LocalSupabase) -> None:
+def test_functions_are_called_with_the_secret_key_alone(local: LocalSupabase) -> None:
     name = "/rest/v1/rpc/importer_known_images"
-    with_secret = post(supabase, name, supabase.secret_key, {"payload": {"hashes": []}})
+    with_secret = post(local, name, local.secret_key, {"payload": {"hashes": []}})
     assert with_secret.status_code == 200
-    with_public = post(supabase, name, supabase.publishable_key, {"payload": {"hashes": []}})
+    with_public = post(local, name, local.publishable_key, {"payload": {"hashes": []}})
     assert with_public.status_code in {401, 403, 404}
 
 
-def test_it_stores_objects(supabase: LocalSupabase) -> None:
-    headers = {"apikey": supabase.secret_key, "authorization": f"Bearer {supabase.secret_key}"}
-    with httpx.Client(base_url=supabase.url, headers=headers, trust_env=False) as client:
+def test_it_stores_objects(local: LocalSupabase) -> None:
+    headers = {"apikey": local.secret_key, "authorization": f"Bearer {local.secret_key}"}
+    with httpx.Client(base_url=local.url, headers=headers, trust_env=False) as client:
         bucket = {"id": "imagecache", "name": "imagecache", "public": False}
         assert client.post("/storage/v1/bucket", json=bucket).status_code == 200
         stored = client.post("/storage/v1/object/imagecache/a/b.png", content=b"\x89PNG")
         assert stored.status_code == 200
         assert client.get("/storage/v1/object/imagecache/a/b.png").content == b"\x89PNG"
+
+
+@pytest.mark.parametrize("key", ["secret", "publishable", "service_role", "anon"])
+def test_postgrest_takes_a_key_for_the_role_that_it_stands_for(
+    supabase: LocalSupabase, key: str
+) -> None:
+    """Alone, in the one header that the new keys are meant for, and in both."""
+    role = {"secret": "service_role", "publishable": "anon"}.get(key, key)
+    keys = {"secret": supabase.secret_key, "publishable": supabase.publishable_key}
+    value = keys.get(key) or token(supabase.jwt_secret, role)
+    url = f"{supabase.url}/rest/v1/import_target"
+    expected = 200 if role == "service_role" else 401
+    for headers in ({"apikey": value}, {"apikey": value, "authorization": f"Bearer {value}"}):
+        assert httpx.get(url, headers=headers, trust_env=False).status_code == expected
+    assert httpx.get(f"{url}?apikey={value}", trust_env=False).status_code == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status", "said"),
+    [
+        ("/rest/v1/datasets", {}, 401, "No API key found in request"),
+        ("/rest/v1/datasets", {"authorization": "Bearer SECRET"}, 401, "No API key found"),
+        ("/rest/v1/datasets", {"apikey": "sb_secret_other"}, 401, "Invalid API key"),
+        ("/rest/v1/datasets", {"apikey": "constructor"}, 401, "Invalid API key"),
+        ("/rest/v1/", {"apikey": "PUBLISHABLE"}, 401, "Secret API key required"),
+        ("/rest/v1", {"apikey": "PUBLISHABLE"}, 401, "Secret API key required"),
+        ("/rest/v1/", {"apikey": "SECRET"}, 200, "swagger"),
+        # A token of the client's own goes before the key, and a wrong one is PostgREST's to refuse.
+        (
+            "/rest/v1/datasets",
+            {"apikey": "PUBLISHABLE", "authorization": "Bearer SERVICE"},
+            200,
+            "[]",
+        ),
+        (
+            "/rest/v1/datasets",
+            {"apikey": "SECRET", "authorization": "Bearer sb_secret_other"},
+            401,
+            "PGRST301",
+        ),
+    ],
+)
+def test_the_gateway_refuses_what_hosted_ones_refuse(
+    supabase: LocalSupabase, path: str, headers: dict[str, str], status: int, said: str
+) -> None:
+    known = {
+        "SECRET": supabase.secret_key,
+        "PUBLISHABLE": supabase.publishable_key,
+        "SERVICE": token(supabase.jwt_secret, "service_role"),
+    }
+    for name, value in known.items():
+        headers = {each: text.replace(name, value) for each, text in headers.items()}
+    answer = httpx.get(supabase.url + path, headers=headers, trust_env=False)
+    assert (answer.status_code, said in answer.text) == (status, True), answer.text
+
+
+def test_each_program_can_be_killed_and_started_alone(own_supabase: LocalSupabase) -> None:
+    local = own_supabase
+    assert local.postgrest is not None
+    assert local.gateway is not None
+
+    def statuses() -> list[int]:
+        paths = ("/rest/v1/datasets", "/storage/v1/bucket")
+        return [get(local, path, local.secret_key).status_code for path in paths]
+
+    assert statuses() == [200, 200]
+    first = local.postgrest.pid
+    local.postgrest.kill()
+    assert statuses() == [502, 200]
+    local.start()
+    assert statuses() == [200, 200]
+    assert local.postgrest.pid != first
+    local.lite.kill()
+    assert statuses() == [200, 502]
+    os.kill(local.postgrest.pid or 0, signal.SIGKILL)  # by somebody else
+    local.start()
+    assert statuses() == [200, 200]
+    local.gateway.kill()
+    assert is_down(local.url)
+    local.start()
+    assert statuses() == [200, 200]
+
+
+def test_postgrest_notices_a_change_of_the_schema_by_itself(own_supabase: LocalSupabase) -> None:
+    query(make_dsn(own_supabase.database_url, user=OWNER), "CREATE TABLE added (id int)")
+
+    def read(table: str) -> int:
+        return get(own_supabase, f"/rest/v1/{table}?id=eq.1", own_supabase.secret_key).status_code
+
+    wait_until(lambda: read("added") == 200)
+    query(own_supabase.database_url, "ALTER TABLE added RENAME TO renamed")
+    wait_until(lambda: read("renamed") == 200)
+
+
+def test_a_body_goes_through_the_gateway_as_it_is(supabase: LocalSupabase) -> None:
+    """Large, in pieces or of known length; and what comes back, compressed or not."""
+    headers = {"apikey": supabase.secret_key, "authorization": f"Bearer {supabase.secret_key}"}
+    content = os.urandom(3_000_000)
+    with httpx.Client(base_url=supabase.url, headers=headers, trust_env=False) as client:
+        bucket = {"id": "imagecache", "name": "imagecache", "public": False}
+        assert client.post("/storage/v1/bucket", json=bucket).status_code == 200
+        objects = "/storage/v1/object/imagecache"
+        assert client.post(f"{objects}/a.png", content=content).status_code == 200
+        pieces = (content[at : at + 100_000] for at in range(0, len(content), 100_000))
+        assert client.post(f"{objects}/b.png", content=pieces).status_code == 200
+        for name in ("a.png", "b.png"):
+            assert client.get(f"{objects}/{name}").content == content
+        payload = {"payload": {"hashes": ["x" * 64] * 20_000}}
+        answer = client.post("/rest/v1/rpc/importer_known_images", json=payload)
+        assert (answer.status_code, answer.json()) == (200, {})
 
 
 def test_it_comes_back_at_the_same_url(own_supabase: LocalSupabase) -> None:
@@ -93,14 +215,49 @@ def test_the_keys_of_a_folder_stay(supabase_database_url: str, tmp_path: Path) -
 def test_the_roles_are_those_of_supabase(supabase_database_url: str) -> None:
     roles = query(
         supabase_database_url,
-        "SELECT rolname, rolcanlogin, rolinherit, rolbypassrls FROM pg_roles "
-        "WHERE rolname IN ('anon', 'authenticated', 'service_role') ORDER BY 1",
+        "SELECT rolname, rolcanlogin, rolinherit, rolbypassrls, rolsuper, rolconfig FROM pg_roles"
+        " WHERE rolname IN ('anon', 'authenticated', 'authenticator', 'service_role',"
+        " 'hosted_postgres') ORDER BY 1",
     )
     assert roles == [
-        ("anon", False, False, False),
-        ("authenticated", False, False, False),
-        ("service_role", False, False, True),
+        ("anon", False, False, False, False, ["statement_timeout=3s"]),
+        ("authenticated", False, False, False, False, ["statement_timeout=8s"]),
+        ("authenticator", True, False, False, False, ["statement_timeout=8s", "lock_timeout=8s"]),
+        ("hosted_postgres", True, True, True, False, None),
+        ("service_role", False, False, True, False, None),
     ]
+
+
+def test_migrations_are_applied_by_who_is_no_superuser(supabase_database_url: str) -> None:
+    owners = (
+        "SELECT DISTINCT relowner::regrole::text FROM pg_class"
+        " WHERE relnamespace IN ('public'::regnamespace, 'people'::regnamespace)"
+        " UNION SELECT DISTINCT proowner::regrole::text FROM pg_proc"
+        " WHERE pronamespace = 'public'::regnamespace"
+    )
+    assert query(supabase_database_url, owners) == [(OWNER,)]
+
+
+def test_a_database_that_an_older_version_prepared(
+    embedded_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There the superuser owns everything, our schema is older, and images are stored."""
+    name = "of_an_older_version"
+    url = create_database(embedded_server.url, name)
+    try:
+        older = [each for each in migrations() if each.version < "20261125"]
+        with monkeypatch.context() as patch:
+            patch.setattr("imports.schema.migrations", lambda: older)
+            apply_schema(url)
+        query(url, "CREATE SCHEMA storage")
+        query(url, "CREATE TABLE storage.buckets (id text PRIMARY KEY, name text)")
+        query(url, "INSERT INTO datasets (kind, tag) VALUES ('states', 'a')")
+        prepare_database(url)
+        prepare_database(url)
+        assert query(make_dsn(url, user=STORAGE), "SELECT * FROM storage.buckets") == []
+        assert query(make_dsn(url, user=OWNER), "SELECT tag FROM datasets") == [("a",)]
+    finally:
+        drop_database(embedded_server.url, name)
 
 
 def test_no_telemetry_leaves_this_machine(supabase: LocalSupabase) -> None:
@@ -134,10 +291,22 @@ def test_a_port_that_is_taken_is_told(supabase: LocalSupabase, tmp_path: Path) -
 def test_a_machine_without_the_npm_packages_is_told(
     supabase_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_supabase, "_LITE", tmp_path / "a/b/c/d/e/index.js")
+    for module, constant in ((local_postgrest, "NODE_MODULES"), (local_supabase, "_LITE")):
+        monkeypatch.setattr(module, constant, tmp_path / "nothing")
+        with (
+            pytest.raises(LocalSupabaseError, match="make setup"),
+            serve(supabase_database_url, tmp_path, rest=Rest.POSTGREST),
+        ):
+            pass
+
+
+def test_a_machine_for_which_there_is_no_postgrest_is_told(
+    supabase_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
     with (
-        pytest.raises(LocalSupabaseError, match="make setup"),
-        serve(supabase_database_url, tmp_path),
+        pytest.raises(LocalSupabaseError, match="no PostgREST for"),
+        serve(supabase_database_url, tmp_path, rest=Rest.POSTGREST),
     ):
         pass
 
@@ -146,26 +315,27 @@ def test_it_does_not_outlive_whoever_started_it(supabase_database_url: str, tmp_
     code = """
         import sys, time
         from pathlib import Path
-        from imports.local_supabase import serve
-        with serve(sys.argv[1], Path(sys.argv[2])) as local:
-            print(local.url, flush=True)
+        from imports.local_supabase import Rest, serve
+        with serve(sys.argv[1], Path(sys.argv[2]), rest=Rest.POSTGREST) as local:
+            print(local.url, *(each.pid for each in local.programs), flush=True)
             time.sleep(60)
     """
     command = [sys.executable, "-c", textwrap.dedent(code), supabase_database_url, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        url = process.stdout.readline().strip()
+        url, *pids = process.stdout.readline().split()
         assert not is_down(url)
+        assert len(pids) == 3
         process.kill()
-    deadline = time.monotonic() + 10
-    while not is_down(url):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: is_down(url))
+    wait_until(lambda: not any(psutil.pid_exists(int(pid)) for pid in pids))
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_in_the_foreground(tmp_path: Path, ending: signal.Signals) -> None:
-    command = [sys.executable, "-m", "imports.local_supabase"]
+@pytest.mark.parametrize(
+    ("rest", "ending"), [("lite", signal.SIGINT), ("postgrest", signal.SIGTERM)]
+)
+def test_in_the_foreground(tmp_path: Path, rest: str, ending: signal.Signals) -> None:
+    command = [sys.executable, "-m", "imports.local_supabase", "--rest", rest]
     with subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
