@@ -123,17 +123,21 @@ def await_answer(what: str, programs: Sequence[Program], answers: Callable[[], b
         if ended is None and answers():
             return
         if ended is not None or time.monotonic() > deadline:
-            blamed = ended or programs[-1]
             problem = (
                 "does not answer"
                 if ended is None
                 else f"cannot work: {ended.name} ended with code {ended.exit_code}"
             )
+            said = [
+                line
+                for each in ([ended] if ended is not None else programs)
+                for line in (f"{each.name} says:", *(f"  {line}" for line in each.said()))
+            ]
             raise LocalSupabaseError(
                 "\n".join(
                     (
-                        f"{what} {problem}. {blamed.name} says:",
-                        *(f"  {line}" for line in blamed.said()),
+                        f"{what} {problem}.",
+                        *said,
                         "When it names a module or a file that is missing: "
                         "rm -rf node_modules, and run the same command again.",
                     )

@@ -50,13 +50,26 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
 
     The databases are shared: a test may change their schema only if it puts it right again.
     """
-    if request.param != "postgresql":
-        local = request.getfixturevalue(request.param)
-        with closing(Bench(Target.of(local), _beside(tmp_path))) as bench:
-            yield bench
-        return
-    target = Target("postgresql", request.getfixturevalue("shared_database_url"))
-    target.empty()
+    yield from opened_bench(request, tmp_path)
+
+
+@pytest.fixture(params=["postgresql", "supabase", "lite"])
+def any_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """The same, and for the REST API of `@supabase/lite` too.
+
+    The modules that say what every backend does take it for their `bench`.
+    """
+    yield from opened_bench(request, tmp_path)
+
+
+def opened_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """The bench of the backend that a fixture is parametrized with."""
+    if request.param == "postgresql":
+        target = Target("postgresql", request.getfixturevalue("shared_database_url"))
+        target.empty()
+    else:
+        target = Target.of(request.getfixturevalue(request.param))
+        tmp_path = _beside(tmp_path)
     with closing(Bench(target, tmp_path)) as bench:
         yield bench
 

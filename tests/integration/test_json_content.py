@@ -20,6 +20,13 @@ from tests.support.database import query
 from tests.support.device_tests import add as add_folder
 from tests.support.people import age, files, problems
 
+
+@pytest.fixture
+def bench(any_bench: Bench) -> Bench:
+    """Each of the backends, and `@supabase/lite`: this is what all of them do."""
+    return any_bench
+
+
 NUMBERS = [
     "123456789012345678901234567890",
     "18446744073709551616",

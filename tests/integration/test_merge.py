@@ -24,6 +24,13 @@ from tests.support.bench import TABLES, Bench
 from tests.support.database import query
 from tests.support.source import document, license_, png
 
+
+@pytest.fixture
+def bench(any_bench: Bench) -> Bench:
+    """Each of the backends, and `@supabase/lite`: this is what all of them do."""
+    return any_bench
+
+
 OLDER, MIDDLE, NEWER = "2025-08-01T10:00:00", "2025-08-02T10:00:00", "2025-08-03T10:00:00"
 MOMENT = datetime(2025, 8, 1, tzinfo=UTC)
 

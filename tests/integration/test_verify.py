@@ -10,6 +10,13 @@ from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.source import license_, png
 
+
+@pytest.fixture
+def bench(any_bench: Bench) -> Bench:
+    """Each of the backends, and `@supabase/lite`: this is what all of them do."""
+    return any_bench
+
+
 RECORDS, IMAGES = 10, 3
 OTHER = png(2)[:-1] + b"!"
 """As long as the second image, and another."""

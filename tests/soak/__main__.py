@@ -26,7 +26,7 @@ from pathlib import Path
 from imports.backends import embedded
 from imports.backends.embedded import EmbeddedServer
 from imports.hosted_database import prepare_database
-from imports.local_supabase import serve
+from imports.local_supabase import Rest, serve
 from imports.schema import apply_schema
 from tests.soak.checks import MOST_MEMORY, check_files, check_images, check_rows, demand
 from tests.soak.faults import Disturber, faults_for
@@ -108,7 +108,7 @@ def _servers() -> Iterator[_Servers]:
         url = create_database(server.url, "soak_supabase")
         prepare_database(url)
         (folder / "supabase").mkdir()
-        local = opened.enter_context(serve(url, folder / "supabase"))
+        local = opened.enter_context(serve(url, folder / "supabase", rest=Rest.POSTGREST))
         yield _Servers(server, Target.of(local), folder)
 
 
