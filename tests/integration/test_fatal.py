@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import psycopg2
 import pytest
 
 from imports import hosted_database
 from imports.backends.embedded import EmbeddedServer
+from imports.backends.rest import response_error
 from imports.errors import (
     BackendError,
     BackendUnavailableError,
@@ -66,6 +68,16 @@ def test_the_key_of_another_role(
         waits, BackendError, f"The key is the {role} role's", "Set SUPABASE_SERVICE_ROLE_KEY"
     ):
         bench.run()
+
+
+def test_a_role_that_the_database_does_not_know_is_no_refused_row(supabase: LocalSupabase) -> None:
+    key = token(supabase.jwt_secret, "nobody")
+    headers = {"apikey": supabase.secret_key, "authorization": f"Bearer {key}"}
+    answer = httpx.get(f"{supabase.url}/rest/v1/datasets", headers=headers, trust_env=False)
+    assert answer.json()["code"] == "22023"
+    error = response_error(answer, key)
+    assert type(error) is BackendError
+    assert "The key is the nobody role's" in str(error)
 
 
 def test_a_key_that_is_taken_away_in_the_middle(supabase_bench_shared: Bench, waits: Waits) -> None:

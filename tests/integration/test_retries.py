@@ -331,6 +331,26 @@ def test_all_connections_of_a_supabase_are_terminated(
     check(bench, report)
 
 
+def test_postgrest_is_killed_and_comes_back(
+    supabase_bench: Bench, own_supabase: LocalSupabase, waits: Waits
+) -> None:
+    bench, postgrest = supabase_bench, own_supabase.postgrest
+    assert postgrest is not None
+    proxy = fill(bench)
+    fault = proxy.add(*merge(bench), action="call", spare=2, call=postgrest.kill)
+    one_at_a_time = threading.Lock()
+
+    def revive(number: int) -> None:
+        with one_at_a_time:
+            own_supabase.start()
+
+    waits.then = revive
+    report = bench.run(batch_size=10, max_retries=50)
+    assert fault.happened == 1
+    assert waits
+    check(bench, report)
+
+
 def test_idle_connections_are_terminated_between_two_phases(
     postgresql_bench: Bench, waits: Waits
 ) -> None:
