@@ -30,6 +30,7 @@ def postgrest(folder: Path, connection: Mapping[str, str], secret: str) -> Progr
     """PostgREST over a database, configured as a hosted one is."""
     uri = {**connection, "user": AUTHENTICATOR}
     environment = {
+        "LANG": "C.UTF-8",
         "PGRST_DB_URI": " ".join(f"{name}='{_escaped(value)}'" for name, value in uri.items()),
         "PGRST_DB_SCHEMAS": "public",
         "PGRST_DB_EXTRA_SEARCH_PATH": "public, extensions",

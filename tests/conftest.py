@@ -13,6 +13,7 @@ import pytest
 
 from imports.backends import embedded
 from imports.backends.embedded import EmbeddedServer
+from imports.hosted_database import prepare_database
 from imports.local_supabase import LocalSupabase, Rest, serve
 from imports.schema import apply_schema
 from tests.support.database import copy_of, create_database, drop_database
@@ -70,13 +71,10 @@ def database_template(embedded_server: EmbeddedServer) -> str:
 def supabase_template(
     embedded_server: EmbeddedServer,
     database_template: str,  # made before Supabase's roles are, which the whole server shares
-    tmp_path_factory: pytest.TempPathFactory,
 ) -> str:
-    """The same with Supabase's roles and rights, and what the local Supabase itself makes."""
+    """The same with Supabase's roles and rights."""
     name = "template_supabase"
-    url = create_database(embedded_server.url, name)
-    with serve(url, tmp_path_factory.mktemp("template_supabase")):
-        pass
+    prepare_database(create_database(embedded_server.url, name))
     return name
 
 

@@ -57,7 +57,8 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
 def any_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     """The same, and for the REST API of `@supabase/lite` too.
 
-    The modules that say what every backend does take it for their `bench`.
+    The modules that say what every backend does take it for their `bench`. Not that of images:
+    both store them with `@supabase/lite`.
     """
     yield from opened_bench(request, tmp_path)
 

@@ -17,12 +17,6 @@ from tests.support.pictures import heif, pdf, tiff
 from tests.support.source import gif, jpeg, license_, png
 
 
-@pytest.fixture
-def bench(any_bench: Bench) -> Bench:
-    """Each of the backends, and `@supabase/lite`: this is what all of them do."""
-    return any_bench
-
-
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
