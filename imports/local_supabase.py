@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 import signal
 import sys
@@ -19,14 +18,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import click
 
 from imports.errors import ImporterError
+from imports.local_lite import lite
 from imports.local_program import (
     LOOPBACK,
-    NODE_MODULES,
     LocalSupabaseError,
     Program,
     await_answer,
@@ -39,9 +37,6 @@ from imports.private_file import make_folder
 FOLDER: Final = Path(".importer/supabase")
 DATABASE: Final = "supabase_local"
 PREFERRED_PORT: Final = 54321  # where `supabase start` puts its API
-SCHEMAS: Final = ("public",)
-
-_LITE: Final = NODE_MODULES / "@supabase/lite/dist/cli/index.js"
 _ASKED: Final = ("/rest/v1/import_target?select=id", "/storage/v1/bucket")
 """What answers once each part of it does."""
 _LOOK: Final = 0.2
@@ -145,7 +140,6 @@ def _configure(database_url: str, folder: Path, port: int, rest: Rest) -> LocalS
     connection = _connection(database_url)
     program = node()
     lite_port = port if rest is Rest.LITE else free_port()
-    _write_configuration(folder, lite_port, connection["dbname"])
     local = LocalSupabase(
         url=f"http://{LOOPBACK}:{port}",
         secret_key=keys["secret"],
@@ -153,7 +147,7 @@ def _configure(database_url: str, folder: Path, port: int, rest: Rest) -> LocalS
         jwt_secret=keys["jwt"],
         database_url=database_url,
         folder=folder,
-        lite=_lite(folder, program, connection, keys),
+        lite=lite(folder, program, lite_port, connection, keys),
     )
     if rest is Rest.POSTGREST:
         from imports.local_postgrest import gateway, postgrest
@@ -161,44 +155,6 @@ def _configure(database_url: str, folder: Path, port: int, rest: Rest) -> LocalS
         local.postgrest = postgrest(folder, connection, keys["jwt"])
         local.gateway = gateway(folder, program, port, lite_port, keys["jwt"], keys)
     return local
-
-
-def _lite(folder: Path, program: str, connection: dict[str, str], keys: dict[str, str]) -> Program:
-    if not _LITE.exists():
-        raise LocalSupabaseError(
-            f"{_LITE} is missing. Run `make setup` in {NODE_MODULES.parent}, which installs it."
-        )
-    command = [program, str(_LITE), "--no-telemetry", "start", "--no-admin"]
-    # On demand, as in `serve`.
-    from imports.hosted_database import STORAGE
-
-    environment = _environment({**connection, "user": STORAGE}, keys)
-    return Program("lite", command, environment, folder)
-
-
-def _write_configuration(folder: Path, port: int, database: str) -> None:
-    config = folder / "supabase" / "config.toml"
-    config.parent.mkdir(parents=True, exist_ok=True)
-    schemas = ", ".join(json.dumps(name) for name in SCHEMAS)
-    config.write_text(
-        f"""\
-project_id = "importer"
-[api]
-port = {port}
-schemas = [{schemas}]
-[db]
-driver = "postgres"
-url = "postgres:///{quote(database, safe="")}"
-[storage]
-enabled = true
-file_size_limit = "50MiB"
-[auth]
-enabled = true
-jwt_secret = "env(SUPABASE_JWT_SECRET)"
-publishable_key = "env(SUPABASE_PUBLISHABLE_KEY)"
-secret_key = "env(SUPABASE_SECRET_KEY)"
-"""
-    )
 
 
 def _keys(path: Path) -> dict[str, str]:
@@ -219,26 +175,6 @@ def _keys(path: Path) -> dict[str, str]:
     return keys
 
 
-def _environment(connection: dict[str, str], keys: dict[str, str]) -> dict[str, str]:
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("PG", "SUPABASE_", "LITE_", "EXPERIMENTAL_", "DATABASE_URL"))
-    }
-    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD"}
-    return {
-        **inherited,
-        **{names[part]: value for part, value in connection.items() if part in names},
-        "SUPABASE_SECRET_KEY": keys["secret"],
-        "SUPABASE_PUBLISHABLE_KEY": keys["publishable"],
-        "SUPABASE_JWT_SECRET": keys["jwt"],
-        "EXPERIMENTAL_STORAGE": "1",
-        # Nothing of this machine is to be told to anybody.
-        "LITE_TELEMETRY": "0",
-        "DO_NOT_TRACK": "1",
-    }
-
-
 def _connection(database_url: str) -> dict[str, str]:
     from psycopg2.extensions import parse_dsn
 
@@ -249,7 +185,7 @@ def _connection(database_url: str) -> dict[str, str]:
 # --- in the foreground -----------------------------------------------------------------------
 
 
-def run(rest: Rest) -> int:
+def run(rest: Rest, port: int | None) -> int:
     """Runs the local Supabase over the embedded PostgreSQL until Ctrl-C; the exit code."""
     from imports.backends import embedded
 
@@ -258,8 +194,8 @@ def run(rest: Rest) -> int:
     try:
         server = embedded.start()
         try:
-            port = free_port(PREFERRED_PORT)
-            with serve(_own_database(server.url), FOLDER, port, rest) as local:
+            chosen = port or free_port(PREFERRED_PORT)
+            with serve(_own_database(server.url), FOLDER, chosen, rest) as local:
                 _announce(local)
                 ended = local.wait()
                 raise LocalSupabaseError(
@@ -282,9 +218,10 @@ def run(rest: Rest) -> int:
     default=Rest.LITE.value,
     help="Who answers at /rest/v1: @supabase/lite, or a real PostgREST.",
 )
-def main(rest: str) -> None:
+@click.option("--port", type=click.IntRange(1, 65_535), help="Default: 54321, if it is free.")
+def main(rest: str, port: int | None) -> None:
     """Runs a Supabase on this machine until Ctrl-C."""
-    sys.exit(run(Rest(rest)))
+    sys.exit(run(Rest(rest), port))
 
 
 def _own_database(server_url: str) -> str:

@@ -12,10 +12,11 @@ import psutil
 import pytest
 from psycopg2.extensions import make_dsn
 
-from imports import local_postgrest, local_supabase
+from imports import local_lite, local_postgrest
 from imports.backends.embedded import EmbeddedServer
 from imports.hosted_database import OWNER, STORAGE, prepare_database
 from imports.local_postgrest import token
+from imports.local_program import free_port
 from imports.local_supabase import LocalSupabase, LocalSupabaseError, Rest, serve
 from imports.schema import apply_schema, migrations
 from tests.support.command import wait_until
@@ -153,6 +154,7 @@ def test_each_program_can_be_killed_and_started_alone(own_supabase: LocalSupabas
     local.lite.kill()
     assert statuses() == [200, 502]
     os.kill(local.postgrest.pid or 0, signal.SIGKILL)  # by somebody else
+    wait_until(lambda: local.postgrest.exit_code is not None)
     local.start()
     assert statuses() == [200, 200]
     local.gateway.kill()
@@ -291,7 +293,7 @@ def test_a_port_that_is_taken_is_told(supabase: LocalSupabase, tmp_path: Path) -
 def test_a_machine_without_the_npm_packages_is_told(
     supabase_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module, constant in ((local_postgrest, "NODE_MODULES"), (local_supabase, "_LITE")):
+    for module, constant in ((local_postgrest, "NODE_MODULES"), (local_lite, "_LITE")):
         monkeypatch.setattr(module, constant, tmp_path / "nothing")
         with (
             pytest.raises(LocalSupabaseError, match="make setup"),
@@ -336,6 +338,7 @@ def test_it_does_not_outlive_whoever_started_it(supabase_database_url: str, tmp_
 )
 def test_in_the_foreground(tmp_path: Path, rest: str, ending: signal.Signals) -> None:
     command = [sys.executable, "-m", "imports.local_supabase", "--rest", rest]
+    command += ["--port", str(free_port())]  # the preferred one may be another test's
     with subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
