@@ -24,9 +24,9 @@ def test_one_try_more_is_enough_when_all_idle_connections_are_dead(
     database_url: str, waits: list[float]
 ) -> None:
     database = PostgreSQLDatabase(database_url)
-    taken = [database._take() for _ in range(4)]
+    taken = [database._connections._take() for _ in range(4)]
     for connection in taken:
-        database._idle.put(connection)
+        database._connections._idle.put(connection)
     query(
         database_url,
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
