@@ -88,6 +88,7 @@ _PASSING = (
     ),
 )
 _TRY = re.compile(r'connection to server (?:at|on socket) "([^"]*)"(?: \(([^)]*)\))?.*? failed: ')
+_OF_OURS = "for connection option"
 _NO_ADDRESS = "could not translate host name"
 _QUOTED = re.compile(r'"[^"]*"')
 _POOLER = (
@@ -121,7 +122,7 @@ def connect_error(message: str, url: DatabaseURL) -> ImporterError:
     refused for good, it is.
     """
     tries = [line for line in message.splitlines() if _TRY.match(line) or _NO_ADDRESS in line]
-    if not tries:
+    if not tries or all(_OF_OURS in line for line in tries):
         # It did not come to a try: libpq does not accept what it was given.
         said = message.strip().splitlines()[0].rstrip(".") if message.strip() else "no reason"
         return UsageError(
