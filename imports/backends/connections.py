@@ -110,7 +110,8 @@ class Connections:
 
 def _tell_left_out(url: DatabaseURL) -> None:
     if url.left_out:
-        _log.info("Of DATABASE_URL is left out what is for other programs: %s", url.left_out)
+        names = ", ".join(url.left_out)
+        _log.info("Of DATABASE_URL is left out what is for other programs: %s", names)
     if url.other_schemas:
         _log.warning(
             "DATABASE_URL names the schema %s: that is left out. The importer's tables are in the"

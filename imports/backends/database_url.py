@@ -144,7 +144,7 @@ def _parse(text: str) -> dict[str, str]:
 
     try:
         parts: dict[str, str] = parse_dsn(text)
-    except ProgrammingError:
+    except (ProgrammingError, ValueError):
         # Its message may have a part of the password.
         raise _misread() from None
     return parts

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from imports.backends.database import Comparison, Rows, TargetIdentity, WrittenR
 from imports.backends.database_url import understood
 from imports.backends.deadlines import Limits
 from imports.backends.new_rows import NewRows
-from imports.errors import BackendError, BackendUnavailableError
+from imports.errors import BackendError, BackendUnavailableError, StatementCancelledError
 from imports.row_format import RowFormat
 from imports.table_sql import (
     MERGES,
@@ -58,7 +59,7 @@ class PostgreSQLDatabase:
 
     def identify(self) -> TargetIdentity:
         """Who the database is."""
-        with self._connections.transaction() as cursor:
+        with self._question() as cursor:
             cursor.execute("select id::text, schema_version from public.import_target")
             row = cursor.fetchone()
         if row is None:
@@ -71,7 +72,7 @@ class PostgreSQLDatabase:
     def dataset_id(self, kind: str, tag: str, description: str | None, author: str | None) -> int:
         """The id of a dataset, which is made if it is not there."""
         find = "select id from public.datasets where (kind, tag) = (%s, %s)"
-        with self._connections.transaction() as cursor:
+        with self._question() as cursor:
             cursor.execute(find, (kind, tag))
             row = cursor.fetchone()
             if row is None:
@@ -150,12 +151,23 @@ class PostgreSQLDatabase:
 
     def forget_merges(self, batch_id: str) -> None:
         """Drops the answers that were kept for a run that has ended."""
-        with self._connections.transaction() as cursor:
+        with self._question() as cursor:
             cursor.execute(f"delete from {MERGES} where batch_id = %s", (batch_id,))
 
     def close(self) -> None:
         """Closes all connections."""
         self._connections.close()
+
+    @contextmanager
+    def _question(self) -> Iterator[Cursor]:
+        """A transaction for what cannot be halved: if even that takes too long, it may pass."""
+        try:
+            with self._connections.transaction() as cursor:
+                yield cursor
+        except StatementCancelledError as error:
+            raise BackendUnavailableError(
+                f"Even a small question takes the database too long: {error}."
+            ) from error
 
 
 def location(url: str) -> str:

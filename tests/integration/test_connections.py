@@ -192,6 +192,23 @@ def test_a_statement_that_takes_too_long_is_cancelled_by_the_server(database_url
     database.close()
 
 
+def test_a_small_question_that_takes_too_long_may_pass(database_url: str) -> None:
+    """Nothing of it can be halved."""
+    database = PostgreSQLDatabase(database_url, replace(LIMITS, statement=0.05))
+    with psycopg2.connect(database_url) as other, other.cursor() as cursor:
+        cursor.execute("lock table import_target, datasets, import_merges")
+        for question in (
+            database.identify,
+            lambda: database.dataset_id("states", "t", None, None),
+            lambda: database.forget_merges("x"),
+        ):
+            with pytest.raises(BackendUnavailableError, match="57014"):
+                question()
+    other.close()
+    assert database.identify().id
+    database.close()
+
+
 def test_a_server_that_says_nothing_is_given_up(
     postgresql_bench: Bench, waits: Waits, limited: Callable[[Limits], None]
 ) -> None:

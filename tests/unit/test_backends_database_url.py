@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imports.backends.database_url import understood
 from imports.errors import UsageError
@@ -116,3 +118,13 @@ def test_what_cannot_be_read_is_refused_without_a_part_of_the_password(url: str)
 )
 def test_where_it_points_to_is_told_without_user_and_password(url: str, location: str) -> None:
     assert understood(url).location == location
+
+
+@given(st.text("ab:/?#@%&=,[]+ 0é\0\ud800", max_size=30))
+def test_any_text_is_understood_or_refused(text: str) -> None:
+    try:
+        found = understood(f"postgresql://{text}")
+    except UsageError:
+        return
+    assert understood(found.text).parts() == found.parts()
+    assert found.location
