@@ -8,7 +8,6 @@ with an error. (psycopg2's own hook for waiting is one for the whole process, an
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import threading
 import time
@@ -99,11 +98,10 @@ class Watch:
             thread.join()
 
     def _start(self) -> None:
-        self._closed = threading.Event()
-        self._thread = threading.Thread(
-            target=self._look, args=(self._closed,), name="deadlines", daemon=True
-        )
-        self._thread.start()
+        closed = threading.Event()
+        thread = threading.Thread(target=self._look, args=(closed,), name="deadlines", daemon=True)
+        thread.start()
+        self._thread, self._closed = thread, closed
 
     def _look(self, closed: threading.Event) -> None:
         while not closed.wait(min(1.0, self.seconds / 10)):
@@ -141,6 +139,8 @@ class WatchedCursor(Cursor):
 def _shut_down(connection: Connection) -> None:
     """Ends what is said over the socket of a connection; who waits for it is woken."""
     with contextlib.suppress(OSError, psycopg2.Error):
-        descriptor = os.dup(connection.fileno())
-        with socket.socket(fileno=descriptor) as other:
+        other = socket.socket(fileno=connection.fileno())
+        try:
             other.shutdown(socket.SHUT_RDWR)
+        finally:
+            other.detach()

@@ -31,21 +31,22 @@ _PASSING_CLASSES = frozenset(
         "58",  # system error
     }
 )
+_READ_ONLY = "25006"  # a full disk, a failover, a standby
 _PASSING_CODES = frozenset(
     {
-        "25006",  # read-only transaction: a full disk, a failover, a standby
+        _READ_ONLY,
         "25P02",  # the transaction had failed already
         "25P03",  # the transaction waited for us too long
         "25P04",  # the transaction took too long
     }
 )
-_INDIVISIBLE_CLASSES = frozenset({"25", "53", "55", "58"})
-"""No writing, no room, no lock, no disk: whatever the request is."""
+_INDIVISIBLE_CLASSES = frozenset({"53", "55", "58"})
+"""No room, no lock, no disk: whatever the request is."""
 
 _ADVICE = {
-    "25006": "It lets nobody write. Supabase and others make a database so when its disk is full:"
-    " free space or enlarge the disk (in the dashboard), and end the read-only mode. Or it is a"
-    " standby: the URL must lead to the primary",
+    _READ_ONLY: "Nobody can write to it. Supabase and others make a database so when its disk is"
+    " full: free space or enlarge the disk (in the dashboard), and end the read-only mode. Or it is"
+    " a standby: the URL must lead to the primary",
     "53100": "The disk of the server is full: free space or enlarge it",
     "53200": "The server is out of memory: give it more, or use a smaller --batch-size",
     "53300": "It has too many connections: close some, or use the URL of a pooler",
@@ -96,6 +97,6 @@ def error_for(code: str, message: str) -> ImporterError:
         advice = f" {_ADVICE[code]}." if code in _ADVICE else ""
         return BackendUnavailableError(
             f"The database cannot take it just now: {message} (SQLSTATE {code}).{advice}",
-            divisible=code[:2] not in _INDIVISIBLE_CLASSES,
+            divisible=code != _READ_ONLY and code[:2] not in _INDIVISIBLE_CLASSES,
         )
     return BackendError(f"The database refused to work: {message} (SQLSTATE {code}).")

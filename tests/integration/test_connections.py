@@ -213,14 +213,14 @@ def test_a_server_that_says_nothing_is_given_up(
     postgresql_bench: Bench, waits: Waits, limited: Callable[[Limits], None]
 ) -> None:
     bench = postgresql_bench
-    limited(replace(LIMITS, silence=0.5))
+    limited(replace(LIMITS, silence=0.2))
     bench.source.add_many(20)
     proxy = bench.proxied()
     faults = [
         proxy.add(*needles, action="hang")
         for needles in ((MERGE_STATES,), (b"COMMIT",), (b"select id::text",))
     ]
-    report = bench.run(batch_size=10)
+    report = bench.run(batch_size=10, max_retries=20)
     assert [fault.happened for fault in faults] == [1, 1, 1]
     assert len(waits) >= 3
     assert (report.exit_code, report.count("import.inserted"), bench.count()) == (0, 20, 20)
