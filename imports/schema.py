@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
+import psycopg2.extensions
 
+from imports.backends.connecting import connect
+from imports.backends.database_url import understood
 from imports.errors import SchemaError
 
 _NAME = re.compile(r"(\d{14})_(\w+)\.sql")
@@ -65,12 +68,10 @@ def apply_schema(database_url: str) -> list[str]:
     Returns the names of those applied.
 
     Raises:
-        SchemaError: if the database cannot be reached, is too old, or refuses one of them.
+        SchemaError: if the database is too old, or refuses one of them.
+        BackendError, BackendUnavailableError, UsageError: if it cannot be connected to.
     """
-    try:
-        connection = psycopg2.connect(database_url, connect_timeout=10, client_encoding="UTF8")
-    except psycopg2.Error as error:
-        raise SchemaError(f"The schema cannot be applied: {_first_line(error)}") from error
+    connection = connect(understood(database_url), psycopg2.extensions.connection)
     with contextlib.closing(connection):
         if connection.server_version < 150_000:
             raise SchemaError(

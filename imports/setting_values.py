@@ -70,8 +70,8 @@ def any_text(value: object) -> str:
 
 
 def secret(value: object) -> Secret:
-    """A text that no message may show."""
-    return value if isinstance(value, Secret) else Secret(any_text(value))
+    """A text that no message may show; blanks around it do not count."""
+    return value if isinstance(value, Secret) else Secret(text(value))
 
 
 def address(value: object) -> str:

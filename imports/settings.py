@@ -254,7 +254,9 @@ def read_settings(
         for place, layer in [("", environment), *layers]:
             variable = next((each for each in _variables(name) if layer.get(each)), None)
             if variable is not None:
-                values[name] = _from_text(name, layer[variable] or "")
+                value = layer[variable] or ""
+                # Copying brings blanks along. What is nothing else is refused by the reader.
+                values[name] = _from_text(name, value.strip() or value)
                 origins[name] = variable + (f" in {place}" if place else "")
                 break
     problems = dict.fromkeys(flags, "there is no such setting")
@@ -340,25 +342,7 @@ def _check_backend(settings: Settings) -> None:
         if not (settings.supabase_url or "").startswith(("http://", "https://")):
             raise UsageError("SUPABASE_URL must begin with https:// (or http:// for a local one).")
     if settings.database_url is not None:
-        url = settings.database_url.get_secret_value()
-        if not url.startswith(("postgresql://", "postgres://")):
-            raise UsageError("DATABASE_URL must begin with postgresql://.")
-        _check_database_url(url)
+        # On demand: not every run has one.
+        from imports.backends.database_url import understood
 
-
-def _check_database_url(url: str) -> None:
-    """Refuses what libpq would misread; no message may show a part of the password."""
-    from psycopg2 import ProgrammingError
-    from psycopg2.extensions import parse_dsn
-
-    rest = url.split("://", 1)[1].split("?", 1)[0]
-    try:
-        host = parse_dsn(url).get("host", "")
-        port = parse_dsn(url).get("port", "5432")
-    except ProgrammingError:
-        host, port = "@", ""
-    if "@" in host or not port.isdigit() or "@" in rest.partition("/")[2]:
-        raise UsageError(
-            "DATABASE_URL cannot be read: it has no valid host and port. Signs like @ / % : # in"
-            " the user or the password must be percent-encoded (@ is %40)."
-        )
+        understood(settings.database_url.get_secret_value())

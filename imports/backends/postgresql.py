@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import queue
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,15 +10,14 @@ from uuid import UUID
 
 import orjson
 import psycopg2
-from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
-from psycopg2.extensions import new_type, parse_dsn, register_type
 
-from imports.backends import sqlstate
+from imports.backends.connections import Connections
 from imports.backends.database import Comparison, Rows, TargetIdentity, WrittenRow
+from imports.backends.database_url import understood
+from imports.backends.deadlines import Limits
 from imports.backends.new_rows import NewRows
-from imports.errors import BackendError, BackendUnavailableError, ImporterError
-from imports.json_text import parse_answer
+from imports.errors import BackendError, BackendUnavailableError, StatementCancelledError
 from imports.row_format import RowFormat
 from imports.table_sql import (
     MERGES,
@@ -38,19 +36,11 @@ from imports.table_sql import (
 from imports.tables import Table, TableGroup
 from imports.work_item import RowOutcome
 
-CONNECT_TIMEOUT_SECONDS = 10
-
-_FINAL_CONNECT_ERRORS = (
-    "authentication failed",
-    "no password supplied",
-    "no pg_hba.conf entry",
-    "does not exist",
-    "invalid connection option",
-    "not permitted",
+_LIMITS = Limits()
+_FIRST_TRY_LIVES = (
+    "An earlier try of the same batch is still open in the database, which has not noticed that its"
+    " connection broke. The batch must wait for it to end."
 )
-
-# Its own reads no whole number of more than 4,300 digits, and rounds others.
-_JSONB = new_type((3802,), "JSONB", lambda text, _: text and parse_answer(text))
 
 
 class PostgreSQLDatabase:
@@ -58,15 +48,18 @@ class PostgreSQLDatabase:
 
     row_format = RowFormat.COPY
 
-    def __init__(self, url: str) -> None:
-        """Connects when it is first used."""
-        self._url = url
-        self._idle: queue.LifoQueue[Connection] = queue.LifoQueue()
+    def __init__(self, url: str, limits: Limits = _LIMITS) -> None:
+        """Connects when it is first used.
+
+        Raises:
+            UsageError: if the URL cannot be understood.
+        """
+        self._connections = Connections(understood(url), limits)
         self._new_rows = NewRows()
 
     def identify(self) -> TargetIdentity:
         """Who the database is."""
-        with self._transaction() as cursor:
+        with self._question() as cursor:
             cursor.execute("select id::text, schema_version from public.import_target")
             row = cursor.fetchone()
         if row is None:
@@ -79,7 +72,7 @@ class PostgreSQLDatabase:
     def dataset_id(self, kind: str, tag: str, description: str | None, author: str | None) -> int:
         """The id of a dataset, which is made if it is not there."""
         find = "select id from public.datasets where (kind, tag) = (%s, %s)"
-        with self._transaction() as cursor:
+        with self._question() as cursor:
             cursor.execute(find, (kind, tag))
             row = cursor.fetchone()
             if row is None:
@@ -94,13 +87,16 @@ class PostgreSQLDatabase:
 
     def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
         """Merges rows in one transaction; see Database."""
-        with self._transaction() as cursor:
+        with self._connections.transaction() as cursor:
             # The lock makes a repeated request wait for the first to end.
-            cursor.execute(
-                "select pg_advisory_xact_lock(hashtextextended(%(request)s, 0));"
-                f"select answer from {MERGES} where request_id = %(request)s::uuid",
-                {"request": str(request_id)},
-            )
+            try:
+                cursor.execute(
+                    "select pg_advisory_xact_lock(hashtextextended(%(request)s, 0));"
+                    f"select answer from {MERGES} where request_id = %(request)s::uuid",
+                    {"request": str(request_id)},
+                )
+            except psycopg2.errors.LockNotAvailable as error:
+                raise BackendUnavailableError(_FIRST_TRY_LIVES, divisible=False) from error
             known = cursor.fetchone()
             if known is not None:
                 answer: dict[str, str] = known[0]
@@ -118,7 +114,7 @@ class PostgreSQLDatabase:
         """Compares rows with what is stored, by table."""
         run = _run_expressions(rows.group)
         found = {}
-        with self._transaction() as cursor:
+        with self._connections.transaction() as cursor:
             for index, table, lines in rows.tables():
                 _copy(cursor, table, lines)
                 cursor.execute(compare_statement(table, run, incoming(table)), rows.run)
@@ -137,7 +133,7 @@ class PostgreSQLDatabase:
         statement = written_statement(
             table, "%(batch_ids)s::text[]", f"%(after)s::{table.id_type}", "%(limit)s"
         )
-        with self._transaction() as cursor:
+        with self._connections.transaction() as cursor:
             cursor.execute(
                 statement, {"batch_ids": list(batch_ids), "after": after, "limit": limit}
             )
@@ -145,7 +141,7 @@ class PostgreSQLDatabase:
 
     def known_images(self, hashes: Sequence[str]) -> dict[str, str]:
         """Those of some hashes that `image_assets` has, each with its storage type."""
-        with self._transaction() as cursor:
+        with self._connections.transaction() as cursor:
             cursor.execute(
                 "select content_hash, storage_type from public.image_assets"
                 " where content_hash = any(%s)",
@@ -155,66 +151,28 @@ class PostgreSQLDatabase:
 
     def forget_merges(self, batch_id: str) -> None:
         """Drops the answers that were kept for a run that has ended."""
-        with self._transaction() as cursor:
+        with self._question() as cursor:
             cursor.execute(f"delete from {MERGES} where batch_id = %s", (batch_id,))
 
     def close(self) -> None:
         """Closes all connections."""
-        while True:
-            try:
-                self._idle.get_nowait().close()
-            except queue.Empty:
-                return
+        self._connections.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[Cursor]:
-        """A transaction on a connection of its own; one that failed is not used again."""
-        connection = self._take()
+    def _question(self) -> Iterator[Cursor]:
+        """A transaction for what cannot be halved: if even that takes too long, it may pass."""
         try:
-            with connection, connection.cursor() as cursor:
+            with self._connections.transaction() as cursor:
                 yield cursor
-        except psycopg2.Error as error:
-            ours = _translated(error)
-            if isinstance(ours, BackendUnavailableError) or connection.closed:
-                connection.close()
-                # The idle ones are likely dead too, and the next try needs a fresh one.
-                self.close()
-            else:
-                self._idle.put(connection)
-            raise ours from error
-        except BaseException:
-            connection.close()
-            raise
-        self._idle.put(connection)
-
-    def _take(self) -> Connection:
-        try:
-            return self._idle.get_nowait()
-        except queue.Empty:
-            pass
-        try:
-            connection = psycopg2.connect(
-                self._url,
-                connect_timeout=CONNECT_TIMEOUT_SECONDS,
-                application_name="resilient-importer",
-                client_encoding="UTF8",  # what COPY is fed with, whatever the environment says
-                keepalives_idle=30,
-                keepalives_interval=10,
-                keepalives_count=3,
-            )
-            register_type(_JSONB, connection)
-            return connection
-        except psycopg2.Error as error:
-            raise _connect_error(error, self._url) from error
+        except StatementCancelledError as error:
+            raise BackendUnavailableError(
+                f"Even a small question takes the database too long: {error}."
+            ) from error
 
 
 def location(url: str) -> str:
     """Where a database URL points to, without user and password."""
-    parts = parse_dsn(url)
-    database, host = parts.get("dbname", "postgres"), parts.get("host", "/")
-    if host.startswith("/"):
-        return f"database {database} on a local socket"
-    return f"database {database} on {host}:{parts.get('port', 5432)}"
+    return understood(url).location
 
 
 def comparisons(answer: list[dict[str, Any]]) -> list[Comparison]:
@@ -307,30 +265,3 @@ def _only(row: tuple[Any, ...] | None) -> Any:
     if row is None:
         raise BackendError("The database answered with no row where it must answer with one.")
     return row[0]
-
-
-def _translated(error: psycopg2.Error) -> ImporterError:
-    message = _message(error)
-    if error.pgcode:
-        return sqlstate.error_for(error.pgcode, message)
-    if isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
-        return BackendUnavailableError(f"The connection to the database was lost: {message}.")
-    if isinstance(error, psycopg2.DatabaseError):
-        # libpq reports a server that died in the middle of COPY as a plain DatabaseError.
-        return BackendUnavailableError(f"The database broke off: {message}.")
-    return BackendError(f"The database driver failed: {message}.")
-
-
-def _connect_error(error: psycopg2.Error, url: str) -> ImporterError:
-    message = _message(error)
-    if any(part in message for part in _FINAL_CONNECT_ERRORS):
-        return BackendError(
-            f"{location(url)} refuses the connection: {message}."
-            " Check DATABASE_URL (or --database-url): its user, password and database."
-        )
-    return BackendUnavailableError(f"{location(url)} cannot be reached: {message}.")
-
-
-def _message(error: psycopg2.Error) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -33,8 +33,30 @@ _PASSING_CLASSES = frozenset(
         "58",  # system error
     }
 )
+_READ_ONLY = "25006"  # a full disk, a failover, a standby
+_PASSING_CODES = frozenset(
+    {
+        _READ_ONLY,
+        "25P02",  # the transaction had failed already
+        "25P03",  # the transaction waited for us too long
+        "25P04",  # the transaction took too long
+    }
+)
 _INDIVISIBLE_CLASSES = frozenset({"53", "55", "58"})
 """No room, no lock, no disk: whatever the request is."""
+
+_ADVICE = {
+    _READ_ONLY: "Nobody can write to it. Supabase and others make a database so when its disk is"
+    " full: free space or enlarge the disk (in the dashboard), and end the read-only mode. Or it is"
+    " a standby: the URL must lead to the primary",
+    "53100": "The disk of the server is full: free space or enlarge it",
+    "53200": "The server is out of memory: give it more, or use a smaller --batch-size",
+    "53300": "It has too many connections: close some, or use the URL of a pooler",
+    "53400": "A limit in its configuration is reached: raise it",
+    "55P03": "Another session holds a lock on our tables: pg_stat_activity and pg_locks tell which",
+    "57P03": "It starts, or is being restored",
+}
+"""What to do about what may pass, but perhaps not by itself."""
 
 _DATA_CLASSES = frozenset(
     {
@@ -81,9 +103,10 @@ def error_for(code: str, message: str) -> ImporterError:
             f"The database lacks a part of our schema: {message} (SQLSTATE {code})."
             " Apply it with `resilient-importer schema apply`, or `supabase db push`."
         )
-    if code[:2] in _PASSING_CLASSES:
+    if code[:2] in _PASSING_CLASSES or code in _PASSING_CODES:
+        advice = f" {_ADVICE[code]}." if code in _ADVICE else ""
         return BackendUnavailableError(
-            f"The database cannot take it just now: {message} (SQLSTATE {code}).",
-            divisible=code[:2] not in _INDIVISIBLE_CLASSES,
+            f"The database cannot take it just now: {message} (SQLSTATE {code}).{advice}",
+            divisible=code != _READ_ONLY and code[:2] not in _INDIVISIBLE_CLASSES,
         )
     return BackendError(f"The database refused to work: {message} (SQLSTATE {code}).")

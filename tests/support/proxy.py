@@ -29,8 +29,9 @@ class Fault:
 
     `action` is `reset` (the server gets the first `sent` bytes, the client a reset), `swallow` (the
     server gets everything and answers; the client gets a closed connection), `hang` (the same,
-    but the connection stays open and nothing comes), `answer` (the
-    client gets `answer`, the server nothing), `die` (the proxy stops) or `call` (`call` is
+    but the connection stays open and nothing comes), `forget` (the client gets a reset, the server
+    hears nothing of it, as behind a NAT that forgot the connection), `answer` (the client gets
+    `answer`, the server nothing), `die` (the proxy stops) or `call` (`call` is
     called, then the request goes on). It happens `times` times, after it was spared `spare`
     times.
     """
@@ -62,6 +63,7 @@ class Proxy:
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._listener: socket.socket | None = None
+        self._stopped = threading.Event()
         self.port = 0
         self.requests: list[bytes] = []
         """The first line of each HTTP request that came by, without its protocol."""
@@ -79,11 +81,13 @@ class Proxy:
         listener = socket.create_server(("127.0.0.1", self.port))
         self.port = listener.getsockname()[1]
         self._listener = listener
+        self._stopped.clear()
         self._acceptor = self._spawn(self._accept, listener)
 
     def stop(self) -> None:
         """Refuses connections from now on, and resets those that there are."""
         listener, self._listener = self._listener, None
+        self._stopped.set()
         if listener is not None:
             # A thread that waits in accept() holds the port until it is woken.
             with contextlib.suppress(OSError):
@@ -174,6 +178,11 @@ class Proxy:
             link.server.sendall(chunk[: fault.sent])
             _reset(link.client)
             _reset(link.server)
+            return False
+        if fault.action == "forget":
+            link.hanging = True
+            _reset(link.client)
+            self._stopped.wait()
             return False
         if fault.action == "swallow":
             link.swallowing = True

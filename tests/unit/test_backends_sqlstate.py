@@ -21,6 +21,9 @@ from imports.errors import (
         ("08006", BackendUnavailableError),
         ("40001", BackendUnavailableError),
         ("40P01", BackendUnavailableError),
+        ("25006", BackendUnavailableError),
+        ("25P02", BackendUnavailableError),
+        ("25P03", BackendUnavailableError),
         ("53100", BackendUnavailableError),
         ("53300", BackendUnavailableError),
         ("55P03", BackendUnavailableError),
@@ -74,3 +77,29 @@ def test_a_missing_table_is_told_with_the_command_that_makes_it() -> None:
 def test_a_role_that_does_not_exist_is_no_refused_row() -> None:
     assert type(error_for("22023", 'role "batch" does not exist')) is BackendError
     assert type(error_for("22023", "cannot call jsonb_to_recordset")) is DataRefusedError
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("25006", ("disk is full", "read-only", "standby", "primary")),
+        ("53100", ("disk", "free space")),
+        ("53200", ("out of memory", "--batch-size")),
+        ("53300", ("connections", "pooler")),
+        ("53400", ("limit",)),
+        ("55P03", ("lock", "pg_stat_activity")),
+        ("57P03", ("starts",)),
+    ],
+)
+def test_what_passes_only_if_somebody_acts_is_told_with_what_to_do(
+    code: str, words: tuple[str, ...]
+) -> None:
+    error = error_for(code, "what the server says")
+    assert all(word in str(error) for word in words), error
+
+
+def test_a_target_that_nobody_can_write_to_is_not_halved() -> None:
+    for code in ("25006", "53100", "55P03"):
+        error = error_for(code, "")
+        assert isinstance(error, BackendUnavailableError)
+        assert not error.divisible

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from imports.errors import UsageError
+from imports.setting_values import Secret
 from imports.settings import (
     Backend,
     Disposal,
@@ -62,6 +63,21 @@ def test_the_local_file_is_not_read_in_production_nor_the_other_way_round(tmp_pa
     (tmp_path / ".env.local").unlink()
     (tmp_path / ".env.production").write_text("IMPORTER_TAG=production\n")
     assert tag(load(tmp_path)) is None
+
+
+def test_blanks_around_a_value_of_the_environment_are_cut(tmp_path: Path) -> None:
+    environment = {
+        "DATABASE_URL": f" {DATABASE_URL}\n",
+        "SUPABASE_URL": "\thttps://x.supabase.co ",
+        "SUPABASE_SERVICE_ROLE_KEY": f"{KEY}\r\n",
+        "IMPORTER_BACKEND": " postgresql ",
+        "IMPORTER_STATE_FILE": " state.json ",
+    }
+    settings = load(tmp_path, environment)
+    assert settings.database_url == Secret(DATABASE_URL)
+    assert (settings.supabase_url, settings.supabase_key) == ("https://x.supabase.co", Secret(KEY))
+    assert (settings.backend, settings.state_file) == (Backend.POSTGRESQL, Path("state.json"))
+    assert load(tmp_path, database_url=f"{DATABASE_URL} ").database_url == Secret(DATABASE_URL)
 
 
 def test_a_variable_that_is_empty_is_not_set(tmp_path: Path) -> None:
