@@ -38,7 +38,11 @@ PREFIX = "IMPORTER_"
 
 _VARIABLES: dict[str, tuple[str, ...]] = {
     "supabase_url": ("SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_URL"),
-    "supabase_key": ("SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SERVICE_KEY"),
+    "supabase_key": (
+        "SUPABASE_SECRET_KEY",
+        "SUPABASE_SERVICE_ROLE_KEY",
+        "SUPABASE_SERVICE_KEY",
+    ),
     "database_url": ("DATABASE_URL",),
 }
 """The variables that have names of their own; of several the first that is set is taken."""
@@ -335,7 +339,8 @@ def _check_backend(settings: Settings) -> None:
         key = settings.supabase_key.get_secret_value() if settings.supabase_key else ""
         if not (key.isascii() and key.isprintable() and " " not in key):
             raise UsageError(
-                "SUPABASE_SERVICE_ROLE_KEY has a space or a sign that no key has. Copy it anew."
+                "The key (SUPABASE_SECRET_KEY or SUPABASE_SERVICE_ROLE_KEY) has a space or a sign"
+                " that no key has. Copy it anew."
             )
         if not (settings.supabase_url or "").startswith(("http://", "https://")):
             raise UsageError("SUPABASE_URL must begin with https:// (or http:// for a local one).")
