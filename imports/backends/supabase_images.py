@@ -139,10 +139,18 @@ class SupabaseImages:
 
     def _is_whole(self, image: Image) -> bool:
         """Whether what is stored in the place of an image can be read, and has its size."""
+        with self._asking():
+            try:
+                return self._looks_whole(image)
+            except (httpx.NetworkError, httpx.RemoteProtocolError):
+                # A server that did not want a large body closes its connection behind the answer.
+                return self._looks_whole(image)
+
+    def _looks_whole(self, image: Image) -> bool:
         # Of the content one byte will do. A store that does not know ranges sends all of it.
         wanted = {**self._headers, "Range": "bytes=0-0", "Accept-Encoding": "identity"}
         place = f"{self._objects}/{image.storage_path}"
-        with self._asking(), self._http.stream("GET", place, headers=wanted) as response:
+        with self._http.stream("GET", place, headers=wanted) as response:
             if response.is_success:
                 part = response.headers.get("content-range", "")
                 size: str = part.rpartition("/")[2] or response.headers.get("content-length", "")

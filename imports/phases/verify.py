@@ -154,7 +154,11 @@ def compare_images(target: VerifyTarget, images: list[Image]) -> list[Finding]:
 
 
 def check_image(target: VerifyTarget, image: Image, *, deep: bool) -> Finding | None:
-    """Whether an image is stored with its size, and with `deep` with its content."""
+    """Whether an image is stored with its size, and with `deep` with its content.
+
+    Raises:
+        BackendUnavailableError: if the store does not answer to anything any more.
+    """
     path = image.storage_path
     try:
         size = with_retries(target.policy, target.store.size, path)
@@ -164,30 +168,25 @@ def check_image(target: VerifyTarget, image: Image, *, deep: bool) -> Finding | 
         if size != image.file.signature.size:
             detail = f"stored with {size:,} bytes, should be {image.file.signature.size:,}"
         elif deep:
-            detail = _flaw_inside(target, image)
+            detail = _wrong_content(target, image)
     except ImageProblemError as error:
         detail = str(error)
+    except BackendUnavailableError as error:
+        # Is it the store, or what is stored of this one image?
+        if target.policy.stop.is_set() or not error.divisible:
+            raise
+        with_retries(target.policy, target.store.prepare)
+        detail = f"it cannot be read: {error}"
     return Finding("different", path, detail, image=image.sha256) if detail else None
 
 
-def _flaw_inside(target: VerifyTarget, image: Image) -> str:
-    """What is wrong with the content of a stored image; nothing if it is right.
-
-    Raises:
-        BackendUnavailableError: if the store does not answer to anything any more.
-    """
+def _wrong_content(target: VerifyTarget, image: Image) -> str:
+    """What is wrong with the content of a stored image; nothing if it is right."""
     found = ""
-    try:
-        for _ in range(2):  # an answer that was cut off is no content
-            found = with_retries(target.policy, target.store.sha256, image.storage_path)
-            if found == image.sha256:
-                return ""
-    except BackendUnavailableError as error:
-        # Is it the store, or the content of this one image?
-        if target.policy.stop.is_set() or not error.divisible:
-            raise
-        with_retries(target.policy, target.store.size, image.storage_path)
-        return f"its content cannot be read: {error}"
+    for _ in range(2):  # an answer that was cut off is no content
+        found = with_retries(target.policy, target.store.sha256, image.storage_path)
+        if found == image.sha256:
+            return ""
     return f"its content has the hash {found}"
 
 
