@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -32,6 +33,8 @@ DATA_FOLDER = Path(".importer")
 LEDGER_NAME = "upload_tracker.db"
 PROGRESS_CSV = Path("data/supabase_upload_progress.csv")
 """Where the progress log is, for kinds whose sources are worked off."""
+
+_log = logging.getLogger(__name__)
 
 PREFIX = "IMPORTER_"
 """Every setting can also be given as a variable: IMPORTER_BATCH_SIZE is --batch-size."""
@@ -260,6 +263,8 @@ def read_settings(
             if variable is not None:
                 values[name] = _from_text(name, layer[variable] or "")
                 origins[name] = variable + (f" in {place}" if place else "")
+                if name == "supabase_key":
+                    _tell_of_other_keys(variable, layer)
                 break
     problems = dict.fromkeys(flags, "there is no such setting")
     try:
@@ -311,6 +316,14 @@ def _env_files(production: bool) -> tuple[str, str]:
 
 def _variables(name: str) -> tuple[str, ...]:
     return _VARIABLES.get(name, (PREFIX + name.upper(),))
+
+
+def _tell_of_other_keys(variable: str, layer: Mapping[str, str | None]) -> None:
+    """Says which key is taken, where there are several."""
+    names = _VARIABLES["supabase_key"]
+    others = [each for each in names if layer.get(each) and layer[each] != layer[variable]]
+    if others:
+        _log.warning("The key is that of %s; %s differs.", variable, " and ".join(others))
 
 
 def _from_text(name: str, text: str) -> object:
