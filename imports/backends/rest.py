@@ -26,6 +26,7 @@ _INDIVISIBLE_STATUSES = frozenset({402, 425, 429, 503})
 _KEY_STATUSES = frozenset({401, 403})
 
 _LONGEST_TEXT = 300
+_MOST_READ = 20_000
 _MOVED_API = re.compile(r"(https?://[^/?#]+)/(?:rest|storage)/v1(?:[/?#]|$)")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
@@ -175,6 +176,7 @@ def readable(response: httpx.Response) -> str:
 
 def readable_text(text: str) -> str:
     """A text from a server as one short line: of a page its title."""
+    text = text[:_MOST_READ]
     if text.lstrip()[:1] == "<":
         title = _TITLE.search(text)
         # On demand, and only for what a gateway says.
