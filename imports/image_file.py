@@ -34,7 +34,7 @@ def read_whole(file: FileIO, image: ImageFile) -> bytes:
     """The content of an open image.
 
     Raises:
-        UnreadImageError: if it is shorter than it was.
+        UnreadImageError: if it is shorter than it was, or cannot be read.
     """
     return b"".join(read_pieces(file, image, image.signature.size))
 
@@ -43,11 +43,14 @@ def read_pieces(file: FileIO, image: ImageFile, most: int, done: int = 0) -> Ite
     """The content of an open image, at most `most` bytes at a time; `done` bytes have been read.
 
     Raises:
-        UnreadImageError: if it is shorter than it was.
+        UnreadImageError: if it is shorter than it was, or cannot be read.
     """
     left = image.signature.size - done
     while left:
-        piece = file.read(min(left, most))
+        try:
+            piece = file.read(min(left, most))
+        except OSError as error:
+            raise unreadable(image, error) from error
         if not piece:
             raise _changed(image)
         left -= len(piece)

@@ -74,9 +74,9 @@ class RunReport:
     """What a run came to: its state, counts by name, failures, warnings, duplicates.
 
     Warnings are told, and missing images counted as `lacking`, by every run until the item is
-    imported without a warning. `item` is what its kind calls a work item; `scanned` is the listing
-    of a run that did no more; `not_disposed` are files that should have been deleted or moved away,
-    and could not be.
+    imported without a warning; `notices` are about the whole run. `item` is what its kind calls a
+    work item; `scanned` is the listing of a run that did no more; `not_disposed` are files that
+    should have been deleted or moved away, and could not be.
     """
 
     state: WorkState
@@ -86,6 +86,7 @@ class RunReport:
     counts: dict[str, int]
     failures: list[Failure]
     failures_total: int
+    notices: list[str] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
     warnings_total: int = 0
     lacking: Lacking = NOTHING_LACKING
@@ -126,6 +127,8 @@ def render_report(report: RunReport) -> str:
             mark = _MARKS.get(phase.status, "  ")
             lines.append(f"  {mark} {name.upper()}: {phase.status} ({phase.duration_seconds:.1f}s)")
     lines += ["", *_counts(report)]
+    for notice in report.notices:
+        lines += ["", f"⚠️  {notice}"]
     lines += _listing(
         "⚠️ ",
         "Imported with a warning",

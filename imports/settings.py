@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -33,12 +34,18 @@ LEDGER_NAME = "upload_tracker.db"
 PROGRESS_CSV = Path("data/supabase_upload_progress.csv")
 """Where the progress log is, for kinds whose sources are worked off."""
 
+_log = logging.getLogger(__name__)
+
 PREFIX = "IMPORTER_"
 """Every setting can also be given as a variable: IMPORTER_BATCH_SIZE is --batch-size."""
 
 _VARIABLES: dict[str, tuple[str, ...]] = {
     "supabase_url": ("SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_URL"),
-    "supabase_key": ("SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SERVICE_KEY"),
+    "supabase_key": (
+        "SUPABASE_SECRET_KEY",
+        "SUPABASE_SERVICE_ROLE_KEY",
+        "SUPABASE_SERVICE_KEY",
+    ),
     "database_url": ("DATABASE_URL",),
 }
 """The variables that have names of their own; of several the first that is set is taken."""
@@ -258,6 +265,8 @@ def read_settings(
                 # Copying brings blanks along. What is nothing else is refused by the reader.
                 values[name] = _from_text(name, value.strip() or value)
                 origins[name] = variable + (f" in {place}" if place else "")
+                if name == "supabase_key":
+                    _tell_of_other_keys(variable, layer)
                 break
     problems = dict.fromkeys(flags, "there is no such setting")
     try:
@@ -311,6 +320,14 @@ def _variables(name: str) -> tuple[str, ...]:
     return _VARIABLES.get(name, (PREFIX + name.upper(),))
 
 
+def _tell_of_other_keys(variable: str, layer: Mapping[str, str | None]) -> None:
+    """Says which key is taken, where there are several."""
+    names = _VARIABLES["supabase_key"]
+    others = [each for each in names if layer.get(each) and layer[each] != layer[variable]]
+    if others:
+        _log.warning("The key is that of %s; %s differs.", variable, " and ".join(others))
+
+
 def _from_text(name: str, text: str) -> object:
     if name == "image_roots":
         return tuple(text.split(os.pathsep))
@@ -337,7 +354,8 @@ def _check_backend(settings: Settings) -> None:
         key = settings.supabase_key.get_secret_value() if settings.supabase_key else ""
         if not (key.isascii() and key.isprintable() and " " not in key):
             raise UsageError(
-                "SUPABASE_SERVICE_ROLE_KEY has a space or a sign that no key has. Copy it anew."
+                "The key (SUPABASE_SECRET_KEY or SUPABASE_SERVICE_ROLE_KEY) has a space or a sign"
+                " that no key has. Copy it anew."
             )
         if not (settings.supabase_url or "").startswith(("http://", "https://")):
             raise UsageError("SUPABASE_URL must begin with https:// (or http:// for a local one).")

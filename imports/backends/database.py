@@ -115,15 +115,15 @@ class Database(Protocol):
 class ImageStore(Protocol):
     """Where images go. Methods may be called from many threads; they raise as Database's do.
 
-    One image that is refused raises ImageProblemError.
+    One image that is refused raises ImageProblemError; a full store BackendUnavailableError.
     """
 
     storage_type: str
     put_at_once: int
     """How many images a worker takes at a time: several where storing one is soon done."""
 
-    def prepare(self) -> None:
-        """Makes the bucket or the folder, if it is absent."""
+    def prepare(self) -> str | None:
+        """Makes the bucket or the folder, if it is absent; what the user should know of it."""
         ...
 
     def put(self, image: Image) -> bool:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
-import shutil
 from pathlib import Path
 from uuid import uuid4
 
-from imports.errors import BackendError, ImageProblemError
-from imports.image_file import open_unchanged
+from imports.errors import (
+    BackendError,
+    BackendUnavailableError,
+    ImageProblemError,
+    ImporterError,
+)
+from imports.image_file import open_unchanged, read_pieces
 from imports.patience import patiently
 from imports.private_file import FOLDER, make_folder, private
 from imports.process_id import is_alive
@@ -20,6 +25,17 @@ from imports.work_item import Image
 
 _CHUNK_BYTES = 1024 * 1024
 _PART = ".part"
+
+_MAY_PASS = frozenset(
+    (
+        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EAGAIN),
+        *(errno.ENOENT, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ETIMEDOUT, errno.EBUSY),
+    )
+)
+"""What a disk says that is full, broken or away: whoever sees to it, nothing else need change."""
+
+_OF_THE_IMAGE = (errno.EFBIG, errno.EMFILE, errno.ENFILE)
+"""What comes of this image, or of this moment."""
 
 
 class LocalImages:
@@ -32,55 +48,59 @@ class LocalImages:
         """Works below `folder`, which need not be there yet."""
         self._folder = folder
 
-    def prepare(self) -> None:
-        """Makes the folder, if it is absent."""
+    def prepare(self) -> str | None:
+        """Makes the folder, if it is absent; there is nothing to know about it."""
         try:
             make_folder(self._folder)
         except OSError as error:
-            raise BackendError(
-                f"The folder for images {self._folder} cannot be made: {error.strerror}."
-            ) from error
+            raise self._unusable(self._folder, error) from error
+        return None
 
     def put(self, image: Image) -> bool:
         """Copies an image; False if it was there already.
 
         It is written beside its place, brought to disk, and renamed into it.
         """
-        return patiently(self._put, image)
+        try:
+            return patiently(self._put, image)
+        except OSError as error:
+            # The image has been read by then, or its problem was told: it is the folder.
+            place = f"{self._folder}/{image.storage_path}"
+            if error.errno in _OF_THE_IMAGE:
+                raise ImageProblemError(
+                    f"image {image.file.path} cannot be stored at {place}: {error.strerror}"
+                ) from error
+            raise self._unusable(place, error) from error
 
     def _put(self, image: Image) -> bool:
         # Not with path objects, here and below: they take longer than copying a small image.
         place = f"{self._folder}/{image.storage_path}"
         folder, _, name = place.rpartition("/")
         size = image.file.signature.size
-        if self.size(image.storage_path) == size:
+        if _size(place) == size:
             return False
         part = f"{folder}/.{name}.{os.getpid()}.{uuid4().hex}{_PART}"
         try:
             if not _make_folder(folder):
                 _remove_leftovers(folder, name)
             with open_unchanged(image.file) as source, open(part, "xb", opener=private) as copy:
-                shutil.copyfileobj(source, copy, min(size, _CHUNK_BYTES))
+                copy.writelines(read_pieces(source, image.file, _CHUNK_BYTES))
                 copy.flush()
                 os.fsync(copy.fileno())
             os.replace(part, place)  # noqa: PTH105
             patiently(sync_folder, folder)
-        except ImageProblemError:
+        except (ImageProblemError, OSError):
             _remove(part)
             raise
-        except OSError as error:
-            _remove(part)
-            raise ImageProblemError(
-                f"image {image.file.path} cannot be stored at {place}: {error.strerror}"
-            ) from error
         return True
 
     def size(self, storage_path: str) -> int | None:
         """The size in bytes of what is stored there, None if nothing is."""
+        place = f"{self._folder}/{storage_path}"
         try:
-            return os.stat(f"{self._folder}/{storage_path}").st_size
-        except FileNotFoundError:
-            return None
+            return _size(place)
+        except OSError as error:
+            raise self._unusable(place, error) from error
 
     def sha256(self, storage_path: str) -> str:
         """The hash of what is stored there, read anew."""
@@ -94,10 +114,34 @@ class LocalImages:
 
     def remove(self, storage_path: str) -> None:
         """Removes what is stored there, if anything is."""
-        (self._folder / storage_path).unlink(missing_ok=True)
+        try:
+            (self._folder / storage_path).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._unusable(self._folder / storage_path, error) from error
 
     def close(self) -> None:
         """Nothing is held open."""
+
+    def _unusable(self, place: str | Path, error: OSError) -> ImporterError:
+        """What ends the run where the folder itself is the matter."""
+        if error.errno in _MAY_PASS:
+            return BackendUnavailableError(
+                f"{place} cannot be written: {error.strerror}. Make room on the disk of"
+                f" {self._folder}, the folder for images, or see to that disk; then run again.",
+                divisible=False,
+            )
+        return BackendError(
+            f"The folder for images {self._folder} cannot be used: {place}: {error.strerror}. See"
+            " to it that this user may read and write all of it, and that no file lies where a"
+            " folder should be; then run again."
+        )
+
+
+def _size(place: str) -> int | None:
+    try:
+        return os.stat(place).st_size
+    except FileNotFoundError:
+        return None
 
 
 def _make_folder(folder: str) -> bool:

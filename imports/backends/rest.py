@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import urlsafe_b64decode
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,9 +19,18 @@ from imports.errors import (
     SchemaError,
 )
 
-_PASSING_STATUSES = frozenset({408, 425, 429})
-_INDIVISIBLE_STATUSES = frozenset({425, 429, 503})
+KEY_VARIABLES = "SUPABASE_SECRET_KEY (or SUPABASE_SERVICE_ROLE_KEY, if that is not set)"
+"""Where the key comes from, as messages say it."""
+
+_PASSING_STATUSES = frozenset({402, 408, 423, 425, 429})
+_INDIVISIBLE_STATUSES = frozenset({402, 425, 429, 503})
 _KEY_STATUSES = frozenset({401, 403})
+
+_LONGEST_TEXT = 300
+_MOST_READ = 20_000
+_MOVED_API = re.compile(r"(https?://[^/?#]+)/(?:rest|storage)/v1(?:[/?#]|$)")
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+_MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
 
 def http_client(connections: int) -> httpx.Client:
@@ -42,15 +52,25 @@ def http_client(connections: int) -> httpx.Client:
 
 
 def key_headers(key: str) -> dict[str, str]:
-    """The headers by which Supabase knows who asks."""
+    """The headers by which Supabase knows who asks.
+
+    Keys that begin with `sb_` are no JWT, and are refused as one. The older keys are JWTs, which
+    PostgREST and Storage read.
+    """
+    if key.startswith("sb_"):
+        return {"apikey": key}
     return {"apikey": key, "Authorization": f"Bearer {key}"}
 
 
-def transport_error(error: httpx.TransportError, url: str) -> ImporterError:
-    """The error of ours for a request that got no answer."""
+def transport_error(error: httpx.RequestError, url: str) -> ImporterError:
+    """The error of ours for a request that got no answer, or one that cannot be read."""
     reason = str(error) or type(error).__name__
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
         return BackendError(f"{url} cannot be asked: {reason}. Check SUPABASE_URL.")
+    if isinstance(error, httpx.DecodingError):
+        return BackendUnavailableError(
+            f"The answer of {url} cannot be read: {reason}.", divisible=False
+        )
     return BackendUnavailableError(f"{url} did not answer: {reason}.")
 
 
@@ -71,8 +91,21 @@ def key_advice(key: str) -> str:
     role = key_role(key)
     right = "the secret key (sb_secret_…) or the service_role key of this project"
     if role in (None, "service_role"):
-        return f"Check SUPABASE_SERVICE_ROLE_KEY: it must be {right}."
-    return f"The key is the {role} role's. Set SUPABASE_SERVICE_ROLE_KEY to {right}."
+        return f"Check {KEY_VARIABLES}: it must be {right}."
+    return f"The key is the {role} role's. Set {KEY_VARIABLES} to {right}."
+
+
+def strange_answer(response: httpx.Response) -> BackendUnavailableError:
+    """The error of ours for an answer that no Supabase gives: something else gave it.
+
+    What was asked for may have been done.
+    """
+    said = readable_text(response.text) or "no content"
+    return BackendUnavailableError(
+        f"An answer did not come from Supabase (HTTP {response.status_code}: {said})."
+        " If that stays so, look at what stands before it, and check SUPABASE_URL.",
+        divisible=False,
+    )
 
 
 def response_error(response: httpx.Response, key: str = "") -> ImporterError:
@@ -82,6 +115,10 @@ def response_error(response: httpx.Response, key: str = "") -> ImporterError:
     """
     code, message = _code_and_message(response)
     status = response.status_code
+    if response.has_redirect_location:
+        return redirect_error(response)
+    if status == 404 and response.content == b"{}":
+        code, message = "PGRST205", "a table is not in its schema cache"
     if code.startswith("PGRST2"):
         return SchemaError(
             f"Supabase does not know a function or table of ours: {message}. Apply the schema"
@@ -100,6 +137,21 @@ def response_error(response: httpx.Response, key: str = "") -> ImporterError:
     return error
 
 
+def redirect_error(response: httpx.Response) -> ImporterError:
+    """The error of ours for an answer that leads elsewhere. Nobody follows it: it has our key."""
+    place = response.headers["location"]
+    if moved := _MOVED_API.match(place):
+        return BackendError(
+            f"Supabase is at another address (HTTP {response.status_code}: {readable_text(place)})."
+            f" Set SUPABASE_URL to {moved[1]}."
+        )
+    return BackendUnavailableError(
+        f"Something before Supabase leads elsewhere (HTTP {response.status_code}:"
+        f" {readable_text(place)}). If that stays so, check SUPABASE_URL.",
+        divisible=False,
+    )
+
+
 def status_error(status: int, message: str, wait: float | None, key: str = "") -> ImporterError:
     """The error of ours for an HTTP status that came without a code of PostgreSQL."""
     if status in _KEY_STATUSES:
@@ -114,7 +166,9 @@ def status_error(status: int, message: str, wait: float | None, key: str = "") -
         )
     if status in (400, 409, 413, 422):
         return DataRefusedError(f"Supabase refused it (HTTP {status}: {message})")
-    return BackendError(f"Supabase answered with HTTP {status}: {message}. Check SUPABASE_URL.")
+    # What Supabase itself does not know has a code.
+    advice = "Check SUPABASE_URL." if status == 404 else "The project's logs may say why."
+    return BackendError(f"Supabase answered with HTTP {status}: {message}. {advice}")
 
 
 def retry_after(response: httpx.Response) -> float | None:
@@ -142,10 +196,23 @@ def _code_and_message(response: httpx.Response) -> tuple[str, str]:
         body = None
     if isinstance(body, dict):
         code, message = body.get("code"), body.get("message") or body.get("error")
-        return str(code or ""), _short(str(message or response.reason_phrase))
-    return "", _short(response.text or response.reason_phrase)
+        return str(code or ""), readable_text(str(message or response.reason_phrase))
+    return "", readable(response)
 
 
-def _short(text: str) -> str:
+def readable(response: httpx.Response) -> str:
+    """What an answer says, as one short line."""
+    return readable_text(response.text or response.reason_phrase)
+
+
+def readable_text(text: str) -> str:
+    """A text from a server as one short line: of a page its title."""
+    text = text[:_MOST_READ]
+    if text.lstrip()[:1] == "<":
+        title = _TITLE.search(text)
+        # On demand, and only for what a gateway says.
+        from html import unescape
+
+        text = unescape(title[1] if title and title[1].strip() else _MARKUP.sub(" ", text))
     line = " ".join(text.split()).rstrip(".")
-    return line if len(line) <= 300 else line[:300] + "…"
+    return line if len(line) <= _LONGEST_TEXT else line[:_LONGEST_TEXT] + "…"

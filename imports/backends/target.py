@@ -100,7 +100,8 @@ def open_target(settings: Settings, policy: RetryPolicy) -> Target:
 
 
 def _open_supabase(settings: Settings, policy: RetryPolicy) -> Target:
-    from imports.backends.supabase import SupabaseDatabase, SupabaseImages
+    from imports.backends.supabase import SupabaseDatabase
+    from imports.backends.supabase_images import SupabaseImages
 
     if settings.supabase_url is None or settings.supabase_key is None:
         raise BackendError("The settings for Supabase are not whole.")

@@ -54,7 +54,7 @@ def upload_image(target: UploadTarget, image: Image) -> Uploaded:
         return Uploaded(image, problem=str(error))
     except BackendUnavailableError as error:
         # Is it the store, or this one image? If it still answers, the others shall go on.
-        if target.policy.stop.is_set():
+        if target.policy.stop.is_set() or not error.divisible:
             raise
         target.store.prepare()
         return Uploaded(image, problem=f"image {image.file.path}: {error}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from imports.backends.database import Comparison, Database, ImageStore
-from imports.errors import ImageProblemError
+from imports.errors import BackendUnavailableError, ImageProblemError
 from imports.kinds import kind_named
 from imports.phases.placing import Placed, place_rows
 from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
@@ -154,22 +154,40 @@ def compare_images(target: VerifyTarget, images: list[Image]) -> list[Finding]:
 
 
 def check_image(target: VerifyTarget, image: Image, *, deep: bool) -> Finding | None:
-    """Whether an image is stored with its size, and with `deep` with its content."""
-    size = with_retries(target.policy, target.store.size, image.storage_path)
-    if size is None:
-        return Finding("missing", image.storage_path, image=image.sha256)
-    if size != image.file.signature.size:
-        detail = f"stored with {size:,} bytes, should be {image.file.signature.size:,}"
-        return Finding("different", image.storage_path, detail, image=image.sha256)
-    if deep:
-        try:
-            found = with_retries(target.policy, target.store.sha256, image.storage_path)
-        except ImageProblemError as error:
-            return Finding("different", image.storage_path, str(error), image=image.sha256)
-        if found != image.sha256:
-            detail = f"its content has the hash {found}"
-            return Finding("different", image.storage_path, detail, image=image.sha256)
-    return None
+    """Whether an image is stored with its size, and with `deep` with its content.
+
+    Raises:
+        BackendUnavailableError: if the store does not answer to anything any more.
+    """
+    path = image.storage_path
+    try:
+        size = with_retries(target.policy, target.store.size, path)
+        if size is None:
+            return Finding("missing", path, image=image.sha256)
+        detail = ""
+        if size != image.file.signature.size:
+            detail = f"stored with {size:,} bytes, should be {image.file.signature.size:,}"
+        elif deep:
+            detail = _wrong_content(target, image)
+    except ImageProblemError as error:
+        detail = str(error)
+    except BackendUnavailableError as error:
+        # Is it the store, or what is stored of this one image?
+        if target.policy.stop.is_set() or not error.divisible:
+            raise
+        with_retries(target.policy, target.store.prepare)
+        detail = f"it cannot be read: {error}"
+    return Finding("different", path, detail, image=image.sha256) if detail else None
+
+
+def _wrong_content(target: VerifyTarget, image: Image) -> str:
+    """What is wrong with the content of a stored image; nothing if it is right."""
+    found = ""
+    for _ in range(2):  # an answer that was cut off is no content
+        found = with_retries(target.policy, target.store.sha256, image.storage_path)
+        if found == image.sha256:
+            return ""
+    return f"its content has the hash {found}"
 
 
 def _current(job: PrepareJob) -> tuple[list[WorkItem], Compared]:

@@ -69,6 +69,7 @@ def build_report(
         exit_code=exit_code,
         elapsed_seconds=time.monotonic() - session.began_at,
         counts=counts,
+        notices=session.notices,
         failures=failures,
         failures_total=failures_total,
         warnings=warnings,

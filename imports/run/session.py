@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -47,6 +48,8 @@ from imports.work_state import (
 )
 from imports.workers import Workers
 
+_log = logging.getLogger("imports.run")
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -63,7 +66,7 @@ class RunSession:
     """Everything that a run holds open. Used by the coordinator's thread alone.
 
     It began at `began_at`, by the clock that is never set back; what went in with the batch
-    `verified_until`, or before it, is verified.
+    `verified_until`, or before it, is verified. `notices` are about the run as a whole.
     """
 
     settings: Settings
@@ -93,6 +96,7 @@ class RunSession:
     began_at: float
     _resources: contextlib.ExitStack
     verified_until: int | None = field(default=None, init=False)
+    notices: list[str] = field(default_factory=list, init=False)
     _next_checkpoint: float = field(default=0.0, init=False)
     _told_unwritten: bool = field(default=False, init=False)
     _told_foreign: bool = field(default=False, init=False)
@@ -151,6 +155,13 @@ class RunSession:
             OSError: if it cannot be told.
         """
         return self.kind.sign(self.source, path)
+
+    def notice(self, text: str) -> None:
+        """Tells the user something about the whole run: now, in the log, and in the report."""
+        if text not in self.notices:
+            self.notices.append(text)
+            _log.warning("%s", text)
+            self.display.say(f"⚠️  {text}")
 
     def tell_failures(self, phase: Phase, failures: list[tuple[str, str]]) -> None:
         """Writes the status files of items, by path, that failed for a reason."""

@@ -28,7 +28,8 @@ def upload_images(session: RunSession) -> None:
     if not total:
         return
     target = _target(session)
-    session.ask(session.target.store.prepare)
+    if notice := session.ask(session.target.store.prepare):
+        session.notice(notice)
     # A thread for either question: a signal is heard meanwhile, which a database driver is deaf to.
     with ThreadPoolExecutor(2, thread_name_prefix="listing") as beside:
         settling = _Settling(session, target, beside)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import resource
 import signal
+from functools import partial
+from io import FileIO
 from pathlib import Path
 
 import psutil
@@ -11,7 +14,12 @@ import pytest
 
 from imports.backends import local_images
 from imports.backends.local_images import LocalImages
-from imports.errors import BackendError, ImageProblemError
+from imports.errors import (
+    BackendError,
+    BackendUnavailableError,
+    ImageProblemError,
+    UnreadImageError,
+)
 from imports.image_content import read_image
 from imports.source_tree import signature_of
 from imports.work_item import Image, ImageFile
@@ -123,14 +131,67 @@ def test_an_image_that_is_gone_is_a_problem_and_leaves_nothing(
     assert files(folder) == []
 
 
-def test_a_disk_that_is_full_leaves_no_half_image(
-    store: LocalImages, folder: Path, image: Image, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+def test_a_disk_that_is_full_or_broken_is_the_stores_matter_and_leaves_no_half_image(
+    store: LocalImages, folder: Path, image: Image, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(local_images.os, "fsync", full)
-    with pytest.raises(ImageProblemError, match="No space left on device"):
+    with monkeypatch.context() as patch:
+        patch.setattr(local_images.os, "fsync", full)
+        with pytest.raises(BackendUnavailableError, match=os.strerror(number)) as caught:
+            store.put(image)
+    assert not caught.value.divisible, "no other image would pass"
+    assert str(folder) in str(caught.value)
+    assert files(folder) == []
+    assert store.put(image) is True
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM])
+def test_a_folder_that_lets_nobody_in_is_an_error_of_the_folder(
+    store: LocalImages, folder: Path, image: Image, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def denied(path: str, *_: object) -> None:
+        raise PermissionError(number, os.strerror(number), path)
+
+    monkeypatch.setattr(local_images.os, "stat", denied)
+    for ask in (partial(store.put, image), partial(store.size, image.storage_path)):
+        with pytest.raises(BackendError, match=os.strerror(number)) as caught:
+            ask()
+        assert str(folder) in str(caught.value)
+        assert "see to it" in str(caught.value).lower()
+
+
+def test_a_file_where_a_folder_should_be_is_an_error_of_the_folder(
+    store: LocalImages, folder: Path, image: Image
+) -> None:
+    (folder / "sha256").write_text("in the way")
+    for ask in (
+        partial(store.put, image),
+        partial(store.size, image.storage_path),
+        partial(store.remove, image.storage_path),
+    ):
+        with pytest.raises(BackendError, match="Not a directory") as caught:
+            ask()
+        assert str(folder / "sha256") in str(caught.value)
+    (folder / "sha256").unlink()
+    (folder / image.storage_path).mkdir(parents=True)
+    with pytest.raises(BackendError, match="Is a directory"):
+        store.put(image)
+
+
+def test_a_source_that_cannot_be_read_is_the_images_matter(
+    store: LocalImages, folder: Path, image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fails under the source is not the one of the folder for images."""
+
+    class Broken(FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("imports.image_file.FileIO", Broken)
+    with pytest.raises(UnreadImageError, match="cannot be read: Input/output error"):
         store.put(image)
     assert files(folder) == []
 
@@ -170,5 +231,5 @@ def test_the_folder_may_be_there_already_and_a_file_in_its_place_is_an_error(
 ) -> None:
     store.prepare()
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(BackendError, match="cannot be made"):
+    with pytest.raises(BackendError, match=r"File exists|Not a directory"):
         LocalImages(tmp_path / "file").prepare()

@@ -15,6 +15,7 @@ from imports.backends.rest import (
     response_error,
     retry_after,
     status_error,
+    strange_answer,
     transport_error,
 )
 from imports.errors import (
@@ -77,7 +78,14 @@ def refusal(code: str | None, message: str = "what it says") -> dict[str, object
         (answer(503), BackendUnavailableError),
         (answer(520, HTML), BackendUnavailableError),
         (answer(544, {"message": "database timed out"}), BackendUnavailableError),
-        (answer(301, headers={"location": "https://elsewhere"}), BackendError),
+        (answer(302, headers={"location": "https://elsewhere/down"}), BackendUnavailableError),
+        (answer(301, headers={"location": "https://h/rest/v1/datasets"}), BackendError),
+        (
+            answer(402, {"message": "Service for this project is restricted"}),
+            BackendUnavailableError,
+        ),
+        (answer(404, {}), SchemaError),
+        (answer(404, {"message": "no Route matched with those values"}), BackendError),
     ],
 )
 def test_an_answer_has_its_class_of_error(
@@ -93,6 +101,7 @@ def test_a_refused_key_is_told_with_the_variable_that_holds_it(status: int) -> N
     refused = answer(status, {"message": "Invalid API key"})
     message = str(response_error(refused))
     assert "The key is the anon role's" in str(response_error(refused, "sb_publishable_x"))
+    assert "SUPABASE_SECRET_KEY" in message
     assert "SUPABASE_SERVICE_ROLE_KEY" in message
     assert "Invalid API key" in message
     assert str(status) in message
@@ -201,11 +210,39 @@ def test_a_header_that_makes_no_sense_is_as_none(header: str | None, seconds: fl
     assert retry_after(answer(429, headers=headers)) == seconds
 
 
-def test_a_page_of_html_becomes_one_short_line() -> None:
-    message = str(response_error(answer(502, HTML + b"\n" + b"x" * 5000)))
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        (HTML + b"\n" + b"x" * 5000, "HTTP 502: 502 Bad Gateway)"),
+        (b"<TITLE lang=en>\n Caf\xc3\xa9 &amp;\n more </TITLE>", "HTTP 502: Caf\xe9 & more)"),
+        (b"<style>a{}</style><h1>Out\nof</h1><p>order</p>", "HTTP 502: Out of order)"),
+        (b"<title></title><script>x<y</script>Later", "HTTP 502: Later)"),
+        (b"<html><body></body></html>", "HTTP 502: )"),
+        (b"a < b and\nb > c", "HTTP 502: a < b and b > c)"),
+    ],
+)
+def test_a_page_of_html_becomes_one_short_line(page: bytes, text: str) -> None:
+    message = str(response_error(answer(502, page)))
     assert "\n" not in message
     assert len(message) < 500
-    assert "502" in message
+    assert text in message
+
+
+def test_the_url_is_to_be_checked_only_where_it_may_be_wrong() -> None:
+    assert "Check SUPABASE_URL" in str(response_error(answer(404, HTML)))
+    stale = str(response_error(answer(404, {})))
+    assert "SUPABASE_URL" not in stale
+    assert "reload" in stale
+    assert "SUPABASE_URL" not in str(response_error(answer(406, {"message": "no"})))
+    moved = answer(308, headers={"location": "https://h.example/rest/v1/rpc/f?x=1"})
+    assert "Set SUPABASE_URL to https://h.example." in str(response_error(moved))
+
+
+def test_what_nobody_of_supabase_answers_may_pass_and_is_not_halved() -> None:
+    error = strange_answer(answer(200, b"<title>Maintenance</title>"))
+    assert not error.divisible
+    assert "HTTP 200: Maintenance" in str(error)
+    assert "no content" in str(strange_answer(answer(204)))
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff\xfe\0", b"[1, 2]", b"null", b'"text"', b"5"])
@@ -235,12 +272,13 @@ def test_a_status_alone_is_judged_like_an_answer() -> None:
         (httpx.ReadError("connection reset"), BackendUnavailableError),
         (httpx.WriteError("broken pipe"), BackendUnavailableError),
         (httpx.RemoteProtocolError("Server disconnected"), BackendUnavailableError),
+        (httpx.DecodingError("incorrect header check"), BackendUnavailableError),
         (httpx.UnsupportedProtocol("no scheme"), BackendError),
         (httpx.LocalProtocolError("illegal header value"), BackendError),
     ],
 )
 def test_a_request_without_an_answer_has_its_class_of_error(
-    error: httpx.TransportError, expected: type[ImporterError]
+    error: httpx.RequestError, expected: type[ImporterError]
 ) -> None:
     found = transport_error(error, "https://x.supabase.co")
     assert type(found) is expected
@@ -255,5 +293,7 @@ def test_the_client_suits_hosted_supabase() -> None:
         assert client.timeout.read is not None
 
 
-def test_the_key_is_sent_both_ways() -> None:
-    assert key_headers("k") == {"apikey": "k", "Authorization": "Bearer k"}
+def test_a_key_that_is_a_jwt_is_sent_both_ways_and_a_newer_one_as_what_it_is() -> None:
+    assert key_headers("eyJ.x.y") == {"apikey": "eyJ.x.y", "Authorization": "Bearer eyJ.x.y"}
+    assert key_headers("sb_secret_x") == {"apikey": "sb_secret_x"}
+    assert key_headers("sb_publishable_x") == {"apikey": "sb_publishable_x"}

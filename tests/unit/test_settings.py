@@ -89,7 +89,9 @@ def test_a_variable_that_is_empty_is_not_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_URL"])
-@pytest.mark.parametrize("key", ["SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SERVICE_KEY"])
+@pytest.mark.parametrize(
+    "key", ["SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SERVICE_KEY"]
+)
 def test_supabase_is_known_by_all_its_variables(tmp_path: Path, url: str, key: str) -> None:
     settings = load(tmp_path, {url: "https://x.supabase.co", key: KEY})
     assert settings.supabase_url == "https://x.supabase.co"
@@ -101,6 +103,18 @@ def test_supabase_is_known_by_all_its_variables(tmp_path: Path, url: str, key: s
 def test_of_two_names_for_one_thing_the_first_is_taken(tmp_path: Path) -> None:
     environment = SUPABASE | {"NEXT_PUBLIC_SUPABASE_URL": "https://public.supabase.co"}
     assert load(tmp_path, environment).supabase_url == "https://x.supabase.co"
+
+
+def test_of_several_keys_the_newest_kind_is_taken_and_which_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = load(tmp_path, SUPABASE | {"SUPABASE_SECRET_KEY": KEY})
+    assert caplog.messages == []
+    settings = load(tmp_path, SUPABASE | {"SUPABASE_SECRET_KEY": "sb_secret_new"})
+    assert settings.supabase_key is not None
+    assert settings.supabase_key.get_secret_value() == "sb_secret_new"
+    (said,) = caplog.messages
+    assert said == "The key is that of SUPABASE_SECRET_KEY; SUPABASE_SERVICE_ROLE_KEY differs."
 
 
 def test_another_name_in_the_environment_goes_before_the_first_name_in_a_file(
@@ -142,7 +156,7 @@ def test_supabase_without_credentials_is_an_error_that_names_the_variables(tmp_p
 
 def test_supabase_without_its_key_is_an_error_that_names_the_key_alone(tmp_path: Path) -> None:
     message = failing(tmp_path, {"SUPABASE_URL": "https://x.supabase.co"})
-    assert "SUPABASE_SERVICE_ROLE_KEY or SUPABASE_SERVICE_KEY" in message
+    assert "SUPABASE_SECRET_KEY or SUPABASE_SERVICE_ROLE_KEY or SUPABASE_SERVICE_KEY" in message
     assert "NEXT_PUBLIC_SUPABASE_URL" not in message
 
 

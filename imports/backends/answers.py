@@ -1,0 +1,70 @@
+"""What answers of our functions must look like: nothing else is believed.
+
+Each takes JSON as it came, and raises ValueError, TypeError or LookupError if it is something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from imports.backends.database import Comparison, Rows, WrittenRow
+from imports.backends.postgresql import comparisons, written_rows
+from imports.work_item import RowOutcome
+
+_LETTERS = frozenset(RowOutcome)
+_FOUND = frozenset({"same", "different", "missing", "superseded", "undecided"})
+
+
+def nothing(answer: Any) -> None:
+    """No content."""
+    if answer is not None:
+        raise ValueError("no content was expected")
+
+
+def objects(answer: Any) -> list[dict[str, Any]]:
+    """A list of objects, as a question about a table is answered."""
+    if isinstance(answer, list) and all(isinstance(each, dict) for each in answer):
+        return answer
+    raise ValueError("a list of objects was expected")
+
+
+def merged(answer: Any, rows: Rows) -> dict[int, str]:
+    """A letter of RowOutcome for each row that was merged, by table; none for rows of others."""
+    found = {}
+    for index, table, sent in rows.tables():
+        if table.owner is not None:
+            continue
+        letters = answer[table.label] or ""
+        if not isinstance(letters, str) or len(letters) != len(sent) or set(letters) - _LETTERS:
+            raise ValueError(f"{len(sent)} letters were expected for {table.label}")
+        found[index] = letters
+    return found
+
+
+def compared(answer: Any, rows: Rows) -> dict[int, list[Comparison]]:
+    """A comparison for each row, by table."""
+    found = {}
+    for index, table, sent in rows.tables():
+        mine = comparisons(answer[table.label] or [])
+        if len(mine) != len(sent) or any(each.found not in _FOUND for each in mine):
+            raise ValueError(f"{len(sent)} comparisons were expected for {table.label}")
+        found[index] = mine
+    return found
+
+
+def page(answer: Any) -> list[WrittenRow]:
+    """Rows that runs wrote."""
+    found = written_rows(objects(answer))
+    if any(not isinstance(each.id, str) for each in found):
+        raise ValueError("an id is no text")
+    return found
+
+
+def listed(answer: Any, hashes: Sequence[str]) -> dict[str, str]:
+    """Some of the hashes, each with its storage type."""
+    if not isinstance(answer, dict) or answer.keys() - set(hashes):
+        raise ValueError("an object by hashes that were asked for was expected")
+    if any(not isinstance(each, str) for each in answer.values()):
+        raise ValueError("a storage type is no text")
+    return answer
