@@ -2,6 +2,11 @@
 
 import gc
 import os
+import signal
+
+from imports.streams import outlive_readers
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def start() -> None:
@@ -10,15 +15,30 @@ def start() -> None:
     # import. A run collects garbage from its begin on.
     gc.disable()
     try:
+        for number in _ENDING:
+            # As Ctrl-C; `nohup`, which ignores a hang-up, is left as it is.
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, signal.default_int_handler)
+        outlive_readers()
         from imports.cli import main
     except KeyboardInterrupt:
         # Nothing is open yet that needs to be closed.
         os._exit(130)
     try:
         main()
+    except SystemExit as ended:
+        _end_with(ended.code if isinstance(ended.code, int) else 0)
+        raise
     finally:
         # Everything is closed. Python would look through all of it once more before it exits.
         gc.freeze()
+
+
+def _end_with(code: int) -> None:
+    """From now on a signal ends the process with the code of what is done."""
+    for number in _ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: os._exit(code))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,12 @@ class EmbeddedServerError(ImporterError):
     has_lines: ClassVar[bool] = True
 
 
+class EmbeddedInUseError(EmbeddedServerError):
+    """The embedded PostgreSQL was to be stopped under somebody who uses it."""
+
+    exit_code: ClassVar[int] = 11
+
+
 class SchemaError(ImporterError):
     """The target lacks our tables or functions, or has other ones under their names."""
 

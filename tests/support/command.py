@@ -73,6 +73,11 @@ class Running:
         """What it has printed until now."""
         return self._out.read_text(errors="replace")
 
+    @property
+    def err(self) -> str:
+        """What it has said beside that: how far it is, warnings."""
+        return self._err.read_text(errors="replace")
+
     def descendants(self) -> list[psutil.Process]:
         """Its worker processes, and theirs."""
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -97,7 +102,7 @@ class Running:
         finished = Finished(
             code,
             self.out,
-            self._err.read_text(errors="replace"),
+            self.err,
             time.monotonic() - self._began,
         )
         assert exit_code in (None, code), f"exit code {code}:\n{finished.text}"
