@@ -136,6 +136,24 @@ def cli() -> None:
     Every record once, every image once, however often it is interrupted: the same command again
     picks up where it stopped.
     """
+    _check_working_folder()
+
+
+def _check_working_folder() -> None:
+    """Refuses a working folder whose path neither the ledger nor a database can keep."""
+    from imports.errors import UsageError
+
+    try:
+        folder = str(Path.cwd())
+    except FileNotFoundError:
+        raise UsageError("The working folder is gone. Change to one that is there.") from None
+    try:
+        folder.encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"The path of the working folder, {folder}, is no valid UTF-8. Rename that folder, or"
+            " work in another one."
+        ) from None
 
 
 def _options(*decorators: Callable[[F], F]) -> Callable[[F], F]:

@@ -9,13 +9,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from imports.display_text import shown
-from imports.errors import ImporterError, LedgerError, UsageError
+from imports.errors import ImporterError, LedgerError, LimitError, UsageError
 
 _OPEN_FILES = (errno.EMFILE, errno.ENFILE)
-
-
-class LimitError(ImporterError):
-    """The system gives this process no more of something: files, threads, memory."""
 
 
 class FaultError(ImporterError):
@@ -51,11 +47,7 @@ def _known(error: Exception) -> ImporterError | None:
             " The same command resumes."
         )
     if "can't start new thread" in str(error) or isinstance(error, BlockingIOError):
-        return LimitError(
-            "The system starts no more threads or processes for this user (ulimit -u; in a"
-            " container, its limit of pids). Raise that, or use fewer: --max-workers 2"
-            " --max-concurrent-uploads 2. The same command resumes."
-        )
+        return LimitError.of_threads()
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
         return UsageError(
             f"{shown(error.object)} has bytes that are no UTF-8, which neither a database nor JSON"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
@@ -30,13 +31,14 @@ def log_files(
 ) -> Iterator[None]:
     """Appends to the log files in a folder; the debug log is begun anew.
 
-    One that cannot be written to any more stops nothing: `warn` is told, once.
+    One that cannot be written to any more stops nothing: `warn` is told, once. What ends a thread
+    unexpectedly is logged, too, and not written across a terminal.
 
     Raises:
         UsageError: if one cannot be written to from the start.
     """
     logger = logging.getLogger("imports")
-    before = logger.level
+    before, thread_hook = logger.level, threading.excepthook
     handlers: list[logging.Handler] = []
     try:
         _add(handlers, folder / LOG_NAME, "a", logging.INFO, warn)
@@ -45,12 +47,18 @@ def log_files(
         logger.setLevel(logging.DEBUG if debug else logging.INFO)
         for handler in handlers:
             logger.addHandler(handler)
+        threading.excepthook = _log_thread
         yield
     finally:
+        threading.excepthook = thread_hook
         logger.setLevel(before)
         for handler in handlers:
             logger.removeHandler(handler)
             handler.close()
+
+
+def _log_thread(ended: threading.ExceptHookArgs) -> None:
+    logging.getLogger("imports").error("a thread ended unexpectedly", exc_info=ended.exc_value)
 
 
 class _OneLine(logging.Formatter):

@@ -40,6 +40,20 @@ class Processes(ProcessPoolExecutor):
             initargs=(os.getpid(),),
         )
 
+    @property
+    def has_stopped(self) -> bool:
+        """Whether the thread that hands out the jobs has died: the system gave it no other one."""
+        handing_out: threading.Thread | None = getattr(self, "_executor_manager_thread", None)
+        return handing_out is not None and not handing_out.is_alive()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Ends the processes; those that nobody tells to end are killed."""
+        if self.has_stopped:
+            for process in multiprocessing.active_children():
+                process.kill()
+            wait = False
+        super().shutdown(wait, cancel_futures=cancel_futures)
+
     def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Submits, and starts a process if need be, with the signals blocked: it is inherited."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
@@ -72,7 +86,11 @@ def _begin_process(parent: int) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGHUP})
     if not hasattr(signal, "sigtimedwait"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    try:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    except RuntimeError:
+        # The system gives it no thread. The executor notices; Python would show a traceback.
+        os._exit(1)
 
 
 def _end_with(parent: int) -> None:
