@@ -1,5 +1,6 @@
 """`python -m imports`, and the program `resilient-importer`: the command line as a process."""
 
+import atexit
 import gc
 import os
 import signal
@@ -19,6 +20,8 @@ def start() -> None:
             # As Ctrl-C; `nohup`, which ignores a hang-up, is left as it is.
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, signal.default_int_handler)
+        # Registered first, it comes last: Python forgets our handlers before it is gone.
+        atexit.register(_heed_nothing)
         outlive_readers()
         from imports.cli import main
     except KeyboardInterrupt:
@@ -32,6 +35,11 @@ def start() -> None:
     finally:
         # Everything is closed. Python would look through all of it once more before it exits.
         gc.freeze()
+
+
+def _heed_nothing() -> None:
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _end_with(code: int) -> None:

@@ -144,7 +144,7 @@ class Workplace:
             process = subprocess.Popen(
                 [*program, *map(str, arguments)],
                 cwd=self.folder,
-                env=self._variables(environment),
+                env=self.variables(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
@@ -158,7 +158,7 @@ class Workplace:
                 if not running.ended:
                     process.kill()
 
-    def _variables(self, more: dict[str, str] | None = None) -> dict[str, str]:
+    def variables(self, more: dict[str, str] | None = None) -> dict[str, str]:
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith("IMPORTER_")
         }
@@ -177,7 +177,7 @@ class Workplace:
         with subprocess.Popen(
             [*MODULE, *map(str, arguments)],
             cwd=self.folder,
-            env=self._variables(environment),
+            env=self.variables(environment),
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
