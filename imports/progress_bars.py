@@ -36,13 +36,13 @@ class _TimeColumn(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         elapsed = task.finished_time if task.finished else task.elapsed
-        parts = [] if elapsed is None else [_duration(elapsed)]
+        parts = [] if elapsed is None else [duration(elapsed)]
         if not task.finished and task.time_remaining:
-            parts.append(f"about {_duration(task.time_remaining)} left")
+            parts.append(f"about {duration(task.time_remaining)} left")
         return Text(", ".join(parts))
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A time in words: `6 s`, `12 min 5 s`, `2 h 3 min`."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
