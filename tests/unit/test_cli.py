@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -528,3 +529,18 @@ def test_a_working_folder_that_is_no_utf_8_or_gone_is_refused(
     folder.rmdir()
     assert call(*command) == 2
     assert "is gone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_offers_another_place(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: int
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    assert call("states", ".", "--tag", "t") == 2
+    told = capsys.readouterr().err
+    assert "work_state.json cannot be locked" in told
+    assert "--state-file" in told
+    assert not list(Path().glob("*.lock.*"))
