@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -148,6 +150,32 @@ def test_a_terminal_that_is_closed_is_one_interruption(
     assert stopped.err.count("\n") == 1
     assert pg_place.state["status"] == "interrupted"
     assert "To resume:" in stopped.out
+
+
+def test_on_a_terminal_that_is_gone_the_batches_are_finished_and_the_log_has_the_report(
+    pg_place: Workplace, postgresql: Target, medium_source: Path
+) -> None:
+    url = postgresql.database_url
+    terminal, theirs = os.openpty()
+    with held(url):
+        process = subprocess.Popen(
+            [*MODULE, *map(str, command(medium_source))],
+            cwd=pg_place.folder,
+            env=pg_place.variables(),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),
+        )
+        os.close(theirs)
+        until_somebody_waits(url)
+        os.close(terminal)
+    assert process.wait(20) == 130
+    assert pg_place.state["status"] == "interrupted"
+    log = (pg_place.folder / LOG).read_text()
+    assert "Stopping" in log
+    assert "To resume:" in log
 
 
 def test_what_ignores_a_hang_up_goes_on_ignoring_it(
