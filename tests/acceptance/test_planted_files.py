@@ -180,7 +180,7 @@ def test_a_state_that_the_own_ledger_does_not_know_is_set_aside(
         pg_place.run("states", ".", "--tag", "t")
     (pg_place.folder / STATE).write_text(json.dumps(content))
     finished = pg_place.run("states", ".", "--tag", "t")
-    assert f"{STATE} is of a run that the ledger does not know; it was kept as" in finished.out
+    assert f"{STATE} is of a run that the ledger does not know; it was kept as" in finished.err
     assert "Resuming" not in finished.text
     assert pg_place.state["batch_id"] != content["batch_id"]
 
