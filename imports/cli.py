@@ -747,9 +747,11 @@ def _on_interrupt(
             stop.set()
             say("Stopping: the batches under way are finished first. Once more stops at once.")
         elif number != signal.SIGHUP and clock() - first > _SAME_SIGNAL:
-            show_cursor()
-            leave()
-            os._exit(130)
+            try:
+                show_cursor()
+                leave()
+            finally:
+                os._exit(130)
 
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:

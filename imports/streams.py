@@ -6,6 +6,7 @@ from the start (`>&-`). Nothing is raised for it where text is written, nor when
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -112,5 +113,6 @@ def log_if_lost(text: str, stream: TextIO) -> None:
 
 def show_cursor() -> None:
     """Shows the cursor of a terminal again, where bars may have hidden it."""
-    if os.isatty(2):
-        os.write(2, _SHOW_CURSOR)
+    with contextlib.suppress(OSError):
+        if os.isatty(2):
+            os.write(2, _SHOW_CURSOR)

@@ -28,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -533,12 +533,8 @@ def _other_sessions(url: str) -> list[str]:
         " WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()"
     )
     try:
-        connection = psycopg2.connect(url)
-    except psycopg2.OperationalError:  # full of sessions, or just being stopped by someone
-        return ["other programs"]
-    try:
-        with connection.cursor() as cursor:
+        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
             cursor.execute(query)
             return [str(row[0]) for row in cursor.fetchall()]
-    finally:
-        connection.close()
+    except psycopg2.Error:  # full of sessions, or just being stopped or killed by someone
+        return ["other programs"]

@@ -546,3 +546,10 @@ def test_a_file_system_without_locks_says_what_to_do(
     with pytest.raises(EmbeddedServerError, match="--database-url") as refused:
         embedded.start(empty_folder)
     assert "locks" in str(refused.value)
+
+
+def test_a_server_that_is_killed_before_it_is_released_costs_nothing(folder: Path) -> None:
+    server = embedded.start(folder)
+    os.kill(postmaster_pid(folder), signal.SIGKILL)
+    assert not embedded.release(server)
+    assert embedded.release(embedded.start(folder))
