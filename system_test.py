@@ -274,7 +274,7 @@ def _embedded_postgresql(folder: Path, resources: contextlib.ExitStack) -> Backe
     place.mkdir()
     # Where an import in that folder looks for it. It is held open here, to look into it.
     server = embedded.start(place / ".importer" / "postgresql")
-    resources.callback(embedded.stop, server.folder)
+    resources.callback(embedded.stop, server.folder, force=True)
     return Backend("PostgreSQL", place, {}, server.url)
 
 

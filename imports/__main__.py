@@ -1,9 +1,15 @@
 """`python -m imports`, and the program `resilient-importer`: the command line as a process."""
 
+import atexit
 import gc
 import os
+import signal
 import sys
 from types import TracebackType
+
+from imports.streams import outlive_readers
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def start() -> None:
@@ -13,12 +19,22 @@ def start() -> None:
     gc.disable()
     sys.excepthook = show_traceback
     try:
+        for number in _ENDING:
+            # As Ctrl-C; `nohup`, which ignores a hang-up, is left as it is.
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, signal.default_int_handler)
+        # Registered first, it comes last: Python forgets our handlers before it is gone.
+        atexit.register(_heed_nothing)
+        outlive_readers()
         from imports.cli import main
     except KeyboardInterrupt:
         # Nothing is open yet that needs to be closed.
         os._exit(130)
     try:
         main()
+    except SystemExit as ended:
+        _end_with(ended.code if isinstance(ended.code, int) else 0)
+        raise
     finally:
         # Everything is closed. Python would look through all of it once more before it exits.
         gc.freeze()
@@ -34,6 +50,18 @@ def show_traceback(
     if kind is SystemError and type(error.__cause__).__module__.startswith("psycopg2"):
         return
     sys.__excepthook__(kind, error, trace)
+
+
+def _heed_nothing() -> None:
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _end_with(code: int) -> None:
+    """From now on a signal ends the process with the code of what is done."""
+    for number in _ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: os._exit(code))
 
 
 if __name__ == "__main__":

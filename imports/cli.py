@@ -5,6 +5,7 @@ Nothing heavy is imported before a command runs: `--help` answers at once.
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import os
@@ -12,19 +13,23 @@ import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from imports.display_text import shown, shown_json, shown_lines
 from imports.kinds import kind_named
 from imports.kinds.wording import WORDINGS
+from imports.streams import lost, show_cursor, tell
 
 if TYPE_CHECKING:
+    from imports.errors import ImporterError
     from imports.kinds.kind import Kind
     from imports.report import RunReport
     from imports.settings import Settings
@@ -38,7 +43,7 @@ Exit codes:
     1  a fatal error; the message says what to do
     2  wrong usage
     3  done, but some items failed, or verification found differences
-   11  another run holds the work state
+   11  another run holds the work state, or uses the server to be stopped
    75  the target stayed away; run again to resume
   130  interrupted; run again to resume
 """
@@ -48,10 +53,6 @@ _FOLDER = click.Path(path_type=Path)
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs a command and exits with its code. `arguments` are the process's own by default."""
-    import sqlite3
-
-    from imports.errors import ImporterError
-
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a sign of ours is no reason to fail.
         if isinstance(stream, io.TextIOWrapper):
@@ -71,18 +72,43 @@ def main(arguments: list[str] | None = None) -> None:
         # Not sys.exit: Python would end itself by the signal if it came while code of a text,
         # a dataclass's for one, was executed. Nothing is open yet that needs to be closed.
         os._exit(130)
-    except ImporterError as error:
-        text = f"Error: {error}"
-        click.echo(shown_lines(text.split("\n")) if error.has_lines else shown(text), err=True)
-        sys.exit(error.exit_code)
-    except sqlite3.Error as error:
-        click.echo(
-            f"Error: The ledger (upload_tracker.db) cannot be used: {error}. Is the disk full? The"
-            " same command resumes. A damaged ledger can be moved away: what the target already"
-            " has is found there.",
-            err=True,
-        )
-        sys.exit(1)
+    except _UnreadError as unread:
+        _end_unread(unread.error)
+    except Exception as error:  # noqa: BLE001 - the last resort
+        from imports import faults
+
+        told = faults.told(error, Path())
+        text = f"Error: {told}"
+        click.echo(shown_lines(text.split("\n")) if told.has_lines else shown(text), err=True)
+        sys.exit(told.exit_code)
+
+
+class _UnreadError(Exception):
+    """What a command is for cannot be written to standard output, or nobody reads it."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _print(text: str) -> None:
+    """Prints what a command is for.
+
+    Raises:
+        _UnreadError: if nobody reads it. A run, which is for something else, goes on: `tell`.
+    """
+    click.echo(text)
+    if (error := lost(sys.stdout)) is not None:
+        raise _UnreadError(error)
+
+
+def _end_unread(error: OSError) -> NoReturn:
+    """Ends as all programs do that have no reader any more; tells why, if it is something else."""
+    if error.errno == errno.EPIPE:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
+    click.echo(f"Error: Standard output cannot be written to: {error.strerror}.", err=True)
+    sys.exit(1)
 
 
 class _KindCommand(click.Command):
@@ -110,6 +136,24 @@ def cli() -> None:
     Every record once, every image once, however often it is interrupted: the same command again
     picks up where it stopped.
     """
+    _check_working_folder()
+
+
+def _check_working_folder() -> None:
+    """Refuses a working folder whose path neither the ledger nor a database can keep."""
+    from imports.errors import UsageError
+
+    try:
+        folder = str(Path.cwd())
+    except FileNotFoundError:
+        raise UsageError("The working folder is gone. Change to one that is there.") from None
+    try:
+        folder.encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"The path of the working folder, {folder}, is no valid UTF-8. Rename that folder, or"
+            " work in another one."
+        ) from None
 
 
 def _options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
@@ -386,11 +430,12 @@ def verify(repair: bool, **flags: Any) -> None:
         with ResilientImporter(settings, display, stop) as importer:
             report = importer.verify_again(repair=repair)
         display.close()
-        click.echo(shown_lines(render_verification(report)))
-    if not report.clean:
+        lines = render_verification(report)
         if report.repairable and not repair:
             command = next_command.verify(settings.state_file, repair=True)
-            click.echo(shown(f"To import what differs again:  {command}"))
+            lines.append(f"To import what differs again:  {command}")
+        tell(shown_lines(lines), sys.stdout)
+    if not report.clean:
         raise click.exceptions.Exit(EXIT_SOME_FAILED)
 
 
@@ -447,8 +492,8 @@ def schema_apply(**flags: Any) -> None:
 
     applied, place = apply_missing_schema(_settings("states", **flags))
     for name in applied:
-        click.echo(f"applied {name}")
-    click.echo(shown(f"The schema of {place} is up to date."))
+        _print(f"applied {name}")
+    _print(shown(f"The schema of {place} is up to date."))
 
 
 @schema.command("print")
@@ -457,7 +502,7 @@ def schema_print() -> None:
     from imports.schema import migrations
 
     for migration in migrations():
-        click.echo(f"-- {migration.version}_{migration.name}\n\n{migration.sql}")
+        _print(f"-- {migration.version}_{migration.name}\n\n{migration.sql}")
 
 
 @cli.group()
@@ -474,17 +519,18 @@ def db_start() -> None:
 
     server = embedded.start(embedded_folder(DATA_FOLDER))
     embedded.keep(server.folder)
-    click.echo(server.url)
+    _print(server.url)
 
 
 @db.command("stop")
-def db_stop() -> None:
-    """Stop it."""
+@click.option("--force", is_flag=True, help="Stop it under those who use it, too.")
+def db_stop(force: bool) -> None:
+    """Stop it, unless a run or somebody else uses it."""
     from imports.backends import embedded
     from imports.backends.target import embedded_folder
     from imports.settings import DATA_FOLDER
 
-    stopped = embedded.stop(embedded_folder(DATA_FOLDER))
+    stopped = embedded.stop(embedded_folder(DATA_FOLDER), force=force)
     click.echo("The embedded PostgreSQL is stopped." if stopped else "It was not running.")
 
 
@@ -501,7 +547,7 @@ def db_url() -> None:
         raise EmbeddedServerError(
             "The embedded PostgreSQL is not running. Start it: resilient-importer db start"
         )
-    click.echo(url)
+    _print(url)
 
 
 def _import(kind: str, flags: dict[str, Any]) -> None:
@@ -528,7 +574,7 @@ def _announce_disposal(settings: Settings) -> None:
     plan = disposal_plan(settings, kind, folder, single_item)
     if plan is None:
         return
-    click.echo(what_becomes(plan, folder, verified=settings.verify_writes))
+    tell(what_becomes(plan, folder, verified=settings.verify_writes), sys.stdout)
     asks = plan.deletes and single_item is None and not settings.yes
     if not (asks and sys.stdin.isatty() and sys.stdout.isatty()):
         return
@@ -548,7 +594,7 @@ def _import_single(kind: Kind, path: Path, flags: dict[str, Any]) -> None:
     from imports.quick_upload import settings_for, tell_beginning, tell_end
 
     settings = settings_for(kind, path, _settings(kind.name, **flags))
-    click.echo(shown_lines(tell_beginning(kind, settings)))
+    tell(shown_lines(tell_beginning(kind, settings)), sys.stdout)
     _run(settings, lambda report: shown_lines(tell_end(kind, settings, report)))
 
 
@@ -561,11 +607,11 @@ def _run(settings: Settings, render: Callable[[RunReport], str]) -> None:
         ResilientImporter(settings, display, stop) as importer,
     ):
 
-        def tell(report: RunReport) -> None:
+        def tell_report(report: RunReport) -> None:
             display.close()
-            click.echo(render(report))
+            tell(render(report), sys.stdout)
 
-        report = importer.run(tell)
+        report = importer.run(tell_report)
     if report.exit_code:
         raise click.exceptions.Exit(report.exit_code)
 
@@ -582,7 +628,7 @@ def _show_status(
     if as_json:
         _echo_json(status_json(found), indented=True)
     else:
-        click.echo(render_status(found, settings.state_file, kind))
+        _print(render_status(found, settings.state_file, kind))
 
 
 def _show_warnings(
@@ -596,7 +642,7 @@ def _show_warnings(
         if as_json:
             _echo_json(warned._asdict())
         else:
-            click.echo(shown(f"{warned.path}: {'; '.join(warned.warnings)}"))
+            _print(shown(f"{warned.path}: {'; '.join(warned.warnings)}"))
 
 
 def _show_whereabouts(
@@ -615,14 +661,14 @@ def _show_whereabouts(
     if as_json:
         _echo_json(whereabouts_json(found), indented=True)
     else:
-        click.echo(render_whereabouts(found, file, ledger))
+        _print(render_whereabouts(found, file, ledger))
 
 
 def _echo_json(value: object, *, indented: bool = False) -> None:
     import orjson
 
     text = orjson.dumps(value, option=orjson.OPT_INDENT_2 if indented else 0)
-    click.echo(shown_json(text.decode()))
+    _print(shown_json(text.decode()))
 
 
 def _settings(kind: str, **flags: Any) -> Settings:
@@ -640,7 +686,8 @@ def _settings(kind: str, **flags: Any) -> Settings:
 @contextmanager
 def _running(settings: Settings) -> Iterator[tuple[Any, threading.Event]]:
     """A display and a stop event for a run, with log files, and Ctrl-C understood."""
-    from imports.backends.target import describe, reason
+    from imports import faults
+    from imports.backends.target import describe, leave_at_once, reason
     from imports.garbage import collect_from_now_on
     from imports.logs import log_files
     from imports.progress import display_for
@@ -648,26 +695,66 @@ def _running(settings: Settings) -> Iterator[tuple[Any, threading.Event]]:
     if not gc.isenabled():
         # As `start` left it.
         collect_from_now_on()
-    click.echo(shown(f"Target: {describe(settings)} ({reason(settings)})"))
     stop = threading.Event()
-    with log_files(settings.state_file.parent, debug=settings.debug_log):
-        display = display_for(sys.stdout)
-        before = _on_interrupt(stop, display.say)
+    folder = settings.state_file.parent
+    with log_files(folder, debug=settings.debug_log, warn=lambda text: tell(text, sys.stderr)):
+        tell(shown(f"Target: {describe(settings)} ({reason(settings)})"), sys.stdout)
+        display = display_for(sys.stderr)
+        before = _on_interrupt(stop, display.say, partial(leave_at_once, settings))
         try:
             yield display, stop
+        except click.exceptions.Exit:
+            raise
+        except Exception as error:
+            display.close()
+            told = faults.told(error, folder)
+            _log_error(told)
+            raise told from error
         finally:
             display.close()
             for number, handler in before.items():
                 signal.signal(number, handler)
 
 
-def _on_interrupt(stop: threading.Event, say: Callable[[str], None]) -> dict[int, Any]:
-    """The first signal lets the batches in flight finish, the second ends the process at once."""
+def _log_error(error: ImporterError) -> None:
+    """At night nobody may read what is written to standard error."""
+    import logging
+
+    for line in str(error).split("\n") if error.has_lines else [str(error)]:
+        logging.getLogger("imports").error("%s", line)
+
+
+_SAME_SIGNAL = 0.05
+"""Seconds in which a second signal is the first one once more: `timeout` sends each one twice."""
+
+
+def _on_interrupt(
+    stop: threading.Event,
+    say: Callable[[str], None],
+    leave: Callable[[], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> dict[int, Any]:
+    """The first signal lets the batches in flight finish, the second ends the process at once.
+
+    A hang-up never is a second one: a terminal that is closed sends two, or three.
+    """
+    first: float | None = None
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(130)
-        stop.set()
-        say("Stopping: the batches under way are finished first. Once more stops at once.")
+        nonlocal first
+        if first is None:
+            first = clock()
+            stop.set()
+            say("Stopping: the batches under way are finished first. Once more stops at once.")
+        elif number != signal.SIGHUP and clock() - first > _SAME_SIGNAL:
+            try:
+                show_cursor()
+                leave()
+            finally:
+                os._exit(130)
 
-    return {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        # By `nohup`.
+        numbers.remove(signal.SIGHUP)
+    return {number: signal.signal(number, handle) for number in numbers}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class ImporterError(Exception):
@@ -37,6 +37,12 @@ class EmbeddedServerError(ImporterError):
     """The embedded PostgreSQL could not be started or stopped."""
 
     has_lines: ClassVar[bool] = True
+
+
+class EmbeddedInUseError(EmbeddedServerError):
+    """The embedded PostgreSQL was to be stopped under somebody who uses it."""
+
+    exit_code: ClassVar[int] = 11
 
 
 class SchemaError(ImporterError):
@@ -87,6 +93,19 @@ class RecordError(ImporterError):
 
 class NotOursError(RecordError):
     """A file is whole, but not of this kind: it fails, and stays where it is."""
+
+
+class LimitError(ImporterError):
+    """The system gives this process no more of something: files, threads, memory."""
+
+    @classmethod
+    def of_threads(cls) -> Self:
+        """It is threads, or processes."""
+        return cls(
+            "The system starts no more threads or processes for this user (ulimit -u; in a"
+            " container, its limit of pids). Raise that, or use fewer: --max-workers 2"
+            " --max-concurrent-uploads 2. The same command resumes."
+        )
 
 
 class InterruptedRunError(ImporterError):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -19,29 +21,44 @@ DEBUG_LOG_NAME = "resilient_import_debug.log"
 _FORMAT = "%(asctime)s - %(levelname)s - %(message)s"
 
 
+def _to_nobody(_text: str) -> None:
+    pass
+
+
 @contextmanager
-def log_files(folder: Path, *, debug: bool) -> Iterator[None]:
+def log_files(
+    folder: Path, *, debug: bool, warn: Callable[[str], None] = _to_nobody
+) -> Iterator[None]:
     """Appends to the log files in a folder; the debug log is begun anew.
 
+    One that cannot be written to any more stops nothing: `warn` is told, once. What ends a thread
+    unexpectedly is logged, too, and not written across a terminal.
+
     Raises:
-        UsageError: if one cannot be written.
+        UsageError: if one cannot be written to from the start.
     """
     logger = logging.getLogger("imports")
-    before = logger.level
+    before, thread_hook = logger.level, threading.excepthook
     handlers: list[logging.Handler] = []
     try:
-        _add(handlers, folder / LOG_NAME, "a", logging.INFO)
+        _add(handlers, folder / LOG_NAME, "a", logging.INFO, warn)
         if debug:
-            _add(handlers, folder / DEBUG_LOG_NAME, "w", logging.DEBUG)
+            _add(handlers, folder / DEBUG_LOG_NAME, "w", logging.DEBUG, warn)
         logger.setLevel(logging.DEBUG if debug else logging.INFO)
         for handler in handlers:
             logger.addHandler(handler)
+        threading.excepthook = _log_thread
         yield
     finally:
+        threading.excepthook = thread_hook
         logger.setLevel(before)
         for handler in handlers:
             logger.removeHandler(handler)
             handler.close()
+
+
+def _log_thread(ended: threading.ExceptHookArgs) -> None:
+    logging.getLogger("imports").error("a thread ended unexpectedly", exc_info=ended.exc_value)
 
 
 class _OneLine(logging.Formatter):
@@ -56,17 +73,45 @@ class _OneLine(logging.Formatter):
 
 
 class _PrivateHandler(logging.FileHandler):
-    """Writes a file that its owner alone can read."""
+    """Writes a file that its owner alone can read, for as long as the disk lets it."""
+
+    def __init__(self, path: Path, mode: str, warn: Callable[[str], None]) -> None:
+        self._warn = warn
+        self._warned = False
+        super().__init__(path, mode=mode, encoding="utf-8")
 
     def _open(self) -> TextIOWrapper:
-        file = open(self.baseFilename, f"{self.mode}b", opener=private)  # noqa: SIM115
+        # Without a buffer, that a record which cannot be written is not tried again with the next.
+        file = open(self.baseFilename, f"{self.mode}b", buffering=0, opener=private)  # noqa: SIM115
         tighten(file.fileno())
-        return TextIOWrapper(file, "utf-8")
+        return TextIOWrapper(file, "utf-8", write_through=True)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._warned:
+            self._warned = True
+            self._warn(
+                f"⚠️  The log {self.baseFilename} cannot be written: {error.strerror}. The work goes"
+                " on; what the log would say meanwhile is lost."
+            )
+
+    def close(self) -> None:
+        # A file system may say only now that it kept nothing.
+        with suppress(OSError):
+            super().close()
 
 
-def _add(handlers: list[logging.Handler], path: Path, mode: str, level: int) -> None:
+def _add(
+    handlers: list[logging.Handler],
+    path: Path,
+    mode: str,
+    level: int,
+    warn: Callable[[str], None],
+) -> None:
     try:
-        handler = _PrivateHandler(path, mode=mode, encoding="utf-8")
+        handler = _PrivateHandler(path, mode, warn)
     except OSError as error:
         raise UsageError(
             f"The log {path} cannot be written: {error.strerror}."

@@ -1,12 +1,16 @@
-"""What is shown while a run is under way: bars on a terminal, else a line now and then."""
+"""What is shown while a run is under way: bars on a terminal, else lines in the log."""
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Protocol, TextIO
 
 from imports.display_text import shown
+from imports.streams import tell
 from imports.work_item import Phase
+
+_log = logging.getLogger("imports.progress")
 
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -62,7 +66,7 @@ class SilentDisplay:
 
 
 class LineDisplay:
-    """A line for a phase that takes long, every few seconds: for logs and cron."""
+    """A line for a phase that takes long, every few seconds: for a terminal that has no bars."""
 
     def __init__(self, stream: TextIO) -> None:
         """Writes to a stream."""
@@ -85,30 +89,44 @@ class LineDisplay:
             self._next_line = now + SECONDS_BETWEEN_LINES
             of = f" of {self._total:,}" if self._total else ""
             rate = self._done / (now - self._began)
-            self.say(f"  {phase.upper()}: {self._done:,}{of}, {rate:,.0f}/s")
+            self._show(f"  {phase.upper()}: {self._done:,}{of}, {rate:,.0f}/s")
 
     def end(self, phase: Phase) -> None:
         """Writes nothing: the summary tells."""
 
     def say(self, message: str) -> None:
         """Writes the message."""
-        print(shown(message), file=self._stream, flush=True)
+        tell(shown(message), self._stream)
 
     def mention(self, message: str) -> None:
         """Writes the message if it is time for a line."""
         now = time.monotonic()
         if now >= self._next_line:
             self._next_line = now + SECONDS_BETWEEN_LINES
-            self.say(message)
+            self._show(message)
 
     def close(self) -> None:
         """Nothing is held open."""
 
+    def _show(self, line: str) -> None:
+        """Shows how far it is."""
+        self.say(line)
+
+
+class QuietDisplay(LineDisplay):
+    """How far it is goes to the log, and only what the user must see to the stream.
+
+    For what is no terminal: cron sends a mail for whatever is written.
+    """
+
+    def _show(self, line: str) -> None:
+        _log.info("%s", line.strip())
+
 
 def display_for(stream: TextIO) -> Display:
-    """Bars if the stream is a terminal that can show them, else lines."""
+    """Bars if the stream is a terminal that can show them, or lines; else next to nothing."""
     if not stream.isatty():
-        return LineDisplay(stream)
+        return QuietDisplay(stream)
     # On demand: rich takes long to import.
     from rich.console import Console
 

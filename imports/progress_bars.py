@@ -14,13 +14,12 @@ from rich.progress import (
     TaskID,
     TaskProgressColumn,
     TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
 from imports.display_text import shown
 from imports.progress import SECONDS_BETWEEN_LINES
+from imports.streams import log_if_lost
 from imports.work_item import Phase
 
 
@@ -28,6 +27,28 @@ class _RateColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
         return Text(f"{speed:,.0f}/s" if speed else "")
+
+
+class _TimeColumn(ProgressColumn):
+    """How long it has taken, and about how much longer it will take."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        elapsed = task.finished_time if task.finished else task.elapsed
+        parts = [] if elapsed is None else [duration(elapsed)]
+        if not task.finished and task.time_remaining:
+            parts.append(f"about {duration(task.time_remaining)} left")
+        return Text(", ".join(parts))
+
+
+def duration(seconds: float) -> str:
+    """A time in words: `6 s`, `12 min 5 s`, `2 h 3 min`."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
 class BarDisplay:
@@ -41,10 +62,10 @@ class BarDisplay:
             TaskProgressColumn(),
             MofNCompleteColumn(),
             _RateColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            _TimeColumn(),
             console=console,
+            # The report goes there when the bars are done, and it may be a file.
+            redirect_stdout=False,
         )
         self._tasks: dict[Phase, TaskID] = {}
         self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
@@ -72,7 +93,9 @@ class BarDisplay:
     def say(self, message: str) -> None:
         """Writes the message above the bars."""
         # Not as a str: rich would take `:smile:` in it for an emoji.
-        self._progress.console.print(Text(shown(message)), highlight=False)
+        line = shown(message)
+        self._progress.console.print(Text(line), highlight=False)
+        log_if_lost(line, self._progress.console.file)  # type: ignore[arg-type]
 
     def mention(self, message: str) -> None:
         """Writes the message above the bars, every few seconds."""

@@ -124,8 +124,11 @@ def render_report(report: RunReport) -> str:
     ]
     for name, phase in state.phases.items():
         if phase.status != "pending":
+            wrong = _wrong_in(report, name)
             mark = _MARKS.get(phase.status, "  ")
-            lines.append(f"  {mark} {name.upper()}: {phase.status} ({phase.duration_seconds:.1f}s)")
+            mark = "⚠️ " if wrong and phase.status == "completed" else mark
+            took = f"{phase.duration_seconds:.1f}s"
+            lines.append(f"  {mark} {name.upper()}: {phase.status} ({took}){wrong}")
     lines += ["", *_counts(report)]
     for notice in report.notices:
         lines += ["", f"⚠️  {notice}"]
@@ -151,7 +154,8 @@ def render_report(report: RunReport) -> str:
     )
     if report.verification is not None:
         lines += ["", *render_verification(report.verification)]
-    lines += ["", f"❌ Failed Items: {report.failures_total:,}"]
+    mark = "❌" if report.failures_total else "✅"
+    lines += ["", f"{mark} Failed Items: {report.failures_total:,}"]
     lines += [
         f"     {failure.path}: {failure.reason} ({failure.phase}{_tries(failure.tries)})"
         for failure in report.failures[:MOST_SHOWN]
@@ -197,6 +201,16 @@ def render_verification(report: VerifyReport) -> list[str]:
     if total > MOST_SHOWN:
         lines.append(f"     … and {total - MOST_SHOWN:,} more, in resilient_import.log")
     return lines
+
+
+def _wrong_in(report: RunReport, phase: str) -> str:
+    """What went wrong in a phase, to be told behind it."""
+    if phase == Phase.VERIFY:
+        verification = report.verification
+        return "" if verification is None or verification.clean else ", differences found"
+    names = ("failed", "unread", "unreadable")
+    failed = sum(report.count(f"{phase}.{name}") for name in names)
+    return f", {failed:,} failed" if failed else ""
 
 
 def _counts(report: RunReport) -> list[str]:

@@ -17,7 +17,7 @@ from concurrent.futures import (
 )
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from imports.errors import ImporterError
+from imports.errors import ImporterError, LimitError
 
 if TYPE_CHECKING:
     from imports.processes import Processes
@@ -173,10 +173,15 @@ def run_bounded(
                 pending[executor.submit(function, job)] = weight
             except BrokenExecutor as broken:
                 failure = broken
+            except RuntimeError as refused:
+                # No thread or process can be started for it.
+                failure = refused
         if not pending:
             break
         # Not without end: a signal that another thread gets would not wake this one.
         done, _ = wait(pending, _SECONDS_BETWEEN_LOOKS, return_when=FIRST_COMPLETED)
+        if not done and getattr(executor, "has_stopped", False):
+            raise LimitError.of_threads() from failure
         for future in done:
             del pending[future]
             error = future.exception()

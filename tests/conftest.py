@@ -54,7 +54,7 @@ def embedded_server() -> Iterator[EmbeddedServer]:
     try:
         yield server
     finally:
-        embedded.stop(server.folder)
+        embedded.stop(server.folder, force=True)
         embedded.release(server)
         shutil.rmtree(folder)
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import fcntl
 import glob
 import hashlib
+import logging
 import os
 import re
 import secrets
@@ -23,10 +24,11 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -39,14 +41,14 @@ from imports.backends.embedded_host import (
     answers,
     closed_to,
     forget_zombie,
+    is_running,
     programs,
     read_postmaster,
     socket_folder,
     system_folder,
 )
-from imports.errors import EmbeddedServerError
+from imports.errors import EmbeddedInUseError, EmbeddedServerError
 from imports.private_file import FOLDER, make_folder
-from imports.process_id import is_alive
 from imports.regular_file import read_named
 
 DEFAULT_FOLDER: Final = Path(".importer/postgresql")
@@ -62,6 +64,13 @@ _GRACE: Final = 0.25
 # How long the processes of a server that was killed may need to end, and what is said till then.
 _LINGER: Final = 10.0
 _STILL_ENDING: Final = ("shared memory block", 'lock file "postmaster.pid" already exists')
+
+_AFTERWARDS: Final = (
+    "import sys; from pathlib import Path; from imports.backends.embedded import stop_once_unused;"
+    " stop_once_unused(Path(sys.argv[1]))"
+)
+
+_log = logging.getLogger("imports.embedded")
 
 _NO_OPTIONS: Final[Mapping[str, str]] = {}
 
@@ -108,14 +117,24 @@ def running_url(folder: Path = DEFAULT_FOLDER) -> str | None:
     return f"postgresql://{SUPERUSER}:@/postgres?host={host}&port={PORT}"
 
 
-def stop(folder: Path = DEFAULT_FOLDER) -> bool:
-    """Stops the server in `folder`, whoever uses it. False where none was running."""
+def stop(folder: Path = DEFAULT_FOLDER, *, force: bool = False) -> bool:
+    """Stops the server in `folder`, with `force` also one in use. False where none was running.
+
+    Raises:
+        EmbeddedInUseError: if a run uses it, or somebody is connected.
+    """
     folder = folder.absolute()
-    _keep_marker(folder).unlink(missing_ok=True)
     if not folder.exists():
+        _keep_marker(folder).unlink(missing_ok=True)
         return False
     with _one_at_a_time(folder):
         _await_change(folder)
+        if not force and (who := _who_uses(folder)):
+            raise EmbeddedInUseError(
+                f"The embedded PostgreSQL in {folder} is used by {who}. Wait for the end of that,"
+                " or end it; `resilient-importer db stop --force` stops the server under it."
+            )
+        _keep_marker(folder).unlink(missing_ok=True)
         return _stop(folder)
 
 
@@ -128,15 +147,50 @@ def keep(folder: Path = DEFAULT_FOLDER) -> None:
 def release(server: EmbeddedServer) -> bool:
     """Ends this process's use of a server, and stops it if it was the last; true if it did.
 
-    It stays while another run uses it, while anybody else is connected, and after `keep`.
+    It stays while another run uses it, while anybody else is connected, and after `keep`. What was
+    done with it is done: that it does not stop is a warning in the log.
     """
-    with _one_at_a_time(server.folder):
-        try:
+    try:
+        with _one_at_a_time(server.folder):
             if _keep_marker(server.folder).exists() or _others_use(server):
                 return False
             return _stop(server.folder)
-        finally:
-            os.close(server._use)
+    except EmbeddedServerError as error:
+        _log.warning("%s", error)
+        return False
+    finally:
+        os.close(server._use)
+
+
+def release_afterwards(folder: Path) -> None:
+    """Has another process stop the server in `folder`, once this one is gone and nobody uses it.
+
+    For a process that ends at once: it closes nothing, and its last statements may go on a while.
+    """
+    root = str(Path(__file__).resolve().parents[2])
+    with suppress(OSError):
+        subprocess.Popen(
+            [sys.executable, "-c", _AFTERWARDS, str(folder.absolute())],
+            cwd="/",
+            env={**os.environ, "PYTHONPATH": root},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+def stop_once_unused(folder: Path, timeout: float = _STOP_TIMEOUT) -> None:
+    """Stops the server in `folder` as soon as nobody uses it, if that is within `timeout` s."""
+
+    def settled() -> bool:
+        _await_change(folder)
+        url = running_url(folder)
+        if url is None or _keep_marker(folder).exists():
+            return True
+        return release(EmbeddedServer(folder, url, False, _open_lock(_users_file(folder))))
+
+    _poll_until(settled, timeout, pause=_GRACE)
 
 
 def create_database(url: str, name: str, template: str | None = None) -> str:
@@ -301,8 +355,12 @@ def _stop(folder: Path) -> bool:
     # "Fast shutdown": sessions are ended, what they committed is written out.
     with suppress(ProcessLookupError):
         os.kill(postmaster.pid, signal.SIGINT)
-    # The file goes last. The process may stay in the system's tables for seconds.
-    if not _poll_until(lambda: read_postmaster(folder) is None, _STOP_TIMEOUT):
+
+    def is_gone() -> bool:
+        # The file goes last, before the process; of a server that is killed, it stays.
+        return read_postmaster(folder) is None or not is_running(postmaster.pid)
+
+    if not _poll_until(is_gone, _STOP_TIMEOUT):
         raise _error(f"did not stop within {_STOP_TIMEOUT:.0f} s", folder)
     return True
 
@@ -312,17 +370,17 @@ def _await_change(folder: Path) -> None:
 
     def settled() -> bool:
         postmaster = read_postmaster(folder)
-        return postmaster is None or postmaster.status == "ready" or not is_alive(postmaster.pid)
+        return postmaster is None or postmaster.status == "ready" or not is_running(postmaster.pid)
 
     _poll_until(settled, _STOP_TIMEOUT)
 
 
-def _poll_until(condition: Callable[[], bool], timeout: float) -> bool:
+def _poll_until(condition: Callable[[], bool], timeout: float, pause: float = _POLL) -> bool:
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(_POLL)
+        time.sleep(pause)
     return True
 
 
@@ -391,9 +449,13 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _users_file(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".users")
+
+
 def _share_use(folder: Path) -> int:
-    descriptor = _open_lock(folder.with_name(folder.name + ".users"))
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    descriptor = _open_lock(_users_file(folder))
+    _lock(descriptor, fcntl.LOCK_SH)
     return descriptor
 
 
@@ -407,9 +469,22 @@ def _open_lock(path: Path) -> int:
         ) from error
 
 
+def _lock(descriptor: int, operation: int) -> None:
+    try:
+        fcntl.flock(descriptor, operation)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise EmbeddedServerError(
+            f"The working folder cannot hold the embedded PostgreSQL: its file system has no locks"
+            f" ({error.strerror}), as some network file systems have none. Work in a folder on a"
+            " disk of this machine, or name another PostgreSQL with --database-url."
+        ) from error
+
+
 def _try_lock(descriptor: int, operation: int) -> bool:
     try:
-        fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
+        _lock(descriptor, operation | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -417,25 +492,49 @@ def _try_lock(descriptor: int, operation: int) -> bool:
 
 def _others_use(server: EmbeddedServer) -> bool:
     return not _try_lock(server._use, fcntl.LOCK_EX) or not _poll_until(
-        lambda: _other_sessions(server.url) == 0, _GRACE
+        lambda: not _other_sessions(server.url), _GRACE
     )
 
 
-def _other_sessions(url: str) -> int:
+def _who_uses(folder: Path) -> str:
+    """Who uses the server in `folder`, in words; empty if nobody does."""
+    if (url := running_url(folder)) is None:
+        return ""
+    use = _open_lock(_users_file(folder))
+    try:
+        if not _try_lock(use, fcntl.LOCK_EX):
+            pids = _lock_holders(os.fstat(use))
+            return f"a run (process {', '.join(pids)})" if pids else "a run"
+    finally:
+        os.close(use)
+    if _poll_until(lambda: not _other_sessions(url), _GRACE):
+        return ""
+    return ", ".join(sorted(set(_other_sessions(url))))
+
+
+def _lock_holders(file: os.stat_result) -> list[str]:
+    """The processes that hold a lock on a file, where the system tells."""
+    name = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
+    try:
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return []
+    locks = [line.split() for line in lines]
+    return sorted({lock[4] for lock in locks if lock[5:6] == [name]})
+
+
+def _other_sessions(url: str) -> list[str]:
+    """Who else is connected to the server, by the names that programs give themselves."""
     import psycopg2
 
     query = (
-        "SELECT count(*) FROM pg_catalog.pg_stat_activity "
-        "WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()"
+        "SELECT coalesce(nullif(application_name, ''), 'a program') || ' (session ' || pid || ')'"
+        " FROM pg_catalog.pg_stat_activity"
+        " WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()"
     )
     try:
-        connection = psycopg2.connect(url)
-    except psycopg2.OperationalError:  # full of sessions, or just being stopped by someone
-        return 1
-    try:
-        with connection.cursor() as cursor:
+        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
             cursor.execute(query)
-            row = cursor.fetchone()
-            return int(row[0]) if row else 0
-    finally:
-        connection.close()
+            return [str(row[0]) for row in cursor.fetchall()]
+    except psycopg2.Error:  # full of sessions, or just being stopped or killed by someone
+        return ["other programs"]

@@ -173,6 +173,17 @@ def _start_embedded(settings: Settings) -> EmbeddedServer:
     return embedded.start(embedded_folder(settings.data_folder))
 
 
+def leave_at_once(settings: Settings) -> None:
+    """Before this process ends without closing its target: has the embedded server stopped then.
+
+    It stays where somebody else uses it.
+    """
+    if settings.chosen_backend is Backend.POSTGRESQL and settings.database_url is None:
+        from imports.backends import embedded
+
+        embedded.release_afterwards(embedded_folder(settings.data_folder))
+
+
 def _release(server: EmbeddedServer) -> None:
     from imports.backends import embedded
 

@@ -120,6 +120,8 @@ def _import_large(session: RunSession, target: ImportTarget, item: WorkItem) -> 
 def _record(session: RunSession, imported: Imported) -> None:
     counts = _outcome_counts(imported) | session.cleaned_counts(imported.cleaned)
     counts["import.failed_batches" if imported.failures else "import.completed_batches"] = 1
+    if imported.failures:
+        counts["import.failed"] = len(imported.failures)
     session.queue.record_imported(
         imported.item_ids,
         imported.failures,

@@ -72,7 +72,12 @@ def list_source(session: RunSession, *, again: bool = False) -> Listing:
     if again:
         return listing
     given_up = 0 if settings.scan_only else listing.given_up
-    session.set_counts(Phase.PLANNING, unchanged=listing.unchanged, given_up=given_up)
+    session.set_counts(
+        Phase.PLANNING,
+        unchanged=listing.unchanged,
+        given_up=given_up,
+        unreadable=listing.problems,
+    )
     return listing
 
 

@@ -186,7 +186,8 @@ def _ledger_of(state: WorkState) -> Path | None:
 def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
     if not state_file.parent.is_dir():
         raise UsageError(f"The folder of the work state {state_file} does not exist.")
-    lock = FileLock(f"{state_file}.lock", timeout=0, mode=FILE)
+    # Without `flock` there is no lock that the system lets go of when a run is killed.
+    lock = FileLock(f"{state_file}.lock", timeout=0, mode=FILE, fallback_to_soft=False)
     # Not in the lock file, which everybody who tries it empties.
     holder = state_file.with_name(f"{state_file.name}.pid")
     try:
@@ -201,8 +202,8 @@ def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
         ) from None
     except OSError as error:
         raise UsageError(
-            f"The work state {state_file} cannot be locked: {error.strerror}."
-            " Name another place with --state-file."
+            f"The work state {state_file} cannot be locked: {error.strerror}. Some network file"
+            " systems have no locks. Name a place on a disk of this machine with --state-file."
         ) from error
     resources.callback(lock.release)
     try:

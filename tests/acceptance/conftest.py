@@ -27,7 +27,7 @@ def folder() -> Iterator[Path]:
     folder = parent / "work"
     folder.mkdir()
     yield folder
-    embedded.stop(folder / ".importer" / "postgresql")
+    embedded.stop(folder / ".importer" / "postgresql", force=True)
     shutil.rmtree(parent)
 
 

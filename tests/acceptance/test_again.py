@@ -217,7 +217,7 @@ def test_a_damaged_work_state_is_set_aside_and_rebuilt(
 
     kept = list(pg_place.folder.glob("work_state.json.damaged-*"))
     assert [each.read_bytes() for each in kept] == [damage]
-    assert kept[0].name in again.out
+    assert kept[0].name in again.err
     assert pg_place.state["status"] == "completed"
     assert pg_place.state["run_id"] == unfinished["run_id"]
     assert pg_place.counts("import")["inserted"] == FILES

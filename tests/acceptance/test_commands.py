@@ -243,7 +243,7 @@ def test_the_summary(place: Workplace, small_source: Path) -> None:
         "✅ IMPORT: completed",
         "12 inserted, 0 updated, 0 skipped, 0 unchanged",
         "4 uploaded, 0 already there, 0 missing",
-        "❌ Failed Items: 0",
+        "✅ Failed Items: 0",
         "All done.",
     ):
         assert words in shown

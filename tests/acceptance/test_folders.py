@@ -277,7 +277,7 @@ def test_a_scan_after_a_kill_leaves_the_run_to_be_resumed(
     assert "41 folders are to be imported" in scan.out
     assert "To resume:" in pg_place.run("status").out
     whole = pg_place.run(*command)
-    assert "Resuming the run" in whole.out
+    assert "Resuming the run" in whole.err
     assert pg_place.state["run_id"] == unfinished["run_id"]
     assert (count(url, "device_test"), pg_place.counts("import")["inserted"]) == (41, 41)
 
@@ -564,7 +564,7 @@ def test_a_single_folder_does_not_disturb_an_unfinished_run(
     assert (place.folder / "work_state.json").read_bytes() == work_state
     assert "line-2/Test00002" in {row["folder_path"] for row in rows(url, "T")}
     whole = place.run(*command)
-    assert "Resuming the run" in whole.out
+    assert "Resuming the run" in whole.err
     assert len(rows(url, "T")) == 40
     assert count(url, "datasets") == 1
     assert len(stored_images(target, place.folder)) == 4

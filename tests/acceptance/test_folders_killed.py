@@ -89,7 +89,7 @@ def test_kill_at_many_moments_of_the_import(place: Workplace, target: Target, so
     run_id = place.state["run_id"]
     last = place.run(*command(source))
     assert place.state["run_id"] == run_id
-    assert "Resuming the run" in last.out
+    assert "Resuming the run" in last.err
     check_whole(place, target, source)
 
 

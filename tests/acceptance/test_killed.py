@@ -77,7 +77,7 @@ def test_kill_at_many_moments_of_the_import(
     last = place.run(*command(large_source))
 
     assert place.state["run_id"] == run_id
-    assert "Resuming the run" in last.out
+    assert "Resuming the run" in last.err
     assert {name: place.counts("import")[name] for name in UNINTERRUPTED} == UNINTERRUPTED
     check_whole(place, target, large_source)
     place.run("verify", "--deep")

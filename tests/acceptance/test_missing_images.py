@@ -96,7 +96,7 @@ def test_killed_while_what_has_come_is_imported(
         until_somebody_waits(url)
         running.kill()
     assert hashes(url) == [False, False]
-    assert "Resuming" in pg_place.run(*command).out
+    assert "Resuming" in pg_place.run(*command).err
     assert hashes(url) == [True, True]
     pg_place.run("verify", "--deep")
 

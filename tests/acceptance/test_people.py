@@ -203,7 +203,7 @@ def test_kill_at_many_moments_of_a_run_that_deletes_and_moves(
     kills += run.kill_when(lambda: len(files(source)) <= most)
     assert kills >= 2
     last = place.run(*run.command, exit_code=3)
-    assert "Resuming the run" in last.out
+    assert "Resuming the run" in last.err
     assert place.counts("import")["inserted"] == count(url)
     run.check()
     assert rows(url, sources=False) == run.rows_of_a_whole_run(another_database)
@@ -322,7 +322,7 @@ def test_watching_goes_on_until_it_is_interrupted(
     url = postgresql.database_url
     write(source, "a.json", [person("p-1")])
     with pg_place.started(*imported(source, "--watch")) as running:
-        wait_until(lambda: "Waiting for new files" in running.out)
+        wait_until(lambda: "Waiting for new files" in running.err)
         assert files(source) == []
         write(source, "sub/b.json", [person("p-2")])
         wait_until(lambda: count(url) == 2)
@@ -342,7 +342,7 @@ def test_watching_goes_on_until_it_is_interrupted(
 
 def test_watching_an_empty_source_ends_well(pg_place: Workplace, source: Path) -> None:
     with pg_place.started(*imported(source, "--watch")) as running:
-        wait_until(lambda: "Waiting for new files" in running.out and rests(running))
+        wait_until(lambda: "Waiting for new files" in running.err and rests(running))
         running.interrupt(signal.SIGTERM)
         ended = running.finish(0)
     assert "Nothing to do" in ended.out

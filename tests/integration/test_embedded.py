@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -18,7 +19,7 @@ import pytest
 
 from imports.backends import embedded, embedded_host
 from imports.backends.embedded_host import account
-from imports.errors import EmbeddedServerError
+from imports.errors import EmbeddedInUseError, EmbeddedServerError
 from tests.support.command import wait_until
 from tests.support.database import query
 from tests.support.folder import new_folder
@@ -29,7 +30,7 @@ def empty_folder() -> Iterator[Path]:
     """A place for a server of the test's own, where there is no database yet."""
     parent = new_folder("importer-embedded-")
     yield parent / "pg"
-    embedded.stop(parent / "pg")
+    embedded.stop(parent / "pg", force=True)
     shutil.rmtree(parent)
 
 
@@ -334,7 +335,7 @@ def closed_folder() -> Iterator[Path]:
     home.chmod(0o700)
     yield home / "work" / ".importer" / "postgresql"
     for folder in home.glob("*/.importer/postgresql"):
-        embedded.stop(folder)
+        embedded.stop(folder, force=True)
     shutil.rmtree(home)
 
 
@@ -369,7 +370,7 @@ def test_a_database_that_went_elsewhere_is_found_again_also_from_another_place(
     moved = work.rename(work.with_name("moved")) / ".importer" / "postgresql"
     server = embedded.start(moved)
     assert query(server.url, "SELECT one FROM kept") == [(1,)]
-    assert embedded.stop(moved)
+    assert embedded.stop(moved, force=True)
     embedded.release(server)
 
 
@@ -449,7 +450,7 @@ def test_what_lies_beside_the_database_is_for_its_owner(empty_folder: Path, umas
     assert not folder.parent.stat().st_mode & 0o066
     for each in folder.parent.iterdir():
         assert not each.stat().st_mode & 0o077, each
-    embedded.stop(folder)
+    embedded.stop(folder, force=True)
     embedded.release(server)
 
 
@@ -466,3 +467,89 @@ def test_a_database_in_a_new_data_folder_is_reached_under_any_umask(
     assert query(server.url, "SELECT 1") == [(1,)]
     assert not folder.is_symlink()
     embedded.release(server)
+
+
+# Stopping
+
+
+def test_stop_leaves_a_server_in_use_alone_and_says_who_uses_it(folder: Path) -> None:
+    server = embedded.start(folder)
+    embedded.keep(folder)
+    with pytest.raises(EmbeddedInUseError, match=f"process {os.getpid()}") as refused:
+        embedded.stop(folder)
+    assert "--force" in str(refused.value)
+    assert not embedded.release(server), "it is still to be kept"
+    somebody = psycopg2.connect(server.url, application_name="psql")
+    with pytest.raises(EmbeddedInUseError, match="psql"):
+        embedded.stop(folder)
+    assert embedded.stop(folder, force=True)
+    somebody.close()
+    assert embedded.running_url(folder) is None
+
+
+def test_a_server_that_is_killed_while_it_stops_is_stopped(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = embedded.start(folder)
+    pid = postmaster_pid(folder)
+    # Whoever is asked to stop is killed: its pid file stays.
+    kill = os.kill
+    monkeypatch.setattr(
+        embedded.os,
+        "kill",
+        lambda asked, number: kill(asked, signal.SIGKILL if number == signal.SIGINT else number),
+    )
+    began = time.monotonic()
+    assert embedded.release(server)
+    assert time.monotonic() - began < 10
+    monkeypatch.undo()
+    assert (folder / "postmaster.pid").exists()
+    assert not embedded_host.is_running(pid)
+    assert embedded.release(embedded.start(folder)), "it starts again as if nothing had been"
+
+
+def test_a_server_that_does_not_stop_is_a_warning_for_what_is_done_with_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = embedded.start(folder)
+    monkeypatch.setattr(embedded, "_STOP_TIMEOUT", 0.0)
+    monkeypatch.setattr(embedded.os, "kill", lambda *_: None)
+    assert not embedded.release(server)
+    assert "did not stop" in caplog.text
+    monkeypatch.undo()
+    assert embedded.stop(folder)
+
+
+def test_a_process_that_ends_at_once_has_its_server_stopped_when_nobody_uses_it(
+    folder: Path,
+) -> None:
+    server = embedded.start(folder)
+    somebody = psycopg2.connect(server.url)
+    embedded.stop_once_unused(folder, 0.0)
+    assert embedded.running_url(folder) is not None
+    os.close(server._use)
+    embedded.stop_once_unused(folder, 0.0)
+    assert embedded.running_url(folder) is not None, "somebody is connected"
+    somebody.close()
+    embedded.stop_once_unused(folder)
+    assert embedded.running_url(folder) is None
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_says_what_to_do(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(embedded.fcntl, "flock", flock)
+    with pytest.raises(EmbeddedServerError, match="--database-url") as refused:
+        embedded.start(empty_folder)
+    assert "locks" in str(refused.value)
+
+
+def test_a_server_that_is_killed_before_it_is_released_costs_nothing(folder: Path) -> None:
+    server = embedded.start(folder)
+    os.kill(postmaster_pid(folder), signal.SIGKILL)
+    assert not embedded.release(server)
+    assert embedded.release(embedded.start(folder))

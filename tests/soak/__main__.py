@@ -103,7 +103,7 @@ def _servers() -> Iterator[_Servers]:
         server = embedded.start(folder / "pg", {"fsync": "off", "full_page_writes": "off"})
         opened.callback(shutil.rmtree, folder, ignore_errors=True)
         opened.callback(embedded.release, server)
-        opened.callback(embedded.stop, server.folder)
+        opened.callback(embedded.stop, server.folder, force=True)
         apply_schema(create_database(server.url, "template_postgresql"))
         url = create_database(server.url, "soak_supabase")
         prepare_database(url)

@@ -73,6 +73,11 @@ class Running:
         """What it has printed until now."""
         return self._out.read_text(errors="replace")
 
+    @property
+    def err(self) -> str:
+        """What it has said beside that: how far it is, warnings."""
+        return self._err.read_text(errors="replace")
+
     def descendants(self) -> list[psutil.Process]:
         """Its worker processes, and theirs."""
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -97,7 +102,7 @@ class Running:
         finished = Finished(
             code,
             self.out,
-            self._err.read_text(errors="replace"),
+            self.err,
             time.monotonic() - self._began,
         )
         assert exit_code in (None, code), f"exit code {code}:\n{finished.text}"
@@ -139,7 +144,7 @@ class Workplace:
             process = subprocess.Popen(
                 [*program, *map(str, arguments)],
                 cwd=self.folder,
-                env=self._variables(environment),
+                env=self.variables(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
@@ -153,7 +158,7 @@ class Workplace:
                 if not running.ended:
                     process.kill()
 
-    def _variables(self, more: dict[str, str] | None = None) -> dict[str, str]:
+    def variables(self, more: dict[str, str] | None = None) -> dict[str, str]:
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith("IMPORTER_")
         }
@@ -172,7 +177,7 @@ class Workplace:
         with subprocess.Popen(
             [*MODULE, *map(str, arguments)],
             cwd=self.folder,
-            env=self._variables(environment),
+            env=self.variables(environment),
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

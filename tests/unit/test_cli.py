@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
-from imports.cli import cli, main
+from imports.cli import _on_interrupt, cli, main
 from tests.support.book import Book
 
 ROOT = Path(__file__).parents[2]
@@ -386,3 +390,157 @@ with _running(Settings()):
     # Somebody else's process, who calls `main`, is left as it is.
     assert (gc.get_freeze_count() > 1000) is ({before!r} == "disable"), gc.get_freeze_count()
 """)
+
+
+# Signals
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What is said and done when signals come."""
+    said: list[str] = []
+
+    def end(code: int) -> None:
+        said.append(f"ended {code}")
+
+    monkeypatch.setattr("imports.cli.os._exit", end)
+    before = {each: signal.getsignal(each) for each in ENDING}
+    yield said
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@pytest.mark.parametrize("first", ENDING)
+@pytest.mark.parametrize("second", ENDING)
+def test_the_second_signal_ends_at_once_but_a_hang_up_and_an_echo_do_not(
+    told: list[str], first: signal.Signals, second: signal.Signals
+) -> None:
+    now, stop = [100.0], threading.Event()
+    _on_interrupt(stop, told.append, lambda: told.append("left"), lambda: now[0])
+    os.kill(os.getpid(), first)
+    assert stop.is_set()
+    assert len(told) == 1
+    assert told[0].startswith("Stopping")
+    os.kill(os.getpid(), second)
+    assert len(told) == 1, "the same one once more, as `timeout` sends it"
+    now[0] += 0.1
+    os.kill(os.getpid(), second)
+    assert told[1:] == ([] if second == signal.SIGHUP else ["left", "ended 130"])
+
+
+def test_a_hang_up_that_was_ignored_stays_ignored(told: list[str]) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    stop = threading.Event()
+    before = _on_interrupt(stop, told.append, lambda: None)
+    assert signal.SIGHUP not in before
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+SIGNALLED = """\
+import os, signal, imports.schema
+def migrations():
+    os.kill(os.getpid(), signal.{name})
+imports.schema.migrations = migrations
+from imports.__main__ import start
+start()
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_each_signal_before_a_run_is_an_interruption(name: str) -> None:
+    script = SIGNALLED.format(name=name)
+    done = subprocess.run(
+        [sys.executable, "-c", script, "schema", "print"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "Stopped.")
+
+
+def test_an_error_that_nobody_knew_of_is_told_as_a_fault(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("oh")
+
+    monkeypatch.setattr("imports.schema.migrations", fail)
+    assert call("schema", "print") == 1
+    shown = capsys.readouterr().err
+    assert "This is a fault of the importer: KeyError" in shown
+    assert "Traceback" not in shown
+    assert "Traceback" in Path("resilient_import.log").read_text()
+
+
+# What is no UTF-8
+
+NO_UTF_8 = os.fsdecode(b"caf\xe9")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["states", ".", "--tag", NO_UTF_8],
+        ["states", ".", "--tag", "t", "--description", NO_UTF_8],
+        ["states", ".", "--tag", "t", "--created-by", NO_UTF_8],
+        ["states", ".", "--tag", "t", "--patterns", NO_UTF_8],
+        ["states", NO_UTF_8, "--tag", "t"],
+        ["states", ".", "--tag", "t", "--state-file", NO_UTF_8],
+        ["states", ".", "--tag", "t", "--db-path", NO_UTF_8],
+        ["states", ".", "--tag", "t", "--database-url", f"postgresql://h/{NO_UTF_8}"],
+        ["states", ".", "--tag", "t", "--image-root", NO_UTF_8],
+        ["folder", NO_UTF_8],
+        ["people", ".", "--tag", "t", "--failed-dir", NO_UTF_8],
+        ["people", ".", "--tag", "t", "--progress-csv", NO_UTF_8],
+        ["verify", "--state-file", NO_UTF_8],
+        ["status", "--tag", NO_UTF_8],
+        ["status", "--state-file", NO_UTF_8],
+    ],
+    ids=lambda each: " ".join(each).replace(NO_UTF_8, "-"),
+)
+def test_bytes_that_are_no_utf_8_are_refused_in_every_option(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    book = Book(Path("upload_tracker.db"))
+    book.add("a")
+    book.file.close()
+    assert call(*arguments) == 2
+    told = capsys.readouterr().err
+    assert "UTF-8" in told
+    assert len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [["states", ".", "--tag", "t"], ["db", "start"], ["status"]])
+def test_a_working_folder_that_is_no_utf_8_or_gone_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+) -> None:
+    folder = tmp_path / NO_UTF_8
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert call(*command) == 2
+    assert r"caf\xe9, is no valid UTF-8" in capsys.readouterr().err
+    folder.rmdir()
+    assert call(*command) == 2
+    assert "is gone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_offers_another_place(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: int
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    assert call("states", ".", "--tag", "t") == 2
+    told = capsys.readouterr().err
+    assert "work_state.json cannot be locked" in told
+    assert "--state-file" in told
+    assert not list(Path().glob("*.lock.*"))

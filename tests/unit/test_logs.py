@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -92,3 +94,39 @@ def test_logs_are_for_their_owner(tmp_path: Path, umask: int) -> None:
         os.umask(before)
     for name in (LOG_NAME, DEBUG_LOG_NAME):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+
+
+def test_a_log_that_cannot_be_written_to_any_more_is_told_once_and_goes_on_later(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told: list[str] = []
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with log_files(tmp_path, debug=False, warn=told.append):
+        LOG.info("one")
+        size = (tmp_path / LOG_NAME).stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            LOG.info("two")
+            LOG.info("three")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        LOG.info("four")
+    text = (tmp_path / LOG_NAME).read_text()
+    assert [name for name in ("one", "two", "three", "four") if name in text] == ["one", "four"]
+    assert len(told) == 1
+    assert LOG_NAME in told[0]
+    assert capsys.readouterr().err == ""
+
+
+def test_what_ends_a_thread_is_logged_and_not_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise ValueError("in a thread")
+
+    with log_files(tmp_path, debug=False):
+        thread = threading.Thread(target=fail)
+        thread.start()
+        thread.join()
+    assert "in a thread" in (tmp_path / LOG_NAME).read_text()
+    assert capsys.readouterr().err == ""

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import io
+import logging
 
 import pytest
 from rich.console import Console
 
 from imports import progress
 from imports.progress import LineDisplay, display_for
-from imports.progress_bars import BarDisplay
+from imports.progress_bars import BarDisplay, duration
 from imports.work_item import Phase
 
 
@@ -60,8 +61,58 @@ def test_each_phase_counts_anew(clock: list[float]) -> None:
     assert stream.getvalue().splitlines()[1] == "  UPLOAD: 5 of 10, 1/s"
 
 
-def test_what_is_no_terminal_gets_lines() -> None:
-    assert isinstance(display_for(io.StringIO()), LineDisplay)
+def test_what_is_no_terminal_gets_what_must_be_seen_and_the_log_the_rest(
+    clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "imports")
+    stream = io.StringIO()
+    display = display_for(stream)
+    display.begin(Phase.IMPORT, 20)
+    clock[0] += 5
+    display.advance(Phase.IMPORT, 10)
+    clock[0] += 5
+    display.mention("  a.json: 5,000 records")
+    display.say("seen")
+    assert stream.getvalue() == "seen\n"
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["IMPORT: 10 of 20, 2/s", "a.json: 5,000 records"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "0 s"),
+        (6.4, "6 s"),
+        (59.7, "1 min 0 s"),
+        (725, "12 min 5 s"),
+        (7_380, "2 h 3 min"),
+    ],
+)
+def test_a_time_is_told_in_words(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_a_bar_says_how_long_it_took_and_how_long_it_will_take() -> None:
+    stream = io.StringIO()
+    now = [0.0]
+    console = Console(file=stream, force_terminal=True, width=200, get_time=lambda: now[0])
+    display = BarDisplay(console)
+    display.begin(Phase.IMPORT, 30)
+    for _ in range(6):
+        now[0] += 1.0
+        display.advance(Phase.IMPORT, 2)
+    assert "6 s, about 9 s left" in rendered(display)
+    display.end(Phase.IMPORT)
+    assert "6 s" in rendered(display)
+    assert "left" not in rendered(display)
+    display.close()
+
+
+def rendered(display: BarDisplay) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    with console.capture() as capture:
+        console.print(display._progress.get_renderable())
+    return capture.get()
 
 
 def test_a_message_is_one_line_and_commands_no_terminal() -> None:

@@ -13,7 +13,7 @@ from imports.report import (
     render_verification,
 )
 from imports.work_item import Failure, Lacking, Phase
-from imports.work_state import MOST_LISTED
+from imports.work_state import MOST_LISTED, PhaseState
 from tests.support.reports import report, work_state
 
 COUNTS = {
@@ -141,7 +141,8 @@ def test_of_many_failures_the_first_are_shown_and_the_others_counted() -> None:
 
 
 def test_no_failures_are_told_as_none() -> None:
-    assert "Failed Items: 0" in render_report(report())
+    assert "✅ Failed Items: 0" in render_report(report())
+    assert "❌" not in render_report(report())
 
 
 def test_an_interrupted_run_tells_where_and_how_much_is_left() -> None:
@@ -315,3 +316,34 @@ def test_verification_tells_of_images_that_are_missing_and_is_clean() -> None:
     assert found.clean
     assert "2 images are still missing" in render_verification(found)[1]
     assert joined(VerifyReport(missing=5), found) == VerifyReport(records=3, missing=2)
+
+
+@pytest.mark.parametrize(
+    ("phase", "count"),
+    [
+        ("planning", "planning.failed"),
+        ("planning", "planning.unreadable"),
+        ("sha256", "sha256.unread"),
+        ("upload", "upload.failed"),
+        ("import", "import.failed"),
+    ],
+)
+def test_a_phase_in_which_something_failed_says_so(phase: str, count: str) -> None:
+    states = {
+        each: PhaseState("completed", 0.5) for each in ("planning", "sha256", "upload", "import")
+    }
+    text = render_report(
+        report(work_state(phases=states), {count: 1_200}, exit_code=3, failures_total=1_200)
+    )
+    assert f"⚠️  {phase.upper()}: completed (0.5s), 1,200 failed" in text
+    assert text.count("✅") == 3
+    assert "❌ Failed Items: 1,200" in text
+
+
+def test_a_verification_that_found_something_is_no_tick() -> None:
+    states = {"import": PhaseState("completed", 0.5), "verify": PhaseState("completed", 0.5)}
+    found = VerifyReport(records=2, found={"different": 1})
+    bad = render_report(report(work_state(phases=states), exit_code=3, verification=found))
+    assert "⚠️  VERIFY: completed (0.5s), differences found" in bad
+    good = render_report(report(work_state(phases=states), verification=VerifyReport(records=2)))
+    assert "✅ VERIFY: completed (0.5s)" in good

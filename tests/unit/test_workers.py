@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from imports import workers
-from imports.errors import ImporterError
+from imports.errors import ImporterError, LimitError
 from imports.workers import FEW_ITEMS, MANY_FOLDERS, Workers, run_bounded
 
 
@@ -350,3 +350,38 @@ def test_no_more_threads_than_can_have_their_files_open(
 ) -> None:
     monkeypatch.setattr("imports.workers.resource.getrlimit", lambda _: (most_open, most_open))
     assert Workers(16).max_workers == threads
+
+
+class WithoutThreads(Executor):
+    """An executor whose own thread could not be started: no job of it ever ends."""
+
+    has_stopped = True
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        return Future()
+
+
+def test_an_executor_that_the_system_gives_no_thread_is_not_waited_for(
+    stop: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_SECONDS_BETWEEN_LOOKS", 0.001)
+    with pytest.raises(LimitError, match="ulimit -u"):
+        list(run_bounded(WithoutThreads(), double, range(9), in_flight=3, stop=stop))
+
+
+def test_a_thread_that_cannot_be_started_ends_the_run_after_what_is_under_way(
+    stop: threading.Event,
+) -> None:
+    class Few(AtOnce):
+        left = 2
+
+        def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            if not self.left:
+                raise RuntimeError("can't start new thread")
+            self.left -= 1
+            return super().submit(function, *args, **kwargs)
+
+    done: list[int] = []
+    with pytest.raises(RuntimeError, match="new thread"):
+        done.extend(run_bounded(Few(), double, range(9), in_flight=3, stop=stop))
+    assert sorted(done) == [0, 2]

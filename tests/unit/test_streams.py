@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import errno
+import fcntl
+import io
+import logging
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from imports.streams import Outlet, lost, tell
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """A pipe: where it is read, and where it is written to."""
+    ends = os.pipe()
+    yield ends
+    for each in ends:
+        try:
+            os.close(each)
+        except OSError:
+            continue
+
+
+def stream(descriptor: int, error: OSError | None = None) -> io.TextIOWrapper:
+    return io.TextIOWrapper(Outlet(descriptor, error), "utf-8", write_through=True)  # type: ignore[type-var]
+
+
+def test_what_is_told_arrives_at_once(pipe: tuple[int, int]) -> None:
+    mine = stream(pipe[1])
+    tell("é\nb", mine)
+    assert os.read(pipe[0], 100) == "é\nb\n".encode()
+    assert lost(mine) is None
+
+
+def test_a_reader_that_goes_away_raises_nothing_and_the_log_hears_the_rest(
+    pipe: tuple[int, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "imports")
+    mine = stream(pipe[1])
+    os.close(pipe[0])
+    tell("one\ntwo", mine)
+    tell("three", mine)
+    mine.close()
+    found = lost(mine)
+    assert found is not None
+    assert found.errno == errno.EPIPE
+    said = [record.getMessage().strip() for record in caplog.records]
+    assert [line for line in said if "cannot be written to" not in line] == ["one", "two", "three"]
+
+
+def test_a_full_disk_is_the_same_and_the_error_is_kept() -> None:
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    mine = stream(descriptor)
+    tell("one", mine)
+    os.close(descriptor)
+    tell("two", mine)
+    found = lost(mine)
+    assert found is not None
+    assert found.errno == errno.ENOSPC
+
+
+def test_a_pipe_that_another_program_made_non_blocking_gets_all(pipe: tuple[int, int]) -> None:
+    text = "x" * 1_000_000
+    fcntl.fcntl(pipe[1], fcntl.F_SETFL, os.O_NONBLOCK)
+    mine = stream(pipe[1])
+    writer = threading.Thread(target=tell, args=(text, mine))
+    writer.start()
+    got = 0
+    while got < len(text) + 1:
+        got += len(os.read(pipe[0], 100_000))
+    writer.join()
+    assert lost(mine) is None
+
+
+def test_a_stream_of_somebody_else_is_never_lost() -> None:
+    assert lost(io.StringIO()) is None
