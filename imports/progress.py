@@ -34,6 +34,10 @@ class Display(Protocol):
         """How far something long has come: shown now and then."""
         ...
 
+    def waiting(self, text: str, *, as_line: bool) -> None:
+        """What is waited for, once a second, now and then also as a line; empty when it is over."""
+        ...
+
     def close(self) -> None:
         """The run is over."""
         ...
@@ -55,6 +59,9 @@ class SilentDisplay:
         """Shows nothing."""
 
     def mention(self, message: str) -> None:
+        """Shows nothing."""
+
+    def waiting(self, text: str, *, as_line: bool) -> None:
         """Shows nothing."""
 
     def close(self) -> None:
@@ -100,6 +107,11 @@ class LineDisplay:
         if now >= self._next_line:
             self._next_line = now + SECONDS_BETWEEN_LINES
             self.say(message)
+
+    def waiting(self, text: str, *, as_line: bool) -> None:
+        """Writes the lines."""
+        if text and as_line:
+            self.say(f"  {text}")
 
     def close(self) -> None:
         """Nothing is held open."""

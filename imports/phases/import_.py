@@ -6,15 +6,14 @@ import time
 from collections import Counter, defaultdict
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
+from uuid import uuid4
 
-from imports.backends.database import Database
+from imports.backends.database import Database, Rows
 from imports.cleaning import Tally
-from imports.errors import (
-    BackendUnavailableError,
-    DataRefusedError,
-    StatementCancelledError,
-)
+from imports.errors import BackendUnavailableError, DataRefusedError
+from imports.halving import in_parts
 from imports.phases.placing import PlacedRows, place_rows
 from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
 from imports.phases.upload import request_id
@@ -32,8 +31,13 @@ UNDECIDED = (
 )
 """The reason of a record that is undecided."""
 
+_MOST_DOUBTFUL = 3
+"""If so many of a batch are refused, none goes in, and none for its values, it is not they."""
+
 _LONGEST_LABEL = 200
 _OUTCOMES = {outcome.value: outcome for outcome in RowOutcome}
+
+Refusal = DataRefusedError | BackendUnavailableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,17 @@ class ImportTarget:
     parsers: Executor
     spool: SpoolReader
     status_files: StatusFiles | None
+
+    def merges(self, policy: RetryPolicy) -> None:
+        """Makes sure that merges go through at all; waits for that as for a server that is away.
+
+        Raises:
+            BackendUnavailableError, DataRefusedError: if they do not.
+        """
+        with_retries(policy, self._merge_nothing)
+
+    def _merge_nothing(self) -> None:
+        self.database.merge(uuid4(), Rows(self.group, self.run, {0: []}))
 
 
 @dataclass(slots=True)
@@ -114,14 +129,40 @@ def _imported(
     imported = Imported([item.id for item in items], list(prepared.failures))
     imported.cleaned.update(prepared.cleaned)
     imported.record_failures += prepared.problems
-    for record, outcome in _merge(target, prepared.records, start, signatures):
-        if isinstance(outcome, RowOutcome):
+    merged = _merge(target, prepared.records, start, signatures)
+    _raise_if_the_target_is_the_matter(merged)
+    for record, outcome in merged:
+        if isinstance(outcome, RowOutcome) and outcome is not RowOutcome.UNDECIDED:
             imported.merged.append((record.item_id, outcome, record.label))
         else:
-            failure = RecordFailure(record.item_id, record.number, record.label, outcome)
+            reason = UNDECIDED if isinstance(outcome, RowOutcome) else str(outcome)
+            failure = RecordFailure(record.item_id, record.number, record.label, reason)
             imported.record_failures.append(failure)
             imported.refused += [(record.label, row) for _, row in record.rows]
     return imported
+
+
+def _raise_if_the_target_is_the_matter(
+    merged: list[tuple[Record, RowOutcome | Refusal]],
+) -> None:
+    """Makes sure that records are to blame, where some were refused.
+
+    Raises:
+        BackendUnavailableError: if the target judged none of them, and they are many.
+    """
+    refusals = [outcome for _, outcome in merged if not isinstance(outcome, RowOutcome)]
+    doubtful = [
+        each
+        for each in refusals
+        if isinstance(each, BackendUnavailableError) or each.sqlstate is None
+    ]
+    if _MOST_DOUBTFUL <= len(doubtful) == len(merged):
+        raise BackendUnavailableError(
+            f"Of {len(merged):,} records none went in, and not for a value in one of them. So the"
+            f" target is the matter, or what lies before it: {doubtful[0]} Nothing of them is"
+            " called failed; run again to resume.",
+            divisible=False,
+        )
 
 
 def _write_status_files(files: StatusFiles, job: PrepareJob, imported: Imported) -> list[Unwritten]:
@@ -191,21 +232,32 @@ def _prepared(target: ImportTarget, job: PrepareJob) -> Prepared:
 
 def _merge(
     target: ImportTarget, records: list[Record], start: int, signatures: dict[int, str]
-) -> list[tuple[Record, RowOutcome | str]]:
-    """The outcome of each record, or the reason for which it was refused.
+) -> list[tuple[Record, RowOutcome | Refusal]]:
+    """The outcome of each record, or the error by which it was refused.
 
     `start` is where the records begin in their batch: it tells the halves of one item apart.
     """
-    found: list[tuple[Record, RowOutcome | str]] = []
-    while records:
-        outcomes, records = _merge_at_once(target, records, start, signatures)
+    if not records:
+        return []
+    found: list[tuple[Record, RowOutcome | Refusal]] = []
+    merge = partial(_merge_at_once, target, signatures)
+    for part in in_parts(target.policy, records, merge, target.merges, start):
+        if isinstance(part.answer, (DataRefusedError, BackendUnavailableError)):
+            found.append((part.things[0], part.answer))
+            continue
+        outcomes, others = part.answer
         found += outcomes
+        found += _merge(target, others, part.first, signatures)
     return found
 
 
 def _merge_at_once(
-    target: ImportTarget, records: list[Record], start: int, signatures: dict[int, str]
-) -> tuple[list[tuple[Record, RowOutcome | str]], list[Record]]:
+    target: ImportTarget,
+    signatures: dict[int, str],
+    policy: RetryPolicy,
+    start: int,
+    records: list[Record],
+) -> tuple[list[tuple[Record, RowOutcome]], list[Record]]:
     """The outcomes of those records that one merge can tell, and the others.
 
     Of the families of one key a merge takes one. Where no date says that it is the newest, each
@@ -214,30 +266,12 @@ def _merge_at_once(
     placed = place_rows(target.group, target.run, records)
     items = [*dict.fromkeys(signatures[record.item_id] for record in records)]
     request = request_id(target.run["batch_id"], [f"{start}+{len(records)}", *items])
-    try:
-        answer = with_retries(target.policy, target.database.merge, request, placed.rows)
-    except StatementCancelledError as error:
-        if len(records) == 1:
-            # Not the record is the matter then: somebody holds the table, or all is too slow.
-            raise BackendUnavailableError(f"Even one record takes too long: {error}.") from error
-        return _merge_halves(target, records, start, signatures, str(error)), []
-    except DataRefusedError as error:
-        return _merge_halves(target, records, start, signatures, str(error)), []
-    except BackendUnavailableError as error:
-        # Is it the target, or these records? If it still answers, the others shall go on.
-        if target.policy.stop.is_set() or not error.divisible:
-            raise
-        target.database.identify()
-        # It is alive: what is the matter shows soon, the halves need not be tried as often.
-        policy = replace(target.policy, max_retries=min(target.policy.max_retries, 1))
-        hasty = replace(target, policy=policy)
-        return _merge_halves(hasty, records, start, signatures, str(error)), []
-    found: list[tuple[Record, RowOutcome | str]] = []
+    answer = with_retries(policy, target.database.merge, request, placed.rows)
+    found: list[tuple[Record, RowOutcome]] = []
     others = []
     for record, own in zip(records, placed.own(), strict=True):
         if own is not None:
-            outcome = _OUTCOMES[answer[own.table][own.first]]
-            found.append((record, UNDECIDED if outcome is RowOutcome.UNDECIDED else outcome))
+            found.append((record, _OUTCOMES[answer[own.table][own.first]]))
         elif _is_older(record, placed, answer):
             found.append((record, RowOutcome.SKIPPED))
         else:
@@ -253,19 +287,3 @@ def _is_older(record: Record, placed: PlacedRows, answer: dict[int, str]) -> boo
     winner, place = placed.winners[key]
     undecided = answer[place.table][place.first] == RowOutcome.UNDECIDED
     return bool(winner.moment and record.families[0].moment) and not undecided
-
-
-def _merge_halves(
-    target: ImportTarget,
-    records: list[Record],
-    start: int,
-    signatures: dict[int, str],
-    reason: str,
-) -> list[tuple[Record, RowOutcome | str]]:
-    if len(records) == 1:
-        return [(records[0], reason)]
-    middle = len(records) // 2
-    return [
-        *_merge(target, records[:middle], start, signatures),
-        *_merge(target, records[middle:], start + middle, signatures),
-    ]

@@ -42,6 +42,7 @@ from imports.run.source import find_source, source_of
 from imports.settings import Backend, Settings
 from imports.spool import Spool
 from imports.status_files import StatusFiles
+from imports.waiting import Waiting
 from imports.whole_file import remove_drafts
 from imports.work_item import Source
 from imports.work_state import (
@@ -68,9 +69,12 @@ def open_session(
     began_at = time.monotonic()
     kind = kind_named(settings.kind)
     folder, single_item = find_source(settings, kind)
-    policy = RetryPolicy(settings.max_retries, stop)
+    policy = RetryPolicy(settings.max_retries, stop, settings.max_wait, display.say)
     with contextlib.ExitStack() as resources:
         _lock(settings.state_file, resources)
+        waiting = Waiting(policy, display)
+        resources.callback(waiting.close)
+        waiting.start()
         imported = (settings.imported or folder).resolve()
         token = token_inside(settings, imported)
         disposal = None if last_run else disposal_plan(settings, kind, folder, single_item)
