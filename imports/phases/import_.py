@@ -31,9 +31,6 @@ UNDECIDED = (
 )
 """The reason of a record that is undecided."""
 
-_MOST_DOUBTFUL = 3
-"""If so many of a batch are refused, none goes in, and none for its values, it is not they."""
-
 _LONGEST_LABEL = 200
 _OUTCOMES = {outcome.value: outcome for outcome in RowOutcome}
 
@@ -74,6 +71,10 @@ class Imported:
     `refused` are the encoded rows of the records that the target refused, each with its label;
     `took` is when the batch began and ended, in seconds since the epoch; `unwritten` are status
     files that could not be written.
+
+    `judged` says whether the target judged a record of it at all. Where it judged none, and
+    refused some, it may be at fault itself: then `doubtful` are the refusals, each with its item,
+    and `doubted` the items of the batch, which have no status files yet.
     """
 
     item_ids: list[int]
@@ -84,6 +85,9 @@ class Imported:
     cleaned: Tally = field(default_factory=Counter)
     took: tuple[float, float] = (0.0, 0.0)
     unwritten: list[Unwritten] = field(default_factory=list)
+    judged: bool = False
+    doubtful: list[tuple[int, str]] = field(default_factory=list)
+    doubted: list[WorkItem] = field(default_factory=list)
 
     @property
     def succeeded(self) -> Counter[int]:
@@ -101,9 +105,9 @@ def import_batch(target: ImportTarget, job: PrepareJob) -> Imported:
     prepared = _prepared(target, job)
     imported = _imported(target, job.items, prepared, 0)
     imported.failures += item_failures(imported.record_failures)
-    if target.status_files is not None:
+    if target.status_files is not None and not imported.doubted:
         # Before the ledger hears of the batch: after a crash it comes once more.
-        imported.unwritten = _write_status_files(target.status_files, job, imported)
+        imported.unwritten = write_status_files(target.status_files, job.items, imported)
     imported.took = (began_at, time.time())
     return imported
 
@@ -130,7 +134,10 @@ def _imported(
     imported.cleaned.update(prepared.cleaned)
     imported.record_failures += prepared.problems
     merged = _merge(target, prepared.records, start, signatures)
-    _raise_if_the_target_is_the_matter(merged)
+    doubtful = [(each.item_id, str(outcome)) for each, outcome in merged if _is_doubtful(outcome)]
+    imported.judged = len(doubtful) < len(merged)
+    if doubtful and not imported.judged:
+        imported.doubtful, imported.doubted = doubtful, items
     for record, outcome in merged:
         if isinstance(outcome, RowOutcome) and outcome is not RowOutcome.UNDECIDED:
             imported.merged.append((record.item_id, outcome, record.label))
@@ -142,40 +149,27 @@ def _imported(
     return imported
 
 
-def _raise_if_the_target_is_the_matter(
-    merged: list[tuple[Record, RowOutcome | Refusal]],
-) -> None:
-    """Makes sure that records are to blame, where some were refused.
-
-    Raises:
-        BackendUnavailableError: if the target judged none of them, and they are many.
-    """
-    refusals = [outcome for _, outcome in merged if not isinstance(outcome, RowOutcome)]
-    doubtful = [
-        each
-        for each in refusals
-        if isinstance(each, BackendUnavailableError) or each.sqlstate is None
-    ]
-    if _MOST_DOUBTFUL <= len(doubtful) == len(merged):
-        raise BackendUnavailableError(
-            f"Of {len(merged):,} records none went in, and not for a value in one of them. So the"
-            f" target is the matter, or what lies before it: {doubtful[0]} Nothing of them is"
-            " called failed; run again to resume.",
-            divisible=False,
-        )
+def _is_doubtful(outcome: RowOutcome | Refusal) -> bool:
+    """Whether a record was refused, and the database itself found no fault with a value in it."""
+    if isinstance(outcome, DataRefusedError):
+        return outcome.sqlstate is None
+    return isinstance(outcome, BackendUnavailableError)
 
 
-def _write_status_files(files: StatusFiles, job: PrepareJob, imported: Imported) -> list[Unwritten]:
+def write_status_files(
+    files: StatusFiles, items: list[WorkItem], imported: Imported
+) -> list[Unwritten]:
+    """Writes what became of items into their folders; those that could not be written."""
     reasons = dict(imported.failures)
     tallies: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for item_id, outcome, _ in imported.merged:
         tallies[item_id][outcome.name.lower()] += 1
     good = [
         (item.path, {"images": sum(map(bool, item.images)), **tallies[item.id]})
-        for item in job.items
+        for item in items
         if item.id not in reasons
     ]
-    failed = [(item.path, reasons[item.id]) for item in job.items if item.id in reasons]
+    failed = [(item.path, reasons[item.id]) for item in items if item.id in reasons]
     return files.succeed(good) + files.fail(Phase.IMPORT, failed)
 
 
