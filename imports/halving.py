@@ -44,7 +44,7 @@ def in_parts(
     try:
         return [Part(first, things, ask(policy, first, things))]
     except StatementCancelledError as error:
-        if len(things) == 1:
+        if len(things) <= 1:
             # Not the thing is the matter then: somebody holds the table, or all is too slow.
             raise BackendUnavailableError(f"Even one record takes too long: {error}.") from error
         refusal: DataRefusedError | BackendUnavailableError = error
@@ -59,7 +59,7 @@ def in_parts(
         refusal = error
         # It is alive: what is the matter shows soon, the halves need not be tried as often.
         policy = replace(policy, max_retries=min(policy.max_retries, 1))
-    if len(things) == 1:
+    if len(things) <= 1:
         return [Part(first, things, refusal)]
     middle = len(things) // 2
     return [

@@ -15,7 +15,15 @@ from filelock import FileLock, Timeout
 
 from imports.backends.target import Target, open_target
 from imports.disposal import check_writable
-from imports.errors import LedgerError, LockedError, StateConflictError, UsageError
+from imports.errors import (
+    BackendUnavailableError,
+    ImporterError,
+    InterruptedRunError,
+    LedgerError,
+    LockedError,
+    StateConflictError,
+    UsageError,
+)
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
 from imports.ledger import (
@@ -58,6 +66,15 @@ from imports.work_state import (
 from imports.workers import Workers, in_a_thread
 
 
+def interruption(error: ImporterError, stop: threading.Event) -> ImporterError:
+    """What ended a run: the user, where a target that stayed away was waited for no longer."""
+    if stop.is_set() and isinstance(error, BackendUnavailableError):
+        return InterruptedRunError(
+            f"The run was stopped while it waited: {error} The same command resumes it."
+        )
+    return error
+
+
 def open_session(
     settings: Settings, stop: threading.Event, display: Display, *, last_run: bool = False
 ) -> RunSession:
@@ -80,7 +97,10 @@ def open_session(
         disposal = None if last_run else disposal_plan(settings, kind, folder, single_item)
         if disposal is not None:
             check_writable([str(folder), *disposal.folders])
-        target = in_a_thread(open_target, settings, policy)
+        try:
+            target = in_a_thread(open_target, settings, policy)
+        except BackendUnavailableError as error:
+            raise interruption(error, stop) from error
         resources.callback(target.close)
         ledger = LedgerFile(settings.ledger_file, token)
         resources.callback(ledger.close)
