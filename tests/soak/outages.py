@@ -56,13 +56,14 @@ def main() -> int:
         server = embedded.start(data)
         opened.callback(embedded.stop, data)
         url = create_database(server.url, "soak")
-        apply_schema(url)
         target = Target("postgresql", url)
         servers = {"PostgreSQL": _database(data)}
         if options.backend == "supabase":
             local = opened.enter_context(serve(url, folder / "supabase"))
             target = Target.of(local)
             servers["Supabase"] = _supabase(local)
+        else:
+            apply_schema(url)
         batches = options.files / 50 / 4
         query(url, _SLOW.format(seconds=options.outages * 1.5 / batches))
         source = Source(folder / "trees" / "source")
