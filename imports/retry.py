@@ -15,7 +15,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, cast
 
-from imports.errors import BackendUnavailableError
+from imports.errors import (
+    BackendError,
+    BackendUnavailableError,
+    DataRefusedError,
+    SchemaError,
+)
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -51,6 +56,20 @@ class Server:
         self._lock = threading.Lock()
         self._silent_since: float | None = None
         self._told = False
+
+    def ask(self) -> None:
+        """Asks the small question, if there is one.
+
+        Raises:
+            BackendUnavailableError: if it is not answered as it was when the run began.
+        """
+        if self.probe is None:
+            return
+        try:
+            self.probe()
+        except (BackendError, SchemaError, DataRefusedError) as error:
+            # What stands before a server that restarts may answer anything for a while.
+            raise BackendUnavailableError(str(error)) from error
 
     def failed(self, policy: RetryPolicy) -> None:
         """Takes in that it did not answer somebody."""
@@ -188,7 +207,7 @@ class _Tries(Generic[R]):
             first, self._first = self._first, None
             raise first
         if self._away and self._server.probe is not None:
-            self._server.probe()
+            self._server.ask()
             # It is back: what failed before failed for its absence.
             self._away = False
             self._left = self._policy.max_retries
@@ -220,7 +239,7 @@ class _Tries(Generic[R]):
         if self._server.probe is None:
             return False
         try:
-            self._server.probe()
+            self._server.ask()
         except BackendUnavailableError:
             return False
         self._server.answered(self._policy)

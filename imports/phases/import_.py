@@ -134,10 +134,7 @@ def _imported(
     imported.cleaned.update(prepared.cleaned)
     imported.record_failures += prepared.problems
     merged = _merge(target, prepared.records, start, signatures)
-    doubtful = [(each.item_id, str(outcome)) for each, outcome in merged if _is_doubtful(outcome)]
-    imported.judged = len(doubtful) < len(merged)
-    if doubtful and not imported.judged:
-        imported.doubtful, imported.doubted = doubtful, items
+    doubtful = []
     for record, outcome in merged:
         if isinstance(outcome, RowOutcome) and outcome is not RowOutcome.UNDECIDED:
             imported.merged.append((record.item_id, outcome, record.label))
@@ -146,6 +143,11 @@ def _imported(
             failure = RecordFailure(record.item_id, record.number, record.label, reason)
             imported.record_failures.append(failure)
             imported.refused += [(record.label, row) for _, row in record.rows]
+            if _is_doubtful(outcome):
+                doubtful.append((record.item_id, reason))
+    imported.judged = len(doubtful) < len(merged)
+    if doubtful and not imported.judged:
+        imported.doubtful, imported.doubted = doubtful, items
     return imported
 
 

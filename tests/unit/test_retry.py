@@ -352,6 +352,23 @@ def test_a_request_that_brings_its_server_down_each_time_comes_to_an_end(
         with_retries(patient, crashing.merge)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [BackendError("404, no route."), SchemaError("no such table."), DataRefusedError("400")],
+)
+def test_whatever_is_answered_in_the_place_of_a_server_that_is_away_is_waited_out(
+    clock: Clock, patient: RetryPolicy, error: Exception
+) -> None:
+    server = RemoteServer(clock, clock.now + 40.0)
+
+    def gateway() -> None:
+        if clock.now < server.back_at:
+            raise error
+
+    patient.watch(server, gateway)
+    assert with_retries(patient, server.merge) == "done"
+
+
 @pytest.mark.parametrize("waits", [1, 4, 8])
 def test_ctrl_c_ends_the_waiting_for_a_server(
     clock: Clock, patient: RetryPolicy, waits: int
