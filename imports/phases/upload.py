@@ -33,11 +33,15 @@ class UploadTarget:
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """What became of one image: `new` says whether it was not there before."""
+    """What became of one image: `new` says whether it was not there before.
+
+    A problem is in doubt if the store did not say that the image is the matter.
+    """
 
     image: Image
     new: bool = False
     problem: str | None = None
+    in_doubt: bool = False
 
 
 def known_images(target: UploadTarget, images: list[Image]) -> set[str]:
@@ -70,7 +74,7 @@ def upload_image(target: UploadTarget, image: Image) -> Uploaded:
         if target.policy.stop.is_set() or not error.divisible:
             raise
         with_retries(target.policy, target.store.prepare)
-        return Uploaded(image, problem=f"image {image.file.path}: {error}")
+        return Uploaded(image, problem=f"image {image.file.path}: {error}", in_doubt=True)
 
 
 def upload_images(target: UploadTarget, images: list[Image]) -> list[Uploaded]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from imports.report import RunReport
+from imports.work_item import storage_path
 from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.people import files, ledger_rows, person, person_ids, write
-from tests.support.proxy import Fault, Proxy, http_answer
-from tests.support.source import license_
+from tests.support.proxy import STORE_IMAGE, Fault, Proxy, http_answer
+from tests.support.source import license_, png
 
 GATEWAY = http_answer("400 Bad Request", b"<html><body>Request blocked</body></html>")
 BAD_GATEWAY = http_answer("502 Bad Gateway", b"<html><body>nginx</body></html>")
@@ -121,3 +123,35 @@ def test_a_trigger_that_is_broken_is_no_fault_of_the_data(postgresql_bench: Benc
     with pytest.raises(Exception, match="permission denied for function audit"):
         bench.run()
     assert ledger_rows(bench.settings().ledger_file, "state, tries") == [("planned", 0)] * 5
+
+
+@pytest.mark.parametrize("images", [4, 30])
+def test_no_item_fails_where_no_image_at_all_can_be_stored(
+    supabase_bench_shared: Bench, images: int
+) -> None:
+    bench = supabase_bench_shared
+    bench.source.add_many(5)
+    bench.source.add_many(images, images=True, prefix="pictures")
+    proxy = bench.proxied()
+    fault = proxy.add(STORE_IMAGE, action="answer", answer=BAD_GATEWAY, times=10**6)
+    report = bench.run(max_retries=1)
+    assert (report.exit_code, report.failures) == (75, [])
+    assert fault.happened <= 2 * 20, "not all images are tried"
+    fault.times = 0
+    report = bench.run()
+    assert (report.exit_code, report.failures, len(bench.images())) == (0, [], images)
+
+
+def test_an_image_that_the_store_cannot_take_fails_its_item_where_others_are_stored(
+    supabase_bench_shared: Bench,
+) -> None:
+    bench = supabase_bench_shared
+    bench.source.add_many(4, images=True)
+    proxy = bench.proxied()
+    bad = storage_path(hashlib.sha256(png(2)).hexdigest(), "png").encode()
+    proxy.add(bad, action="answer", answer=BAD_GATEWAY, times=10**6)
+    for tries in (1, 2):
+        report = bench.run(max_retries=2)
+        (failure,) = report.failures
+        assert (report.exit_code, failure.path, failure.tries) == (3, "day/0001_parse.json", tries)
+    assert len(bench.images()) == 3
