@@ -15,12 +15,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, cast
 
-from imports.errors import (
-    BackendError,
-    BackendUnavailableError,
-    DataRefusedError,
-    SchemaError,
-)
+from imports.errors import BackendUnavailableError
+from imports.outage import Server, duration
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -31,7 +27,7 @@ R = TypeVar("R")
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 60.0
 
-_LONGEST_WAIT_FOR_A_SERVER = 5.0
+_LONGEST_WAIT_FOR_A_SERVER = 2.0
 """While a server is away: one that is back is not to be idle for long."""
 
 _MOST_OUTAGES = 3
@@ -42,66 +38,6 @@ _log = logging.getLogger(__name__)
 
 def _nobody(message: str) -> None:
     """Tells nobody."""
-
-
-class Server:
-    """What the threads of a run know about one server together: whether it is away.
-
-    `probe` asks it a small question, and raises BackendUnavailableError if it does not answer.
-    """
-
-    def __init__(self, probe: Callable[[], object] | None = None) -> None:
-        """One that answers."""
-        self.probe = probe
-        self._lock = threading.Lock()
-        self._silent_since: float | None = None
-        self._told = False
-
-    def ask(self) -> None:
-        """Asks the small question, if there is one.
-
-        Raises:
-            BackendUnavailableError: if it is not answered as it was when the run began.
-        """
-        if self.probe is None:
-            return
-        try:
-            self.probe()
-        except (BackendError, SchemaError, DataRefusedError) as error:
-            # What stands before a server that restarts may answer anything for a while.
-            raise BackendUnavailableError(str(error)) from error
-
-    def failed(self, policy: RetryPolicy) -> None:
-        """Takes in that it did not answer somebody."""
-        with self._lock:
-            if self._silent_since is None:
-                self._silent_since = policy.clock()
-
-    def silent_for(self, policy: RetryPolicy) -> float:
-        """For how many seconds it has answered nobody who asked."""
-        since = self._silent_since
-        return 0.0 if since is None else policy.clock() - since
-
-    def away(self, policy: RetryPolicy, error: BackendUnavailableError) -> float:
-        """The same for one that seems to be away: the user hears of it, once."""
-        self.failed(policy)
-        with self._lock:
-            silent = self.silent_for(policy)
-            if not self._told and silent < policy.max_wait:
-                self._told = True
-                wait = duration(policy.max_wait)
-                _tell(policy, f"⏳ {error} Waiting up to {wait} for an answer; Ctrl-C stops.")
-            return silent
-
-    def answered(self, policy: RetryPolicy) -> None:
-        """Takes in that it answered somebody; the user hears of it if it was away."""
-        if self._silent_since is None:
-            return
-        with self._lock:
-            silent, self._silent_since = self.silent_for(policy), None
-            if self._told:
-                self._told = False
-                _tell(policy, f"The target answers again, after {duration(silent)}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +123,7 @@ class _Tries(Generic[R]):
         self._left = policy.max_retries
         self._outages = 0
         self._away = False
+        self._back = False
         self._waited = 0.0
 
     def go(self) -> R:
@@ -198,7 +135,7 @@ class _Tries(Generic[R]):
             stop=self._is_over,
             wait=self._wait,
             sleep=sleep_using_event(self._policy.stop),
-            before_sleep=_report,
+            before_sleep=self._before_sleep,
             retry_error_callback=self._give_up,
         )(self._try)
 
@@ -209,7 +146,7 @@ class _Tries(Generic[R]):
         if self._away and self._server.probe is not None:
             self._server.ask()
             # It is back: what failed before failed for its absence.
-            self._away = False
+            self._away, self._back = False, True
             self._left = self._policy.max_retries
             self._server.answered(self._policy)
         return self._operation()
@@ -230,8 +167,6 @@ class _Tries(Generic[R]):
         if self._outages > _MOST_OUTAGES:
             return True
         self._away = True
-        # The next wait is short again.
-        state.attempt_number = 1
         return self._waited_in_vain(_error(state))
 
     def _answers(self) -> bool:
@@ -250,12 +185,22 @@ class _Tries(Generic[R]):
         return self._waited >= self._policy.max_wait
 
     def _wait(self, state: RetryCallState) -> float:
+        if self._back:
+            # The waits are short again.
+            self._back, state.attempt_number = False, 1
         wait = min(max(_backoff(state), _error(state).retry_after or 0.0), LONGEST_WAIT_SECONDS)
         if not self._away:
             return wait
         # At the end of the time it is asked once more.
         left = self._policy.max_wait - self._server.silent_for(self._policy)
         return max(0.0, min(wait, _LONGEST_WAIT_FOR_A_SERVER, left))
+
+    def _before_sleep(self, state: RetryCallState) -> None:
+        # While the server is away, the user knows it, and there may be hundreds of tries.
+        if self._away:
+            _report_absence(state)
+        else:
+            _report(state)
 
     def _give_up(self, state: RetryCallState) -> R:
         error = _error(state)
@@ -280,19 +225,10 @@ def _report(state: RetryCallState) -> None:
     _log.warning("try %d: %s Again in %.1f s.", state.attempt_number, _error(state), wait)
 
 
+def _report_absence(state: RetryCallState) -> None:
+    _log.debug("still away: %s", _error(state))
+
+
 def _error(state: RetryCallState) -> BackendUnavailableError:
     # Nothing else is tried again.
     return cast(BackendUnavailableError, state.outcome.exception() if state.outcome else None)
-
-
-def _tell(policy: RetryPolicy, message: str) -> None:
-    _log.warning("%s", message)
-    policy.tell(message)
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it: `45 s`, `2 min`, `2 min 5 s`."""
-    minutes, rest = divmod(round(seconds), 60)
-    if not minutes:
-        return f"{rest} s"
-    return f"{minutes} min {rest} s" if rest else f"{minutes} min"

@@ -6,8 +6,9 @@ import logging
 import threading
 
 from imports.backends.database import Rows
+from imports.outage import duration
 from imports.progress import Display
-from imports.retry import Asked, RetryPolicy, duration
+from imports.retry import Asked, RetryPolicy
 
 SECONDS_BEFORE_IT_IS_SHOWN = 5.0
 

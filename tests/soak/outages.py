@@ -65,7 +65,7 @@ def main() -> int:
         else:
             apply_schema(url)
         batches = options.files / 50 / 4
-        query(url, _SLOW.format(seconds=options.outages * 1.5 / batches))
+        query(url, _SLOW.format(seconds=options.outages * 2.5 / batches))
         source = Source(folder / "trees" / "source")
         source.add_many(options.files)
         source.add_many(options.images, images=True)
@@ -75,7 +75,7 @@ def main() -> int:
         with place.started("states", source.folder, "--tag", "t", "--batch-size", 50) as running:
             done = 0
             while done < options.outages and not running.ended:
-                time.sleep(chance.uniform(0.3, 1.5))
+                time.sleep(chance.uniform(0.5, 4.0))
                 name = chance.choice(list(servers))
                 number = chance.choice((signal.SIGKILL, signal.SIGINT, signal.SIGTERM))
                 away = chance.uniform(0.0, options.longest)

@@ -15,7 +15,8 @@ from imports.errors import (
     RecordError,
     SchemaError,
 )
-from imports.retry import LONGEST_WAIT_SECONDS, RetryPolicy, duration, with_retries
+from imports.outage import duration
+from imports.retry import LONGEST_WAIT_SECONDS, RetryPolicy, with_retries
 
 
 class CountingEvent(threading.Event):
@@ -248,7 +249,7 @@ def test_a_server_that_restarts_is_waited_for_and_the_user_is_told_once(
     if probed:
         patient.watch(server, server.probe)
     assert with_retries(patient, server.merge) == "done"
-    assert clock.now - server.back_at <= 5.5, "it is noticed soon that the server is back"
+    assert clock.now - server.back_at <= 2.5, "it is noticed soon that the server is back"
     assert "connection refused. Waiting up to 2 min for an answer; Ctrl-C stops." in said[0]
     assert said[1:] == [f"The target answers again, after {duration(clock.now - 1_000)}."]
 
@@ -273,6 +274,32 @@ def test_a_server_that_stays_away_is_given_up_after_the_time_that_was_asked_for(
     assert clock.now == pytest.approx(1_120.0)
     assert not caught.value.divisible, "nobody looks for a culprit in the data"
     assert len(said) == 1
+
+
+def test_after_an_outage_the_waits_are_short_again(clock: Clock, patient: RetryPolicy) -> None:
+    server = RemoteServer(clock, clock.now + 60.0)
+    patient.watch(server, server.probe)
+    left = [BackendUnavailableError("a connection of the pool was dead.")] * 2
+
+    class Pool:
+        def merge(self) -> str:
+            server._answer()
+            if left:
+                raise left.pop()
+            return "done"
+
+    pool = Pool()
+    patient.watch(pool, server.probe)
+    assert with_retries(patient, pool.merge) == "done"
+    assert clock.now - server.back_at < 6.0
+
+
+def test_the_log_has_an_outage_in_few_lines(
+    clock: Clock, patient: RetryPolicy, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    with_retries(patient, RemoteServer(clock, clock.now + 100.0).merge)
+    assert len(caplog.records) <= 6
 
 
 def test_where_nobody_waits_only_the_tries_count(stop: CountingEvent) -> None:
