@@ -56,7 +56,7 @@ def main() -> int:
         server = embedded.start(data)
         opened.callback(embedded.stop, data)
         url = create_database(server.url, "soak")
-        target = Target("postgresql", url)
+        target, local = Target("postgresql", url), None
         servers = {"PostgreSQL": _database(data)}
         if options.backend == "supabase":
             local = opened.enter_context(serve(url, folder / "supabase"))
@@ -86,6 +86,8 @@ def main() -> int:
                     f"{time.monotonic() - began:6.1f} s  {name}: {number.name}, away {away:.1f} s"
                 )
                 servers[name](number, away)
+                if local is not None:
+                    _revive(local)
             finished = running.finish(timeout=600)
         print(finished.text)
         rows = query(url, "SELECT count(*) FROM search_results")[0][0]
@@ -114,6 +116,14 @@ def _database(folder: Path) -> Callable[[signal.Signals, float], None]:
         embedded.start(folder)
 
     return disturb
+
+
+def _revive(local: LocalSupabase) -> None:
+    """Starts the local Supabase again if it ended: the emulation may, when its database goes."""
+    process = local._process
+    if process is None or process.poll() is not None:
+        local.stop()
+        local.start()
 
 
 def _supabase(local: LocalSupabase) -> Callable[[signal.Signals, float], None]:
