@@ -204,11 +204,20 @@ _image_root_option = click.option(
     " that holds the source.",
 )
 
-_retry_option = click.option(
-    "--max-retries",
-    type=click.IntRange(0),
-    help="How often a request that may pass is tried again, and by how many runs an item that"
-    " failed is.  [default: 3]",
+_retry_option = _options(
+    click.option(
+        "--max-retries",
+        type=click.IntRange(0),
+        help="How often a request that may pass is tried again, and by how many runs an item that"
+        " failed is.  [default: 3]",
+    ),
+    click.option(
+        "--max-wait",
+        type=click.FloatRange(0, 86_400),
+        metavar="SECONDS",
+        help="How long a database or image store that stays away is waited for; 0: no longer than"
+        " the tries take.  [default: 120]",
+    ),
 )
 
 _item_options = _options(

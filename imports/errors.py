@@ -72,7 +72,15 @@ class BackendUnavailableError(ImporterError):
 
 
 class DataRefusedError(ImporterError):
-    """The target took the request, and refused what is in it. A smaller one may pass."""
+    """The target took the request, and refused what is in it. A smaller one may pass.
+
+    `sqlstate` is the code by which the database itself says that values are the matter. Without
+    one it may be a gateway that refuses whatever comes.
+    """
+
+    def __init__(self, message: str, *, sqlstate: str | None = None) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
 
 
 class StatementCancelledError(DataRefusedError):

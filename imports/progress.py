@@ -38,6 +38,10 @@ class Display(Protocol):
         """How far something long has come: shown now and then."""
         ...
 
+    def waiting(self, text: str, *, as_line: bool) -> None:
+        """What is waited for, once a second, now and then also as a line; empty when it is over."""
+        ...
+
     def close(self) -> None:
         """The run is over."""
         ...
@@ -59,6 +63,9 @@ class SilentDisplay:
         """Shows nothing."""
 
     def mention(self, message: str) -> None:
+        """Shows nothing."""
+
+    def waiting(self, text: str, *, as_line: bool) -> None:
         """Shows nothing."""
 
     def close(self) -> None:
@@ -104,6 +111,11 @@ class LineDisplay:
         if now >= self._next_line:
             self._next_line = now + SECONDS_BETWEEN_LINES
             self._show(message)
+
+    def waiting(self, text: str, *, as_line: bool) -> None:
+        """Writes the lines."""
+        if text and as_line:
+            self.say(f"  {text}")
 
     def close(self) -> None:
         """Nothing is held open."""

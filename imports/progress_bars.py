@@ -63,11 +63,13 @@ class BarDisplay:
             MofNCompleteColumn(),
             _RateColumn(),
             _TimeColumn(),
+            TextColumn("{task.fields[waiting]}", markup=False),
             console=console,
             # The report goes there when the bars are done, and it may be a file.
             redirect_stdout=False,
         )
         self._tasks: dict[Phase, TaskID] = {}
+        self._current: TaskID | None = None
         self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
         self._progress.start()
 
@@ -75,8 +77,10 @@ class BarDisplay:
         """Adds the phase's bar, or begins with it anew."""
         if phase in self._tasks:
             self._progress.reset(self._tasks[phase], total=total)
-            return
-        self._tasks[phase] = self._progress.add_task(phase.upper(), total=total)
+        else:
+            task = self._progress.add_task(phase.upper(), total=total, waiting="")
+            self._tasks[phase] = task
+        self._current = self._tasks[phase]
 
     def advance(self, phase: Phase, count: int) -> None:
         """Moves the phase's bar."""
@@ -87,7 +91,8 @@ class BarDisplay:
         if phase not in self._tasks:
             return
         task = self._progress.tasks[self._progress.task_ids.index(self._tasks[phase])]
-        self._progress.update(task.id, total=task.completed or 1, completed=task.completed or 1)
+        done = task.completed or 1
+        self._progress.update(task.id, total=done, completed=done, waiting="")
         self._progress.stop_task(task.id)
 
     def say(self, message: str) -> None:
@@ -103,6 +108,13 @@ class BarDisplay:
         if now >= self._next_line:
             self._next_line = now + SECONDS_BETWEEN_LINES
             self.say(message)
+
+    def waiting(self, text: str, *, as_line: bool) -> None:
+        """Writes the text beside the current bar; before the first one, the lines."""
+        if self._current is not None:
+            self._progress.update(self._current, waiting=text)
+        elif text and as_line:
+            self.say(text)
 
     def close(self) -> None:
         """Leaves the bars as they are."""

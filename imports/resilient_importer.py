@@ -34,7 +34,7 @@ from imports.run.hashing import hash_images
 from imports.run.importing import import_items
 from imports.run.lacking import plan_what_came
 from imports.run.listing import list_source
-from imports.run.opening import open_session
+from imports.run.opening import interruption, open_session
 from imports.run.planning import plan_items, signatures
 from imports.run.report import build_report
 from imports.run.session import RunSession
@@ -151,7 +151,8 @@ class ResilientImporter:
             session.state.repairing = False
         except (InterruptedRunError, BackendUnavailableError) as error:
             session.state.status = "interrupted"
-            exit_code, problem = error.exit_code, error
+            problem = interruption(error, self._stop)
+            exit_code = problem.exit_code
         except BaseException as error:
             session.state.status = "failed"
             exit_code = error.exit_code if isinstance(error, ImporterError) else 1

@@ -1,14 +1,22 @@
-"""Trying again what passes by itself, and how long to wait before."""
+"""Trying again what passes by itself, and how long to wait before.
+
+A request is tried a few times. If it still fails, its server is asked a small question: one that
+answers is not waited for, since the request itself is the matter. One that stays away is waited
+for by time.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, cast
 
 from imports.errors import BackendUnavailableError
+from imports.outage import Server, duration
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -19,15 +27,55 @@ R = TypeVar("R")
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 60.0
 
+_LONGEST_WAIT_FOR_A_SERVER = 2.0
+"""While a server is away: one that is back is not to be idle for long."""
+
+_MOST_OUTAGES = 3
+"""So often one request may meet a server that goes away: it may be what brings the server down."""
+
 _log = logging.getLogger(__name__)
+
+
+def _nobody(message: str) -> None:
+    """Tells nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that is under way: since when, and of which method with which arguments."""
+
+    since: float
+    operation: Callable[..., object]
+    arguments: tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often something is tried again, and the event that ends all waiting."""
+    """How often something is tried again, how long a server is waited for, and what ends both.
+
+    `max_wait` is for how many seconds a server that stays away is waited for; with 0 the tries
+    alone count. `tell` shows a message to the user. `servers` are those that the run asks, by the
+    object whose methods ask them. `asked` has the requests that are under way, by thread.
+    """
 
     max_retries: int = 3
     stop: threading.Event = field(default_factory=threading.Event)
+    max_wait: float = 0.0
+    tell: Callable[[str], None] = _nobody
+    clock: Callable[[], float] = time.monotonic
+    servers: dict[int, Server] = field(default_factory=dict)
+    asked: dict[int, Asked] = field(default_factory=dict)
+
+    def watch(self, asker: object, probe: Callable[[], object]) -> None:
+        """From now on, methods of `asker` are known to ask a server which `probe` asks, too."""
+        self.servers[id(asker)] = Server(probe)
+
+    def server_of(self, operation: Callable[..., object]) -> Server:
+        """The server that a method asks; what is no method asks one of its own."""
+        asker = getattr(operation, "__self__", None)
+        if asker is None:
+            return Server()
+        return self.servers.get(id(asker)) or self.servers.setdefault(id(asker), Server())
 
 
 def with_retries(
@@ -35,46 +83,132 @@ def with_retries(
 ) -> R:
     """Calls an operation, and again while it raises BackendUnavailableError and tries are left.
 
-    Waits grow exponentially with jitter, or are as long as the target asked for.
+    Waits grow exponentially with jitter, and are at least as long as the target asked for. A
+    server that is away is waited for up to `max_wait` seconds; what failed meanwhile does not
+    count.
 
     Raises:
-        BackendUnavailableError: the last one, when the tries are used up or the run is stopping.
+        BackendUnavailableError: the last one, when the tries are used up or the run is stopping;
+            one that is not divisible, and says how long it was waited for, if the server stayed
+            away.
     """
-    failed: list[BackendUnavailableError] = []
+    server = policy.server_of(operation)
+    thread = threading.get_ident()
+    policy.asked[thread] = Asked(policy.clock(), operation, args)
     try:
-        return operation(*args, **kwargs)
+        answer = operation(*args, **kwargs)
     except BackendUnavailableError as error:
-        failed.append(error)
-    # On demand: in most runs everything succeeds at once.
-    from tenacity import (
-        Retrying,
-        retry_if_exception_type,
-        sleep_using_event,
-        stop_after_attempt,
-        stop_when_event_set,
-    )
-
-    def next_try() -> R:
-        if failed:
-            raise failed.pop()
-        return operation(*args, **kwargs)
-
-    retrying = Retrying(
-        retry=retry_if_exception_type(BackendUnavailableError),
-        stop=stop_after_attempt(policy.max_retries + 1) | stop_when_event_set(policy.stop),
-        wait=_wait,
-        sleep=sleep_using_event(policy.stop),
-        before_sleep=_report,
-        reraise=True,
-    )
-    return retrying(next_try)
+        server.failed(policy)
+        answer = _Tries(policy, server, partial(operation, *args, **kwargs), error).go()
+    finally:
+        policy.asked.pop(thread, None)
+    server.answered(policy)
+    return answer
 
 
-def _wait(state: RetryCallState) -> float:
-    error = _error(state)
-    if isinstance(error, BackendUnavailableError) and error.retry_after is not None:
-        return min(error.retry_after, LONGEST_WAIT_SECONDS)
-    return _backoff(state)
+class _Tries(Generic[R]):
+    """The further tries of an operation whose first one failed."""
+
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        server: Server,
+        operation: Callable[[], R],
+        first: BackendUnavailableError,
+    ) -> None:
+        self._policy = policy
+        self._server = server
+        self._operation = operation
+        self._first: BackendUnavailableError | None = first
+        self._left = policy.max_retries
+        self._outages = 0
+        self._away = False
+        self._back = False
+        self._waited = 0.0
+
+    def go(self) -> R:
+        # On demand: in most runs everything succeeds at once.
+        from tenacity import Retrying, retry_if_exception_type, sleep_using_event
+
+        return Retrying(
+            retry=retry_if_exception_type(BackendUnavailableError),
+            stop=self._is_over,
+            wait=self._wait,
+            sleep=sleep_using_event(self._policy.stop),
+            before_sleep=self._before_sleep,
+            retry_error_callback=self._give_up,
+        )(self._try)
+
+    def _try(self) -> R:
+        if self._first is not None:
+            first, self._first = self._first, None
+            raise first
+        if self._away and self._server.probe is not None:
+            self._server.ask()
+            # It is back: what failed before failed for its absence.
+            self._away, self._back = False, True
+            self._left = self._policy.max_retries
+            self._server.answered(self._policy)
+        return self._operation()
+
+    def _is_over(self, state: RetryCallState) -> bool:
+        """Whether no try follows the one that has just failed."""
+        policy = self._policy
+        if policy.stop.is_set():
+            return True
+        if self._away:
+            return self._waited_in_vain(_error(state))
+        self._left -= 1
+        # Before the last try, too: a server that comes back between that and the question would
+        # make the request look like the culprit.
+        if self._left > 0 or not policy.max_wait or self._answers():
+            return self._left < 0
+        self._outages += 1
+        if self._outages > _MOST_OUTAGES:
+            return True
+        self._away = True
+        return self._waited_in_vain(_error(state))
+
+    def _answers(self) -> bool:
+        """Whether the server answers to something else; one that cannot be asked does not."""
+        if self._server.probe is None:
+            return False
+        try:
+            self._server.ask()
+        except BackendUnavailableError:
+            return False
+        self._server.answered(self._policy)
+        return True
+
+    def _waited_in_vain(self, error: BackendUnavailableError) -> bool:
+        self._waited = self._server.away(self._policy, error)
+        return self._waited >= self._policy.max_wait
+
+    def _wait(self, state: RetryCallState) -> float:
+        if self._back:
+            # The waits are short again.
+            self._back, state.attempt_number = False, 1
+        wait = min(max(_backoff(state), _error(state).retry_after or 0.0), LONGEST_WAIT_SECONDS)
+        if not self._away:
+            return wait
+        # At the end of the time it is asked once more.
+        left = self._policy.max_wait - self._server.silent_for(self._policy)
+        return max(0.0, min(wait, _LONGEST_WAIT_FOR_A_SERVER, left))
+
+    def _before_sleep(self, state: RetryCallState) -> None:
+        # While the server is away, the user knows it, and there may be hundreds of tries.
+        if self._away:
+            _report_absence(state)
+        else:
+            _report(state)
+
+    def _give_up(self, state: RetryCallState) -> R:
+        error = _error(state)
+        if not self._away or self._policy.stop.is_set():
+            raise error
+        raise BackendUnavailableError(
+            f"{error} It was waited for {duration(self._waited)} (--max-wait).", divisible=False
+        ) from error
 
 
 def _backoff(state: RetryCallState) -> float:
@@ -91,5 +225,10 @@ def _report(state: RetryCallState) -> None:
     _log.warning("try %d: %s Again in %.1f s.", state.attempt_number, _error(state), wait)
 
 
-def _error(state: RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
+def _report_absence(state: RetryCallState) -> None:
+    _log.debug("still away: %s", _error(state))
+
+
+def _error(state: RetryCallState) -> BackendUnavailableError:
+    # Nothing else is tried again.
+    return cast(BackendUnavailableError, state.outcome.exception() if state.outcome else None)

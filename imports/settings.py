@@ -104,6 +104,7 @@ class Settings:
     max_workers: int = 16
     max_concurrent_uploads: int = 10
     max_retries: int = 3
+    max_wait: float = 120.0
     retry_failed: bool = False
     batch_delay: float = 0.0
     patterns: tuple[str, ...] = ()
@@ -183,6 +184,7 @@ _READERS: dict[str, Reader[Any]] = {
     "max_workers": whole_number(1),
     "max_concurrent_uploads": whole_number(1),
     "max_retries": whole_number(0),
+    "max_wait": number(0, 86_400),
     "retry_failed": switch,
     "batch_delay": number(0, 3600),
     "patterns": several(text),

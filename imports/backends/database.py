@@ -80,7 +80,8 @@ class Database(Protocol):
     def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
         """Merges rows in one transaction; a letter of RowOutcome for each row, by table.
 
-        The same request id gets the same answer, and merges nothing again.
+        The same request id gets the same answer, and merges nothing again. Where a table has an
+        empty list of rows, all is done as for some: it tells whether merges go through at all.
         """
         ...
 

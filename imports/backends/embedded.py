@@ -107,6 +107,22 @@ def start(
         return EmbeddedServer(folder, url, started, _share_use(folder))
 
 
+def revive(folder: Path) -> None:
+    """Starts the server in `folder` again if it was killed; one that was stopped stays so.
+
+    Raises:
+        EmbeddedServerError: if it does not start.
+    """
+    folder = folder.absolute()
+    if read_postmaster(folder) is None or running_url(folder) is not None:
+        return
+    with _one_at_a_time(folder):
+        forget_zombie(folder)
+        _await_change(folder)
+        if running_url(folder) is None:
+            _launch_patiently(folder, _NO_OPTIONS)
+
+
 def running_url(folder: Path = DEFAULT_FOLDER) -> str | None:
     """The URL of the server in `folder`, or None where none is running. Starts nothing."""
     postmaster = read_postmaster(folder.absolute())

@@ -34,7 +34,7 @@ class NewRows:
 
         None if they must be merged, and nothing has been done.
         """
-        if len(rows.group.tables) != 1:
+        if len(rows.group.tables) != 1 or not rows.by_table[0]:
             return None
         (table,) = rows.group.tables
         dataset = (table.qualified_name, *(rows.run[column.name] for column in table.run_key))

@@ -97,7 +97,9 @@ def error_for(code: str, message: str) -> ImporterError:
     if code == _QUERY_CANCELED:
         return StatementCancelledError(f"the database cut it short: {message} (SQLSTATE {code})")
     if code[:2] in _DATA_CLASSES and not is_unknown_role(code, message):
-        return DataRefusedError(f"the database refused it: {message} (SQLSTATE {code})")
+        return DataRefusedError(
+            f"the database refused it: {message} (SQLSTATE {code})", sqlstate=code
+        )
     if code in _SCHEMA_CODES:
         return SchemaError(
             f"The database lacks a part of our schema: {message} (SQLSTATE {code})."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,8 @@ def open_target(settings: Settings, policy: RetryPolicy) -> Target:
     store = LocalImages(images)
     try:
         identity = _identify(database, policy, own_url=url if server else None)
+        policy.watch(database, partial(_revived, database, server) if server else database.identify)
+        policy.watch(store, store.prepare)
     except BaseException:
         database.close()
         if server is not None:
@@ -121,6 +124,8 @@ def _open_supabase(settings: Settings, policy: RetryPolicy) -> Target:
                     "SUPABASE_URL and DATABASE_URL lead to different databases. Set DATABASE_URL"
                     " to the project's own, or remove it: rows then go over the API."
                 )
+        policy.watch(database, database.identify)
+        policy.watch(store, store.prepare)
         opened.pop_all()
     return Target(Backend.SUPABASE, describe(settings), identity, database, store)
 
@@ -143,6 +148,14 @@ def _identify(database: Database, policy: RetryPolicy, *, own_url: str | None) -
         )
     apply_schema(own_url)
     return with_retries(policy, database.identify)
+
+
+def _revived(database: Database, server: EmbeddedServer) -> TargetIdentity:
+    """Who the embedded database is; a server that was killed is started again: nobody else does."""
+    from imports.backends import embedded
+
+    embedded.revive(server.folder)
+    return database.identify()
 
 
 def apply_missing_schema(settings: Settings) -> tuple[list[str], str]:

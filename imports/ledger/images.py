@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import orjson
+
 from imports.ledger.runs import add_counts
 from imports.ledger.scope import Scope
 from imports.work_item import Image, ImageFile, ItemState, Signature, flaw_warning
@@ -59,6 +61,18 @@ class ImageLedger:
     def unsettled(self, size: int) -> Iterator[list[Image]]:
         """What `open_unsettled` gathered, in lists of `size`."""
         return self._images("unsettled", size)
+
+    def untried(self, hashes: list[str]) -> set[str]:
+        """Those of some images which an unfinished item names that has never failed."""
+        rows = self._scope.connection.execute(
+            "select distinct sha256 from image"
+            " join item_image on item_image.path = image.path"
+            " join item on item.id = item_image.item_id"
+            f" where sha256 in (select value from json_each(?)) and {self._scope.condition()}"
+            " and tries = 0",
+            (orjson.dumps(hashes).decode(),),
+        )
+        return {sha256 for (sha256,) in rows}
 
     def record_settled(self, hashes: Iterable[str], counts: Mapping[str, int]) -> None:
         """Notes that images are stored: a run that is resumed does not count them again."""

@@ -80,6 +80,11 @@ class ImportQueue:
         count = connection.execute("select count(*) from queue").fetchone()[0]
         return int(count)
 
+    def tried(self) -> set[int]:
+        """The items of the queue that failed in an earlier run."""
+        query = "select item_id from queue join item on item.id = item_id where tries > 0"
+        return {item_id for (item_id,) in self._scope.connection.execute(query)}
+
     def last_batch(self) -> int:
         """The number of the last batch that went in; later ones have larger numbers."""
         row = self._scope.connection.execute("select coalesce(max(id), 0) from batch").fetchone()

@@ -6,15 +6,14 @@ import time
 from collections import Counter, defaultdict
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
+from uuid import uuid4
 
-from imports.backends.database import Database
+from imports.backends.database import Database, Rows
 from imports.cleaning import Tally
-from imports.errors import (
-    BackendUnavailableError,
-    DataRefusedError,
-    StatementCancelledError,
-)
+from imports.errors import BackendUnavailableError, DataRefusedError
+from imports.halving import in_parts
 from imports.phases.placing import PlacedRows, place_rows
 from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
 from imports.phases.upload import request_id
@@ -35,6 +34,8 @@ UNDECIDED = (
 _LONGEST_LABEL = 200
 _OUTCOMES = {outcome.value: outcome for outcome in RowOutcome}
 
+Refusal = DataRefusedError | BackendUnavailableError
+
 
 @dataclass(frozen=True, slots=True)
 class ImportTarget:
@@ -48,6 +49,17 @@ class ImportTarget:
     spool: SpoolReader
     status_files: StatusFiles | None
 
+    def merges(self, policy: RetryPolicy) -> None:
+        """Makes sure that merges go through at all; waits for that as for a server that is away.
+
+        Raises:
+            BackendUnavailableError, DataRefusedError: if they do not.
+        """
+        with_retries(policy, self._merge_nothing)
+
+    def _merge_nothing(self) -> None:
+        self.database.merge(uuid4(), Rows(self.group, self.run, {0: []}))
+
 
 @dataclass(slots=True)
 class Imported:
@@ -59,6 +71,10 @@ class Imported:
     `refused` are the encoded rows of the records that the target refused, each with its label;
     `took` is when the batch began and ended, in seconds since the epoch; `unwritten` are status
     files that could not be written.
+
+    `judged` says whether the target judged a record of it at all. Where it judged none, and
+    refused some, it may be at fault itself: then `doubtful` are the refusals, each with its item,
+    and `doubted` the items of the batch, which have no status files yet.
     """
 
     item_ids: list[int]
@@ -69,6 +85,9 @@ class Imported:
     cleaned: Tally = field(default_factory=Counter)
     took: tuple[float, float] = (0.0, 0.0)
     unwritten: list[Unwritten] = field(default_factory=list)
+    judged: bool = False
+    doubtful: list[tuple[int, str]] = field(default_factory=list)
+    doubted: list[WorkItem] = field(default_factory=list)
 
     @property
     def succeeded(self) -> Counter[int]:
@@ -86,9 +105,9 @@ def import_batch(target: ImportTarget, job: PrepareJob) -> Imported:
     prepared = _prepared(target, job)
     imported = _imported(target, job.items, prepared, 0)
     imported.failures += item_failures(imported.record_failures)
-    if target.status_files is not None:
+    if target.status_files is not None and not imported.doubted:
         # Before the ledger hears of the batch: after a crash it comes once more.
-        imported.unwritten = _write_status_files(target.status_files, job, imported)
+        imported.unwritten = write_status_files(target.status_files, job.items, imported)
     imported.took = (began_at, time.time())
     return imported
 
@@ -114,27 +133,45 @@ def _imported(
     imported = Imported([item.id for item in items], list(prepared.failures))
     imported.cleaned.update(prepared.cleaned)
     imported.record_failures += prepared.problems
-    for record, outcome in _merge(target, prepared.records, start, signatures):
-        if isinstance(outcome, RowOutcome):
+    merged = _merge(target, prepared.records, start, signatures)
+    doubtful = []
+    for record, outcome in merged:
+        if isinstance(outcome, RowOutcome) and outcome is not RowOutcome.UNDECIDED:
             imported.merged.append((record.item_id, outcome, record.label))
         else:
-            failure = RecordFailure(record.item_id, record.number, record.label, outcome)
+            reason = UNDECIDED if isinstance(outcome, RowOutcome) else str(outcome)
+            failure = RecordFailure(record.item_id, record.number, record.label, reason)
             imported.record_failures.append(failure)
             imported.refused += [(record.label, row) for _, row in record.rows]
+            if _is_doubtful(outcome):
+                doubtful.append((record.item_id, reason))
+    imported.judged = len(doubtful) < len(merged)
+    if doubtful and not imported.judged:
+        imported.doubtful, imported.doubted = doubtful, items
     return imported
 
 
-def _write_status_files(files: StatusFiles, job: PrepareJob, imported: Imported) -> list[Unwritten]:
+def _is_doubtful(outcome: RowOutcome | Refusal) -> bool:
+    """Whether a record was refused, and the database itself found no fault with a value in it."""
+    if isinstance(outcome, DataRefusedError):
+        return outcome.sqlstate is None
+    return isinstance(outcome, BackendUnavailableError)
+
+
+def write_status_files(
+    files: StatusFiles, items: list[WorkItem], imported: Imported
+) -> list[Unwritten]:
+    """Writes what became of items into their folders; those that could not be written."""
     reasons = dict(imported.failures)
     tallies: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for item_id, outcome, _ in imported.merged:
         tallies[item_id][outcome.name.lower()] += 1
     good = [
         (item.path, {"images": sum(map(bool, item.images)), **tallies[item.id]})
-        for item in job.items
+        for item in items
         if item.id not in reasons
     ]
-    failed = [(item.path, reasons[item.id]) for item in job.items if item.id in reasons]
+    failed = [(item.path, reasons[item.id]) for item in items if item.id in reasons]
     return files.succeed(good) + files.fail(Phase.IMPORT, failed)
 
 
@@ -191,21 +228,32 @@ def _prepared(target: ImportTarget, job: PrepareJob) -> Prepared:
 
 def _merge(
     target: ImportTarget, records: list[Record], start: int, signatures: dict[int, str]
-) -> list[tuple[Record, RowOutcome | str]]:
-    """The outcome of each record, or the reason for which it was refused.
+) -> list[tuple[Record, RowOutcome | Refusal]]:
+    """The outcome of each record, or the error by which it was refused.
 
     `start` is where the records begin in their batch: it tells the halves of one item apart.
     """
-    found: list[tuple[Record, RowOutcome | str]] = []
-    while records:
-        outcomes, records = _merge_at_once(target, records, start, signatures)
+    if not records:
+        return []
+    found: list[tuple[Record, RowOutcome | Refusal]] = []
+    merge = partial(_merge_at_once, target, signatures)
+    for part in in_parts(target.policy, records, merge, target.merges, start):
+        if isinstance(part.answer, (DataRefusedError, BackendUnavailableError)):
+            found.append((part.things[0], part.answer))
+            continue
+        outcomes, others = part.answer
         found += outcomes
+        found += _merge(target, others, part.first, signatures)
     return found
 
 
 def _merge_at_once(
-    target: ImportTarget, records: list[Record], start: int, signatures: dict[int, str]
-) -> tuple[list[tuple[Record, RowOutcome | str]], list[Record]]:
+    target: ImportTarget,
+    signatures: dict[int, str],
+    policy: RetryPolicy,
+    start: int,
+    records: list[Record],
+) -> tuple[list[tuple[Record, RowOutcome]], list[Record]]:
     """The outcomes of those records that one merge can tell, and the others.
 
     Of the families of one key a merge takes one. Where no date says that it is the newest, each
@@ -214,30 +262,12 @@ def _merge_at_once(
     placed = place_rows(target.group, target.run, records)
     items = [*dict.fromkeys(signatures[record.item_id] for record in records)]
     request = request_id(target.run["batch_id"], [f"{start}+{len(records)}", *items])
-    try:
-        answer = with_retries(target.policy, target.database.merge, request, placed.rows)
-    except StatementCancelledError as error:
-        if len(records) == 1:
-            # Not the record is the matter then: somebody holds the table, or all is too slow.
-            raise BackendUnavailableError(f"Even one record takes too long: {error}.") from error
-        return _merge_halves(target, records, start, signatures, str(error)), []
-    except DataRefusedError as error:
-        return _merge_halves(target, records, start, signatures, str(error)), []
-    except BackendUnavailableError as error:
-        # Is it the target, or these records? If it still answers, the others shall go on.
-        if target.policy.stop.is_set() or not error.divisible:
-            raise
-        target.database.identify()
-        # It is alive: what is the matter shows soon, the halves need not be tried as often.
-        policy = replace(target.policy, max_retries=min(target.policy.max_retries, 1))
-        hasty = replace(target, policy=policy)
-        return _merge_halves(hasty, records, start, signatures, str(error)), []
-    found: list[tuple[Record, RowOutcome | str]] = []
+    answer = with_retries(policy, target.database.merge, request, placed.rows)
+    found: list[tuple[Record, RowOutcome]] = []
     others = []
     for record, own in zip(records, placed.own(), strict=True):
         if own is not None:
-            outcome = _OUTCOMES[answer[own.table][own.first]]
-            found.append((record, UNDECIDED if outcome is RowOutcome.UNDECIDED else outcome))
+            found.append((record, _OUTCOMES[answer[own.table][own.first]]))
         elif _is_older(record, placed, answer):
             found.append((record, RowOutcome.SKIPPED))
         else:
@@ -253,19 +283,3 @@ def _is_older(record: Record, placed: PlacedRows, answer: dict[int, str]) -> boo
     winner, place = placed.winners[key]
     undecided = answer[place.table][place.first] == RowOutcome.UNDECIDED
     return bool(winner.moment and record.families[0].moment) and not undecided
-
-
-def _merge_halves(
-    target: ImportTarget,
-    records: list[Record],
-    start: int,
-    signatures: dict[int, str],
-    reason: str,
-) -> list[tuple[Record, RowOutcome | str]]:
-    if len(records) == 1:
-        return [(records[0], reason)]
-    middle = len(records) // 2
-    return [
-        *_merge(target, records[:middle], start, signatures),
-        *_merge(target, records[middle:], start + middle, signatures),
-    ]

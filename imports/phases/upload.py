@@ -7,6 +7,7 @@ from uuid import UUID, uuid5
 
 from imports.backends.database import Database, ImageStore, Rows
 from imports.errors import BackendUnavailableError, ImageProblemError
+from imports.halving import all_answers, in_parts
 from imports.retry import RetryPolicy, with_retries
 from imports.row_format import encoder
 from imports.tables import IMAGE_ASSETS, IMAGES
@@ -25,21 +26,37 @@ class UploadTarget:
     policy: RetryPolicy
     batch_id: str
 
+    def answers(self, policy: RetryPolicy) -> None:
+        """Makes sure that the database answers."""
+        with_retries(policy, self.database.identify)
+
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """What became of one image: `new` says whether it was not there before."""
+    """What became of one image: `new` says whether it was not there before.
+
+    A problem is in doubt if the store did not say that the image is the matter.
+    """
 
     image: Image
     new: bool = False
     problem: str | None = None
+    in_doubt: bool = False
 
 
 def known_images(target: UploadTarget, images: list[Image]) -> set[str]:
     """The hashes of those images that the target lists as stored in this store."""
+
+    def ask(policy: RetryPolicy, _: int, some: list[str]) -> dict[str, str]:
+        return with_retries(policy, target.database.known_images, some)
+
     hashes = [image.sha256 for image in images]
-    known = with_retries(target.policy, target.database.known_images, hashes)
-    return {sha256 for sha256, kind in known.items() if kind == target.store.storage_type}
+    return {
+        sha256
+        for known in all_answers(in_parts(target.policy, hashes, ask, target.answers))
+        for sha256, kind in known.items()
+        if kind == target.store.storage_type
+    }
 
 
 def upload_image(target: UploadTarget, image: Image) -> Uploaded:
@@ -56,8 +73,8 @@ def upload_image(target: UploadTarget, image: Image) -> Uploaded:
         # Is it the store, or this one image? If it still answers, the others shall go on.
         if target.policy.stop.is_set() or not error.divisible:
             raise
-        target.store.prepare()
-        return Uploaded(image, problem=f"image {image.file.path}: {error}")
+        with_retries(target.policy, target.store.prepare)
+        return Uploaded(image, problem=f"image {image.file.path}: {error}", in_doubt=True)
 
 
 def upload_images(target: UploadTarget, images: list[Image]) -> list[Uploaded]:
@@ -78,9 +95,13 @@ def record_images(target: UploadTarget, images: list[Image]) -> None:
     """Lists stored images in `image_assets`."""
     if not images:
         return
-    rows = image_rows(target.database, target.store, target.batch_id, images)
-    request = request_id(target.batch_id, [image.sha256 for image in images])
-    with_retries(target.policy, target.database.merge, request, rows)
+
+    def ask(policy: RetryPolicy, _: int, some: list[Image]) -> None:
+        rows = image_rows(target.database, target.store, target.batch_id, some)
+        request = request_id(target.batch_id, [image.sha256 for image in some])
+        with_retries(policy, target.database.merge, request, rows)
+
+    all_answers(in_parts(target.policy, images, ask, target.answers))
 
 
 def image_rows(database: Database, store: ImageStore, batch_id: str, images: list[Image]) -> Rows:

@@ -7,8 +7,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from imports.backends.database import Comparison, Database, ImageStore
-from imports.errors import BackendUnavailableError, ImageProblemError
+from imports.backends.database import Comparison, Database, ImageStore, Rows, WrittenRow
+from imports.errors import BackendUnavailableError, ImageProblemError, StatementCancelledError
+from imports.halving import all_answers, in_parts
 from imports.kinds import kind_named
 from imports.phases.placing import Placed, place_rows
 from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
@@ -101,7 +102,7 @@ def _compare(
     if not prepared.records:
         return
     placed = place_rows(target.group, target.run, prepared.records)
-    answer = with_retries(target.policy, target.database.compare, placed.rows)
+    answer = _compare_rows(target, placed.rows)
     compared.records = len(prepared.records)
     compared.row_marks = [
         row_mark(target.group.tables[index], each.id)
@@ -117,6 +118,50 @@ def _compare(
             compared.findings.append(
                 Finding(comparison.found, record.label, _detail(comparison), path, item_id)
             )
+
+
+def _compare_rows(target: VerifyTarget, rows: Rows) -> dict[int, list[Comparison]]:
+    """What `compare` answers about all of the rows."""
+
+    def ask(
+        policy: RetryPolicy, _: int, some: list[tuple[int, bytes]]
+    ) -> dict[int, list[Comparison]]:
+        by_table: dict[int, list[bytes]] = {}
+        for index, row in some:
+            by_table.setdefault(index, []).append(row)
+        return with_retries(policy, target.database.compare, replace(rows, by_table=by_table))
+
+    def probe(policy: RetryPolicy) -> object:
+        return with_retries(policy, target.database.identify)
+
+    each_row = [(index, row) for index, _, some in rows.tables() for row in some]
+    found: dict[int, list[Comparison]] = {}
+    for answer in all_answers(in_parts(target.policy, each_row, ask, probe)):
+        for index, some in answer.items():
+            found.setdefault(index, []).extend(some)
+    return found
+
+
+def written_rows(
+    target: VerifyTarget, table: Table, batch_ids: list[str], after: str | None
+) -> list[WrittenRow]:
+    """The next rows that runs wrote, by id: a page of them, or fewer if a page takes too long."""
+    size = PAGE_SIZE
+    while True:
+        try:
+            return with_retries(
+                target.policy,
+                target.database.written,
+                target.group,
+                table,
+                batch_ids,
+                after,
+                size,
+            )
+        except StatementCancelledError as error:
+            if size == 1:
+                raise BackendUnavailableError(f"Even one row takes too long: {error}.") from error
+            size //= 2
 
 
 def _worst(
@@ -140,7 +185,7 @@ def _worst(
 def compare_images(target: VerifyTarget, images: list[Image]) -> list[Finding]:
     """Compares what `image_assets` has of stored images with what it should have."""
     rows = image_rows(target.database, target.store, target.run["batch_id"], images)
-    answer = with_retries(target.policy, target.database.compare, rows)[0]
+    answer = _compare_rows(target, rows)[0]
     return [
         Finding(
             each.found,

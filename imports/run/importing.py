@@ -13,9 +13,11 @@ from imports.phases.import_ import (
     import_batch,
     import_piece,
     item_failures,
+    write_status_files,
 )
 from imports.phases.prepare import PieceJob, largest_item
 from imports.run.disposal import dispose_items
+from imports.run.doubts import Doubts
 from imports.run.pieces import PieceReader
 from imports.run.session import RunSession
 from imports.spool import SpoolReader
@@ -48,6 +50,7 @@ def import_items(session: RunSession) -> int:
         session.status_files,
     )
     done = 0
+    doubts = Doubts(session.queue.tried)
     for undated in (False, True):
         # Which of several undated ones goes in must not hang on the workers: it is the first.
         at_once = 1 if undated or settings.batch_delay else session.merges_at_once
@@ -60,12 +63,16 @@ def import_items(session: RunSession) -> int:
             weigh=lambda job: job.weight,
             most_weight=session.most_weight_at_once,
         ):
-            _record(session, imported)
-            session.advance(Phase.IMPORT, len(imported.item_ids))
+            for each in doubts.take(imported):
+                _record(session, each)
+                session.advance(Phase.IMPORT, len(each.item_ids))
             done += len(imported.item_ids)
             if settings.batch_delay and done < total:
                 session.policy.stop.wait(settings.batch_delay)
         session.raise_if_stopping()
+        for each in doubts.rest():
+            _record(session, each)
+            session.advance(Phase.IMPORT, len(each.item_ids))
         if not undated:
             for item in session.queue.large():
                 _import_large(session, target, item)
@@ -88,6 +95,7 @@ def _import_large(session: RunSession, target: ImportTarget, item: WorkItem) -> 
         in_flight=session.merges_at_once,
         stop=session.policy.stop,
     ):
+        Doubts(session.queue.tried).take(imported)
         ahead[job.piece.first] = job, imported
         # In their order: what the ledger says is in, is in from the first record on.
         while done in ahead:
@@ -130,6 +138,8 @@ def _record(session: RunSession, imported: Imported) -> None:
         imported.succeeded,
         imported.record_failures,
     )
+    if session.status_files is not None and imported.doubted:
+        imported.unwritten = write_status_files(session.status_files, imported.doubted, imported)
     session.note_unwritten(imported.unwritten)
     for item_id, reason in imported.failures:
         _log.error("%s: %s", session.items.path(item_id), reason)

@@ -15,7 +15,15 @@ from filelock import FileLock, Timeout
 
 from imports.backends.target import Target, open_target
 from imports.disposal import check_writable
-from imports.errors import LedgerError, LockedError, StateConflictError, UsageError
+from imports.errors import (
+    BackendUnavailableError,
+    ImporterError,
+    InterruptedRunError,
+    LedgerError,
+    LockedError,
+    StateConflictError,
+    UsageError,
+)
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
 from imports.ledger import (
@@ -42,6 +50,7 @@ from imports.run.source import find_source, source_of
 from imports.settings import Backend, Settings
 from imports.spool import Spool
 from imports.status_files import StatusFiles
+from imports.waiting import Waiting
 from imports.whole_file import remove_drafts
 from imports.work_item import Source
 from imports.work_state import (
@@ -57,6 +66,15 @@ from imports.work_state import (
 from imports.workers import Workers, in_a_thread
 
 
+def interruption(error: ImporterError, stop: threading.Event) -> ImporterError:
+    """What ended a run: the user, where a target that stayed away was waited for no longer."""
+    if stop.is_set() and isinstance(error, BackendUnavailableError):
+        return InterruptedRunError(
+            f"The run was stopped while it waited: {error} The same command resumes it."
+        )
+    return error
+
+
 def open_session(
     settings: Settings, stop: threading.Event, display: Display, *, last_run: bool = False
 ) -> RunSession:
@@ -68,15 +86,21 @@ def open_session(
     began_at = time.monotonic()
     kind = kind_named(settings.kind)
     folder, single_item = find_source(settings, kind)
-    policy = RetryPolicy(settings.max_retries, stop)
+    policy = RetryPolicy(settings.max_retries, stop, settings.max_wait, display.say)
     with contextlib.ExitStack() as resources:
         _lock(settings.state_file, resources)
+        waiting = Waiting(policy, display)
+        resources.callback(waiting.close)
+        waiting.start()
         imported = (settings.imported or folder).resolve()
         token = token_inside(settings, imported)
         disposal = None if last_run else disposal_plan(settings, kind, folder, single_item)
         if disposal is not None:
             check_writable([str(folder), *disposal.folders])
-        target = in_a_thread(open_target, settings, policy)
+        try:
+            target = in_a_thread(open_target, settings, policy)
+        except BackendUnavailableError as error:
+            raise interruption(error, stop) from error
         resources.callback(target.close)
         ledger = LedgerFile(settings.ledger_file, token)
         resources.callback(ledger.close)

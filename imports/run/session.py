@@ -13,7 +13,12 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from imports.backends.target import MERGES_AT_ONCE, Target
-from imports.errors import InterruptedRunError, UsageError
+from imports.errors import (
+    BackendUnavailableError,
+    InterruptedRunError,
+    StatementCancelledError,
+    UsageError,
+)
 from imports.kinds.kind import Kind
 from imports.ledger import (
     DisposalLedger,
@@ -196,9 +201,17 @@ class RunSession:
             )
 
     def ask(self, operation: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Asks the target something, with retries, in a thread: Ctrl-C is heard meanwhile."""
+        """Asks the target something, with retries, in a thread: Ctrl-C is heard meanwhile.
+
+        Raises:
+            BackendUnavailableError: also if the target cut it short for its time.
+        """
         ready = partial(with_retries, self.policy, operation, *args, **kwargs)
-        return self.workers.for_waiting().submit(ready).result()
+        try:
+            return self.workers.for_waiting().submit(ready).result()
+        except StatementCancelledError as error:
+            # There is nothing to halve.
+            raise BackendUnavailableError(f"A small request takes too long: {error}.") from error
 
     def run_values(self) -> dict[str, object]:
         """The values that all rows of this run share; the dataset is made if it is not there."""

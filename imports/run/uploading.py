@@ -12,11 +12,18 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 
+from imports.errors import BackendUnavailableError
 from imports.phases import upload
 from imports.phases.upload import Uploaded, UploadTarget
 from imports.run.session import RunSession
 from imports.work_item import Image, Phase
 from imports.workers import run_bounded
+
+_FEWEST_DOUBTED = 3
+"""If no image can be stored, and they are so many, it is hardly their fault."""
+
+_MOST_DOUBTED = 10
+"""At so many nobody tries on."""
 
 _log = logging.getLogger("imports.run")
 
@@ -42,6 +49,8 @@ def upload_images(session: RunSession) -> None:
                 stop=session.policy.stop,
             ):
                 settling.take(outcomes)
+            session.raise_if_stopping()
+            settling.end_doubts()
         finally:
             # What was stored before something went wrong must not be stored again.
             settling.finish()
@@ -79,7 +88,7 @@ def _wanted(
             wanted = images
         else:
             wanted = [image for image in images if image.sha256 not in known]
-            settling.take([Uploaded(image) for image in images if image.sha256 in known])
+            settling.take_listed([image for image in images if image.sha256 in known])
         for first in range(0, len(wanted), at_once):
             yield wanted[first : first + at_once]
 
@@ -112,6 +121,8 @@ class _Settling:
         self._beside = beside
         self._known: set[str] = set()
         self._images: list[Image] = []
+        self._doubted: list[Uploaded] = []
+        self._store_works = False
         self._counts: Counter[str] = Counter()
         self._listing: tuple[Future[None], list[str], Counter[str]] | None = None
 
@@ -120,17 +131,64 @@ class _Settling:
         self._known |= known
 
     def take(self, outcomes: list[Uploaded]) -> None:
-        """Takes what became of some images, and lists those that are stored once they are many."""
+        """Takes what became of some images, and lists those that are stored once they are many.
+
+        Raises:
+            BackendUnavailableError: if many are not stored, none is, and not they are the matter.
+        """
         for uploaded in outcomes:
             if uploaded.problem is None:
                 self._images.append(uploaded.image)
                 self._counts["upload.completed" if uploaded.new else "upload.skipped"] += 1
+                self._store_works = True
+            elif uploaded.in_doubt and not self._store_works:
+                self._doubted.append(uploaded)
             else:
-                self._counts["upload.failed"] += 1
-                _fail_items(self._session, uploaded.image, uploaded.problem)
+                self._fail(uploaded)
+        if self._store_works:
+            self._fail_doubted()
+        elif len(self._doubted) >= _MOST_DOUBTED:
+            self._blame_the_store()
         if len(self._images) >= upload.BATCH_SIZE:
             self._list()
         self._session.advance(Phase.UPLOAD, len(outcomes))
+
+    def take_listed(self, images: list[Image]) -> None:
+        """Takes images that the target lists already: of the store that tells nothing."""
+        works = self._store_works
+        self.take([Uploaded(image) for image in images])
+        self._store_works = works
+
+    def end_doubts(self) -> None:
+        """Takes in that all images were tried.
+
+        Raises:
+            BackendUnavailableError: as `take` does.
+        """
+        if len(self._doubted) >= _FEWEST_DOUBTED:
+            self._blame_the_store()
+        self._fail_doubted()
+
+    def _fail_doubted(self) -> None:
+        doubted, self._doubted = self._doubted, []
+        for uploaded in doubted:
+            self._fail(uploaded)
+
+    def _fail(self, uploaded: Uploaded) -> None:
+        self._counts["upload.failed"] += 1
+        _fail_items(self._session, uploaded.image, uploaded.problem or "")
+
+    def _blame_the_store(self) -> None:
+        untried = self._session.images.untried([each.image.sha256 for each in self._doubted])
+        if len(untried) >= _FEWEST_DOUBTED:
+            problem = (self._doubted[0].problem or "").rstrip(".")
+            raise BackendUnavailableError(
+                f"Of {len(self._doubted):,} images none can be stored, and for none the image is"
+                f" named as the reason. So the image store is the matter, or what lies before it:"
+                f" {problem}. No file is called failed for it.",
+                divisible=False,
+            )
+        self._fail_doubted()
 
     def finish(self) -> None:
         """Brings the rest into the target and the ledger."""

@@ -11,7 +11,6 @@ from imports.ledger import Vouching
 from imports.phases.prepare import largest_item
 from imports.phases.upload import BATCH_SIZE
 from imports.phases.verify import (
-    PAGE_SIZE,
     Compared,
     Finding,
     VerifyTarget,
@@ -20,6 +19,7 @@ from imports.phases.verify import (
     compare_images,
     compare_piece,
     row_mark,
+    written_rows,
 )
 from imports.report import VerifyReport
 from imports.run.lacking import find_what_came
@@ -94,7 +94,7 @@ def verify(session: RunSession, *, deep: bool, since: int | None = None) -> Veri
         _vouch_for_failed(session, target, vouching)
         for table in session.kind.group.tables:
             if table.id_type is not None:
-                _find_orphans(session, table, vouching, verified)
+                _find_orphans(session, target, table, vouching, verified)
     return verified
 
 
@@ -214,21 +214,15 @@ def _checked(target: VerifyTarget, image: Image, *, deep: bool) -> tuple[Image, 
 
 
 def _find_orphans(
-    session: RunSession, table: Table, vouching: Vouching, verified: Verified
+    session: RunSession, target: VerifyTarget, table: Table, vouching: Vouching, verified: Verified
 ) -> None:
     """Finds rows of a table that runs over this source wrote, and nothing in it speaks for."""
     # Then it is not known of whom such a row is.
     open_items = session.items.unfinished(0)[0] + session.items.failures(0)[0]
     batch_ids = session.runs.batch_ids(session.scope.id)
     after = None
-    while page := session.ask(
-        session.target.database.written,
-        session.kind.group,
-        table,
-        batch_ids,
-        after,
-        PAGE_SIZE,
-    ):
+    ask = session.workers.for_waiting().submit
+    while page := ask(written_rows, target, table, batch_ids, after).result():
         after = page[-1].id
         vouched = vouching.vouched([row_mark(table, row.id) for row in page])
         for row in page:

@@ -120,6 +120,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
 
     monkeypatch.setattr("imports.retry._backoff", lambda state: 0.001)
     monkeypatch.setattr("imports.retry._report", report)
+    monkeypatch.setattr("imports.retry._report_absence", report)
     return waits
 
 

@@ -178,6 +178,20 @@ def test_a_killed_server_starts_again(folder: Path) -> None:
     embedded.release(again)
 
 
+def test_a_killed_server_is_revived_and_one_that_was_stopped_is_not(folder: Path) -> None:
+    embedded.revive(folder)
+    assert embedded.running_url(folder) is None
+    server = embedded.start(folder)
+    os.kill(postmaster_pid(folder), signal.SIGKILL)
+    wait_until(lambda: embedded.running_url(folder) is None)
+    embedded.revive(folder)
+    embedded.revive(folder)
+    assert embedded.running_url(folder) == server.url
+    assert embedded.release(server)
+    embedded.revive(folder)
+    assert embedded.running_url(folder) is None
+
+
 def test_a_killed_server_that_has_not_quite_ended_is_waited_for(folder: Path) -> None:
     embedded.release(embedded.start(folder))
     # The socket of a dying process goes before the process does.

@@ -90,10 +90,11 @@ def test_several_bad_records_in_one_batch(bench: Bench) -> None:
     assert report.count("import.inserted") == 54 == bench.count()
 
 
-def test_all_records_bad(bench: Bench) -> None:
+def test_all_records_bad(bench: Bench, waits: Waits) -> None:
     bench.source.add_many(9)
-    with constraint(bench, "false"):
+    with trigger(bench, "true", "22007"):
         report = bench.run()
+    assert waits == []
     assert (report.exit_code, report.failures_total, bench.count()) == (3, 9, 0)
     assert bench.run().count("import.inserted") == 9
 

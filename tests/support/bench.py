@@ -40,7 +40,7 @@ class Bench:
         return self.target.database_url
 
     def settings(self, **flags: Any) -> Settings:
-        """The settings of an import; flags go before."""
+        """The settings of an import; flags go before. No server is waited for, unless they say."""
         return load_settings(
             environment=self.target.environment,
             folder=self.folder,
@@ -49,6 +49,7 @@ class Bench:
                 "tag": "test",
                 "state_file": self.state_file,
                 "data_folder": self.data_folder,
+                "max_wait": 0,
                 **flags,
             },
         )

@@ -162,7 +162,8 @@ class Workplace:
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith("IMPORTER_")
         }
-        return {**inherited, **self.environment, **(more or {})}
+        # No server is waited for, unless a test says so.
+        return {**inherited, "IMPORTER_MAX_WAIT": "0", **self.environment, **(more or {})}
 
     def on_terminal(
         self,

@@ -14,8 +14,8 @@ from imports.row_format import RowFormat
 class MemoryDatabase:
     """Takes rows as JSON. It refuses a merge in which a row holds one of the `poison` texts.
 
-    `stored` are the rows that went in, in order; `requests` every merge that was asked for, with
-    its rows; `down` texts keep the target from answering at all.
+    `stored` are the rows that went in, in order; `requests` every merge of rows that was asked for,
+    with its rows; `down` texts keep the target from answering at all.
     """
 
     row_format = RowFormat.JSON
@@ -36,11 +36,12 @@ class MemoryDatabase:
 
     def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
         encoded = [row for _, _, some in rows.tables() for row in some]
-        self.requests.append((request_id, tuple(encoded)))
+        if encoded:
+            self.requests.append((request_id, tuple(encoded)))
         text = b"".join(encoded).decode()
         if self.away or any(each in text for each in self.down):
             raise BackendUnavailableError("The database cannot take it just now.")
         if any(each in text for each in self.poison):
-            raise DataRefusedError("the database refused it")
+            raise DataRefusedError("the database refused it", sqlstate="23514")
         self.stored += [orjson.loads(row) for row in encoded]
         return {index: "I" * len(some) for index, _, some in rows.tables()}

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imports.backends.database import Database, Rows
-from imports.errors import BackendUnavailableError, StatementCancelledError
+from imports.errors import BackendUnavailableError, DataRefusedError, StatementCancelledError
 from imports.kinds.folders import FOLDERS
 from imports.kinds.states import STATES
 from imports.phases.import_ import (
@@ -651,3 +651,43 @@ def test_a_batch_tells_when_it_began_and_ended(folders: FolderBench, bench: Benc
     for imported in (folders.run(MemoryDatabase()), bench.run(MemoryDatabase())):
         began, ended = imported.took
         assert before <= began <= ended <= time.time()
+
+
+# Refusals that may be the target's fault
+
+
+class Gateway(MemoryDatabase):
+    """Refuses what has one of some texts in it, and lets a merge of nothing through."""
+
+    def __init__(self, *refused: str) -> None:
+        super().__init__()
+        self.refused = refused
+
+    def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+        text = b"".join(row for _, _, some in rows.tables() for row in some).decode()
+        if any(each in text for each in self.refused):
+            raise DataRefusedError("HTTP 400: blocked")
+        return super().merge(request_id, rows)
+
+
+def test_a_batch_of_which_nothing_was_judged_is_in_doubt_and_no_folder_is_told(
+    folders: FolderBench,
+) -> None:
+    place = folders.add("a", b'{"device_id": "bad"}')
+    imported = folders.run(Gateway("device_id", "bad"))
+    assert imported.doubtful == [(1, "HTTP 400: blocked")]
+    assert (imported.judged, [item.id for item in imported.doubted]) == (False, [1])
+    assert [each.name for each in place.iterdir()] == ["stats.json"]
+
+
+def test_what_is_refused_beside_others_that_go_in_is_not_in_doubt(folders: FolderBench) -> None:
+    places = [folders.add(name, b'{"device_id": "%b"}' % name.encode()) for name in ("a", "bad")]
+    imported = folders.run(Gateway("bad"))
+    assert (imported.judged, imported.doubtful, imported.doubted) == (True, [], [])
+    assert [told(place)["status"] for place in places] == ["success", "failed"]
+
+
+def test_what_the_database_finds_fault_with_is_not_in_doubt(bench: Bench) -> None:
+    bench.add("poison")
+    imported = bench.run(MemoryDatabase(poison={"poison"}))
+    assert (imported.judged, imported.doubtful) == (True, [])

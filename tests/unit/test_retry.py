@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -14,6 +15,7 @@ from imports.errors import (
     RecordError,
     SchemaError,
 )
+from imports.outage import duration
 from imports.retry import LONGEST_WAIT_SECONDS, RetryPolicy, with_retries
 
 
@@ -126,11 +128,22 @@ def test_no_wait_is_longer_than_the_longest(stop: CountingEvent) -> None:
     assert max(wait or 0.0 for wait in stop.waits) == LONGEST_WAIT_SECONDS
 
 
-@pytest.mark.parametrize("seconds", [0.0, 2.0, 17.5])
+@pytest.mark.parametrize("seconds", [2.0, 17.5])
 def test_the_time_that_the_target_asks_for_is_waited(seconds: float, stop: CountingEvent) -> None:
     error = BackendUnavailableError("too many requests", retry_after=seconds)
     with_retries(RetryPolicy(3, stop), Operation(2, error))
     assert stop.waits == [seconds, seconds]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.1])
+def test_a_target_that_asks_for_next_to_no_time_does_not_use_up_the_tries_at_once(
+    seconds: float, stop: CountingEvent
+) -> None:
+    """What PostgREST answers first while its database restarts."""
+    error = BackendUnavailableError("no connection to the database", retry_after=seconds)
+    with_retries(RetryPolicy(3, stop), Operation(3, error))
+    assert [least <= (wait or 0) for least, wait in zip((0.5, 1, 2), stop.waits, strict=True)]
+    assert sum(wait or 0 for wait in stop.waits) >= 3.5
 
 
 @pytest.mark.parametrize("seconds", [3600.0, float("inf")])
@@ -167,6 +180,251 @@ def test_the_stop_event_ends_a_wait_that_is_under_way() -> None:
 def _swallow(policy: RetryPolicy, operation: Operation) -> None:
     with pytest.raises(BackendUnavailableError):
         with_retries(policy, operation)
+
+
+# A server that stays away
+
+
+class Clock(CountingEvent):
+    """A stop event, and the time: it passes only where somebody waits. `then` is called after."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1_000.0
+        self.then: Callable[[], object] = lambda: None
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.now += timeout or 0.0
+        self.then()
+        return super().wait(timeout)
+
+
+class RemoteServer:
+    """A server that is away until a moment; `broken` is a request that it never answers."""
+
+    def __init__(self, clock: Clock, back_at: float) -> None:
+        self.clock = clock
+        self.back_at = back_at
+        self.asked: list[str] = []
+
+    def probe(self) -> str:
+        self.asked.append("probe")
+        return self._answer()
+
+    def merge(self) -> str:
+        self.asked.append("merge")
+        return self._answer()
+
+    def broken(self) -> str:
+        self.asked.append("broken")
+        raise BackendUnavailableError("502.")
+
+    def _answer(self) -> str:
+        if self.clock.now < self.back_at:
+            raise BackendUnavailableError("connection refused.")
+        return "done"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def patient(clock: Clock, said: list[str]) -> RetryPolicy:
+    return RetryPolicy(3, clock, 120.0, said.append, lambda: clock.now)
+
+
+@pytest.mark.parametrize("probed", [False, True])
+@pytest.mark.parametrize("seconds", [6.0, 60.0, 119.5])
+def test_a_server_that_restarts_is_waited_for_and_the_user_is_told_once(
+    clock: Clock, patient: RetryPolicy, said: list[str], seconds: float, probed: bool
+) -> None:
+    server = RemoteServer(clock, clock.now + seconds)
+    if probed:
+        patient.watch(server, server.probe)
+    assert with_retries(patient, server.merge) == "done"
+    assert clock.now - server.back_at <= 2.5, "it is noticed soon that the server is back"
+    assert "connection refused. Waiting up to 2 min for an answer; Ctrl-C stops." in said[0]
+    assert said[1:] == [f"The target answers again, after {duration(clock.now - 1_000)}."]
+
+
+def test_a_hiccup_is_not_told_but_logged(
+    clock: Clock, patient: RetryPolicy, said: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with_retries(patient, RemoteServer(clock, clock.now + 1.2).merge)
+    assert said == []
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize("probed", [False, True])
+def test_a_server_that_stays_away_is_given_up_after_the_time_that_was_asked_for(
+    clock: Clock, patient: RetryPolicy, said: list[str], probed: bool
+) -> None:
+    server = RemoteServer(clock, float("inf"))
+    if probed:
+        patient.watch(server, server.probe)
+    with pytest.raises(BackendUnavailableError, match=r"waited for 2 min \(--max-wait\)") as caught:
+        with_retries(patient, server.merge)
+    assert clock.now == pytest.approx(1_120.0)
+    assert not caught.value.divisible, "nobody looks for a culprit in the data"
+    assert len(said) == 1
+
+
+def test_after_an_outage_the_waits_are_short_again(clock: Clock, patient: RetryPolicy) -> None:
+    server = RemoteServer(clock, clock.now + 60.0)
+    patient.watch(server, server.probe)
+    left = [BackendUnavailableError("a connection of the pool was dead.")] * 2
+
+    class Pool:
+        def merge(self) -> str:
+            server._answer()
+            if left:
+                raise left.pop()
+            return "done"
+
+    pool = Pool()
+    patient.watch(pool, server.probe)
+    assert with_retries(patient, pool.merge) == "done"
+    assert clock.now - server.back_at < 6.0
+
+
+def test_the_log_has_an_outage_in_few_lines(
+    clock: Clock, patient: RetryPolicy, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    with_retries(patient, RemoteServer(clock, clock.now + 100.0).merge)
+    assert len(caplog.records) <= 6
+
+
+def test_where_nobody_waits_only_the_tries_count(stop: CountingEvent) -> None:
+    operation = Operation(100)
+    with pytest.raises(BackendUnavailableError):
+        with_retries(RetryPolicy(2, stop, 0.0), operation)
+    assert operation.calls == 3
+
+
+def test_a_request_that_fails_while_the_server_answers_gets_its_tries_and_no_more(
+    clock: Clock, patient: RetryPolicy, said: list[str]
+) -> None:
+    server = RemoteServer(clock, 0.0)
+    patient.watch(server, server.probe)
+    with pytest.raises(BackendUnavailableError, match=r"^502\.$"):
+        with_retries(patient, server.broken)
+    assert server.asked.count("broken") == 4
+    assert clock.now < 1_010.0
+    assert said == []
+
+
+def test_a_server_that_is_back_just_when_the_tries_are_used_up_gets_one_more(
+    clock: Clock, patient: RetryPolicy
+) -> None:
+    """The tries failed for its absence: the request must not look like the culprit."""
+    server = RemoteServer(clock, float("inf"))
+    patient.watch(server, server.probe)
+
+    def back_with_the_last_wait() -> None:
+        if server.asked.count("merge") == 3:
+            server.back_at = 0.0
+
+    clock.then = back_with_the_last_wait
+    assert with_retries(patient, server.merge) == "done"
+
+
+def test_an_outage_is_told_once_whoever_meets_it(
+    clock: Clock, patient: RetryPolicy, said: list[str]
+) -> None:
+    server = RemoteServer(clock, clock.now + 100.0)
+    errors = [BackendUnavailableError(f"{number}.") for number in range(3)]
+    known = patient.server_of(server.merge)
+    for error in errors:
+        known.away(patient, error)
+    assert patient.server_of(server.probe) is known, "what one of them learns, all know"
+    with_retries(patient, server.merge)
+    known.answered(patient)
+    assert [line.partition(" ")[0] for line in said] == ["⏳", "The"]
+
+
+def test_each_server_is_away_for_itself(clock: Clock, patient: RetryPolicy) -> None:
+    """A database that answers says nothing of an image store that does not."""
+    database, store = RemoteServer(clock, 0.0), RemoteServer(clock, clock.now + 50.0)
+    patient.watch(database, database.probe)
+    patient.watch(store, store.probe)
+    clock.then = lambda: with_retries(patient, database.merge)
+    assert with_retries(patient, store.merge) == "done"
+    assert clock.now >= store.back_at
+
+
+def test_a_request_that_brings_its_server_down_each_time_comes_to_an_end(
+    clock: Clock, patient: RetryPolicy
+) -> None:
+    server = RemoteServer(clock, 0.0)
+
+    def crash() -> None:
+        server.back_at = clock.now + 20.0
+        raise BackendUnavailableError("server closed the connection unexpectedly.")
+
+    class Crashing:
+        def merge(self) -> None:
+            crash()
+
+    crashing = Crashing()
+    patient.watch(crashing, server.probe)
+    with pytest.raises(BackendUnavailableError, match="closed the connection"):
+        with_retries(patient, crashing.merge)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [BackendError("404, no route."), SchemaError("no such table."), DataRefusedError("400")],
+)
+def test_whatever_is_answered_in_the_place_of_a_server_that_is_away_is_waited_out(
+    clock: Clock, patient: RetryPolicy, error: Exception
+) -> None:
+    server = RemoteServer(clock, clock.now + 40.0)
+
+    def gateway() -> None:
+        if clock.now < server.back_at:
+            raise error
+
+    patient.watch(server, gateway)
+    assert with_retries(patient, server.merge) == "done"
+
+
+@pytest.mark.parametrize("waits", [1, 4, 8])
+def test_ctrl_c_ends_the_waiting_for_a_server(
+    clock: Clock, patient: RetryPolicy, waits: int
+) -> None:
+    server = RemoteServer(clock, float("inf"))
+    clock.then = lambda: clock.set() if len(clock.waits) + 1 == waits else None
+    with pytest.raises(BackendUnavailableError, match=r"^connection refused\.$"):
+        with_retries(patient, server.merge)
+    assert len(clock.waits) == waits
+
+
+def test_what_is_asked_is_known_while_it_is_under_way(stop: CountingEvent) -> None:
+    policy = RetryPolicy(0, stop)
+
+    def operation(number: int) -> None:
+        (asked,) = policy.asked.values()
+        assert asked.arguments == (number,)
+        raise BackendUnavailableError("not now")
+
+    with pytest.raises(BackendUnavailableError):
+        with_retries(policy, operation, 5)
+    assert policy.asked == {}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (45.0, "45 s"), (120.0, "2 min"), (125.2, "2 min 5 s")]
+)
+def test_a_duration_is_told_as_people_say_it(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
 
 
 def test_a_retry_is_logged_with_its_reason(

@@ -223,6 +223,8 @@ def test_an_unknown_setting_is_told_with_the_others(tmp_path: Path) -> None:
         ("batch_size", "1.5", "must be a whole number, 1 or more"),
         ("batch_size", [1], "must be a whole number, 1 or more"),
         ("max_retries", "-1", "must be a whole number, 0 or more"),
+        ("max_wait", "-1", "must be a number from 0 to 86400"),
+        ("max_wait", "two minutes", "must be a number from 0 to 86400"),
         ("batch_delay", "1e400", "must be a number from 0 to 3600"),
         ("batch_delay", 10**400, "must be a number from 0 to 3600"),
         ("backend", "mysql", "must be auto, supabase or postgresql"),
@@ -274,6 +276,7 @@ def test_the_defaults_are_those_of_the_documentation(tmp_path: Path) -> None:
     assert settings.max_workers == 16
     assert settings.max_concurrent_uploads == 10
     assert settings.max_retries == 3
+    assert settings.max_wait == 120.0
     assert settings.batch_delay == 0
     assert settings.patterns == ()
     assert settings.db_path is None

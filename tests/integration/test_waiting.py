@@ -1,0 +1,177 @@
+"""A server that stays away is waited for, and whoever looks on is told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from imports import ResilientImporter, load_settings
+from imports.backends import embedded
+from imports.backends.target import embedded_folder
+from imports.errors import BackendUnavailableError, InterruptedRunError
+from imports.progress import SilentDisplay
+from imports.work_item import Phase
+from tests.integration.conftest import Waits
+from tests.support.bench import Bench
+from tests.support.database import query
+from tests.support.proxy import MERGE_STATES, RPC_MERGE_STATES, STORE_IMAGE, Proxy
+
+RECORDS, IMAGES = 30, 6
+
+LONGER_THAN_THE_TRIES = 12
+
+
+class Told(SilentDisplay):
+    """Keeps what the user is told; `beginning` is called when a phase begins."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.waits = threading.Event()
+        self.waited_for = ""
+
+    def begin(self, phase: Phase, total: int | None) -> None:
+        if phase is Phase.IMPORT:
+            self.before_import()
+
+    def before_import(self) -> None:
+        """For a test that does something then."""
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+    def waiting(self, text: str, *, as_line: bool) -> None:
+        if "merging" in text:
+            self.waited_for = text
+            self.waits.set()
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+def fill(bench: Bench) -> Proxy:
+    bench.source.add_many(RECORDS)
+    bench.source.add_many(IMAGES, images=True)
+    return bench.proxied()
+
+
+def check(bench: Bench) -> None:
+    assert (bench.count(), len(bench.images())) == (RECORDS, IMAGES)
+
+
+@pytest.mark.parametrize("moment", ["opening", "upload", "import"])
+def test_a_server_that_restarts_is_waited_for_beyond_the_tries(
+    bench: Bench, waits: Waits, told: Told, moment: str
+) -> None:
+    proxy = fill(bench)
+    if moment == "opening":
+        proxy.stop()
+    elif bench.target.backend == "postgresql":
+        needle = {"upload": b"image_assets", "import": MERGE_STATES}[moment]
+        proxy.add(needle, action="die", spare=1)
+    else:
+        needle = {"upload": STORE_IMAGE, "import": RPC_MERGE_STATES}[moment]
+        proxy.add(needle, action="die", spare=1)
+    lock = threading.Lock()
+
+    def come_back(number: int) -> None:
+        with lock:
+            if number >= LONGER_THAN_THE_TRIES and proxy._listener is None:
+                proxy.start()
+
+    waits.then = come_back
+    settings = bench.settings(batch_size=10, max_workers=2, max_wait=60)
+    report = ResilientImporter(settings, told).run()
+    assert (report.exit_code, report.failures) == (0, [])
+    assert len(waits) >= LONGER_THAN_THE_TRIES
+    check(bench)
+    outages = [line for line in told.said if line.startswith("⏳")]
+    ends = [line for line in told.said if line.startswith("The target answers again")]
+    assert all("Waiting up to 1 min for an answer; Ctrl-C stops." in line for line in outages)
+    # The database and the image store may each be one.
+    assert 1 <= len(outages) == len(ends) <= 2
+
+
+def test_a_server_that_stays_away_is_given_up_and_the_run_says_how_long_it_waited(
+    bench: Bench, waits: Waits, told: Told
+) -> None:
+    proxy = fill(bench)
+    proxy.stop()
+    with pytest.raises(BackendUnavailableError, match=r"It was waited for \d s \(--max-wait\)"):
+        ResilientImporter(bench.settings(max_wait=0.3), told).run()
+    assert len(told.said) == 1
+
+
+def test_ctrl_c_is_heard_while_a_server_is_waited_for(
+    bench: Bench, waits: Waits, told: Told
+) -> None:
+    proxy = fill(bench)
+    proxy.add(*_merge(bench), action="die")
+    stop = threading.Event()
+    waits.then = lambda number: stop.set() if number == LONGER_THAN_THE_TRIES else None
+    settings = bench.settings(max_wait=3_600, max_workers=1)
+    report = ResilientImporter(settings, told, stop).run()
+    assert (report.exit_code, report.state.status) == (130, "interrupted")
+    stop.clear()
+    waits.then = lambda number: stop.set() if len(waits) > 2 * LONGER_THAN_THE_TRIES else None
+    with pytest.raises(InterruptedRunError, match="The same command resumes it"):
+        ResilientImporter(settings, told, stop).run()
+
+
+def test_a_server_that_says_nothing_is_named_after_a_while(
+    bench: Bench, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imports.waiting.SECONDS_BEFORE_IT_IS_SHOWN", 0.0)
+    monkeypatch.setattr("imports.waiting._SECONDS_BETWEEN_LOOKS", 0.005)
+    proxy = fill(bench)
+    fault = proxy.add(*_merge(bench), action="call", call=lambda: told.waits.wait(20))
+    report = ResilientImporter(bench.settings(), told).run()
+    assert (report.exit_code, fault.happened) == (0, 1)
+    assert told.waited_for.startswith(f"waiting for the database: merging {RECORDS} rows, ")
+
+
+def _merge(bench: Bench) -> tuple[bytes, ...]:
+    return (MERGE_STATES,) if bench.target.backend == "postgresql" else (RPC_MERGE_STATES,)
+
+
+@pytest.fixture
+def embedded_bench(postgresql_bench: Bench) -> Iterator[Bench]:
+    """A source, and no target that is configured."""
+    yield postgresql_bench
+    embedded.stop(embedded_folder(postgresql_bench.data_folder))
+
+
+def test_the_embedded_server_is_started_again_if_it_was_killed(
+    embedded_bench: Bench, waits: Waits, told: Told
+) -> None:
+    bench = embedded_bench
+    bench.source.add_many(RECORDS)
+    folder = embedded_folder(bench.data_folder)
+    settings = load_settings(
+        environment={},
+        folder=bench.folder,
+        source=bench.source.folder,
+        tag="test",
+        state_file=bench.state_file,
+        data_folder=bench.data_folder,
+        max_wait=60,
+    )
+
+    def kill() -> None:
+        postmaster = int((folder / "postmaster.pid").read_text().split()[0])
+        os.kill(postmaster, signal.SIGKILL)
+
+    told.before_import = kill  # type: ignore[method-assign]
+    found: list[object] = []
+
+    def look(_: object) -> None:
+        url = embedded.running_url(folder) or ""
+        found.extend(query(url, "SELECT count(*) FROM search_results"))
+
+    assert ResilientImporter(settings, told).run(look).exit_code == 0
+    assert found == [(RECORDS,)]
