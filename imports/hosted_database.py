@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import urlsplit
 
 import psycopg2
 
@@ -145,4 +146,5 @@ END $$;
 
 
 def _as_owner(database_url: str) -> str:
-    return psycopg2.extensions.make_dsn(database_url, user=OWNER)
+    parts = urlsplit(database_url)
+    return parts._replace(netloc=f"{OWNER}:@{parts.netloc.rpartition('@')[2]}").geturl()

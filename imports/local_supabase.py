@@ -240,7 +240,7 @@ def _announce(local: LocalSupabase) -> None:
         "A local Supabase is running. To import into it, in another terminal:",
         "",
         f"export SUPABASE_URL={local.url}",
-        f"export SUPABASE_SERVICE_ROLE_KEY={local.secret_key}",
+        f"export SUPABASE_SECRET_KEY={local.secret_key}",
         "make import_scrape_states",
         "",
         "Ctrl-C ends it; what was imported is kept.",

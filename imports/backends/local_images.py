@@ -34,7 +34,7 @@ _MAY_PASS = frozenset(
 )
 """What a disk says that is full, broken or away: whoever sees to it, nothing else need change."""
 
-_OF_THE_IMAGE = (errno.EFBIG, errno.EMFILE, errno.ENFILE)
+_OF_THE_IMAGE = (errno.EFBIG, errno.EISDIR, errno.EMFILE, errno.ENFILE)
 """What comes of this image, or of this moment."""
 
 

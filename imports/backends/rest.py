@@ -89,10 +89,11 @@ def key_role(key: str) -> str | None:
 def key_advice(key: str) -> str:
     """What to do where a key may not do what we ask."""
     role = key_role(key)
-    right = "the secret key (sb_secret_…) or the service_role key of this project"
-    if role in (None, "service_role"):
-        return f"Check {KEY_VARIABLES}: it must be {right}."
-    return f"The key is the {role} role's. Set {KEY_VARIABLES} to {right}."
+    whose = "" if role in (None, "service_role") else f"The key is the {role} role's. "
+    return (
+        f"{whose}It must be the secret key (sb_secret_…) or the service_role key of this project:"
+        f" check {KEY_VARIABLES}."
+    )
 
 
 def strange_answer(response: httpx.Response) -> BackendUnavailableError:

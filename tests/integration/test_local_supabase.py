@@ -345,7 +345,7 @@ def test_in_the_foreground(tmp_path: Path, rest: str, ending: signal.Signals) ->
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(4)]
         url = lines[2].strip().removeprefix("export SUPABASE_URL=")
-        key = lines[3].strip().removeprefix("export SUPABASE_SERVICE_ROLE_KEY=")
+        key = lines[3].strip().removeprefix("export SUPABASE_SECRET_KEY=")
         answer = httpx.get(f"{url}/rest/v1/datasets", headers={"apikey": key}, trust_env=False)
         assert answer.json() == []
         process.send_signal(ending)

@@ -175,9 +175,13 @@ def test_a_file_where_a_folder_should_be_is_an_error_of_the_folder(
         with pytest.raises(BackendError, match="Not a directory") as caught:
             ask()
         assert str(folder / "sha256") in str(caught.value)
-    (folder / "sha256").unlink()
+
+
+def test_a_folder_where_one_image_should_be_is_that_images_matter(
+    store: LocalImages, folder: Path, image: Image
+) -> None:
     (folder / image.storage_path).mkdir(parents=True)
-    with pytest.raises(BackendError, match="Is a directory"):
+    with pytest.raises(ImageProblemError, match="Is a directory"):
         store.put(image)
 
 

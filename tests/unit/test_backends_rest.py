@@ -142,13 +142,14 @@ def test_a_role_that_may_not_is_told_with_whose_key_it_is_and_the_right_one(
         message = str(response_error(refused, key))
         assert said in message
         assert "The key is the anon role's" in message
-        assert "Set SUPABASE_SERVICE_ROLE_KEY to the secret key" in message
+        assert "It must be the secret key" in message
+        assert "SUPABASE_SECRET_KEY" in message
         assert key not in message
     assert "authenticated role's" in str(response_error(refused, legacy_key("authenticated")))
     for own in ("sb_secret_x", legacy_key("service_role")):
         message = str(response_error(refused, own))
         assert "The key is" not in message
-        assert "Check SUPABASE_SERVICE_ROLE_KEY" in message
+        assert "check SUPABASE_SECRET_KEY" in message
 
 
 @pytest.mark.parametrize("code", ["PGRST000", "PGRST001", "PGRST002", "PGRST003"])
