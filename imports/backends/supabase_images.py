@@ -140,11 +140,14 @@ class SupabaseImages:
     def _is_whole(self, image: Image) -> bool:
         """Whether what is stored in the place of an image can be read, and has its size."""
         with self._asking():
+            # A server that did not want a large body closes its connection behind the answer; a
+            # gateway before it then answers the next question with 502.
             try:
-                return self._looks_whole(image)
+                if self._looks_whole(image):
+                    return True
             except (httpx.NetworkError, httpx.RemoteProtocolError):
-                # A server that did not want a large body closes its connection behind the answer.
-                return self._looks_whole(image)
+                pass
+            return self._looks_whole(image)
 
     def _looks_whole(self, image: Image) -> bool:
         # Of the content one byte will do. A store that does not know ranges sends all of it.
