@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import io
 import os
 import re
 import signal
@@ -53,10 +52,6 @@ _FOLDER = click.Path(path_type=Path)
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs a command and exits with its code. `arguments` are the process's own by default."""
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a sign of ours is no reason to fail.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
     try:
         # Not standalone, click returns the code of an Exit in place of raising it.
         code = cli.main(arguments, prog_name="resilient-importer", standalone_mode=False)

@@ -85,3 +85,12 @@ def _json_escape(sign: str) -> str:
         return f"\\u{code:04x}"
     code -= _END_OF_SHORT
     return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+
+
+def duration(seconds: float) -> str:
+    """A time in words: `6 s`, `12 min 5 s`, `2 h 3 min`."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

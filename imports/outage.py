@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from imports import display_text
 from imports.errors import (
     BackendError,
     BackendUnavailableError,
@@ -87,7 +88,4 @@ def _tell(policy: RetryPolicy, message: str) -> None:
 
 def duration(seconds: float) -> str:
     """A time as people say it: `45 s`, `2 min`, `2 min 5 s`."""
-    minutes, rest = divmod(round(seconds), 60)
-    if not minutes:
-        return f"{rest} s"
-    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    return display_text.duration(seconds).removesuffix(" 0 s")

@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from imports.display_text import shown
+from imports.display_text import duration, shown
 from imports.progress import SECONDS_BETWEEN_LINES
 from imports.streams import log_if_lost
 from imports.work_item import Phase
@@ -40,15 +40,6 @@ class _TimeColumn(ProgressColumn):
         if not task.finished and task.time_remaining:
             parts.append(f"about {duration(task.time_remaining)} left")
         return Text(", ".join(parts))
-
-
-def duration(seconds: float) -> str:
-    """A time in words: `6 s`, `12 min 5 s`, `2 h 3 min`."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
 class BarDisplay:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -142,11 +142,9 @@ class SupabaseImages:
         with self._asking():
             # A server that did not want a large body closes its connection behind the answer; a
             # gateway before it then answers the next question with 502.
-            try:
+            with suppress(httpx.NetworkError, httpx.RemoteProtocolError):
                 if self._looks_whole(image):
                     return True
-            except (httpx.NetworkError, httpx.RemoteProtocolError):
-                pass
             return self._looks_whole(image)
 
     def _looks_whole(self, image: Image) -> bool:
@@ -157,9 +155,7 @@ class SupabaseImages:
             if response.is_success:
                 part = response.headers.get("content-range", "")
                 size: str = part.rpartition("/")[2] or response.headers.get("content-length", "")
-                # Behind a proxy that sends pieces the answer may have no length.
-                found = int(size) if size.isdigit() else self.size(image.storage_path)
-                return found == image.file.signature.size
+                return size == str(image.file.signature.size)
             response.read()
             error = refusal(response).error(BUCKET, f"image {image.file.path}")
             if isinstance(error, BackendUnavailableError) and not error.divisible:

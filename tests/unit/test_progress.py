@@ -7,8 +7,9 @@ import pytest
 from rich.console import Console
 
 from imports import progress
+from imports.display_text import duration
 from imports.progress import LineDisplay, display_for
-from imports.progress_bars import BarDisplay, duration
+from imports.progress_bars import BarDisplay
 from imports.work_item import Phase
 
 
