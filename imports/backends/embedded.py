@@ -546,10 +546,16 @@ def _other_sessions(url: str) -> list[str]:
     query = (
         "SELECT coalesce(nullif(application_name, ''), 'a program') || ' (session ' || pid || ')'"
         " FROM pg_catalog.pg_stat_activity"
-        " WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()"
+        " WHERE backend_type = 'client backend'"
+        # Not those who ask this: the session of an earlier question may still be ending.
+        " AND application_name <> pg_catalog.current_setting('application_name')"
     )
+    asking = "resilient-importer: who is connected"
     try:
-        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        with (
+            closing(psycopg2.connect(url, application_name=asking)) as connection,
+            connection.cursor() as cursor,
+        ):
             cursor.execute(query)
             return [str(row[0]) for row in cursor.fetchall()]
     except psycopg2.Error:  # full of sessions, or just being stopped or killed by someone

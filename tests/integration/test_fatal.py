@@ -64,9 +64,8 @@ def test_the_key_of_another_role(
     if role == "publishable":
         role, key = "anon", shared_supabase.publishable_key
     bench.target = replace(bench.target, supabase_key=key)
-    with ends(
-        waits, BackendError, f"The key is the {role} role's", "Set SUPABASE_SERVICE_ROLE_KEY"
-    ):
+    advice = "It must be the secret key", "check SUPABASE_SECRET_KEY (or SUPABASE_SERVICE_ROLE_KEY"
+    with ends(waits, BackendError, f"The key is the {role} role's", *advice):
         bench.run()
 
 
