@@ -518,10 +518,8 @@ def db() -> None:
 def db_start() -> None:
     """Start it, and keep it running until `db stop`."""
     from imports.backends import embedded
-    from imports.backends.target import embedded_folder
-    from imports.settings import DATA_FOLDER
 
-    server = embedded.start(embedded_folder(DATA_FOLDER))
+    server = embedded.start(_embedded_folder())
     embedded.keep(server.folder)
     _print(server.url)
 
@@ -531,10 +529,8 @@ def db_start() -> None:
 def db_stop(force: bool) -> None:
     """Stop it, unless a run or somebody else uses it."""
     from imports.backends import embedded
-    from imports.backends.target import embedded_folder
-    from imports.settings import DATA_FOLDER
 
-    stopped = embedded.stop(embedded_folder(DATA_FOLDER), force=force)
+    stopped = embedded.stop(_embedded_folder(), force=force)
     click.echo("The embedded PostgreSQL is stopped." if stopped else "It was not running.")
 
 
@@ -542,16 +538,21 @@ def db_stop(force: bool) -> None:
 def db_url() -> None:
     """Print its URL, for psql and the like."""
     from imports.backends import embedded
-    from imports.backends.target import embedded_folder
     from imports.errors import EmbeddedServerError
-    from imports.settings import DATA_FOLDER
 
-    url = embedded.running_url(embedded_folder(DATA_FOLDER))
+    url = embedded.running_url(_embedded_folder())
     if url is None:
         raise EmbeddedServerError(
             "The embedded PostgreSQL is not running. Start it: resilient-importer db start"
         )
     _print(url)
+
+
+def _embedded_folder() -> Path:
+    from imports.backends.target import embedded_folder
+    from imports.settings import read_settings
+
+    return embedded_folder(read_settings().data_folder)
 
 
 def _import(kind: str, flags: dict[str, Any]) -> None:

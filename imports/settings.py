@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
+from imports.env_file import read_env_file
 from imports.errors import UsageError
 from imports.setting_values import (
     Reader,
@@ -255,7 +256,7 @@ def read_settings(
     folder = folder or Path()
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    layers = [(name, _env_values(folder / name)) for name in _env_files(production)]
+    layers = [(name, read_env_file(folder / name)) for name in _env_files(production)]
     for name in (each.name for each in fields(Settings)):
         if (flag := flags.pop(name, None)) is not None:
             values[name], origins[name] = flag, f"--{name.replace('_', '-')}"
@@ -300,18 +301,6 @@ def refuse_env_files_in(
             " have come with it: that folder is imported. Run from another folder that has"
             " your .env, or set the variables in the environment and move the file away."
         )
-
-
-def _env_values(file: Path) -> Mapping[str, str | None]:
-    if not os.access(file, os.F_OK):
-        return {}
-    if not file.is_file():
-        raise UsageError(f"{file} is no regular file: move it away.")
-    # On demand: most runs have no such file.
-    from dotenv import dotenv_values
-
-    # As it stands: a secret must not find its way into another value.
-    return dotenv_values(file, interpolate=False)
 
 
 def _env_files(production: bool) -> tuple[str, str]:

@@ -11,6 +11,7 @@ import httpx
 import orjson
 
 from imports.backends import sqlstate
+from imports.backends.http_surroundings import client_for
 from imports.errors import (
     BackendError,
     BackendUnavailableError,
@@ -33,13 +34,17 @@ _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
 
-def http_client(connections: int) -> httpx.Client:
-    """A client that suits hosted Supabase.
+def http_client(url: str, connections: int) -> httpx.Client:
+    """A client that suits hosted Supabase, which is at a URL.
 
     HTTP/1.1, because it closes an HTTP/2 connection after some thousands of requests; idle
     connections are dropped before the server does it.
+
+    Raises:
+        UsageError: if the environment names a proxy or certificates that cannot be used.
     """
-    return httpx.Client(
+    return client_for(
+        url,
         http2=False,
         timeout=httpx.Timeout(60.0, connect=10.0),
         limits=httpx.Limits(

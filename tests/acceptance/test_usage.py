@@ -297,3 +297,38 @@ def test_supabase_goes_before_a_database(
     assert "COPY" in first
     assert count(supabase.database_url) == 12
     assert count(supabase.database_url, "storage.objects") == 4
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("states", "SOURCE", "--tag", "T"),
+        ("folder", "SOURCE"),
+        ("status",),
+        ("verify",),
+        ("schema", "apply"),
+        ("db", "url"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_bad_env_file_is_told_by_every_command(
+    bare_place: Workplace, small_source: Path, command: tuple[str, ...]
+) -> None:
+    (bare_place.folder / ".env").write_bytes("A=1\n# schlüssel\n".encode("latin-1"))
+    given = [str(small_source) if each == "SOURCE" else each for each in command]
+    told = bare_place.run(*given, exit_code=2)
+    assert told.err == "Error: .env, line 2: this is no UTF-8 text. Save the file as UTF-8.\n"
+
+
+def test_a_proxy_or_certificates_that_cannot_be_used_are_told(
+    folder: Path, small_source: Path
+) -> None:
+    supabase = {"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_SECRET_KEY": SECRET}
+    place = Workplace(folder, supabase)
+    for name, value in (("ALL_PROXY", f"socks5://me:{SECRET}@p:1"), ("SSL_CERT_FILE", "no.pem")):
+        told = place.run(
+            "states", small_source, "--tag", "T", environment={name: value}, exit_code=2
+        )
+        assert name in told.err
+        assert SECRET not in told.text
+        assert "Traceback" not in told.text

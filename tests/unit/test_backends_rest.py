@@ -288,7 +288,7 @@ def test_a_request_without_an_answer_has_its_class_of_error(
 
 
 def test_the_client_suits_hosted_supabase() -> None:
-    with http_client(4) as client:
+    with http_client("https://x.supabase.co", 4) as client:
         assert not client.follow_redirects, "a redirect would carry the key elsewhere"
         assert client.timeout.connect is not None
         assert client.timeout.read is not None
