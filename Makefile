@@ -51,7 +51,7 @@ help: ## List the commands
 	@echo
 	@echo "Variables of the imports: STATES_DIR=$(STATES_DIR) FOLDERS_DIR=$(FOLDERS_DIR)"
 	@echo "PEOPLE_DIR=$(PEOPLE_DIR)"
-	@echo "IMPORT_TAG=$(IMPORT_TAG) BACKEND=auto|supabase|postgresql BATCH_SIZE=… MAX_WORKERS=… ARGS='any other option'"
+	@echo "IMPORT_TAG=$(IMPORT_TAG) BACKEND=auto|supabase|postgresql|embedded BATCH_SIZE=… MAX_WORKERS=… ARGS='any other option'"
 	@echo "Of bench: SCALE=quick|normal|full (5 minutes, 1 hour, 2 hours or so)"
 	@echo "  ARGS='--only postgresql --rounds 5'; of profile: ARGS='--items 100000 --backend supabase'"
 	@echo "Of soak: MINUTES=$(MINUTES) SEED=$(SEED) ARGS='--round N' (that round again)"

@@ -163,9 +163,10 @@ def _options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
 _target_options = _options(
     click.option(
         "--backend",
-        type=click.Choice(["auto", "supabase", "postgresql"]),
+        type=click.Choice(["auto", "supabase", "postgresql", "embedded"]),
         help="Where to. auto: Supabase if SUPABASE_URL is set, else DATABASE_URL, else the"
-        " embedded PostgreSQL in .importer/.  [default: auto]",
+        " embedded PostgreSQL in .importer/. embedded: that one, whatever is set."
+        "  [default: auto]",
     ),
     click.option(
         "--database-url",

@@ -53,11 +53,15 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
 
 
 class Backend(StrEnum):
-    """Where to: `auto` takes what is configured."""
+    """Where to: `auto` takes what is configured, `embedded` does not look at that.
+
+    `postgresql` is the embedded one too, where no other is configured.
+    """
 
     AUTO = "auto"
     SUPABASE = "supabase"
     POSTGRESQL = "postgresql"
+    EMBEDDED = "embedded"
 
 
 class Disposal(StrEnum):
@@ -163,10 +167,12 @@ class Settings:
 
     @property
     def chosen_backend(self) -> Backend:
-        """The backend, with `auto` resolved by what is configured."""
-        if self.backend is not Backend.AUTO:
+        """The backend that is meant, by what is asked for and what is configured: never `auto`."""
+        if self.backend in (Backend.SUPABASE, Backend.EMBEDDED):
             return self.backend
-        return Backend.SUPABASE if self.supabase_url else Backend.POSTGRESQL
+        if self.backend is Backend.AUTO and self.supabase_url:
+            return Backend.SUPABASE
+        return Backend.POSTGRESQL if self.database_url else Backend.EMBEDDED
 
 
 _READERS: dict[str, Reader[Any]] = {
@@ -236,6 +242,10 @@ def load_settings(
             names where it came from.
     """
     settings = read_settings(production=production, environment=environment, folder=folder, **flags)
+    if settings.backend is Backend.EMBEDDED and flags.get("database_url") is not None:
+        raise UsageError(
+            "--database-url is no use with the backend embedded. Leave one of them out."
+        )
     _check_backend(settings)
     return settings
 
@@ -340,7 +350,7 @@ def _check_backend(settings: Settings) -> None:
         if missing:
             raise UsageError(
                 f"The backend is supabase, but not set: {'; '.join(missing)}. Set them in the"
-                " environment or in .env, or choose --backend postgresql."
+                " environment or in .env, or choose --backend embedded."
             )
         key = settings.supabase_key.get_secret_value() if settings.supabase_key else ""
         if not (key.isascii() and key.isprintable() and " " not in key):
@@ -350,7 +360,7 @@ def _check_backend(settings: Settings) -> None:
             )
         if not (settings.supabase_url or "").startswith(("http://", "https://")):
             raise UsageError("SUPABASE_URL must begin with https:// (or http:// for a local one).")
-    if settings.database_url is not None:
+    if settings.database_url is not None and settings.chosen_backend is not Backend.EMBEDDED:
         # On demand: not every run has one.
         from imports.backends.database_url import understood
 

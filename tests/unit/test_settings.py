@@ -131,7 +131,7 @@ def test_another_name_in_the_environment_goes_before_the_first_name_in_a_file(
 @pytest.mark.parametrize(
     ("environment", "backend"),
     [
-        ({}, Backend.POSTGRESQL),
+        ({}, Backend.EMBEDDED),
         ({"DATABASE_URL": DATABASE_URL}, Backend.POSTGRESQL),
         (SUPABASE, Backend.SUPABASE),
         (SUPABASE | {"DATABASE_URL": DATABASE_URL}, Backend.SUPABASE),
@@ -145,7 +145,15 @@ def test_auto_takes_what_is_configured(
 
 
 def test_the_backend_that_is_asked_for_is_taken(tmp_path: Path) -> None:
-    assert load(tmp_path, SUPABASE, backend="postgresql").chosen_backend is Backend.POSTGRESQL
+    configured = SUPABASE | {"DATABASE_URL": DATABASE_URL}
+    for backend in (Backend.SUPABASE, Backend.POSTGRESQL, Backend.EMBEDDED):
+        assert load(tmp_path, configured, backend=backend.value).chosen_backend is backend
+
+
+def test_the_embedded_database_has_no_other_url(tmp_path: Path) -> None:
+    message = failing(tmp_path, backend="embedded", database_url=DATABASE_URL)
+    assert message.startswith("--database-url is no use with the backend embedded.")
+    assert load(tmp_path, {"DATABASE_URL": "nonsense"}, backend="embedded").database_url is not None
 
 
 def test_supabase_without_credentials_is_an_error_that_names_the_variables(tmp_path: Path) -> None:
@@ -167,7 +175,7 @@ def test_a_public_key_does_not_stand_in_for_the_service_key(tmp_path: Path) -> N
 
 def test_what_supabase_lacks_does_not_matter_to_postgresql(tmp_path: Path) -> None:
     settings = load(tmp_path, {"SUPABASE_URL": "https://x.supabase.co"}, backend="postgresql")
-    assert settings.chosen_backend is Backend.POSTGRESQL
+    assert settings.chosen_backend is Backend.EMBEDDED
 
 
 @pytest.mark.parametrize(
@@ -227,7 +235,7 @@ def test_an_unknown_setting_is_told_with_the_others(tmp_path: Path) -> None:
         ("max_wait", "two minutes", "must be a number from 0 to 86400"),
         ("batch_delay", "1e400", "must be a number from 0 to 3600"),
         ("batch_delay", 10**400, "must be a number from 0 to 3600"),
-        ("backend", "mysql", "must be auto, supabase or postgresql"),
+        ("backend", "mysql", "must be auto, supabase, postgresql or embedded"),
         ("on_failure", "delete", "must be move or keep"),
         ("force", "2", "must be true or false"),
         ("force", None, "must be true or false"),
