@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 import click
 
@@ -72,10 +72,21 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:  # noqa: BLE001 - the last resort
         from imports import faults
 
-        told = faults.told(error, Path())
+        told = faults.told(error, _log_folder())
         text = f"Error: {told}"
         click.echo(shown_lines(text.split("\n")) if told.has_lines else shown(text), err=True)
         sys.exit(told.exit_code)
+
+
+def _log_folder() -> Path:
+    """Where the log of a command is that told of no other place."""
+    from imports.errors import UsageError
+    from imports.project_folder import project_folder
+
+    try:
+        return project_folder(os.environ)
+    except (UsageError, OSError):
+        return Path()
 
 
 class _UnreadError(Exception):
@@ -130,6 +141,10 @@ def cli() -> None:
 
     Every record once, every image once, however often it is interrupted: the same command again
     picks up where it stopped.
+
+    Settings (.env), work state and ledger are those of the project folder: what IMPORTER_PROJECT
+    names, else the nearest folder upwards that has them, else the checkout that this program is run
+    from, else the working folder.
     """
     _check_working_folder()
 
@@ -430,7 +445,7 @@ def verify(repair: bool, **flags: Any) -> None:
     from imports.settings import refuse_env_files_in
 
     settings = last_work(_settings("states", **flags))
-    refuse_env_files_in(settings.imported, production=flags["production"])
+    refuse_env_files_in(settings.imported, settings.project, production=flags["production"])
     with _running(settings) as (display, stop):
         with ResilientImporter(settings, display, stop) as importer:
             report = importer.verify_again(repair=repair)
@@ -553,7 +568,9 @@ def _embedded_folder() -> Path:
     from imports.backends.target import embedded_folder
     from imports.settings import read_settings
 
-    return embedded_folder(read_settings().data_folder)
+    settings = read_settings()
+    _tell_project(settings, sys.stderr)
+    return embedded_folder(settings.data_folder)
 
 
 def _import(kind: str, flags: dict[str, Any]) -> None:
@@ -630,6 +647,7 @@ def _show_status(
 
     # Not `_settings`: whether there are credentials for the target is no matter here.
     settings = read_settings(state_file=flags["state_file"], db_path=flags["db_path"])
+    _tell_project(settings, sys.stderr)
     found = read_status(settings.state_file, last_ledger(settings), kind, tag)
     if as_json:
         _echo_json(status_json(found), indented=True)
@@ -705,6 +723,7 @@ def _running(settings: Settings) -> Iterator[tuple[Any, threading.Event]]:
     folder = settings.state_file.parent
     with log_files(folder, debug=settings.debug_log, warn=lambda text: tell(text, sys.stderr)):
         tell(shown(f"Target: {describe(settings)} ({reason(settings)})"), sys.stdout)
+        _tell_project(settings, sys.stdout)
         display = display_for(sys.stderr)
         before = _on_interrupt(stop, display.say, partial(leave_at_once, settings))
         try:
@@ -720,6 +739,15 @@ def _running(settings: Settings) -> Iterator[tuple[Any, threading.Event]]:
             display.close()
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _tell_project(settings: Settings, stream: TextIO) -> None:
+    """Says which project it is, where that is not plain."""
+    from imports.project_folder import VARIABLE
+
+    if settings.project != Path():
+        line = f"Project folder: {settings.project} (not the working folder; {VARIABLE} names one)"
+        tell(shown(line), stream)
 
 
 def _log_error(error: ImporterError) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
 from imports.env_file import read_env_file
 from imports.errors import UsageError
+from imports.project_folder import project_folder
 from imports.setting_values import (
     Reader,
     Secret,
@@ -29,11 +30,11 @@ from imports.setting_values import (
 )
 
 DATA_FOLDER = Path(".importer")
-"""Where the embedded PostgreSQL and the local images live, below the working folder."""
+"""Where the embedded PostgreSQL and the local images live, below the project folder."""
 
 LEDGER_NAME = "upload_tracker.db"
 PROGRESS_CSV = Path("data/supabase_upload_progress.csv")
-"""Where the progress log is, for kinds whose sources are worked off."""
+"""Where the progress log is below it, for kinds whose sources are worked off."""
 
 _log = logging.getLogger(__name__)
 
@@ -88,12 +89,16 @@ class SettingsError(UsageError):
 class Settings:
     """Everything a run needs to know. The defaults are those of the command line.
 
+    `project` is the project folder, an empty path if that is the working folder. Other paths are
+    relative to the working folder.
+
     Values may be given as text, as a variable has them.
 
     Raises:
         SettingsError: if one makes no sense.
     """
 
+    project: Path = Path()
     kind: str = "states"
     source: Path | None = None
     single_file: Path | None = None
@@ -148,6 +153,13 @@ class Settings:
         if problems:
             raise SettingsError(problems, {})
 
+    def absolute(self) -> Settings:
+        """The same with absolute paths."""
+        found = {name: getattr(self, name) for name in _PATHS if name != "image_roots"}
+        paths = {name: each.absolute() for name, each in found.items() if each is not None}
+        roots = tuple(each.absolute() for each in self.image_roots)
+        return replace(self, image_roots=roots, **paths)
+
     def as_json(self) -> dict[str, Any]:
         """Every setting as JSON can have it, without what is secret."""
         return {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
@@ -176,6 +188,7 @@ class Settings:
 
 
 _READERS: dict[str, Reader[Any]] = {
+    "project": path,
     "kind": text,
     "source": optional(path),
     "single_file": optional(path),
@@ -218,6 +231,9 @@ _READERS: dict[str, Reader[Any]] = {
 }
 
 
+_PATHS = frozenset(each.name for each in fields(Settings) if "Path" in str(each.type))
+
+
 def _plain(value: object) -> object:
     if isinstance(value, (Path, Secret)):
         return str(value)
@@ -233,9 +249,11 @@ def load_settings(
     folder: Path | None = None,
     **flags: Any,
 ) -> Settings:
-    """Settings from flags (None where not given), the environment and the .env files of a folder.
+    """Settings from flags (None where not given), the environment and the project's .env files.
 
-    `.env.local`, or `.env.production` with `production`, goes before `.env`.
+    `.env.local`, or `.env.production` with `production`, goes before `.env`. `folder` is the
+    project folder, which else is found; what a run leaves is there, where nothing else is said.
+    Paths in these files are relative to it.
 
     Raises:
         UsageError: if a value makes no sense, or what the backend needs is missing; the message
@@ -263,11 +281,12 @@ def read_settings(
         UsageError: if a value makes no sense.
     """
     environment = os.environ if environment is None else environment
-    folder = folder or Path()
-    values: dict[str, Any] = {}
+    project = project_folder(environment) if folder is None else folder
+    values: dict[str, Any] = {"project": project}
+    values |= {name: project / getattr(Settings, name) for name in ("state_file", "data_folder")}
     origins: dict[str, str] = {}
-    layers = [(name, read_env_file(folder / name)) for name in _env_files(production)]
-    for name in (each.name for each in fields(Settings)):
+    layers = [(name, read_env_file(project / name)) for name in _env_files(production)]
+    for name in (each.name for each in fields(Settings) if each.name != "project"):
         if (flag := flags.pop(name, None)) is not None:
             values[name], origins[name] = flag, f"--{name.replace('_', '-')}"
             continue
@@ -276,7 +295,8 @@ def read_settings(
             if variable is not None:
                 value = layer[variable] or ""
                 # Copying brings blanks along. What is nothing else is refused by the reader.
-                values[name] = _from_text(name, value.strip() or value)
+                base = project if place else Path()
+                values[name] = _from_text(name, value.strip() or value, base)
                 origins[name] = variable + (f" in {place}" if place else "")
                 if name == "supabase_key":
                     _tell_of_other_keys(variable, layer)
@@ -288,22 +308,19 @@ def read_settings(
         problems = {**error.problems, **problems}
     else:
         if not problems:
-            refuse_env_files_in(settings.imported, production=production, folder=folder)
+            refuse_env_files_in(settings.imported, project, production=production)
             return settings
     raise SettingsError(problems, origins)
 
 
-def refuse_env_files_in(
-    imported: Path | None, *, production: bool = False, folder: Path | None = None
-) -> None:
-    """Makes sure that the .env files of a folder did not come with the data.
+def refuse_env_files_in(imported: Path | None, folder: Path, *, production: bool) -> None:
+    """Makes sure that the .env files of a project folder did not come with the data.
 
     They could send it to another target.
 
     Raises:
         UsageError: if there are some, and they lie in the folder that is imported.
     """
-    folder = folder or Path()
     found = [name for name in _env_files(production) if os.path.lexists(folder / name)]
     if found and imported is not None and folder.resolve().is_relative_to(imported.resolve()):
         raise UsageError(
@@ -329,9 +346,12 @@ def _tell_of_other_keys(variable: str, layer: Mapping[str, str | None]) -> None:
         _log.warning("The key is that of %s; %s differs.", variable, " and ".join(others))
 
 
-def _from_text(name: str, text: str) -> object:
+def _from_text(name: str, text: str, base: Path) -> object:
+    """The value of a variable; `base` is what a path in it is relative to."""
     if name == "image_roots":
-        return tuple(text.split(os.pathsep))
+        return tuple(base / each for each in text.split(os.pathsep))
+    if name in _PATHS:
+        return base / text
     return split_patterns(text) if name == "patterns" else text
 
 

@@ -40,6 +40,8 @@ def clean_environment(
 ) -> None:
     """No test reaches, or is led by, what the developer's environment names."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
+    # Else the working folder of a test would be the project folder only if it has files of ours.
+    monkeypatch.setenv("IMPORTER_PROJECT", ".")
     for name in list(os.environ):
         if name.startswith(_SCRUBBED) or name in _SCRUBBED_NAMES:
             monkeypatch.delenv(name)

@@ -54,14 +54,24 @@ class Target:
 
 def describe(settings: Settings) -> str:
     """Which target the settings mean, and where it is."""
-    images = settings.data_folder / "imagecache"
+    images = _below_project(settings, "imagecache")
     backend = settings.chosen_backend
     if backend is Backend.SUPABASE:
         rows = f", rows by COPY into its {_database(settings)}" if settings.database_url else ""
         return f"Supabase at {settings.supabase_url}{rows}"
     if backend is Backend.POSTGRESQL:
         return f"PostgreSQL, {_database(settings)}; images in {images}"
-    return f"embedded PostgreSQL in {embedded_folder(settings.data_folder)}; images in {images}"
+    return f"embedded PostgreSQL in {_below_project(settings, 'postgresql')}; images in {images}"
+
+
+def _below_project(settings: Settings, name: str) -> Path:
+    """A place in the data folder, called alike from whatever folder the project is found.
+
+    An unfinished run is known by what its target is called.
+    """
+    place = settings.data_folder / name
+    inside = place.is_relative_to(settings.project)
+    return place.relative_to(settings.project) if inside else place
 
 
 def reason(settings: Settings) -> str:

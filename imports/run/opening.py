@@ -370,6 +370,7 @@ def _record_of(state: WorkState) -> RunRecord:
 
 
 def _parameters(settings: Settings) -> dict[str, object]:
-    """The settings, for the record; nothing secret is in them."""
+    """The settings, for the record; nothing secret is in them. Paths hold wherever it is read."""
     left_out = {"supabase_key", "database_url", "supabase_url", "source", "tag", "kind"}
-    return {name: value for name, value in settings.as_json().items() if name not in left_out}
+    values = settings.absolute().as_json()
+    return {name: value for name, value in values.items() if name not in left_out}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,13 @@ def test_the_embedded_database_is_named_by_its_folder() -> None:
     assert "embedded PostgreSQL in .importer/postgresql" in line
     assert "images in .importer/imagecache" in line
     assert "(nothing is configured)" in line
+
+
+def test_what_is_in_the_project_folder_is_called_alike_from_everywhere() -> None:
+    """An unfinished run is resumed from wherever the project is found."""
+    project = Path("/srv/project")
+    assert told(project=project, data_folder=project / ".importer") == told()
+    assert "in /data/postgresql;" in told(project=project, data_folder=Path("/data"))
 
 
 def test_the_embedded_one_that_is_asked_for_does_not_look_at_what_is_configured() -> None:

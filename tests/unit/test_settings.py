@@ -279,8 +279,8 @@ def test_no_secret_shows_when_settings_are_printed_or_dumped(tmp_path: Path) -> 
 
 def test_the_defaults_are_those_of_the_documentation(tmp_path: Path) -> None:
     settings = load(tmp_path)
-    assert settings.state_file == Path("work_state.json")
-    assert settings.ledger_file == Path("upload_tracker.db")
+    assert settings.state_file == tmp_path / "work_state.json"
+    assert settings.ledger_file == tmp_path / "upload_tracker.db"
     assert settings.max_workers == 16
     assert settings.max_concurrent_uploads == 10
     assert settings.max_retries == 3
@@ -499,6 +499,68 @@ def test_a_value_in_an_env_file_stands_as_it_is(tmp_path: Path) -> None:
     settings = load(tmp_path, {"HOME": "/home/me"})
     assert settings.supabase_url == "https://${SECRET}.supabase.co"
     assert settings.tag == "$SECRET ${HOME}"
+
+
+# The project folder
+
+
+@pytest.fixture
+def below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder below a project folder."""
+    (tmp_path / ".env").write_text("IMPORTER_TAG=mine\n")
+    below = tmp_path / "data" / "today"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    return below
+
+
+@pytest.mark.usefixtures("below")
+def test_what_a_run_leaves_is_in_the_project_folder(tmp_path: Path) -> None:
+    settings = load_settings(environment={})
+    assert (settings.tag, settings.project) == ("mine", tmp_path)
+    assert settings.state_file == tmp_path / "work_state.json"
+    assert settings.ledger_file == tmp_path / "upload_tracker.db"
+    assert settings.data_folder == tmp_path / ".importer"
+
+
+def test_in_the_project_folder_itself_paths_are_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "work_state.json").touch()
+    monkeypatch.chdir(tmp_path)
+    assert load_settings(environment={}) == Settings()
+
+
+@pytest.mark.usefixtures("below")
+def test_paths_are_of_where_they_are_written(tmp_path: Path) -> None:
+    """An .env file's are the same from wherever the project is found."""
+    (tmp_path / ".env").write_text(
+        "IMPORTER_SOURCE=tree\nIMPORTER_DB_PATH=x.db\n"
+        f"IMPORTER_IMAGE_ROOTS=a{os.pathsep}/b\nIMPORTER_DONE_DIR=/done\n"
+    )
+    settings = load_settings(
+        environment={"IMPORTER_FAILED_DIR": "failed"}, state_file=Path("s.json"), db_path=None
+    )
+    assert (settings.source, settings.db_path) == (tmp_path / "tree", tmp_path / "x.db")
+    assert settings.image_roots == (tmp_path / "a", Path("/b"))
+    assert settings.done_dir == Path("/done")
+    assert (settings.failed_dir, settings.state_file) == (Path("failed"), Path("s.json"))
+    assert load_settings(environment={}, source=Path("tree")).source == Path("tree")
+
+
+def test_a_project_folder_that_is_imported_is_refused(tmp_path: Path, below: Path) -> None:
+    """From a folder in it, too: what is found above may have come with the data."""
+    with pytest.raises(UsageError, match=f".env in {tmp_path} would say where the data goes"):
+        load_settings(environment={}, source=tmp_path)
+    settings = load_settings(environment={"IMPORTER_PROJECT": str(below)}, source=tmp_path)
+    assert settings.tag is None
+
+
+def test_absolute_paths_hold_wherever_they_are_read(below: Path) -> None:
+    settings = Settings(db_path="x.db", image_roots=("a",), done_dir="/done", tag="x").absolute()
+    assert (settings.db_path, settings.image_roots) == (below / "x.db", (below / "a",))
+    assert (settings.state_file, settings.source) == (below / "work_state.json", None)
+    assert (settings.done_dir, settings.tag) == (Path("/done"), "x")
 
 
 # A folder of data is not a place for settings
