@@ -28,6 +28,7 @@ from imports.setting_values import (
     text,
     whole_number,
 )
+from imports.setting_variables import unknown_variables, variables_of
 
 DATA_FOLDER = Path(".importer")
 """Where the embedded PostgreSQL and the local images live, below the project folder."""
@@ -37,20 +38,6 @@ PROGRESS_CSV = Path("data/supabase_upload_progress.csv")
 """Where the progress log is below it, for kinds whose sources are worked off."""
 
 _log = logging.getLogger(__name__)
-
-PREFIX = "IMPORTER_"
-"""Every setting can also be given as a variable: IMPORTER_BATCH_SIZE is --batch-size."""
-
-_VARIABLES: dict[str, tuple[str, ...]] = {
-    "supabase_url": ("SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_URL"),
-    "supabase_key": (
-        "SUPABASE_SECRET_KEY",
-        "SUPABASE_SERVICE_ROLE_KEY",
-        "SUPABASE_SERVICE_KEY",
-    ),
-    "database_url": ("DATABASE_URL",),
-}
-"""The variables that have names of their own; of several the first that is set is taken."""
 
 
 class Backend(StrEnum):
@@ -285,13 +272,17 @@ def read_settings(
     values: dict[str, Any] = {"project": project}
     values |= {name: project / getattr(Settings, name) for name in ("state_file", "data_folder")}
     origins: dict[str, str] = {}
-    layers = [(name, read_env_file(project / name)) for name in _env_files(production)]
-    for name in (each.name for each in fields(Settings) if each.name != "project"):
+    layers: list[tuple[str, Mapping[str, str | None]]] = [("", environment)]
+    layers += [(name, read_env_file(project / name)) for name in _env_files(production)]
+    names = [each.name for each in fields(Settings)]
+    for name in names:
+        if name == "project":
+            continue
         if (flag := flags.pop(name, None)) is not None:
             values[name], origins[name] = flag, f"--{name.replace('_', '-')}"
             continue
-        for place, layer in [("", environment), *layers]:
-            variable = next((each for each in _variables(name) if layer.get(each)), None)
+        for place, layer in layers:
+            variable = next((each for each in variables_of(name) if layer.get(each)), None)
             if variable is not None:
                 value = layer[variable] or ""
                 # Copying brings blanks along. What is nothing else is refused by the reader.
@@ -302,6 +293,7 @@ def read_settings(
                     _tell_of_other_keys(variable, layer)
                 break
     problems = dict.fromkeys(flags, "there is no such setting")
+    problems |= unknown_variables(layers, names)
     try:
         settings = Settings(**values)
     except SettingsError as error:
@@ -334,13 +326,9 @@ def _env_files(production: bool) -> tuple[str, str]:
     return (".env.production" if production else ".env.local", ".env")
 
 
-def _variables(name: str) -> tuple[str, ...]:
-    return _VARIABLES.get(name, (PREFIX + name.upper(),))
-
-
 def _tell_of_other_keys(variable: str, layer: Mapping[str, str | None]) -> None:
     """Says which key is taken, where there are several."""
-    names = _VARIABLES["supabase_key"]
+    names = variables_of("supabase_key")
     others = [each for each in names if layer.get(each) and layer[each] != layer[variable]]
     if others:
         _log.warning("The key is that of %s; %s differs.", variable, " and ".join(others))
@@ -363,7 +351,7 @@ def split_patterns(text: str) -> tuple[str, ...]:
 def _check_backend(settings: Settings) -> None:
     if settings.chosen_backend is Backend.SUPABASE:
         missing = [
-            " or ".join(_VARIABLES[name])
+            " or ".join(variables_of(name))
             for name in ("supabase_url", "supabase_key")
             if getattr(settings, name) is None
         ]

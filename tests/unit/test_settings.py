@@ -501,6 +501,20 @@ def test_a_value_in_an_env_file_stands_as_it_is(tmp_path: Path) -> None:
     assert settings.tag == "$SECRET ${HOME}"
 
 
+def test_a_variable_that_gives_no_setting_is_refused_with_where_it_stands(tmp_path: Path) -> None:
+    environment = {"IMPORTER_BACHSIZE": "5", "IMPORTER_MAX_WORKERS": "none"}
+    (tmp_path / ".env").write_text("IMPORTER_DBPATH=\nOTHER=1\n")
+    (tmp_path / ".env.production").write_text("IMPORTER_XYZZY=1\n")
+    message = failing(tmp_path, environment)
+    assert "IMPORTER_BACHSIZE: there is no such variable; is IMPORTER_BATCH_SIZE meant?" in message
+    assert "IMPORTER_DBPATH in .env: there is no such variable; is IMPORTER_DB_PATH" in message
+    assert "IMPORTER_MAX_WORKERS: must be" in message
+    assert "IMPORTER_XYZZY" not in message
+    assert "IMPORTER_XYZZY in .env.production" in failing(tmp_path, production=True)
+    with pytest.raises(UsageError, match="IMPORTER_BACHSIZE"):
+        read_settings(environment=environment, folder=tmp_path)
+
+
 # The project folder
 
 
