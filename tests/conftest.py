@@ -20,7 +20,7 @@ from tests.support.database import copy_of, create_database, drop_database
 from tests.support.folder import new_folder
 from tests.support.target import Target
 
-_SCRUBBED = ("SUPABASE_", "PG")
+_SCRUBBED = ("IMPORTER_", "SUPABASE_", "PG")
 _SCRUBBED_NAMES = {"NEXT_PUBLIC_SUPABASE_URL", "DATABASE_URL"}
 _numbers = count(1)
 
@@ -40,11 +40,11 @@ def clean_environment(
 ) -> None:
     """No test reaches, or is led by, what the developer's environment names."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
-    # Else the working folder of a test would be the project folder only if it has files of ours.
-    monkeypatch.setenv("IMPORTER_PROJECT", ".")
     for name in list(os.environ):
         if name.startswith(_SCRUBBED) or name in _SCRUBBED_NAMES:
             monkeypatch.delenv(name)
+    # Else the working folder of a test would be its project folder only if it has files of ours.
+    monkeypatch.setenv("IMPORTER_PROJECT", ".")
 
 
 @pytest.fixture(scope="session")

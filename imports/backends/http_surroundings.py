@@ -48,6 +48,11 @@ def client_for(url: str, **options: Any) -> httpx.Client:
         ) from None
 
 
+def proxy_variable(url: str) -> str | None:
+    """The variable that names the proxy by which `client_for` reaches a URL, if there is one."""
+    return _proxy(httpx.URL(url))[0] or None
+
+
 def _proxy(target: httpx.URL) -> tuple[str, httpx.Proxy | None]:
     """The proxy to a URL, None for the direct way; and the variable that says so."""
     proxies = getproxies()

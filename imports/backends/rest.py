@@ -11,7 +11,7 @@ import httpx
 import orjson
 
 from imports.backends import sqlstate
-from imports.backends.http_surroundings import client_for
+from imports.backends.http_surroundings import client_for, proxy_variable
 from imports.errors import (
     BackendError,
     BackendUnavailableError,
@@ -26,6 +26,10 @@ KEY_VARIABLES = "SUPABASE_SECRET_KEY (or SUPABASE_SERVICE_ROLE_KEY, if that is n
 _PASSING_STATUSES = frozenset({402, 408, 423, 425, 429})
 _INDIVISIBLE_STATUSES = frozenset({402, 425, 429, 503})
 _KEY_STATUSES = frozenset({401, 403})
+
+_NO_TRUST = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
+"""What OpenSSL says where TLS will fail tomorrow, too."""
+_PROXY_REFUSES = ("403", "407")
 
 _LONGEST_TEXT = 300
 _MOST_READ = 20_000
@@ -72,11 +76,23 @@ def transport_error(error: httpx.RequestError, url: str) -> ImporterError:
     reason = str(error) or type(error).__name__
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
         return BackendError(f"{url} cannot be asked: {reason}. Check SUPABASE_URL.")
+    if any(sign in reason for sign in _NO_TRUST):
+        return BackendError(
+            f"{url} does not speak TLS as it should: {reason}. If your network puts certificates of"
+            " its own there, set SSL_CERT_FILE to those of its authority; else check SUPABASE_URL."
+        )
+    proxy = proxy_variable(url)
+    if isinstance(error, httpx.ProxyError) and reason[:3] in _PROXY_REFUSES:
+        return BackendError(
+            f"The proxy that {proxy} names refuses the way to {url}: {reason}. Check the user and"
+            " the password in it, or add the host to NO_PROXY if it can be reached without."
+        )
     if isinstance(error, httpx.DecodingError):
         return BackendUnavailableError(
             f"The answer of {url} cannot be read: {reason}.", divisible=False
         )
-    return BackendUnavailableError(f"{url} did not answer: {reason}.")
+    by = f" (by the proxy that {proxy} names)" if proxy else ""
+    return BackendUnavailableError(f"{url} did not answer{by}: {reason}.")
 
 
 def key_role(key: str) -> str | None:

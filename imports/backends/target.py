@@ -93,8 +93,8 @@ def new_by_default(settings: Settings, target: Target) -> str | None:
     return (
         f"No target is configured ({unset} set): a new, empty database was made for this run, the"
         f" embedded PostgreSQL in {target.server.folder}. If that is meant, say so with"
-        " IMPORTER_BACKEND=embedded or --backend embedded. Else set the variables, or run from the"
-        " folder that has your .env."
+        " IMPORTER_BACKEND=embedded or --backend embedded. Else set the variables, or name with"
+        " IMPORTER_PROJECT the folder that has your .env."
     )
 
 
