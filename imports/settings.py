@@ -142,7 +142,7 @@ class Settings:
 
     def absolute(self) -> Settings:
         """The same with absolute paths."""
-        found = {name: getattr(self, name) for name in _PATHS if name != "image_roots"}
+        found = {name: getattr(self, name) for name in PATHS if name != "image_roots"}
         paths = {name: each.absolute() for name, each in found.items() if each is not None}
         roots = tuple(each.absolute() for each in self.image_roots)
         return replace(self, image_roots=roots, **paths)
@@ -218,7 +218,8 @@ _READERS: dict[str, Reader[Any]] = {
 }
 
 
-_PATHS = frozenset(each.name for each in fields(Settings) if "Path" in str(each.type))
+PATHS = frozenset(each.name for each in fields(Settings) if "Path" in str(each.type))
+"""The settings that are paths."""
 
 
 def _plain(value: object) -> object:
@@ -338,7 +339,7 @@ def _from_text(name: str, text: str, base: Path) -> object:
     """The value of a variable; `base` is what a path in it is relative to."""
     if name == "image_roots":
         return tuple(base / each for each in text.split(os.pathsep))
-    if name in _PATHS:
+    if name in PATHS:
         return base / text
     return split_patterns(text) if name == "patterns" else text
 
