@@ -11,7 +11,7 @@ FOLDERS_DIR ?= examples/folders
 PEOPLE_EXAMPLES := examples/people/systematic_search_results
 PEOPLE_DIR ?= $(PEOPLE_EXAMPLES)
 IMPORT_TAG ?= example
-BACKEND ?= auto
+BACKEND ?=
 BATCH_SIZE ?=
 MAX_WORKERS ?=
 ARGS ?=
@@ -19,6 +19,18 @@ REST ?= lite
 SCALE ?= quick
 MINUTES ?= 30
 SEED ?= 1
+
+# A variable that is misspelt would be left out in silence. Programs are passed those of the second
+# kind.
+VARIABLES := STATES_DIR FOLDERS_DIR PEOPLE_DIR IMPORT_TAG BACKEND BATCH_SIZE MAX_WORKERS ARGS REST \
+	SCALE MINUTES SEED PYTHON
+PASSED_ON := MAKE% SHELL PATH HOME TMPDIR XDG_% PIP_% npm_config_% %_PROXY %_proxy SSL_% \
+	IMPORTER_% SUPABASE_% NEXT_PUBLIC_SUPABASE_% DATABASE_URL PG%
+UNKNOWN := $(filter-out $(VARIABLES) $(PASSED_ON),$(foreach each,$(.VARIABLES), \
+	$(if $(filter command,$(origin $(each))),$(each))))
+ifneq ($(UNKNOWN),)
+$(error There is no variable $(UNKNOWN). There are: $(VARIABLES))
+endif
 
 BIN := .venv/bin
 RUNTIME := .venv/.installed
@@ -36,6 +48,17 @@ OPTIONS = --tag "$(IMPORT_TAG)" \
 	$(if $(MAX_WORKERS),--max-workers "$(MAX_WORKERS)")
 IMPORT = $(BIN)/python imports/resilient_importer.py --states-dir "$(STATES_DIR)" $(OPTIONS)
 
+# Nobody wants the examples where the own data is: $(call into,SOURCE,BACKEND) says where to. Without
+# a source of the user's that is the embedded PostgreSQL, unless another target is asked for.
+given = $(filter-out file,$(firstword $(origin $(1))))
+asked_for = $(filter --backend% --database-url%,$(ARGS))
+is_example = $(if $(or $(call given,$(1)),$(call given,BACKEND),$(asked_for)),,yes)
+into = $(if $(call is_example,$(1)),--backend embedded,$(if $(2),--backend "$(2)"))
+tell = $(call refuse_empty,$(1)) $(if $(call is_example,$(1)),echo "The examples go into the embedded \
+	PostgreSQL; a source of yours ($(1)=…) goes where you have configured." &&)
+# An empty name is that of the working folder, where the examples are.
+refuse_empty = $(if $(strip $($(1))),,$(error $(1) is empty. It names the folder to import))
+
 # Runs a command and shows what it printed only when it fails.
 quietly = log=$$(mktemp) && { ( $(1) ) </dev/null >"$$log" 2>&1 \
 	|| { code=$$?; cat "$$log" >&2; rm -f "$$log"; exit $$code; }; } && rm -f "$$log"
@@ -51,7 +74,8 @@ help: ## List the commands
 	@echo
 	@echo "Variables of the imports: STATES_DIR=$(STATES_DIR) FOLDERS_DIR=$(FOLDERS_DIR)"
 	@echo "PEOPLE_DIR=$(PEOPLE_DIR)"
-	@echo "IMPORT_TAG=$(IMPORT_TAG) BACKEND=auto|supabase|postgresql BATCH_SIZE=… MAX_WORKERS=… ARGS='any other option'"
+	@echo "IMPORT_TAG=$(IMPORT_TAG) BACKEND=auto|supabase|postgresql|embedded BATCH_SIZE=… MAX_WORKERS=… ARGS='any other option'"
+	@echo "Of the set-up: PYTHON=$(PYTHON); of supabase_local: REST=lite|postgrest"
 	@echo "Of bench: SCALE=quick|normal|full (5 minutes, 1 hour, 2 hours or so)"
 	@echo "  ARGS='--only postgresql --rounds 5'; of profile: ARGS='--items 100000 --backend supabase'"
 	@echo "Of soak: MINUTES=$(MINUTES) SEED=$(SEED) ARGS='--round N' (that round again)"
@@ -59,21 +83,22 @@ help: ## List the commands
 # --- the user's commands ---------------------------------------------------------------------
 
 import_scrape_states: $(RUNTIME) ## Import STATES_DIR (default: the examples), or resume it
-	@$(IMPORT) --backend "$(BACKEND)" $(ARGS)
+	@$(call tell,STATES_DIR) $(IMPORT) $(call into,STATES_DIR,$(BACKEND)) $(ARGS)
 
 import_scrape_states_local: $(RUNTIME) ## The same, always into PostgreSQL
-	@$(IMPORT) --backend postgresql $(ARGS)
+	@$(call tell,STATES_DIR) $(IMPORT) $(call into,STATES_DIR,postgresql) $(ARGS)
 
 import_folders: $(RUNTIME) ## Import the device tests in FOLDERS_DIR, or resume it
-	@$(BIN)/resilient-importer folders "$(FOLDERS_DIR)" $(OPTIONS) --backend "$(BACKEND)" $(ARGS)
+	@$(call tell,FOLDERS_DIR) $(BIN)/resilient-importer folders "$(FOLDERS_DIR)" $(OPTIONS) \
+		$(call into,FOLDERS_DIR,$(BACKEND)) $(ARGS)
 
 # The examples are the checkout's own: they stay.
 KEEP_EXAMPLES = $(if $(filter $(abspath examples)%,$(abspath $(PEOPLE_DIR))), \
 	--on-success keep --on-failure keep)
 
 import_people: $(RUNTIME) ## Import the people in PEOPLE_DIR, and delete each file that is in
-	@$(BIN)/resilient-importer people "$(PEOPLE_DIR)" $(OPTIONS) --backend "$(BACKEND)" \
-		$(KEEP_EXAMPLES) $(ARGS)
+	@$(call tell,PEOPLE_DIR) $(BIN)/resilient-importer people "$(PEOPLE_DIR)" $(OPTIONS) \
+		$(call into,PEOPLE_DIR,$(BACKEND)) $(KEEP_EXAMPLES) $(ARGS)
 
 status: $(RUNTIME) ## What is imported, pending and failed, and what to type next
 	@$(BIN)/resilient-importer status $(ARGS)

@@ -81,7 +81,7 @@ class Backend:
         return subprocess.Popen(
             [sys.executable, "-m", "imports", *map(str, arguments)],
             cwd=self.folder,
-            env={**inherited, "PYTHONPATH": str(ROOT), **self.environment},
+            env={**inherited, "IMPORTER_PROJECT": ".", "PYTHONPATH": str(ROOT), **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -228,7 +228,8 @@ def environment(target: Target | None = None) -> dict[str, str]:
     """What a user's commands would find in the environment, and where the target is."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith(_NOT_OURS)}
     # The tree that this program is part of, not another one that may be installed.
-    return {**kept, "PYTHONPATH": str(ROOT), **(target.environment if target else {})}
+    pinned = {"IMPORTER_PROJECT": ".", "PYTHONPATH": str(ROOT)}
+    return {**kept, **pinned, **(target.environment if target else {})}
 
 
 def say(text: str) -> None:

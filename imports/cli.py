@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 import click
 
@@ -72,10 +72,21 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:  # noqa: BLE001 - the last resort
         from imports import faults
 
-        told = faults.told(error, Path())
+        told = faults.told(error, _log_folder())
         text = f"Error: {told}"
         click.echo(shown_lines(text.split("\n")) if told.has_lines else shown(text), err=True)
         sys.exit(told.exit_code)
+
+
+def _log_folder() -> Path:
+    """Where the log of a command is that told of no other place."""
+    from imports.errors import UsageError
+    from imports.project_folder import project_folder
+
+    try:
+        return project_folder(os.environ)
+    except (UsageError, OSError):
+        return Path()
 
 
 class _UnreadError(Exception):
@@ -130,6 +141,10 @@ def cli() -> None:
 
     Every record once, every image once, however often it is interrupted: the same command again
     picks up where it stopped.
+
+    Settings (.env), work state and ledger are those of the project folder: what IMPORTER_PROJECT
+    names, else the nearest folder upwards that has them, else the checkout that this program is run
+    from, else the working folder.
     """
     _check_working_folder()
 
@@ -163,9 +178,10 @@ def _options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
 _target_options = _options(
     click.option(
         "--backend",
-        type=click.Choice(["auto", "supabase", "postgresql"]),
+        type=click.Choice(["auto", "supabase", "postgresql", "embedded"]),
         help="Where to. auto: Supabase if SUPABASE_URL is set, else DATABASE_URL, else the"
-        " embedded PostgreSQL in .importer/.  [default: auto]",
+        " embedded PostgreSQL in .importer/. embedded: that one, whatever is set."
+        "  [default: auto]",
     ),
     click.option(
         "--database-url",
@@ -429,7 +445,7 @@ def verify(repair: bool, **flags: Any) -> None:
     from imports.settings import refuse_env_files_in
 
     settings = last_work(_settings("states", **flags))
-    refuse_env_files_in(settings.imported, production=flags["production"])
+    refuse_env_files_in(settings.imported, settings.project, production=flags["production"])
     with _running(settings) as (display, stop):
         with ResilientImporter(settings, display, stop) as importer:
             report = importer.verify_again(repair=repair)
@@ -518,10 +534,8 @@ def db() -> None:
 def db_start() -> None:
     """Start it, and keep it running until `db stop`."""
     from imports.backends import embedded
-    from imports.backends.target import embedded_folder
-    from imports.settings import DATA_FOLDER
 
-    server = embedded.start(embedded_folder(DATA_FOLDER))
+    server = embedded.start(_embedded_folder())
     embedded.keep(server.folder)
     _print(server.url)
 
@@ -531,10 +545,8 @@ def db_start() -> None:
 def db_stop(force: bool) -> None:
     """Stop it, unless a run or somebody else uses it."""
     from imports.backends import embedded
-    from imports.backends.target import embedded_folder
-    from imports.settings import DATA_FOLDER
 
-    stopped = embedded.stop(embedded_folder(DATA_FOLDER), force=force)
+    stopped = embedded.stop(_embedded_folder(), force=force)
     click.echo("The embedded PostgreSQL is stopped." if stopped else "It was not running.")
 
 
@@ -542,16 +554,23 @@ def db_stop(force: bool) -> None:
 def db_url() -> None:
     """Print its URL, for psql and the like."""
     from imports.backends import embedded
-    from imports.backends.target import embedded_folder
     from imports.errors import EmbeddedServerError
-    from imports.settings import DATA_FOLDER
 
-    url = embedded.running_url(embedded_folder(DATA_FOLDER))
+    url = embedded.running_url(_embedded_folder())
     if url is None:
         raise EmbeddedServerError(
             "The embedded PostgreSQL is not running. Start it: resilient-importer db start"
         )
     _print(url)
+
+
+def _embedded_folder() -> Path:
+    from imports.backends.target import embedded_folder
+    from imports.settings import read_settings
+
+    settings = read_settings()
+    _tell_project(settings, sys.stderr)
+    return embedded_folder(settings.data_folder)
 
 
 def _import(kind: str, flags: dict[str, Any]) -> None:
@@ -628,6 +647,7 @@ def _show_status(
 
     # Not `_settings`: whether there are credentials for the target is no matter here.
     settings = read_settings(state_file=flags["state_file"], db_path=flags["db_path"])
+    _tell_project(settings, sys.stderr)
     found = read_status(settings.state_file, last_ledger(settings), kind, tag)
     if as_json:
         _echo_json(status_json(found), indented=True)
@@ -703,6 +723,7 @@ def _running(settings: Settings) -> Iterator[tuple[Any, threading.Event]]:
     folder = settings.state_file.parent
     with log_files(folder, debug=settings.debug_log, warn=lambda text: tell(text, sys.stderr)):
         tell(shown(f"Target: {describe(settings)} ({reason(settings)})"), sys.stdout)
+        _tell_project(settings, sys.stdout)
         display = display_for(sys.stderr)
         before = _on_interrupt(stop, display.say, partial(leave_at_once, settings))
         try:
@@ -718,6 +739,15 @@ def _running(settings: Settings) -> Iterator[tuple[Any, threading.Event]]:
             display.close()
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _tell_project(settings: Settings, stream: TextIO) -> None:
+    """Says which project it is, where that is not plain."""
+    from imports.project_folder import VARIABLE
+
+    if settings.project != Path():
+        line = f"Project folder: {settings.project} (not the working folder; {VARIABLE} names one)"
+        tell(shown(line), stream)
 
 
 def _log_error(error: ImporterError) -> None:

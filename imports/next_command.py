@@ -13,7 +13,7 @@ from typing import Any
 from imports.display_text import shown
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
-from imports.settings import Backend, Settings
+from imports.settings import PATHS, Backend, Settings
 from imports.work_state import WorkState
 
 NAME = "resilient-importer"
@@ -52,9 +52,25 @@ def resume(state: WorkState, state_file: Path, *, retry_failed: bool = False) ->
         str(Path(state.source) / state.single_file) if state.single_file else None,
         state.tag,
         state_file,
-        state.parameters,
+        _from_here(state.parameters),
         retry_failed=retry_failed,
     )
+
+
+def _from_here(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What a work state remembers, with paths below the working folder as one types them there."""
+    here = Path.cwd()
+
+    def from_here(path: object) -> str:
+        place = Path(str(path))
+        return str(place.relative_to(here) if place.is_relative_to(here) else place)
+
+    paths = {name: parameters.get(name) for name in PATHS if parameters.get(name)}
+    shorter = {
+        name: [from_here(each) for each in value] if isinstance(value, list) else from_here(value)
+        for name, value in paths.items()
+    }
+    return {**parameters, **shorter}
 
 
 def _import(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
+from imports.env_file import read_env_file
 from imports.errors import UsageError
+from imports.project_folder import project_folder
 from imports.setting_values import (
     Reader,
     Secret,
@@ -26,37 +28,28 @@ from imports.setting_values import (
     text,
     whole_number,
 )
+from imports.setting_variables import unknown_variables, variables_of
 
 DATA_FOLDER = Path(".importer")
-"""Where the embedded PostgreSQL and the local images live, below the working folder."""
+"""Where the embedded PostgreSQL and the local images live, below the project folder."""
 
 LEDGER_NAME = "upload_tracker.db"
 PROGRESS_CSV = Path("data/supabase_upload_progress.csv")
-"""Where the progress log is, for kinds whose sources are worked off."""
+"""Where the progress log is below it, for kinds whose sources are worked off."""
 
 _log = logging.getLogger(__name__)
 
-PREFIX = "IMPORTER_"
-"""Every setting can also be given as a variable: IMPORTER_BATCH_SIZE is --batch-size."""
-
-_VARIABLES: dict[str, tuple[str, ...]] = {
-    "supabase_url": ("SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_URL"),
-    "supabase_key": (
-        "SUPABASE_SECRET_KEY",
-        "SUPABASE_SERVICE_ROLE_KEY",
-        "SUPABASE_SERVICE_KEY",
-    ),
-    "database_url": ("DATABASE_URL",),
-}
-"""The variables that have names of their own; of several the first that is set is taken."""
-
 
 class Backend(StrEnum):
-    """Where to: `auto` takes what is configured."""
+    """Where to: `auto` takes what is configured, `embedded` does not look at that.
+
+    `postgresql` is the embedded one too, where no other is configured.
+    """
 
     AUTO = "auto"
     SUPABASE = "supabase"
     POSTGRESQL = "postgresql"
+    EMBEDDED = "embedded"
 
 
 class Disposal(StrEnum):
@@ -83,12 +76,16 @@ class SettingsError(UsageError):
 class Settings:
     """Everything a run needs to know. The defaults are those of the command line.
 
+    `project` is the project folder, an empty path if that is the working folder. Other paths are
+    relative to the working folder.
+
     Values may be given as text, as a variable has them.
 
     Raises:
         SettingsError: if one makes no sense.
     """
 
+    project: Path = Path()
     kind: str = "states"
     source: Path | None = None
     single_file: Path | None = None
@@ -143,6 +140,13 @@ class Settings:
         if problems:
             raise SettingsError(problems, {})
 
+    def absolute(self) -> Settings:
+        """The same with absolute paths."""
+        found = {name: getattr(self, name) for name in PATHS if name != "image_roots"}
+        paths = {name: each.absolute() for name, each in found.items() if each is not None}
+        roots = tuple(each.absolute() for each in self.image_roots)
+        return replace(self, image_roots=roots, **paths)
+
     def as_json(self) -> dict[str, Any]:
         """Every setting as JSON can have it, without what is secret."""
         return {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
@@ -162,13 +166,16 @@ class Settings:
 
     @property
     def chosen_backend(self) -> Backend:
-        """The backend, with `auto` resolved by what is configured."""
-        if self.backend is not Backend.AUTO:
+        """The backend that is meant, by what is asked for and what is configured: never `auto`."""
+        if self.backend in (Backend.SUPABASE, Backend.EMBEDDED):
             return self.backend
-        return Backend.SUPABASE if self.supabase_url else Backend.POSTGRESQL
+        if self.backend is Backend.AUTO and self.supabase_url:
+            return Backend.SUPABASE
+        return Backend.POSTGRESQL if self.database_url else Backend.EMBEDDED
 
 
 _READERS: dict[str, Reader[Any]] = {
+    "project": path,
     "kind": text,
     "source": optional(path),
     "single_file": optional(path),
@@ -211,6 +218,10 @@ _READERS: dict[str, Reader[Any]] = {
 }
 
 
+PATHS = frozenset(each.name for each in fields(Settings) if "Path" in str(each.type))
+"""The settings that are paths."""
+
+
 def _plain(value: object) -> object:
     if isinstance(value, (Path, Secret)):
         return str(value)
@@ -226,15 +237,21 @@ def load_settings(
     folder: Path | None = None,
     **flags: Any,
 ) -> Settings:
-    """Settings from flags (None where not given), the environment and the .env files of a folder.
+    """Settings from flags (None where not given), the environment and the project's .env files.
 
-    `.env.local`, or `.env.production` with `production`, goes before `.env`.
+    `.env.local`, or `.env.production` with `production`, goes before `.env`. `folder` is the
+    project folder, which else is found; what a run leaves is there, where nothing else is said.
+    Paths in these files are relative to it.
 
     Raises:
         UsageError: if a value makes no sense, or what the backend needs is missing; the message
             names where it came from.
     """
     settings = read_settings(production=production, environment=environment, folder=folder, **flags)
+    if settings.backend is Backend.EMBEDDED and flags.get("database_url") is not None:
+        raise UsageError(
+            "--database-url is no use with the backend embedded. Leave one of them out."
+        )
     _check_backend(settings)
     return settings
 
@@ -252,47 +269,51 @@ def read_settings(
         UsageError: if a value makes no sense.
     """
     environment = os.environ if environment is None else environment
-    folder = folder or Path()
-    values: dict[str, Any] = {}
+    project = project_folder(environment) if folder is None else folder
+    values: dict[str, Any] = {"project": project}
+    values |= {name: project / getattr(Settings, name) for name in ("state_file", "data_folder")}
     origins: dict[str, str] = {}
-    layers = [(name, _env_values(folder / name)) for name in _env_files(production)]
-    for name in (each.name for each in fields(Settings)):
+    layers: list[tuple[str, Mapping[str, str | None]]] = [("", environment)]
+    layers += [(name, read_env_file(project / name)) for name in _env_files(production)]
+    names = [each.name for each in fields(Settings)]
+    for name in names:
+        if name == "project":
+            continue
         if (flag := flags.pop(name, None)) is not None:
             values[name], origins[name] = flag, f"--{name.replace('_', '-')}"
             continue
-        for place, layer in [("", environment), *layers]:
-            variable = next((each for each in _variables(name) if layer.get(each)), None)
+        for place, layer in layers:
+            variable = next((each for each in variables_of(name) if layer.get(each)), None)
             if variable is not None:
                 value = layer[variable] or ""
                 # Copying brings blanks along. What is nothing else is refused by the reader.
-                values[name] = _from_text(name, value.strip() or value)
+                base = project if place else Path()
+                values[name] = _from_text(name, value.strip() or value, base)
                 origins[name] = variable + (f" in {place}" if place else "")
                 if name == "supabase_key":
                     _tell_of_other_keys(variable, layer)
                 break
     problems = dict.fromkeys(flags, "there is no such setting")
+    problems |= unknown_variables(layers, names)
     try:
         settings = Settings(**values)
     except SettingsError as error:
         problems = {**error.problems, **problems}
     else:
         if not problems:
-            refuse_env_files_in(settings.imported, production=production, folder=folder)
+            refuse_env_files_in(settings.imported, project, production=production)
             return settings
     raise SettingsError(problems, origins)
 
 
-def refuse_env_files_in(
-    imported: Path | None, *, production: bool = False, folder: Path | None = None
-) -> None:
-    """Makes sure that the .env files of a folder did not come with the data.
+def refuse_env_files_in(imported: Path | None, folder: Path, *, production: bool) -> None:
+    """Makes sure that the .env files of a project folder did not come with the data.
 
     They could send it to another target.
 
     Raises:
         UsageError: if there are some, and they lie in the folder that is imported.
     """
-    folder = folder or Path()
     found = [name for name in _env_files(production) if os.path.lexists(folder / name)]
     if found and imported is not None and folder.resolve().is_relative_to(imported.resolve()):
         raise UsageError(
@@ -302,37 +323,24 @@ def refuse_env_files_in(
         )
 
 
-def _env_values(file: Path) -> Mapping[str, str | None]:
-    if not os.access(file, os.F_OK):
-        return {}
-    if not file.is_file():
-        raise UsageError(f"{file} is no regular file: move it away.")
-    # On demand: most runs have no such file.
-    from dotenv import dotenv_values
-
-    # As it stands: a secret must not find its way into another value.
-    return dotenv_values(file, interpolate=False)
-
-
 def _env_files(production: bool) -> tuple[str, str]:
     return (".env.production" if production else ".env.local", ".env")
 
 
-def _variables(name: str) -> tuple[str, ...]:
-    return _VARIABLES.get(name, (PREFIX + name.upper(),))
-
-
 def _tell_of_other_keys(variable: str, layer: Mapping[str, str | None]) -> None:
     """Says which key is taken, where there are several."""
-    names = _VARIABLES["supabase_key"]
+    names = variables_of("supabase_key")
     others = [each for each in names if layer.get(each) and layer[each] != layer[variable]]
     if others:
         _log.warning("The key is that of %s; %s differs.", variable, " and ".join(others))
 
 
-def _from_text(name: str, text: str) -> object:
+def _from_text(name: str, text: str, base: Path) -> object:
+    """The value of a variable; `base` is what a path in it is relative to."""
     if name == "image_roots":
-        return tuple(text.split(os.pathsep))
+        return tuple(base / each for each in text.split(os.pathsep))
+    if name in PATHS:
+        return base / text
     return split_patterns(text) if name == "patterns" else text
 
 
@@ -344,14 +352,14 @@ def split_patterns(text: str) -> tuple[str, ...]:
 def _check_backend(settings: Settings) -> None:
     if settings.chosen_backend is Backend.SUPABASE:
         missing = [
-            " or ".join(_VARIABLES[name])
+            " or ".join(variables_of(name))
             for name in ("supabase_url", "supabase_key")
             if getattr(settings, name) is None
         ]
         if missing:
             raise UsageError(
                 f"The backend is supabase, but not set: {'; '.join(missing)}. Set them in the"
-                " environment or in .env, or choose --backend postgresql."
+                " environment or in .env, or choose --backend embedded."
             )
         key = settings.supabase_key.get_secret_value() if settings.supabase_key else ""
         if not (key.isascii() and key.isprintable() and " " not in key):
@@ -361,7 +369,7 @@ def _check_backend(settings: Settings) -> None:
             )
         if not (settings.supabase_url or "").startswith(("http://", "https://")):
             raise UsageError("SUPABASE_URL must begin with https:// (or http:// for a local one).")
-    if settings.database_url is not None:
+    if settings.database_url is not None and settings.chosen_backend is not Backend.EMBEDDED:
         # On demand: not every run has one.
         from imports.backends.database_url import understood
 

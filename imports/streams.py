@@ -84,6 +84,11 @@ def _outliving(stream: TextIO | None, descriptor: int) -> TextIO:
     )
 
 
+def on_terminal() -> bool:
+    """Whether somebody may see what is told now."""
+    return sys.stdout.isatty() or sys.stderr.isatty()
+
+
 def lost(stream: TextIO) -> OSError | None:
     """What ended a stream, if anything did."""
     outlet = getattr(stream, "buffer", None)

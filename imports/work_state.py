@@ -77,7 +77,7 @@ class WorkState(msgspec.Struct, kw_only=True):
     single_file: str | None = None
     tag: str
     dataset_id: int | None = None
-    backend: Annotated[str, _one_of("", "postgresql", "supabase")]
+    backend: Annotated[str, _one_of("", "postgresql", "supabase", "embedded")]
     target: str
     target_id: str
     total_files: _Count = 0

@@ -20,7 +20,7 @@ from tests.support.database import copy_of, create_database, drop_database
 from tests.support.folder import new_folder
 from tests.support.target import Target
 
-_SCRUBBED = ("SUPABASE_", "PG")
+_SCRUBBED = ("IMPORTER_", "SUPABASE_", "PG")
 _SCRUBBED_NAMES = {"NEXT_PUBLIC_SUPABASE_URL", "DATABASE_URL"}
 _numbers = count(1)
 
@@ -43,6 +43,8 @@ def clean_environment(
     for name in list(os.environ):
         if name.startswith(_SCRUBBED) or name in _SCRUBBED_NAMES:
             monkeypatch.delenv(name)
+    # Else the working folder of a test would be its project folder only if it has files of ours.
+    monkeypatch.setenv("IMPORTER_PROJECT", ".")
 
 
 @pytest.fixture(scope="session")

@@ -77,12 +77,16 @@ _NO_OPTIONS: Final[Mapping[str, str]] = {}
 
 @dataclass(frozen=True)
 class EmbeddedServer:
-    """A running server that this process uses. `started` is false where it already ran."""
+    """A running server that this process uses.
+
+    `started` is false where it already ran; `made` is true where its database is a new one.
+    """
 
     folder: Path
     url: str
     started: bool
     _use: int = field(repr=False, compare=False)
+    made: bool = False
 
 
 def start(
@@ -97,14 +101,15 @@ def start(
     with _one_at_a_time(folder):
         _await_change(folder)
         started = running_url(folder) is None
+        made = started and not (folder / "PG_VERSION").exists()
         if started:
-            if not (folder / "PG_VERSION").exists():
+            if made:
                 _create(folder)
             _launch_patiently(folder, options)
         url = running_url(folder)
         if url is None:
             raise _error("stopped again right after its start", folder)
-        return EmbeddedServer(folder, url, started, _share_use(folder))
+        return EmbeddedServer(folder, url, started, _share_use(folder), made)
 
 
 def revive(folder: Path) -> None:

@@ -11,6 +11,7 @@ import httpx
 import orjson
 
 from imports.backends import sqlstate
+from imports.backends.http_surroundings import client_for, proxy_variable
 from imports.errors import (
     BackendError,
     BackendUnavailableError,
@@ -26,6 +27,10 @@ _PASSING_STATUSES = frozenset({402, 408, 423, 425, 429})
 _INDIVISIBLE_STATUSES = frozenset({402, 425, 429, 503})
 _KEY_STATUSES = frozenset({401, 403})
 
+_NO_TRUST = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
+"""What OpenSSL says where TLS will fail tomorrow, too."""
+_PROXY_REFUSES = ("403", "407")
+
 _LONGEST_TEXT = 300
 _MOST_READ = 20_000
 _MOVED_API = re.compile(r"(https?://[^/?#]+)/(?:rest|storage)/v1(?:[/?#]|$)")
@@ -33,13 +38,17 @@ _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
 
-def http_client(connections: int) -> httpx.Client:
-    """A client that suits hosted Supabase.
+def http_client(url: str, connections: int) -> httpx.Client:
+    """A client that suits hosted Supabase, which is at a URL.
 
     HTTP/1.1, because it closes an HTTP/2 connection after some thousands of requests; idle
     connections are dropped before the server does it.
+
+    Raises:
+        UsageError: if the environment names a proxy or certificates that cannot be used.
     """
-    return httpx.Client(
+    return client_for(
+        url,
         http2=False,
         timeout=httpx.Timeout(60.0, connect=10.0),
         limits=httpx.Limits(
@@ -67,11 +76,23 @@ def transport_error(error: httpx.RequestError, url: str) -> ImporterError:
     reason = str(error) or type(error).__name__
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
         return BackendError(f"{url} cannot be asked: {reason}. Check SUPABASE_URL.")
+    if any(sign in reason for sign in _NO_TRUST):
+        return BackendError(
+            f"{url} does not speak TLS as it should: {reason}. If your network puts certificates of"
+            " its own there, set SSL_CERT_FILE to those of its authority; else check SUPABASE_URL."
+        )
+    proxy = proxy_variable(url)
+    if isinstance(error, httpx.ProxyError) and reason[:3] in _PROXY_REFUSES:
+        return BackendError(
+            f"The proxy that {proxy} names refuses the way to {url}: {reason}. Check the user and"
+            " the password in it, or add the host to NO_PROXY if it can be reached without."
+        )
     if isinstance(error, httpx.DecodingError):
         return BackendUnavailableError(
             f"The answer of {url} cannot be read: {reason}.", divisible=False
         )
-    return BackendUnavailableError(f"{url} did not answer: {reason}.")
+    by = f" (by the proxy that {proxy} names)" if proxy else ""
+    return BackendUnavailableError(f"{url} did not answer{by}: {reason}.")
 
 
 def key_role(key: str) -> str | None:

@@ -37,7 +37,7 @@ class SupabaseDatabase:
         """Connects when it is first used."""
         self._url = url
         self._headers = key_headers(key)
-        self._http = http_client(connections)
+        self._http = http_client(url, connections)
 
     def identify(self) -> TargetIdentity:
         """Who the database is."""

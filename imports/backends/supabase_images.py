@@ -42,7 +42,7 @@ class SupabaseImages:
     def __init__(self, url: str, key: str, connections: int) -> None:
         """Connects when it is first used."""
         self._url = url
-        self._http = http_client(connections)
+        self._http = http_client(url, connections)
         headers = key_headers(key)
         self._storage = SyncStorageClient(f"{url}/storage/v1/", headers, http_client=self._http)
         self._objects = f"{url}/storage/v1/object/{BUCKET}"

@@ -54,22 +54,48 @@ class Target:
 
 def describe(settings: Settings) -> str:
     """Which target the settings mean, and where it is."""
-    images = settings.data_folder / "imagecache"
-    if settings.chosen_backend is Backend.SUPABASE:
+    images = _below_project(settings, "imagecache")
+    backend = settings.chosen_backend
+    if backend is Backend.SUPABASE:
         rows = f", rows by COPY into its {_database(settings)}" if settings.database_url else ""
         return f"Supabase at {settings.supabase_url}{rows}"
-    if settings.database_url is not None:
+    if backend is Backend.POSTGRESQL:
         return f"PostgreSQL, {_database(settings)}; images in {images}"
-    return f"embedded PostgreSQL in {embedded_folder(settings.data_folder)}; images in {images}"
+    return f"embedded PostgreSQL in {_below_project(settings, 'postgresql')}; images in {images}"
+
+
+def _below_project(settings: Settings, name: str) -> Path:
+    """A place in the data folder, called alike from whatever folder the project is found.
+
+    An unfinished run is known by what its target is called.
+    """
+    place = settings.data_folder / name
+    inside = place.is_relative_to(settings.project)
+    return place.relative_to(settings.project) if inside else place
 
 
 def reason(settings: Settings) -> str:
     """Why it is this target, for the first line that a run prints."""
     if settings.backend is not Backend.AUTO:
         return "as asked for"
-    if settings.chosen_backend is Backend.SUPABASE:
-        return "SUPABASE_URL is set"
-    return "DATABASE_URL is set" if settings.database_url else "no Supabase is configured"
+    if settings.chosen_backend is Backend.EMBEDDED:
+        return "nothing is configured"
+    supabase = settings.chosen_backend is Backend.SUPABASE
+    return "SUPABASE_URL is set" if supabase else "DATABASE_URL is set"
+
+
+def new_by_default(settings: Settings, target: Target) -> str | None:
+    """What to tell where a new database was made because none is configured; else None."""
+    if target.server is None or not target.server.made or settings.backend is Backend.EMBEDDED:
+        return None
+    postgresql = settings.backend is Backend.POSTGRESQL
+    unset = "DATABASE_URL is not" if postgresql else "neither SUPABASE_URL nor DATABASE_URL is"
+    return (
+        f"No target is configured ({unset} set): a new, empty database was made for this run, the"
+        f" embedded PostgreSQL in {target.server.folder}. If that is meant, say so with"
+        " IMPORTER_BACKEND=embedded or --backend embedded. Else set the variables, or name with"
+        " IMPORTER_PROJECT the folder that has your .env."
+    )
 
 
 def open_target(settings: Settings, policy: RetryPolicy) -> Target:
@@ -81,7 +107,7 @@ def open_target(settings: Settings, policy: RetryPolicy) -> Target:
     if settings.chosen_backend is Backend.SUPABASE:
         return _open_supabase(settings, policy)
     server = None
-    if settings.database_url is None:
+    if settings.chosen_backend is Backend.EMBEDDED or settings.database_url is None:
         server = _start_embedded(settings)
         url = server.url
     else:
@@ -99,7 +125,8 @@ def open_target(settings: Settings, policy: RetryPolicy) -> Target:
         if server is not None:
             _release(server)
         raise
-    return Target(Backend.POSTGRESQL, describe(settings), identity, database, store, server)
+    backend = settings.chosen_backend
+    return Target(backend, describe(settings), identity, database, store, server)
 
 
 def _open_supabase(settings: Settings, policy: RetryPolicy) -> Target:
@@ -164,9 +191,10 @@ def apply_missing_schema(settings: Settings) -> tuple[list[str], str]:
     Raises:
         SchemaError: if there is no PostgreSQL to apply them to, or it refuses them.
     """
-    if settings.database_url is not None:
+    backend = settings.chosen_backend
+    if settings.database_url is not None and backend is not Backend.EMBEDDED:
         return apply_schema(settings.database_url.get_secret_value()), _database(settings)
-    if settings.chosen_backend is Backend.SUPABASE:
+    if backend is Backend.SUPABASE:
         raise SchemaError(
             "Tables cannot be made over Supabase's API. Set DATABASE_URL to the project's"
             " database and run this again, or use `supabase db push`, or paste what"
@@ -191,7 +219,7 @@ def leave_at_once(settings: Settings) -> None:
 
     It stays where somebody else uses it.
     """
-    if settings.chosen_backend is Backend.POSTGRESQL and settings.database_url is None:
+    if settings.chosen_backend is Backend.EMBEDDED:
         from imports.backends import embedded
 
         embedded.release_afterwards(embedded_folder(settings.data_folder))

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock, Timeout
 
-from imports.backends.target import Target, open_target
+from imports.backends.target import Target, new_by_default, open_target
 from imports.disposal import check_writable
 from imports.errors import (
     BackendUnavailableError,
@@ -50,6 +50,7 @@ from imports.run.source import find_source, source_of
 from imports.settings import Backend, Settings
 from imports.spool import Spool
 from imports.status_files import StatusFiles
+from imports.streams import on_terminal
 from imports.waiting import Waiting
 from imports.whole_file import remove_drafts
 from imports.work_item import Source
@@ -133,7 +134,7 @@ def open_session(
             progress.update(now=True)
         workers = Workers(settings.max_workers)
         resources.callback(workers.close)
-        return RunSession(
+        session = RunSession(
             settings=settings,
             kind=kind,
             source=source,
@@ -163,6 +164,9 @@ def open_session(
             began_at=began_at,
             _resources=resources.pop_all(),
         )
+    if not on_terminal() and (new := new_by_default(settings, target)):
+        session.notice(new)
+    return session
 
 
 def _status_files(
@@ -366,6 +370,7 @@ def _record_of(state: WorkState) -> RunRecord:
 
 
 def _parameters(settings: Settings) -> dict[str, object]:
-    """The settings, for the record; nothing secret is in them."""
+    """The settings, for the record; nothing secret is in them. Paths hold wherever it is read."""
     left_out = {"supabase_key", "database_url", "supabase_url", "source", "tag", "kind"}
-    return {name: value for name, value in settings.as_json().items() if name not in left_out}
+    values = settings.absolute().as_json()
+    return {name: value for name, value in values.items() if name not in left_out}

@@ -33,7 +33,7 @@ def progress_log(
     """
     path = settings.progress_csv
     if path is None and kind.worked_off and scope.only is None:
-        path = PROGRESS_CSV
+        path = settings.project / PROGRESS_CSV
     if path is None or settings.no_progress_csv or settings.scan_only:
         return None
     remove_drafts(path)

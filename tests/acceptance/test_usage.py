@@ -139,6 +139,42 @@ def test_the_first_line_names_the_embedded_database(
     assert ".importer/postgresql" in first
 
 
+NEW_DATABASE = "a new, empty database was made for this run"
+
+
+def test_a_new_database_that_nobody_asked_for_is_told(
+    bare_place: Workplace, small_source: Path
+) -> None:
+    """Under cron nobody sees the first line."""
+    command = ("states", small_source, "--tag", "T")
+    told = bare_place.run(*command)
+    log = (bare_place.folder / "resilient_import.log").read_text()
+    for text in (told.err, told.out, log):
+        assert text.count(NEW_DATABASE) == 1
+        assert "IMPORTER_BACKEND=embedded or --backend embedded" in text
+    again = bare_place.run(*command)
+    assert NEW_DATABASE not in again.text
+
+
+def test_a_new_database_that_was_asked_for_needs_no_word(
+    folder: Path, database_url: str, small_source: Path
+) -> None:
+    """It is asked for whatever else is configured, and `verify` finds it again."""
+    place = Workplace(folder, {"DATABASE_URL": database_url})
+    told = place.run("states", small_source, "--tag", "T", "--backend", "embedded")
+    assert told.out.startswith("Target: embedded PostgreSQL in .importer/postgresql;")
+    assert (told.err, NEW_DATABASE in told.out) == ("", False)
+    assert "12 records and 4 images" in place.run("verify").out
+    assert place.state["backend"] == "embedded"
+    assert count(database_url) == 0
+
+
+def test_on_a_terminal_the_first_line_is_enough(bare_place: Workplace, small_source: Path) -> None:
+    told = bare_place.on_terminal("states", small_source, "--tag", "T")
+    assert "embedded PostgreSQL" in told.out
+    assert NEW_DATABASE not in told.out
+
+
 def test_the_first_line_names_the_database(
     pg_place: Workplace, postgresql: Target, small_source: Path
 ) -> None:
@@ -297,3 +333,38 @@ def test_supabase_goes_before_a_database(
     assert "COPY" in first
     assert count(supabase.database_url) == 12
     assert count(supabase.database_url, "storage.objects") == 4
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("states", "SOURCE", "--tag", "T"),
+        ("folder", "SOURCE"),
+        ("status",),
+        ("verify",),
+        ("schema", "apply"),
+        ("db", "url"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_bad_env_file_is_told_by_every_command(
+    bare_place: Workplace, small_source: Path, command: tuple[str, ...]
+) -> None:
+    (bare_place.folder / ".env").write_bytes("A=1\n# schlüssel\n".encode("latin-1"))
+    given = [str(small_source) if each == "SOURCE" else each for each in command]
+    told = bare_place.run(*given, exit_code=2)
+    assert told.err == "Error: .env, line 2: this is no UTF-8 text. Save the file as UTF-8.\n"
+
+
+def test_a_proxy_or_certificates_that_cannot_be_used_are_told(
+    folder: Path, small_source: Path
+) -> None:
+    supabase = {"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_SECRET_KEY": SECRET}
+    place = Workplace(folder, supabase)
+    for name, value in (("ALL_PROXY", f"socks5://me:{SECRET}@p:1"), ("SSL_CERT_FILE", "no.pem")):
+        told = place.run(
+            "states", small_source, "--tag", "T", environment={name: value}, exit_code=2
+        )
+        assert name in told.err
+        assert SECRET not in told.text
+        assert "Traceback" not in told.text

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,6 +44,29 @@ def ends(waits: Waits, kind: type[ImporterError], *words: str) -> Iterator[None]
     for word in words:
         assert word in str(caught.value)
     assert waits == []
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """A server that gives this answer to whatever is asked; its address."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            # The end of the test closes the server.
+            with suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    with connection:
+                        connection.recv(65_536)
+                        connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def test_a_wrong_key(supabase_bench_shared: Bench, waits: Waits) -> None:
@@ -90,6 +114,41 @@ def test_a_key_that_is_taken_away_in_the_middle(supabase_bench_shared: Bench, wa
     assert b'"status": "failed"' in bench.state_file.read_bytes()
     report = bench.run()
     assert (report.exit_code, report.count("import.inserted"), bench.count()) == (0, 20, 20)
+
+
+def test_tls_asked_of_a_supabase_without_it(supabase_bench_shared: Bench, waits: Waits) -> None:
+    bench = supabase_bench_shared
+    bench.source.add_many(2)
+    url = (bench.target.supabase_url or "").replace("http://", "https://")
+    bench.target = replace(bench.target, supabase_url=url)
+    with ends(waits, BackendError, url, "WRONG_VERSION_NUMBER", "check SUPABASE_URL"):
+        bench.run()
+
+
+def test_a_proxy_that_wants_a_password(
+    supabase_bench_shared: Bench, waits: Waits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = supabase_bench_shared
+    bench.source.add_many(2)
+    bench.target = replace(bench.target, supabase_url="https://x.supabase.test")
+    with answering(http_answer("407 Proxy Authentication Required", b"")) as place:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{place}")
+        with ends(waits, BackendError, "The proxy that HTTPS_PROXY names refuses", "407"):
+            bench.run()
+
+
+def test_a_proxy_and_certificates_that_do_not_concern_the_host_are_no_matter(
+    supabase_bench_shared: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = supabase_bench_shared
+    bench.source.add_many(2, images=True)
+    monkeypatch.setenv("ALL_PROXY", "socks5://nowhere:1080")
+    monkeypatch.setenv("SSL_CERT_FILE", "nowhere.pem")
+    monkeypatch.setenv("NO_PROXY", "example.com,::1/128")
+    with pytest.raises(UsageError, match="The proxy that ALL_PROXY names cannot be used"):
+        bench.run()
+    monkeypatch.setenv("NO_PROXY", "::1/128,127.0.0.0/8,localhost")
+    assert (bench.run().exit_code, bench.count()) == (0, 2)
 
 
 def test_a_postgresql_without_the_schema(

@@ -283,8 +283,8 @@ def terminate_all(url: str) -> Callable[[], object]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two seconds for an answer of Supabase, in place of sixty."""
 
-    def client(connections: int) -> httpx.Client:
-        made = http_client(connections)
+    def client(url: str, connections: int) -> httpx.Client:
+        made = http_client(url, connections)
         made.timeout = httpx.Timeout(2.0)
         return made
 

@@ -162,8 +162,9 @@ class Workplace:
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith("IMPORTER_")
         }
-        # No server is waited for, unless a test says so.
-        return {**inherited, "IMPORTER_MAX_WAIT": "0", **self.environment, **(more or {})}
+        # The checkout's own project is not found, and no server is waited for.
+        pinned = {"IMPORTER_PROJECT": ".", "IMPORTER_MAX_WAIT": "0"}
+        return {**inherited, **pinned, **self.environment, **(more or {})}
 
     def on_terminal(
         self,

@@ -276,6 +276,12 @@ def test_a_status_alone_is_judged_like_an_answer() -> None:
         (httpx.DecodingError("incorrect header check"), BackendUnavailableError),
         (httpx.UnsupportedProtocol("no scheme"), BackendError),
         (httpx.LocalProtocolError("illegal header value"), BackendError),
+        (httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed"), BackendError),
+        (httpx.ConnectError("[SSL: WRONG_VERSION_NUMBER] wrong version number"), BackendError),
+        (httpx.ConnectError("[SSL: UNEXPECTED_EOF_WHILE_READING]"), BackendUnavailableError),
+        (httpx.ProxyError("407 Proxy Authentication Required"), BackendError),
+        (httpx.ProxyError("403 Forbidden"), BackendError),
+        (httpx.ProxyError("502 Bad Gateway"), BackendUnavailableError),
     ],
 )
 def test_a_request_without_an_answer_has_its_class_of_error(
@@ -287,8 +293,20 @@ def test_a_request_without_an_answer_has_its_class_of_error(
     assert (str(error) or type(error).__name__) in str(found), "an empty reason is named by class"
 
 
+def test_what_a_proxy_does_is_told_with_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://me:pa55w0rd@proxy:3128")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    refused = httpx.ProxyError("407 Proxy Authentication Required")
+    url = "https://x.supabase.co"
+    assert str(transport_error(refused, url)).startswith("The proxy that https_proxy names refuses")
+    assert str(transport_error(httpx.ConnectError("Connection refused"), url)) == (
+        f"{url} did not answer (by the proxy that https_proxy names): Connection refused."
+    )
+
+
 def test_the_client_suits_hosted_supabase() -> None:
-    with http_client(4) as client:
+    with http_client("https://x.supabase.co", 4) as client:
         assert not client.follow_redirects, "a redirect would carry the key elsewhere"
         assert client.timeout.connect is not None
         assert client.timeout.read is not None

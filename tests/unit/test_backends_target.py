@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +26,20 @@ def test_the_embedded_database_is_named_by_its_folder() -> None:
     line = told()
     assert "embedded PostgreSQL in .importer/postgresql" in line
     assert "images in .importer/imagecache" in line
-    assert "no Supabase is configured" in line
+    assert "(nothing is configured)" in line
+
+
+def test_what_is_in_the_project_folder_is_called_alike_from_everywhere() -> None:
+    """An unfinished run is resumed from wherever the project is found."""
+    project = Path("/srv/project")
+    assert told(project=project, data_folder=project / ".importer") == told()
+    assert "in /data/postgresql;" in told(project=project, data_folder=Path("/data"))
+
+
+def test_the_embedded_one_that_is_asked_for_does_not_look_at_what_is_configured() -> None:
+    line = told(backend="embedded", **SUPABASE, **DATABASE)
+    assert line.startswith("embedded PostgreSQL in .importer/postgresql;")
+    assert told(backend="postgresql", **SUPABASE).startswith("embedded PostgreSQL in ")
 
 
 def test_a_database_is_named_by_host_and_name() -> None:
@@ -49,6 +63,6 @@ def test_supabase_with_its_database_says_that_rows_go_there_straight() -> None:
     assert "db.example" in line
 
 
-@pytest.mark.parametrize("backend", ["supabase", "postgresql"])
+@pytest.mark.parametrize("backend", ["supabase", "postgresql", "embedded"])
 def test_what_was_asked_for_needs_no_other_reason(backend: str) -> None:
     assert told(backend=backend, **SUPABASE, **DATABASE).endswith("(as asked for)")

@@ -115,6 +115,18 @@ def test_everything_of_a_work_state_stands_in_its_command() -> None:
     ]
 
 
+def test_paths_that_a_work_state_remembers_are_told_as_one_types_them_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parameters = {"db_path": f"{tmp_path}/x/my.db", "image_roots": [f"{tmp_path}/a", "/b"]}
+    there = [*("--image-root", f"{tmp_path}/a"), *("--image-root", "/b")]
+    there += ["--db-path", f"{tmp_path}/x/my.db"]
+    assert resumed(parameters=parameters)[4:] == there
+    monkeypatch.chdir(tmp_path)
+    here = [*("--image-root", "a"), *("--image-root", "/b"), *("--db-path", "x/my.db")]
+    assert resumed(parameters=parameters)[4:] == here
+
+
 @pytest.mark.parametrize("kind", sorted(all_kinds()))
 @pytest.mark.parametrize("retry_failed", [False, True])
 def test_a_command_that_is_told_is_one_that_can_be_typed(kind: str, retry_failed: bool) -> None:

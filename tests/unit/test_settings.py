@@ -131,7 +131,7 @@ def test_another_name_in_the_environment_goes_before_the_first_name_in_a_file(
 @pytest.mark.parametrize(
     ("environment", "backend"),
     [
-        ({}, Backend.POSTGRESQL),
+        ({}, Backend.EMBEDDED),
         ({"DATABASE_URL": DATABASE_URL}, Backend.POSTGRESQL),
         (SUPABASE, Backend.SUPABASE),
         (SUPABASE | {"DATABASE_URL": DATABASE_URL}, Backend.SUPABASE),
@@ -145,7 +145,15 @@ def test_auto_takes_what_is_configured(
 
 
 def test_the_backend_that_is_asked_for_is_taken(tmp_path: Path) -> None:
-    assert load(tmp_path, SUPABASE, backend="postgresql").chosen_backend is Backend.POSTGRESQL
+    configured = SUPABASE | {"DATABASE_URL": DATABASE_URL}
+    for backend in (Backend.SUPABASE, Backend.POSTGRESQL, Backend.EMBEDDED):
+        assert load(tmp_path, configured, backend=backend.value).chosen_backend is backend
+
+
+def test_the_embedded_database_has_no_other_url(tmp_path: Path) -> None:
+    message = failing(tmp_path, backend="embedded", database_url=DATABASE_URL)
+    assert message.startswith("--database-url is no use with the backend embedded.")
+    assert load(tmp_path, {"DATABASE_URL": "nonsense"}, backend="embedded").database_url is not None
 
 
 def test_supabase_without_credentials_is_an_error_that_names_the_variables(tmp_path: Path) -> None:
@@ -167,7 +175,7 @@ def test_a_public_key_does_not_stand_in_for_the_service_key(tmp_path: Path) -> N
 
 def test_what_supabase_lacks_does_not_matter_to_postgresql(tmp_path: Path) -> None:
     settings = load(tmp_path, {"SUPABASE_URL": "https://x.supabase.co"}, backend="postgresql")
-    assert settings.chosen_backend is Backend.POSTGRESQL
+    assert settings.chosen_backend is Backend.EMBEDDED
 
 
 @pytest.mark.parametrize(
@@ -227,7 +235,7 @@ def test_an_unknown_setting_is_told_with_the_others(tmp_path: Path) -> None:
         ("max_wait", "two minutes", "must be a number from 0 to 86400"),
         ("batch_delay", "1e400", "must be a number from 0 to 3600"),
         ("batch_delay", 10**400, "must be a number from 0 to 3600"),
-        ("backend", "mysql", "must be auto, supabase or postgresql"),
+        ("backend", "mysql", "must be auto, supabase, postgresql or embedded"),
         ("on_failure", "delete", "must be move or keep"),
         ("force", "2", "must be true or false"),
         ("force", None, "must be true or false"),
@@ -271,8 +279,8 @@ def test_no_secret_shows_when_settings_are_printed_or_dumped(tmp_path: Path) -> 
 
 def test_the_defaults_are_those_of_the_documentation(tmp_path: Path) -> None:
     settings = load(tmp_path)
-    assert settings.state_file == Path("work_state.json")
-    assert settings.ledger_file == Path("upload_tracker.db")
+    assert settings.state_file == tmp_path / "work_state.json"
+    assert settings.ledger_file == tmp_path / "upload_tracker.db"
     assert settings.max_workers == 16
     assert settings.max_concurrent_uploads == 10
     assert settings.max_retries == 3
@@ -491,6 +499,82 @@ def test_a_value_in_an_env_file_stands_as_it_is(tmp_path: Path) -> None:
     settings = load(tmp_path, {"HOME": "/home/me"})
     assert settings.supabase_url == "https://${SECRET}.supabase.co"
     assert settings.tag == "$SECRET ${HOME}"
+
+
+def test_a_variable_that_gives_no_setting_is_refused_with_where_it_stands(tmp_path: Path) -> None:
+    environment = {"IMPORTER_BACHSIZE": "5", "IMPORTER_MAX_WORKERS": "none"}
+    (tmp_path / ".env").write_text("IMPORTER_DBPATH=\nOTHER=1\n")
+    (tmp_path / ".env.production").write_text("IMPORTER_XYZZY=1\n")
+    message = failing(tmp_path, environment)
+    assert "IMPORTER_BACHSIZE: there is no such variable; is IMPORTER_BATCH_SIZE meant?" in message
+    assert "IMPORTER_DBPATH in .env: there is no such variable; is IMPORTER_DB_PATH" in message
+    assert "IMPORTER_MAX_WORKERS: must be" in message
+    assert "IMPORTER_XYZZY" not in message
+    assert "IMPORTER_XYZZY in .env.production" in failing(tmp_path, production=True)
+    with pytest.raises(UsageError, match="IMPORTER_BACHSIZE"):
+        read_settings(environment=environment, folder=tmp_path)
+
+
+# The project folder
+
+
+@pytest.fixture
+def below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder below a project folder."""
+    (tmp_path / ".env").write_text("IMPORTER_TAG=mine\n")
+    below = tmp_path / "data" / "today"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    return below
+
+
+@pytest.mark.usefixtures("below")
+def test_what_a_run_leaves_is_in_the_project_folder(tmp_path: Path) -> None:
+    settings = load_settings(environment={})
+    assert (settings.tag, settings.project) == ("mine", tmp_path)
+    assert settings.state_file == tmp_path / "work_state.json"
+    assert settings.ledger_file == tmp_path / "upload_tracker.db"
+    assert settings.data_folder == tmp_path / ".importer"
+
+
+def test_in_the_project_folder_itself_paths_are_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "work_state.json").touch()
+    monkeypatch.chdir(tmp_path)
+    assert load_settings(environment={}) == Settings()
+
+
+@pytest.mark.usefixtures("below")
+def test_paths_are_of_where_they_are_written(tmp_path: Path) -> None:
+    """An .env file's are the same from wherever the project is found."""
+    (tmp_path / ".env").write_text(
+        "IMPORTER_SOURCE=tree\nIMPORTER_DB_PATH=x.db\n"
+        f"IMPORTER_IMAGE_ROOTS=a{os.pathsep}/b\nIMPORTER_DONE_DIR=/done\n"
+    )
+    settings = load_settings(
+        environment={"IMPORTER_FAILED_DIR": "failed"}, state_file=Path("s.json"), db_path=None
+    )
+    assert (settings.source, settings.db_path) == (tmp_path / "tree", tmp_path / "x.db")
+    assert settings.image_roots == (tmp_path / "a", Path("/b"))
+    assert settings.done_dir == Path("/done")
+    assert (settings.failed_dir, settings.state_file) == (Path("failed"), Path("s.json"))
+    assert load_settings(environment={}, source=Path("tree")).source == Path("tree")
+
+
+def test_a_project_folder_that_is_imported_is_refused(tmp_path: Path, below: Path) -> None:
+    """From a folder in it, too: what is found above may have come with the data."""
+    with pytest.raises(UsageError, match=f".env in {tmp_path} would say where the data goes"):
+        load_settings(environment={}, source=tmp_path)
+    settings = load_settings(environment={"IMPORTER_PROJECT": str(below)}, source=tmp_path)
+    assert settings.tag is None
+
+
+def test_absolute_paths_hold_wherever_they_are_read(below: Path) -> None:
+    settings = Settings(db_path="x.db", image_roots=("a",), done_dir="/done", tag="x").absolute()
+    assert (settings.db_path, settings.image_roots) == (below / "x.db", (below / "a",))
+    assert (settings.state_file, settings.source) == (below / "work_state.json", None)
+    assert (settings.done_dir, settings.tag) == (Path("/done"), "x")
 
 
 # A folder of data is not a place for settings

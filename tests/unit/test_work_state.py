@@ -162,6 +162,7 @@ def test_something_else_in_the_file_is_damage(path: Path, content: bytes) -> Non
         {"single_file": "/etc/passwd"},
         {"single_file": "a/../../b"},
         {"backend": "mysql"},
+        {"backend": "auto"},
         {"status": "gone"},
         {"current_phase": "wait"},
         {"phases": {"wait": {}}},
