@@ -24,6 +24,7 @@ from imports.errors import (
     StateConflictError,
     UsageError,
 )
+from imports.file_error import about_file
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
 from imports.ledger import (
@@ -225,9 +226,11 @@ def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
             f"{state_file} is in use by {who}. Wait for it to end, or name another --state-file."
         ) from None
     except OSError as error:
-        raise UsageError(
-            f"The work state {state_file} cannot be locked: {error.strerror}. Some network file"
-            " systems have no locks. Name a place on a disk of this machine with --state-file."
+        raise about_file(
+            f"The work state {state_file} cannot be locked",
+            error,
+            "Some network file systems have no locks. Name a place on a disk of this machine with"
+            " --state-file.",
         ) from error
     resources.callback(lock.release)
     try:
@@ -238,9 +241,11 @@ def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
         with open(holder, "x", opener=private) as file:
             file.write(str(os.getpid()))
     except OSError as error:
-        raise UsageError(
-            f"{holder} cannot be written: {error.strerror}. If it is none of the importer's files,"
-            " move it away; or name another place with --state-file."
+        raise about_file(
+            f"{holder} cannot be written",
+            error,
+            "If it is none of the importer's files, move it away; or name another place with"
+            " --state-file.",
         ) from error
     resources.callback(holder.unlink, missing_ok=True)
     remove_drafts(state_file)

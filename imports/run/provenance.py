@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from imports.errors import ImporterError, UsageError
+from imports.file_error import about_file
 from imports.ledger.file import holds_nothing, reading
 from imports.private_file import make_folder, private, read_own
 from imports.settings import Settings
@@ -90,7 +91,7 @@ def _mark(folder: Path) -> None:
         with replacing(folder / _TOKEN_NAME) as file:
             file.write(token.encode())
     except OSError as error:
-        raise UsageError(f"{folder} cannot be made: {error.strerror}.") from error
+        raise about_file(f"{folder} cannot be made", error) from error
 
 
 # What is remembered
@@ -118,8 +119,9 @@ def _new_token() -> str:
         with open(folder / token, "x", opener=private):
             return token
     except OSError as error:
-        raise UsageError(
+        raise about_file(
             f"The work state and the ledger lie in the folder that is imported, and {folder},"
-            f" which remembers that they are yours, cannot be written: {error.strerror}. Name"
-            " another place with --state-file and IMPORTER_DATA_FOLDER."
+            " which remembers that they are yours, cannot be written",
+            error,
+            "Name another place with --state-file and IMPORTER_DATA_FOLDER.",
         ) from error

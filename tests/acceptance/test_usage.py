@@ -93,6 +93,18 @@ def test_wrong_usage(
     assert not (pg_place.folder / "work_state.json").exists()
 
 
+@pytest.mark.parametrize("option", ["--state-file", "--db-path", "--progress-csv"])
+def test_a_device_is_refused_before_anything_is_made_beside_it(
+    pg_place: Workplace, small_source: Path, option: str
+) -> None:
+    before = sorted(each.name for each in Path("/dev").iterdir())
+    command = ("people", small_source, "--tag", "T")
+    told = pg_place.run(*command, option, "/dev/full", exit_code=2)
+    assert f"{option}: /dev/full is in a folder of the system that holds no files" in told.err
+    assert sorted(each.name for each in Path("/dev").iterdir()) == before
+    assert pg_place.files() == []
+
+
 def test_no_files(place: Workplace, tmp_path: Path) -> None:
     source = tmp_path / "source"
     write(source, "x", search()).rename(source / "x.json")
