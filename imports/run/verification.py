@@ -118,13 +118,11 @@ def _compare_items(
 
 
 def _vouch_for_failed(session: RunSession, target: VerifyTarget, vouching: Vouching) -> None:
-    """Notes the rows of records that are in though others of their items failed.
+    """Notes the rows of failed items that are in: others of their records failed, or an image did.
 
     What else is found is not told: it is known that these items failed.
     """
-    if session.queue.open(
-        ItemState.FAILED, None, largest_item(session.kind), failed_in=Phase.IMPORT
-    ):
+    if session.queue.open(ItemState.FAILED, None, largest_item(session.kind)):
         _compare_items(session, target, vouching, Verified())
 
 
