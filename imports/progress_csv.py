@@ -41,6 +41,8 @@ class ProgressStatus(StrEnum):
     IN_PROGRESS = "IN_PROGRESS"
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
+    ACKNOWLEDGED = "ACKNOWLEDGED"
+    """It failed, and somebody has acknowledged that."""
 
 
 class ProgressRow(NamedTuple):

@@ -89,7 +89,7 @@ def open_session(
     folder, single_item = find_source(settings, kind)
     policy = RetryPolicy(settings.max_retries, stop, settings.max_wait, display.say)
     with contextlib.ExitStack() as resources:
-        _lock(settings.state_file, resources)
+        lock(settings.state_file, resources)
         waiting = Waiting(policy, display)
         resources.callback(waiting.close)
         waiting.start()
@@ -208,15 +208,21 @@ def _ledger_of(state: WorkState) -> Path | None:
     return state.db_path
 
 
-def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
+def lock(state_file: Path, resources: contextlib.ExitStack) -> None:
+    """Holds the lock on a work state until the resources are closed.
+
+    Raises:
+        LockedError: if another run holds it.
+        UsageError, DiskError: if it cannot be had.
+    """
     if not state_file.parent.is_dir():
         raise UsageError(f"The folder of the work state {state_file} does not exist.")
     # Without `flock` there is no lock that the system lets go of when a run is killed.
-    lock = FileLock(f"{state_file}.lock", timeout=0, mode=FILE, fallback_to_soft=False)
+    held = FileLock(f"{state_file}.lock", timeout=0, mode=FILE, fallback_to_soft=False)
     # Not in the lock file, which everybody who tries it empties.
     holder = state_file.with_name(f"{state_file.name}.pid")
     try:
-        lock.acquire()
+        held.acquire()
     except Timeout:
         try:
             who = f"process {int(read_own(holder))}"
@@ -232,7 +238,7 @@ def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
             "Some network file systems have no locks. Name a place on a disk of this machine with"
             " --state-file.",
         ) from error
-    resources.callback(lock.release)
+    resources.callback(held.release)
     try:
         # Not what somebody else put there: only what a killed run left is in the way.
         with contextlib.suppress(FileNotFoundError):

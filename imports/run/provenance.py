@@ -49,14 +49,33 @@ def token_inside(settings: Settings, imported: Path) -> str | None:
         elif not strange:
             _mark(data)
     if strange:
-        raise UsageError(
-            f"{' and '.join(map(str, strange))}: in the folder that is imported, and no run of"
-            " yours on this machine has made it there. It may have come with the data, and is not"
-            " used. If it is yours, move it out of that folder, with the work state, and run from"
-            " where it is then, or name it with --state-file, --db-path and IMPORTER_DATA_FOLDER;"
-            " else remove it."
-        )
+        raise _not_ours(strange)
     return token
+
+
+def refuse_foreign(ledger: Path) -> None:
+    """Makes sure that a ledger in a source that it knows is of our making.
+
+    Raises:
+        UsageError: if it is not.
+    """
+    with reading(ledger) as connection:
+        if connection is None:
+            return
+        sources = [source for (source,) in connection.execute("select source from scope")]
+    inside = any(lies_in(ledger, Path(each)) for each in sources)
+    if inside and not _is_known(_token_of_ledger(ledger)):
+        raise _not_ours([ledger])
+
+
+def _not_ours(strange: list[Path]) -> UsageError:
+    return UsageError(
+        f"{' and '.join(map(str, strange))}: in the folder that is imported, and no run of"
+        " yours on this machine has made it there. It may have come with the data, and is not"
+        " used. If it is yours, move it out of that folder, with the work state, and run from"
+        " where it is then, or name it with --state-file, --db-path and IMPORTER_DATA_FOLDER;"
+        " else remove it."
+    )
 
 
 def _is_empty(folder: Path) -> bool:

@@ -216,7 +216,8 @@ def _find_orphans(
 ) -> None:
     """Finds rows of a table that runs over this source wrote, and nothing in it speaks for."""
     # Then it is not known of whom such a row is.
-    open_items = session.items.unfinished(0)[0] + session.items.failures(0)[0]
+    items = session.items
+    open_items = items.unfinished(0)[0] + items.failures(0)[0] + items.acknowledged()
     batch_ids = session.runs.batch_ids(session.scope.id)
     after = None
     ask = session.workers.for_waiting().submit

@@ -80,6 +80,11 @@ def test_a_small_import_imports_no_more_than_it_needs(
         (["states", "SOURCE", "--tag", "T", "--database-url", "mysql://x"], ["postgresql://"]),
         (["nonsense"], ["nonsense"]),
         (["verify"], ["work_state.json"]),
+        (["acknowledge", "--tag", "T"], ["--all"]),
+        (["acknowledge", "x", "--all", "--tag", "T"], ["--all"]),
+        (["acknowledge", "--all"], ["--tag"]),
+        (["acknowledge", "x", "--undo", "--note", "n"], ["--note"]),
+        (["acknowledge", "x"], ["upload_tracker.db", "--db-path"]),
     ],
 )
 def test_wrong_usage(

@@ -16,7 +16,7 @@ from imports.file_error import about_file
 from imports.logs import log_files
 from imports.progress_csv import write_progress
 from imports.row_format import RowFormat
-from imports.run.opening import _lock
+from imports.run.opening import lock
 from imports.spool import Spool
 
 
@@ -100,12 +100,12 @@ def test_on_a_full_disk_every_file_of_ours_says_so(
     def pid(resources: ExitStack) -> None:
         # The lock of an earlier run is there, its file is not written to.
         monkeypatch.setattr("imports.run.opening.FileLock.acquire", lambda _self: None)
-        _lock(tmp_path / "work_state.json", resources)
+        lock(tmp_path / "work_state.json", resources)
 
     with ExitStack() as resources:
         steps = {
             "log": lambda: log(tmp_path),
-            "lock": lambda: _lock(tmp_path / "work_state.json", resources),
+            "lock": lambda: lock(tmp_path / "work_state.json", resources),
             "pid": lambda: pid(resources),
             "progress": lambda: write_progress(tmp_path / "new" / "progress.csv", []),
             "folder": lambda: check_writable([str(tmp_path)]),
