@@ -219,7 +219,7 @@ def render_status(
         lines += _scope_lines(scope)
         if scope.failed > scope.moved:
             command = next_command.acknowledge(scope.kind, scope.tag, state_file, db_path)
-            lines.append(f"To have them stay as they are, and count no longer:  {command}")
+            lines.append(f"To have what failed stay as it is, and no longer count:  {command}")
         lines.append("")
     if status.last_run is not None:
         lines += _run_lines(status.last_run, state_file)
@@ -267,9 +267,11 @@ def _scope_lines(scope: ScopeSummary) -> list[str]:
         for cause in scope.causes:
             lines += _cause_lines(cause)
     if scope.acknowledgements:
-        lines += ["", "Acknowledged, the first of them:"]
-        for each in scope.acknowledgements[:3]:
+        lines += ["", "Acknowledged:"]
+        for each in scope.acknowledgements:
             lines += [f"  {each.path}: {each.reason}", f"      {_acknowledged_words(each)}"]
+        if (more := scope.acknowledged - len(scope.acknowledgements)) > 0:
+            lines.append(f"  … and {more:,} more (one of them: status --file PATH)")
     return lines
 
 

@@ -64,7 +64,7 @@ def build_report(
             command = next_command.acknowledge(
                 session.kind.name, session.state.tag, state_file, session.settings.db_path
             )
-            stays = "All that failed stays as it is, and counts no longer, by this"
+            stays = "To have what failed stay as it is, and no longer count"
             commands.insert(0, f"{stays}:  {command}")
         if session.disposal is not None and session.disposal.on_failure is Disposal.MOVE:
             commands = _of_moved(session, session.disposal.failed_folder, failures_total, commands)
