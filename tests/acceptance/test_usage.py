@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -108,6 +109,25 @@ def test_a_device_is_refused_before_anything_is_made_beside_it(
     assert f"{option}: /dev/full is in a folder of the system that holds no files" in told.err
     assert sorted(each.name for each in Path("/dev").iterdir()) == before
     assert pg_place.files() == []
+
+
+FULL = 'mount -t tmpfs -o size=16k full "$0" && head -c 16k /dev/zero >"$0/all"; exec "$@"'
+"""A shell's words that run a program, for which a folder is a disk without any room."""
+
+
+@pytest.mark.skipif(os.system("unshare -rm true 2>/dev/null") != 0, reason="nobody may mount here")
+def test_a_full_disk_under_the_work_state_is_no_wrong_usage(
+    pg_place: Workplace, postgresql: Target, small_source: Path
+) -> None:
+    disk = pg_place.folder / "disk"
+    disk.mkdir()
+    program = ("unshare", "-rm", "sh", "-c", FULL, str(disk), *MODULE)
+    command = ("states", small_source, "--tag", "T", "--state-file", disk / "state.json")
+    told = pg_place.run(*command, "--db-path", "ledger.db", program=program, exit_code=1)
+    assert "No space left on device. The disk is full. Free space on that disk" in told.err
+    assert "fault of the importer" not in told.text
+    pg_place.run(*command)
+    assert count(postgresql.database_url) == 12
 
 
 def test_no_files(place: Workplace, tmp_path: Path) -> None:
