@@ -17,10 +17,11 @@ from imports.regular_file import open_new
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
+def reading(path: Path, *, of_any_version: bool = False) -> Iterator[sqlite3.Connection | None]:
     """A ledger to look into, without a lock and without changing it.
 
-    None if there is none, or if it is of an older version and no run has brought it up to date.
+    None if there is none, or if it is of an older version and no run has brought it up to date,
+    unless it may be `of_any_version`: then it may lack tables.
 
     Raises:
         LedgerError: if it is no ledger, or cannot be read.
@@ -33,7 +34,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
         with closing(connection):
             version = _version(connection)
             _check(path, connection, version)
-            yield connection if version == len(VERSIONS) else None
+            yield connection if of_any_version or version == len(VERSIONS) else None
     except sqlite3.Error as error:
         raise LedgerError(f"The ledger {path} cannot be read: {error}.") from error
 

@@ -238,6 +238,9 @@ alter table item add column acknowledged_at real;
 alter table item add column acknowledged_by text;
 alter table item add column acknowledged_note text;
 create index item_acknowledged on item (scope_id, path) where acknowledged_at is not null;
+drop index item_cause;
+create index item_cause on item (scope_id, cause)
+  where state = 'failed' and acknowledged_at is null;
 """
 
 VERSIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5)

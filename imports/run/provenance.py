@@ -59,7 +59,7 @@ def refuse_foreign(ledger: Path) -> None:
     Raises:
         UsageError: if it is not.
     """
-    with reading(ledger) as connection:
+    with reading(ledger, of_any_version=True) as connection:
         if connection is None:
             return
         sources = [source for (source,) in connection.execute("select source from scope")]
@@ -87,7 +87,8 @@ def _is_empty(folder: Path) -> bool:
 
 def _token_of_ledger(path: Path) -> str:
     try:
-        with reading(path) as connection:
+        # An older one is brought up to date by the run that may use it.
+        with reading(path, of_any_version=True) as connection:
             if connection is None:
                 return ""
             row: tuple[str] | None = connection.execute("select token from origin").fetchone()

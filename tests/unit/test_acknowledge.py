@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 
 from imports.acknowledge import acknowledge_failed
 from imports.errors import LockedError, UsageError
-from imports.ledger.file import reading
+from imports.ledger.cause import cause_of
+from imports.ledger.schema import VERSIONS
 from imports.run.opening import lock
+from imports.run.provenance import token_inside
 from imports.settings import Settings
 from imports.status import read_status, read_whereabouts, render_whereabouts
 from tests.support.book import Book
@@ -135,16 +138,34 @@ def test_a_ledger_that_came_with_the_data_is_not_used(tmp_path: Path) -> None:
         acknowledge(tmp_path, tag="tag")
 
 
-def test_an_older_ledger_is_brought_up_to_date(place: Path) -> None:
-    import sqlite3
-
-    ledger = place / "upload_tracker.db"
-    with sqlite3.connect(ledger) as connection:
-        connection.execute("drop index item_acknowledged")
-        for column in ("at", "by", "note"):
-            connection.execute(f"alter table item drop column acknowledged_{column}")
+def old_ledger(path: Path, source: Path, token: str | None = None) -> None:
+    """A ledger of version 4 with a failed item."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.create_function("cause_of", 1, cause_of, deterministic=True)
+        for script in VERSIONS[:4]:
+            connection.executescript(script)
+        connection.execute("insert into origin values (?)", (token or "",))
+        connection.execute("insert into scope values (1, 'states', ?, 'tag', 't')", (str(source),))
+        connection.execute(
+            "insert into item (scope_id, path, size, mtime_ns, state, reason, phase, updated_at)"
+            " values (1, 'a', 1, 1, 'failed', 'is broken', 'import', 1.0)"
+        )
         connection.execute("pragma user_version = 4")
-    connection.close()
-    assert acknowledge(place, tag="tag")[0].startswith("Acknowledged: 3 ")
-    with reading(ledger) as found:
-        assert found is not None
+        connection.commit()
+
+
+def test_an_older_ledger_is_brought_up_to_date(tmp_path: Path) -> None:
+    old_ledger(tmp_path / "upload_tracker.db", tmp_path / "data")
+    assert acknowledge(tmp_path, tag="tag")[0].startswith("Acknowledged: 1 ")
+    assert counts(tmp_path) == (0, 1)
+
+
+def test_a_ledger_of_ours_in_its_source_is_used_also_an_older_one(tmp_path: Path) -> None:
+    settings = Settings(state_file=tmp_path / "work_state.json", data_folder=tmp_path / "data")
+    old_ledger(settings.ledger_file, tmp_path)
+    with pytest.raises(UsageError, match="may have come with the data"):
+        acknowledge(tmp_path, "a")
+    settings.ledger_file.unlink()
+    old_ledger(settings.ledger_file, tmp_path, token_inside(settings, tmp_path))
+    assert token_inside(settings, tmp_path) is None, "a run would use it, too"
+    assert acknowledge(tmp_path, "a")[0].startswith("Acknowledged: 1 ")
