@@ -115,15 +115,24 @@ FULL = 'mount -t tmpfs -o size=16k full "$0" && head -c 16k /dev/zero >"$0/all";
 """A shell's words that run a program, for which a folder is a disk without any room."""
 
 
-@pytest.mark.skipif(os.system("unshare -rm true 2>/dev/null") != 0, reason="nobody may mount here")
-def test_a_full_disk_under_the_work_state_is_no_wrong_usage(
-    pg_place: Workplace, postgresql: Target, small_source: Path
+UNSHARE = ("unshare", "-m") if os.geteuid() == 0 else ("unshare", "-rm")
+
+
+@pytest.mark.skipif(
+    os.system(f"{' '.join(UNSHARE)} true 2>/dev/null") != 0, reason="nobody may mount here"
+)
+@pytest.mark.parametrize(
+    ("state_file", "ledger"), [("disk/state.json", "ledger.db"), ("state.json", "disk/ledger.db")]
+)
+def test_a_full_disk_under_the_work_state_or_the_ledger_is_no_wrong_usage(
+    pg_place: Workplace, postgresql: Target, small_source: Path, state_file: str, ledger: str
 ) -> None:
     disk = pg_place.folder / "disk"
     disk.mkdir()
-    program = ("unshare", "-rm", "sh", "-c", FULL, str(disk), *MODULE)
-    command = ("states", small_source, "--tag", "T", "--state-file", disk / "state.json")
-    told = pg_place.run(*command, "--db-path", "ledger.db", program=program, exit_code=1)
+    program = (*UNSHARE, "sh", "-c", FULL, str(disk), *MODULE)
+    files = ("--state-file", state_file, "--db-path", ledger)
+    command = ("states", small_source, "--tag", "T", *files)
+    told = pg_place.run(*command, program=program, exit_code=1)
     assert "No space left on device. The disk is full. Free space on that disk" in told.err
     assert "fault of the importer" not in told.text
     pg_place.run(*command)

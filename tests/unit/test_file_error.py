@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from imports.backends import embedded
 from imports.disposal import check_writable
 from imports.errors import DiskError, ImporterError, LimitError, UsageError
 from imports.file_error import about_file
+from imports.ledger import LedgerFile
 from imports.logs import log_files
 from imports.progress_csv import write_progress
 from imports.row_format import RowFormat
@@ -93,7 +95,9 @@ def log(folder: Path) -> None:
         pytest.fail("the run must not begin")
 
 
-@pytest.mark.parametrize("what", ["log", "lock", "pid", "progress", "folder", "spool"])
+@pytest.mark.parametrize(
+    "what", ["log", "lock", "pid", "ledger", "progress", "folder", "spool", "server"]
+)
 def test_on_a_full_disk_every_file_of_ours_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
@@ -107,6 +111,8 @@ def test_on_a_full_disk_every_file_of_ours_says_so(
             "log": lambda: log(tmp_path),
             "lock": lambda: lock(tmp_path / "work_state.json", resources),
             "pid": lambda: pid(resources),
+            "ledger": lambda: LedgerFile(tmp_path / "upload_tracker.db"),
+            "server": lambda: embedded.start(tmp_path / "new" / "postgresql"),
             "progress": lambda: write_progress(tmp_path / "new" / "progress.csv", []),
             "folder": lambda: check_writable([str(tmp_path)]),
             "spool": lambda: Spool(tmp_path / "spool" / "x", RowFormat.COPY).open(),
