@@ -499,6 +499,46 @@ def status(
         _show_status(flags, kind, tag, as_json=as_json)
 
 
+@cli.command()
+@click.argument("paths", nargs=-1, type=_FOLDER, metavar="[PATH]...")
+@click.option("--tag", help="Only what has this tag.")
+@click.option("--kind", type=click.Choice(list(WORDINGS)), help="Only what is of this kind.")
+@click.option("--all", "everything", is_flag=True, help="All that failed, in place of some PATHs.")
+@click.option("--note", metavar="TEXT", help="Why; kept, and shown by `status`.")
+@click.option("--undo", is_flag=True, help="Take it back: they count as failed again.")
+@_state_option
+@_ledger_option
+def acknowledge(
+    paths: tuple[Path, ...],
+    tag: str | None,
+    kind: str | None,
+    everything: bool,
+    note: str | None,
+    undo: bool,
+    **flags: Any,
+) -> None:
+    """Have failed files stay as they are: they no longer count as failed.
+
+    No run tries them, and none exits with 3 for them, until they change or --retry-failed asks for
+    it. PATH is that of a file (or folder, where an item is one), also as it is in its source.
+    """
+    from imports.acknowledge import acknowledge_failed
+    from imports.settings import read_settings
+    from imports.status import last_ledger
+
+    if bool(paths) is everything:
+        raise click.UsageError("Name the files that failed, or all of them: --all.")
+    if everything and tag is None:
+        raise click.UsageError("--all needs the --tag of which all are meant.")
+    if undo and note is not None:
+        raise click.UsageError("--note says why something is acknowledged, not taken back.")
+    settings = read_settings(**flags)
+    lines = acknowledge_failed(
+        settings, last_ledger(settings), paths, kind, tag, note=note, undo=undo
+    )
+    _print(shown_lines(lines))
+
+
 @cli.group()
 def schema() -> None:
     """The tables and functions that a target needs."""
@@ -652,7 +692,7 @@ def _show_status(
     if as_json:
         _echo_json(status_json(found), indented=True)
     else:
-        _print(render_status(found, settings.state_file, kind))
+        _print(render_status(found, settings.state_file, kind, settings.db_path))
 
 
 def _show_warnings(

@@ -25,7 +25,7 @@ from uuid import uuid4
 
 import orjson
 
-from imports.errors import UsageError
+from imports.file_error import about_file
 from imports.free_names import LONGEST_NAME, name_exclusively, names, put_back, with_end
 from imports.open_files import is_open_for_writing
 from imports.private_file import FILE, FOLDER
@@ -89,7 +89,7 @@ def check_writable(folders: Iterable[str]) -> None:
     It does all three with an empty file, and makes the folders that are missing.
 
     Raises:
-        UsageError: naming the first folder where one of them fails.
+        UsageError, DiskError: naming the first folder where one of them fails.
     """
     for folder in folders:
         trial = Path(folder, f".{uuid4().hex}.part")
@@ -103,10 +103,11 @@ def check_writable(folders: Iterable[str]) -> None:
             for left in (trial, renamed):
                 with contextlib.suppress(OSError):
                     left.unlink(missing_ok=True)
-            raise UsageError(
-                f"Files cannot be moved or deleted in the folder {folder}: {error.strerror}."
-                " Make it writable, choose other folders with --failed-dir and --done-dir, or"
-                " leave all files where they are with --on-success keep --on-failure keep."
+            raise about_file(
+                f"Files cannot be moved or deleted in the folder {folder}",
+                error,
+                "Make it writable, choose other folders with --failed-dir and --done-dir, or leave"
+                " all files where they are with --on-success keep --on-failure keep.",
             ) from error
 
 

@@ -103,8 +103,21 @@ class NotOursError(RecordError):
     """A file is whole, but not of this kind: it fails, and stays where it is."""
 
 
+class DiskError(ImporterError):
+    """A disk is full, broken or away: of one of our files, wherever that is."""
+
+
 class LimitError(ImporterError):
     """The system gives this process no more of something: files, threads, memory."""
+
+    @classmethod
+    def of_open_files(cls, most: int) -> Self:
+        """It is open files, of which it gives so many at most."""
+        return cls(
+            f"Too many files are open: the system allows this process {most} (ulimit -n). Raise"
+            " that (ulimit -n 1024), or use less at once: --max-workers 4"
+            " --max-concurrent-uploads 4. The same command resumes."
+        )
 
     @classmethod
     def of_threads(cls) -> Self:

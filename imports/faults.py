@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import resource
 import sqlite3
 from pathlib import Path
 from typing import ClassVar
 
 from imports.display_text import shown
-from imports.errors import ImporterError, LedgerError, LimitError, UsageError
-
-_OPEN_FILES = (errno.EMFILE, errno.ENFILE)
+from imports.errors import DiskError, ImporterError, LedgerError, LimitError, UsageError
+from imports.file_error import of_the_machine
 
 
 class FaultError(ImporterError):
@@ -34,13 +31,8 @@ def _known(error: Exception) -> ImporterError | None:
             " command resumes. A damaged ledger can be moved away: what the target already has is"
             " found there."
         )
-    if isinstance(error, OSError) and error.errno in _OPEN_FILES:
-        most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        return LimitError(
-            f"Too many files are open: the system allows this process {most} (ulimit -n). Raise"
-            " that (ulimit -n 1024), or use less at once: --max-workers 4"
-            " --max-concurrent-uploads 4. The same command resumes."
-        )
+    if isinstance(error, OSError) and (known := of_the_machine(error)) is not None:
+        return known
     if isinstance(error, MemoryError):
         return LimitError(
             "There is not enough memory. A lower --batch-size and fewer --max-workers need less."
@@ -76,6 +68,6 @@ def _recorded(error: Exception, folder: Path) -> Path | None:
     try:
         with log_files(folder, debug=False, warn=failed.append):
             logging.getLogger("imports").error("a fault of the importer", exc_info=error)
-    except UsageError:
+    except (UsageError, DiskError, LimitError):
         return None
     return None if failed else (folder / LOG_NAME).absolute()

@@ -111,6 +111,16 @@ class Content:
         if rest := b"".join(held):
             yield self._seen(rest)
 
+    def check(self, place: str, text: str) -> None:
+        """Refuses a text of it that holds what is no character.
+
+        Raises:
+            RecordError: that says so of the place.
+        """
+        # Where nothing was spoiled, the file itself has the text of a mark.
+        if self.spoiled and SPOILED in text:
+            raise RecordError(spoiled(place, text))
+
     def _without_mark(self, chunk: bytes) -> bytes:
         if chunk.startswith(UTF16_MARKS):
             raise RecordError("is UTF-16, not UTF-8; convert it and run again")
@@ -362,8 +372,10 @@ class _Level:
         self.count = 0
 
 
-def look_through(events: Iterator[Event], event: str, value: Any, path: str, depth: int) -> None:
-    """Takes a value without building it.
+def look_through(
+    content: Content, events: Iterator[Event], event: str, value: Any, path: str, depth: int
+) -> None:
+    """Takes a value of a content without building it.
 
     Raises:
         RecordError: if it has a flaw.
@@ -376,8 +388,7 @@ def look_through(events: Iterator[Event], event: str, value: Any, path: str, dep
             if name in level.names:
                 raise RecordError(twice(level.place))
             check_names(level.names)
-            if SPOILED in name:
-                raise RecordError(spoiled(f"the name {level.place}", name))
+            content.check(f"the name {level.place}", name)
             level.names.add(name)
         elif event in _CLOSING:
             levels.pop()
@@ -391,8 +402,8 @@ def look_through(events: Iterator[Event], event: str, value: Any, path: str, dep
                 if depth + len(levels) > MAX_DEPTH:
                     raise RecordError(TOO_DEEP)
                 levels.append(_Level(place))
-            elif event == "string" and SPOILED in value:
-                raise RecordError(spoiled(place, value))
+            elif event == "string":
+                content.check(place, value)
             elif isinstance(value, Decimal) and is_flawed_number(value):
                 raise RecordError(beyond(place, value))
         if not levels:

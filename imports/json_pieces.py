@@ -159,10 +159,11 @@ class _Walk:
             name = name.replace("\0", "")
             if name in names:
                 raise RecordError(twice(member("", name)))
+            self._content.check(f"the name {member('', name)}", name)
             check_names(names)
             names[name] = None
             if name != self._key:
-                look_through(events, event, value, member("", name), 2)
+                look_through(self._content, events, event, value, member("", name), 2)
             elif event == "start_array":
                 yield from self._elements()
             else:

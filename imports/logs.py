@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from imports.display_text import shown
-from imports.errors import UsageError
+from imports.file_error import about_file
 from imports.private_file import private, tighten
 
 LOG_NAME = "resilient_import.log"
@@ -35,7 +35,7 @@ def log_files(
     unexpectedly is logged, too, and not written across a terminal.
 
     Raises:
-        UsageError: if one cannot be written to from the start.
+        UsageError, DiskError: if one cannot be written to from the start.
     """
     logger = logging.getLogger("imports")
     before, thread_hook = logger.level, threading.excepthook
@@ -113,9 +113,10 @@ def _add(
     try:
         handler = _PrivateHandler(path, mode, warn)
     except OSError as error:
-        raise UsageError(
-            f"The log {path} cannot be written: {error.strerror}."
-            " It lies beside the work state: name another place with --state-file."
+        raise about_file(
+            f"The log {path} cannot be written",
+            error,
+            "It lies beside the work state: name another place with --state-file.",
         ) from error
     handler.setLevel(level)
     handler.setFormatter(_OneLine(_FORMAT))

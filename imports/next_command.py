@@ -125,6 +125,14 @@ def _option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def acknowledge(kind: str, tag: str, state_file: Path, db_path: Path | None) -> str:
+    """The command that acknowledges all that failed of a kind and a tag."""
+    words = ["acknowledge", "--kind", kind, "--tag", tag, "--all"]
+    if db_path is not None:
+        words += ["--db-path", str(db_path)]
+    return _line(words, state_file)
+
+
 def verify(state_file: Path, *, repair: bool = False) -> str:
     """The command that verifies the last run."""
     return _line(["verify", *(["--repair"] if repair else [])], state_file)

@@ -23,6 +23,7 @@ from typing import NamedTuple, TextIO
 
 from imports.display_text import shown
 from imports.errors import UsageError
+from imports.file_error import about_file
 from imports.private_file import make_folder
 from imports.regular_file import opener
 from imports.whole_file import replacing
@@ -40,6 +41,8 @@ class ProgressStatus(StrEnum):
     IN_PROGRESS = "IN_PROGRESS"
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
+    ACKNOWLEDGED = "ACKNOWLEDGED"
+    """It failed, and somebody has acknowledged that."""
 
 
 class ProgressRow(NamedTuple):
@@ -88,7 +91,7 @@ class ProgressCsv:
         the file, the less often it is written, and a source file costs the same among any number.
 
         Raises:
-            UsageError: if it cannot be written, or what is there is no progress log.
+            UsageError, DiskError: if it cannot be written, or what is there is no progress log.
         """
         started = self._clock()
         if not now and started < self._next_write:
@@ -154,7 +157,7 @@ def write_progress(
     The folder of the file is made, for its owner alone, where it is missing.
 
     Raises:
-        UsageError: if it cannot be written.
+        UsageError, DiskError: if it cannot be written.
     """
     try:
         make_folder(path.parent)
@@ -163,8 +166,8 @@ def write_progress(
             _write_rows(text, rows, earlier)
             text.detach()
     except OSError as error:
-        raise UsageError(
-            f"The progress log {path} cannot be written: {error.strerror}. {_OTHER_PLACE}"
+        raise about_file(
+            f"The progress log {path} cannot be written", error, _OTHER_PLACE
         ) from error
 
 
@@ -175,7 +178,7 @@ def read_progress(path: Path) -> Iterator[ProgressRow]:
     too many fields. A number that is none is not known.
 
     Raises:
-        UsageError: if the file cannot be read, or is something else than a progress log.
+        UsageError, DiskError: if the file cannot be read, or is something else than a progress log.
     """
     try:
         with open(
@@ -194,9 +197,7 @@ def read_progress(path: Path) -> Iterator[ProgressRow]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise UsageError(
-            f"The progress log {path} cannot be read: {error.strerror}. {_OTHER_PLACE}"
-        ) from error
+        raise about_file(f"The progress log {path} cannot be read", error, _OTHER_PLACE) from error
     except csv.Error as error:
         raise UsageError(f"The progress log {path} is damaged: {error}. {_OTHER_PLACE}") from error
 

@@ -27,7 +27,8 @@ class VerifyReport:
     `repairable` says whether there is anything that importing again may put right; `left` is how
     many work items a finished run left for another one, `gone` of how many the files are gone,
     since they were deleted or moved away after their import; `missing` is how many images what is
-    imported lacks, `failed` how many work items are not in, since they failed.
+    imported lacks, `failed` how many work items are not in, since they failed, `acknowledged` how
+    many of which somebody has acknowledged that.
     """
 
     records: int = 0
@@ -40,6 +41,7 @@ class VerifyReport:
     gone: int = 0
     missing: int = 0
     failed: int = 0
+    acknowledged: int = 0
 
     @property
     def clean(self) -> bool:
@@ -66,6 +68,7 @@ def joined(one: VerifyReport | None, other: VerifyReport | None) -> VerifyReport
         gone=max(one.gone, other.gone),
         missing=other.missing,
         failed=other.failed,
+        acknowledged=other.acknowledged,
     )
 
 
@@ -75,8 +78,9 @@ class RunReport:
 
     Warnings are told, and missing images counted as `lacking`, by every run until the item is
     imported without a warning; `notices` are about the whole run. `item` is what its kind calls a
-    work item; `scanned` is the listing of a run that did no more; `not_disposed` are files that
-    should have been deleted or moved away, and could not be.
+    work item; `acknowledged` ones failed, and are not among the failures; `scanned` is the listing
+    of a run that did no more; `not_disposed` are files that should have been deleted or moved away,
+    and could not be.
     """
 
     state: WorkState
@@ -86,6 +90,7 @@ class RunReport:
     counts: dict[str, int]
     failures: list[Failure]
     failures_total: int
+    acknowledged: int = 0
     notices: list[str] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
     warnings_total: int = 0
@@ -162,6 +167,8 @@ def render_report(report: RunReport) -> str:
     ]
     if report.failures_total > MOST_SHOWN:
         lines.append(f"     … and {report.failures_total - MOST_SHOWN:,} more, in the work state")
+    if report.acknowledged:
+        lines.append(f"📎 Acknowledged: {report.acknowledged:,} that failed (status: which)")
     lines += [_RULE, *_closing(report)]
     return shown_lines(lines)
 
@@ -182,6 +189,8 @@ def render_verification(report: VerifyReport) -> list[str]:
     left = [f"     {report.left:,} are yet to be imported"] if report.left else []
     if report.failed:
         left.append(f"     {report.failed:,} failed, and were not compared (status: which)")
+    if report.acknowledged:
+        left.append(f"     {report.acknowledged:,} failed, are acknowledged, and were not compared")
     if report.missing:
         left.append(f"     {report.missing:,} images are still missing (status --warnings: which)")
     if report.gone:
@@ -220,6 +229,7 @@ def _counts(report: RunReport) -> list[str]:
             f"🔎 Scanned: {scanned.new:,} new, {scanned.changed:,} changed or left to do,"
             f" {scanned.unchanged:,} imported before, {scanned.given_up:,} failed before,"
             f" {scanned.problems:,} unreadable"
+            + (f", {scanned.acknowledged:,} acknowledged" if scanned.acknowledged else "")
         )
         return lines
     if report.count("planning.unchanged"):
@@ -296,7 +306,7 @@ def _closing(report: RunReport) -> list[str]:
         done = (
             "All done."
             if not report.nothing_to_do or report.count("import.files_deleted")
-            else "Nothing to do: everything is imported already."
+            else f"Nothing to do: everything is imported already{_but_acknowledged(report)}."
             if state.total_files
             else f"Nothing to do: there are no {items} in {state.source}."
         )
@@ -305,6 +315,10 @@ def _closing(report: RunReport) -> list[str]:
     else:
         done = f"Stopped in {state.current_phase}, with {left:,} {items} to go. Nothing is lost."
     return [done, *(f"  {command}" for command in report.next_commands)]
+
+
+def _but_acknowledged(report: RunReport) -> str:
+    return ", but for what is acknowledged" if report.acknowledged else ""
 
 
 def _tries(tries: int) -> str:

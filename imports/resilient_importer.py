@@ -277,6 +277,7 @@ class ResilientImporter:
         report = self.verify_writes(repair=repair)
         report.gone = self.session.disposals.disposed()
         report.failed, _ = self.session.items.failures(0)
+        report.acknowledged = self.session.items.acknowledged()
         unfinished, _ = self.session.items.unfinished(0)
         if finished:
             # Left over on purpose, by a limit or a scan: no finding, but worth a word.

@@ -8,6 +8,8 @@ value may be a secret.
 from __future__ import annotations
 
 import os
+import re
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +26,9 @@ _SWITCHES = {
     **dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True),
     **dict.fromkeys(("0", "false", "f", "no", "n", "off"), False),
 }
+
+_NO_FILES = re.compile(r"/(dev(?!/shm/)|proc|sys)/")
+"""Folders of the system that hold devices and the like, and no files."""
 
 
 class Secret:
@@ -90,6 +95,25 @@ def path(value: object) -> Path:
     if not is_utf8(str(found)):
         # Neither the ledger nor JSON can have it.
         raise ValueError(f"{shown(str(found))}: its name is not valid UTF-8; rename it")
+    return found
+
+
+def file(value: object) -> Path:
+    """A file of ours, there or not: others are made beside it, and it is replaced as a whole.
+
+    So it must be no device, and none of what a folder of devices has.
+    """
+    found = path(value)
+    if _NO_FILES.match(os.path.realpath(found.parent) + "/"):
+        raise ValueError(f"{shown(str(found))} is in a folder of the system that holds no files")
+    try:
+        mode = found.stat().st_mode
+    except OSError:
+        # There is none yet; else whoever opens it tells what is in the way.
+        return found
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+        raise ValueError(f"{shown(str(found))} is {what}; name a file, which need not be there")
     return found
 
 

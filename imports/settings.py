@@ -19,6 +19,7 @@ from imports.setting_values import (
     address,
     any_text,
     choice,
+    file,
     number,
     optional,
     path,
@@ -127,11 +128,12 @@ class Settings:
     debug_log: bool = False
 
     def __post_init__(self) -> None:
-        """Reads every value that is not the default."""
+        """Reads every value that could be wrong."""
         problems = {}
         for each in fields(self):
             value = getattr(self, each.name)
-            if value is each.default:
+            # What is usual is right; but something else may be in the place of a file.
+            if value is each.default and not isinstance(value, Path):
                 continue
             try:
                 object.__setattr__(self, each.name, _READERS[each.name](value))
@@ -185,7 +187,7 @@ _READERS: dict[str, Reader[Any]] = {
     "supabase_key": optional(secret),
     "database_url": optional(secret),
     "image_roots": several(path),
-    "state_file": path,
+    "state_file": file,
     "data_folder": path,
     "batch_size": whole_number(1),
     "max_workers": whole_number(1),
@@ -202,11 +204,11 @@ _READERS: dict[str, Reader[Any]] = {
     "on_failure": optional(choice(Disposal.MOVE, Disposal.KEEP)),
     "failed_dir": optional(path),
     "done_dir": optional(path),
-    "progress_csv": optional(path),
+    "progress_csv": optional(file),
     "no_progress_csv": switch,
     "watch": switch,
     "yes": switch,
-    "db_path": optional(path),
+    "db_path": optional(file),
     "limit": optional(whole_number(1)),
     "description": optional(any_text),
     "created_by": optional(any_text),

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from imports.errors import UsageError
+from imports.file_error import about_file
 from imports.private_file import make_folder, private, read_own, tighten
 from imports.row_format import RowFormat
 from imports.work_item import Record, is_batch_id
@@ -48,7 +49,7 @@ class Spool:
         """Makes the folder, and removes the spools that earlier runs have left beside it.
 
         Raises:
-            UsageError: if it cannot be made, or a link is in its place.
+            UsageError, DiskError: if it cannot be made, or a link is in its place.
         """
         spools = self.folder.parent
         for each in (spools, self.folder):
@@ -61,7 +62,7 @@ class Spool:
         try:
             make_folder(self.folder)
         except OSError as error:
-            raise UsageError(f"{self.folder} cannot be made: {error.strerror}.") from error
+            raise about_file(f"{self.folder} cannot be made", error) from error
         tighten(spools)
         tighten(self.folder)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from imports import next_command
 from imports.display_text import shown, shown_lines
+from imports.ledger.acknowledged import Acknowledgement
 from imports.ledger.file import reading
 from imports.ledger.summary import (
     BatchSummary,
@@ -87,6 +88,7 @@ def status_json(status: Status) -> dict[str, Any]:
                 "success": scope.succeeded,
                 "pending": scope.pending,
                 "failed": scope.failed,
+                "acknowledged": scope.acknowledged,
                 "gone": scope.gone,
                 "moved": scope.moved,
                 "warned": scope.warned,
@@ -97,6 +99,9 @@ def status_json(status: Status) -> dict[str, Any]:
                 "disposals": [_disposal_json(scope.source, each) for each in scope.disposals],
                 "batches": [asdict(batch) for batch in scope.batches],
                 "causes": [asdict(cause) for cause in scope.causes],
+                "acknowledgements": [
+                    _acknowledged_json(scope.source, each) for each in scope.acknowledgements
+                ],
             }
             for scope in status.scopes
         ],
@@ -123,7 +128,13 @@ def read_whereabouts(
 def whereabouts_json(found: list[KnownFile]) -> list[dict[str, Any]]:
     """What is known of a file as plain data, for programs."""
     return [
-        asdict(each) | {"disposals": [_disposal_json(each.source, one) for one in each.disposals]}
+        asdict(each)
+        | {
+            "disposals": [_disposal_json(each.source, one) for one in each.disposals],
+            "acknowledged": None
+            if each.acknowledged is None
+            else _acknowledged_json(each.source, each.acknowledged),
+        }
         for each in found
     ]
 
@@ -141,6 +152,8 @@ def render_whereabouts(found: list[KnownFile], file: Path, ledger_file: Path) ->
         if each.state is not None and each.at_source:
             why = "" if each.reason is None else f" in {each.phase}: {each.reason}"
             lines.append(f"  in the source, as far as is known: {each.state}{why}")
+        if each.acknowledged is not None:
+            lines.append(f"  {_acknowledged_words(each.acknowledged)}")
         lines += [f"  {_disposal_words(one)}" for one in each.disposals]
     return shown_lines(lines)
 
@@ -154,6 +167,22 @@ def _disposal_words(disposal: Disposal) -> str:
     why = "imported" if disposal.reason is None else f"failed: {disposal.reason}"
     run = "" if disposal.batch_id is None else f", run {disposal.batch_id}"
     return f"{_moment(disposal.disposed_at)}  {done[disposal.what]} ({why}){run}"
+
+
+def _acknowledged_words(found: Acknowledgement) -> str:
+    why = "" if found.note is None else f": {found.note}"
+    return f"{_moment(found.at)}  acknowledged by {found.by}{why}"
+
+
+def _acknowledged_json(source: str, found: Acknowledgement) -> dict[str, Any]:
+    return {
+        "file": _place(source, found.path),
+        "phase": found.phase,
+        "reason": found.reason,
+        "acknowledged_at": _moment(found.at),
+        "acknowledged_by": found.by,
+        "note": found.note,
+    }
 
 
 def _disposal_json(source: str, disposal: Disposal) -> dict[str, Any]:
@@ -181,11 +210,17 @@ def _run_json(state: WorkState) -> dict[str, Any]:
     return {name: value for name, value in as_json(state).items() if name not in left_out}
 
 
-def render_status(status: Status, state_file: Path, kind: str | None = None) -> str:
-    """The status in words, and what to type next; `kind` is the one that was asked for."""
+def render_status(
+    status: Status, state_file: Path, kind: str | None = None, db_path: Path | None = None
+) -> str:
+    """The status in words, and what to type next; `kind` and `db_path` as they were asked for."""
     lines: list[str] = []
     for scope in status.scopes:
-        lines += [*_scope_lines(scope), ""]
+        lines += _scope_lines(scope)
+        if scope.failed > scope.moved:
+            command = next_command.acknowledge(scope.kind, scope.tag, state_file, db_path)
+            lines.append(f"To have what failed stay as it is, and no longer count:  {command}")
+        lines.append("")
     if status.last_run is not None:
         lines += _run_lines(status.last_run, state_file)
     elif not lines:
@@ -209,6 +244,8 @@ def _scope_lines(scope: ScopeSummary) -> list[str]:
         f"  pending: {scope.pending:,}",
         f"  failed: {scope.failed:,}",
     ]
+    if scope.acknowledged:
+        lines.append(f"  acknowledged: {scope.acknowledged:,} (failed, and no longer count)")
     if scope.gone or scope.moved:
         lines.append(
             f"No longer in the source: {scope.gone:,} that succeeded, {scope.moved:,} that failed"
@@ -229,6 +266,12 @@ def _scope_lines(scope: ScopeSummary) -> list[str]:
         lines += ["", "Most frequent failures:"]
         for cause in scope.causes:
             lines += _cause_lines(cause)
+    if scope.acknowledgements:
+        lines += ["", "Acknowledged:"]
+        for each in scope.acknowledgements:
+            lines += [f"  {each.path}: {each.reason}", f"      {_acknowledged_words(each)}"]
+        if (more := scope.acknowledged - len(scope.acknowledgements)) > 0:
+            lines.append(f"  … and {more:,} more (one of them: status --file PATH)")
     return lines
 
 

@@ -11,7 +11,8 @@ from uuid import uuid4
 import msgspec
 import orjson
 
-from imports.errors import ImporterError, UsageError
+from imports.errors import ImporterError
+from imports.file_error import about_file
 from imports.kinds.wording import WORDINGS
 from imports.regular_file import read_named
 from imports.whole_file import replacing
@@ -180,7 +181,7 @@ def load_work_state(path: Path) -> WorkState | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise UsageError(f"The work state {path} cannot be read: {error.strerror}.") from error
+        raise about_file(f"The work state {path} cannot be read", error) from error
     try:
         return from_json(orjson.loads(content))
     except (orjson.JSONDecodeError, msgspec.ValidationError) as error:
@@ -194,16 +195,19 @@ def save_work_state(state: WorkState, path: Path) -> None:
     """Replaces the file as a whole.
 
     Raises:
-        UsageError: if it cannot be written.
+        UsageError, DiskError: if it cannot be written.
     """
     try:
         with replacing(path) as file:
             file.write(orjson.dumps(as_json(state), option=orjson.OPT_INDENT_2))
             file.write(b"\n")
     except OSError as error:
-        raise UsageError(
-            f"The work state {path} cannot be written: {error.strerror}."
-            " Name another place with --state-file."
+        raise about_file(
+            f"The work state {path} cannot be written",
+            error,
+            "Name another place with --state-file.",
+            # Its lock was made there.
+            written_before=True,
         ) from error
 
 

@@ -48,6 +48,7 @@ from imports.backends.embedded_host import (
     system_folder,
 )
 from imports.errors import EmbeddedInUseError, EmbeddedServerError
+from imports.file_error import of_the_machine
 from imports.private_file import FOLDER, make_folder
 from imports.regular_file import read_named
 
@@ -419,8 +420,9 @@ def _check(folder: Path) -> None:
     try:
         _make_parent(folder)
     except OSError as error:
-        raise EmbeddedServerError(
-            f"The folder {folder.parent} cannot be made: {error.strerror}. Choose another one."
+        what = f"The folder {folder.parent} cannot be made"
+        raise of_the_machine(error, what) or EmbeddedServerError(
+            f"{what}: {error.strerror}. Choose another one."
         ) from error
 
 
@@ -484,7 +486,7 @@ def _open_lock(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise EmbeddedServerError(
+        raise of_the_machine(error, f"{path} cannot be opened") or EmbeddedServerError(
             f"{path} cannot be opened: {error.strerror}. The embedded PostgreSQL needs a folder "
             "that you may write to; run as its owner, or choose another."
         ) from error

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from imports.ledger.acknowledged import COUNTS, FORGOTTEN
 from imports.ledger.runs import add_counts
 from imports.ledger.scope import SIGNATURE, Scope
 from imports.work_item import Failure, ItemState, Signature
@@ -57,7 +58,10 @@ class DisposalLedger:
         self._scope = scope
 
     def due(self, item_ids: Sequence[int]) -> list[DueItem]:
-        """Those of some items that are finished, and whose files are at the source."""
+        """Those of some items that are finished, and whose files are at the source.
+
+        What is acknowledged stays as it is, and is left out here as below.
+        """
         items = "json_each(:ids) cross join item on item.id = value"
         return self._due(items, "true", ids=json.dumps(item_ids))
 
@@ -84,7 +88,7 @@ class DisposalLedger:
             " stays,"
             f" {SIGNATURE} from {items}"
             f" where {self._scope.all_items} and state in ('imported', 'failed')"
-            f" and disposed_at is null and found_wrong = 0 and {condition}"
+            f" and disposed_at is null and found_wrong = 0 and {COUNTS} and {condition}"
             " order by item.id limit :limit",
             {"limit": -1, "most_tries": None, "batch_id": self._scope.batch_id, **values},
         )
@@ -110,8 +114,8 @@ class DisposalLedger:
                 [(_what(item), item.moved_to, self._scope.batch_id, now, item.id) for item in gone],
             )
             connection.executemany(
-                "update item set disposed_at = ?, moved_to = ?, disposal_problem = null"
-                " where id = ?",
+                "update item set disposed_at = ?, moved_to = ?, disposal_problem = null,"
+                f" {FORGOTTEN} where id = ?",
                 [(now, item.moved_to, item.id) for item in gone],
             )
             connection.executemany(
@@ -144,10 +148,10 @@ class DisposalLedger:
                 )
 
     def failed_in_source(self) -> tuple[int, int]:
-        """How many failed items are in the source, and how many of them are not of this kind."""
+        """How many items that count as failed are in the source; how many are not of this kind."""
         row = self._scope.connection.execute(
             "select count(*), coalesce(sum(stays), 0) from item"
-            f" where {self._scope.condition(ItemState.FAILED)} and disposed_at is null"
+            f" where {self._scope.condition(ItemState.FAILED)} and disposed_at is null and {COUNTS}"
         ).fetchone()
         return int(row[0]), int(row[1])
 
@@ -196,7 +200,7 @@ class DisposalLedger:
         """How many finished files could not be deleted or moved, and the first of them."""
         where = (
             "from item indexed by item_not_disposed_of"
-            f" where {self._scope.all_items} and disposal_problem is not null"
+            f" where {self._scope.all_items} and disposal_problem is not null and {COUNTS}"
         )
         count = self._scope.connection.execute(f"select count(*) {where}").fetchone()[0]
         rows = self._scope.connection.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -9,7 +10,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from imports.errors import LedgerError
+from imports.errors import ImporterError, LedgerError
+from imports.file_error import of_the_machine
 from imports.ledger.cause import cause_of
 from imports.ledger.schema import VERSIONS
 from imports.private_file import FILE, tighten
@@ -17,10 +19,11 @@ from imports.regular_file import open_new
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
+def reading(path: Path, *, of_any_version: bool = False) -> Iterator[sqlite3.Connection | None]:
     """A ledger to look into, without a lock and without changing it.
 
-    None if there is none, or if it is of an older version and no run has brought it up to date.
+    None if there is none, or if it is of an older version and no run has brought it up to date,
+    unless it may be `of_any_version`: then it may lack tables.
 
     Raises:
         LedgerError: if it is no ledger, or cannot be read.
@@ -33,7 +36,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
         with closing(connection):
             version = _version(connection)
             _check(path, connection, version)
-            yield connection if version == len(VERSIONS) else None
+            yield connection if of_any_version or version == len(VERSIONS) else None
     except sqlite3.Error as error:
         raise LedgerError(f"The ledger {path} cannot be read: {error}.") from error
 
@@ -89,6 +92,17 @@ def _make_private(path: Path) -> None:
             tighten(path.with_name(path.name + end))
 
 
+def _unusable(path: Path, error: sqlite3.Error | OSError) -> ImporterError:
+    what = f"The ledger {path} cannot be used"
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    known = of_the_machine(error, what) if isinstance(error, OSError) else None
+    return known or LedgerError(
+        f"{what}: {error}. If it is damaged, move it away and run again: what the target already"
+        " has is found there."
+    )
+
+
 class LedgerFile:
     """One connection to the file, used by the coordinator's thread alone."""
 
@@ -97,6 +111,7 @@ class LedgerFile:
 
         Raises:
             LedgerError: if the file is not a ledger, or of another version.
+            DiskError: if its disk is full or broken.
         """
         self.path = path
         if not path.parent.is_dir() or (path.exists() and not path.is_file()):
@@ -116,10 +131,7 @@ class LedgerFile:
             self.connection.execute("pragma synchronous = normal")
             self._make_tables(token)
         except (sqlite3.Error, OSError) as error:
-            raise LedgerError(
-                f"The ledger {path} cannot be used: {error}. If it is damaged, move it away and"
-                " run again: what the target already has is found there."
-            ) from error
+            raise _unusable(path, error) from error
 
     def bring_to_disk(self) -> None:
         """From now on, what is committed outlasts a power failure too.

@@ -10,6 +10,7 @@ from itertools import accumulate
 
 import orjson
 
+from imports.ledger.acknowledged import COUNTS
 from imports.ledger.growing import Settled, has_settled, make_growing
 from imports.ledger.runs import add_counts
 from imports.ledger.scope import NOTHING_DONE, SIGNATURE, UNFINISHED, Scope
@@ -272,8 +273,16 @@ class ItemLedger:
         )
         return int(count), rows.fetchall()
 
+    def acknowledged(self) -> int:
+        """How many items failed and are acknowledged."""
+        row = self._scope.connection.execute(
+            "select count(*) from item indexed by item_acknowledged"
+            f" where {self._scope.all_items} and acknowledged_at is not null"
+        ).fetchone()
+        return int(row[0])
+
     def failures(self, limit: int) -> tuple[int, list[Failure]]:
-        """How many items failed, and the first of them.
+        """How many items failed, and the first of them, but for those that are acknowledged.
 
         Of those whose files were moved away because of it, the ones of this run, and of earlier
         ones that were killed before the user had seen their report.
@@ -281,7 +290,7 @@ class ItemLedger:
         failed = self._scope.condition(ItemState.FAILED)
         untold = f"select batch_id from run where scope_id = {self._scope.id} and told = 0"
         news = f"(disposed_at is null or failed_in = :batch_id or failed_in in ({untold}))"
-        where = f"from item indexed by item_failed where {failed} and {news}"
+        where = f"from item indexed by item_failed where {failed} and {COUNTS} and {news}"
         values = {"batch_id": self._scope.batch_id, "limit": limit}
         count = self._scope.connection.execute(f"select count(*) {where}", values).fetchone()[0]
         rows = self._scope.connection.execute(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import itemgetter
 
+from imports.ledger.acknowledged import COUNTS, FORGOTTEN
 from imports.ledger.scope import NOTHING_DONE, Scope
 from imports.source_tree import ListedEntry, ListingProblem
 from imports.work_item import ItemState, Phase
@@ -32,7 +33,8 @@ class Listing:
     """What a listing of the source came to: items in all, and how they compare.
 
     `changed` includes those that are left from earlier runs, or failed and are tried again;
-    `unchanged` are imported; `given_up` have failed too often; `problems` cannot be listed.
+    `unchanged` are imported; `given_up` have failed too often; `problems` cannot be listed;
+    `acknowledged` have failed, and are neither tried nor counted among these two.
     """
 
     total: int
@@ -41,6 +43,7 @@ class Listing:
     unchanged: int
     given_up: int
     problems: int
+    acknowledged: int = 0
 
 
 class ListingLedger:
@@ -61,8 +64,8 @@ class ListingLedger:
         """Takes in a listing of the source, which may be of any length and in any order.
 
         New and changed items become `listed`; so do failed ones that fewer than `most_tries`
-        runs have tried (None for any number), but for those of which this very run has imported
-        some records; and all items where `again`. Items no longer in a
+        runs have tried (None for any number), but for those that are acknowledged, or of which
+        this very run has imported some records; and all items where `again`. Items no longer in a
         `whole` listing are forgotten, unless a part of the source could not be listed; those
         that were disposed of are not.
         """
@@ -71,9 +74,9 @@ class ListingLedger:
             self._temporary_listing(entries, settle=not again),
             self._scope.file.transaction() as connection,
         ):
-            fresh, listing = self._compare_listing(again=again, most_tries=least)
+            fresh, listing, problems = self._compare_listing(again=again, most_tries=least)
             known = listing.total - listing.new
-            if whole and listing.total and not listing.problems and self._present() > known:
+            if whole and listing.total and not problems and self._present() > known:
                 self._forget_gone(connection)
             connection.execute(
                 "insert into item (scope_id, path, size, mtime_ns, file_count, digest, state,"
@@ -84,11 +87,12 @@ class ListingLedger:
                 " mtime_ns = excluded.mtime_ns, file_count = excluded.file_count,"
                 " digest = excluded.digest, state = 'listed', phase = null, reason = null,"
                 " cause = null, updated_at = excluded.updated_at, disposed_at = null,"
-                f" moved_to = null, {NOTHING_DONE},"
+                f" moved_to = null, {NOTHING_DONE}, {FORGOTTEN},"
                 f" tries = iif({_CHANGED}, 0, item.tries),"
                 f" failed_in = iif({_CHANGED}, null, item.failed_in)"
                 f" where {_CHANGED} or :again or item.disposed_at is not null"
-                " or item.state = 'failed' and (:most_tries < 0 or item.tries < :most_tries)"
+                " or item.state = 'failed' and (:most_tries < 0"
+                f" or item.tries < :most_tries and {COUNTS})"
                 # A run that is resumed has counted the records of them that went in.
                 " and not (item.failed_in is :batch_id and item.succeeded > 0)",
                 {
@@ -104,14 +108,14 @@ class ListingLedger:
                 " where item.id = record_failure.item_id"
                 f" and {self._scope.condition(ItemState.LISTED)})"
             )
-            if listing.problems:
-                problems = connection.execute(
+            if problems:
+                unlisted = connection.execute(
                     "select item.id, problem from listing join item"
                     " on item.scope_id = ? and item.path = listing.path"
                     " where problem is not null and state = 'listed'",
                     (self._scope.id,),
                 ).fetchall()
-                self._scope.fail(connection, Phase.PLANNING, problems)
+                self._scope.fail(connection, Phase.PLANNING, unlisted)
         return listing
 
     @contextmanager
@@ -206,10 +210,11 @@ class ListingLedger:
         ).fetchone()
         return not row[0]
 
-    def _compare_listing(self, *, again: bool, most_tries: int) -> tuple[str, Listing]:
+    def _compare_listing(self, *, again: bool, most_tries: int) -> tuple[str, Listing, int]:
         """The table of what is not settled by what is known, and how the listing compares.
 
-        Of what is as it was, imported or given up, there is nothing in the table.
+        Of what is as it was, imported, acknowledged or given up, there is nothing in the table. The
+        number is that of all that cannot be listed, acknowledged or not.
         """
         connection = self._scope.connection
         total, problems = connection.execute(
@@ -217,7 +222,7 @@ class ListingLedger:
         ).fetchone()
         settled = connection.execute("select coalesce(sum(items), 0) from settled").fetchone()[0]
         if self.none_known():
-            return "listing", Listing(total, total, 0, 0, 0, problems)
+            return "listing", Listing(total, total, 0, 0, 0, problems), problems
         joined = (
             "listing left join item on item.scope_id = :scope and item.path = listing.path"
             " and item.disposed_at is null"
@@ -229,7 +234,7 @@ class ListingLedger:
         imported = f"item.state = 'imported' and {same} and not :again"
         given_up = (
             f"item.state = 'failed' and {same} and not :again"
-            " and :most_tries >= 0 and item.tries >= :most_tries"
+            f" and :most_tries >= 0 and (item.tries >= :most_tries or not {COUNTS})"
         )
         values = {"scope": self._scope.id, "most_tries": most_tries, "again": again}
         connection.execute("drop table if exists temp.fresh")
@@ -239,18 +244,25 @@ class ListingLedger:
             values,
         )
         left, changed = connection.execute("select count(*), count(known) from fresh").fetchone()
-        tired = 0
+        tired = acknowledged = unlisted = 0
         if most_tries >= 0 and left < total:
-            tired = connection.execute(
-                "select count(*) from item indexed by item_failed join listing"
+            tired, acknowledged, unlisted = connection.execute(
+                f"select count(*), count(acknowledged_at), count(iif({COUNTS}, null, problem))"
+                " from item indexed by item_failed join listing"
                 f" on listing.path = item.path where item.scope_id = :scope and {given_up}"
                 " and item.disposed_at is null",
                 values,
-            ).fetchone()[0]
-        unchanged = settled + total - left - tired
-        return "fresh", Listing(
-            settled + total, left - changed, changed, unchanged, tired, problems
+            ).fetchone()
+        listing = Listing(
+            settled + total,
+            left - changed,
+            changed,
+            settled + total - left - tired,
+            tired - acknowledged,
+            problems - unlisted,
+            acknowledged,
         )
+        return "fresh", listing, problems
 
 
 def _folder(row: _Row) -> str:

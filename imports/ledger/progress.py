@@ -12,7 +12,8 @@ from imports.work_item import ItemState
 class ItemProgress(NamedTuple):
     """How far an item has come: its records, and when it was begun and ended.
 
-    Times are seconds since the epoch, None for what is yet to come.
+    Times are seconds since the epoch, None for what is yet to come. `acknowledged` says whether
+    somebody has acknowledged that it failed.
     """
 
     path: str
@@ -22,12 +23,14 @@ class ItemProgress(NamedTuple):
     refused: int
     began_at: float | None
     ended_at: float | None
+    acknowledged: int = 0
 
 
 def item_progress(scope: Scope) -> Iterator[ItemProgress]:
     """All items of a scope that were begun, in the order in which they were found."""
     rows = scope.connection.execute(
-        "select path, state, records, succeeded, refused, coalesce(began_at, updated_at), ended_at"
+        "select path, state, records, succeeded, refused, coalesce(began_at, updated_at), ended_at,"
+        " acknowledged_at is not null"
         f" from item where {scope.all_items} and state <> 'listed' order by id"
     )
     for path, state, *rest in rows:

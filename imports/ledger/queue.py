@@ -38,7 +38,6 @@ class ImportQueue:
         limit: int | None,
         most_bytes: int | None = None,
         since: int | None = None,
-        failed_in: Phase | None = None,
     ) -> int:
         """Puts the items of a state in the order in which they are imported; returns how many.
 
@@ -46,8 +45,7 @@ class ImportQueue:
         whatever the workers do. What failed before comes behind what did not. Undated items come
         behind all others, whose rows are in by then. Items of more than
         `most_bytes` are for `large`, all others for `batches`. What was disposed of is left out, as
-        is what went in with the batch `since` (see `last_batch`) or one before it, and, with a
-        phase, what did not fail in it.
+        is what went in with the batch `since` (see `last_batch`) or one before it.
         """
         connection = self._scope.connection
         connection.execute("drop table if exists temp.queue")
@@ -65,7 +63,6 @@ class ImportQueue:
             " on shared.item_group = item.item_group"
             f" where {self._scope.condition(state)} and disposed_at is null"
             " and (:since is null or imported_in > :since)"
-            " and (:failed_in is null or phase = :failed_in)"
             " order by undated, shared.item_group is not null, shared.item_group,"
             " shared.item_group is null and tries > 0,"
             " iif(shared.item_group is null, item.id, 0), path limit :limit",
@@ -74,7 +71,6 @@ class ImportQueue:
                 "limit": -1 if limit is None else limit,
                 "most": most_bytes,
                 "since": since,
-                "failed_in": failed_in,
             },
         )
         count = connection.execute("select count(*) from queue").fetchone()[0]

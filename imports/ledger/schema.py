@@ -232,7 +232,18 @@ select scope_id, path, size, mtime_ns, iif(moved_to is null, 'deleted', 'moved')
 from item where disposed_at is not null order by disposed_at;
 """
 
-VERSIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
+VERSION_5 = """
+-- Of a failed item: when somebody acknowledged that it fails, who, and why.
+alter table item add column acknowledged_at real;
+alter table item add column acknowledged_by text;
+alter table item add column acknowledged_note text;
+create index item_acknowledged on item (scope_id, path) where acknowledged_at is not null;
+drop index item_cause;
+create index item_cause on item (scope_id, cause)
+  where state = 'failed' and acknowledged_at is null;
+"""
+
+VERSIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5)
 """The scripts that lead from each version to the next; their count is the newest version.
 
 What was before what is told by counters (`run.number`, `batch.id` and `item.imported_in`), never by

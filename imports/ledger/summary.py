@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from imports.ledger.acknowledged import COUNTS, Acknowledgement, acknowledgements
 from imports.ledger.lacking import count_lacking
 from imports.ledger.whereabouts import Disposal, count_disposals, latest_disposals
 from imports.work_item import NOTHING_LACKING, Lacking
@@ -55,6 +56,7 @@ class Warned(NamedTuple):
 class ScopeSummary:
     """A source in a target: its work items by state, the last batches, the causes of failures.
 
+    Of failed ones, `acknowledged` are not among `failed`. `acknowledgements` are the first of them.
     `gone` are imported ones, `moved` failed ones, whose files are no longer in the source;
     `warned` lack something, `lacking` are the images among that.
     `files_deleted` and `files_moved` are what all runs did, `disposals` the last of it.
@@ -75,11 +77,13 @@ class ScopeSummary:
     files_deleted: int = 0
     files_moved: int = 0
     disposals: list[Disposal] = field(default_factory=list)
+    acknowledged: int = 0
+    acknowledgements: list[Acknowledgement] = field(default_factory=list)
 
     @property
     def succeeded(self) -> int:
         """How many are imported."""
-        return self.total - self.pending - self.failed
+        return self.total - self.pending - self.failed - self.acknowledged
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,18 +190,19 @@ def _scope(
         (scope_id, limit),
     )
     causes = connection.execute(
-        "select cause, count(*) from item where scope_id = ? and state = 'failed'"
+        f"select cause, count(*) from item where scope_id = ? and state = 'failed' and {COUNTS}"
         " group by cause order by count(*) desc, cause limit ?",
         (scope_id, limit),
     ).fetchall()
     files_deleted, files_moved = count_disposals(connection, scope_id)
+    acknowledged, first = acknowledgements(connection, scope_id, limit)
     return ScopeSummary(
         kind=kind,
         source=source,
         tag=tag,
         total=one("select count(*) from item where scope_id = ?"),
         pending=unfinished - failed,
-        failed=failed,
+        failed=failed - acknowledged,
         batches=[BatchSummary(*row) for row in batches],
         causes=[_cause(connection, scope_id, *row) for row in causes],
         gone=disposed("imported"),
@@ -210,13 +215,16 @@ def _scope(
         files_deleted=files_deleted,
         files_moved=files_moved,
         disposals=latest_disposals(connection, scope_id, limit),
+        acknowledged=acknowledged,
+        acknowledgements=first,
     )
 
 
 def _cause(connection: sqlite3.Connection, scope_id: int, cause: str, items: int) -> CauseSummary:
     path, phase, reason, tries = connection.execute(
         "select path, phase, reason, tries from item"
-        " where scope_id = ? and state = 'failed' and cause is ? order by id limit 1",
+        f" where scope_id = ? and state = 'failed' and {COUNTS} and cause is ?"
+        " order by id limit 1",
         (scope_id, cause),
     ).fetchone()
     return CauseSummary(cause, items, path, phase, reason, tries)

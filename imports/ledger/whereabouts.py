@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass, field
 
+from imports.ledger.acknowledged import Acknowledgement, acknowledgements
+
 
 @dataclass(frozen=True, slots=True)
 class Disposal:
@@ -27,7 +29,8 @@ class Disposal:
 class KnownFile:
     """A file as one scope knows it: its work item, if it has one now, and its latest disposals.
 
-    Of the item there are its state, and the phase and the reason if it failed.
+    Of the item there are its state, the phase and the reason if it failed, and who acknowledged
+    that.
     """
 
     kind: str
@@ -39,6 +42,7 @@ class KnownFile:
     reason: str | None = None
     at_source: bool = False
     disposals: list[Disposal] = field(default_factory=list)
+    acknowledged: Acknowledgement | None = None
 
 
 def latest_disposals(
@@ -90,6 +94,7 @@ def known_files(
                 (scope_id, path),
             ).fetchone()
             disposals = latest_disposals(connection, scope_id, limit, path)
+            acknowledged = acknowledgements(connection, scope_id, 1, path)[1]
             if item is not None or disposals:
                 state, phase, reason, at_source = item or (None, None, None, False)
                 found.append(
@@ -103,6 +108,7 @@ def known_files(
                         reason,
                         bool(at_source),
                         disposals,
+                        acknowledged[0] if acknowledged else None,
                     )
                 )
     return found

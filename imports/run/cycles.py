@@ -7,7 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imports.errors import UsageError
+from imports.errors import LimitError, UsageError
 from imports.phases.planning import BATCH_SIZE, is_complete
 from imports.run import settling
 from imports.run.listing import list_source
@@ -111,7 +111,9 @@ class Cycles:
                 # Once; not for each of many files that come one by one.
                 told = told or session.update_progress()
         except (OSError, RuntimeError) as error:
-            raise UsageError(
+            # What is not about the folder is about how many the system watches.
+            of_folder = isinstance(error, (FileNotFoundError, PermissionError))
+            raise (UsageError if of_folder else LimitError)(
                 f"The source {session.source.folder} cannot be watched: {error}. Everything in it"
                 " is imported. Run again without --watch, from time to time."
             ) from error

@@ -78,6 +78,8 @@ def list_source(session: RunSession, *, again: bool = False) -> Listing:
         given_up=given_up,
         unreadable=listing.problems,
     )
+    if listing.acknowledged or session.counts().get("planning.acknowledged"):
+        session.set_counts(Phase.PLANNING, acknowledged=listing.acknowledged)
     return listing
 
 

@@ -24,6 +24,7 @@ from imports.errors import (
     StateConflictError,
     UsageError,
 )
+from imports.file_error import about_file
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
 from imports.ledger import (
@@ -89,7 +90,7 @@ def open_session(
     folder, single_item = find_source(settings, kind)
     policy = RetryPolicy(settings.max_retries, stop, settings.max_wait, display.say)
     with contextlib.ExitStack() as resources:
-        _lock(settings.state_file, resources)
+        lock(settings.state_file, resources)
         waiting = Waiting(policy, display)
         resources.callback(waiting.close)
         waiting.start()
@@ -211,15 +212,21 @@ def _ledger_of(state: WorkState) -> Path | None:
     return state.db_path
 
 
-def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
+def lock(state_file: Path, resources: contextlib.ExitStack) -> None:
+    """Holds the lock on a work state until the resources are closed.
+
+    Raises:
+        LockedError: if another run holds it.
+        UsageError, DiskError: if it cannot be had.
+    """
     if not state_file.parent.is_dir():
         raise UsageError(f"The folder of the work state {state_file} does not exist.")
     # Without `flock` there is no lock that the system lets go of when a run is killed.
-    lock = FileLock(f"{state_file}.lock", timeout=0, mode=FILE, fallback_to_soft=False)
+    held = FileLock(f"{state_file}.lock", timeout=0, mode=FILE, fallback_to_soft=False)
     # Not in the lock file, which everybody who tries it empties.
     holder = state_file.with_name(f"{state_file.name}.pid")
     try:
-        lock.acquire()
+        held.acquire()
     except Timeout:
         try:
             who = f"process {int(read_own(holder))}"
@@ -229,11 +236,13 @@ def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
             f"{state_file} is in use by {who}. Wait for it to end, or name another --state-file."
         ) from None
     except OSError as error:
-        raise UsageError(
-            f"The work state {state_file} cannot be locked: {error.strerror}. Some network file"
-            " systems have no locks. Name a place on a disk of this machine with --state-file."
+        raise about_file(
+            f"The work state {state_file} cannot be locked",
+            error,
+            "Some network file systems have no locks. Name a place on a disk of this machine with"
+            " --state-file.",
         ) from error
-    resources.callback(lock.release)
+    resources.callback(held.release)
     try:
         # Not what somebody else put there: only what a killed run left is in the way.
         with contextlib.suppress(FileNotFoundError):
@@ -242,9 +251,11 @@ def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
         with open(holder, "x", opener=private) as file:
             file.write(str(os.getpid()))
     except OSError as error:
-        raise UsageError(
-            f"{holder} cannot be written: {error.strerror}. If it is none of the importer's files,"
-            " move it away; or name another place with --state-file."
+        raise about_file(
+            f"{holder} cannot be written",
+            error,
+            "If it is none of the importer's files, move it away; or name another place with"
+            " --state-file.",
         ) from error
     resources.callback(holder.unlink, missing_ok=True)
     remove_drafts(state_file)

@@ -59,7 +59,7 @@ def _row(item: ItemProgress, source: Source) -> ProgressRow:
         item.succeeded,
         item.refused,
         seconds,
-        _STATUS[item.state],
+        ProgressStatus.ACKNOWLEDGED if item.acknowledged else _STATUS[item.state],
         _moment(item.began_at),
         _moment(ended_at),
     )

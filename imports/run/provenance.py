@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from imports.errors import ImporterError, UsageError
+from imports.file_error import about_file
 from imports.ledger.file import holds_nothing, reading
 from imports.private_file import make_folder, private, read_own
 from imports.settings import Settings
@@ -48,14 +49,33 @@ def token_inside(settings: Settings, imported: Path) -> str | None:
         elif not strange:
             _mark(data)
     if strange:
-        raise UsageError(
-            f"{' and '.join(map(str, strange))}: in the folder that is imported, and no run of"
-            " yours on this machine has made it there. It may have come with the data, and is not"
-            " used. If it is yours, move it out of that folder, with the work state, and run from"
-            " where it is then, or name it with --state-file, --db-path and IMPORTER_DATA_FOLDER;"
-            " else remove it."
-        )
+        raise _not_ours(strange)
     return token
+
+
+def refuse_foreign(ledger: Path) -> None:
+    """Makes sure that a ledger in a source that it knows is of our making.
+
+    Raises:
+        UsageError: if it is not.
+    """
+    with reading(ledger, of_any_version=True) as connection:
+        if connection is None:
+            return
+        sources = [source for (source,) in connection.execute("select source from scope")]
+    inside = any(lies_in(ledger, Path(each)) for each in sources)
+    if inside and not _is_known(_token_of_ledger(ledger)):
+        raise _not_ours([ledger])
+
+
+def _not_ours(strange: list[Path]) -> UsageError:
+    return UsageError(
+        f"{' and '.join(map(str, strange))}: in the folder that is imported, and no run of"
+        " yours on this machine has made it there. It may have come with the data, and is not"
+        " used. If it is yours, move it out of that folder, with the work state, and run from"
+        " where it is then, or name it with --state-file, --db-path and IMPORTER_DATA_FOLDER;"
+        " else remove it."
+    )
 
 
 def _is_empty(folder: Path) -> bool:
@@ -67,7 +87,8 @@ def _is_empty(folder: Path) -> bool:
 
 def _token_of_ledger(path: Path) -> str:
     try:
-        with reading(path) as connection:
+        # An older one is brought up to date by the run that may use it.
+        with reading(path, of_any_version=True) as connection:
             if connection is None:
                 return ""
             row: tuple[str] | None = connection.execute("select token from origin").fetchone()
@@ -90,7 +111,7 @@ def _mark(folder: Path) -> None:
         with replacing(folder / _TOKEN_NAME) as file:
             file.write(token.encode())
     except OSError as error:
-        raise UsageError(f"{folder} cannot be made: {error.strerror}.") from error
+        raise about_file(f"{folder} cannot be made", error) from error
 
 
 # What is remembered
@@ -118,8 +139,9 @@ def _new_token() -> str:
         with open(folder / token, "x", opener=private):
             return token
     except OSError as error:
-        raise UsageError(
+        raise about_file(
             f"The work state and the ledger lie in the folder that is imported, and {folder},"
-            f" which remembers that they are yours, cannot be written: {error.strerror}. Name"
-            " another place with --state-file and IMPORTER_DATA_FOLDER."
+            " which remembers that they are yours, cannot be written",
+            error,
+            "Name another place with --state-file and IMPORTER_DATA_FOLDER.",
         ) from error

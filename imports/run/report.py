@@ -60,6 +60,12 @@ def build_report(
         given_up = listing.given_up if listing is not None else 0
         again = next_command.import_again(session.settings, retry_failed=given_up > 0)
         commands = [f"When the causes are mended, this tries the failed ones again:  {again}"]
+        if given_up:
+            command = next_command.acknowledge(
+                session.kind.name, session.state.tag, state_file, session.settings.db_path
+            )
+            stays = "To have what failed stay as it is, and no longer count"
+            commands.insert(0, f"{stays}:  {command}")
         if session.disposal is not None and session.disposal.on_failure is Disposal.MOVE:
             commands = _of_moved(session, session.disposal.failed_folder, failures_total, commands)
     return RunReport(
@@ -72,6 +78,7 @@ def build_report(
         notices=session.notices,
         failures=failures,
         failures_total=failures_total,
+        acknowledged=session.items.acknowledged(),
         warnings=warnings,
         warnings_total=warnings_total,
         lacking=session.lacking.count(),

@@ -15,6 +15,7 @@ from typing import ParamSpec, TypeVar
 from imports.backends.target import MERGES_AT_ONCE, Target
 from imports.errors import (
     BackendUnavailableError,
+    DiskError,
     InterruptedRunError,
     StatementCancelledError,
     UsageError,
@@ -256,7 +257,7 @@ class RunSession:
             return True
         try:
             return self.progress.update(now=now)
-        except UsageError as error:
+        except (UsageError, DiskError) as error:
             if not self._told_progress:
                 self._told_progress = True
                 self.display.say(f"⚠️  {error} The import goes on without it.")

@@ -118,13 +118,11 @@ def _compare_items(
 
 
 def _vouch_for_failed(session: RunSession, target: VerifyTarget, vouching: Vouching) -> None:
-    """Notes the rows of records that are in though others of their items failed.
+    """Notes the rows of failed items that are in: others of their records failed, or an image did.
 
     What else is found is not told: it is known that these items failed.
     """
-    if session.queue.open(
-        ItemState.FAILED, None, largest_item(session.kind), failed_in=Phase.IMPORT
-    ):
+    if session.queue.open(ItemState.FAILED, None, largest_item(session.kind)):
         _compare_items(session, target, vouching, Verified())
 
 
@@ -218,7 +216,8 @@ def _find_orphans(
 ) -> None:
     """Finds rows of a table that runs over this source wrote, and nothing in it speaks for."""
     # Then it is not known of whom such a row is.
-    open_items = session.items.unfinished(0)[0] + session.items.failures(0)[0]
+    items = session.items
+    open_items = items.unfinished(0)[0] + items.failures(0)[0] + items.acknowledged()
     batch_ids = session.runs.batch_ids(session.scope.id)
     after = None
     ask = session.workers.for_waiting().submit

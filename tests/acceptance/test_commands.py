@@ -57,6 +57,24 @@ def test_status_while_a_run_is_under_way_and_after_it_was_killed(
     assert f"states {medium_source} --tag T" in shown
 
 
+def test_what_is_acknowledged_makes_no_run_fail(pg_place: Workplace, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    write(source, "good", search())
+    bad = source / "bad_parse.json"
+    bad.write_text("{")
+    command = ("states", source, "--tag", "T")
+    pg_place.run(*command, exit_code=3)
+    told = pg_place.run("acknowledge", bad, "--note", "the board's own error").out
+    assert told.startswith(f"Acknowledged: 1 (states from {source}, tag T)\n  bad_parse.json: ")
+    assert "Acknowledged: 1 that failed" in pg_place.run(*command, exit_code=0).out
+    (scope,) = orjson.loads(pg_place.run("status", "--json").out)["scopes"]
+    assert (scope["failed"], scope["acknowledged"]) == (0, 1)
+    assert scope["acknowledgements"][0]["note"] == "the board's own error"
+    told = pg_place.run("acknowledge", "--tag", "T", "--all", "--undo").out
+    assert told.startswith("Counted as failed again: 1 ")
+    pg_place.run(*command, exit_code=3)
+
+
 def test_status_with_failures(pg_place: Workplace, tmp_path: Path) -> None:
     write(tmp_path / "source", "bad", b"{")
     write(tmp_path / "source", "good", search())

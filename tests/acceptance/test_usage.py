@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -80,6 +81,11 @@ def test_a_small_import_imports_no_more_than_it_needs(
         (["states", "SOURCE", "--tag", "T", "--database-url", "mysql://x"], ["postgresql://"]),
         (["nonsense"], ["nonsense"]),
         (["verify"], ["work_state.json"]),
+        (["acknowledge", "--tag", "T"], ["--all"]),
+        (["acknowledge", "x", "--all", "--tag", "T"], ["--all"]),
+        (["acknowledge", "--all"], ["--tag"]),
+        (["acknowledge", "x", "--undo", "--note", "n"], ["--note"]),
+        (["acknowledge", "x"], ["upload_tracker.db", "--db-path"]),
     ],
 )
 def test_wrong_usage(
@@ -91,6 +97,46 @@ def test_wrong_usage(
         assert word in told.err
     assert "Traceback" not in told.text
     assert not (pg_place.folder / "work_state.json").exists()
+
+
+@pytest.mark.parametrize("option", ["--state-file", "--db-path", "--progress-csv"])
+def test_a_device_is_refused_before_anything_is_made_beside_it(
+    pg_place: Workplace, small_source: Path, option: str
+) -> None:
+    before = sorted(each.name for each in Path("/dev").iterdir())
+    command = ("people", small_source, "--tag", "T")
+    told = pg_place.run(*command, option, "/dev/full", exit_code=2)
+    assert f"{option}: /dev/full is in a folder of the system that holds no files" in told.err
+    assert sorted(each.name for each in Path("/dev").iterdir()) == before
+    assert pg_place.files() == []
+
+
+FULL = 'mount -t tmpfs -o size=16k full "$0" && head -c 16k /dev/zero >"$0/all"; exec "$@"'
+"""A shell's words that run a program, for which a folder is a disk without any room."""
+
+
+UNSHARE = ("unshare", "-m") if os.geteuid() == 0 else ("unshare", "-rm")
+
+
+@pytest.mark.skipif(
+    os.system(f"{' '.join(UNSHARE)} true 2>/dev/null") != 0, reason="nobody may mount here"
+)
+@pytest.mark.parametrize(
+    ("state_file", "ledger"), [("disk/state.json", "ledger.db"), ("state.json", "disk/ledger.db")]
+)
+def test_a_full_disk_under_the_work_state_or_the_ledger_is_no_wrong_usage(
+    pg_place: Workplace, postgresql: Target, small_source: Path, state_file: str, ledger: str
+) -> None:
+    disk = pg_place.folder / "disk"
+    disk.mkdir()
+    program = (*UNSHARE, "sh", "-c", FULL, str(disk), *MODULE)
+    files = ("--state-file", state_file, "--db-path", ledger)
+    command = ("states", small_source, "--tag", "T", *files)
+    told = pg_place.run(*command, program=program, exit_code=1)
+    assert "No space left on device. The disk is full. Free space on that disk" in told.err
+    assert "fault of the importer" not in told.text
+    pg_place.run(*command)
+    assert count(postgresql.database_url) == 12
 
 
 def test_no_files(place: Workplace, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
 
 from imports import ResilientImporter
@@ -61,6 +63,21 @@ def test_a_finished_import_is_clean(done: Bench) -> None:
         assert report.clean
         assert (report.records, report.images, report.findings) == (RECORDS, IMAGES, [])
     assert "10 records and 3 images are as their files say" in render_verification(report)[0]
+
+
+def test_rows_of_a_file_whose_image_failed_are_accounted_for(postgresql_bench: Bench) -> None:
+    bench = postgresql_bench
+    bench.source.add("a", image="a.png")
+    bench.source.write("a.png", png(1))
+    assert bench.run(verify_writes=True).exit_code == 0
+    bench.source.add("a", image="a.png")
+    digest = sha256(bench.source.write("a.png", png(2)).read_bytes()).hexdigest()
+    taken = bench.data_folder / f"imagecache/sha256/{digest[:2]}/{digest[2:4]}/{digest}.png"
+    taken.mkdir(parents=True)
+    report = bench.run(verify_writes=True)
+    assert [each.phase for each in report.failures] == ["upload"]
+    assert report.verification is not None
+    assert report.verification.clean
 
 
 def test_with_the_run(bench: Bench) -> None:

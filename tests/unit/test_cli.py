@@ -27,6 +27,7 @@ COMMANDS = [
     ["people"],
     ["verify"],
     ["status"],
+    ["acknowledge"],
     ["schema"],
     ["schema", "apply"],
     ["schema", "print"],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imports.errors import ImporterError, LedgerError, LimitError, UsageError
+from imports.errors import DiskError, ImporterError, LedgerError, LimitError, UsageError
 from imports.faults import FaultError, told
 from imports.logs import LOG_NAME
 
@@ -16,6 +16,7 @@ from imports.logs import LOG_NAME
     [
         (OSError(errno.EMFILE, "Too many open files", "a"), LimitError, "ulimit -n"),
         (OSError(errno.ENFILE, "Too many open files in system"), LimitError, "ulimit -n"),
+        (OSError(errno.ENOSPC, "No space left on device", "a"), DiskError, "Free space"),
         (RuntimeError("can't start new thread"), LimitError, "ulimit -u"),
         (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), LimitError, "pids"),
         (MemoryError(), LimitError, "--batch-size"),

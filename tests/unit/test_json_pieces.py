@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imports import json_events, json_pieces
@@ -128,6 +128,10 @@ documents = st.recursive(
 names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
 
+@example("results", {"": {"\ufdd0\ufdd1": None}}, [], 1, 0, True, 1)
+@example(
+    "results", {"": ["\ufdd0\ufdd1"]}, [{"\ufdd0\ufdd1": "\ufdd0\ufdd1\ufdd3"}], 1, 0, False, 1
+)
 @given(
     names,
     st.dictionaries(names, documents, max_size=3),
@@ -395,6 +399,8 @@ PAGE_FLAWS = {
     "half": (rb'"a": {"b": ["x", {}, "\ud83d"]}', "a.b[2] holds half of a surrogate pair"),
     "half in a name": (rb'"a": {"b": {"\ud83d": 1}}', "the name a.b.'\ufffd' holds half of a"),
     "bytes": (b'"a": "\xff"', "a holds bytes that are not UTF-8"),
+    "bytes in a name": (b'"a\xff": 1', "the name 'a\ufffd' holds bytes that are not UTF-8"),
+    "half a name": (rb'"\ud83d": 1', "the name '\ufffd' holds half of a surrogate pair"),
     "too deep": (b'"a": ' + b"[" * 250 + b"]" * 250, "is nested more than 250 levels deep"),
     "beyond PostgreSQL": (b'"a": {"b": 1e131072}', "a.b is a number that PostgreSQL cannot hold"),
 }

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from imports import progress_csv
 from imports.display_text import shown
-from imports.errors import UsageError
+from imports.errors import DiskError, UsageError
 from imports.progress_csv import (
     EarlierRows,
     ProgressCsv,
@@ -280,7 +280,7 @@ def test_what_was_there_stays_when_writing_fails(
 
     if broken != "rows":
         monkeypatch.setattr(os, broken, fail)
-    with pytest.raises(UsageError, match="No space left on device"):
+    with pytest.raises(DiskError, match="No space left on device"):
         write_progress(log, rows())
     assert list(read_progress(log)) == [DONE]
     assert list(log.parent.iterdir()) == [log]

@@ -115,6 +115,14 @@ def test_what_was_given_up_is_told_with_what_tries_it_again() -> None:
     assert "Not tried again" not in render_report(report())
 
 
+def test_what_is_acknowledged_is_counted_apart() -> None:
+    text = render_report(report(acknowledged=1_234))
+    assert "✅ Failed Items: 0" in text
+    assert "Acknowledged: 1,234 that failed" in text
+    assert "imported already, but for what is acknowledged." in text
+    assert "cknowledged" not in render_report(report())
+
+
 def test_status_files_that_were_not_written_are_counted() -> None:
     counts = {"planning.to_import": 1, "status_files.unwritten": 1_234}
     assert "Status files: 1,234 not written" in render_report(report(counts=counts))

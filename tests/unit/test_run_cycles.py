@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from imports.errors import InterruptedRunError, UsageError
+from imports.errors import ImporterError, InterruptedRunError, LimitError, UsageError
 from imports.open_files import is_open_for_writing
 from imports.phases import planning
 from imports.run import cycles, settling
@@ -459,16 +459,24 @@ def test_a_look_without_a_change_lists_nothing_until_a_while_has_passed(
 
 
 @pytest.mark.parametrize(
-    "error", [OSError(28, "No space left"), RuntimeError("inotify"), FileNotFoundError(2, "gone")]
+    ("error", "kind"),
+    [
+        (OSError(28, "No space left"), LimitError),
+        (RuntimeError("inotify"), LimitError),
+        (FileNotFoundError(2, "gone"), UsageError),
+    ],
 )
 def test_a_source_that_cannot_be_watched_ends_the_run_with_what_to_do(
-    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch, error: Exception
+    bench: PeopleBench,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    kind: type[ImporterError],
 ) -> None:
     def broken() -> None:
         raise error
 
     bench.add("a.json", "A")
-    with pytest.raises(UsageError, match="without --watch"):
+    with pytest.raises(kind, match="without --watch"):
         watching(bench, monkeypatch, Watch(broken))
     assert bench.database.people == ["A"]
     assert bench.left() == []

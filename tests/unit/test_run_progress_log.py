@@ -48,6 +48,12 @@ def test_what_is_under_way_has_begun_and_not_ended() -> None:
     )
 
 
+def test_what_is_acknowledged_is_not_called_failed() -> None:
+    failed = ItemProgress("a.json", ItemState.FAILED, 3, 2, 1, 1_000.0, 1_001.0)
+    assert subject._row(failed, SOURCE).status == "FAILED"
+    assert subject._row(failed._replace(acknowledged=1), SOURCE).status == "ACKNOWLEDGED"
+
+
 def test_what_is_done_has_its_counts_and_its_time() -> None:
     assert row(ItemState.IMPORTED, 10, 10, 0, 1_000.0, 1_002.3456) == ProgressRow(
         "/data/a.json",
@@ -194,11 +200,13 @@ def test_files_of_any_name_have_a_row(bench: PeopleBench, name: str) -> None:
 
 
 def test_a_log_that_cannot_be_written_any_more_stops_nothing_and_is_told_once(
-    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
+    bench: PeopleBench,
 ) -> None:
     bench.add("a.json", "A")
+    session = bench.session(progress_csv=bench.base / "p.csv")
+    # Something else has come in its place since the run began.
     (bench.base / "p.csv").mkdir()
-    run(bench)
+    bench.go(session)
     assert bench.database.people == ["A"]
     assert bench.left() == []
     assert len([each for each in bench.said if "goes on without it" in each]) == 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import FrozenInstanceError, asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -606,3 +607,55 @@ def test_an_env_file_beside_or_above_the_data_is_read(tmp_path: Path) -> None:
     assert load(tmp_path, source=tmp_path / "data").tag == "mine"
     # Of a single item only that counts: its source may well be the working folder.
     assert load(tmp_path, source=tmp_path, single_file=tmp_path / "data").tag == "mine"
+
+
+FILES = ["state_file", "db_path", "progress_csv"]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("place", ["/dev/full", "/dev/null", "/dev/none", "/dev/stdout", "/proc/x"])
+def test_a_device_is_no_place_for_a_file(tmp_path: Path, name: str, place: str) -> None:
+    said = failing(tmp_path, **{name: place})
+    assert said.startswith(f"--{name.replace('_', '-')}: {place} is in a folder of the system")
+    assert place in failing(tmp_path, {f"IMPORTER_{name.upper()}": place})
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("what", ["pipe", "socket", "folder", "link to a device", "link to /dev"])
+def test_what_is_no_regular_file_is_refused(tmp_path: Path, name: str, what: str) -> None:
+    place = tmp_path / "place"
+    if what == "pipe":
+        os.mkfifo(place)
+    elif what == "socket":
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(place))
+    elif what == "folder":
+        place.mkdir()
+    elif what == "link to a device":
+        place.symlink_to("/dev/zero")
+    else:
+        place.symlink_to("/dev")
+        place = place / "none"
+    assert str(place) in failing(tmp_path, **{name: place})
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_may_be_there_or_not_and_be_a_link(tmp_path: Path, name: str) -> None:
+    for what in ("file", "nothing", "link", "link to nothing"):
+        place = tmp_path / what
+        if what != "nothing":
+            (tmp_path / "end").touch()
+        if what == "file":
+            place.touch()
+        elif what.startswith("link"):
+            place.symlink_to("end" if what == "link" else "nowhere")
+        assert getattr(load(tmp_path, **{name: place}), name) == place
+    assert getattr(load(tmp_path, **{name: "/dev/shm/a"}), name) == Path("/dev/shm/a")
+
+
+def test_something_else_in_the_place_of_the_usual_work_state_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("work_state.json")
+    assert "work_state.json is no regular file" in failing(tmp_path)

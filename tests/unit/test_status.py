@@ -12,6 +12,7 @@ import pytest
 
 from imports.errors import LedgerError
 from imports.ledger import DisposedItem
+from imports.ledger.acknowledged import Acknowledgement
 from imports.ledger.schema import VERSION_1
 from imports.ledger.summary import BatchSummary, CauseSummary, ScopeSummary
 from imports.status import (
@@ -192,6 +193,40 @@ def test_without_a_last_run_the_ledger_is_told_all_the_same() -> None:
     assert "No run yet" not in text
 
 
+def test_what_failed_comes_with_the_command_that_stops_counting_it() -> None:
+    text = render_status(Status([scope()]), Path("runs/a.json"), db_path=Path("b.db"))
+    (line,) = [line for line in text.splitlines() if " acknowledge " in line]
+    assert line.endswith(
+        " acknowledge --kind folders --tag Nov --all --db-path b.db --state-file runs/a.json"
+    )
+    none_there = Status([scope(moved=25_000)])
+    assert " acknowledge " not in render_status(none_there, FILE), "they were moved away"
+
+
+def test_what_is_acknowledged_is_told_with_who_when_and_why() -> None:
+    why = "the board's own error"
+    found = [
+        Acknowledgement(f"{number}.json", "import", "refused", 0.0, "nia", why if number else None)
+        for number in range(5)
+    ]
+    status = Status([scope(failed=0, acknowledged=25_000, acknowledgements=found)])
+    text = render_status(status, FILE)
+    assert "  acknowledged: 25,000 (failed, and no longer count)" in text
+    assert "  success: 1,180,000" in text
+    assert f"1970-01-01T00:00:00+00:00  acknowledged by nia: {why}" in text
+    assert text.count("acknowledged by nia") == 5
+    assert "… and 24,995 more" in text
+    only = status_json(status)["scopes"][0]
+    assert only["acknowledgements"][1] == {
+        "file": "/data/line/1.json",
+        "phase": "import",
+        "reason": "refused",
+        "acknowledged_at": "1970-01-01T00:00:00+00:00",
+        "acknowledged_by": "nia",
+        "note": why,
+    }
+
+
 def test_it_can_be_had_as_json() -> None:
     found = status_json(Status([scope()], work_state(failed_items_total=3)))
     assert json.loads(json.dumps(found)) == found
@@ -204,6 +239,7 @@ def test_it_can_be_had_as_json() -> None:
         "success": 1_180_000,
         "pending": 45_000,
         "failed": 25_000,
+        "acknowledged": 0,
         "gone": 0,
         "moved": 0,
         "warned": 0,
@@ -212,6 +248,7 @@ def test_it_can_be_had_as_json() -> None:
         "files_deleted": 0,
         "files_moved": 0,
         "disposals": [],
+        "acknowledgements": [],
     }
     assert only["batches"][0] == {
         "name": "batch_20240115_143022_00002",
@@ -405,6 +442,7 @@ def test_where_a_file_is_can_be_asked_the_next_morning(tmp_path: Path, name: str
         "phase": "import",
         "reason": "record 0: bad",
         "at_source": False,
+        "acknowledged": None,
     }
     assert datetime.fromisoformat(disposal.pop("disposed_at")).tzinfo is not None
     assert disposal == {

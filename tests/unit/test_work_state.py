@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from imports.errors import ImporterError, UsageError
+from imports.errors import DiskError, ImporterError, UsageError
 from imports.settings import Backend
 from imports.work_item import Phase
 from imports.work_state import (
@@ -278,7 +278,7 @@ def test_the_old_state_stays_when_the_new_one_cannot_be_written(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(UsageError, match=r"No space left on device.*--state-file"):
+    with pytest.raises(DiskError, match=r"No space left on device.*Free space"):
         save_work_state(state(total_files=2), path)
     loaded = load_work_state(path)
     assert loaded is not None

@@ -1,0 +1,125 @@
+"""Failed items that somebody has acknowledged: they are not tried, and no longer count as failed.
+
+That ends when their file changes, or when they are tried all the same: the listing forgets it then.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from imports.ledger.file import LedgerFile
+
+COUNTS = "acknowledged_at is null"
+"""Picks, among failed items, those that count as failed."""
+
+FORGOTTEN = "acknowledged_at = null, acknowledged_by = null, acknowledged_note = null"
+"""Said where an acknowledgement ends."""
+
+
+class Acknowledgement(NamedTuple):
+    """An acknowledged item, with why it failed; by whom it was acknowledged, when, and why."""
+
+    path: str
+    phase: str
+    reason: str
+    at: float
+    by: str
+    note: str | None
+
+
+class KnownItem(NamedTuple):
+    """An item as far as it matters to somebody who acknowledges it.
+
+    It `failed` where that can be acknowledged: it is at its source.
+    """
+
+    id: int
+    kind: str
+    source: str
+    tag: str
+    path: str
+    reason: str | None
+    failed: bool
+    acknowledged: bool
+
+
+_ITEMS = (
+    "select item.id, kind, source, tag, path, reason, state = 'failed' and disposed_at is null,"
+    " acknowledged_at is not null from scope cross join item on scope_id = scope.id"
+    " where (:kind is null or kind = :kind) and (:tag is null or tag = :tag)"
+)
+
+
+def items_at(
+    connection: sqlite3.Connection, kind: str | None, tag: str | None, places: Sequence[str]
+) -> list[KnownItem]:
+    """The items of a kind and a tag (None for all) that one of some places names.
+
+    A place is an absolute path, or one in a source.
+    """
+    # A source may be an item itself: `.`.
+    rows = connection.execute(
+        f"{_ITEMS} and path in (select iif(value = source, '.', iif("
+        " substr(value, 1, length(rtrim(source, '/')) + 1) = rtrim(source, '/') || '/',"
+        " substr(value, length(rtrim(source, '/')) + 2), value)) from json_each(:places))"
+        " order by scope.id, path",
+        {"kind": kind, "tag": tag, "places": json.dumps(places)},
+    )
+    return [_known(row) for row in rows]
+
+
+def failed_items(
+    connection: sqlite3.Connection, kind: str | None, tag: str | None, *, acknowledged: bool
+) -> list[KnownItem]:
+    """All failed items at their sources, those that are acknowledged or those that are not."""
+    state = "is not null" if acknowledged else "is null"
+    rows = connection.execute(
+        f"{_ITEMS} and state = 'failed' and disposed_at is null and acknowledged_at {state}"
+        " order by scope.id, path",
+        {"kind": kind, "tag": tag},
+    )
+    return [_known(row) for row in rows]
+
+
+def _known(row: tuple[int, str, str, str, str, str | None, int, int]) -> KnownItem:
+    return KnownItem(*row[:6], failed=bool(row[6]), acknowledged=bool(row[7]))
+
+
+def acknowledge(file: LedgerFile, item_ids: Iterable[int], by: str, note: str | None) -> None:
+    """Takes in that somebody has acknowledged failed items, and why."""
+    with file.transaction() as connection:
+        connection.executemany(
+            "update item set acknowledged_at = ?, acknowledged_by = ?, acknowledged_note = ?"
+            " where id = ? and state = 'failed'",
+            [(time.time(), by, note, each) for each in item_ids],
+        )
+
+
+def take_back(file: LedgerFile, item_ids: Iterable[int]) -> None:
+    """Has items count as failed again."""
+    with file.transaction() as connection:
+        connection.executemany(
+            f"update item set {FORGOTTEN} where id = ?", [(each,) for each in item_ids]
+        )
+
+
+def acknowledgements(
+    connection: sqlite3.Connection, scope_id: int, limit: int, path: str | None = None
+) -> tuple[int, list[Acknowledgement]]:
+    """How many items of a scope are acknowledged, and the first of them; or the one of a path."""
+    where = (
+        "from item indexed by item_acknowledged where scope_id = :scope"
+        " and acknowledged_at is not null and (:path is null or path = :path)"
+    )
+    values = {"scope": scope_id, "path": path, "limit": limit}
+    count = connection.execute(f"select count(*) {where}", values).fetchone()[0]
+    rows = connection.execute(
+        "select path, phase, reason, acknowledged_at, acknowledged_by, acknowledged_note"
+        f" {where} order by path limit :limit",
+        values,
+    )
+    return int(count), [Acknowledgement(*row) for row in rows]

@@ -1,0 +1,171 @@
+"""The command `acknowledge`: which items are meant, and what it says."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imports.acknowledge import acknowledge_failed
+from imports.errors import LockedError, UsageError
+from imports.ledger.cause import cause_of
+from imports.ledger.schema import VERSIONS
+from imports.run.opening import lock
+from imports.run.provenance import token_inside
+from imports.settings import Settings
+from imports.status import read_status, read_whereabouts, render_whereabouts
+from tests.support.book import Book
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working folder whose ledger has three failed items, and one that is in."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    book = Book(folder / "upload_tracker.db", source=str(tmp_path / "data"))
+    ids = book.add("x/bad_parse.json", "x/worse_parse.json", "y/bad_parse.json", "good_parse.json")
+    for path, number in ids.items():
+        if "good" in path:
+            book.imported(number)
+        else:
+            book.failed(number, "is broken")
+    book.file.close()
+    return folder
+
+
+def acknowledge(place: Path, *paths: object, **more: Any) -> list[str]:
+    settings = Settings(state_file=place / "work_state.json")
+    some = [Path(str(each)) for each in paths]
+    return acknowledge_failed(
+        settings, settings.ledger_file, some, more.pop("kind", None), more.pop("tag", None), **more
+    )
+
+
+def counts(place: Path) -> tuple[int, int]:
+    """How many count as failed, and how many are acknowledged."""
+    (scope,) = read_status(place / "work_state.json", place / "upload_tracker.db").scopes
+    return scope.failed, scope.acknowledged
+
+
+@pytest.mark.parametrize(
+    "path", ["x/bad_parse.json", "../data/x/bad_parse.json", "{data}/x/bad_parse.json"]
+)
+def test_a_file_is_named_by_its_path_or_as_in_its_source(place: Path, path: str) -> None:
+    lines = acknowledge(place, path.format(data=place.parent / "data"), note="ours")
+    assert lines[0] == f"Acknowledged: 1 (states from {place.parent / 'data'}, tag tag)"
+    assert lines[1] == "  x/bad_parse.json: is broken"
+    assert counts(place) == (2, 1)
+    ledger = place / "upload_tracker.db"
+    found = read_whereabouts(ledger, Path("x/bad_parse.json"))
+    assert found[0].acknowledged is not None
+    assert found[0].acknowledged.note == "ours"
+    text = render_whereabouts(found, Path("x/bad_parse.json"), ledger)
+    assert f"acknowledged by {found[0].acknowledged.by}: ours" in text
+
+
+def test_all_and_back(place: Path) -> None:
+    assert acknowledge(place, tag="tag")[0].startswith("Acknowledged: 3 ")
+    assert counts(place) == (0, 3)
+    assert acknowledge(place, tag="tag") == ["Nothing to acknowledge."]
+    assert acknowledge(place, tag="tag", undo=True)[0].startswith("Counted as failed again: 3 ")
+    assert counts(place) == (3, 0)
+    assert acknowledge(place, tag="tag", undo=True) == ["Nothing to take back."]
+
+
+def test_only_of_a_kind_and_a_tag(place: Path) -> None:
+    assert acknowledge(place, tag="other") == ["Nothing to acknowledge."]
+    assert acknowledge(place, kind="people") == ["Nothing to acknowledge."]
+    with pytest.raises(UsageError):
+        acknowledge(place, "x/bad_parse.json", tag="other")
+    assert counts(place) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "near"),
+    [
+        ("bad_parse.json", ["x/bad_parse.json", "y/bad_parse.json"]),
+        ("x", ["x/bad_parse.json", "x/worse_parse.json"]),
+        ("x/bad_prase.json", ["x/bad_parse.json"]),
+        ("nothing like it", []),
+    ],
+)
+def test_an_unknown_path_is_an_error_that_names_what_may_be_meant(
+    place: Path, path: str, near: list[str]
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        acknowledge(place, "x/worse_parse.json", path)
+    assert f"knows nothing of {path}." in str(caught.value)
+    assert ("Did you mean" in str(caught.value)) == bool(near)
+    assert all(each in str(caught.value) for each in near)
+    assert counts(place) == (3, 0), "one that is known is not acknowledged either"
+
+
+def test_what_does_not_count_as_failed_is_told(place: Path) -> None:
+    assert acknowledge(place, "good_parse.json") == [
+        "good_parse.json (states, tag tag) does not count as failed.",
+        "Nothing to acknowledge.",
+    ]
+    assert acknowledge(place, "x/bad_parse.json", undo=True)[0].endswith("is not acknowledged.")
+    acknowledge(place, "x/bad_parse.json")
+    lines = acknowledge(place, "x/bad_parse.json", "y/bad_parse.json", "good_parse.json")
+    assert lines[0].endswith("is acknowledged already.")
+    assert lines[2].startswith("Acknowledged: 1 ")
+    assert counts(place) == (1, 2)
+
+
+def test_while_a_run_is_at_work_nothing_is_acknowledged(place: Path) -> None:
+    with ExitStack() as resources:
+        lock(place / "work_state.json", resources)
+        with pytest.raises(LockedError):
+            acknowledge(place, "x/bad_parse.json")
+    assert counts(place) == (3, 0)
+
+
+def test_without_a_ledger_nothing_is_made(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--db-path"):
+        acknowledge(tmp_path, "a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ledger_that_came_with_the_data_is_not_used(tmp_path: Path) -> None:
+    Book(tmp_path / "upload_tracker.db", source=str(tmp_path)).file.close()
+    with pytest.raises(UsageError, match="may have come with the data"):
+        acknowledge(tmp_path, tag="tag")
+
+
+def old_ledger(path: Path, source: Path, token: str | None = None) -> None:
+    """A ledger of version 4 with a failed item."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.create_function("cause_of", 1, cause_of, deterministic=True)
+        for script in VERSIONS[:4]:
+            connection.executescript(script)
+        connection.execute("insert into origin values (?)", (token or "",))
+        connection.execute("insert into scope values (1, 'states', ?, 'tag', 't')", (str(source),))
+        connection.execute(
+            "insert into item (scope_id, path, size, mtime_ns, state, reason, phase, updated_at)"
+            " values (1, 'a', 1, 1, 'failed', 'is broken', 'import', 1.0)"
+        )
+        connection.execute("pragma user_version = 4")
+        connection.commit()
+
+
+def test_an_older_ledger_is_brought_up_to_date(tmp_path: Path) -> None:
+    old_ledger(tmp_path / "upload_tracker.db", tmp_path / "data")
+    assert acknowledge(tmp_path, tag="tag")[0].startswith("Acknowledged: 1 ")
+    assert counts(tmp_path) == (0, 1)
+
+
+def test_a_ledger_of_ours_in_its_source_is_used_also_an_older_one(tmp_path: Path) -> None:
+    settings = Settings(state_file=tmp_path / "work_state.json", data_folder=tmp_path / "data")
+    old_ledger(settings.ledger_file, tmp_path)
+    with pytest.raises(UsageError, match="may have come with the data"):
+        acknowledge(tmp_path, "a")
+    settings.ledger_file.unlink()
+    old_ledger(settings.ledger_file, tmp_path, token_inside(settings, tmp_path))
+    assert token_inside(settings, tmp_path) is None, "a run would use it, too"
+    assert acknowledge(tmp_path, "a")[0].startswith("Acknowledged: 1 ")
