@@ -2,7 +2,7 @@
 
 A request is tried a few times. If it still fails, its server is asked a small question: one that
 answers is not waited for, since the request itself is the matter. One that stays away is waited
-for by time.
+for by time, and so is a lock that somebody else has.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def with_retries(
     """Calls an operation, and again while it raises BackendUnavailableError and tries are left.
 
     Waits grow exponentially with jitter, and are at least as long as the target asked for. A
-    server that is away is waited for up to `max_wait` seconds; what failed meanwhile does not
-    count.
+    server that is away, or a lock, is waited for up to `max_wait` seconds; what failed meanwhile
+    does not count.
 
     Raises:
         BackendUnavailableError: the last one, when the tries are used up or the run is stopping;
@@ -124,6 +124,7 @@ class _Tries(Generic[R]):
         self._outages = 0
         self._away = False
         self._back = False
+        self._locked_since: float | None = None
         self._waited = 0.0
 
     def go(self) -> R:
@@ -153,11 +154,14 @@ class _Tries(Generic[R]):
 
     def _is_over(self, state: RetryCallState) -> bool:
         """Whether no try follows the one that has just failed."""
-        policy = self._policy
+        policy, error = self._policy, _error(state)
         if policy.stop.is_set():
             return True
+        if error.locked and policy.max_wait:
+            return self._locked_for_too_long()
+        self._locked_since = None
         if self._away:
-            return self._waited_in_vain(_error(state))
+            return self._waited_in_vain(error)
         self._left -= 1
         # Before the last try, too: a server that comes back between that and the question would
         # make the request look like the culprit.
@@ -167,7 +171,7 @@ class _Tries(Generic[R]):
         if self._outages > _MOST_OUTAGES:
             return True
         self._away = True
-        return self._waited_in_vain(_error(state))
+        return self._waited_in_vain(error)
 
     def _answers(self) -> bool:
         """Whether the server answers to something else; one that cannot be asked does not."""
@@ -180,6 +184,15 @@ class _Tries(Generic[R]):
         self._server.answered(self._policy)
         return True
 
+    def _locked_for_too_long(self) -> bool:
+        """When a lock is free is a matter of time, not of tries; the server itself is there."""
+        self._server.answered(self._policy)
+        now = self._policy.clock()
+        if self._locked_since is None:
+            self._locked_since = now
+        self._waited = now - self._locked_since
+        return self._waited >= self._policy.max_wait
+
     def _waited_in_vain(self, error: BackendUnavailableError) -> bool:
         self._waited = self._server.away(self._policy, error)
         return self._waited >= self._policy.max_wait
@@ -188,7 +201,10 @@ class _Tries(Generic[R]):
         if self._back:
             # The waits are short again.
             self._back, state.attempt_number = False, 1
-        wait = min(max(_backoff(state), _error(state).retry_after or 0.0), LONGEST_WAIT_SECONDS)
+        error = _error(state)
+        wait = min(max(_backoff(state), error.retry_after or 0.0), LONGEST_WAIT_SECONDS)
+        if error.locked:
+            return min(wait, _LONGEST_WAIT_FOR_A_SERVER)
         if not self._away:
             return wait
         # At the end of the time it is asked once more.
@@ -204,7 +220,8 @@ class _Tries(Generic[R]):
 
     def _give_up(self, state: RetryCallState) -> R:
         error = _error(state)
-        if not self._away or self._policy.stop.is_set():
+        waited = self._away or self._locked_since is not None
+        if not waited or self._policy.stop.is_set():
             raise error
         raise BackendUnavailableError(
             f"{error} It was waited for {duration(self._waited)} (--max-wait).", divisible=False

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -16,6 +17,7 @@ from imports.errors import BackendUnavailableError, InterruptedRunError
 from imports.progress import SilentDisplay
 from imports.work_item import Phase
 from tests.integration.conftest import Waits
+from tests.support import contents
 from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.proxy import MERGE_STATES, RPC_MERGE_STATES, STORE_IMAGE, Proxy
@@ -105,6 +107,41 @@ def test_a_server_that_stays_away_is_given_up_and_the_run_says_how_long_it_waite
     with pytest.raises(BackendUnavailableError, match=r"It was waited for \d s \(--max-wait\)"):
         ResilientImporter(bench.settings(max_wait=0.3), told).run()
     assert len(told.said) == 1
+
+
+@pytest.fixture
+def quick_locks(supabase_bench_shared: Bench) -> Iterator[Bench]:
+    """A Supabase whose merges wait for a lock for a moment only."""
+    wait = "ALTER FUNCTION public.importer_merge_states(jsonb) SET lock_timeout = %s"
+    query(supabase_bench_shared.url, wait, "20ms")
+    yield supabase_bench_shared
+    query(supabase_bench_shared.url, wait, "5s")
+
+
+def test_a_lock_is_waited_for_beyond_the_tries_and_nothing_is_halved(
+    quick_locks: Bench, waits: Waits
+) -> None:
+    bench = quick_locks
+    bench.source.add_many(RECORDS)
+    with ExitStack() as held:
+        held.enter_context(contents.held(bench.url))
+        waits.then = lambda number: held.close() if number == LONGER_THAN_THE_TRIES else None
+        report = bench.run(max_wait=60)
+    assert (report.exit_code, report.count("import.inserted")) == (0, RECORDS)
+    assert len(waits) == LONGER_THAN_THE_TRIES
+    assert report.count("import.completed_batches") == 1
+
+
+def test_a_lock_that_stays_ends_the_run_which_can_be_resumed(
+    quick_locks: Bench, waits: Waits
+) -> None:
+    bench = quick_locks
+    bench.source.add_many(RECORDS)
+    with contents.held(bench.url):
+        report = bench.run(max_wait=0.3)
+    assert (report.exit_code, report.failures, bench.count()) == (75, [], 0)
+    assert bench.run().exit_code == 0
+    assert bench.count() == RECORDS
 
 
 def test_ctrl_c_is_heard_while_a_server_is_waited_for(
