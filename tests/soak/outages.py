@@ -55,6 +55,11 @@ class Outage:
     killed: bool
     away: float
 
+    @property
+    def name(self) -> str:
+        """What happens, in two words."""
+        return f"{self.server.name} {'killed' if self.killed else 'stopped'}"
+
     def strike(self) -> None:
         """Makes it happen; returns when the server was started again."""
         (self.server.kill if self.killed else self.server.stop)()
@@ -87,15 +92,14 @@ def main() -> int:
             {**servers.target.environment, "IMPORTER_MAX_WAIT": str(options.max_wait)},
         )
         place.folder.mkdir()
+        left = list(plan)
         problem = None
         try:
-            _import_disturbed(place, servers, plan, wanted, chance)
+            _import_disturbed(place, servers, left, wanted, chance)
             check_whole(place, servers.target, wanted)
         except (AssertionError, OSError) as error:
             problem = str(error)
-        happened = Counter(
-            f"{outage.server.name} {'killed' if outage.killed else 'restarted'}" for outage in plan
-        )
+        happened = Counter(outage.name for outage in plan[: len(plan) - len(left)])
         print(
             f"Seed {options.seed}, {options.backend}: {options.files:,} files, {options.images:,}"
             f" images; {time.monotonic() - began:.0f} s. Outages: "
@@ -105,7 +109,8 @@ def main() -> int:
             print("Whole: all rows and images, each counted once, exit code 0.")
             return 0
         kept = Path(f"{folder}.kept")
-        shutil.copytree(folder, kept, ignore=shutil.ignore_patterns("trees", "pg", "imagecache"))
+        others = shutil.ignore_patterns("trees", "pg", "imagecache", "*.sock")
+        shutil.copytree(folder, kept, ignore=others)
         print(f"BROKEN: {problem}\nLogs are in {kept}.")
         return 1
 
@@ -149,23 +154,19 @@ def _fill(source: Source, files: int, images: int) -> Wanted:
 
 
 def _import_disturbed(
-    place: Workplace, servers: Servers, plan: list[Outage], wanted: Wanted, chance: random.Random
+    place: Workplace, servers: Servers, left: list[Outage], wanted: Wanted, chance: random.Random
 ) -> None:
-    """Runs the import, and lets the outages of the plan happen on its way.
+    """Runs the import, and lets outages happen on its way; those that did are taken from `left`.
 
     Raises:
         BrokenError: if it does not end with 0, or before all of them have happened.
     """
-    left = list(plan)
     watch = _Watch(place, servers, wanted)
     command = ["states", wanted.source, "--tag", "t", "--verify-writes"]
     with place.started(*command, "--batch-size", max(1, wanted.files // _BATCHES)) as running:
         while left and _wait_for(left[0], watch, running):
             outage = left.pop(0)
-            watch.say(
-                f"{outage.server.name} {'killed' if outage.killed else 'stopped'},"
-                f" away {outage.away:.1f} s"
-            )
+            watch.say(f"{outage.name}, away {outage.away:.1f} s")
             outage.strike()
             time.sleep(chance.uniform(0.1, 1.0))
         while not running.ended and time.monotonic() < watch.began + 3600:
