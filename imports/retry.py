@@ -1,8 +1,8 @@
 """Trying again what passes by itself, and how long to wait before.
 
-A request is tried a few times. If it still fails, its server is asked a small question: one that
-answers is not waited for, since the request itself is the matter. One that stays away is waited
-for by time, and so is a lock that somebody else has.
+A request is tried a few times. Its server is asked a small question right before the last try, and
+after it: a request that fails between two answers is the matter itself, and is given up. A server
+that stays away is waited for by time, and so is a lock that somebody else has.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ LONGEST_WAIT_SECONDS = 60.0
 _LONGEST_WAIT_FOR_A_SERVER = 2.0
 """While a server is away: one that is back is not to be idle for long."""
 
-_MOST_OUTAGES = 3
-"""So often one request may meet a server that goes away: it may be what brings the server down."""
+_MOST_OUTAGES = 5
+"""So often a server may go away under one request: by chance, or the request brings it down."""
 
 _log = logging.getLogger(__name__)
 
@@ -123,6 +123,7 @@ class _Tries(Generic[R]):
         self._left = policy.max_retries
         self._outages = 0
         self._away = False
+        self._fair = False
         self._back = False
         self._locked_since: float | None = None
         self._waited = 0.0
@@ -144,13 +145,23 @@ class _Tries(Generic[R]):
         if self._first is not None:
             first, self._first = self._first, None
             raise first
-        if self._away and self._server.probe is not None:
-            self._server.ask()
-            # It is back: what failed before failed for its absence.
-            self._away, self._back = False, True
-            self._left = self._policy.max_retries
-            self._server.answered(self._policy)
+        self._fair = False
+        last = self._left <= 0 and self._policy.max_wait > 0
+        if self._server.probe is not None and (last or self._away):
+            self._ask_before()
         return self._operation()
+
+    def _ask_before(self) -> None:
+        """Asks the server right before a try, which is a fair one then."""
+        try:
+            self._server.ask()
+        except BackendUnavailableError:
+            self._away = True
+            raise
+        if self._away:
+            self._away, self._back = False, True
+        self._fair = True
+        self._server.answered(self._policy)
 
     def _is_over(self, state: RetryCallState) -> bool:
         """Whether no try follows the one that has just failed."""
@@ -160,17 +171,19 @@ class _Tries(Generic[R]):
         if error.locked and policy.max_wait:
             return self._locked_for_too_long()
         self._locked_since = None
-        if self._away:
-            return self._waited_in_vain(error)
-        self._left -= 1
-        # Before the last try, too: a server that comes back between that and the question would
-        # make the request look like the culprit.
-        if self._left > 0 or not policy.max_wait or self._answers():
-            return self._left < 0
-        self._outages += 1
-        if self._outages > _MOST_OUTAGES:
-            return True
-        self._away = True
+        if not self._away:
+            self._left -= 1
+            if self._left > 0 or not policy.max_wait:
+                return self._left < 0
+            if self._answers():
+                # Only what fails between two answers is itself the matter: a server that was away
+                # may be back by the time that it is asked.
+                return self._left < 0 and self._fair
+            self._outages += 1
+            if self._outages > _MOST_OUTAGES:
+                return True
+            # What failed until now failed for that.
+            self._away, self._left = True, policy.max_retries
         return self._waited_in_vain(error)
 
     def _answers(self) -> bool:
