@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+import psutil
 import pytest
 
 from imports import ResilientImporter, load_settings
 from imports.backends import embedded
+from imports.backends.embedded_host import is_running
 from imports.backends.target import embedded_folder
 from imports.errors import BackendUnavailableError, InterruptedRunError
 from imports.progress import SilentDisplay
@@ -19,6 +19,7 @@ from imports.work_item import Phase
 from tests.integration.conftest import Waits
 from tests.support import contents
 from tests.support.bench import Bench
+from tests.support.command import wait_until
 from tests.support.database import query
 from tests.support.proxy import MERGE_STATES, RPC_MERGE_STATES, STORE_IMAGE, Proxy
 
@@ -200,8 +201,11 @@ def test_the_embedded_server_is_started_again_if_it_was_killed(
     )
 
     def kill() -> None:
-        postmaster = int((folder / "postmaster.pid").read_text().split()[0])
-        os.kill(postmaster, signal.SIGKILL)
+        postmaster = psutil.Process(int((folder / "postmaster.pid").read_text().split()[0]))
+        sessions = postmaster.children()
+        postmaster.kill()
+        # One that is asked just now answers before it notices, and all would be in.
+        wait_until(lambda: not any(is_running(session.pid) for session in sessions))
 
     told.before_import = kill  # type: ignore[method-assign]
     found: list[object] = []
