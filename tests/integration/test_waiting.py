@@ -141,6 +141,9 @@ def test_a_lock_that_stays_ends_the_run_which_can_be_resumed(
     with contents.held(bench.url):
         report = bench.run(max_wait=0.3)
     assert (report.exit_code, report.failures, bench.count()) == (75, [], 0)
+    told = " ".join(report.next_commands)
+    assert "pg_locks" in told
+    assert "It was waited for" in told
     assert bench.run().exit_code == 0
     assert bench.count() == RECORDS
 
