@@ -19,6 +19,7 @@ from collections import Counter
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import SubprocessError
 
 import psycopg2
 
@@ -97,7 +98,7 @@ def main() -> int:
         try:
             _import_disturbed(place, servers, left, wanted, chance)
             check_whole(place, servers.target, wanted)
-        except (AssertionError, OSError) as error:
+        except (AssertionError, OSError, SubprocessError) as error:
             problem = str(error)
         happened = Counter(outage.name for outage in plan[: len(plan) - len(left)])
         print(

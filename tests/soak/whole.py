@@ -12,9 +12,11 @@ from typing import Any
 from imports.schema import apply_schema
 from tests.soak.checks import demand
 from tests.support import contents
-from tests.support.command import Workplace
+from tests.support.command import Finished, Workplace
 from tests.support.database import create_database
 from tests.support.target import Target
+
+_PATIENCE = 600.0
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,20 @@ def check_whole(place: Workplace, target: Target, wanted: Wanted) -> None:
     demand(not left, "answers to merges are left in the target", left)
     drafts = [*place.files("*.part"), *wanted.source.rglob("*.part")]
     demand(not drafts, "drafts are left", drafts)
-    verified = place.run("verify", "--deep")
+    verified = _run(place, "verify", "--deep")
     demand(
         f"{wanted.files:,} records and {len(wanted.images):,} images are as their files say"
         in verified.text,
         "verify --deep",
         verified.text,
     )
-    again = place.run("states", wanted.source, "--tag", "t")
+    again = _run(place, "states", wanted.source, "--tag", "t")
     demand("Nothing to do" in again.text, "a second run", again.text)
+
+
+def _run(place: Workplace, *arguments: object) -> Finished:
+    with place.started(*arguments) as running:
+        return running.finish(0, timeout=_PATIENCE)
 
 
 def _check_rows(target: Target, wanted: Wanted) -> None:
@@ -81,7 +88,7 @@ def _undisturbed(target: Target, wanted: Wanted) -> tuple[list[Any], list[Any]]:
     with TemporaryDirectory() as folder:
         place = Workplace(Path(folder) / "work", {"DATABASE_URL": url})
         place.folder.mkdir()
-        place.run("states", wanted.source, "--tag", "t")
+        _run(place, "states", wanted.source, "--tag", "t")
         return contents.results(url), contents.assets(url)
 
 
@@ -100,7 +107,7 @@ def _check_counters(place: Workplace, wanted: Wanted) -> None:
     uploaded = place.counts("upload")
     total = uploaded["completed"] + uploaded["skipped"]
     demand(total == len(wanted.images) and not uploaded["failed"], "those of images", uploaded)
-    (scope,) = json.loads(place.run("status", "--json").out)["scopes"]
+    (scope,) = json.loads(_run(place, "status", "--json").out)["scopes"]
     known = {name: scope[name] for name in ("total", "success", "pending", "failed", "warned")}
     right = {"total": wanted.files, "success": wanted.files, "pending": 0, "failed": 0, "warned": 0}
     demand(known == right, "the ledger", known)
