@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable
+from operator import itemgetter
 
 from psycopg2 import errors
 from psycopg2.extensions import cursor as Cursor
@@ -21,6 +22,10 @@ from imports.work_item import RowOutcome
 
 _MOST_DISAPPOINTMENTS = 3
 """So many batches may hold a row that is there; then no more are expected to be new."""
+
+
+_NULL, _LAST = b"\\N", b"\xff"
+"""A null in a line for COPY, and what comes after all text."""
 
 
 class NewRows:
@@ -67,13 +72,17 @@ class NewRows:
         return {table.label: RowOutcome.INSERTED * len(lines)}
 
 
-def _key_of(table: Table) -> Callable[[bytes], list[bytes]]:
+def _key_of(table: Table) -> Callable[[bytes], tuple[bytes, ...]]:
     """The function that tells the key of an encoded row, such that nulls come last."""
     places = [table.columns.index(column) for column in table.row_key]
     until = max(places) + 1
+    # Twice the first one, since of one place alone there would be no tuple.
+    pick = itemgetter(*places, places[0])
 
-    def key(line: bytes) -> list[bytes]:
-        fields = line.split(b"\t", until)
-        return [b"\xff" if fields[place] == b"\\N" else fields[place] for place in places]
+    def key(line: bytes) -> tuple[bytes, ...]:
+        fields: tuple[bytes, ...] = pick(line.split(b"\t", until))
+        if _NULL not in fields:
+            return fields
+        return tuple(_LAST if field == _NULL else field for field in fields)
 
     return key
