@@ -58,17 +58,24 @@ class BackendUnavailableError(ImporterError):
 
     `retry_after` is the number of seconds that the target asked us to wait, where it did.
     `divisible` says whether a part of the request may pass where the whole did not: not when the
-    disk is full or there is too much to do.
+    disk is full or there is too much to do. `locked` says that somebody else has what the request
+    needs, all of it, and will let go of it once they are done.
     """
 
     exit_code: ClassVar[int] = 75
 
     def __init__(
-        self, message: str, *, retry_after: float | None = None, divisible: bool = True
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        divisible: bool = True,
+        locked: bool = False,
     ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
-        self.divisible = divisible
+        self.divisible = divisible and not locked
+        self.locked = locked
 
 
 class DataRefusedError(ImporterError):

@@ -1,8 +1,8 @@
 """Trying again what passes by itself, and how long to wait before.
 
-A request is tried a few times. If it still fails, its server is asked a small question: one that
-answers is not waited for, since the request itself is the matter. One that stays away is waited
-for by time.
+A request is tried a few times. Its server is asked a small question right before the last try, and
+after it: a request that fails between two answers is the matter itself, and is given up. A server
+that stays away is waited for by time, and so is a lock that somebody else has.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ LONGEST_WAIT_SECONDS = 60.0
 _LONGEST_WAIT_FOR_A_SERVER = 2.0
 """While a server is away: one that is back is not to be idle for long."""
 
-_MOST_OUTAGES = 3
-"""So often one request may meet a server that goes away: it may be what brings the server down."""
+_MOST_OUTAGES = 5
+"""So often a server may go away under one request: by chance, or the request brings it down."""
 
 _log = logging.getLogger(__name__)
 
@@ -84,8 +84,8 @@ def with_retries(
     """Calls an operation, and again while it raises BackendUnavailableError and tries are left.
 
     Waits grow exponentially with jitter, and are at least as long as the target asked for. A
-    server that is away is waited for up to `max_wait` seconds; what failed meanwhile does not
-    count.
+    server that is away, or a lock, is waited for up to `max_wait` seconds; what failed meanwhile
+    does not count.
 
     Raises:
         BackendUnavailableError: the last one, when the tries are used up or the run is stopping;
@@ -123,7 +123,9 @@ class _Tries(Generic[R]):
         self._left = policy.max_retries
         self._outages = 0
         self._away = False
+        self._fair = False
         self._back = False
+        self._locked_since: float | None = None
         self._waited = 0.0
 
     def go(self) -> R:
@@ -143,31 +145,46 @@ class _Tries(Generic[R]):
         if self._first is not None:
             first, self._first = self._first, None
             raise first
-        if self._away and self._server.probe is not None:
-            self._server.ask()
-            # It is back: what failed before failed for its absence.
-            self._away, self._back = False, True
-            self._left = self._policy.max_retries
-            self._server.answered(self._policy)
+        self._fair = False
+        last = self._left <= 0 and self._policy.max_wait > 0
+        if self._server.probe is not None and (last or self._away):
+            self._ask_before()
         return self._operation()
+
+    def _ask_before(self) -> None:
+        """Asks the server right before a try, which is a fair one then."""
+        try:
+            self._server.ask()
+        except BackendUnavailableError:
+            self._away = True
+            raise
+        if self._away:
+            self._away, self._back = False, True
+        self._fair = True
+        self._server.answered(self._policy)
 
     def _is_over(self, state: RetryCallState) -> bool:
         """Whether no try follows the one that has just failed."""
-        policy = self._policy
+        policy, error = self._policy, _error(state)
         if policy.stop.is_set():
             return True
-        if self._away:
-            return self._waited_in_vain(_error(state))
-        self._left -= 1
-        # Before the last try, too: a server that comes back between that and the question would
-        # make the request look like the culprit.
-        if self._left > 0 or not policy.max_wait or self._answers():
-            return self._left < 0
-        self._outages += 1
-        if self._outages > _MOST_OUTAGES:
-            return True
-        self._away = True
-        return self._waited_in_vain(_error(state))
+        if error.locked and policy.max_wait:
+            return self._locked_for_too_long()
+        self._locked_since = None
+        if not self._away:
+            self._left -= 1
+            if self._left > 0 or not policy.max_wait:
+                return self._left < 0
+            if self._answers():
+                # Only what fails between two answers is itself the matter: a server that was away
+                # may be back by the time that it is asked.
+                return self._left < 0 and self._fair
+            self._outages += 1
+            if self._outages > _MOST_OUTAGES:
+                return True
+            # What failed until now failed for that.
+            self._away, self._left = True, policy.max_retries
+        return self._waited_in_vain(error)
 
     def _answers(self) -> bool:
         """Whether the server answers to something else; one that cannot be asked does not."""
@@ -180,6 +197,15 @@ class _Tries(Generic[R]):
         self._server.answered(self._policy)
         return True
 
+    def _locked_for_too_long(self) -> bool:
+        """When a lock is free is a matter of time, not of tries; the server itself is there."""
+        self._server.answered(self._policy)
+        now = self._policy.clock()
+        if self._locked_since is None:
+            self._locked_since = now
+        self._waited = now - self._locked_since
+        return self._waited >= self._policy.max_wait
+
     def _waited_in_vain(self, error: BackendUnavailableError) -> bool:
         self._waited = self._server.away(self._policy, error)
         return self._waited >= self._policy.max_wait
@@ -188,7 +214,10 @@ class _Tries(Generic[R]):
         if self._back:
             # The waits are short again.
             self._back, state.attempt_number = False, 1
-        wait = min(max(_backoff(state), _error(state).retry_after or 0.0), LONGEST_WAIT_SECONDS)
+        error = _error(state)
+        wait = min(max(_backoff(state), error.retry_after or 0.0), LONGEST_WAIT_SECONDS)
+        if error.locked:
+            return min(wait, _LONGEST_WAIT_FOR_A_SERVER)
         if not self._away:
             return wait
         # At the end of the time it is asked once more.
@@ -204,7 +233,8 @@ class _Tries(Generic[R]):
 
     def _give_up(self, state: RetryCallState) -> R:
         error = _error(state)
-        if not self._away or self._policy.stop.is_set():
+        waited = self._away or self._locked_since is not None
+        if not waited or self._policy.stop.is_set():
             raise error
         raise BackendUnavailableError(
             f"{error} It was waited for {duration(self._waited)} (--max-wait).", divisible=False

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
+from imports.errors import BackendUnavailableError, StatementCancelledError
 from imports.row_format import RowFormat
 from imports.tables import Table, TableGroup
 from imports.work_item import Image
@@ -146,3 +148,18 @@ class ImageStore(Protocol):
     def close(self) -> None:
         """Closes all connections."""
         ...
+
+
+@contextmanager
+def small_question() -> Iterator[None]:
+    """Around what cannot be halved: if even that takes the database too long, it may pass.
+
+    Raises:
+        BackendUnavailableError: in place of a StatementCancelledError.
+    """
+    try:
+        yield
+    except StatementCancelledError as error:
+        raise BackendUnavailableError(
+            f"Even a small question takes the database too long: {error}."
+        ) from error

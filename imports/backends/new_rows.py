@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Callable
+from operator import itemgetter
 
 from psycopg2 import errors
 from psycopg2.extensions import cursor as Cursor
@@ -15,10 +17,15 @@ from psycopg2.extensions import cursor as Cursor
 from imports.backends.database import Rows
 from imports.row_format import text_field
 from imports.table_sql import copy_new, must_merge
+from imports.tables import Table
 from imports.work_item import RowOutcome
 
 _MOST_DISAPPOINTMENTS = 3
 """So many batches may hold a row that is there; then no more are expected to be new."""
+
+
+_NULL, _LAST = b"\\N", b"\xff"
+"""A null in a line for COPY, and what comes after all text."""
 
 
 class NewRows:
@@ -45,13 +52,13 @@ class NewRows:
                 self._tries_left[dataset] = 0 if hopeless else _MOST_DISAPPOINTMENTS
             if not self._tries_left[dataset]:
                 return None
-        lines = rows.by_table[0]
+        # In the order of a merge: who brings the same rows in another one could deadlock.
+        lines = sorted(rows.by_table[0], key=_key_of(table))
         run_values = "".join(
             f"{text_field(rows.run[column.name])}\t" for column in table.run_columns
         ).encode()
         try:
-            # In an order, since batches that bring the same rows in another one could deadlock.
-            content = run_values + run_values.join(sorted(lines))
+            content = run_values + run_values.join(lines)
             cursor.copy_expert(f"savepoint new_rows; {copy_new(table)}", io.BytesIO(content))
             # A trigger may have left some out.
             whole = cursor.rowcount == len(lines)
@@ -63,3 +70,19 @@ class NewRows:
                 self._tries_left[dataset] = max(0, self._tries_left[dataset] - 1)
             return None
         return {table.label: RowOutcome.INSERTED * len(lines)}
+
+
+def _key_of(table: Table) -> Callable[[bytes], tuple[bytes, ...]]:
+    """The function that tells the key of an encoded row, such that nulls come last."""
+    places = [table.columns.index(column) for column in table.row_key]
+    until = max(places) + 1
+    # Twice the first one, since of one place alone there would be no tuple.
+    pick = itemgetter(*places, places[0])
+
+    def key(line: bytes) -> tuple[bytes, ...]:
+        fields: tuple[bytes, ...] = pick(line.split(b"\t", until))
+        if _NULL not in fields:
+            return fields
+        return tuple(_LAST if field == _NULL else field for field in fields)
+
+    return key

@@ -13,11 +13,17 @@ import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
 from imports.backends.connections import Connections
-from imports.backends.database import Comparison, Rows, TargetIdentity, WrittenRow
+from imports.backends.database import (
+    Comparison,
+    Rows,
+    TargetIdentity,
+    WrittenRow,
+    small_question,
+)
 from imports.backends.database_url import understood
 from imports.backends.deadlines import Limits
 from imports.backends.new_rows import NewRows
-from imports.errors import BackendError, BackendUnavailableError, StatementCancelledError
+from imports.errors import BackendError, BackendUnavailableError
 from imports.row_format import RowFormat
 from imports.table_sql import (
     MERGES,
@@ -96,7 +102,7 @@ class PostgreSQLDatabase:
                     {"request": str(request_id)},
                 )
             except psycopg2.errors.LockNotAvailable as error:
-                raise BackendUnavailableError(_FIRST_TRY_LIVES, divisible=False) from error
+                raise BackendUnavailableError(_FIRST_TRY_LIVES, locked=True) from error
             known = cursor.fetchone()
             if known is not None:
                 answer: dict[str, str] = known[0]
@@ -160,14 +166,9 @@ class PostgreSQLDatabase:
 
     @contextmanager
     def _question(self) -> Iterator[Cursor]:
-        """A transaction for what cannot be halved: if even that takes too long, it may pass."""
-        try:
-            with self._connections.transaction() as cursor:
-                yield cursor
-        except StatementCancelledError as error:
-            raise BackendUnavailableError(
-                f"Even a small question takes the database too long: {error}."
-            ) from error
+        """A transaction for what cannot be halved."""
+        with small_question(), self._connections.transaction() as cursor:
+            yield cursor
 
 
 def location(url: str) -> str:

@@ -33,6 +33,7 @@ _PASSING_CLASSES = frozenset(
         "58",  # system error
     }
 )
+_LOCK_NOT_AVAILABLE = "55P03"
 _READ_ONLY = "25006"  # a full disk, a failover, a standby
 _PASSING_CODES = frozenset(
     {
@@ -53,7 +54,8 @@ _ADVICE = {
     "53200": "The server is out of memory: give it more, or use a smaller --batch-size",
     "53300": "It has too many connections: close some, or use the URL of a pooler",
     "53400": "A limit in its configuration is reached: raise it",
-    "55P03": "Another session holds a lock on our tables: pg_stat_activity and pg_locks tell which",
+    _LOCK_NOT_AVAILABLE: "Another session holds a lock on our tables: pg_stat_activity and"
+    " pg_locks tell which",
     "57P03": "It starts, or is being restored",
 }
 """What to do about what may pass, but perhaps not by itself."""
@@ -110,5 +112,6 @@ def error_for(code: str, message: str) -> ImporterError:
         return BackendUnavailableError(
             f"The database cannot take it just now: {message} (SQLSTATE {code}).{advice}",
             divisible=code != _READ_ONLY and code[:2] not in _INDIVISIBLE_CLASSES,
+            locked=code == _LOCK_NOT_AVAILABLE,
         )
     return BackendError(f"The database refused to work: {message} (SQLSTATE {code}).")

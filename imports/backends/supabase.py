@@ -11,7 +11,13 @@ import httpx
 import orjson
 
 from imports.backends import answers
-from imports.backends.database import Comparison, Rows, TargetIdentity, WrittenRow
+from imports.backends.database import (
+    Comparison,
+    Rows,
+    TargetIdentity,
+    WrittenRow,
+    small_question,
+)
 from imports.backends.rest import (
     http_client,
     key_advice,
@@ -42,7 +48,7 @@ class SupabaseDatabase:
     def identify(self) -> TargetIdentity:
         """Who the database is."""
         wanted = {"select": "id,schema_version"}
-        identities = self._request(_identities, "GET", "import_target", params=wanted)
+        identities = self._question(_identities, "GET", "import_target", params=wanted)
         if len(identities) != 1:
             raise BackendError(
                 "The key cannot see the one row of the table import_target, or it was deleted."
@@ -53,10 +59,10 @@ class SupabaseDatabase:
     def dataset_id(self, kind: str, tag: str, description: str | None, author: str | None) -> int:
         """The id of a dataset, which is made if it is not there."""
         wanted = {"select": "id", "kind": f"eq.{kind}", "tag": f"eq.{tag}"}
-        ids = self._request(_ids, "GET", "datasets", params=wanted)
+        ids = self._question(_ids, "GET", "datasets", params=wanted)
         if not ids:
             new = {"kind": kind, "tag": tag, "description": description, "created_by": author}
-            self._request(
+            self._question(
                 answers.nothing,
                 "POST",
                 "datasets",
@@ -64,7 +70,7 @@ class SupabaseDatabase:
                 headers={"Prefer": "resolution=ignore-duplicates,return=minimal"},
                 content=orjson.dumps(new),
             )
-            ids = self._request(_ids, "GET", "datasets", params=wanted)
+            ids = self._question(_ids, "GET", "datasets", params=wanted)
         if not ids:
             raise BackendUnavailableError(f"The dataset {kind}/{tag} was made, and is not there.")
         return ids[0]
@@ -101,7 +107,7 @@ class SupabaseDatabase:
     def forget_merges(self, batch_id: str) -> None:
         """Drops the answers that were kept for a run that has ended."""
         wanted = {"batch_id": f"eq.{batch_id}"}
-        self._request(answers.nothing, "DELETE", "import_merges", params=wanted)
+        self._question(answers.nothing, "DELETE", "import_merges", params=wanted)
 
     def close(self) -> None:
         """Closes all connections."""
@@ -109,6 +115,11 @@ class SupabaseDatabase:
 
     def _call(self, shape: Callable[[Any], R], function: str, body: bytes) -> R:
         return self._request(shape, "POST", f"rpc/{function}", content=body)
+
+    def _question(self, shape: Callable[[Any], R], method: str, path: str, **more: Any) -> R:
+        """The answer to what cannot be halved; see `_request`."""
+        with small_question():
+            return self._request(shape, method, path, **more)
 
     def _request(
         self,

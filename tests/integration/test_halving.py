@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from imports.errors import ImporterError
 from tests.integration.conftest import Waits
 from tests.support.bench import Bench
 from tests.support.database import query
@@ -59,6 +60,33 @@ def test_every_call_over_the_api_that_carries_many_rows(
     assert [fault.happened for fault in faults] == [fault.times for fault in faults]
     assert pages.happened == 3
     assert waits == [], "nobody waits where a smaller request passes"
+
+
+SMALL_QUESTIONS = (
+    "GET /rest/v1/import_target?",
+    "GET /rest/v1/datasets?",
+    "POST /rest/v1/datasets?",
+    "DELETE /rest/v1/import_merges?",
+)
+
+
+@pytest.mark.parametrize("question", SMALL_QUESTIONS)
+def test_what_cannot_be_halved_is_tried_again_and_then_waits_for_another_run(
+    supabase_bench_shared: Bench, waits: Waits, question: str
+) -> None:
+    bench = supabase_bench_shared
+    bench.source.add_many(RECORDS)
+    proxy = bench.proxied()
+    slow = proxy.add(question.encode(), action="answer", answer=REFUSALS["57014"], times=2)
+    try:
+        exit_code = bench.run(max_retries=1).exit_code
+    except ImporterError as error:  # before the run has begun
+        exit_code = error.exit_code
+    assert (exit_code, slow.happened, len(waits)) == (75, 2, 1)
+    slow.times = 3
+    report = bench.run()
+    assert (report.exit_code, bench.count(), bench.count("import_merges")) == (0, RECORDS, 0)
+    assert slow.happened == 3
 
 
 def test_a_comparison_in_postgresql(postgresql_bench: Bench) -> None:

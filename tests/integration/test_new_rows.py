@@ -48,6 +48,16 @@ def test_into_an_empty_dataset_rows_go_by_copy_alone(bench: Bench, merged: list[
     assert bench.rows("batch_id", "1")[0] == ("batch_test",)
 
 
+def test_rows_go_in_by_their_keys_so_that_nobody_who_does_the_same_deadlocks(
+    bench: Bench, merged: list[int]
+) -> None:
+    """In no order of their times, which come before the number of a licence."""
+    with opened(bench) as (database, dataset_id):
+        put(database, dataset_id, ("B", 1, "b"), (None, 2, "-"), ("C", 4, "c"), ("A", 3, "a"))
+    assert merged == []
+    assert bench.rows("license_number", "ctid") == [("A",), ("B",), ("C",), (None,)]
+
+
 def test_a_dataset_that_has_rows_is_merged_into_from_the_start(
     bench: Bench, merged: list[int]
 ) -> None:

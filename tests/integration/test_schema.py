@@ -185,9 +185,17 @@ def test_a_later_table_is_closed_as_ours_are(supabase_database_url: str) -> None
 
 def test_functions_have_time_enough_for_a_large_batch(url: str) -> None:
     """Less than the 60 seconds that the client waits, and more than the 8 of PostgREST's role."""
-    limits = "SELECT DISTINCT unnest(proconfig) FROM pg_proc WHERE proname = ANY(%s)"
-    assert ("statement_timeout=50s",) in query(url, limits, names(url, FUNCTIONS))
-    without = f"{FUNCTIONS.partition(' ORDER')[0]} AND NOT 'statement_timeout=50s' = ANY(proconfig)"
+    _all_have(url, "statement_timeout=50s")
+
+
+def test_functions_wait_for_a_lock_for_less_than_a_gateway_waits_for_them(url: str) -> None:
+    _all_have(url, "lock_timeout=5s")
+
+
+def _all_have(url: str, setting: str) -> None:
+    settings = "SELECT DISTINCT unnest(proconfig) FROM pg_proc WHERE proname = ANY(%s)"
+    assert (setting,) in query(url, settings, names(url, FUNCTIONS))
+    without = f"{FUNCTIONS.partition(' ORDER')[0]} AND NOT '{setting}' = ANY(proconfig)"
     assert query(url, without) == []
 
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 
+import psutil
 import pytest
 
 from imports import ResilientImporter, load_settings
 from imports.backends import embedded
+from imports.backends.embedded_host import is_running
 from imports.backends.target import embedded_folder
 from imports.errors import BackendUnavailableError, InterruptedRunError
 from imports.progress import SilentDisplay
 from imports.work_item import Phase
 from tests.integration.conftest import Waits
+from tests.support import contents
 from tests.support.bench import Bench
+from tests.support.command import wait_until
 from tests.support.database import query
 from tests.support.proxy import MERGE_STATES, RPC_MERGE_STATES, STORE_IMAGE, Proxy
 
@@ -107,6 +110,44 @@ def test_a_server_that_stays_away_is_given_up_and_the_run_says_how_long_it_waite
     assert len(told.said) == 1
 
 
+@pytest.fixture
+def quick_locks(supabase_bench_shared: Bench) -> Iterator[Bench]:
+    """A Supabase whose merges wait for a lock for a moment only."""
+    wait = "ALTER FUNCTION public.importer_merge_states(jsonb) SET lock_timeout = %s"
+    query(supabase_bench_shared.url, wait, "20ms")
+    yield supabase_bench_shared
+    query(supabase_bench_shared.url, wait, "5s")
+
+
+def test_a_lock_is_waited_for_beyond_the_tries_and_nothing_is_halved(
+    quick_locks: Bench, waits: Waits
+) -> None:
+    bench = quick_locks
+    bench.source.add_many(RECORDS)
+    with ExitStack() as held:
+        held.enter_context(contents.held(bench.url))
+        waits.then = lambda number: held.close() if number == LONGER_THAN_THE_TRIES else None
+        report = bench.run(max_wait=60)
+    assert (report.exit_code, report.count("import.inserted")) == (0, RECORDS)
+    assert len(waits) == LONGER_THAN_THE_TRIES
+    assert report.count("import.completed_batches") == 1
+
+
+def test_a_lock_that_stays_ends_the_run_which_can_be_resumed(
+    quick_locks: Bench, waits: Waits
+) -> None:
+    bench = quick_locks
+    bench.source.add_many(RECORDS)
+    with contents.held(bench.url):
+        report = bench.run(max_wait=0.3)
+    assert (report.exit_code, report.failures, bench.count()) == (75, [], 0)
+    told = " ".join(report.next_commands)
+    assert "pg_locks" in told
+    assert "It was waited for" in told
+    assert bench.run().exit_code == 0
+    assert bench.count() == RECORDS
+
+
 def test_ctrl_c_is_heard_while_a_server_is_waited_for(
     bench: Bench, waits: Waits, told: Told
 ) -> None:
@@ -163,8 +204,11 @@ def test_the_embedded_server_is_started_again_if_it_was_killed(
     )
 
     def kill() -> None:
-        postmaster = int((folder / "postmaster.pid").read_text().split()[0])
-        os.kill(postmaster, signal.SIGKILL)
+        postmaster = psutil.Process(int((folder / "postmaster.pid").read_text().split()[0]))
+        sessions = postmaster.children()
+        postmaster.kill()
+        # One that is asked just now answers before it notices, and all would be in.
+        wait_until(lambda: not any(is_running(session.pid) for session in sessions))
 
     told.before_import = kill  # type: ignore[method-assign]
     found: list[object] = []

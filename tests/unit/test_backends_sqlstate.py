@@ -103,3 +103,4 @@ def test_a_target_that_nobody_can_write_to_is_not_halved() -> None:
         error = error_for(code, "")
         assert isinstance(error, BackendUnavailableError)
         assert not error.divisible
+        assert error.locked == (code == "55P03")

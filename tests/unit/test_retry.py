@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -334,6 +335,91 @@ def test_a_server_that_is_back_just_when_the_tries_are_used_up_gets_one_more(
 
     clock.then = back_with_the_last_wait
     assert with_retries(patient, server.merge) == "done"
+
+
+class SlowlyRefusing(RemoteServer):
+    """One that takes a second to say that it cannot just now, and may be there when it says it."""
+
+    def merge(self) -> str:
+        self.asked.append("merge")
+        try:
+            return self._answer()
+        finally:
+            self.clock.now += 1.0
+
+
+@pytest.mark.parametrize("retries", [0, 1, 3])
+def test_a_request_whose_last_try_meets_another_outage_is_not_the_culprit(
+    clock: Clock, patient: RetryPolicy, retries: int
+) -> None:
+    """It fails each time, and each time the server answers right after it: by chance."""
+    server = SlowlyRefusing(clock, clock.now + 0.5)
+    patient.watch(server, server.probe)
+    struck = [0]
+
+    def another_outage() -> None:
+        tries = server.asked.count("merge")
+        if struck[-1] < tries <= retries + 1:
+            struck.append(tries)
+            server.back_at = clock.now + 0.5
+
+    clock.then = another_outage
+    policy = replace(patient, max_retries=retries)
+    assert with_retries(policy, server.merge) == "done"
+
+
+def test_a_server_that_comes_and_goes_is_not_waited_for_without_end(
+    clock: Clock, patient: RetryPolicy
+) -> None:
+    server = RemoteServer(clock, 0.0)
+    patient.watch(server, server.probe)
+    clock.then = lambda: setattr(server, "back_at", clock.now + 3.0 * (len(clock.waits) % 2))
+    with pytest.raises(BackendUnavailableError):
+        with_retries(patient, server.broken)
+    assert server.asked.count("broken") <= 20
+
+
+@pytest.mark.parametrize("seconds", [20.0, 119.0])
+def test_a_lock_is_waited_for_by_time_and_not_by_tries(
+    clock: Clock, patient: RetryPolicy, said: list[str], seconds: float
+) -> None:
+    locked = LockedTable(clock, clock.now + seconds)
+    assert with_retries(patient, locked.merge) == "done"
+    assert clock.now - locked.free_at <= 7.5, "it is noticed soon that the lock is free"
+    assert said == [], "the server is there"
+
+
+def test_a_lock_that_stays_ends_the_waiting_after_the_time_that_was_asked_for(
+    clock: Clock, patient: RetryPolicy
+) -> None:
+    locked = LockedTable(clock, float("inf"))
+    with pytest.raises(
+        BackendUnavailableError, match=r"waited for 2 min .*\(--max-wait\)"
+    ) as caught:
+        with_retries(patient, locked.merge)
+    assert clock.now <= 1_000.0 + 5.0 + 120.0 + 7.5
+    assert not caught.value.divisible
+
+
+def test_where_nobody_waits_a_lock_uses_up_the_tries(clock: Clock) -> None:
+    locked = LockedTable(clock, float("inf"))
+    with pytest.raises(BackendUnavailableError, match="lock"):
+        with_retries(RetryPolicy(3, clock), locked.merge)
+    assert locked.asked == 4
+
+
+class LockedTable:
+    """A server that answers after five seconds that somebody has a lock, until a moment."""
+
+    def __init__(self, clock: Clock, free_at: float) -> None:
+        self.clock, self.free_at, self.asked = clock, free_at, 0
+
+    def merge(self) -> str:
+        self.asked += 1
+        if self.clock.now < self.free_at:
+            self.clock.now += 5.0
+            raise BackendUnavailableError("lock timeout.", locked=True)
+        return "done"
 
 
 def test_an_outage_is_told_once_whoever_meets_it(
