@@ -265,7 +265,8 @@ def test_a_server_that_is_killed_while_the_run_stops_it_costs_nothing(
 ) -> None:
     place = bare_place
     data = place.folder / ".importer" / "postgresql"
-    with place.started("states", small_source, "--tag", "t") as running:
+    command = ("states", small_source, "--tag", "t", "--backend", "embedded")
+    with place.started(*command) as running:
 
         def stopping() -> bool:
             server = read_postmaster(data)
