@@ -42,7 +42,7 @@ Exit codes:
     1  a fatal error; the message says what to do
     2  wrong usage
     3  done, but some items failed, or verification found differences
-   11  another run holds the work state, or uses the server to be stopped
+   11  another run holds the ledger or the work state, or uses the server to be stopped
    75  the target stayed away; run again to resume
   130  interrupted; run again to resume
 """

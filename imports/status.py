@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,10 +22,10 @@ from imports.ledger.summary import (
 )
 from imports.ledger.whereabouts import Disposal, KnownFile, known_files
 from imports.report import missing_images
+from imports.run.lock import holder
+from imports.run_status import MOST_SHOWN, KnownRun, run_json, run_lines
 from imports.settings import Settings
-from imports.work_state import WorkState, as_json, load_work_state
-
-MOST_SHOWN = 10
+from imports.work_state import load_work_state
 
 _RULE = "=" * 60
 
@@ -35,7 +35,7 @@ class Status:
     """The scopes that were asked for, and the last run if it was over one of them."""
 
     scopes: list[ScopeSummary] = field(default_factory=list)
-    last_run: WorkState | None = None
+    last_run: KnownRun | None = None
 
 
 def last_ledger(settings: Settings) -> Path:
@@ -56,9 +56,9 @@ def read_status(
     state = load_work_state(state_file)
     with reading(ledger_file) as connection:
         scopes = [] if connection is None else summarise(connection, kind, tag, MOST_SHOWN)
-    if state is not None and (kind not in (None, state.kind) or tag not in (None, state.tag)):
-        state = None
-    return Status(scopes, state)
+    if state is None or kind not in (None, state.kind) or tag not in (None, state.tag):
+        return Status(scopes)
+    return Status(scopes, KnownRun(state, state_file, holder(ledger_file)))
 
 
 def read_warnings(
@@ -76,7 +76,6 @@ def read_warnings(
 
 def status_json(status: Status) -> dict[str, Any]:
     """The status as plain data, for programs."""
-    state = status.last_run
     return {
         "scopes": [
             {
@@ -100,7 +99,7 @@ def status_json(status: Status) -> dict[str, Any]:
             }
             for scope in status.scopes
         ],
-        "last_run": None if state is None else _run_json(state),
+        "last_run": None if status.last_run is None else run_json(status.last_run),
     }
 
 
@@ -176,18 +175,13 @@ def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
-def _run_json(state: WorkState) -> dict[str, Any]:
-    left_out = {"work_items", "failed_items", "parameters", "process_id"}
-    return {name: value for name, value in as_json(state).items() if name not in left_out}
-
-
 def render_status(status: Status, state_file: Path, kind: str | None = None) -> str:
     """The status in words, and what to type next; `kind` is the one that was asked for."""
     lines: list[str] = []
     for scope in status.scopes:
         lines += [*_scope_lines(scope), ""]
     if status.last_run is not None:
-        lines += _run_lines(status.last_run, state_file)
+        lines += run_lines(status.last_run)
     elif not lines:
         lines = [
             f"No run yet{'' if kind is None else f' of {kind}'} in {state_file} and its ledger."
@@ -245,53 +239,3 @@ def _cause_lines(cause: CauseSummary) -> list[str]:
         f"  {cause.items:,} × {cause.cause}",
         f"      for one, {cause.path}: {cause.reason} ({cause.phase}, tried {cause.tries}×)",
     ]
-
-
-def _run_lines(state: WorkState, state_file: Path) -> list[str]:
-    age = datetime.now(UTC) - state.last_update
-    lines = [
-        f"{state.kind} from {state.source}, tag {state.tag}"
-        f" (Dataset ID: {state.dataset_id or '-'})",
-        f"Target: {state.target}",
-        f"Run {state.batch_id}: {state.status} in phase {state.current_phase},"
-        f" last heard of {_ago(age.total_seconds())} ago",
-        f"In all: {state.total_files:,}, not yet finished {state.work_items_remaining:,},"
-        f" failed {state.failed_items_total:,}",
-    ]
-    for name, phase in state.phases.items():
-        counts = ", ".join(f"{key} {value:,}" for key, value in phase.counts.items())
-        lines.append(
-            f"  {name:<9}{phase.status:<12}{phase.duration_seconds:7.1f}s  {counts}".rstrip()
-        )
-    lines += [
-        f"  failed: {failed.path}: {failed.reason} ({failed.phase}, tried {failed.tries}×)"
-        for failed in state.failed_items[:MOST_SHOWN]
-    ]
-    if state.failed_items_total > MOST_SHOWN:
-        lines.append(f"  … and {state.failed_items_total - MOST_SHOWN:,} more failed")
-    lines.append(_next(state, state_file))
-    return lines
-
-
-def _next(state: WorkState, state_file: Path) -> str:
-    if not state.finished:
-        return f"To resume:  {next_command.resume(state, state_file)}"
-    if state.failed_items_total:
-        given_up = _planned(state).get("given_up", 0)
-        again = next_command.resume(state, state_file, retry_failed=given_up > 0)
-        return f"To try the failed ones again:  {again}"
-    if state.work_items_remaining:
-        return f"To import the rest:  {next_command.resume(state, state_file)}"
-    return f"To compare what was written with the files:  {next_command.verify(state_file)}"
-
-
-def _planned(state: WorkState) -> Mapping[str, int]:
-    planning = state.phases.get("planning")
-    return {} if planning is None else planning.counts
-
-
-def _ago(seconds: float) -> str:
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(seconds, 0):.0f} s"

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from imports.backends.target import Target, open_target
 from imports.disposal import check_writable
@@ -20,7 +19,6 @@ from imports.errors import (
     ImporterError,
     InterruptedRunError,
     LedgerError,
-    LockedError,
     StateConflictError,
     UsageError,
 )
@@ -39,10 +37,11 @@ from imports.ledger import (
     RunRecord,
     Scope,
 )
-from imports.private_file import FILE, private, read_own
+from imports.ledger.file import check_place
 from imports.progress import Display
 from imports.retry import RetryPolicy, with_retries
 from imports.run.disposal import disposal_plan
+from imports.run.lock import hold, say_run
 from imports.run.progress_log import progress_log
 from imports.run.provenance import lies_in, token_inside
 from imports.run.session import RunSession
@@ -88,12 +87,13 @@ def open_session(
     folder, single_item = find_source(settings, kind)
     policy = RetryPolicy(settings.max_retries, stop, settings.max_wait, display.say)
     with contextlib.ExitStack() as resources:
-        _lock(settings.state_file, resources)
+        _hold_state_file(settings.state_file, resources)
         waiting = Waiting(policy, display)
         resources.callback(waiting.close)
         waiting.start()
         imported = (settings.imported or folder).resolve()
         token = token_inside(settings, imported)
+        _hold_ledger(settings.ledger_file, resources)
         disposal = None if last_run else disposal_plan(settings, kind, folder, single_item)
         if disposal is not None:
             check_writable([str(folder), *disposal.folders])
@@ -126,6 +126,7 @@ def open_session(
             deletes=single_item is None and disposal is not None and disposal.deletes,
             only_verified=last_run,
         )
+        say_run(settings.ledger_file, state.batch_id)
         source = source_of(settings, kind, folder)
         progress = None if last_run else progress_log(settings, kind, scope, source)
         if progress is not None:
@@ -207,43 +208,21 @@ def _ledger_of(state: WorkState) -> Path | None:
     return state.db_path
 
 
-def _lock(state_file: Path, resources: contextlib.ExitStack) -> None:
-    if not state_file.parent.is_dir():
-        raise UsageError(f"The folder of the work state {state_file} does not exist.")
-    # Without `flock` there is no lock that the system lets go of when a run is killed.
-    lock = FileLock(f"{state_file}.lock", timeout=0, mode=FILE, fallback_to_soft=False)
-    # Not in the lock file, which everybody who tries it empties.
-    holder = state_file.with_name(f"{state_file.name}.pid")
-    try:
-        lock.acquire()
-    except Timeout:
-        try:
-            who = f"process {int(read_own(holder))}"
-        except (OSError, ValueError):
-            who = "another process"
-        raise LockedError(
-            f"{state_file} is in use by {who}. Wait for it to end, or name another --state-file."
-        ) from None
-    except OSError as error:
-        raise UsageError(
-            f"The work state {state_file} cannot be locked: {error.strerror}. Some network file"
-            " systems have no locks. Name a place on a disk of this machine with --state-file."
-        ) from error
-    resources.callback(lock.release)
-    try:
-        # Not what somebody else put there: only what a killed run left is in the way.
-        with contextlib.suppress(FileNotFoundError):
-            read_own(holder)
-            holder.unlink()
-        with open(holder, "x", opener=private) as file:
-            file.write(str(os.getpid()))
-    except OSError as error:
-        raise UsageError(
-            f"{holder} cannot be written: {error.strerror}. If it is none of the importer's files,"
-            " move it away; or name another place with --state-file."
-        ) from error
-    resources.callback(holder.unlink, missing_ok=True)
-    remove_drafts(state_file)
+def _hold_state_file(path: Path, resources: contextlib.ExitStack) -> None:
+    if not path.parent.is_dir():
+        raise UsageError(f"The folder of the work state {path} does not exist.")
+    hold(path, "The work state", "--state-file", resources)
+    remove_drafts(path)
+
+
+def _hold_ledger(path: Path, resources: contextlib.ExitStack) -> None:
+    """Two runs must not share a ledger, whatever they are over.
+
+    A listing writes it for longer than another run would wait, and what one run finds out of an
+    image, by its path, another one relies on.
+    """
+    check_place(path)
+    hold(path, "The ledger", "--db-path and --state-file", resources)
 
 
 def _fresh_state(

@@ -112,7 +112,13 @@ def test_a_second_process_is_told_who_is_first(
         assert "--state-file" in second.err
         verify = pg_place.run("verify", exit_code=11)
         assert f"process {first.pid}" in verify.err
-        pg_place.run("status")
+        live = pg_place.run("status").out
+        assert f"running by process {first.pid} in phase import" in live
+        assert "To resume" not in live
+        first.kill()
+    dead = pg_place.run("status").out
+    assert "stopped (killed) in phase import" in dead
+    assert dead.splitlines()[-1].startswith("To resume:  ")
 
 
 def test_the_first_is_named_also_while_it_is_opening_its_target(

@@ -220,6 +220,22 @@ def test_two_runs_with_one_state(bench: Bench) -> None:
     assert bench.run().exit_code == 0
 
 
+def test_two_runs_with_one_ledger(bench: Bench) -> None:
+    """Whatever they are over: they would wait for each other, and share what is known of images."""
+    bench.source.add_many(2)
+    other = bench.folder / "other.json"
+    with ResilientImporter(bench.settings()) as importer:
+        importer.plan_work()
+        with pytest.raises(
+            LockedError, match=r"upload_tracker\.db is in use by process .*--db-path"
+        ):
+            bench.run(tag="another", state_file=other)
+        assert not other.exists()
+        own = bench.folder / "own.db"
+        assert bench.run(tag="another", state_file=other, db_path=own).exit_code == 0
+    assert bench.run().exit_code == 0
+
+
 def test_a_damaged_work_state_is_rebuilt(bench: Bench) -> None:
     bench.source.add_many(20)
     proxy = bench.proxied()

@@ -14,6 +14,8 @@ from imports.errors import LedgerError
 from imports.ledger import DisposedItem
 from imports.ledger.schema import VERSION_1
 from imports.ledger.summary import BatchSummary, CauseSummary, ScopeSummary
+from imports.run.lock import Holder
+from imports.run_status import KnownRun
 from imports.status import (
     Status,
     read_status,
@@ -25,7 +27,13 @@ from imports.status import (
     whereabouts_json,
 )
 from imports.work_item import Lacking
-from imports.work_state import DamagedStateError, FailedItem, PhaseState, save_work_state
+from imports.work_state import (
+    DamagedStateError,
+    FailedItem,
+    PhaseState,
+    WorkState,
+    save_work_state,
+)
 from tests.support.book import Book
 from tests.support.reports import work_state
 
@@ -34,7 +42,20 @@ FILE = Path("work_state.json")
 
 def after_run(**changes: Any) -> Status:
     """A last run, and nothing else."""
-    return Status(last_run=work_state(**changes))
+    return Status(last_run=known(work_state(**changes)))
+
+
+def known(state: WorkState, state_file: Path = FILE, holder: Holder | None = None) -> KnownRun:
+    return KnownRun(state, state_file, holder)
+
+
+def held_by(process_id: int | None, batch_id: str | None) -> Status:
+    """A last run that its work state calls running, and who holds the lock."""
+    state = work_state(
+        status="running",
+        phases={"planning": PhaseState("completed"), "sha256": PhaseState("running")},
+    )
+    return Status(last_run=known(state, holder=Holder(process_id, batch_id)))
 
 
 def test_where_there_was_no_run_the_first_command_is_offered() -> None:
@@ -80,13 +101,54 @@ def test_a_finished_run_can_be_verified() -> None:
 @pytest.mark.parametrize("status", ["running", "interrupted", "failed"])
 def test_an_unfinished_run_can_be_resumed_by_its_own_command(status: str) -> None:
     state = work_state(status=status, source="/data/my scrape", tag="it's")
-    last = render_status(Status(last_run=state), FILE).splitlines()[-1]
+    last = render_status(Status(last_run=known(state)), FILE).splitlines()[-1]
     assert last.startswith("To resume:  ")
     assert last.endswith(""" states '/data/my scrape' --tag 'it'"'"'s'""")
 
 
+def test_a_run_that_nobody_holds_the_lock_for_was_killed() -> None:
+    status = after_run(status="running", phases={"import": PhaseState("running")})
+    text = render_status(status, FILE)
+    assert "Run batch_20251118_120000_1a2b3c: stopped (killed) in phase import" in text
+    assert "import   killed" in text
+    assert text.splitlines()[-1].startswith("To resume:  ")
+    run = status_json(status)["last_run"]
+    assert (run["status"], run["process_id"]) == ("killed", None)
+    assert run["phases"]["import"]["status"] == "killed"
+    assert run["resume"].endswith(" states /data/2025-08-04 --tag Aug-04-scrape")
+
+
+def test_a_run_that_holds_its_lock_is_running_and_is_not_to_be_resumed() -> None:
+    status = held_by(123, "batch_20251118_120000_1a2b3c")
+    text = render_status(status, FILE)
+    assert "Run batch_20251118_120000_1a2b3c: running by process 123 in phase import" in text
+    assert "sha256   running" in text
+    assert "To resume" not in text
+    run = status_json(status)["last_run"]
+    assert (run["status"], run["process_id"], run["resume"]) == ("running", 123, None)
+
+
+def test_while_another_run_holds_the_lock_it_is_said_who_is_to_be_waited_for() -> None:
+    for pid, batch_id, who in ((9, "batch_other", "Process 9"), (None, None, "Another process")):
+        status = held_by(pid, batch_id)
+        *_, waits, resume = render_status(status, FILE).splitlines()
+        assert waits == f"{who} uses its ledger now."
+        assert resume.startswith("To resume:  ")
+        assert status_json(status)["last_run"]["status"] == "killed"
+
+
+def test_a_finished_run_that_is_being_verified_is_said_to_be() -> None:
+    run = known(work_state(), holder=Holder(5, "batch_20251118_120000_1a2b3c"))
+    text = render_status(Status(last_run=run), FILE)
+    assert "being verified by process 5" in text
+    assert "To compare" not in text
+
+
 def test_another_state_file_stands_in_the_command() -> None:
-    last = render_status(after_run(status="interrupted"), Path("runs/a.json")).splitlines()[-1]
+    last = render_status(
+        Status(last_run=known(work_state(status="interrupted"), Path("runs/a.json"))),
+        Path("runs/a.json"),
+    ).splitlines()[-1]
     assert last.endswith(" --state-file runs/a.json")
     assert "--state-file" not in render_status(after_run(), FILE)
 
@@ -94,7 +156,7 @@ def test_another_state_file_stands_in_the_command() -> None:
 def test_a_run_over_one_file_is_resumed_over_that_file() -> None:
     state = work_state(status="interrupted", single_file="FL/a_parse.json")
     assert "--single-file /data/2025-08-04/FL/a_parse.json" in render_status(
-        Status(last_run=state), FILE
+        Status(last_run=known(state)), FILE
     )
 
 
@@ -179,7 +241,7 @@ def test_what_there_is_none_of_has_no_heading() -> None:
 
 
 def test_every_scope_is_told_and_then_the_last_run() -> None:
-    status = Status([scope(), scope(kind="states", tag="Aug")], work_state())
+    status = Status([scope(), scope(kind="states", tag="Aug")], known(work_state()))
     text = render_status(status, FILE)
     first, second = text.index("folders from"), text.index("STATUS REPORT: states from")
     assert first < second < text.index("Run batch_20251118_120000_1a2b3c")
@@ -193,7 +255,7 @@ def test_without_a_last_run_the_ledger_is_told_all_the_same() -> None:
 
 
 def test_it_can_be_had_as_json() -> None:
-    found = status_json(Status([scope()], work_state(failed_items_total=3)))
+    found = status_json(Status([scope()], known(work_state(failed_items_total=3))))
     assert json.loads(json.dumps(found)) == found
     (only,) = found["scopes"]
     assert {name: value for name, value in only.items() if name not in ("batches", "causes")} == {
