@@ -232,7 +232,20 @@ select scope_id, path, size, mtime_ns, iif(moved_to is null, 'deleted', 'moved')
 from item where disposed_at is not null order by disposed_at;
 """
 
-VERSIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
+VERSION_5 = """
+-- The work state of the last run over a scope, or over one item of it: other work takes the file
+-- over.
+create table work_state (
+  scope_id integer not null references scope (id),
+  single_file text not null,
+  batch_id text not null,
+  unfinished integer not null,
+  state text not null,
+  primary key (scope_id, single_file)
+);
+"""
+
+VERSIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5)
 """The scripts that lead from each version to the next; their count is the newest version.
 
 What was before what is told by counters (`run.number`, `batch.id` and `item.imported_in`), never by

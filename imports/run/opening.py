@@ -1,4 +1,4 @@
-"""Opening a session: lock, target, ledger and work state in order, and which run goes on."""
+"""Opening a session: locks, target, ledger and work state in order."""
 
 from __future__ import annotations
 
@@ -10,16 +10,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
-
 from imports.backends.target import Target, open_target
 from imports.disposal import check_writable
 from imports.errors import (
     BackendUnavailableError,
     ImporterError,
     InterruptedRunError,
-    LedgerError,
-    StateConflictError,
     UsageError,
 )
 from imports.kinds import kind_named
@@ -34,7 +30,6 @@ from imports.ledger import (
     LedgerFile,
     ListingLedger,
     RunLedger,
-    RunRecord,
     Scope,
 )
 from imports.ledger.file import check_place
@@ -46,22 +41,20 @@ from imports.run.progress_log import progress_log
 from imports.run.provenance import lies_in, token_inside
 from imports.run.session import RunSession
 from imports.run.source import find_source, source_of
+from imports.run.unfinished import (
+    given_up,
+    last_state,
+    state_to_go_on_with,
+    state_to_verify,
+    take_over,
+)
 from imports.settings import Backend, Settings
 from imports.spool import Spool
 from imports.status_files import StatusFiles
 from imports.waiting import Waiting
 from imports.whole_file import remove_drafts
 from imports.work_item import Source
-from imports.work_state import (
-    DamagedStateError,
-    WorkState,
-    as_json,
-    from_json,
-    keep_unusable,
-    load_work_state,
-    new_run_ids,
-    save_work_state,
-)
+from imports.work_state import WorkState, load_work_state, new_run_ids
 from imports.workers import Workers, in_a_thread
 
 
@@ -108,14 +101,17 @@ def open_session(
             ledger.bring_to_disk()
         runs = RunLedger(ledger)
         doubtful = lies_in(settings.state_file, imported)
-        found = _load(settings.state_file, runs, display, doubtful=doubtful)
+        found = last_state(settings.state_file, ledger, display, doubtful=doubtful)
         fresh = _fresh_state(settings, kind, folder, single_item, target)
-        if settings.restart and found is not None and not found.finished:
-            with_retries(policy, target.database.forget_merges, found.rows_batch_id)
-        if last_run and found is not None:
-            state = _same_target(found, target)
+        take_over(found, fresh, ledger, settings)
+        if last_run:
+            state = state_to_verify(found, fresh, ledger, target)
         else:
-            state = _chosen_state(settings, found, fresh, display)
+            if not settings.scan_only:
+                left = given_up(fresh, ledger, display, restart=settings.restart)
+                if left is not None:
+                    with_retries(policy, target.database.forget_merges, left.rows_batch_id)
+            state = state_to_go_on_with(fresh, ledger, display, scan_only=settings.scan_only)
         scope_id = runs.scope(kind.name, str(folder), state.tag, target.key)
         scope = Scope(ledger, scope_id, state.batch_id, single_item)
         runs.begin_run(
@@ -160,9 +156,11 @@ def open_session(
             disposals=DisposalLedger(scope),
             progress=progress,
             state=state,
-            resumed=found is not None and state is found,
+            resumed=state is not fresh,
             began_at=began_at,
             _resources=resources.pop_all(),
+            # The file stays that of the last run, also if an earlier one is verified.
+            writes_file=not last_run or found is None or found.batch_id == state.batch_id,
         )
 
 
@@ -244,103 +242,6 @@ def _fresh_state(
         start_time=now,
         last_update=now,
         parameters=_parameters(settings),
-    )
-
-
-def _same_target(found: WorkState, target: Target) -> WorkState:
-    if found.target_id != target.key:
-        raise StateConflictError(
-            f"The last run was into {found.target}; what is configured now is another database:"
-            f" {target.location}. Set the variables as they were for that run."
-        )
-    return found
-
-
-def _chosen_state(
-    settings: Settings, found: WorkState | None, fresh: WorkState, display: Display
-) -> WorkState:
-    """The work state to go on with: that of an unfinished run, or a new one."""
-    rebuilt = found is not None and not found.target
-    if found is None or found.finished or settings.restart:
-        return fresh
-    if not rebuilt and not found.total_files:
-        # Nothing was found in its source: a mistyped folder is no unfinished work.
-        return fresh
-    if rebuilt:
-        # Rebuilt from the ledger, which knows the target by its id alone.
-        found.backend, found.single_file = fresh.backend, fresh.single_file
-        found.target = fresh.target if found.target_id == fresh.target_id else "another target"
-    if _work_of(found) != _work_of(fresh):
-        raise StateConflictError(
-            f"{settings.state_file} holds unfinished work: {found.kind} from {found.source},"
-            f" tag {found.tag!r}, into {found.target}. Run that again to finish it, or give it"
-            " up with --restart, or keep both with another --state-file."
-        )
-    if found.target_id != fresh.target_id:
-        display.say("The database is a new one: everything is imported again.")
-        return fresh
-    display.say(f"Resuming the run of {found.start_time:%Y-%m-%d %H:%M:%S} UTC.")
-    found.status = "running"
-    found.process_id = os.getpid()
-    if not settings.scan_only:
-        found.parameters = fresh.parameters
-    return found
-
-
-def _work_of(state: WorkState) -> tuple[str | None, ...]:
-    return (state.kind, state.source, state.single_file, state.tag, state.target)
-
-
-def _load(path: Path, runs: RunLedger, display: Display, *, doubtful: bool) -> WorkState | None:
-    """The work state; one that is doubtful only if the ledger knows its run."""
-    try:
-        state = load_work_state(path)
-        if state is None or not doubtful or runs.knows(_record_of(state)):
-            return state
-        problem = "is of a run that the ledger does not know"
-    except DamagedStateError:
-        problem = "is damaged"
-    kept = keep_unusable(path)
-    display.say(f"{path} {problem}; it was kept as {kept.name} and is rebuilt from the ledger.")
-    last = runs.last_run(path.resolve())
-    if last is None or last.completed:
-        return None
-    rebuilt = WorkState(
-        run_id=last.run_id,
-        batch_id=last.batch_id,
-        process_id=os.getpid(),
-        kind=last.kind,
-        source=last.source,
-        tag=last.tag,
-        backend="",
-        target="",
-        target_id=last.target_id,
-        start_time=datetime.fromtimestamp(last.started_at, UTC),
-        last_update=datetime.now(UTC),
-        cycle=1 + runs.counts(last.batch_id).get("cycles", 0),
-    )
-    try:
-        from_json(as_json(rebuilt))
-    except msgspec.ValidationError as error:
-        raise LedgerError(
-            f"The ledger names its last run as none of ours is named: {error}. Move it away and"
-            " run again: what the target already has is found there."
-        ) from error
-    # At once: whoever is refused now must be refused again.
-    save_work_state(rebuilt, path)
-    return rebuilt
-
-
-def _record_of(state: WorkState) -> RunRecord:
-    return RunRecord(
-        run_id=state.run_id,
-        batch_id=state.batch_id,
-        kind=state.kind,
-        source=state.source,
-        tag=state.tag,
-        target_id=state.target_id,
-        started_at=state.start_time.timestamp(),
-        completed=state.finished,
     )
 
 
