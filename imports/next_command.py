@@ -52,7 +52,7 @@ def resume(state: WorkState, state_file: Path, *, retry_failed: bool = False) ->
         str(Path(state.source) / state.single_file) if state.single_file else None,
         state.tag,
         state_file,
-        state.parameters,
+        state.begun_with,
         retry_failed=retry_failed,
     )
 
@@ -109,9 +109,15 @@ def _option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def verify(state_file: Path, *, repair: bool = False) -> str:
-    """The command that verifies the last run."""
-    return _line(["verify", *(["--repair"] if repair else [])], state_file)
+def verify(state_file: Path, *options: str, repair: bool = False) -> str:
+    """The command that verifies the last run, or the one that options choose."""
+    return _line(["verify", *options, *(["--repair"] if repair else [])], state_file)
+
+
+def resume_all(state_file: Path, ledger_file: Path | None = None) -> str:
+    """The command that goes on with all unfinished runs, of a ledger where it must be named."""
+    ledger = [] if ledger_file is None else ["--db-path", str(ledger_file)]
+    return _line(["resume", *ledger], state_file)
 
 
 def _line(words: list[str], state_file: Path) -> str:

@@ -63,11 +63,17 @@ class ResilientImporter:
         settings: Settings,
         display: Display | None = None,
         stop: threading.Event | None = None,
+        *,
+        resumed: str | None = None,
     ) -> None:
-        """Works by `settings`, and ends in good order soon after `stop` is set."""
+        """Works by `settings`, and ends in good order soon after `stop` is set.
+
+        With the batch id of a run that is to be `resumed`, it goes on with that one or not at all.
+        """
         self.settings = settings
         self._display = display or SilentDisplay()
         self._stop = stop or threading.Event()
+        self._resumed = resumed
         self._session: RunSession | None = None
         self._whole_run = False
 
@@ -98,7 +104,9 @@ class ResilientImporter:
             ImporterError: if it cannot be.
         """
         if self._session is None:
-            self._session = open_session(self.settings, self._stop, self._display)
+            self._session = open_session(
+                self.settings, self._stop, self._display, resumed=self._resumed
+            )
         return self._session
 
     def run(self, tell: Callable[[RunReport], None] | None = None) -> RunReport:

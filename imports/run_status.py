@@ -63,7 +63,7 @@ def run_lines(run: KnownRun) -> list[str]:
         f"{state.kind} from {state.source}, tag {state.tag}"
         f" (Dataset ID: {state.dataset_id or '-'})",
         f"Target: {state.target}",
-        f"Run {state.batch_id}: {_status_words(run)} in phase {state.current_phase},"
+        f"Run {state.batch_id}: {_status_words(run)},"
         f" last heard of {_ago(age.total_seconds())} ago",
         f"In all: {state.total_files:,}, not yet finished {state.work_items_remaining:,},"
         f" failed {state.failed_items_total:,}",
@@ -81,11 +81,26 @@ def run_lines(run: KnownRun) -> list[str]:
     return [*lines, *_next(run)]
 
 
+def brief_lines(run: KnownRun) -> list[str]:
+    """A run that is not the last one, and how it goes on."""
+    state = run.state
+    age = datetime.now(UTC) - state.last_update
+    single = f", {state.single_file} alone" if state.single_file else ""
+    lines = [
+        f"  {state.kind} from {state.source}{single}, tag {state.tag}, into {state.target}:"
+        f" {_status_words(run)},"
+        f" {_ago(age.total_seconds())} ago; not yet finished {state.work_items_remaining:,}"
+        f" of {state.total_files:,}"
+    ]
+    return lines if run.resume is None else [*lines, f"    To resume:  {run.resume}"]
+
+
 def _status_words(run: KnownRun) -> str:
+    phase = f"in phase {run.state.current_phase}"
     if run.is_live:
         what = "being verified" if run.state.finished else "running"
-        return f"{what} by {_process(run)}"
-    return "stopped (killed)" if run.status == "killed" else run.status
+        return f"{what} {phase} by {_process(run)}"
+    return f"{'stopped (killed)' if run.status == 'killed' else run.status} {phase}"
 
 
 def _process(run: KnownRun) -> str:

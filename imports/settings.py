@@ -235,7 +235,7 @@ def load_settings(
             names where it came from.
     """
     settings = read_settings(production=production, environment=environment, folder=folder, **flags)
-    _check_backend(settings)
+    check_backend(settings)
     return settings
 
 
@@ -341,7 +341,12 @@ def split_patterns(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _check_backend(settings: Settings) -> None:
+def check_backend(settings: Settings) -> None:
+    """Makes sure that everything is set that the backend needs.
+
+    Raises:
+        UsageError: if something is missing, or cannot be right.
+    """
     if settings.chosen_backend is Backend.SUPABASE:
         missing = [
             " or ".join(_VARIABLES[name])

@@ -12,6 +12,7 @@ from typing import Any
 from imports import next_command
 from imports.display_text import shown, shown_lines
 from imports.ledger.file import reading
+from imports.ledger.kept import kept_states
 from imports.ledger.summary import (
     BatchSummary,
     CauseSummary,
@@ -23,8 +24,8 @@ from imports.ledger.summary import (
 from imports.ledger.whereabouts import Disposal, KnownFile, known_files
 from imports.report import missing_images
 from imports.run.lock import holder
-from imports.run_status import MOST_SHOWN, KnownRun, run_json, run_lines
-from imports.settings import Settings
+from imports.run_status import MOST_SHOWN, KnownRun, brief_lines, run_json, run_lines
+from imports.settings import LEDGER_NAME, Settings
 from imports.work_state import load_work_state
 
 _RULE = "=" * 60
@@ -32,10 +33,16 @@ _RULE = "=" * 60
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The scopes that were asked for, and the last run if it was over one of them."""
+    """The scopes that were asked for, the last run if it was over one of them, and what is left.
+
+    `unfinished` are all runs that did not come to their end, the last one included; `resume_all`
+    is the command that goes on with them, if they are several.
+    """
 
     scopes: list[ScopeSummary] = field(default_factory=list)
     last_run: KnownRun | None = None
+    unfinished: list[KnownRun] = field(default_factory=list)
+    resume_all: str = ""
 
 
 def last_ledger(settings: Settings) -> Path:
@@ -56,9 +63,31 @@ def read_status(
     state = load_work_state(state_file)
     with reading(ledger_file) as connection:
         scopes = [] if connection is None else summarise(connection, kind, tag, MOST_SHOWN)
-    if state is None or kind not in (None, state.kind) or tag not in (None, state.tag):
-        return Status(scopes)
-    return Status(scopes, KnownRun(state, state_file, holder(ledger_file)))
+        kept = [] if connection is None else kept_states(connection, kind, tag)
+    held_by = holder(ledger_file)
+    runs = [
+        KnownRun(each.state, _shown_file(each.state_file, state_file), held_by) for each in kept
+    ]
+    if state is None:
+        # The file may be lost.
+        last = runs[0] if runs else None
+    elif kind in (None, state.kind) and tag in (None, state.tag):
+        last = KnownRun(state, state_file, held_by)
+        same = [each for each in runs if each.state.batch_id == state.batch_id]
+        runs = [last, *(each for each in runs if each not in same)]
+    else:
+        last = None
+    unfinished = [each for each in runs if each.state.unfinished]
+    if len(unfinished) < 2:
+        return Status(scopes, last, unfinished)
+    found = state_file.parent / LEDGER_NAME if state is None or not state.db_path else state.db_path
+    command = next_command.resume_all(state_file, None if found == ledger_file else ledger_file)
+    return Status(scopes, last, unfinished, command)
+
+
+def _shown_file(path: Path, state_file: Path) -> Path:
+    """The file of a run, as the user calls it if it is the one that was asked for."""
+    return state_file if path == state_file.resolve() else path
 
 
 def read_warnings(
@@ -100,6 +129,7 @@ def status_json(status: Status) -> dict[str, Any]:
             for scope in status.scopes
         ],
         "last_run": None if status.last_run is None else run_json(status.last_run),
+        "unfinished": [run_json(each) for each in status.unfinished],
     }
 
 
@@ -188,6 +218,13 @@ def render_status(status: Status, state_file: Path, kind: str | None = None) -> 
             " Begin one:",
             f"  {next_command.program()} {kind or 'states'} DIR --tag TAG",
         ]
+    others = [each for each in status.unfinished if each != status.last_run]
+    if others:
+        lines += ["", f"Unfinished{' too' if status.last_run is not None else ''}:"]
+        for each in others:
+            lines += brief_lines(each)
+    if status.resume_all:
+        lines += ["", f"To resume all, one after the other:  {status.resume_all}"]
     return shown_lines(lines).rstrip()
 
 

@@ -21,6 +21,13 @@ MOST_LISTED = 1_000
 """How many work items and failed items are listed; the rest is in the ledger."""
 
 
+_NAMED = ("db_path", "working_folder")
+
+_PATHS = frozenset(
+    {"db_path", "image_roots", "failed_dir", "done_dir", "progress_csv", "data_folder"}
+)
+"""Parameters that name files or folders, from the working folder of their run."""
+
 _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _USERINFO = re.compile(r"(?<=//)[^/@\s]*@")
 
@@ -97,8 +104,25 @@ class WorkState(msgspec.Struct, kw_only=True):
     @property
     def db_path(self) -> Path | None:
         """The ledger that was named for its run, None for the one beside the file."""
-        named = self.parameters.get("db_path")
+        named = self.begun_with.get("db_path")
         return None if named is None else Path(str(named))
+
+    @property
+    def begun_with(self) -> dict[str, Any]:
+        """The parameters, with paths as they are to be called from today's working folder."""
+        here, there = Path.cwd(), self.parameters.get("working_folder")
+        if not isinstance(there, str) or Path(there) == here:
+            return self.parameters
+
+        def seen_from_here(value: object) -> object:
+            if isinstance(value, list):
+                return [seen_from_here(each) for each in value]
+            return str(Path(there, value)) if isinstance(value, str) else value
+
+        return {
+            name: seen_from_here(value) if name in _PATHS else value
+            for name, value in self.parameters.items()
+        }
 
     @property
     def rows_batch_id(self) -> str:
@@ -155,7 +179,7 @@ def from_json(plain: object) -> WorkState:
 
 def _check_paths(state: WorkState) -> None:
     """Refuses what is no path of the form that a run writes."""
-    named = [state.source, state.parameters.get("db_path") or "."]
+    named = [state.source, *(state.parameters.get(name) or "." for name in _NAMED)]
     lists = [state.parameters.get(name) or [] for name in ("image_roots", "patterns")]
     every = named + [each for some in lists if isinstance(some, list) for each in some]
     if (

@@ -6,7 +6,6 @@ import contextlib
 import os
 import threading
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,19 +41,20 @@ from imports.run.provenance import lies_in, token_inside
 from imports.run.session import RunSession
 from imports.run.source import find_source, source_of
 from imports.run.unfinished import (
+    check_resumed,
     given_up,
     last_state,
     state_to_go_on_with,
     state_to_verify,
     take_over,
 )
-from imports.settings import Backend, Settings
+from imports.settings import Settings
 from imports.spool import Spool
 from imports.status_files import StatusFiles
 from imports.waiting import Waiting
 from imports.whole_file import remove_drafts
 from imports.work_item import Source
-from imports.work_state import WorkState, load_work_state, new_run_ids
+from imports.work_state import WorkState, new_run_ids
 from imports.workers import Workers, in_a_thread
 
 
@@ -68,9 +68,16 @@ def interruption(error: ImporterError, stop: threading.Event) -> ImporterError:
 
 
 def open_session(
-    settings: Settings, stop: threading.Event, display: Display, *, last_run: bool = False
+    settings: Settings,
+    stop: threading.Event,
+    display: Display,
+    *,
+    last_run: bool = False,
+    resumed: str | None = None,
 ) -> RunSession:
     """Opens what a run needs; with `last_run` it is the last one, also if that is finished.
+
+    With `resumed` it is the unfinished run of that batch id, and no other one.
 
     Raises:
         ImporterError: of the class that says what is in the way.
@@ -104,6 +111,8 @@ def open_session(
         found = last_state(settings.state_file, ledger, display, doubtful=doubtful)
         fresh = _fresh_state(settings, kind, folder, single_item, target)
         take_over(found, fresh, ledger, settings)
+        if resumed is not None:
+            check_resumed(resumed, ledger, target)
         if last_run:
             state = state_to_verify(found, fresh, ledger, target)
         else:
@@ -172,40 +181,6 @@ def _status_files(
     return StatusFiles(source, state.batch_id, state.tag, state.target)
 
 
-def last_work(settings: Settings) -> Settings:
-    """The settings for the work of the last run, as its work state has it.
-
-    Raises:
-        UsageError: if there was none.
-    """
-    state = load_work_state(settings.state_file)
-    if state is None:
-        raise UsageError(f"There is no {settings.state_file}: there was no run to verify.")
-    source = Path(state.source)
-    return replace(
-        settings,
-        kind=state.kind,
-        source=source,
-        single_file=source / state.single_file if state.single_file else None,
-        tag=state.tag,
-        backend=Backend(state.backend or "auto"),
-        image_roots=settings.image_roots
-        or tuple(map(Path, state.parameters.get("image_roots") or ())),
-        patterns=tuple(state.parameters.get("patterns") or ()),
-        no_status_files=bool(state.parameters.get("no_status_files")),
-        db_path=settings.db_path or _ledger_of(state),
-    )
-
-
-def _ledger_of(state: WorkState) -> Path | None:
-    """The ledger that a work state names: it is there, or it is not made now."""
-    if state.db_path is not None and not state.db_path.is_file():
-        raise UsageError(
-            f"The ledger of the last run, {state.db_path}, is not there. Name it with --db-path."
-        )
-    return state.db_path
-
-
 def _hold_state_file(path: Path, resources: contextlib.ExitStack) -> None:
     if not path.parent.is_dir():
         raise UsageError(f"The folder of the work state {path} does not exist.")
@@ -246,6 +221,7 @@ def _fresh_state(
 
 
 def _parameters(settings: Settings) -> dict[str, object]:
-    """The settings, for the record; nothing secret is in them."""
+    """The settings, for the record, and from where their paths go; nothing secret is in them."""
     left_out = {"supabase_key", "database_url", "supabase_url", "source", "tag", "kind"}
-    return {name: value for name, value in settings.as_json().items() if name not in left_out}
+    kept = {name: value for name, value in settings.as_json().items() if name not in left_out}
+    return kept | {"working_folder": str(Path.cwd())}

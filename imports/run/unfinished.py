@@ -176,10 +176,24 @@ def state_to_verify(
     return fresh
 
 
+def check_resumed(batch_id: str, ledger: LedgerFile, target: Target) -> None:
+    """Makes sure that a run is still to be gone on with, and into the target that is open.
+
+    Raises:
+        StateConflictError: if it is not.
+    """
+    kept = [each.state for each in kept_states(ledger.connection)]
+    found = next((each for each in kept if each.batch_id == batch_id and each.unfinished), None)
+    if found is None:
+        raise StateConflictError(f"The run {batch_id} was finished or given up meanwhile.")
+    if found.target_id != target.key:
+        raise another_target(found, target.location)
+
+
 def another_target(state: WorkState, location: str) -> StateConflictError:
     """That the settings mean another target than that of a run."""
     return StateConflictError(
-        f"The last run, of {state.kind} from {state.source} with the tag {state.tag!r}, was into"
+        f"The run of {state.kind} from {state.source} with the tag {state.tag!r}, was into"
         f" {state.target}; what is configured now is another database: {location}. Set the"
         " variables as they were for that run."
     )

@@ -113,7 +113,7 @@ def test_a_second_process_is_told_who_is_first(
         verify = pg_place.run("verify", exit_code=11)
         assert f"process {first.pid}" in verify.err
         live = pg_place.run("status").out
-        assert f"running by process {first.pid} in phase import" in live
+        assert f"running in phase import by process {first.pid}" in live
         assert "To resume" not in live
         first.kill()
     dead = pg_place.run("status").out

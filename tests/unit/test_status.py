@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from imports import next_command
 from imports.errors import LedgerError
 from imports.ledger import DisposedItem
+from imports.ledger.kept import keep_state
 from imports.ledger.schema import VERSION_1
 from imports.ledger.summary import BatchSummary, CauseSummary, ScopeSummary
 from imports.run.lock import Holder
@@ -121,7 +123,7 @@ def test_a_run_that_nobody_holds_the_lock_for_was_killed() -> None:
 def test_a_run_that_holds_its_lock_is_running_and_is_not_to_be_resumed() -> None:
     status = held_by(123, "batch_20251118_120000_1a2b3c")
     text = render_status(status, FILE)
-    assert "Run batch_20251118_120000_1a2b3c: running by process 123 in phase import" in text
+    assert "Run batch_20251118_120000_1a2b3c: running in phase import by process 123" in text
     assert "sha256   running" in text
     assert "To resume" not in text
     run = status_json(status)["last_run"]
@@ -140,7 +142,7 @@ def test_while_another_run_holds_the_lock_it_is_said_who_is_to_be_waited_for() -
 def test_a_finished_run_that_is_being_verified_is_said_to_be() -> None:
     run = known(work_state(), holder=Holder(5, "batch_20251118_120000_1a2b3c"))
     text = render_status(Status(last_run=run), FILE)
-    assert "being verified by process 5" in text
+    assert "being verified in phase import by process 5" in text
     assert "To compare" not in text
 
 
@@ -288,7 +290,7 @@ def test_it_can_be_had_as_json() -> None:
 
 
 def test_of_nothing_json_tells_nothing() -> None:
-    assert status_json(Status()) == {"scopes": [], "last_run": None}
+    assert status_json(Status()) == {"scopes": [], "last_run": None, "unfinished": []}
 
 
 # Reading it
@@ -306,6 +308,50 @@ def test_a_status_is_read_from_the_ledger_and_the_work_state(tmp_path: Path) -> 
         assert status.last_run is not None
     for kind, tag in (("states", None), (None, "Dec"), ("folders", "Dec"), ("states", "Nov")):
         assert read_status(state_file, book.file.path, kind, tag) == Status()
+
+
+def test_every_unfinished_run_is_told_with_how_it_goes_on(tmp_path: Path) -> None:
+    book = Book(tmp_path / "upload_tracker.db")
+    state_file = tmp_path / "work_state.json"
+    for number, tag in enumerate(("one", "two", "done", "three")):
+        state = work_state(
+            batch_id=f"batch_20251118_120000_00000{number}",
+            source="/data",
+            tag=tag,
+            status="completed" if tag == "done" else "interrupted",
+            work_items_remaining=7,
+        )
+        scope_id = book.runs.scope("states", "/data", tag, "t")
+        other = tmp_path / "other.json" if tag == "one" else state_file
+        book.runs.begin_run(scope_id, state.run_id, state.batch_id, other)
+        keep_state(book.file, scope_id, state)
+    save_work_state(state, state_file)
+    book.file.close()
+    status = read_status(state_file, book.file.path)
+    text = render_status(status, state_file)
+    resume = f"--state-file {state_file}"
+    assert f"To resume:  {next_command.program()} states /data --tag three {resume}" in text
+    *_, head, two, how_two, one, how_one, _, last = text.splitlines()
+    assert head == "Unfinished too:"
+    assert two.startswith(
+        "  states from /data, tag two, into PostgreSQL, mydb at db.example: inter"
+    )
+    assert two.endswith("not yet finished 7 of 515")
+    assert how_two.endswith(f"To resume:  {next_command.program()} states /data --tag two {resume}")
+    assert "tag one" in one
+    assert how_one.endswith("other.json")
+    assert last.endswith(f"one after the other:  {next_command.program()} resume {resume}")
+    found = status_json(status)
+    assert [each["tag"] for each in found["unfinished"]] == ["three", "two", "one"]
+    assert found["unfinished"][0] == found["last_run"]
+    # Also without the file; and of one tag alone.
+    state_file.unlink()
+    again = read_status(state_file, book.file.path)
+    assert [each.state.tag for each in again.unfinished] == ["three", "two", "one"]
+    assert again.last_run is not None
+    assert again.last_run.state.tag == "three"
+    only = read_status(state_file, book.file.path, tag="one")
+    assert ([each.state.tag for each in only.unfinished], only.resume_all) == (["one"], "")
 
 
 def test_a_status_of_nothing_makes_no_file(tmp_path: Path) -> None:
