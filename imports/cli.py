@@ -450,8 +450,11 @@ def verify(
     with _running(settings) as (display, stop):
         with ResilientImporter(settings, display, stop) as importer:
             report = importer.verify_again(repair=repair)
+            state = importer.session.state
         display.close()
         lines = render_verification(report)
+        if state.unfinished:
+            lines.append(f"To resume:  {next_command.resume(state, settings.state_file)}")
         if report.repairable and not repair:
             named = {"--tag": tag, "--kind": kind, "--source": source}
             chosen = [part for name, value in named.items() if value for part in (name, str(value))]

@@ -27,7 +27,7 @@ from typing import Self
 from imports.errors import BackendUnavailableError, ImporterError, InterruptedRunError
 from imports.ledger import Listing
 from imports.progress import Display, SilentDisplay
-from imports.report import RunReport, VerifyReport, joined, phase_counts
+from imports.report import NOT_YET_IMPORTED, RunReport, VerifyReport, joined, phase_counts
 from imports.run.cycles import Cycles
 from imports.run.disposal import dispose_left, dispose_verified
 from imports.run.hashing import hash_images
@@ -290,7 +290,7 @@ class ResilientImporter:
             # Left over on purpose, by a limit or a scan: no finding, but worth a word.
             report.left = unfinished
         elif unfinished:
-            report.found["not yet imported"] = unfinished
+            report.found[NOT_YET_IMPORTED] = unfinished
         return report
 
     # Their parts

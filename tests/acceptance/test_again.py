@@ -119,6 +119,10 @@ def test_a_second_process_is_told_who_is_first(
     dead = pg_place.run("status").out
     assert "stopped (killed) in phase import" in dead
     assert dead.splitlines()[-1].startswith("To resume:  ")
+    left = pg_place.run("verify", exit_code=3)
+    assert f"{FILES} are not yet imported" in left.out
+    assert "more, in" not in left.out
+    assert left.out.splitlines()[-1].startswith("To resume:  ")
 
 
 def test_the_first_is_named_also_while_it_is_opening_its_target(
