@@ -132,6 +132,9 @@ def open_session(
             only_verified=last_run,
         )
         say_run(settings.ledger_file, state.batch_id)
+        items = ItemLedger(scope)
+        if state is fresh and not last_run and not settings.scan_only:
+            items.list_planned()
         source = source_of(settings, kind, folder)
         progress = None if last_run else progress_log(settings, kind, scope, source)
         if progress is not None:
@@ -152,7 +155,7 @@ def open_session(
             runs=runs,
             scope=scope,
             listing=ListingLedger(scope),
-            items=ItemLedger(scope),
+            items=items,
             growing=GrowingLedger(scope),
             queue=ImportQueue(scope),
             images=ImageLedger(scope),
