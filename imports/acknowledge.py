@@ -18,13 +18,15 @@ from imports.ledger.acknowledged import (
     items_at,
     take_back,
 )
-from imports.run.opening import lock
+from imports.ledger.kept import keep_state, kept_states
+from imports.run.lock import hold
 from imports.run.provenance import refuse_foreign
 from imports.settings import Settings
 from imports.work_state import (
     MOST_LISTED,
     DamagedStateError,
     FailedItem,
+    WorkState,
     load_work_state,
     save_work_state,
 )
@@ -56,7 +58,8 @@ def acknowledge_failed(
     if not ledger.is_file():
         raise UsageError(f"There is no ledger {ledger}: no run has left one. Name it: --db-path.")
     with contextlib.ExitStack() as resources:
-        lock(settings.state_file, resources)
+        hold(settings.state_file, "The work state", "--state-file", resources)
+        hold(ledger, "The ledger", "--db-path", resources)
         refuse_foreign(ledger)
         file = LedgerFile(ledger)
         resources.callback(file.close)
@@ -70,7 +73,7 @@ def acknowledge_failed(
             take_back(file, [each.id for each in fit])
         else:
             acknowledge(file, [each.id for each in fit], _user(), note)
-        _tell_work_state(settings.state_file, file)
+        _tell_work_states(settings.state_file, file)
     return [*_unfit(named, undo=undo), *_done(fit, undo=undo)]
 
 
@@ -101,23 +104,32 @@ def _near(path: Path, failed: list[KnownItem]) -> list[str]:
     return list(dict.fromkeys([*below, *close]))[:_MOST_NEAR]
 
 
-def _tell_work_state(path: Path, file: LedgerFile) -> None:
-    """Has the work state of the last run say what the ledger says by now: `status` shows both."""
+def _tell_work_states(path: Path, file: LedgerFile) -> None:
+    """Has all work states say what the ledger says by now: `status` shows both."""
+    for kept in kept_states(file.connection):
+        scope_id = _recount_failed(kept.state, file)
+        if scope_id is not None:
+            keep_state(file, scope_id, kept.state)
     try:
         state = load_work_state(path)
     except DamagedStateError:
         # The next run keeps it, and goes on from the ledger.
         return
-    if state is None:
-        return
+    if state is not None and _recount_failed(state, file) is not None:
+        save_work_state(state, path)
+
+
+def _recount_failed(state: WorkState, file: LedgerFile) -> int | None:
+    """Writes into a work state what failed; the id of its scope, None where that is unknown."""
     row = file.connection.execute(
         "select scope_id from run where batch_id = ?", (state.batch_id,)
     ).fetchone()
-    if row is not None:
-        items = ItemLedger(Scope(file, row[0], state.batch_id, state.single_file))
-        state.failed_items_total, failures = items.failures(MOST_LISTED)
-        state.failed_items = [FailedItem(*each) for each in failures]
-        save_work_state(state, path)
+    if row is None:
+        return None
+    items = ItemLedger(Scope(file, row[0], state.batch_id, state.single_file))
+    state.failed_items_total, failures = items.failures(MOST_LISTED)
+    state.failed_items = [FailedItem(*each) for each in failures]
+    return int(row[0])
 
 
 def _unfit(named: list[KnownItem], *, undo: bool) -> list[str]:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -42,7 +43,7 @@ Exit codes:
     1  a fatal error; the message says what to do
     2  wrong usage
     3  done, but some items failed, or verification found differences
-   11  another run holds the work state, or uses the server to be stopped
+   11  another run holds the ledger or the work state, or uses the server to be stopped
    75  the target stayed away; run again to resume
   130  interrupted; run again to resume
 """
@@ -73,9 +74,13 @@ def main(arguments: list[str] | None = None) -> None:
         from imports import faults
 
         told = faults.told(error, _log_folder())
-        text = f"Error: {told}"
-        click.echo(shown_lines(text.split("\n")) if told.has_lines else shown(text), err=True)
+        _tell_error(told)
         sys.exit(told.exit_code)
+
+
+def _tell_error(error: ImporterError) -> None:
+    text = f"Error: {error}"
+    click.echo(shown_lines(text.split("\n")) if error.has_lines else shown(text), err=True)
 
 
 def _log_folder() -> Path:
@@ -193,6 +198,10 @@ _target_options = _options(
     click.option("--production", is_flag=True, help="Read .env.production in place of .env.local."),
 )
 
+_kind_option = click.option(
+    "--kind", type=click.Choice(list(WORDINGS)), help="Only what is of this kind."
+)
+
 _state_option = click.option(
     "--state-file",
     type=_FOLDER,
@@ -284,7 +293,7 @@ _run_options = _options(
         help="Try all failed items again, however many runs have tried them.",
     ),
     click.option("--force", is_flag=True, help="Import what is imported already, too."),
-    click.option("--restart", is_flag=True, help="Give up the unfinished run in the work state."),
+    click.option("--restart", is_flag=True, help="Give up the unfinished run over the same."),
     click.option("--limit", type=click.IntRange(1), help="Import at most so many work items."),
 )
 
@@ -395,7 +404,7 @@ def _source_command(kind: Kind) -> click.Command:
         if show_status:
             _show_status(flags, kind.name, flags["tag"], as_json=False)
         else:
-            _import(kind.name, {"source": source or same_source, **flags})
+            _exit(_import(_settings(kind.name, source=source or same_source, **flags)))
 
     return import_source
 
@@ -434,25 +443,38 @@ for _name, _wording in WORDINGS.items():
 @click.option("--deep", is_flag=True, help="Also read and hash every stored image.")
 @click.option("--repair", is_flag=True, help="Import again what is missing or different.")
 @click.option("--debug-log", is_flag=True, help="Log every record that is repaired.")
+@click.option("--tag", help="The last run with this tag, in place of the last one of all.")
+@_kind_option
+@click.option("--source", type=_FOLDER, help="The last run over this source.")
 @_image_root_option
-def verify(repair: bool, **flags: Any) -> None:
-    """Compare what the last run's target has with what its files say now."""
+def verify(
+    repair: bool, tag: str | None, kind: str | None, source: Path | None, **flags: Any
+) -> None:
+    """Compare what the last run's target has with what its files say now.
+
+    The last run of all, or the last one that --tag, --kind and --source choose.
+    """
     from imports import next_command
     from imports.report import render_verification
     from imports.resilient_importer import ResilientImporter
-    from imports.run.opening import last_work
+    from imports.run.last_work import last_work
     from imports.run.report import EXIT_SOME_FAILED
     from imports.settings import refuse_env_files_in
 
-    settings = last_work(_settings("states", **flags))
+    settings = last_work(_settings("states", **flags), tag, kind, source)
     refuse_env_files_in(settings.imported, settings.project, production=flags["production"])
     with _running(settings) as (display, stop):
         with ResilientImporter(settings, display, stop) as importer:
             report = importer.verify_again(repair=repair)
+            state = importer.session.state
         display.close()
         lines = render_verification(report)
+        if state.unfinished:
+            lines.append(f"To resume:  {next_command.resume(state, settings.state_file)}")
         if report.repairable and not repair:
-            command = next_command.verify(settings.state_file, repair=True)
+            named = {"--tag": tag, "--kind": kind, "--source": source}
+            chosen = [part for name, value in named.items() if value for part in (name, str(value))]
+            command = next_command.verify(settings.state_file, *chosen, repair=True)
             lines.append(f"To import what differs again:  {command}")
         tell(shown_lines(lines), sys.stdout)
     if not report.clean:
@@ -460,7 +482,42 @@ def verify(repair: bool, **flags: Any) -> None:
 
 
 @cli.command()
-@click.option("--kind", type=click.Choice(list(WORDINGS)), help="Only what is of this kind.")
+@_kind_option
+@click.option("--tag", help="Only runs with this tag.")
+@_target_options
+@_state_option
+@_ledger_option
+@_retry_option
+@click.option("--give-up", is_flag=True, help="Give them up: nothing goes on with them any more.")
+def resume(kind: str | None, tag: str | None, give_up: bool, **flags: Any) -> None:
+    """Go on with every unfinished run, one after the other, the oldest first.
+
+    Each goes on with the options that it was begun with. The exit code is the worst of all.
+    """
+    from imports.resuming import give_up_runs, resumable_runs, resume_all
+    from imports.settings import refuse_env_files_in
+    from imports.status import last_ledger
+
+    settings = _settings("states", **flags)
+    settings = replace(settings, db_path=last_ledger(settings))
+    runs = resumable_runs(settings, _given(flags), kind, tag)
+    if not runs:
+        tell(shown(f"Nothing is unfinished in the ledger {settings.ledger_file}."), sys.stdout)
+    if give_up:
+        for each in runs:
+            tell(shown(f"Given up: {each.name}"), sys.stdout)
+        give_up_runs(settings, runs)
+        return
+
+    def go_on(settings: Settings, batch_id: str) -> int:
+        refuse_env_files_in(settings.imported, settings.project, production=flags["production"])
+        return _import(settings, batch_id)
+
+    _exit(resume_all(runs, go_on, lambda text: tell(shown(text), sys.stdout), _tell_error))
+
+
+@cli.command()
+@_kind_option
 @click.option("--tag", help="Only what has this tag.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: as JSON.")
 @click.option(
@@ -502,7 +559,7 @@ def status(
 @cli.command()
 @click.argument("paths", nargs=-1, type=_FOLDER, metavar="[PATH]...")
 @click.option("--tag", help="Only what has this tag.")
-@click.option("--kind", type=click.Choice(list(WORDINGS)), help="Only what is of this kind.")
+@_kind_option
 @click.option("--all", "everything", is_flag=True, help="All that failed, in place of some PATHs.")
 @click.option("--note", metavar="TEXT", help="Why; kept, and shown by `status`.")
 @click.option("--undo", is_flag=True, help="Take it back: they count as failed again.")
@@ -613,13 +670,13 @@ def _embedded_folder() -> Path:
     return embedded_folder(settings.data_folder)
 
 
-def _import(kind: str, flags: dict[str, Any]) -> None:
+def _import(settings: Settings, resumed: str | None = None) -> int:
+    """Imports a source, with `resumed` only by going on with that run; its exit code."""
     from imports.report import render_report
 
-    settings = _settings(kind, **flags)
-    if kind_named(kind).worked_off:
+    if kind_named(settings.kind).worked_off:
         _announce_disposal(settings)
-    _run(settings, render_report)
+    return _run(settings, render_report, resumed)
 
 
 def _announce_disposal(settings: Settings) -> None:
@@ -658,16 +715,21 @@ def _import_single(kind: Kind, path: Path, flags: dict[str, Any]) -> None:
 
     settings = settings_for(kind, path, _settings(kind.name, **flags))
     tell(shown_lines(tell_beginning(kind, settings)), sys.stdout)
-    _run(settings, lambda report: shown_lines(tell_end(kind, settings, report)))
+    _exit(_run(settings, lambda report: shown_lines(tell_end(kind, settings, report))))
 
 
-def _run(settings: Settings, render: Callable[[RunReport], str]) -> None:
-    """Runs an import, shows what it came to, and exits with its code if that is not 0."""
+def _exit(code: int) -> None:
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+def _run(settings: Settings, render: Callable[[RunReport], str], resumed: str | None = None) -> int:
+    """Runs an import, and shows what it came to; its exit code."""
     from imports.resilient_importer import ResilientImporter
 
     with (
         _running(settings) as (display, stop),
-        ResilientImporter(settings, display, stop) as importer,
+        ResilientImporter(settings, display, stop, resumed=resumed) as importer,
     ):
 
         def tell_report(report: RunReport) -> None:
@@ -675,8 +737,7 @@ def _run(settings: Settings, render: Callable[[RunReport], str]) -> None:
             tell(render(report), sys.stdout)
 
         report = importer.run(tell_report)
-    if report.exit_code:
-        raise click.exceptions.Exit(report.exit_code)
+    return report.exit_code
 
 
 def _show_status(
@@ -738,13 +799,16 @@ def _echo_json(value: object, *, indented: bool = False) -> None:
 def _settings(kind: str, **flags: Any) -> Settings:
     from imports.settings import load_settings
 
-    # A flag that was not given must not hide a variable that was set.
-    given = {
+    return load_settings(kind=kind, **_given(flags))
+
+
+def _given(flags: dict[str, Any]) -> dict[str, Any]:
+    """Without flags that were not given: they must not hide a variable that was set."""
+    return {
         name: value
         for name, value in flags.items()
         if value is not None and value is not False and value != ()
     }
-    return load_settings(kind=kind, **given)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ class StateConflictError(ImporterError):
 
 
 class LockedError(ImporterError):
-    """Another run holds the lock on the work state."""
+    """Another run holds the lock on the ledger, or on the work state."""
 
     exit_code: ClassVar[int] = 11
 

@@ -57,6 +57,14 @@ def log_files(
             handler.close()
 
 
+def log_in_use() -> Path | None:
+    """The log that has what is told now; None where there is none, or it lacks some of it."""
+    for handler in logging.getLogger("imports").handlers:
+        if isinstance(handler, _PrivateHandler) and not handler.is_debug:
+            return None if handler.is_torn else Path(handler.baseFilename)
+    return None
+
+
 def _log_thread(ended: threading.ExceptHookArgs) -> None:
     logging.getLogger("imports").error("a thread ended unexpectedly", exc_info=ended.exc_value)
 
@@ -79,6 +87,15 @@ class _PrivateHandler(logging.FileHandler):
         self._warn = warn
         self._warned = False
         super().__init__(path, mode=mode, encoding="utf-8")
+
+    @property
+    def is_debug(self) -> bool:
+        return self.level < logging.INFO
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether something that was told is not in the file."""
+        return self._warned
 
     def _open(self) -> TextIOWrapper:
         # Without a buffer, that a record which cannot be written is not tried again with the next.

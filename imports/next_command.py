@@ -133,9 +133,15 @@ def acknowledge(kind: str, tag: str, state_file: Path, db_path: Path | None) -> 
     return _line(words, state_file)
 
 
-def verify(state_file: Path, *, repair: bool = False) -> str:
-    """The command that verifies the last run."""
-    return _line(["verify", *(["--repair"] if repair else [])], state_file)
+def verify(state_file: Path, *options: str, repair: bool = False) -> str:
+    """The command that verifies the last run, or the one that options choose."""
+    return _line(["verify", *options, *(["--repair"] if repair else [])], state_file)
+
+
+def resume_all(state_file: Path, ledger_file: Path | None = None) -> str:
+    """The command that goes on with all unfinished runs, of a ledger where it must be named."""
+    ledger = [] if ledger_file is None else ["--db-path", str(ledger_file)]
+    return _line(["resume", *ledger], state_file)
 
 
 def _line(words: list[str], state_file: Path) -> str:

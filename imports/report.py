@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imports.display_text import shown_lines
+from imports.logs import log_in_use
 from imports.work_item import NOTHING_LACKING, Failure, Lacking, Phase
 from imports.work_state import MOST_LISTED, WorkState
 
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 10
 """Failures, warnings and the like that the summary shows; all are in the ledger."""
+
+NOT_YET_IMPORTED = "not yet imported"
+"""Counted beside the findings where a run is unfinished; nothing was compared with the target."""
 
 _RULE = "=" * 80
 _MARKS = {"completed": "✅", "running": "⏳", "interrupted": "⏸️ ", "failed": "❌", "pending": "  "}
@@ -166,7 +171,9 @@ def render_report(report: RunReport) -> str:
         for failure in report.failures[:MOST_SHOWN]
     ]
     if report.failures_total > MOST_SHOWN:
-        lines.append(f"     … and {report.failures_total - MOST_SHOWN:,} more, in the work state")
+        which = "" if report.failures_total <= MOST_LISTED else f"the first {MOST_LISTED:,} "
+        more = report.failures_total - MOST_SHOWN
+        lines.append(f"     … and {more:,} more, {which}in the work state")
     if report.acknowledged:
         lines.append(f"📎 Acknowledged: {report.acknowledged:,} that failed (status: which)")
     lines += [_RULE, *_closing(report)]
@@ -193,6 +200,8 @@ def render_verification(report: VerifyReport) -> list[str]:
         left.append(f"     {report.acknowledged:,} failed, are acknowledged, and were not compared")
     if report.missing:
         left.append(f"     {report.missing:,} images are still missing (status --warnings: which)")
+    if unfinished := report.found.get(NOT_YET_IMPORTED, 0):
+        left.append(f"     {unfinished:,} are not yet imported: the run has not come to its end")
     if report.gone:
         left.append(
             f"     {report.gone:,} were deleted or moved away after their import: there is nothing"
@@ -206,10 +215,16 @@ def render_verification(report: VerifyReport) -> list[str]:
         where = f" ({finding.path})" if finding.path and finding.path != finding.subject else ""
         detail = f": {finding.detail}" if finding.detail else ""
         lines.append(f"     {finding.found}: {finding.subject}{where}{detail}")
-    total = sum(report.found.values())
-    if total > MOST_SHOWN:
-        lines.append(f"     … and {total - MOST_SHOWN:,} more, in resilient_import.log")
+    more = sum(report.found.values()) - unfinished - len(report.findings[:MOST_SHOWN])
+    if more:
+        log = log_in_use()
+        where = "" if log is None else f", in {_seen_from_here(log)}"
+        lines.append(f"     … and {more:,} more{where}")
     return lines
+
+
+def _seen_from_here(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _wrong_in(report: RunReport, phase: str) -> str:

@@ -27,7 +27,7 @@ from typing import Self
 from imports.errors import BackendUnavailableError, ImporterError, InterruptedRunError
 from imports.ledger import Listing
 from imports.progress import Display, SilentDisplay
-from imports.report import RunReport, VerifyReport, joined, phase_counts
+from imports.report import NOT_YET_IMPORTED, RunReport, VerifyReport, joined, phase_counts
 from imports.run.cycles import Cycles
 from imports.run.disposal import dispose_left, dispose_verified
 from imports.run.hashing import hash_images
@@ -63,11 +63,17 @@ class ResilientImporter:
         settings: Settings,
         display: Display | None = None,
         stop: threading.Event | None = None,
+        *,
+        resumed: str | None = None,
     ) -> None:
-        """Works by `settings`, and ends in good order soon after `stop` is set."""
+        """Works by `settings`, and ends in good order soon after `stop` is set.
+
+        With the batch id of a run that is to be `resumed`, it goes on with that one or not at all.
+        """
         self.settings = settings
         self._display = display or SilentDisplay()
         self._stop = stop or threading.Event()
+        self._resumed = resumed
         self._session: RunSession | None = None
         self._whole_run = False
 
@@ -98,7 +104,9 @@ class ResilientImporter:
             ImporterError: if it cannot be.
         """
         if self._session is None:
-            self._session = open_session(self.settings, self._stop, self._display)
+            self._session = open_session(
+                self.settings, self._stop, self._display, resumed=self._resumed
+            )
         return self._session
 
     def run(self, tell: Callable[[RunReport], None] | None = None) -> RunReport:
@@ -283,7 +291,7 @@ class ResilientImporter:
             # Left over on purpose, by a limit or a scan: no finding, but worth a word.
             report.left = unfinished
         elif unfinished:
-            report.found["not yet imported"] = unfinished
+            report.found[NOT_YET_IMPORTED] = unfinished
         return report
 
     # Their parts

@@ -254,7 +254,7 @@ def load_settings(
         raise UsageError(
             "--database-url is no use with the backend embedded. Leave one of them out."
         )
-    _check_backend(settings)
+    check_backend(settings)
     return settings
 
 
@@ -351,7 +351,12 @@ def split_patterns(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _check_backend(settings: Settings) -> None:
+def check_backend(settings: Settings) -> None:
+    """Makes sure that everything is set that the backend needs.
+
+    Raises:
+        UsageError: if something is missing, or cannot be right.
+    """
     if settings.chosen_backend is Backend.SUPABASE:
         missing = [
             " or ".join(variables_of(name))

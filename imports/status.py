@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from imports import next_command
 from imports.display_text import shown, shown_lines
 from imports.ledger.acknowledged import Acknowledgement
 from imports.ledger.file import reading
+from imports.ledger.kept import kept_states
 from imports.ledger.summary import (
     BatchSummary,
     CauseSummary,
@@ -23,20 +24,26 @@ from imports.ledger.summary import (
 )
 from imports.ledger.whereabouts import Disposal, KnownFile, known_files
 from imports.report import missing_images
-from imports.settings import Settings
-from imports.work_state import WorkState, as_json, load_work_state
-
-MOST_SHOWN = 10
+from imports.run.lock import holder
+from imports.run_status import MOST_SHOWN, KnownRun, brief_lines, run_json, run_lines
+from imports.settings import LEDGER_NAME, Settings
+from imports.work_state import load_work_state
 
 _RULE = "=" * 60
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The scopes that were asked for, and the last run if it was over one of them."""
+    """The scopes that were asked for, the last run if it was over one of them, and what is left.
+
+    `unfinished` are all runs that did not come to their end, the last one included; `resume_all`
+    is the command that goes on with them, if they are several.
+    """
 
     scopes: list[ScopeSummary] = field(default_factory=list)
-    last_run: WorkState | None = None
+    last_run: KnownRun | None = None
+    unfinished: list[KnownRun] = field(default_factory=list)
+    resume_all: str = ""
 
 
 def last_ledger(settings: Settings) -> Path:
@@ -57,9 +64,31 @@ def read_status(
     state = load_work_state(state_file)
     with reading(ledger_file) as connection:
         scopes = [] if connection is None else summarise(connection, kind, tag, MOST_SHOWN)
-    if state is not None and (kind not in (None, state.kind) or tag not in (None, state.tag)):
-        state = None
-    return Status(scopes, state)
+        kept = [] if connection is None else kept_states(connection, kind, tag)
+    held_by = holder(ledger_file)
+    runs = [
+        KnownRun(each.state, _shown_file(each.state_file, state_file), held_by) for each in kept
+    ]
+    if state is None:
+        # The file may be lost.
+        last = runs[0] if runs else None
+    elif kind in (None, state.kind) and tag in (None, state.tag):
+        last = KnownRun(state, state_file, held_by)
+        same = [each for each in runs if each.state.batch_id == state.batch_id]
+        runs = [last, *(each for each in runs if each not in same)]
+    else:
+        last = None
+    unfinished = [each for each in runs if each.state.unfinished]
+    if len(unfinished) < 2:
+        return Status(scopes, last, unfinished)
+    found = state_file.parent / LEDGER_NAME if state is None or not state.db_path else state.db_path
+    command = next_command.resume_all(state_file, None if found == ledger_file else ledger_file)
+    return Status(scopes, last, unfinished, command)
+
+
+def _shown_file(path: Path, state_file: Path) -> Path:
+    """The file of a run, as the user calls it if it is the one that was asked for."""
+    return state_file if path == state_file.resolve() else path
 
 
 def read_warnings(
@@ -77,7 +106,6 @@ def read_warnings(
 
 def status_json(status: Status) -> dict[str, Any]:
     """The status as plain data, for programs."""
-    state = status.last_run
     return {
         "scopes": [
             {
@@ -105,7 +133,8 @@ def status_json(status: Status) -> dict[str, Any]:
             }
             for scope in status.scopes
         ],
-        "last_run": None if state is None else _run_json(state),
+        "last_run": None if status.last_run is None else run_json(status.last_run),
+        "unfinished": [run_json(each) for each in status.unfinished],
     }
 
 
@@ -205,11 +234,6 @@ def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
-def _run_json(state: WorkState) -> dict[str, Any]:
-    left_out = {"work_items", "failed_items", "parameters", "process_id"}
-    return {name: value for name, value in as_json(state).items() if name not in left_out}
-
-
 def render_status(
     status: Status, state_file: Path, kind: str | None = None, db_path: Path | None = None
 ) -> str:
@@ -222,13 +246,20 @@ def render_status(
             lines.append(f"To have what failed stay as it is, and no longer count:  {command}")
         lines.append("")
     if status.last_run is not None:
-        lines += _run_lines(status.last_run, state_file)
+        lines += run_lines(status.last_run)
     elif not lines:
         lines = [
             f"No run yet{'' if kind is None else f' of {kind}'} in {state_file} and its ledger."
             " Begin one:",
             f"  {next_command.program()} {kind or 'states'} DIR --tag TAG",
         ]
+    others = [each for each in status.unfinished if each != status.last_run]
+    if others:
+        lines += ["", f"Unfinished{' too' if status.last_run is not None else ''}:"]
+        for each in others:
+            lines += brief_lines(each)
+    if status.resume_all:
+        lines += ["", f"To resume all, one after the other:  {status.resume_all}"]
     return shown_lines(lines).rstrip()
 
 
@@ -288,53 +319,3 @@ def _cause_lines(cause: CauseSummary) -> list[str]:
         f"  {cause.items:,} × {cause.cause}",
         f"      for one, {cause.path}: {cause.reason} ({cause.phase}, tried {cause.tries}×)",
     ]
-
-
-def _run_lines(state: WorkState, state_file: Path) -> list[str]:
-    age = datetime.now(UTC) - state.last_update
-    lines = [
-        f"{state.kind} from {state.source}, tag {state.tag}"
-        f" (Dataset ID: {state.dataset_id or '-'})",
-        f"Target: {state.target}",
-        f"Run {state.batch_id}: {state.status} in phase {state.current_phase},"
-        f" last heard of {_ago(age.total_seconds())} ago",
-        f"In all: {state.total_files:,}, not yet finished {state.work_items_remaining:,},"
-        f" failed {state.failed_items_total:,}",
-    ]
-    for name, phase in state.phases.items():
-        counts = ", ".join(f"{key} {value:,}" for key, value in phase.counts.items())
-        lines.append(
-            f"  {name:<9}{phase.status:<12}{phase.duration_seconds:7.1f}s  {counts}".rstrip()
-        )
-    lines += [
-        f"  failed: {failed.path}: {failed.reason} ({failed.phase}, tried {failed.tries}×)"
-        for failed in state.failed_items[:MOST_SHOWN]
-    ]
-    if state.failed_items_total > MOST_SHOWN:
-        lines.append(f"  … and {state.failed_items_total - MOST_SHOWN:,} more failed")
-    lines.append(_next(state, state_file))
-    return lines
-
-
-def _next(state: WorkState, state_file: Path) -> str:
-    if not state.finished:
-        return f"To resume:  {next_command.resume(state, state_file)}"
-    if state.failed_items_total:
-        given_up = _planned(state).get("given_up", 0)
-        again = next_command.resume(state, state_file, retry_failed=given_up > 0)
-        return f"To try the failed ones again:  {again}"
-    if state.work_items_remaining:
-        return f"To import the rest:  {next_command.resume(state, state_file)}"
-    return f"To compare what was written with the files:  {next_command.verify(state_file)}"
-
-
-def _planned(state: WorkState) -> Mapping[str, int]:
-    planning = state.phases.get("planning")
-    return {} if planning is None else planning.counts
-
-
-def _ago(seconds: float) -> str:
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(seconds, 0):.0f} s"

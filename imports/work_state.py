@@ -114,6 +114,11 @@ class WorkState(msgspec.Struct, kw_only=True):
         """Whether its run came to its end."""
         return self.status == "completed"
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is something to go on with: not where nothing was found in its source."""
+        return not self.finished and not (self.status == "failed" and not self.total_files)
+
 
 class DamagedStateError(ImporterError):
     """The file is there, but is not a work state."""

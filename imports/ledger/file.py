@@ -83,6 +83,21 @@ def _check(path: Path, connection: sqlite3.Connection, version: int) -> None:
         )
 
 
+def check_place(path: Path) -> None:
+    """Makes sure that a ledger can be where it is named.
+
+    Raises:
+        LedgerError: if it cannot.
+    """
+    if not path.parent.is_dir() or (path.exists() and not path.is_file()):
+        problem = "its folder does not exist"
+        if path.exists():
+            problem = "that is a folder" if path.is_dir() else "that is no regular file"
+        raise LedgerError(
+            f"The ledger {path} cannot be used: {problem}. Name another with --db-path."
+        )
+
+
 def _make_private(path: Path) -> None:
     """Makes the file for its owner alone; SQLite gives those beside it the same mode."""
     try:
@@ -114,13 +129,7 @@ class LedgerFile:
             DiskError: if its disk is full or broken.
         """
         self.path = path
-        if not path.parent.is_dir() or (path.exists() and not path.is_file()):
-            problem = "its folder does not exist"
-            if path.exists():
-                problem = "that is a folder" if path.is_dir() else "that is no regular file"
-            raise LedgerError(
-                f"The ledger {path} cannot be used: {problem}. Name another with --db-path."
-            )
+        check_place(path)
         try:
             _make_private(path)
             self.connection = sqlite3.connect(path, isolation_level=None, timeout=60)

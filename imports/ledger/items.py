@@ -12,6 +12,7 @@ import orjson
 
 from imports.ledger.acknowledged import COUNTS
 from imports.ledger.growing import Settled, has_settled, make_growing
+from imports.ledger.recount import uncount
 from imports.ledger.runs import add_counts
 from imports.ledger.scope import NOTHING_DONE, SIGNATURE, UNFINISHED, Scope
 from imports.work_item import (
@@ -220,16 +221,29 @@ class ItemLedger:
             self._scope.fail(connection, phase, [(row[0], reason) for row in rows])
         return [row[1] for row in rows]
 
-    def import_again(self, items: Iterable[tuple[int, Signature]]) -> None:
+    def list_planned(self) -> None:
+        """Has what a run that was given up has planned read again, and counted, by this one."""
+        with self._scope.file.transaction() as connection:
+            connection.execute(
+                f"update item set state = 'listed', {NOTHING_DONE}"
+                f" where {self._scope.condition(ItemState.PLANNED)}"
+            )
+
+    def import_again(
+        self, items: Iterable[tuple[int, Signature]], *, planned: bool = False
+    ) -> None:
         """Has items, whose files have these signatures now, read and imported again.
 
         With them come the imported ones of their groups: else an earlier file of the same search
-        would replace what a later one has brought.
+        would replace what a later one has brought. `planned` says that this run has planned the
+        items already: what it has counted of them is taken back.
         """
         with self._scope.file.transaction() as connection:
             connection.execute("create temp table again (id integer primary key)")
             for each, signature in items:
                 connection.execute("insert or ignore into again values (?)", (each,))
+                if planned:
+                    uncount(connection, self._scope, "select :id", {"id": each})
                 connection.execute(
                     "update item set state = 'listed', size = ?, mtime_ns = ?, file_count = ?,"
                     f" digest = ?, {NOTHING_DONE} where id = ?",

@@ -11,6 +11,7 @@ from itertools import groupby, islice
 from operator import itemgetter
 
 from imports.ledger.acknowledged import COUNTS, FORGOTTEN
+from imports.ledger.recount import COUNTED, uncount
 from imports.ledger.scope import NOTHING_DONE, Scope
 from imports.source_tree import ListedEntry, ListingProblem
 from imports.work_item import ItemState, Phase
@@ -60,6 +61,7 @@ class ListingLedger:
         whole: bool,
         again: bool = False,
         most_tries: int | None = None,
+        resumed: bool = False,
     ) -> Listing:
         """Takes in a listing of the source, which may be of any length and in any order.
 
@@ -68,16 +70,41 @@ class ListingLedger:
         this very run has imported some records; and all items where `again`. Items no longer in a
         `whole` listing are forgotten, unless a part of the source could not be listed; those
         that were disposed of are not.
+
+        In a run that is `resumed`, `again` does not mean what it has planned or brought in itself,
+        and what it has counted of items that become `listed` is taken back.
         """
         least = -1 if most_tries is None else max(1, most_tries)
         with (
             self._temporary_listing(entries, settle=not again),
             self._scope.file.transaction() as connection,
         ):
-            fresh, listing, problems = self._compare_listing(again=again, most_tries=least)
+            own = self._own if resumed else "false"
+            fresh, listing, problems = self._compare_listing(own, again=again, most_tries=least)
             known = listing.total - listing.new
             if whole and listing.total and not problems and self._present() > known:
                 self._forget_gone(connection)
+            values = {
+                "scope": self._scope.id,
+                "now": time.time(),
+                "again": again,
+                "most_tries": least,
+                "batch_id": self._scope.batch_id,
+            }
+            to_do = (
+                f"({_CHANGED} or :again and not {own} or item.disposed_at is not null"
+                " or item.state = 'failed' and (:most_tries < 0"
+                f" or item.tries < :most_tries and {COUNTS})"
+                # A run that is resumed has counted the records of them that went in.
+                " and not (item.failed_in is :batch_id and item.succeeded > 0))"
+            )
+            if resumed:
+                ids = (
+                    f"select item.id from {fresh} as excluded join item"
+                    " on item.scope_id = :scope and item.path = excluded.path"
+                    f" where {COUNTED} and {to_do}"
+                )
+                uncount(connection, self._scope, ids, values)
             connection.execute(
                 "insert into item (scope_id, path, size, mtime_ns, file_count, digest, state,"
                 " created_at, updated_at)"
@@ -90,18 +117,8 @@ class ListingLedger:
                 f" moved_to = null, {NOTHING_DONE}, {FORGOTTEN},"
                 f" tries = iif({_CHANGED}, 0, item.tries),"
                 f" failed_in = iif({_CHANGED}, null, item.failed_in)"
-                f" where {_CHANGED} or :again or item.disposed_at is not null"
-                " or item.state = 'failed' and (:most_tries < 0"
-                f" or item.tries < :most_tries and {COUNTS})"
-                # A run that is resumed has counted the records of them that went in.
-                " and not (item.failed_in is :batch_id and item.succeeded > 0)",
-                {
-                    "scope": self._scope.id,
-                    "now": time.time(),
-                    "again": again,
-                    "most_tries": least,
-                    "batch_id": self._scope.batch_id,
-                },
+                f" where {to_do}",
+                values,
             )
             connection.execute(
                 "delete from record_failure where exists (select 1 from item"
@@ -210,7 +227,14 @@ class ListingLedger:
         ).fetchone()
         return not row[0]
 
-    def _compare_listing(self, *, again: bool, most_tries: int) -> tuple[str, Listing, int]:
+    @property
+    def _own(self) -> str:
+        """The SQL that picks what the scope's run has planned, or brought in."""
+        return f"({COUNTED} or item.state = 'imported' and {self._scope.by_this_run})"
+
+    def _compare_listing(
+        self, own: str, *, again: bool, most_tries: int
+    ) -> tuple[str, Listing, int]:
         """The table of what is not settled by what is known, and how the listing compares.
 
         Of what is as it was, imported, acknowledged or given up, there is nothing in the table. The
@@ -231,12 +255,17 @@ class ListingLedger:
             "(item.size, item.mtime_ns, item.digest)"
             " = (listing.size, listing.mtime_ns, listing.digest)"
         )
-        imported = f"item.state = 'imported' and {same} and not :again"
+        imported = f"item.state = 'imported' and {same} and not (:again and not {own})"
         given_up = (
-            f"item.state = 'failed' and {same} and not :again"
+            f"item.state = 'failed' and {same} and not (:again and not {own})"
             f" and :most_tries >= 0 and (item.tries >= :most_tries or not {COUNTS})"
         )
-        values = {"scope": self._scope.id, "most_tries": most_tries, "again": again}
+        values = {
+            "scope": self._scope.id,
+            "most_tries": most_tries,
+            "again": again,
+            "batch_id": self._scope.batch_id,
+        }
         connection.execute("drop table if exists temp.fresh")
         connection.execute(
             f"create temp table fresh as select listing.*, item.id as known from {joined}"

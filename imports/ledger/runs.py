@@ -68,15 +68,19 @@ class RunLedger:
     ) -> None:
         """Remembers a run; one that is resumed, or is `only_verified`, is there already.
 
+        One that is only verified is as finished as it was.
+
         What failed in a run that is resumed is told once more at its end. `deletes` says that it
         deletes files of its source.
         """
         with self._file.transaction() as connection:
             connection.execute(
                 "insert into run (batch_id, run_id, scope_id, state_file, started_at, deletes,"
-                " number) values (?, ?, ?, ?, ?, ?, (select coalesce(max(number), 0) + 1 from run))"
-                " on conflict (batch_id) do update set finished_at = null, exit_code = null,"
-                " completed = 0, deletes = max(deletes, excluded.deletes), told = told and ?",
+                " number) values (?1, ?2, ?3, ?4, ?5, ?6,"
+                " (select coalesce(max(number), 0) + 1 from run))"
+                " on conflict (batch_id) do update set finished_at = iif(?7, finished_at, null),"
+                " exit_code = iif(?7, exit_code, null), completed = completed and ?7,"
+                " deletes = max(deletes, excluded.deletes), told = told and ?7",
                 (
                     batch_id,
                     run_id,

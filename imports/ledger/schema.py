@@ -241,6 +241,17 @@ create index item_acknowledged on item (scope_id, path) where acknowledged_at is
 drop index item_cause;
 create index item_cause on item (scope_id, cause)
   where state = 'failed' and acknowledged_at is null;
+
+-- The work state of the last run over a scope, or over one item of it: other work takes the file
+-- over.
+create table work_state (
+  scope_id integer not null references scope (id),
+  single_file text not null,
+  batch_id text not null,
+  unfinished integer not null,
+  state text not null,
+  primary key (scope_id, single_file)
+);
 """
 
 VERSIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5)

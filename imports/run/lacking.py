@@ -28,12 +28,13 @@ def plan_what_came(session: RunSession) -> None:
     changed: that is no reason to fail them.
     """
     find_what_came(session, Phase.PLANNING)
-    _plan_found(session, "planning.unchanged")
+    if count := _plan_found(session):
+        session.add_counts({"planning.unchanged": -count})
     find_what_came(session, Phase.PLANNING, ItemState.PLANNED)
-    if session.resumed or session.settings.restart:
+    if session.resumed:
         # In any other run none is planned yet, and to find that out takes a while.
         _find_changed(session)
-    _plan_found(session, "planning.to_import")
+    _plan_found(session, planned=True)
 
 
 def find_what_came(
@@ -94,9 +95,11 @@ def _note(
     session.raise_if_stopping()
 
 
-def _plan_found(session: RunSession, counted_as: str) -> None:
-    """Has what was found planned anew; it no longer counts as `counted_as`."""
+def _plan_found(session: RunSession, *, planned: bool = False) -> int:
+    """Has what was found planned anew, be it `planned` already or imported; how many that were."""
     if count := session.lacking.noted():
         found = session.lacking.found(BATCH_SIZE)
-        session.items.import_again((item[0], item[2]) for items in found for item in items)
-        session.add_counts({counted_as: -count})
+        session.items.import_again(
+            ((item[0], item[2]) for items in found for item in items), planned=planned
+        )
+    return count

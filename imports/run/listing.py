@@ -52,6 +52,7 @@ def list_source(session: RunSession, *, again: bool = False) -> Listing:
         and not settings.scan_only
         and not again,
         most_tries=0 if again else _most_tries(settings),
+        resumed=session.resumed and not again and not settings.scan_only,
     )
     settled = settled_at(session)
     if settled is not None:

@@ -1,4 +1,4 @@
-"""Opening a session: lock, target, ledger and work state in order, and which run goes on."""
+"""Opening a session: locks, target, ledger and work state in order."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ import contextlib
 import os
 import threading
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-
-import msgspec
-from filelock import FileLock, Timeout
 
 from imports.backends.target import Target, new_by_default, open_target
 from imports.disposal import check_writable
@@ -19,12 +15,8 @@ from imports.errors import (
     BackendUnavailableError,
     ImporterError,
     InterruptedRunError,
-    LedgerError,
-    LockedError,
-    StateConflictError,
     UsageError,
 )
-from imports.file_error import about_file
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
 from imports.ledger import (
@@ -37,34 +29,33 @@ from imports.ledger import (
     LedgerFile,
     ListingLedger,
     RunLedger,
-    RunRecord,
     Scope,
 )
-from imports.private_file import FILE, private, read_own
+from imports.ledger.file import check_place
 from imports.progress import Display
 from imports.retry import RetryPolicy, with_retries
 from imports.run.disposal import disposal_plan
+from imports.run.lock import hold, say_run
 from imports.run.progress_log import progress_log
 from imports.run.provenance import lies_in, token_inside
 from imports.run.session import RunSession
 from imports.run.source import find_source, source_of
-from imports.settings import Backend, Settings
+from imports.run.unfinished import (
+    check_resumed,
+    given_up,
+    last_state,
+    state_to_go_on_with,
+    state_to_verify,
+    take_over,
+)
+from imports.settings import Settings
 from imports.spool import Spool
 from imports.status_files import StatusFiles
 from imports.streams import on_terminal
 from imports.waiting import Waiting
 from imports.whole_file import remove_drafts
 from imports.work_item import Source
-from imports.work_state import (
-    DamagedStateError,
-    WorkState,
-    as_json,
-    from_json,
-    keep_unusable,
-    load_work_state,
-    new_run_ids,
-    save_work_state,
-)
+from imports.work_state import WorkState, new_run_ids
 from imports.workers import Workers, in_a_thread
 
 
@@ -78,9 +69,16 @@ def interruption(error: ImporterError, stop: threading.Event) -> ImporterError:
 
 
 def open_session(
-    settings: Settings, stop: threading.Event, display: Display, *, last_run: bool = False
+    settings: Settings,
+    stop: threading.Event,
+    display: Display,
+    *,
+    last_run: bool = False,
+    resumed: str | None = None,
 ) -> RunSession:
     """Opens what a run needs; with `last_run` it is the last one, also if that is finished.
+
+    With `resumed` it is the unfinished run of that batch id, and no other one.
 
     Raises:
         ImporterError: of the class that says what is in the way.
@@ -90,12 +88,13 @@ def open_session(
     folder, single_item = find_source(settings, kind)
     policy = RetryPolicy(settings.max_retries, stop, settings.max_wait, display.say)
     with contextlib.ExitStack() as resources:
-        lock(settings.state_file, resources)
+        _hold_state_file(settings.state_file, resources)
         waiting = Waiting(policy, display)
         resources.callback(waiting.close)
         waiting.start()
         imported = (settings.imported or folder).resolve()
         token = token_inside(settings, imported)
+        _hold_ledger(settings.ledger_file, resources)
         disposal = None if last_run else disposal_plan(settings, kind, folder, single_item)
         if disposal is not None:
             check_writable([str(folder), *disposal.folders])
@@ -110,14 +109,19 @@ def open_session(
             ledger.bring_to_disk()
         runs = RunLedger(ledger)
         doubtful = lies_in(settings.state_file, imported)
-        found = _load(settings.state_file, runs, display, doubtful=doubtful)
+        found = last_state(settings.state_file, ledger, display, doubtful=doubtful)
         fresh = _fresh_state(settings, kind, folder, single_item, target)
-        if settings.restart and found is not None and not found.finished:
-            with_retries(policy, target.database.forget_merges, found.rows_batch_id)
-        if last_run and found is not None:
-            state = _same_target(found, target)
+        take_over(found, fresh, ledger, settings)
+        if resumed is not None:
+            check_resumed(resumed, ledger, target)
+        if last_run:
+            state = state_to_verify(found, fresh, ledger, target)
         else:
-            state = _chosen_state(settings, found, fresh, display)
+            if not settings.scan_only:
+                left = given_up(fresh, ledger, display, restart=settings.restart)
+                if left is not None:
+                    with_retries(policy, target.database.forget_merges, left.rows_batch_id)
+            state = state_to_go_on_with(fresh, ledger, display, scan_only=settings.scan_only)
         scope_id = runs.scope(kind.name, str(folder), state.tag, target.key)
         scope = Scope(ledger, scope_id, state.batch_id, single_item)
         runs.begin_run(
@@ -128,6 +132,10 @@ def open_session(
             deletes=single_item is None and disposal is not None and disposal.deletes,
             only_verified=last_run,
         )
+        say_run(settings.ledger_file, state.batch_id)
+        items = ItemLedger(scope)
+        if state is fresh and not last_run and not settings.scan_only:
+            items.list_planned()
         source = source_of(settings, kind, folder)
         progress = None if last_run else progress_log(settings, kind, scope, source)
         if progress is not None:
@@ -148,7 +156,7 @@ def open_session(
             runs=runs,
             scope=scope,
             listing=ListingLedger(scope),
-            items=ItemLedger(scope),
+            items=items,
             growing=GrowingLedger(scope),
             queue=ImportQueue(scope),
             images=ImageLedger(scope),
@@ -161,9 +169,11 @@ def open_session(
             disposals=DisposalLedger(scope),
             progress=progress,
             state=state,
-            resumed=found is not None and state is found,
+            resumed=state is not fresh,
             began_at=began_at,
             _resources=resources.pop_all(),
+            # The file stays that of the last run, also if an earlier one is verified.
+            writes_file=not last_run or found is None or found.batch_id == state.batch_id,
         )
     if not on_terminal() and (new := new_by_default(settings, target)):
         session.notice(new)
@@ -178,87 +188,21 @@ def _status_files(
     return StatusFiles(source, state.batch_id, state.tag, state.target)
 
 
-def last_work(settings: Settings) -> Settings:
-    """The settings for the work of the last run, as its work state has it.
+def _hold_state_file(path: Path, resources: contextlib.ExitStack) -> None:
+    if not path.parent.is_dir():
+        raise UsageError(f"The folder of the work state {path} does not exist.")
+    hold(path, "The work state", "--state-file", resources)
+    remove_drafts(path)
 
-    Raises:
-        UsageError: if there was none.
+
+def _hold_ledger(path: Path, resources: contextlib.ExitStack) -> None:
+    """Two runs must not share a ledger, whatever they are over.
+
+    A listing writes it for longer than another run would wait, and what one run finds out of an
+    image, by its path, another one relies on.
     """
-    state = load_work_state(settings.state_file)
-    if state is None:
-        raise UsageError(f"There is no {settings.state_file}: there was no run to verify.")
-    source = Path(state.source)
-    return replace(
-        settings,
-        kind=state.kind,
-        source=source,
-        single_file=source / state.single_file if state.single_file else None,
-        tag=state.tag,
-        backend=Backend(state.backend or "auto"),
-        image_roots=settings.image_roots
-        or tuple(map(Path, state.parameters.get("image_roots") or ())),
-        patterns=tuple(state.parameters.get("patterns") or ()),
-        no_status_files=bool(state.parameters.get("no_status_files")),
-        db_path=settings.db_path or _ledger_of(state),
-    )
-
-
-def _ledger_of(state: WorkState) -> Path | None:
-    """The ledger that a work state names: it is there, or it is not made now."""
-    if state.db_path is not None and not state.db_path.is_file():
-        raise UsageError(
-            f"The ledger of the last run, {state.db_path}, is not there. Name it with --db-path."
-        )
-    return state.db_path
-
-
-def lock(state_file: Path, resources: contextlib.ExitStack) -> None:
-    """Holds the lock on a work state until the resources are closed.
-
-    Raises:
-        LockedError: if another run holds it.
-        UsageError, DiskError: if it cannot be had.
-    """
-    if not state_file.parent.is_dir():
-        raise UsageError(f"The folder of the work state {state_file} does not exist.")
-    # Without `flock` there is no lock that the system lets go of when a run is killed.
-    held = FileLock(f"{state_file}.lock", timeout=0, mode=FILE, fallback_to_soft=False)
-    # Not in the lock file, which everybody who tries it empties.
-    holder = state_file.with_name(f"{state_file.name}.pid")
-    try:
-        held.acquire()
-    except Timeout:
-        try:
-            who = f"process {int(read_own(holder))}"
-        except (OSError, ValueError):
-            who = "another process"
-        raise LockedError(
-            f"{state_file} is in use by {who}. Wait for it to end, or name another --state-file."
-        ) from None
-    except OSError as error:
-        raise about_file(
-            f"The work state {state_file} cannot be locked",
-            error,
-            "Some network file systems have no locks. Name a place on a disk of this machine with"
-            " --state-file.",
-        ) from error
-    resources.callback(held.release)
-    try:
-        # Not what somebody else put there: only what a killed run left is in the way.
-        with contextlib.suppress(FileNotFoundError):
-            read_own(holder)
-            holder.unlink()
-        with open(holder, "x", opener=private) as file:
-            file.write(str(os.getpid()))
-    except OSError as error:
-        raise about_file(
-            f"{holder} cannot be written",
-            error,
-            "If it is none of the importer's files, move it away; or name another place with"
-            " --state-file.",
-        ) from error
-    resources.callback(holder.unlink, missing_ok=True)
-    remove_drafts(state_file)
+    check_place(path)
+    hold(path, "The ledger", "--db-path and --state-file", resources)
 
 
 def _fresh_state(
@@ -280,103 +224,6 @@ def _fresh_state(
         start_time=now,
         last_update=now,
         parameters=_parameters(settings),
-    )
-
-
-def _same_target(found: WorkState, target: Target) -> WorkState:
-    if found.target_id != target.key:
-        raise StateConflictError(
-            f"The last run was into {found.target}; what is configured now is another database:"
-            f" {target.location}. Set the variables as they were for that run."
-        )
-    return found
-
-
-def _chosen_state(
-    settings: Settings, found: WorkState | None, fresh: WorkState, display: Display
-) -> WorkState:
-    """The work state to go on with: that of an unfinished run, or a new one."""
-    rebuilt = found is not None and not found.target
-    if found is None or found.finished or settings.restart:
-        return fresh
-    if not rebuilt and not found.total_files:
-        # Nothing was found in its source: a mistyped folder is no unfinished work.
-        return fresh
-    if rebuilt:
-        # Rebuilt from the ledger, which knows the target by its id alone.
-        found.backend, found.single_file = fresh.backend, fresh.single_file
-        found.target = fresh.target if found.target_id == fresh.target_id else "another target"
-    if _work_of(found) != _work_of(fresh):
-        raise StateConflictError(
-            f"{settings.state_file} holds unfinished work: {found.kind} from {found.source},"
-            f" tag {found.tag!r}, into {found.target}. Run that again to finish it, or give it"
-            " up with --restart, or keep both with another --state-file."
-        )
-    if found.target_id != fresh.target_id:
-        display.say("The database is a new one: everything is imported again.")
-        return fresh
-    display.say(f"Resuming the run of {found.start_time:%Y-%m-%d %H:%M:%S} UTC.")
-    found.status = "running"
-    found.process_id = os.getpid()
-    if not settings.scan_only:
-        found.parameters = fresh.parameters
-    return found
-
-
-def _work_of(state: WorkState) -> tuple[str | None, ...]:
-    return (state.kind, state.source, state.single_file, state.tag, state.target)
-
-
-def _load(path: Path, runs: RunLedger, display: Display, *, doubtful: bool) -> WorkState | None:
-    """The work state; one that is doubtful only if the ledger knows its run."""
-    try:
-        state = load_work_state(path)
-        if state is None or not doubtful or runs.knows(_record_of(state)):
-            return state
-        problem = "is of a run that the ledger does not know"
-    except DamagedStateError:
-        problem = "is damaged"
-    kept = keep_unusable(path)
-    display.say(f"{path} {problem}; it was kept as {kept.name} and is rebuilt from the ledger.")
-    last = runs.last_run(path.resolve())
-    if last is None or last.completed:
-        return None
-    rebuilt = WorkState(
-        run_id=last.run_id,
-        batch_id=last.batch_id,
-        process_id=os.getpid(),
-        kind=last.kind,
-        source=last.source,
-        tag=last.tag,
-        backend="",
-        target="",
-        target_id=last.target_id,
-        start_time=datetime.fromtimestamp(last.started_at, UTC),
-        last_update=datetime.now(UTC),
-        cycle=1 + runs.counts(last.batch_id).get("cycles", 0),
-    )
-    try:
-        from_json(as_json(rebuilt))
-    except msgspec.ValidationError as error:
-        raise LedgerError(
-            f"The ledger names its last run as none of ours is named: {error}. Move it away and"
-            " run again: what the target already has is found there."
-        ) from error
-    # At once: whoever is refused now must be refused again.
-    save_work_state(rebuilt, path)
-    return rebuilt
-
-
-def _record_of(state: WorkState) -> RunRecord:
-    return RunRecord(
-        run_id=state.run_id,
-        batch_id=state.batch_id,
-        kind=state.kind,
-        source=state.source,
-        tag=state.tag,
-        target_id=state.target_id,
-        started_at=state.start_time.timestamp(),
-        completed=state.finished,
     )
 
 

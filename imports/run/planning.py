@@ -27,7 +27,11 @@ def plan_items(session: RunSession) -> None:
     total, size = session.items.listed(settled)
     limit = session.settings.limit
     if limit is not None:
-        limit = max(0, limit - session.items.count(ItemState.PLANNED))
+        # What a run has planned before it was interrupted is within its limit.
+        done = session.counts().get("planning.to_import", 0)
+        if session.state.repairing:
+            done = session.items.count(ItemState.PLANNED)
+        limit = max(0, limit - done)
         total = min(total, limit)
     session.display.begin(Phase.PLANNING, total)
     finder = image_finder(Path(session.source.folder), session.settings.image_roots)

@@ -33,6 +33,7 @@ from imports.ledger import (
     RunLedger,
     Scope,
 )
+from imports.ledger.kept import keep_state
 from imports.ledger.queue import MOST_WEIGHT
 from imports.phases.disposal import DisposalPlan
 from imports.phases.prepare import PrepareJob
@@ -72,7 +73,8 @@ class RunSession:
     """Everything that a run holds open. Used by the coordinator's thread alone.
 
     It began at `began_at`, by the clock that is never set back; what went in with the batch
-    `verified_until`, or before it, is verified. `notices` are about the run as a whole.
+    `verified_until`, or before it, is verified. `notices` are about the run as a whole. It does not
+    write the file of the work state (`writes_file`) if that is another run's.
     """
 
     settings: Settings
@@ -101,6 +103,7 @@ class RunSession:
     resumed: bool
     began_at: float
     _resources: contextlib.ExitStack
+    writes_file: bool = True
     verified_until: int | None = field(default=None, init=False)
     notices: list[str] = field(default_factory=list, init=False)
     _next_checkpoint: float = field(default=0.0, init=False)
@@ -273,7 +276,10 @@ class RunSession:
             raise InterruptedRunError("The run was stopped. The same command resumes it.")
 
     def checkpoint(self, *, now: bool = False) -> None:
-        """Brings the work state to disk: at once, or if the last time was a while ago."""
+        """Brings the work state to disk: at once, or if the last time was a while ago.
+
+        The ledger keeps it for as long as its run is the last one over the same.
+        """
         began = time.monotonic()
         if not now and began < self._next_checkpoint:
             return
@@ -293,7 +299,9 @@ class RunSession:
             for each in failures
         ]
         state.last_update = datetime.now(UTC)
-        save_work_state(state, self.settings.state_file)
+        keep_state(self.ledger, self.scope.id, state)
+        if self.writes_file:
+            save_work_state(state, self.settings.state_file)
         ended = time.monotonic()
         # The more there is to count, the rarer: a small part of the time, however large the run.
         wait = max(SECONDS_BETWEEN_CHECKPOINTS, _CHECKPOINT_REST * (ended - began))

@@ -112,7 +112,17 @@ def test_a_second_process_is_told_who_is_first(
         assert "--state-file" in second.err
         verify = pg_place.run("verify", exit_code=11)
         assert f"process {first.pid}" in verify.err
-        pg_place.run("status")
+        live = pg_place.run("status").out
+        assert f"running in phase import by process {first.pid}" in live
+        assert "To resume" not in live
+        first.kill()
+    dead = pg_place.run("status").out
+    assert "stopped (killed) in phase import" in dead
+    assert dead.splitlines()[-1].startswith("To resume:  ")
+    left = pg_place.run("verify", exit_code=3)
+    assert f"{FILES} are not yet imported" in left.out
+    assert "more, in" not in left.out
+    assert left.out.splitlines()[-1].startswith("To resume:  ")
 
 
 def test_the_first_is_named_also_while_it_is_opening_its_target(
@@ -149,40 +159,23 @@ def test_two_at_once_with_a_work_state_of_their_own(
 
 
 @pytest.mark.parametrize("what", ["tag", "source"])
-@pytest.mark.parametrize("way", ["--restart", "--state-file"])
-def test_other_unfinished_work_is_refused_and_both_ways_out_work(
-    pg_place: Workplace,
-    postgresql: Target,
-    medium_source: Path,
-    small_source: Path,
-    what: str,
-    way: str,
+def test_unfinished_work_is_not_in_the_way_of_other_work(
+    pg_place: Workplace, postgresql: Target, medium_source: Path, small_source: Path, what: str
 ) -> None:
     leave_unfinished(pg_place, postgresql, medium_source)
     unfinished = pg_place.state
     other = command(medium_source, "other") if what == "tag" else command(small_source)
-    refused = pg_place.run(*other, exit_code=1)
-    assert "--restart" in refused.err
-    assert "--state-file" in refused.err
-    assert str(medium_source) in refused.err
-    assert "'again'" in refused.err
-    assert "Traceback" not in refused.text
-    assert pg_place.state == unfinished
-
+    pg_place.run(*other)
     files = FILES if what == "tag" else 12
-    if way == "--restart":
-        pg_place.run(*other, "--restart")
-        assert pg_place.state["status"] == "completed"
-        assert pg_place.state["run_id"] != unfinished["run_id"]
-        assert count(postgresql.database_url) == files
-    else:
-        pg_place.run(*other, "--state-file", "other.json")
-        assert pg_place.state == unfinished
-        assert count(postgresql.database_url) == files
-        pg_place.run(*command(medium_source))
-        assert pg_place.state["run_id"] == unfinished["run_id"]
-        rows = FILES * 2 if what == "tag" else FILES
-        assert count(postgresql.database_url) == rows
+    assert pg_place.state["status"] == "completed"
+    assert pg_place.state["run_id"] != unfinished["run_id"]
+    assert count(postgresql.database_url) == files
+    pg_place.run(*command(medium_source))
+    assert pg_place.state["run_id"] == unfinished["run_id"]
+    # The searches of the other source are among its own.
+    inserted = FILES if what == "tag" else FILES - 12
+    assert pg_place.counts("import")["inserted"] == inserted
+    assert count(postgresql.database_url) == files + inserted
 
 
 def test_other_work_after_finished_work_is_welcome(
@@ -238,17 +231,16 @@ def test_a_damaged_work_state_of_finished_work(
     assert versions(postgresql.database_url) == before
 
 
-def test_a_damaged_work_state_still_refuses_other_work(
+def test_a_damaged_work_state_loses_nothing_when_other_work_takes_its_place(
     pg_place: Workplace, postgresql: Target, medium_source: Path
 ) -> None:
     leave_unfinished(pg_place, postgresql, medium_source)
+    unfinished = pg_place.state
     (pg_place.folder / "work_state.json").write_bytes(b"{")
-    refused = pg_place.run(*command(medium_source, "other"), exit_code=1)
-    assert "--restart" in refused.err
-    # And once more: what was set aside must not have been forgotten.
-    pg_place.run(*command(medium_source, "other"), exit_code=1)
+    pg_place.run(*command(medium_source, "other"))
     pg_place.run(*command(medium_source))
-    assert count(postgresql.database_url) == FILES
+    assert pg_place.state["run_id"] == unfinished["run_id"]
+    assert count(postgresql.database_url) == FILES * 2
 
 
 def test_the_lock_is_the_processs_and_not_the_file_s(

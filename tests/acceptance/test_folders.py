@@ -329,7 +329,7 @@ def test_the_status_for_programs(pg_place: Workplace, source: Path) -> None:
     assert scope["causes"][0]["path"] == "broken"
     assert found["last_run"]["batch_id"] == pg_place.state["batch_id"]
     nothing = json.loads(pg_place.run("status", "--json", "--tag", "nobody").out)
-    assert nothing == {"scopes": [], "last_run": None}
+    assert nothing == {"scopes": [], "last_run": None, "unfinished": []}
 
 
 def test_the_status_changes_no_ledger(bare_place: Workplace, source: Path) -> None:
@@ -343,7 +343,11 @@ def test_the_status_changes_no_ledger(bare_place: Workplace, source: Path) -> No
 
 def test_the_status_before_any_run(bare_place: Workplace, source: Path) -> None:
     assert "No run yet" in bare_place.run("folders", source, "--status").out
-    assert json.loads(bare_place.run("status", "--json").out) == {"scopes": [], "last_run": None}
+    assert json.loads(bare_place.run("status", "--json").out) == {
+        "scopes": [],
+        "last_run": None,
+        "unfinished": [],
+    }
     assert bare_place.files() == []
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+from typing import Any
+
 import psycopg2
 import pytest
 
@@ -10,7 +14,9 @@ from imports.backends.embedded import EmbeddedServer
 from imports.errors import LockedError, StateConflictError, UsageError
 from imports.hosted_database import prepare_roles
 from imports.local_supabase import LocalSupabase
-from tests.support.bench import Bench
+from imports.report import RunReport
+from imports.settings import LEDGER_NAME
+from tests.support.bench import Bench, one_backend
 from tests.support.database import copy_of, drop_database, query
 from tests.support.proxy import MERGE_STATES, RPC_MERGE_STATES
 from tests.support.source import license_
@@ -197,17 +203,72 @@ def test_a_lost_ledger_is_no_loss(bench: Bench) -> None:
     assert bench.versions() == before
 
 
-def test_other_work_is_refused_while_some_is_unfinished(bench: Bench) -> None:
-    bench.source.add_many(4)
+def stopped(bench: Bench, **flags: Any) -> RunReport:
+    """A run that its target goes away from after one batch."""
     proxy = bench.proxied()
-    proxy.add(merge_of(bench), action="die")
-    assert bench.run(max_retries=0).exit_code == 75
+    proxy.add(merge_of(bench), action="die", spare=1)
+    report = bench.run(max_retries=0, batch_size=5, max_workers=1, **flags)
     proxy.start()
-    with pytest.raises(StateConflictError, match="--restart") as caught:
+    assert report.exit_code == 75
+    return report
+
+
+@one_backend
+@pytest.mark.parametrize("file_is_deleted", [False, True])
+def test_other_work_in_between_costs_an_unfinished_run_nothing(
+    bench: Bench, file_is_deleted: bool
+) -> None:
+    bench.source.add_many(20)
+    first = stopped(bench)
+    assert first.count("import.inserted") == 5
+    if file_is_deleted:
+        bench.state_file.unlink()
+    other = bench.run(tag="another")
+    assert (other.exit_code, other.count("import.inserted")) == (0, 20)
+    again = bench.run()
+    assert again.exit_code == 0
+    assert again.state.run_id == first.state.run_id
+    assert (again.count("planning.to_import"), again.count("import.inserted")) == (20, 20)
+    assert again.state.start_time == first.state.start_time
+    assert bench.run(tag="another").state.run_id != other.state.run_id, "that one was finished"
+    assert bench.run().state.run_id != first.state.run_id
+
+
+@one_backend
+def test_restart_gives_up_the_run_over_the_same_alone(bench: Bench) -> None:
+    bench.source.add_many(10)
+    first, second = stopped(bench), stopped(bench, tag="another")
+    third = bench.run(restart=True)
+    assert (third.exit_code, third.state.run_id != first.state.run_id) == (0, True)
+    assert bench.run(tag="another").state.run_id == second.state.run_id
+
+
+@one_backend
+def test_a_work_state_of_an_earlier_version_is_taken_over_too(bench: Bench) -> None:
+    """It was in the file alone."""
+    bench.source.add_many(10)
+    first = stopped(bench)
+    with contextlib.closing(sqlite3.connect(bench.folder / LEDGER_NAME)) as ledger, ledger:
+        ledger.execute("delete from work_state")
+    bench.run(tag="another")
+    assert bench.run().state.run_id == first.state.run_id
+
+
+@one_backend
+def test_unfinished_work_of_another_ledger_is_not_overwritten(bench: Bench) -> None:
+    bench.source.add_many(10)
+    first = stopped(bench, db_path=bench.folder / "one.db")
+    before = bench.state_file.read_bytes()
+    # That ledger keeps it.
+    assert bench.run(tag="another").exit_code == 0
+    (bench.folder / "one.db").rename(bench.folder / "moved.db")
+    bench.state_file.write_bytes(before)
+    with pytest.raises(StateConflictError, match=r"one\.db.*--state-file"):
         bench.run(tag="another")
-    assert "--state-file" in str(caught.value)
-    assert bench.run(tag="another", restart=True).count("import.inserted") == 4
-    assert bench.run().count("import.inserted") == 4
+    assert bench.state_file.read_bytes() == before
+    (bench.folder / "moved.db").rename(bench.folder / "one.db")
+    again = bench.run(db_path=bench.folder / "one.db")
+    assert again.state.run_id == first.state.run_id
 
 
 def test_two_runs_with_one_state(bench: Bench) -> None:
@@ -217,6 +278,22 @@ def test_two_runs_with_one_state(bench: Bench) -> None:
         with pytest.raises(LockedError) as caught:
             bench.run()
         assert caught.value.exit_code == 11
+    assert bench.run().exit_code == 0
+
+
+def test_two_runs_with_one_ledger(bench: Bench) -> None:
+    """Whatever they are over: they would wait for each other, and share what is known of images."""
+    bench.source.add_many(2)
+    other = bench.folder / "other.json"
+    with ResilientImporter(bench.settings()) as importer:
+        importer.plan_work()
+        with pytest.raises(
+            LockedError, match=r"upload_tracker\.db is in use by process .*--db-path"
+        ):
+            bench.run(tag="another", state_file=other)
+        assert not other.exists()
+        own = bench.folder / "own.db"
+        assert bench.run(tag="another", state_file=other, db_path=own).exit_code == 0
     assert bench.run().exit_code == 0
 
 

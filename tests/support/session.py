@@ -116,7 +116,7 @@ class PeopleBench:
         )
         kind = kind_named("people")
         book = Book(
-            self.base / "ledger.db",
+            settings.ledger_file,
             kind="people",
             source=str(self.folder),
             batch_id=batch_id,

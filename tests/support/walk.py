@@ -47,6 +47,7 @@ def take(
     workers: Workers | None = None,
     stop_after: int | None = None,
     single_item: str | None = None,
+    resumed: bool = False,
     **settings: Any,
 ) -> Taken:
     """Lists a source; what the ledger is told."""
@@ -66,6 +67,7 @@ def take(
         single_item=single_item,
         disposal=None,
         works_off=found.worked_off and single_item is None,
+        resumed=resumed,
         counts=dict,
         display=SilentDisplay(),
         workers=mine,

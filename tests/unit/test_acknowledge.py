@@ -14,7 +14,7 @@ from imports.acknowledge import acknowledge_failed
 from imports.errors import LockedError, UsageError
 from imports.ledger.cause import cause_of
 from imports.ledger.schema import VERSIONS
-from imports.run.opening import lock
+from imports.run.lock import hold
 from imports.run.provenance import token_inside
 from imports.settings import Settings
 from imports.status import read_status, read_whereabouts, render_whereabouts
@@ -120,7 +120,7 @@ def test_what_does_not_count_as_failed_is_told(place: Path) -> None:
 
 def test_while_a_run_is_at_work_nothing_is_acknowledged(place: Path) -> None:
     with ExitStack() as resources:
-        lock(place / "work_state.json", resources)
+        hold(place / "work_state.json", "The work state", "--state-file", resources)
         with pytest.raises(LockedError):
             acknowledge(place, "x/bad_parse.json")
     assert counts(place) == (3, 0)

@@ -26,6 +26,7 @@ COMMANDS = [
     ["folder"],
     ["people"],
     ["verify"],
+    ["resume"],
     ["status"],
     ["acknowledge"],
     ["schema"],

@@ -18,7 +18,7 @@ from imports.ledger import LedgerFile
 from imports.logs import log_files
 from imports.progress_csv import write_progress
 from imports.row_format import RowFormat
-from imports.run.opening import lock
+from imports.run.lock import hold
 from imports.spool import Spool
 
 
@@ -103,13 +103,15 @@ def test_on_a_full_disk_every_file_of_ours_says_so(
 ) -> None:
     def pid(resources: ExitStack) -> None:
         # The lock of an earlier run is there, its file is not written to.
-        monkeypatch.setattr("imports.run.opening.FileLock.acquire", lambda _self: None)
-        lock(tmp_path / "work_state.json", resources)
+        monkeypatch.setattr("filelock.FileLock.acquire", lambda _self: None)
+        hold(tmp_path / "work_state.json", "The work state", "--state-file", resources)
 
     with ExitStack() as resources:
         steps = {
             "log": lambda: log(tmp_path),
-            "lock": lambda: lock(tmp_path / "work_state.json", resources),
+            "lock": lambda: hold(
+                tmp_path / "work_state.json", "The work state", "--state-file", resources
+            ),
             "pid": lambda: pid(resources),
             "ledger": lambda: LedgerFile(tmp_path / "upload_tracker.db"),
             "server": lambda: embedded.start(tmp_path / "new" / "postgresql"),

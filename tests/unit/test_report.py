@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import logging
+import os
+from pathlib import Path
+
 import pytest
 
 from imports.ledger import Listing
+from imports.logs import log_files
 from imports.phases.verify import Finding
 from imports.report import (
     MOST_SHOWN,
@@ -355,3 +360,34 @@ def test_a_verification_that_found_something_is_no_tick() -> None:
     assert "⚠️  VERIFY: completed (0.5s), differences found" in bad
     good = render_report(report(work_state(phases=states), verification=VerifyReport(records=2)))
     assert "✅ VERIFY: completed (0.5s)" in good
+
+
+def findings(count: int) -> list[Finding]:
+    return [Finding("missing", f"PH{number}") for number in range(count)]
+
+
+def test_what_verification_does_not_show_is_where_it_says(tmp_path: Path) -> None:
+    found = VerifyReport(found={"missing": 12, "not yet imported": 500}, findings=findings(12))
+    with log_files(tmp_path, debug=True):
+        lines = render_verification(found)
+    assert lines[1] == "     500 are not yet imported: the run has not come to its end"
+    assert lines[-1] == f"     … and 2 more, in {tmp_path / 'resilient_import.log'}"
+    assert sum("missing: PH" in line for line in lines) == 10
+    assert render_verification(found)[-1] == "     … and 2 more", "nobody wrote a log"
+
+
+def test_what_is_not_yet_imported_is_nowhere_else() -> None:
+    for count in (0, 10):
+        found = {"missing": count, "not yet imported": 500}
+        text = "\n".join(render_verification(VerifyReport(found=found, findings=findings(count))))
+        assert "more" not in text
+
+
+def test_a_log_that_lacks_something_is_not_pointed_to(tmp_path: Path) -> None:
+    found = VerifyReport(found={"missing": 11}, findings=findings(11))
+    logger = logging.getLogger("imports")
+    with log_files(tmp_path, debug=False), open("/dev/full", "wb") as full:
+        handler = next(each for each in logger.handlers if isinstance(each, logging.FileHandler))
+        os.dup2(full.fileno(), handler.stream.fileno())
+        logger.error("verify: missing PH10")
+        assert render_verification(found)[-1] == "     … and 1 more"

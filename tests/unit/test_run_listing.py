@@ -770,8 +770,10 @@ def test_a_source_without_any_item_is_a_mistake_that_is_explained(tmp_path: Path
 def test_the_ledger_is_told_what_to_try_again(tmp_path: Path) -> None:
     write(tmp_path / "a/x.png")
     source = Source(str(tmp_path), PATTERNS)
-    expected = {"whole": True, "again": False, "most_tries": 3}
+    expected = {"whole": True, "again": False, "most_tries": 3, "resumed": False}
     assert take(source, "folders").options == expected
+    assert take(source, "folders", resumed=True).options["resumed"] is True
+    assert take(source, "folders", resumed=True, scan_only=True).options["resumed"] is False
     assert take(source, "folders", max_retries=0).options["most_tries"] == 0
     assert take(source, "folders", retry_failed=True).options["most_tries"] is None
     assert take(source, "folders", force=True).options["again"] is True

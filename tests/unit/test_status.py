@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 
+from imports import next_command
 from imports.errors import LedgerError
 from imports.ledger import DisposedItem
 from imports.ledger.acknowledged import Acknowledgement
+from imports.ledger.kept import keep_state
 from imports.ledger.schema import VERSION_1
 from imports.ledger.summary import BatchSummary, CauseSummary, ScopeSummary
+from imports.run.lock import Holder
+from imports.run_status import KnownRun
 from imports.status import (
     Status,
     read_status,
@@ -26,7 +30,13 @@ from imports.status import (
     whereabouts_json,
 )
 from imports.work_item import Lacking
-from imports.work_state import DamagedStateError, FailedItem, PhaseState, save_work_state
+from imports.work_state import (
+    DamagedStateError,
+    FailedItem,
+    PhaseState,
+    WorkState,
+    save_work_state,
+)
 from tests.support.book import Book
 from tests.support.reports import work_state
 
@@ -35,7 +45,20 @@ FILE = Path("work_state.json")
 
 def after_run(**changes: Any) -> Status:
     """A last run, and nothing else."""
-    return Status(last_run=work_state(**changes))
+    return Status(last_run=known(work_state(**changes)))
+
+
+def known(state: WorkState, state_file: Path = FILE, holder: Holder | None = None) -> KnownRun:
+    return KnownRun(state, state_file, holder)
+
+
+def held_by(process_id: int | None, batch_id: str | None) -> Status:
+    """A last run that its work state calls running, and who holds the lock."""
+    state = work_state(
+        status="running",
+        phases={"planning": PhaseState("completed"), "sha256": PhaseState("running")},
+    )
+    return Status(last_run=known(state, holder=Holder(process_id, batch_id)))
 
 
 def test_where_there_was_no_run_the_first_command_is_offered() -> None:
@@ -81,13 +104,54 @@ def test_a_finished_run_can_be_verified() -> None:
 @pytest.mark.parametrize("status", ["running", "interrupted", "failed"])
 def test_an_unfinished_run_can_be_resumed_by_its_own_command(status: str) -> None:
     state = work_state(status=status, source="/data/my scrape", tag="it's")
-    last = render_status(Status(last_run=state), FILE).splitlines()[-1]
+    last = render_status(Status(last_run=known(state)), FILE).splitlines()[-1]
     assert last.startswith("To resume:  ")
     assert last.endswith(""" states '/data/my scrape' --tag 'it'"'"'s'""")
 
 
+def test_a_run_that_nobody_holds_the_lock_for_was_killed() -> None:
+    status = after_run(status="running", phases={"import": PhaseState("running")})
+    text = render_status(status, FILE)
+    assert "Run batch_20251118_120000_1a2b3c: stopped (killed) in phase import" in text
+    assert "import   killed" in text
+    assert text.splitlines()[-1].startswith("To resume:  ")
+    run = status_json(status)["last_run"]
+    assert (run["status"], run["process_id"]) == ("killed", None)
+    assert run["phases"]["import"]["status"] == "killed"
+    assert run["resume"].endswith(" states /data/2025-08-04 --tag Aug-04-scrape")
+
+
+def test_a_run_that_holds_its_lock_is_running_and_is_not_to_be_resumed() -> None:
+    status = held_by(123, "batch_20251118_120000_1a2b3c")
+    text = render_status(status, FILE)
+    assert "Run batch_20251118_120000_1a2b3c: running in phase import by process 123" in text
+    assert "sha256   running" in text
+    assert "To resume" not in text
+    run = status_json(status)["last_run"]
+    assert (run["status"], run["process_id"], run["resume"]) == ("running", 123, None)
+
+
+def test_while_another_run_holds_the_lock_it_is_said_who_is_to_be_waited_for() -> None:
+    for pid, batch_id, who in ((9, "batch_other", "Process 9"), (None, None, "Another process")):
+        status = held_by(pid, batch_id)
+        *_, waits, resume = render_status(status, FILE).splitlines()
+        assert waits == f"{who} uses its ledger now."
+        assert resume.startswith("To resume:  ")
+        assert status_json(status)["last_run"]["status"] == "killed"
+
+
+def test_a_finished_run_that_is_being_verified_is_said_to_be() -> None:
+    run = known(work_state(), holder=Holder(5, "batch_20251118_120000_1a2b3c"))
+    text = render_status(Status(last_run=run), FILE)
+    assert "being verified in phase import by process 5" in text
+    assert "To compare" not in text
+
+
 def test_another_state_file_stands_in_the_command() -> None:
-    last = render_status(after_run(status="interrupted"), Path("runs/a.json")).splitlines()[-1]
+    last = render_status(
+        Status(last_run=known(work_state(status="interrupted"), Path("runs/a.json"))),
+        Path("runs/a.json"),
+    ).splitlines()[-1]
     assert last.endswith(" --state-file runs/a.json")
     assert "--state-file" not in render_status(after_run(), FILE)
 
@@ -95,7 +159,7 @@ def test_another_state_file_stands_in_the_command() -> None:
 def test_a_run_over_one_file_is_resumed_over_that_file() -> None:
     state = work_state(status="interrupted", single_file="FL/a_parse.json")
     assert "--single-file /data/2025-08-04/FL/a_parse.json" in render_status(
-        Status(last_run=state), FILE
+        Status(last_run=known(state)), FILE
     )
 
 
@@ -180,7 +244,7 @@ def test_what_there_is_none_of_has_no_heading() -> None:
 
 
 def test_every_scope_is_told_and_then_the_last_run() -> None:
-    status = Status([scope(), scope(kind="states", tag="Aug")], work_state())
+    status = Status([scope(), scope(kind="states", tag="Aug")], known(work_state()))
     text = render_status(status, FILE)
     first, second = text.index("folders from"), text.index("STATUS REPORT: states from")
     assert first < second < text.index("Run batch_20251118_120000_1a2b3c")
@@ -228,7 +292,7 @@ def test_what_is_acknowledged_is_told_with_who_when_and_why() -> None:
 
 
 def test_it_can_be_had_as_json() -> None:
-    found = status_json(Status([scope()], work_state(failed_items_total=3)))
+    found = status_json(Status([scope()], known(work_state(failed_items_total=3))))
     assert json.loads(json.dumps(found)) == found
     (only,) = found["scopes"]
     assert {name: value for name, value in only.items() if name not in ("batches", "causes")} == {
@@ -263,7 +327,7 @@ def test_it_can_be_had_as_json() -> None:
 
 
 def test_of_nothing_json_tells_nothing() -> None:
-    assert status_json(Status()) == {"scopes": [], "last_run": None}
+    assert status_json(Status()) == {"scopes": [], "last_run": None, "unfinished": []}
 
 
 # Reading it
@@ -281,6 +345,50 @@ def test_a_status_is_read_from_the_ledger_and_the_work_state(tmp_path: Path) -> 
         assert status.last_run is not None
     for kind, tag in (("states", None), (None, "Dec"), ("folders", "Dec"), ("states", "Nov")):
         assert read_status(state_file, book.file.path, kind, tag) == Status()
+
+
+def test_every_unfinished_run_is_told_with_how_it_goes_on(tmp_path: Path) -> None:
+    book = Book(tmp_path / "upload_tracker.db")
+    state_file = tmp_path / "work_state.json"
+    for number, tag in enumerate(("one", "two", "done", "three")):
+        state = work_state(
+            batch_id=f"batch_20251118_120000_00000{number}",
+            source="/data",
+            tag=tag,
+            status="completed" if tag == "done" else "interrupted",
+            work_items_remaining=7,
+        )
+        scope_id = book.runs.scope("states", "/data", tag, "t")
+        other = tmp_path / "other.json" if tag == "one" else state_file
+        book.runs.begin_run(scope_id, state.run_id, state.batch_id, other)
+        keep_state(book.file, scope_id, state)
+    save_work_state(state, state_file)
+    book.file.close()
+    status = read_status(state_file, book.file.path)
+    text = render_status(status, state_file)
+    resume = f"--state-file {state_file}"
+    assert f"To resume:  {next_command.program()} states /data --tag three {resume}" in text
+    *_, head, two, how_two, one, how_one, _, last = text.splitlines()
+    assert head == "Unfinished too:"
+    assert two.startswith(
+        "  states from /data, tag two, into PostgreSQL, mydb at db.example: inter"
+    )
+    assert two.endswith("not yet finished 7 of 515")
+    assert how_two.endswith(f"To resume:  {next_command.program()} states /data --tag two {resume}")
+    assert "tag one" in one
+    assert how_one.endswith("other.json")
+    assert last.endswith(f"one after the other:  {next_command.program()} resume {resume}")
+    found = status_json(status)
+    assert [each["tag"] for each in found["unfinished"]] == ["three", "two", "one"]
+    assert found["unfinished"][0] == found["last_run"]
+    # Also without the file; and of one tag alone.
+    state_file.unlink()
+    again = read_status(state_file, book.file.path)
+    assert [each.state.tag for each in again.unfinished] == ["three", "two", "one"]
+    assert again.last_run is not None
+    assert again.last_run.state.tag == "three"
+    only = read_status(state_file, book.file.path, tag="one")
+    assert ([each.state.tag for each in only.unfinished], only.resume_all) == (["one"], "")
 
 
 def test_a_status_of_nothing_makes_no_file(tmp_path: Path) -> None:

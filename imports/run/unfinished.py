@@ -1,0 +1,234 @@
+"""Which run goes on: the unfinished one over the same source into the same target, or a new one."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from imports.backends.target import Target
+from imports.errors import LedgerError, StateConflictError
+from imports.ledger import LedgerFile, RunLedger, RunRecord
+from imports.ledger.kept import forget_state, keep_state, keeps, kept_states
+from imports.progress import Display
+from imports.settings import LEDGER_NAME, Settings
+from imports.work_state import (
+    DamagedStateError,
+    WorkState,
+    as_json,
+    from_json,
+    keep_unusable,
+    load_work_state,
+)
+
+
+def last_state(
+    path: Path, ledger: LedgerFile, display: Display, *, doubtful: bool
+) -> WorkState | None:
+    """The work state in the file; one that is doubtful only if the ledger knows its run.
+
+    One that cannot be used gets another name. The ledger keeps what it needs of it; one of an
+    earlier version, which keeps none, has at least what run it was.
+    """
+    runs = RunLedger(ledger)
+    try:
+        state = load_work_state(path)
+        if state is None or not doubtful or runs.knows(_record_of(state)):
+            return state
+        problem = "is of a run that the ledger does not know"
+    except DamagedStateError:
+        problem = "is damaged"
+    kept = keep_unusable(path)
+    display.say(f"{path} {problem}; it was kept as {kept.name} and is rebuilt from the ledger.")
+    last = runs.last_run(path.resolve())
+    if last is None or last.completed:
+        return None
+    rebuilt = _rebuilt(last, runs, ledger.path)
+    return None if keeps(ledger.path, rebuilt) else rebuilt
+
+
+def _rebuilt(last: RunRecord, runs: RunLedger, ledger: Path) -> WorkState:
+    rebuilt = WorkState(
+        run_id=last.run_id,
+        batch_id=last.batch_id,
+        process_id=os.getpid(),
+        kind=last.kind,
+        source=last.source,
+        tag=last.tag,
+        backend="",
+        target="",
+        target_id=last.target_id,
+        start_time=datetime.fromtimestamp(last.started_at, UTC),
+        last_update=datetime.now(UTC),
+        cycle=1 + runs.counts(last.batch_id).get("cycles", 0),
+        parameters={"db_path": str(ledger.absolute())},
+    )
+    try:
+        return from_json(as_json(rebuilt))
+    except msgspec.ValidationError as error:
+        raise LedgerError(
+            f"The ledger names its last run as none of ours is named: {error}. Move it away and"
+            " run again: what the target already has is found there."
+        ) from error
+
+
+def take_over(
+    found: WorkState | None, fresh: WorkState, ledger: LedgerFile, settings: Settings
+) -> None:
+    """Makes sure that the ledger keeps what is in the file, which `fresh` may be written to.
+
+    An earlier version kept it in the file alone.
+
+    Raises:
+        StateConflictError: if it is unfinished work of another ledger, which does not keep it.
+    """
+    if found is None or not found.unfinished:
+        return
+    own = (found.db_path or settings.state_file.parent / LEDGER_NAME).resolve()
+    if own != ledger.path.resolve() and _work_of(found) != _work_of(fresh):
+        if not keeps(own, found):
+            raise StateConflictError(
+                f"{settings.state_file} holds unfinished work: {found.kind} from {found.source},"
+                f" tag {found.tag!r}, into {found.target}, with the ledger {own}, which does not"
+                " keep it. Run that again to finish it, or name another --state-file."
+            )
+        return
+    for kept in kept_states(ledger.connection, found.kind, found.tag):
+        if _scope_of(kept.state) == _scope_of(found) and (
+            kept.state.batch_id != found.batch_id or kept.state.last_update > found.last_update
+        ):
+            # It has heard of a later one.
+            return
+    runs = RunLedger(ledger)
+    scope_id = runs.scope(found.kind, found.source, found.tag, found.target_id)
+    if not runs.knows(_record_of(found)):
+        runs.begin_run(scope_id, found.run_id, found.batch_id, settings.state_file.resolve())
+    keep_state(ledger, scope_id, found)
+
+
+def state_to_go_on_with(
+    fresh: WorkState, ledger: LedgerFile, display: Display, *, scan_only: bool
+) -> WorkState:
+    """The work state of the unfinished run over the same into the same target, or `fresh`."""
+    earlier = _unfinished(fresh, ledger)
+    found = next((each for each in earlier if each.target_id == fresh.target_id), None)
+    if found is None:
+        for each in earlier:
+            if each.target == fresh.target:
+                # In its place: nobody can go on with that.
+                display.say("The database is a new one: everything is imported again.")
+                forget_state(ledger, each)
+        return fresh
+    if found.target and not found.total_files:
+        # Nothing was found in its source: a mistyped folder is no unfinished work.
+        return fresh
+    display.say(f"Resuming the run of {_moment(found)}.")
+    # Its database may be reached another way now; one that was rebuilt knows its id alone.
+    found.backend, found.target = fresh.backend, fresh.target
+    found.status = "running"
+    found.process_id = os.getpid()
+    if not scan_only:
+        found.parameters = fresh.parameters
+    return found
+
+
+def given_up(
+    fresh: WorkState, ledger: LedgerFile, display: Display, *, restart: bool
+) -> WorkState | None:
+    """Gives up the unfinished run over the same into the same target; its state, if there is one.
+
+    That is asked for by `restart`, or follows from `--force` where that run began without it: what
+    it imported is imported again then, and must not count twice.
+    """
+    for each in _unfinished(fresh, ledger):
+        if each.target_id != fresh.target_id:
+            continue
+        if not restart:
+            if not fresh.parameters.get("force") or each.parameters.get("force"):
+                return None
+            display.say(f"--force begins anew: the run of {_moment(each)} is given up.")
+        forget_state(ledger, each)
+        return each
+    return None
+
+
+def state_to_verify(
+    found: WorkState | None, fresh: WorkState, ledger: LedgerFile, target: Target
+) -> WorkState:
+    """The work state of the last run over the same, unfinished or not; `found` is in the file.
+
+    Raises:
+        StateConflictError: if all such runs were into another target.
+    """
+    last = [kept.state for kept in kept_states(ledger.connection, fresh.kind, fresh.tag)]
+    if found is not None:
+        last.insert(0, found)
+    last = [each for each in last if _work_of(each) == _work_of(fresh)]
+    for each in last:
+        if each.target_id == target.key:
+            return each
+    if last:
+        raise another_target(last[0], target.location)
+    # Whatever the ledger knows of its items.
+    fresh.status = "completed"
+    return fresh
+
+
+def check_resumed(batch_id: str, ledger: LedgerFile, target: Target) -> None:
+    """Makes sure that a run is still to be gone on with, and into the target that is open.
+
+    Raises:
+        StateConflictError: if it is not.
+    """
+    kept = [each.state for each in kept_states(ledger.connection)]
+    found = next((each for each in kept if each.batch_id == batch_id and each.unfinished), None)
+    if found is None:
+        raise StateConflictError(f"The run {batch_id} was finished or given up meanwhile.")
+    if found.target_id != target.key:
+        raise another_target(found, target.location)
+
+
+def another_target(state: WorkState, location: str) -> StateConflictError:
+    """That the settings mean another target than that of a run."""
+    return StateConflictError(
+        f"The run of {state.kind} from {state.source} with the tag {state.tag!r}, was into"
+        f" {state.target}; what is configured now is another database: {location}. Set the"
+        " variables as they were for that run."
+    )
+
+
+def _unfinished(fresh: WorkState, ledger: LedgerFile) -> list[WorkState]:
+    """The unfinished runs over the same, into whatever target, the latest first."""
+    kept = kept_states(ledger.connection, fresh.kind, fresh.tag)
+    return [
+        each.state
+        for each in kept
+        if each.state.unfinished and _work_of(each.state) == _work_of(fresh)
+    ]
+
+
+def _moment(state: WorkState) -> str:
+    return f"{state.start_time:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _work_of(state: WorkState) -> tuple[str | None, ...]:
+    return (state.kind, state.source, state.single_file, state.tag)
+
+
+def _scope_of(state: WorkState) -> tuple[str | None, ...]:
+    return (*_work_of(state), state.target_id)
+
+
+def _record_of(state: WorkState) -> RunRecord:
+    return RunRecord(
+        run_id=state.run_id,
+        batch_id=state.batch_id,
+        kind=state.kind,
+        source=state.source,
+        tag=state.tag,
+        target_id=state.target_id,
+        started_at=state.start_time.timestamp(),
+        completed=state.finished,
+    )
