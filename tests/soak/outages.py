@@ -23,7 +23,7 @@ from imports.backends import embedded
 from imports.backends.embedded_host import read_postmaster
 from imports.local_supabase import LocalSupabase, serve
 from imports.schema import apply_schema
-from tests.support.command import Workplace, wait_until
+from tests.support.command import MODULE, Workplace, wait_until
 from tests.support.database import create_database, query
 from tests.support.folder import new_folder
 from tests.support.source import Source
@@ -69,7 +69,9 @@ def main() -> int:
         source = Source(folder / "trees" / "source")
         source.add_many(options.files)
         source.add_many(options.images, images=True)
-        place = Workplace(folder / "work", {**target.environment, "IMPORTER_MAX_WAIT": "60"})
+        place = Workplace(
+            folder / "work", {**target.environment, "IMPORTER_MAX_WAIT": "60"}, MODULE
+        )
         place.folder.mkdir()
         began = time.monotonic()
         with place.started("states", source.folder, "--tag", "t", "--batch-size", 50) as running:
