@@ -48,7 +48,7 @@ class Target:
         }
         url = f"{self.supabase_url}{path}"
         # Nothing here speaks TLS, and to read all certificates for a client takes long.
-        options = {"trust_env": False, "verify": False}
+        options: dict[str, Any] = {"trust_env": False, "verify": False}
         return httpx.request(method, url, headers=headers, **options, **arguments)
 
     def empty(self) -> None:
