@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -33,6 +34,14 @@ def pytest_configure() -> None:
     """
     sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # Until all is collected there is no garbage, and much to look through for it.
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays: whoever looks for garbage need not look at it."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,12 +163,8 @@ class Workplace:
         logs.mkdir(exist_ok=True)
         out, err = logs / f"{self._number}.out", logs / f"{self._number}.err"
         with open(os.devnull, "rb") as stdin, out.open("wb") as stdout, err.open("wb") as stderr:
-            process = self._launch(
-                self.program if program is None else program,
-                arguments,
-                environment,
-                (stdin.fileno(), stdout.fileno(), stderr.fileno()),
-            )
+            streams = (stdin.fileno(), stdout.fileno(), stderr.fileno())
+            process = self.launch(arguments, streams, program=program, environment=environment)
         with process:
             running = Running(process, out, err)
             try:
@@ -177,21 +173,23 @@ class Workplace:
                 if not running.ended:
                     process.kill()
 
-    def _launch(
+    def launch(
         self,
-        program: tuple[str, ...],
-        arguments: tuple[object, ...],
-        environment: dict[str, str] | None,
+        arguments: Sequence[object],
         streams: tuple[int, int, int],
+        *,
+        program: tuple[str, ...] | None = None,
+        environment: dict[str, str] | None = None,
     ) -> Process:
         """Starts a command in a session of its own; a terminal, if its input is one, is its own."""
         words = [str(argument) for argument in arguments]
         variables = self.variables(environment)
-        if not program:
+        chosen = self.program if program is None else program
+        if not chosen:
             return run_warm(words, self.folder, variables, streams)
         stdin, stdout, stderr = streams
         return subprocess.Popen(
-            [*program, *words],
+            [*chosen, *words],
             cwd=self.folder,
             env=variables,
             stdin=stdin,
@@ -219,7 +217,7 @@ class Workplace:
         terminal, theirs = os.openpty()
         began, out = time.monotonic(), b""
         streams = (theirs, theirs, theirs)
-        with self._launch(self.program, arguments, environment, streams) as process:
+        with self.launch(arguments, streams, environment=environment) as process:
             os.close(theirs)
             asked = False
             try:
