@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import count
@@ -16,6 +17,7 @@ import pytest
 from imports.backends import embedded
 from imports.backends.embedded import EmbeddedServer
 from imports.hosted_database import prepare_database
+from imports.local_program import NODE_MODULES
 from imports.local_supabase import LocalSupabase, Rest, serve
 from imports.schema import apply_schema
 from tests.support.database import copy_of, create_database, drop_database
@@ -34,6 +36,8 @@ def pytest_configure() -> None:
     """
     sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # Nor does node, for each local Supabase, compile all that it is made of.
+    os.environ.setdefault("NODE_COMPILE_CACHE", str(NODE_MODULES / ".compiled"))
     # Until all is collected there is no garbage, and much to look through for it.
     gc.disable()
 
@@ -42,6 +46,23 @@ def pytest_collection_finish() -> None:
     """What is there now stays: whoever looks for garbage need not look at it."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture
+def tmp_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of the test's own, in place of pytest's, which are on the disk and stay."""
+    parent = new_folder("importer-test-")
+    folder = parent / "test"
+    folder.mkdir()
+    yield folder
+    # What the test made of the system's calls would be in the way.
+    monkeypatch.undo()
+    try:
+        shutil.rmtree(parent)
+    except PermissionError:
+        # The test took away rights.
+        subprocess.run(["chmod", "-R", "u+rwx", parent], check=True)
+        shutil.rmtree(parent)
 
 
 @pytest.fixture(scope="session")

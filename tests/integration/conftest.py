@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,16 +14,7 @@ from imports.backends.embedded import EmbeddedServer
 from imports.local_supabase import LocalSupabase
 from tests.support.bench import Bench
 from tests.support.database import copy_of, drop_database
-from tests.support.folder import new_folder
 from tests.support.target import Target
-
-
-@pytest.fixture
-def tmp_path() -> Iterator[Path]:
-    """A folder of the test's own, in place of pytest's."""
-    folder = new_folder("importer-test-")
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
