@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+import certifi
 import pytest
 
 from imports.backends import embedded
 from imports.backends.embedded import EmbeddedServer
 from imports.hosted_database import prepare_database
+from imports.local_program import NODE_MODULES
 from imports.local_supabase import LocalSupabase, Rest, serve
 from imports.schema import apply_schema
 from tests.support.database import copy_of, create_database, drop_database
@@ -32,14 +36,56 @@ def pytest_configure() -> None:
     """
     sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # Nor does node, for each local Supabase, compile all that it is made of.
+    os.environ.setdefault("NODE_COMPILE_CACHE", str(NODE_MODULES / ".compiled"))
+    # Until all is collected there is no garbage, and much to look through for it.
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays: whoever looks for garbage need not look at it."""
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.fixture
+def tmp_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of the test's own, in place of pytest's, which are on the disk and stay."""
+    parent = new_folder("importer-test-")
+    folder = parent / "test"
+    folder.mkdir()
+    yield folder
+    # What the test made of the system's calls would be in the way.
+    monkeypatch.undo()
+    try:
+        shutil.rmtree(parent)
+    except PermissionError:
+        # The test took away rights.
+        subprocess.run(["chmod", "-R", "u+rwx", parent], check=True)
+        shutil.rmtree(parent)
+
+
+@pytest.fixture(scope="session")
+def one_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with one of the certificates that are trusted everywhere.
+
+    No server here speaks TLS, and every client would read all of them, which takes 0.03 s.
+    """
+    end = "-----END CERTIFICATE-----\n"
+    file = tmp_path_factory.mktemp("certificates") / "one.pem"
+    file.write_text("".join(certifi.contents().partition(end)[:2]))
+    return file
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+    one_certificate: Path,
 ) -> None:
     """No test reaches, or is led by, what the developer's environment names."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(one_certificate))
     for name in list(os.environ):
         if name.startswith(_SCRUBBED) or name in _SCRUBBED_NAMES:
             monkeypatch.delenv(name)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import MODULE, Workplace
+from tests.support.command import Workplace
 
 FORGED = "2026-01-01 00:00:00,000 - INFO - import completed after 0.000 s"
 NAMES = [
@@ -42,13 +42,10 @@ def make(folder: Path, kind: str) -> list[str]:
 def on_a_terminal(place: Workplace, *arguments: object) -> str:
     """What a command writes to a terminal, errors with it."""
     leader, follower = pty.openpty()
-    with subprocess.Popen(
-        [*MODULE, *map(str, arguments)],
-        cwd=place.folder,
-        env={**os.environ, **place.environment, "TERM": "xterm-256color", "COLUMNS": "400"},
-        stdin=subprocess.DEVNULL,
-        stdout=follower,
-        stderr=follower,
+    environment = {"TERM": "xterm-256color", "COLUMNS": "400"}
+    with (
+        open(os.devnull, "rb") as nothing,
+        place.launch(arguments, (nothing.fileno(), follower, follower), environment=environment),
     ):
         os.close(follower)
         said = b""

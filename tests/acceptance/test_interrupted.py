@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import FILES, MEDIUM_FILES, MEDIUM_IMAGES
-from tests.support.command import Workplace, wait_until
+from tests.support.command import MODULE, Workplace, wait_until
 from tests.support.contents import count, held, results, until_somebody_waits
 from tests.support.target import Target
 
@@ -165,7 +165,7 @@ def test_ctrl_c_at_any_moment_tells_no_traceback(
     chance = random.Random(4)
     codes = []
     for moment in [0.35, 0.45, *(chance.uniform(0.2, 0.9) for _ in range(2))]:
-        with pg_place.started(*command(large_source, 25)) as running:
+        with pg_place.started(*command(large_source, 25), program=MODULE) as running:
             deadline = time.monotonic() + moment
             wait_until(lambda deadline=deadline: running.ended or time.monotonic() > deadline)
             if not running.ended:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import shutil
-import ssl
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,16 +14,7 @@ from imports.backends.embedded import EmbeddedServer
 from imports.local_supabase import LocalSupabase
 from tests.support.bench import Bench
 from tests.support.database import copy_of, drop_database
-from tests.support.folder import new_folder
 from tests.support.target import Target
-
-
-@pytest.fixture
-def tmp_path() -> Iterator[Path]:
-    """A folder of the test's own, in place of pytest's."""
-    folder = new_folder("importer-test-")
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
@@ -33,15 +22,6 @@ def shared_database_url(embedded_server: EmbeddedServer, database_template: str)
     """One database for the tests that leave its schema as it is."""
     yield copy_of(embedded_server.url, database_template, "shared_postgresql")
     drop_database(embedded_server.url, "shared_postgresql")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_ssl_context() -> Iterator[None]:
-    """No server here speaks TLS, and reading all certificates for every client takes long."""
-    with pytest.MonkeyPatch.context() as patch:
-        context = ssl.create_default_context()
-        patch.setattr("httpx._transports.default.create_ssl_context", lambda **_: context)
-        yield
 
 
 @pytest.fixture(params=["postgresql", "supabase"])

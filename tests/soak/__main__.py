@@ -33,7 +33,7 @@ from tests.soak.faults import Disturber, faults_for
 from tests.soak.told import check_counts, check_status, check_told, check_verify
 from tests.soak.trees import random_tree
 from tests.support import contents, people
-from tests.support.command import Workplace
+from tests.support.command import MODULE, Workplace
 from tests.support.database import copy_of, create_database, drop_database
 from tests.support.folder import new_folder
 from tests.support.proxy import Proxy, api_proxy, database_proxy
@@ -120,7 +120,7 @@ def _round(
     outcome = Outcome([], 0)
     with ExitStack() as opened:
         target, through, proxy = _target(servers, number, backend, opened)
-        place = Workplace(home / "work", through.environment)
+        place = Workplace(home / "work", through.environment, MODULE)
         place.folder.mkdir()
         disturber = None
         try:

@@ -17,7 +17,7 @@ from imports.set_aside import BEGINNING
 from tests.soak.checks import EXIT_CODES, check_output, demand
 from tests.soak.told import Told
 from tests.soak.tree import Tree
-from tests.support.command import Finished, Running, Workplace
+from tests.support.command import MODULE, Finished, Running, Workplace
 from tests.support.database import query
 from tests.support.proxy import COMMIT, Proxy, http_answer
 from tests.support.target import Target
@@ -98,7 +98,7 @@ class Disturber:
         """Runs the same command in another working folder, to its end."""
         folder = self.place.folder.with_name(f"work{len(self.places)}")
         folder.mkdir()
-        place = Workplace(folder, self.place.environment)
+        place = Workplace(folder, self.place.environment, MODULE)
         with place.started(*command) as running:
             ended = running.finish(timeout=_LONGEST)
         check_output(ended)

@@ -26,7 +26,7 @@ import psycopg2
 from tests.soak.checks import demand
 from tests.soak.servers import Server, Servers, open_servers
 from tests.soak.whole import Wanted, check_whole
-from tests.support.command import Running, Workplace
+from tests.support.command import MODULE, Running, Workplace
 from tests.support.database import query
 from tests.support.folder import new_folder
 from tests.support.source import Source, png
@@ -91,6 +91,7 @@ def main() -> int:
         place = Workplace(
             folder / "work",
             {**servers.target.environment, "IMPORTER_MAX_WAIT": str(options.max_wait)},
+            MODULE,
         )
         place.folder.mkdir()
         left = list(plan)

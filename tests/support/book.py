@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +34,19 @@ from imports.work_item import (
     WorkItem,
     listed_item,
 )
+from tests.support.folder import new_folder
 
 STATE_FILE = Path("/data/work_state.json")
 TOOK = (100.0, 102.5)
+
+
+@cache
+def _new_ledger() -> Path:
+    """A ledger with nothing in it: to make all its tables takes far longer than to copy it."""
+    path = new_folder("importer-ledger-") / "ledger.db"
+    LedgerFile(path).close()
+    atexit.register(shutil.rmtree, path.parent)
+    return path
 
 
 class Book:
@@ -49,6 +62,8 @@ class Book:
         batch_id: str = "batch",
         only: str | None = None,
     ) -> None:
+        if not path.exists():
+            shutil.copy(_new_ledger(), path)
         self.file = LedgerFile(path)
         self.runs = RunLedger(self.file)
         self.scope_id = self.runs.scope(kind, source, tag, "target")

@@ -12,17 +12,25 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from tests.support.warm import CAN_BE_WARM, WarmProcess, run_warm
+
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = (sys.executable, "-m", "imports")
 SCRIPT = (sys.executable, str(ROOT / "imports" / "resilient_importer.py"))
 CONSOLE_SCRIPT = (str(Path(sys.executable).with_name("resilient-importer")),)
+
+WARM: tuple[str, ...] = () if CAN_BE_WARM else MODULE
+"""In the place of a program: MODULE, from the point on at which it has imported everything.
+
+Not for what is about the start of a process, or its memory, nor for who runs other programs.
+"""
 
 _PATIENCE = 30.0
 
@@ -35,6 +43,14 @@ def wait_until(
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(pause)
+
+
+Process = subprocess.Popen[bytes] | WarmProcess
+
+
+def take_terminal() -> None:
+    """Makes the terminal at standard input this session's: else Ctrl-C, typed there, is none."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 @dataclass(frozen=True)
@@ -55,7 +71,7 @@ class Finished:
 class Running:
     """A command under way."""
 
-    def __init__(self, process: subprocess.Popen[bytes], out: Path, err: Path) -> None:
+    def __init__(self, process: Process, out: Path, err: Path) -> None:
         self.process = process
         self._out, self._err = out, err
         self._began = time.monotonic()
@@ -110,18 +126,24 @@ class Running:
 
 
 class Workplace:
-    """A working folder, and the variables that are set in its shell."""
+    """A working folder, and the variables that are set in its shell.
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+    `program` is what runs commands, unless they name another one.
+    """
+
+    def __init__(
+        self, folder: Path, environment: dict[str, str], program: tuple[str, ...] = WARM
+    ) -> None:
         self.folder = folder
         self.environment = environment
+        self.program = program
         self._number = 0
 
     def run(
         self,
         *arguments: object,
         exit_code: int = 0,
-        program: tuple[str, ...] = MODULE,
+        program: tuple[str, ...] | None = None,
         environment: dict[str, str] | None = None,
     ) -> Finished:
         """Runs a command to its end."""
@@ -132,7 +154,7 @@ class Workplace:
     def started(
         self,
         *arguments: object,
-        program: tuple[str, ...] = MODULE,
+        program: tuple[str, ...] | None = None,
         environment: dict[str, str] | None = None,
     ) -> Iterator[Running]:
         """Starts a command in a process group of its own; whatever is left of it is ended."""
@@ -140,16 +162,9 @@ class Workplace:
         logs = self.folder.with_name(f"{self.folder.name}.output")
         logs.mkdir(exist_ok=True)
         out, err = logs / f"{self._number}.out", logs / f"{self._number}.err"
-        with out.open("wb") as stdout, err.open("wb") as stderr:
-            process = subprocess.Popen(
-                [*program, *map(str, arguments)],
-                cwd=self.folder,
-                env=self.variables(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                start_new_session=True,
-            )
+        with open(os.devnull, "rb") as stdin, out.open("wb") as stdout, err.open("wb") as stderr:
+            streams = (stdin.fileno(), stdout.fileno(), stderr.fileno())
+            process = self.launch(arguments, streams, program=program, environment=environment)
         with process:
             running = Running(process, out, err)
             try:
@@ -157,6 +172,32 @@ class Workplace:
             finally:
                 if not running.ended:
                     process.kill()
+
+    def launch(
+        self,
+        arguments: Sequence[object],
+        streams: tuple[int, int, int],
+        *,
+        program: tuple[str, ...] | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> Process:
+        """Starts a command in a session of its own; a terminal, if its input is one, is its own."""
+        words = [str(argument) for argument in arguments]
+        variables = self.variables(environment)
+        chosen = self.program if program is None else program
+        if not chosen:
+            return run_warm(words, self.folder, variables, streams)
+        stdin, stdout, stderr = streams
+        return subprocess.Popen(
+            [*chosen, *words],
+            cwd=self.folder,
+            env=variables,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+            preexec_fn=take_terminal if os.isatty(stdin) else None,
+        )
 
     def variables(self, more: dict[str, str] | None = None) -> dict[str, str]:
         inherited = {
@@ -176,17 +217,8 @@ class Workplace:
         """Runs a command on a terminal; it is asked once there, or not at all without an answer."""
         terminal, theirs = os.openpty()
         began, out = time.monotonic(), b""
-        with subprocess.Popen(
-            [*MODULE, *map(str, arguments)],
-            cwd=self.folder,
-            env=self.variables(environment),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            # Else Ctrl-C, typed there, is no signal.
-            preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),
-        ) as process:
+        streams = (theirs, theirs, theirs)
+        with self.launch(arguments, streams, environment=environment) as process:
             os.close(theirs)
             asked = False
             try:

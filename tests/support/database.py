@@ -33,7 +33,11 @@ def query(url: str, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
 
 def copy_of(server_url: str, template: str, name: str) -> str:
     """A fresh database with all that a template holds, but an id of its own; its URL."""
-    url = create_database(server_url, name, template)
+    # A copy of its files takes half as long as one of its pages, on a server that syncs nothing.
+    statement = SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
+    with connected(server_url) as connection, connection.cursor() as cursor:
+        cursor.execute(statement.format(Identifier(name), Identifier(template)))
+    url = database_url(server_url, name)
     query(url, "UPDATE public.import_target SET id = gen_random_uuid()")
     return url
 

@@ -371,11 +371,15 @@ def test_a_file_that_grows_while_it_is_copied_stays(
     assert files_in(source) == {"a.json": CONTENT + (b"" if seen else b" ")}
 
 
-def test_between_two_real_file_systems(source: Path, request: pytest.FixtureRequest) -> None:
-    memory = Path("/dev/shm")
-    if not memory.is_dir() or memory.stat().st_dev == source.stat().st_dev:
+def test_between_two_real_file_systems(
+    source: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> None:
+    here = source.stat().st_dev
+    others = [tmp_path_factory.getbasetemp(), Path("/dev/shm")]
+    other = next((each for each in others if each.is_dir() and each.stat().st_dev != here), None)
+    if other is None:
         pytest.skip("there is no second file system")
-    folder = memory / f"importer-test-{os.getpid()}"
+    folder = other / f"importer-test-{os.getpid()}"
     request.addfinalizer(lambda: shutil.rmtree(folder, ignore_errors=True))
     path = write(source / "a.json", b"x" * 3_000_000)
     found = moved(path, folder, "x/a.json")

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
 import socket
 import stat
-import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -314,9 +314,8 @@ def test_what_is_no_regular_file_is_not_waited_for_and_stays(
 
 def bind(path: Path) -> None:
     """Makes a socket; the path of one may be no longer than about 100 signs."""
-    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as server:
-        server.bind(f"{folder}/s")
-        Path(folder, "s").rename(path)
+    with contextlib.chdir(path.parent), socket.socket(socket.AF_UNIX) as server:
+        server.bind(path.name)
 
 
 def test_a_draft_of_somebody_else_stays(source: Path, batch: Path) -> None:

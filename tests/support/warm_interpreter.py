@@ -1,0 +1,137 @@
+"""An interpreter that has imported the importer, and is forked for each command to be run.
+
+It is a program of its own (`tests.support.warm` starts it), so that nothing of pytest is in it. Up
+to the fork it does what a start of `python -m imports` does, which is most of what a short command
+costs; from there on a command has all that is a process's own: streams, environment, folder,
+session, signals, and an end with everything that Python does at one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import json
+import os
+import pkgutil
+import select
+import socket
+import sys
+import termios
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TextIO
+
+import imports
+
+ALSO = ("_strptime", "dotenv", "httpx", "ijson.backends.yajl2_c", "rich.progress", "zoneinfo")
+"""What a command imports when it comes to it, beside the importer's own modules."""
+
+NOT_FOR_COMMANDS = ("imports.__main__", "imports.local_", "imports.hosted_database")
+
+LONGEST_REQUEST = 1 << 20
+
+
+def import_all() -> None:
+    """Imports what commands import."""
+    for module in pkgutil.walk_packages(imports.__path__, "imports."):
+        if not module.name.startswith(NOT_FOR_COMMANDS):
+            import_module(module.name)
+    for name in ALSO:
+        import_module(name)
+
+
+def next_command(requests: socket.socket) -> dict[str, Any] | None:
+    """Forks for each request, and tells its exit code to whoever asked.
+
+    Comes back in each fork, with the request; else when nobody can ask any more, with None.
+    """
+    replies: dict[int, int] = {}
+    """Where to tell of a process that runs, by the descriptor that is ready when it has ended."""
+    told: dict[int, int] = {}
+    """The processes that have ended, by the descriptor that is ready when that was heard."""
+    poll = select.poll()
+    poll.register(requests, select.POLLIN)
+    while True:
+        for ready, _ in poll.poll():
+            if ready in replies:
+                poll.unregister(ready)
+                reply = replies.pop(ready)
+                # As elsewhere, its number is nobody else's until its end was heard of.
+                ended = os.waitid(os.P_PIDFD, ready, os.WEXITED | os.WNOWAIT)
+                os.close(ready)
+                killed = ended.si_code != os.CLD_EXITED
+                tell(reply, -ended.si_status if killed else ended.si_status)
+                told[reply] = ended.si_pid
+                poll.register(reply, select.POLLIN)
+            elif ready in told:
+                poll.unregister(ready)
+                os.waitpid(told.pop(ready), 0)
+                os.close(ready)
+            else:
+                message, descriptors, *_ = socket.recv_fds(requests, LONGEST_REQUEST, 4)
+                if not message:
+                    return None
+                *streams, reply = descriptors
+                if (pid := os.fork()) == 0:
+                    requests.close()
+                    for other in (reply, *replies, *replies.values(), *told):
+                        os.close(other)
+                    begin(request := json.loads(message), streams)
+                    return request
+                for stream in streams:
+                    os.close(stream)
+                tell(reply, pid)
+                watched = os.pidfd_open(pid)
+                replies[watched] = reply
+                poll.register(watched, select.POLLIN)
+
+
+def tell(reply: int, number: int) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        os.write(reply, f"{number}\n".encode())
+
+
+def begin(request: dict[str, Any], streams: list[int]) -> None:
+    """Makes a fork what a process is that was started so."""
+    os.setsid()
+    for standard, stream in enumerate(streams):
+        os.dup2(stream, standard)
+        os.close(stream)
+    if os.isatty(0):
+        # Else Ctrl-C, typed there, is no signal.
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    time.tzset()
+    sys.stdin = sys.__stdin__ = renewed(sys.stdin, "r")
+    sys.stdout = sys.__stdout__ = renewed(sys.stdout, "w")
+    sys.stderr = sys.__stderr__ = renewed(sys.stderr, "w")
+    sys.argv = ["-m", *request["arguments"]]
+    sys.path[0] = str(Path.cwd())
+
+
+def renewed(stream: TextIO, mode: str) -> TextIO:
+    """A stream like it on what its descriptor is now."""
+    return open(
+        stream.fileno(),
+        mode,
+        encoding=stream.encoding,
+        errors=stream.errors,
+        newline="\n" if mode == "w" else None,
+        closefd=False,
+    )
+
+
+if __name__ == "__main__":
+    import_all()
+    # What is here is not garbage; looking at it would copy it into each fork.
+    gc.collect()
+    gc.freeze()
+    if next_command(socket.socket(fileno=int(sys.argv[1]))) is not None:
+        import runpy
+
+        # What `python -m` calls.
+        runpy._run_module_as_main("imports")
