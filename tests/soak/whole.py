@@ -12,7 +12,7 @@ from typing import Any
 from imports.schema import apply_schema
 from tests.soak.checks import demand
 from tests.support import contents
-from tests.support.command import Finished, Workplace
+from tests.support.command import MODULE, Finished, Workplace
 from tests.support.database import create_database
 from tests.support.target import Target
 
@@ -86,7 +86,7 @@ def _undisturbed(target: Target, wanted: Wanted) -> tuple[list[Any], list[Any]]:
     url = create_database(target.database_url, "quiet")
     apply_schema(url)
     with TemporaryDirectory() as folder:
-        place = Workplace(Path(folder) / "work", {"DATABASE_URL": url})
+        place = Workplace(Path(folder) / "work", {"DATABASE_URL": url}, MODULE)
         place.folder.mkdir()
         _run(place, "states", wanted.source, "--tag", "t")
         return contents.results(url), contents.assets(url)

@@ -3,11 +3,13 @@
 It is a program of its own (`tests.support.warm` starts it), so that nothing of pytest is in it. Up
 to the fork it does what a start of `python -m imports` does, which is most of what a short command
 costs; from there on a command has all that is a process's own: streams, environment, folder,
-session, signals, and an end with everything that Python does at one.
+session, signals, and an end with everything that Python does at one. But for this: the modules that
+it shares with all others are not freed at its end, which would first copy them.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import gc
@@ -33,13 +35,27 @@ NOT_FOR_COMMANDS = ("imports.__main__", "imports.local_", "imports.hosted_databa
 LONGEST_REQUEST = 1 << 20
 
 
-def import_all() -> None:
-    """Imports what commands import."""
+def import_for_good() -> None:
+    """Imports what commands import. It stays where it is also when Python ends."""
+    kept: dict[str, Any] = {}
+    # Registered first, it comes last: until then modules can be imported as ever.
+    atexit.register(_forget, kept)
     for module in pkgutil.walk_packages(imports.__path__, "imports."):
         if not module.name.startswith(NOT_FOR_COMMANDS):
             import_module(module.name)
     for name in ALSO:
         import_module(name)
+    kept.update(sys.modules)
+    # A ring that nobody looks at any more, once it is frozen, is there for ever.
+    ring: list[object] = [kept]
+    ring.append(ring)
+    gc.collect()
+    gc.freeze()
+
+
+def _forget(kept: dict[str, Any]) -> None:
+    for name in kept.keys() - {"sys", "builtins", "__main__"}:
+        sys.modules.pop(name, None)
 
 
 def next_command(requests: socket.socket) -> dict[str, Any] | None:
@@ -126,12 +142,9 @@ def renewed(stream: TextIO, mode: str) -> TextIO:
 
 
 if __name__ == "__main__":
-    import_all()
-    # What is here is not garbage; looking at it would copy it into each fork.
-    gc.collect()
-    gc.freeze()
-    if next_command(socket.socket(fileno=int(sys.argv[1]))) is not None:
-        import runpy
+    import runpy
 
+    import_for_good()
+    if next_command(socket.socket(fileno=int(sys.argv[1]))) is not None:
         # What `python -m` calls.
         runpy._run_module_as_main("imports")
