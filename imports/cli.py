@@ -79,7 +79,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _tell_error(error: ImporterError) -> None:
+    from imports.errors import BackendUnavailableError
+
     text = f"Error: {error}"
+    if isinstance(error, BackendUnavailableError):
+        text += " When it answers, the same command goes on."
     click.echo(shown_lines(text.split("\n")) if error.has_lines else shown(text), err=True)
 
 
