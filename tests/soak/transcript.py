@@ -11,7 +11,6 @@ END = "<!-- The end of what is written. -->"
 
 _INDENT = " " * 7
 _STABLE = (
-    (re.compile(r"^ +waiting for the database.*\n", re.MULTILINE), ""),
     # How far a run is when a signal comes, and for how long it waited, differs from time to time.
     (re.compile(r"with [\d,]+ (\w+) to go"), r"with some \1 to go"),
     (re.compile(r"waited for [^(]+\("), "waited for 10 s ("),
