@@ -731,7 +731,6 @@ def _exit(code: int) -> None:
 
 def _run(settings: Settings, render: Callable[[RunReport], str], resumed: str | None = None) -> int:
     """Runs an import, and shows what it came to; its exit code."""
-    from imports.errors import InterruptedRunError
     from imports.report import render_trouble
     from imports.resilient_importer import ResilientImporter
 
@@ -743,8 +742,7 @@ def _run(settings: Settings, render: Callable[[RunReport], str], resumed: str | 
         def tell_report(report: RunReport) -> None:
             display.close()
             tell(render(report), sys.stdout)
-            # Who interrupts a run was told so when the run heard of it.
-            if report.exit_code not in (0, InterruptedRunError.exit_code):
+            if report.exit_code:
                 tell_apart(render_trouble(report))
 
         report = importer.run(tell_report)

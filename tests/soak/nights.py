@@ -93,7 +93,7 @@ class Nights:
             job.signal(signal.SIGTERM)
             wait_until(lambda: "Stopping" in job.mail)
         self.transcript.event("11:02", "The run that was told to stop ends")
-        self._ended(job.end(), 130, "Stopping")
+        self._ended(job.end(), 130, "Nothing is lost")
         self._drop("16:00", "2026-03-02/16", "the run goes on, and takes this drop in, too")
         self._run(3, "tried 2 times")
         self._drop("21:00", "2026-03-02/21")
