@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 _PATIENCE = 120.0
+_SHELL = ("/bin/sh", "-c")
 _SIGNALLED = 128
 
 
@@ -43,11 +44,9 @@ class Job:
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal to the program, and not to the shell that cron has started it with."""
         shell = psutil.Process(self._process.pid)
-        for process in [shell, *shell.children(recursive=True)]:
-            if process.name() != "sh":
-                process.send_signal(number)
-                return
-        raise AssertionError("the job has no program")
+        # Some shells become the program that they are to run, others start it.
+        became_it = shell.cmdline()[:2] != [*_SHELL]
+        (shell if became_it else shell.children()[0]).send_signal(number)
 
     def end(self) -> Ended:
         """Waits for its end."""
@@ -83,7 +82,7 @@ class Cron:
         variables = [f"{name}={value}" for name, value in {**own, **self._variables}.items()]
         with mail.open("wb") as written:
             process = subprocess.Popen(
-                ["/usr/bin/env", "-i", *variables, "/bin/sh", "-c", line],
+                ["/usr/bin/env", "-i", *variables, *_SHELL, line],
                 cwd=self._home,
                 stdin=subprocess.DEVNULL,
                 stdout=written,
