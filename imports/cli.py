@@ -26,7 +26,7 @@ import click
 from imports.display_text import shown, shown_json, shown_lines
 from imports.kinds import kind_named
 from imports.kinds.wording import WORDINGS
-from imports.streams import lost, show_cursor, tell
+from imports.streams import lost, show_cursor, tell, tell_apart
 
 if TYPE_CHECKING:
     from imports.errors import ImporterError
@@ -79,7 +79,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _tell_error(error: ImporterError) -> None:
+    from imports.errors import BackendUnavailableError
+
     text = f"Error: {error}"
+    if isinstance(error, BackendUnavailableError):
+        text += " When it answers, the same command goes on."
     click.echo(shown_lines(text.split("\n")) if error.has_lines else shown(text), err=True)
 
 
@@ -477,6 +481,8 @@ def verify(
             command = next_command.verify(settings.state_file, *chosen, repair=True)
             lines.append(f"To import what differs again:  {command}")
         tell(shown_lines(lines), sys.stdout)
+        if not report.clean:
+            tell_apart(shown_lines(lines))
     if not report.clean:
         raise click.exceptions.Exit(EXIT_SOME_FAILED)
 
@@ -725,6 +731,7 @@ def _exit(code: int) -> None:
 
 def _run(settings: Settings, render: Callable[[RunReport], str], resumed: str | None = None) -> int:
     """Runs an import, and shows what it came to; its exit code."""
+    from imports.report import render_trouble
     from imports.resilient_importer import ResilientImporter
 
     with (
@@ -735,6 +742,8 @@ def _run(settings: Settings, render: Callable[[RunReport], str], resumed: str | 
         def tell_report(report: RunReport) -> None:
             display.close()
             tell(render(report), sys.stdout)
+            if report.exit_code:
+                tell_apart(render_trouble(report))
 
         report = importer.run(tell_report)
     return report.exit_code

@@ -13,6 +13,7 @@ from typing import Any
 from imports.display_text import shown
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
+from imports.project_folder import VARIABLE
 from imports.settings import PATHS, Backend, Settings
 from imports.work_state import WorkState
 
@@ -20,7 +21,10 @@ NAME = "resilient-importer"
 
 
 def program() -> str:
-    """How this program is called from where the user is: by its name, if that is on the path."""
+    """How this program is called from where the user is: by its name, if that is on the path.
+
+    Where the environment names a project elsewhere, as for cron, the reader may be in any folder.
+    """
     here = Path(sys.executable).with_name(NAME)
     found = shutil.which(NAME)
     if found is not None and Path(found).resolve() == here.resolve():
@@ -28,7 +32,8 @@ def program() -> str:
     if not here.exists():
         return f"{shlex.quote(sys.executable)} -m imports"
     shorter = os.path.relpath(here)
-    return shlex.quote(str(here) if shorter.startswith("..") else shorter)
+    below = _named_project() == Path() and not shorter.startswith("..")
+    return shlex.quote(shorter if below else str(here))
 
 
 def import_again(settings: Settings, *, retry_failed: bool = False) -> str:
@@ -145,9 +150,22 @@ def resume_all(state_file: Path, ledger_file: Path | None = None) -> str:
 
 
 def _line(words: list[str], state_file: Path) -> str:
-    if state_file != Settings.state_file:
+    project = _named_project()
+    if state_file not in (Settings.state_file, project / Settings.state_file):
         words = [*words, "--state-file", str(state_file)]
-    return f"{program()} {' '.join(map(_quoted, words))}"
+    # It has the .env files, too. Who types the command may have no such variable.
+    beginning = f"{VARIABLE}={_quoted(str(project))} " if project != Path() else ""
+    return f"{beginning}{program()} {' '.join(map(_quoted, words))}"
+
+
+def _named_project() -> Path:
+    """The project folder that the environment names; an empty path if that is the working folder.
+
+    One that was found is found again from the same folder.
+    """
+    named = os.environ.get(VARIABLE, "").strip()
+    project = Path(named).resolve()
+    return Path() if not named or project == Path.cwd() else project
 
 
 def _quoted(word: str) -> str:

@@ -131,6 +131,9 @@ class QuietDisplay(LineDisplay):
     For what is no terminal: cron sends a mail for whatever is written.
     """
 
+    def waiting(self, text: str, *, as_line: bool) -> None:
+        """Writes nothing: who looks for it has logged it."""
+
     def _show(self, line: str) -> None:
         _log.info("%s", line.strip())
 

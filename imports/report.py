@@ -156,28 +156,17 @@ def render_report(report: RunReport) -> str:
         [", ".join(paths) for paths in report.duplicates],
     )
     lines += _cleaned(report)
-    lines += _listing(
-        "📌",
-        "Done with, but still in the source",
-        report.not_disposed_total,
-        [f"{failure.path}: {failure.reason}" for failure in report.not_disposed],
-    )
-    if report.verification is not None:
-        lines += ["", *render_verification(report.verification)]
-    mark = "❌" if report.failures_total else "✅"
-    lines += ["", f"{mark} Failed Items: {report.failures_total:,}"]
-    lines += [
-        f"     {failure.path}: {failure.reason} ({failure.phase}{_tries(failure.tries)})"
-        for failure in report.failures[:MOST_SHOWN]
-    ]
-    if report.failures_total > MOST_SHOWN:
-        which = "" if report.failures_total <= MOST_LISTED else f"the first {MOST_LISTED:,} "
-        more = report.failures_total - MOST_SHOWN
-        lines.append(f"     … and {more:,} more, {which}in the work state")
-    if report.acknowledged:
-        lines.append(f"📎 Acknowledged: {report.acknowledged:,} that failed (status: which)")
+    lines += [*_differences(report), "", *_failed(report)]
     lines += [_RULE, *_closing(report)]
     return shown_lines(lines)
+
+
+def render_trouble(report: RunReport) -> str:
+    """What of the summary needs a human: for somebody who may see nothing else of it."""
+    state = report.state
+    head = f"Import of {state.tag} from {state.source}, exit code {report.exit_code}:"
+    wrong = [*_differences(report), *(_failed(report) if report.failures_total else [])]
+    return shown_lines([head, *(line for line in wrong if line), *_closing(report)])
 
 
 def missing_images(lacking: Lacking) -> str:
@@ -225,6 +214,35 @@ def render_verification(report: VerifyReport) -> list[str]:
 
 def _seen_from_here(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _differences(report: RunReport) -> list[str]:
+    """What is not where, or as, it should be."""
+    lines = _listing(
+        "📌",
+        "Done with, but still in the source",
+        report.not_disposed_total,
+        [f"{failure.path}: {failure.reason}" for failure in report.not_disposed],
+    )
+    if report.verification is not None:
+        lines += ["", *render_verification(report.verification)]
+    return lines
+
+
+def _failed(report: RunReport) -> list[str]:
+    mark = "❌" if report.failures_total else "✅"
+    lines = [f"{mark} Failed Items: {report.failures_total:,}"]
+    lines += [
+        f"     {failure.path}: {failure.reason} ({failure.phase}{_tries(failure.tries)})"
+        for failure in report.failures[:MOST_SHOWN]
+    ]
+    if report.failures_total > MOST_SHOWN:
+        which = "" if report.failures_total <= MOST_LISTED else f"the first {MOST_LISTED:,} "
+        more = report.failures_total - MOST_SHOWN
+        lines.append(f"     … and {more:,} more, {which}in the work state")
+    if report.acknowledged:
+        lines.append(f"📎 Acknowledged: {report.acknowledged:,} that failed (status: which)")
+    return lines
 
 
 def _wrong_in(report: RunReport, phase: str) -> str:

@@ -102,6 +102,24 @@ def tell(text: str, stream: TextIO) -> None:
     log_if_lost(text, stream)
 
 
+def tell_apart(text: str) -> None:
+    """Writes to standard error what needs a human, unless standard output goes there, too.
+
+    Cron sends what a command writes, and does not look at its exit code: with `>/dev/null` nobody
+    would hear of a file that failed.
+    """
+    if lost(sys.stderr) is None and not _same_place(sys.stdout, sys.stderr):
+        tell(text, sys.stderr)
+
+
+def _same_place(one: TextIO, other: TextIO) -> bool:
+    """Whether two streams are of the same file, pipe or terminal."""
+    try:
+        return os.path.samestat(os.fstat(one.fileno()), os.fstat(other.fileno()))
+    except OSError:
+        return False
+
+
 def log_if_lost(text: str, stream: TextIO) -> None:
     """Sends lines that were written to a stream to the log, if nobody reads them there."""
     if (error := lost(stream)) is None:

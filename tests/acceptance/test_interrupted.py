@@ -135,7 +135,7 @@ def test_worker_processes_leave_ctrl_c_to_their_parent(
             running.interrupt()
             wait_until(lambda: "Stopping" in running.err)
         stopped = running.finish(130)
-    assert [line.partition(":")[0] for line in stopped.err.splitlines()] == ["Stopping"]
+    assert stopped.said_of_its_stop(), stopped.err
     assert imported_by_the_ledger(pg_place) == count(url) < FILES
     assert len(pg_place.state["work_items"]) == 1_000
     assert pg_place.state["work_items_remaining"] == FILES - count(url)

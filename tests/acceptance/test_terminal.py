@@ -147,7 +147,7 @@ def test_a_terminal_that_is_closed_is_one_interruption(
                 wait_until(lambda: "Stopping" in running.err)
             assert not running.ended
         stopped = running.finish(130)
-    assert stopped.err.count("\n") == 1
+    assert stopped.said_of_its_stop(), stopped.err
     assert pg_place.state["status"] == "interrupted"
     assert "To resume:" in stopped.out
 
@@ -203,7 +203,7 @@ def test_a_group_that_is_ended_loses_no_worker_before_its_batches_are_done(
                 os.killpg(running.pid, signal.SIGTERM)
             wait_until(lambda: "Stopping" in running.err)
         stopped = running.finish(130)
-    assert stopped.err.count("\n") == 1
+    assert stopped.said_of_its_stop(), stopped.err
     assert pg_place.state["work_items_remaining"] < 1_500
 
 

@@ -116,6 +116,7 @@ def test_a_row_without_a_file_is_an_orphan(place: Workplace, target: Target, sou
     place.run("states", source, "--tag", "T")
     found = place.run("verify", exit_code=3)
     assert "1 orphaned" in found.out
+    assert "1 orphaned" in found.err, "cron has standard output alone thrown away"
     assert "No licence" in found.out
     assert count(target.database_url) == 13
 

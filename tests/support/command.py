@@ -67,6 +67,16 @@ class Finished:
         """All that it printed."""
         return self.out + self.err
 
+    def said_of_its_stop(self) -> bool:
+        """Whether a run said once that it stops, then how its report ends, and nothing else."""
+        first, head, *end = self.err.splitlines()
+        return (
+            first.startswith("Stopping: ")
+            and head.endswith(", exit code 130:")
+            and end[0].startswith("Stopped in ")
+            and end == self.out.splitlines()[-len(end) :]
+        )
+
 
 class Running:
     """A command under way."""

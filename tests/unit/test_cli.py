@@ -16,6 +16,7 @@ import click
 import pytest
 
 from imports.cli import _on_interrupt, cli, main
+from imports.errors import BackendUnavailableError
 from tests.support.book import Book
 
 ROOT = Path(__file__).parents[2]
@@ -476,6 +477,19 @@ def test_an_error_that_nobody_knew_of_is_told_as_a_fault(
     assert "This is a fault of the importer: KeyError" in shown
     assert "Traceback" not in shown
     assert "Traceback" in Path("resilient_import.log").read_text()
+
+
+def test_what_to_do_about_a_target_that_stayed_away_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise BackendUnavailableError("No answer.")
+
+    monkeypatch.setattr("imports.schema.migrations", fail)
+    assert call("schema", "print") == 75
+    assert capsys.readouterr().err == (
+        "Error: No answer. When it answers, the same command goes on.\n"
+    )
 
 
 # What is no UTF-8

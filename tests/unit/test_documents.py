@@ -12,7 +12,8 @@ import pytest
 from imports.cli import cli
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "docs/rules.md")]
+NAMES = ("README.md", "ARCHITECTURE.md", "docs/rules.md", "docs/operating.md")
+DOCUMENTS = [ROOT / name for name in NAMES]
 
 
 def commands(

@@ -242,3 +242,26 @@ def test_the_script_is_named_as_the_user_can_type_it(
     monkeypatch.chdir(tmp_path / "elsewhere")
     monkeypatch.setenv("PATH", "")
     assert next_command.program() == str(script)
+
+
+def test_a_project_that_the_environment_names_is_named_to_who_has_no_such_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("IMPORTER_PROJECT", str(tmp_path))
+    settings = Settings(source=Path("/data"), tag="t", state_file=tmp_path / "work_state.json")
+    line = next_command.import_again(settings)
+    assert line.startswith(f"IMPORTER_PROJECT={tmp_path} ")
+    assert line.endswith(" states /data --tag t")
+    other = next_command.verify(tmp_path / "other.json")
+    assert other.endswith(f" verify --state-file {tmp_path / 'other.json'}")
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_the_program_is_named_in_full_to_who_may_be_anywhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, elsewhere: bool
+) -> None:
+    here = Path(sys.executable).with_name(next_command.NAME)
+    monkeypatch.chdir("/")
+    monkeypatch.setenv("PATH", "/usr/bin")
+    monkeypatch.setenv("IMPORTER_PROJECT", str(tmp_path) if elsewhere else ".")
+    assert next_command.program() == (str(here) if elsewhere else str(here)[1:])

@@ -73,6 +73,7 @@ def test_what_is_no_terminal_gets_what_must_be_seen_and_the_log_the_rest(
     display.advance(Phase.IMPORT, 10)
     clock[0] += 5
     display.mention("  a.json: 5,000 records")
+    display.waiting("waiting for the database: merging, 5 s", as_line=True)
     display.say("seen")
     assert stream.getvalue() == "seen\n"
     said = [record.getMessage() for record in caplog.records]

@@ -15,6 +15,7 @@ from imports.report import (
     joined,
     phase_counts,
     render_report,
+    render_trouble,
     render_verification,
 )
 from imports.work_item import Failure, Lacking, Phase
@@ -391,3 +392,33 @@ def test_a_log_that_lacks_something_is_not_pointed_to(tmp_path: Path) -> None:
         os.dup2(full.fileno(), handler.stream.fileno())
         logger.error("verify: missing PH10")
         assert render_verification(found)[-1] == "     … and 1 more"
+
+
+def test_what_needs_a_human_is_the_failures_and_what_to_do_alone() -> None:
+    failed = report(
+        exit_code=3,
+        failures=failures(2),
+        failures_total=2,
+        acknowledged=1,
+        counts=COUNTS,
+        next_commands=["Again:  importer states"],
+    )
+    assert render_trouble(failed).splitlines() == [
+        "Import of Aug-04-scrape from /data/2025-08-04, exit code 3:",
+        "❌ Failed Items: 2",
+        "     FL/0.json: reason 0 (import)",
+        "     FL/1.json: reason 1 (import)",
+        "📎 Acknowledged: 1 that failed (status: which)",
+        "Done, but not everything went in.",
+        "  Again:  importer states",
+    ]
+
+
+def test_a_target_that_stayed_away_and_differences_need_one_too() -> None:
+    state = work_state(status="interrupted", work_items_remaining=3)
+    text = render_trouble(report(state=state, exit_code=75, next_commands=["No answer."]))
+    assert "Failed" not in text
+    assert "with 3 files to go. Nothing is lost.\n  No answer." in text
+    found = VerifyReport(records=2, found={"missing": 1})
+    text = render_trouble(report(exit_code=3, verification=found))
+    assert "\n🔍 Verified 2 records and 0 images: 1 missing\n" in text

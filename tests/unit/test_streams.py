@@ -7,10 +7,11 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from imports.streams import Outlet, lost, tell
+from imports.streams import Outlet, lost, tell, tell_apart
 
 
 @pytest.fixture
@@ -78,3 +79,14 @@ def test_a_pipe_that_another_program_made_non_blocking_gets_all(pipe: tuple[int,
 
 def test_a_stream_of_somebody_else_is_never_lost() -> None:
     assert lost(io.StringIO()) is None
+
+
+@pytest.mark.parametrize(("errors", "told"), [("mail", b"look\n"), ("report", b"")])
+def test_what_needs_a_human_is_told_apart_where_errors_go_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, errors: str, told: bytes
+) -> None:
+    with (tmp_path / "report").open("wb") as out, (tmp_path / errors).open("ab") as err:
+        monkeypatch.setattr("sys.stdout", stream(out.fileno()))
+        monkeypatch.setattr("sys.stderr", stream(err.fileno()))
+        tell_apart("look")
+    assert (tmp_path / errors).read_bytes() == told
