@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from imports.errors import ImporterError, LedgerError
+from imports.errors import ImporterError, LedgerError, UsageError
 from imports.file_error import of_the_machine
 from imports.ledger.cause import cause_of
 from imports.ledger.schema import VERSIONS
@@ -87,13 +87,13 @@ def check_place(path: Path) -> None:
     """Makes sure that a ledger can be where it is named.
 
     Raises:
-        LedgerError: if it cannot.
+        UsageError: if it cannot.
     """
     if not path.parent.is_dir() or (path.exists() and not path.is_file()):
         problem = "its folder does not exist"
         if path.exists():
             problem = "that is a folder" if path.is_dir() else "that is no regular file"
-        raise LedgerError(
+        raise UsageError(
             f"The ledger {path} cannot be used: {problem}. Name another with --db-path."
         )
 
@@ -126,6 +126,7 @@ class LedgerFile:
 
         Raises:
             LedgerError: if the file is not a ledger, or of another version.
+            UsageError: if it cannot be there.
             DiskError: if its disk is full or broken.
         """
         self.path = path

@@ -163,8 +163,8 @@ def test_a_ledger_that_is_none(pg_place: Workplace, source: Path) -> None:
 
 def test_a_ledger_that_cannot_be_there(pg_place: Workplace, source: Path) -> None:
     add(source, "a", {})
-    for path, words in ((source, "that is a folder"), ("gone/my.db", "its folder does not exist")):
-        told = pg_place.run(*imported(source, "--db-path", path), exit_code=1)
+    for path, words in ((source, "is a folder"), ("gone/my.db", "its folder does not exist")):
+        told = pg_place.run(*imported(source, "--db-path", path), exit_code=2)
         assert words in told.err
         assert "--db-path" in told.err
         assert "Traceback" not in told.text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imports.errors import LedgerError
+from imports.errors import LedgerError, UsageError
 from imports.ledger import ImageLedger, LedgerFile, Listing, ListingLedger, Scope, Vouching
 from imports.ledger.file import holds_nothing
 from imports.ledger.summary import sources_of, summarise
@@ -865,7 +865,7 @@ def test_a_folder_in_its_place_and_a_folder_that_is_gone_are_refused(tmp_path: P
         (tmp_path, "that is a folder"),
         (tmp_path / "gone" / "ledger.db", "its folder does not exist"),
     ):
-        with pytest.raises(LedgerError, match=rf"cannot be used: {problem}\. .* --db-path"):
+        with pytest.raises(UsageError, match=rf"cannot be used: {problem}\. .* --db-path"):
             LedgerFile(path)
     assert list(tmp_path.iterdir()) == []
 
