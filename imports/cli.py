@@ -48,7 +48,17 @@ Exit codes:
   130  interrupted; run again to resume
 """
 
-_FOLDER = click.Path(path_type=Path)
+
+class _PathType(click.Path):
+    """A path that is not empty: that would be the working folder, whose files may be deleted."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("It is empty. The working folder is a dot: `.`", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+_FOLDER = _PathType(path_type=Path)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -387,9 +397,7 @@ def _source_command(kind: Kind) -> click.Command:
         options = _options(options, _work_off_options)
     if wording.source_option is not None:
         options = _options(
-            click.option(
-                wording.source_option, "same_source", type=_FOLDER, help="The same as DIR."
-            ),
+            click.option(wording.source_option, "same_source", type=_FOLDER, help="The same as DIR."),
             options,
         )
 

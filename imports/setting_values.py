@@ -91,6 +91,8 @@ def path(value: object) -> Path:
     """A file or a folder."""
     if not isinstance(value, (str, os.PathLike)):
         raise ValueError("must be a path")
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("is empty")
     found = Path(value)
     if not is_utf8(str(found)):
         # Neither the ledger nor JSON can have it.

@@ -340,9 +340,9 @@ def _tell_of_other_keys(variable: str, layer: Mapping[str, str | None]) -> None:
 def _from_text(name: str, text: str, base: Path) -> object:
     """The value of a variable; `base` is what a path in it is relative to."""
     if name == "image_roots":
-        return tuple(base / each for each in text.split(os.pathsep))
+        return tuple(base / each for each in text.split(os.pathsep) if each.strip())
     if name in PATHS:
-        return base / text
+        return base / text if text.strip() else text
     return split_patterns(text) if name == "patterns" else text
 
 

@@ -312,6 +312,18 @@ def test_image_roots_come_as_a_list_like_the_path(tmp_path: Path) -> None:
     assert load(tmp_path, image_roots=(Path("/d"),)).image_roots == (Path("/d"),)
 
 
+def test_an_empty_entry_among_image_roots_is_not_the_working_folder(tmp_path: Path) -> None:
+    for text in ("/a:", ":/a", "/a: :"):
+        settings = load(tmp_path, {"IMPORTER_IMAGE_ROOTS": text})
+        assert settings.image_roots == (Path("/a"),)
+
+
+@pytest.mark.parametrize("name", ["state_file", "data_folder", "done_dir"])
+def test_a_path_of_blanks_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=f"IMPORTER_{name.upper()}.* is empty"):
+        load(tmp_path, {f"IMPORTER_{name.upper()}": "  "})
+
+
 @pytest.mark.parametrize(("text", "value"), [("1", True), ("true", True), ("0", False)])
 def test_a_switch_can_be_a_variable(tmp_path: Path, text: str, value: bool) -> None:
     assert load(tmp_path, {"IMPORTER_FORCE": text}).force is value
