@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -69,9 +70,10 @@ def _below_project(settings: Settings, name: str) -> Path:
 
     An unfinished run is known by what its target is called.
     """
-    place = settings.data_folder / name
-    inside = place.is_relative_to(settings.project)
-    return place.relative_to(settings.project) if inside else place
+    place, project = (
+        Path(os.path.abspath(each)) for each in (settings.data_folder / name, settings.project)
+    )
+    return place.relative_to(project) if place.is_relative_to(project) else place
 
 
 def reason(settings: Settings) -> str:
