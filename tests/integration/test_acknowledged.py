@@ -51,7 +51,7 @@ def test_each_run_exits_with_3_until_it_is_acknowledged(bench: Bench) -> None:
     assert report.count("planning.acknowledged") == 2
     verified = bench.verify(kind="folders")
     assert (verified.clean, verified.failed, verified.acknowledged) == (True, 0, 2)
-    assert "2 failed, are acknowledged, and were not compared" in render_verification(verified)[1]
+    assert "2 acknowledged as failed, and not compared" in render_verification(verified)[1]
     (scope,) = status_json(read_status(bench.state_file, bench.settings().ledger_file))["scopes"]
     assert (scope["success"], scope["failed"], scope["acknowledged"]) == (3, 0, 2)
     assert [each["file"] for each in scope["acknowledgements"]] == [str(bad), str(worse)]
