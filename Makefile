@@ -20,8 +20,7 @@ SCALE ?= quick
 MINUTES ?= 30
 SEED ?= 1
 
-# A variable that is misspelt would be left out in silence. Programs are passed those of the second
-# kind.
+# Make would leave out a misspelt variable in silence. Those of PASSED_ON are for the programs.
 VARIABLES := STATES_DIR FOLDERS_DIR PEOPLE_DIR IMPORT_TAG BACKEND BATCH_SIZE MAX_WORKERS ARGS REST \
 	SCALE MINUTES SEED PYTHON
 PASSED_ON := MAKE% SHELL PATH HOME TMPDIR LANG LC_% TZ XDG_% PIP_% npm_config_% %_PROXY %_proxy SSL_% \
@@ -48,7 +47,7 @@ OPTIONS = --tag "$(IMPORT_TAG)" \
 	$(if $(MAX_WORKERS),--max-workers "$(MAX_WORKERS)")
 IMPORT = $(BIN)/python imports/resilient_importer.py --states-dir "$(STATES_DIR)" $(OPTIONS)
 
-# Nobody wants the examples where the own data is: $(call into,SOURCE,BACKEND) says where to. Without
+# Examples do not belong among the data of a user: $(call into,SOURCE,BACKEND) says where to. Without
 # a source of the user's that is the embedded PostgreSQL, unless another target is asked for.
 given = $(filter-out file,$(firstword $(origin $(1))))
 asked_for = $(filter --backend% --database-url% --states-dir% --single-file%,$(ARGS))

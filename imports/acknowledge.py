@@ -1,4 +1,4 @@
-"""The command `acknowledge`: what failed, and is to stay as it is, no longer counts as failed."""
+"""The command `acknowledge`: failed items that stay as they are no longer count as failed."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _recount_failed(state: WorkState, file: LedgerFile) -> int | None:
 
 
 def _unfit(named: list[KnownItem], *, undo: bool) -> list[str]:
-    """What was named, and there is nothing to do about."""
+    """A line for each named item for which there is nothing to do."""
     lines = []
     for item in named:
         if not item.failed:

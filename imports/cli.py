@@ -94,7 +94,7 @@ def _tell_error(error: ImporterError) -> None:
 
 
 def _log_folder() -> Path:
-    """Where the log of a command is that told of no other place."""
+    """Where the log is of a command that failed before its settings were known."""
     from imports.errors import UsageError
     from imports.project_folder import project_folder
 
@@ -397,7 +397,9 @@ def _source_command(kind: Kind) -> click.Command:
         options = _options(options, _work_off_options)
     if wording.source_option is not None:
         options = _options(
-            click.option(wording.source_option, "same_source", type=_FOLDER, help="The same as DIR."),
+            click.option(
+                wording.source_option, "same_source", type=_FOLDER, help="The same as DIR."
+            ),
             options,
         )
 
@@ -568,7 +570,9 @@ def status(
 @click.argument("paths", nargs=-1, type=_FOLDER, metavar="[PATH]...")
 @click.option("--tag", help="Only what has this tag.")
 @_kind_option
-@click.option("--all", "everything", is_flag=True, help="All that failed, in place of some PATHs.")
+@click.option(
+    "--all", "everything", is_flag=True, help="All that failed with the tag, in place of PATHs."
+)
 @click.option("--note", metavar="TEXT", help="Why; kept, and shown by `status`.")
 @click.option("--undo", is_flag=True, help="Take it back: they count as failed again.")
 @_state_option
@@ -582,10 +586,11 @@ def acknowledge(
     undo: bool,
     **flags: Any,
 ) -> None:
-    """Have failed files stay as they are: they no longer count as failed.
+    """Acknowledge failed files: they no longer count as failed.
 
     No run tries them, and none exits with 3 for them, until they change or --retry-failed asks for
-    it. PATH is that of a file (or folder, where an item is one), also as it is in its source.
+    it. PATH is the path of a file (of a folder, where folders are imported), or its name in its
+    source.
     """
     from imports.acknowledge import acknowledge_failed
     from imports.settings import read_settings
@@ -594,7 +599,7 @@ def acknowledge(
     if bool(paths) is everything:
         raise click.UsageError("Name the files that failed, or all of them: --all.")
     if everything and tag is None:
-        raise click.UsageError("--all needs the --tag of which all are meant.")
+        raise click.UsageError("--all needs a --tag.")
     if undo and note is not None:
         raise click.UsageError("--note says why something is acknowledged, not taken back.")
     settings = read_settings(**flags)
@@ -854,11 +859,11 @@ def _running(settings: Settings) -> Iterator[tuple[Any, threading.Event]]:
 
 
 def _tell_project(settings: Settings, stream: TextIO) -> None:
-    """Says which project it is, where that is not plain."""
+    """Says which the project folder is, unless it is the working folder."""
     from imports.project_folder import VARIABLE
 
     if settings.project != Path():
-        line = f"Project folder: {settings.project} (not the working folder; {VARIABLE} names one)"
+        line = f"Project folder: {settings.project} (not the working folder; {VARIABLE} sets it)"
         tell(shown(line), stream)
 
 

@@ -61,7 +61,7 @@ def _variables(file: Path, text: str) -> Mapping[str, str | None]:
     values: dict[str, str | None] = {}
     for binding in parse_stream(StringIO(text)):
         if binding.error:
-            # What is told as its begin are the empty lines before it.
+            # The parser counts the empty lines before it as its beginning.
             said = binding.original.string
             place = binding.original.line + said[: -len(said.lstrip()) or None].count("\n")
             raise UsageError(

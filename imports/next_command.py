@@ -126,11 +126,11 @@ def _option(name: str) -> str:
 
 
 def acknowledge(kind: str, tag: str, state_file: Path, db_path: Path | None) -> str:
-    """The command that acknowledges all that failed of a kind and a tag."""
+    """The command that acknowledges all that failed of a kind and a tag, and what it does."""
     words = ["acknowledge", "--kind", kind, "--tag", tag, "--all"]
     if db_path is not None:
         words += ["--db-path", str(db_path)]
-    return _line(words, state_file)
+    return f"To leave what failed as it is, and no longer count it:  {_line(words, state_file)}"
 
 
 def verify(state_file: Path, *options: str, repair: bool = False) -> str:

@@ -132,7 +132,7 @@ class Settings:
         problems = {}
         for each in fields(self):
             value = getattr(self, each.name)
-            # What is usual is right; but something else may be in the place of a file.
+            # A default is right, but for a path: something else may be in the place of a file.
             if value is each.default and not isinstance(value, Path):
                 continue
             try:
@@ -242,8 +242,8 @@ def load_settings(
     """Settings from flags (None where not given), the environment and the project's .env files.
 
     `.env.local`, or `.env.production` with `production`, goes before `.env`. `folder` is the
-    project folder, which else is found; what a run leaves is there, where nothing else is said.
-    Paths in these files are relative to it.
+    project folder, which is searched for by default. What a run leaves is there, unless a setting
+    says another place. Paths in these files are relative to it.
 
     Raises:
         UsageError: if a value makes no sense, or what the backend needs is missing; the message
@@ -252,7 +252,7 @@ def load_settings(
     settings = read_settings(production=production, environment=environment, folder=folder, **flags)
     if settings.backend is Backend.EMBEDDED and flags.get("database_url") is not None:
         raise UsageError(
-            "--database-url is no use with the backend embedded. Leave one of them out."
+            "--database-url and the backend embedded exclude each other. Leave one of them out."
         )
     check_backend(settings)
     return settings

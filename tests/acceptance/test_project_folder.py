@@ -18,7 +18,7 @@ def test_a_run_from_a_folder_below_goes_on_with_the_project(
     found = {"IMPORTER_PROJECT": ""}
     keep = ("people", "../pages", "--on-success", "keep")
     told = below.run(*keep, environment=found)
-    line = f"Project folder: {folder} (not the working folder; IMPORTER_PROJECT names one)"
+    line = f"Project folder: {folder} (not the working folder; IMPORTER_PROJECT sets it)"
     assert line in told.out.splitlines()
     assert below.files() == []
     left = {path.relative_to(folder).as_posix() for path in project.files()}

@@ -153,7 +153,7 @@ def test_the_backend_that_is_asked_for_is_taken(tmp_path: Path) -> None:
 
 def test_the_embedded_database_has_no_other_url(tmp_path: Path) -> None:
     message = failing(tmp_path, backend="embedded", database_url=DATABASE_URL)
-    assert message.startswith("--database-url is no use with the backend embedded.")
+    assert message.startswith("--database-url and the backend embedded exclude each other.")
     assert load(tmp_path, {"DATABASE_URL": "nonsense"}, backend="embedded").database_url is not None
 
 
@@ -519,8 +519,13 @@ def test_a_variable_that_gives_no_setting_is_refused_with_where_it_stands(tmp_pa
     (tmp_path / ".env").write_text("IMPORTER_DBPATH=\nOTHER=1\n")
     (tmp_path / ".env.production").write_text("IMPORTER_XYZZY=1\n")
     message = failing(tmp_path, environment)
-    assert "IMPORTER_BACHSIZE: there is no such variable; is IMPORTER_BATCH_SIZE meant?" in message
-    assert "IMPORTER_DBPATH in .env: there is no such variable; is IMPORTER_DB_PATH" in message
+    assert (
+        "IMPORTER_BACHSIZE: there is no such variable; did you mean IMPORTER_BATCH_SIZE?" in message
+    )
+    assert (
+        "IMPORTER_DBPATH in .env: there is no such variable; did you mean IMPORTER_DB_PATH"
+        in message
+    )
     assert "IMPORTER_MAX_WORKERS: must be" in message
     assert "IMPORTER_XYZZY" not in message
     assert "IMPORTER_XYZZY in .env.production" in failing(tmp_path, production=True)
