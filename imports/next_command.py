@@ -13,6 +13,7 @@ from typing import Any
 from imports.display_text import shown
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
+from imports.project_folder import VARIABLE, project_folder
 from imports.settings import PATHS, Backend, Settings
 from imports.work_state import WorkState
 
@@ -145,9 +146,12 @@ def resume_all(state_file: Path, ledger_file: Path | None = None) -> str:
 
 
 def _line(words: list[str], state_file: Path) -> str:
-    if state_file != Settings.state_file:
+    project = project_folder(os.environ)
+    if state_file != project / Settings.state_file:
         words = [*words, "--state-file", str(state_file)]
-    return f"{program()} {' '.join(map(_quoted, words))}"
+    # Copied to another folder, or into a crontab, it must not go to another project's target.
+    pinned = f"{VARIABLE}={_quoted(str(project))} " if project != Path() else ""
+    return f"{pinned}{program()} {' '.join(map(_quoted, words))}"
 
 
 def _quoted(word: str) -> str:

@@ -242,3 +242,21 @@ def test_the_script_is_named_as_the_user_can_type_it(
     monkeypatch.chdir(tmp_path / "elsewhere")
     monkeypatch.setenv("PATH", "")
     assert next_command.program() == str(script)
+
+
+def test_outside_of_the_project_folder_a_command_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Typed in another folder, or put into a crontab, it goes to the same target."""
+    project = tmp_path / "my project"
+    (project / "below").mkdir(parents=True)
+    monkeypatch.setenv("IMPORTER_PROJECT", str(project))
+    monkeypatch.chdir(project / "below")
+    pinned, *rest = shlex.split(next_command.verify(project / "work_state.json"))
+    assert pinned == f"IMPORTER_PROJECT={project}"
+    assert rest[-1] == "verify"
+    line = shlex.split(next_command.verify(project / "runs" / "a.json"))
+    assert line[0] == pinned
+    assert line[-2:] == ["--state-file", str(project / "runs" / "a.json")]
+    monkeypatch.chdir(project)
+    assert arguments(next_command.verify(Path("work_state.json"))) == ["verify"]
