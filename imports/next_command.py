@@ -94,6 +94,8 @@ def _import(
             *([source] if source else []),
         ]
     words += ["--tag", tag]
+    if parameters.get("production"):
+        words.append("--production")
     if parameters.get("backend", Backend.AUTO) != Backend.AUTO:
         words += ["--backend", str(parameters["backend"])]
     for root in parameters.get("image_roots") or ():

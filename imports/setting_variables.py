@@ -18,6 +18,8 @@ _OWN_NAMES: dict[str, tuple[str, ...]] = {
         "SUPABASE_SERVICE_KEY",
     ),
     "database_url": ("DATABASE_URL",),
+    # It says which file has the variables.
+    "production": (),
 }
 """The variables that have names of their own; of several the first that is set is taken."""
 

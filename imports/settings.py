@@ -78,7 +78,7 @@ class Settings:
     """Everything a run needs to know. The defaults are those of the command line.
 
     `project` is the project folder, an empty path if that is the working folder. Other paths are
-    relative to the working folder.
+    relative to the working folder. With `production`, .env.production was read.
 
     Values may be given as text, as a variable has them.
 
@@ -87,6 +87,7 @@ class Settings:
     """
 
     project: Path = Path()
+    production: bool = False
     kind: str = "states"
     source: Path | None = None
     single_file: Path | None = None
@@ -178,6 +179,7 @@ class Settings:
 
 _READERS: dict[str, Reader[Any]] = {
     "project": path,
+    "production": switch,
     "kind": text,
     "source": optional(path),
     "single_file": optional(path),
@@ -272,7 +274,7 @@ def read_settings(
     """
     environment = os.environ if environment is None else environment
     project = project_folder(environment) if folder is None else folder
-    values: dict[str, Any] = {"project": project}
+    values: dict[str, Any] = {"project": project, "production": production}
     values |= {name: project / getattr(Settings, name) for name in ("state_file", "data_folder")}
     origins: dict[str, str] = {}
     layers: list[tuple[str, Mapping[str, str | None]]] = [("", environment)]

@@ -66,6 +66,12 @@ def test_a_single_file_a_backend_and_another_work_state_stand_in_it() -> None:
     ]
 
 
+def test_a_run_into_production_is_not_gone_on_with_elsewhere() -> None:
+    expected = ["states", "/data", "--tag", "t", "--production"]
+    assert words(source="/data", tag="t", production=True) == expected
+    assert resumed(parameters={"production": True}) == expected
+
+
 def test_the_ledger_and_the_patterns_stand_in_it() -> None:
     expected = ["--patterns", "stats.json,*.tif", "--db-path", "my ledger.db"]
     assert words(

@@ -52,6 +52,7 @@ def test_flags_go_before_the_environment_and_that_before_the_env_files(tmp_path:
     (tmp_path / ".env.production").write_text("IMPORTER_TAG=production\n")
     assert tag(load(tmp_path)) == "local"
     assert tag(load(tmp_path, production=True)) == "production"
+    assert load(tmp_path, production=True).production
     assert tag(load(tmp_path, environment)) == "environment"
     assert tag(load(tmp_path, environment, production=True)) == "environment"
     assert tag(load(tmp_path, environment, tag="flag")) == "flag"
