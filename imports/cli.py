@@ -603,6 +603,7 @@ def acknowledge(
     if undo and note is not None:
         raise click.UsageError("--note says why something is acknowledged, not taken back.")
     settings = read_settings(**flags)
+    _tell_project(settings, sys.stderr)
     lines = acknowledge_failed(
         settings, last_ledger(settings), paths, kind, tag, note=note, undo=undo
     )

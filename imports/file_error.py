@@ -50,5 +50,5 @@ def of_the_machine(error: OSError, what: str | None = None) -> ImporterError | N
     advice = _OF_THE_DISK.get(error.errno or 0)
     if advice is None:
         return None
-    what = what or f"{error.filename or 'A file'} cannot be written"
+    what = what or f"{error.filename or 'A file'} cannot be used"
     return DiskError(f"{what}: {error.strerror}. {advice}")
