@@ -20,11 +20,10 @@ SCALE ?= quick
 MINUTES ?= 30
 SEED ?= 1
 
-# A variable that is misspelt would be left out in silence. Programs are passed those of the second
-# kind.
+# Make would leave out a misspelt variable in silence. Those of PASSED_ON are for the programs.
 VARIABLES := STATES_DIR FOLDERS_DIR PEOPLE_DIR IMPORT_TAG BACKEND BATCH_SIZE MAX_WORKERS ARGS REST \
 	SCALE MINUTES SEED PYTHON
-PASSED_ON := MAKE% SHELL PATH HOME TMPDIR XDG_% PIP_% npm_config_% %_PROXY %_proxy SSL_% \
+PASSED_ON := MAKE% SHELL PATH HOME TMPDIR LANG LC_% TZ XDG_% PIP_% npm_config_% %_PROXY %_proxy SSL_% \
 	IMPORTER_% SUPABASE_% NEXT_PUBLIC_SUPABASE_% DATABASE_URL PG%
 UNKNOWN := $(filter-out $(VARIABLES) $(PASSED_ON),$(foreach each,$(.VARIABLES), \
 	$(if $(filter command,$(origin $(each))),$(each))))
@@ -48,10 +47,10 @@ OPTIONS = --tag "$(IMPORT_TAG)" \
 	$(if $(MAX_WORKERS),--max-workers "$(MAX_WORKERS)")
 IMPORT = $(BIN)/python imports/resilient_importer.py --states-dir "$(STATES_DIR)" $(OPTIONS)
 
-# Nobody wants the examples where the own data is: $(call into,SOURCE,BACKEND) says where to. Without
+# Examples do not belong among the data of a user: $(call into,SOURCE,BACKEND) says where to. Without
 # a source of the user's that is the embedded PostgreSQL, unless another target is asked for.
 given = $(filter-out file,$(firstword $(origin $(1))))
-asked_for = $(filter --backend% --database-url%,$(ARGS))
+asked_for = $(filter --backend% --database-url% --states-dir% --single-file%,$(ARGS))
 is_example = $(if $(or $(call given,$(1)),$(call given,BACKEND),$(asked_for)),,yes)
 into = $(if $(call is_example,$(1)),--backend embedded,$(if $(2),--backend "$(2)"))
 tell = $(call refuse_empty,$(1)) $(if $(call is_example,$(1)),echo "The examples go into the embedded \

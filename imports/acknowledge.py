@@ -1,4 +1,4 @@
-"""The command `acknowledge`: what failed, and is to stay as it is, no longer counts as failed."""
+"""The command `acknowledge`: failed items that stay as they are no longer count as failed."""
 
 from __future__ import annotations
 
@@ -81,8 +81,10 @@ def _named(
     file: LedgerFile, ledger: Path, path: Path, kind: str | None, tag: str | None
 ) -> list[KnownItem]:
     # Neither the file nor its folder need be there; links on the way are those of the source.
-    places = [str(path), os.path.abspath(path), str(path.parent.resolve() / path.name)]
+    places = [os.path.abspath(path), str(path.parent.resolve() / path.name)]
+    # A file that is there is meant, and not what another source calls by the same name.
     found = items_at(file.connection, kind, tag, places)
+    found = found or items_at(file.connection, kind, tag, [str(path)])
     if not found:
         near = _near(path, failed_items(file.connection, kind, tag, acknowledged=False))
         meant = f" Did you mean {', '.join(near)}?" if near else ""
@@ -133,7 +135,7 @@ def _recount_failed(state: WorkState, file: LedgerFile) -> int | None:
 
 
 def _unfit(named: list[KnownItem], *, undo: bool) -> list[str]:
-    """What was named, and there is nothing to do about."""
+    """A line for each named item for which there is nothing to do."""
     lines = []
     for item in named:
         if not item.failed:
@@ -156,7 +158,10 @@ def _done(items: list[KnownItem], *, undo: bool) -> list[str]:
         if len(some) > MOST_SHOWN:
             lines.append(f"  … and {len(some) - MOST_SHOWN:,} more")
     if undo:
-        return [*lines, "The next runs try them, those that failed too often with --retry-failed."]
+        return [
+            *lines,
+            "The next runs try them again; --retry-failed also tries those that failed too often.",
+        ]
     return [
         *lines,
         "They do not count as failed, and are not tried, until their files change or --retry-failed"

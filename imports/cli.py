@@ -48,7 +48,17 @@ Exit codes:
   130  interrupted; run again to resume
 """
 
-_FOLDER = click.Path(path_type=Path)
+
+class _PathType(click.Path):
+    """A path that is not empty: that would be the working folder, whose files may be deleted."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("It is empty. The working folder is a dot: `.`", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+_FOLDER = _PathType(path_type=Path)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -88,7 +98,7 @@ def _tell_error(error: ImporterError) -> None:
 
 
 def _log_folder() -> Path:
-    """Where the log of a command is that told of no other place."""
+    """Where the log is of a command that failed before its settings were known."""
     from imports.errors import UsageError
     from imports.project_folder import project_folder
 
@@ -566,7 +576,9 @@ def status(
 @click.argument("paths", nargs=-1, type=_FOLDER, metavar="[PATH]...")
 @click.option("--tag", help="Only what has this tag.")
 @_kind_option
-@click.option("--all", "everything", is_flag=True, help="All that failed, in place of some PATHs.")
+@click.option(
+    "--all", "everything", is_flag=True, help="All that failed with the tag, in place of PATHs."
+)
 @click.option("--note", metavar="TEXT", help="Why; kept, and shown by `status`.")
 @click.option("--undo", is_flag=True, help="Take it back: they count as failed again.")
 @_state_option
@@ -580,10 +592,11 @@ def acknowledge(
     undo: bool,
     **flags: Any,
 ) -> None:
-    """Have failed files stay as they are: they no longer count as failed.
+    """Acknowledge failed files: they no longer count as failed.
 
     No run tries them, and none exits with 3 for them, until they change or --retry-failed asks for
-    it. PATH is that of a file (or folder, where an item is one), also as it is in its source.
+    it. PATH is the path of a file (of a folder, where folders are imported), or its name in its
+    source.
     """
     from imports.acknowledge import acknowledge_failed
     from imports.settings import read_settings
@@ -592,10 +605,11 @@ def acknowledge(
     if bool(paths) is everything:
         raise click.UsageError("Name the files that failed, or all of them: --all.")
     if everything and tag is None:
-        raise click.UsageError("--all needs the --tag of which all are meant.")
+        raise click.UsageError("--all needs a --tag.")
     if undo and note is not None:
         raise click.UsageError("--note says why something is acknowledged, not taken back.")
     settings = read_settings(**flags)
+    _tell_project(settings, sys.stderr)
     lines = acknowledge_failed(
         settings, last_ledger(settings), paths, kind, tag, note=note, undo=undo
     )
@@ -855,11 +869,11 @@ def _running(settings: Settings) -> Iterator[tuple[Any, threading.Event]]:
 
 
 def _tell_project(settings: Settings, stream: TextIO) -> None:
-    """Says which project it is, where that is not plain."""
+    """Says which the project folder is, unless it is the working folder."""
     from imports.project_folder import VARIABLE
 
     if settings.project != Path():
-        line = f"Project folder: {settings.project} (not the working folder; {VARIABLE} names one)"
+        line = f"Project folder: {settings.project} (not the working folder; {VARIABLE} sets it)"
         tell(shown(line), stream)
 
 

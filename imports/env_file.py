@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,13 +22,14 @@ def read_env_file(file: Path) -> Mapping[str, str | None]:
         UsageError: if it cannot be read, is no text, or has a line that is no assignment. The
             message names the line, and shows nothing of it.
     """
-    if not os.access(file, os.F_OK):
-        return {}
-    if not file.is_file():
-        raise UsageError(f"{file} is no regular file: move it away.")
     try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise UsageError(f"{file} is no regular file: move it away.")
         content = file.read_bytes()
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not file.is_symlink():
+            return {}
+        # A link that leads nowhere, too: without its settings the data could go elsewhere.
         raise UsageError(
             f"{file} cannot be read: {error.strerror}. Make it readable, or move it away."
         ) from None
@@ -60,7 +61,7 @@ def _variables(file: Path, text: str) -> Mapping[str, str | None]:
     values: dict[str, str | None] = {}
     for binding in parse_stream(StringIO(text)):
         if binding.error:
-            # What is told as its begin are the empty lines before it.
+            # The parser counts the empty lines before it as its beginning.
             said = binding.original.string
             place = binding.original.line + said[: -len(said.lstrip()) or None].count("\n")
             raise UsageError(

@@ -58,8 +58,8 @@ class BackendUnavailableError(ImporterError):
 
     `retry_after` is the number of seconds that the target asked us to wait, where it did.
     `divisible` says whether a part of the request may pass where the whole did not: not when the
-    disk is full or there is too much to do. `locked` says that somebody else has what the request
-    needs, all of it, and will let go of it once they are done.
+    disk is full or there is too much to do. `locked` says that another session holds a lock that
+    the request needs, all of it, and will let go of it.
     """
 
     exit_code: ClassVar[int] = 75
@@ -111,7 +111,7 @@ class NotOursError(RecordError):
 
 
 class DiskError(ImporterError):
-    """A disk is full, broken or away: of one of our files, wherever that is."""
+    """The disk that one of our files is on is full, broken or away."""
 
 
 class LimitError(ImporterError):
@@ -119,7 +119,7 @@ class LimitError(ImporterError):
 
     @classmethod
     def of_open_files(cls, most: int) -> Self:
-        """It is open files, of which it gives so many at most."""
+        """It is open files, of which it gives `most`."""
         return cls(
             f"Too many files are open: the system allows this process {most} (ulimit -n). Raise"
             " that (ulimit -n 1024), or use less at once: --max-workers 4"

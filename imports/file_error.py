@@ -28,7 +28,9 @@ do. All else is about the place: it is not there, is another sort of file, is no
 def about_file(
     what: str, error: OSError, advice: str = "", *, written_before: bool = False
 ) -> ImporterError:
-    """The error of a user whose file (`what`) cannot be used; `advice` is for a wrong place.
+    """The error to raise where a file of ours cannot be used.
+
+    `what` says which file, and what cannot be done with it; `advice` is for a wrong place.
 
     It is a UsageError, or a DiskError or LimitError where the machine is the matter. A place that
     is read-only was named wrongly, unless this run has `written_before` to it.
@@ -48,5 +50,5 @@ def of_the_machine(error: OSError, what: str | None = None) -> ImporterError | N
     advice = _OF_THE_DISK.get(error.errno or 0)
     if advice is None:
         return None
-    what = what or f"{error.filename or 'A file'} cannot be written"
+    what = what or f"{error.filename or 'A file'} cannot be used"
     return DiskError(f"{what}: {error.strerror}. {advice}")

@@ -13,7 +13,7 @@ from typing import Any
 from imports.display_text import shown
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
-from imports.project_folder import VARIABLE
+from imports.project_folder import VARIABLE, project_folder
 from imports.settings import PATHS, Backend, Settings
 from imports.work_state import WorkState
 
@@ -23,7 +23,7 @@ NAME = "resilient-importer"
 def program() -> str:
     """How this program is called from where the user is: by its name, if that is on the path.
 
-    Where the environment names a project elsewhere, as for cron, the reader may be in any folder.
+    Where the project folder is another one, as for cron, the reader may be in any folder.
     """
     here = Path(sys.executable).with_name(NAME)
     found = shutil.which(NAME)
@@ -32,7 +32,7 @@ def program() -> str:
     if not here.exists():
         return f"{shlex.quote(sys.executable)} -m imports"
     shorter = os.path.relpath(here)
-    below = _named_project() == Path() and not shorter.startswith("..")
+    below = project_folder(os.environ) == Path() and not shorter.startswith("..")
     return shlex.quote(shorter if below else str(here))
 
 
@@ -98,6 +98,8 @@ def _import(
             *([source] if source else []),
         ]
     words += ["--tag", tag]
+    if parameters.get("production"):
+        words.append("--production")
     if parameters.get("backend", Backend.AUTO) != Backend.AUTO:
         words += ["--backend", str(parameters["backend"])]
     for root in parameters.get("image_roots") or ():
@@ -131,11 +133,11 @@ def _option(name: str) -> str:
 
 
 def acknowledge(kind: str, tag: str, state_file: Path, db_path: Path | None) -> str:
-    """The command that acknowledges all that failed of a kind and a tag."""
+    """The command that acknowledges all that failed of a kind and a tag, and what it does."""
     words = ["acknowledge", "--kind", kind, "--tag", tag, "--all"]
     if db_path is not None:
         words += ["--db-path", str(db_path)]
-    return _line(words, state_file)
+    return f"To leave what failed as it is, and no longer count it:  {_line(words, state_file)}"
 
 
 def verify(state_file: Path, *options: str, repair: bool = False) -> str:
@@ -150,22 +152,12 @@ def resume_all(state_file: Path, ledger_file: Path | None = None) -> str:
 
 
 def _line(words: list[str], state_file: Path) -> str:
-    project = _named_project()
-    if state_file not in (Settings.state_file, project / Settings.state_file):
+    project = project_folder(os.environ)
+    if state_file != project / Settings.state_file:
         words = [*words, "--state-file", str(state_file)]
-    # It has the .env files, too. Who types the command may have no such variable.
-    beginning = f"{VARIABLE}={_quoted(str(project))} " if project != Path() else ""
-    return f"{beginning}{program()} {' '.join(map(_quoted, words))}"
-
-
-def _named_project() -> Path:
-    """The project folder that the environment names; an empty path if that is the working folder.
-
-    One that was found is found again from the same folder.
-    """
-    named = os.environ.get(VARIABLE, "").strip()
-    project = Path(named).resolve()
-    return Path() if not named or project == Path.cwd() else project
+    # Copied to another folder, or into a crontab, it must not go to another project's target.
+    pinned = f"{VARIABLE}={_quoted(str(project))} " if project != Path() else ""
+    return f"{pinned}{program()} {' '.join(map(_quoted, words))}"
 
 
 def _quoted(word: str) -> str:

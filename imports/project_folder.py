@@ -60,7 +60,18 @@ def _is_project(folder: Path, *, own_only: bool = False) -> bool:
     With `own_only`, an .env file is no sign: in a home folder it may be of anything.
     """
     files = _OWN_FILES if own_only else (*_ENV_FILES, *_OWN_FILES)
-    return any((folder / name).is_file() for name in files) or (folder / _OWN_FOLDER).is_dir()
+    try:
+        return any(map(_is_file, map(folder.joinpath, files))) or (folder / _OWN_FOLDER).is_dir()
+    except OSError as error:
+        raise UsageError(
+            f"The folder {folder} cannot be searched for the project: {error.strerror}. Make it"
+            f" searchable, or name the project folder with {VARIABLE}."
+        ) from None
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is a file, or a link that leads nowhere: whoever reads it tells of that."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _is_ours(folder: Path) -> bool:

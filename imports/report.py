@@ -186,7 +186,7 @@ def render_verification(report: VerifyReport) -> list[str]:
     if report.failed:
         left.append(f"     {report.failed:,} failed, and were not compared (status: which)")
     if report.acknowledged:
-        left.append(f"     {report.acknowledged:,} failed, are acknowledged, and were not compared")
+        left.append(f"     {report.acknowledged:,} acknowledged as failed, and not compared")
     if report.missing:
         left.append(f"     {report.missing:,} images are still missing (status --warnings: which)")
     if unfinished := report.found.get(NOT_YET_IMPORTED, 0):

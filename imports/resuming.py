@@ -35,6 +35,7 @@ _OF_THE_TARGET = (
     "data_folder",
     "backend",
     "project",
+    "production",
 )
 """Settings that say where a target is: those of today count, and it is known by its id."""
 

@@ -1,7 +1,7 @@
 """Trying again what passes by itself, and how long to wait before.
 
 A request is tried a few times. Its server is asked a small question right before the last try, and
-after it: a request that fails between two answers is the matter itself, and is given up. A server
+after it: a request that fails between two answers is itself at fault, and is given up. A server
 that stays away is waited for by time, and so is a lock that somebody else has.
 """
 
@@ -176,7 +176,7 @@ class _Tries(Generic[R]):
             if self._left > 0 or not policy.max_wait:
                 return self._left < 0
             if self._answers():
-                # Only what fails between two answers is itself the matter: a server that was away
+                # Only what fails between two answers is itself at fault: a server that was away
                 # may be back by the time that it is asked.
                 return self._left < 0 and self._fair
             self._outages += 1

@@ -91,6 +91,8 @@ def path(value: object) -> Path:
     """A file or a folder."""
     if not isinstance(value, (str, os.PathLike)):
         raise ValueError("must be a path")
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("is empty")
     found = Path(value)
     if not is_utf8(str(found)):
         # Neither the ledger nor JSON can have it.
@@ -99,9 +101,10 @@ def path(value: object) -> Path:
 
 
 def file(value: object) -> Path:
-    """A file of ours, there or not: others are made beside it, and it is replaced as a whole.
+    """A file of ours, which need not be there yet.
 
-    So it must be no device, and none of what a folder of devices has.
+    Others are made beside it, and it is replaced as a whole: it must not be a device, nor lie in a
+    folder of devices.
     """
     found = path(value)
     if _NO_FILES.match(os.path.realpath(found.parent) + "/"):
@@ -109,7 +112,7 @@ def file(value: object) -> Path:
     try:
         mode = found.stat().st_mode
     except OSError:
-        # There is none yet; else whoever opens it tells what is in the way.
+        # There is none yet, or whoever opens it tells what is in the way.
         return found
     if not stat.S_ISREG(mode):
         what = "a folder" if stat.S_ISDIR(mode) else "no regular file"

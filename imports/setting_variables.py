@@ -1,4 +1,4 @@
-"""The variables by which settings are given, and those that look like it and are none."""
+"""The variables that give settings, and those that are misspelt."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ _OWN_NAMES: dict[str, tuple[str, ...]] = {
         "SUPABASE_SERVICE_KEY",
     ),
     "database_url": ("DATABASE_URL",),
+    # It says which file has the variables.
+    "production": (),
 }
 """The variables that have names of their own; of several the first that is set is taken."""
 
@@ -28,7 +30,7 @@ _MEANT = {
 }
 """Options whose variables one would look for under these names."""
 
-# Of a service that is called `importer`, Kubernetes tells every container beside it so.
+# Kubernetes sets these in every container beside a service that is called `importer`.
 _OF_OTHERS = re.compile(r"IMPORTER_(SERVICE_HOST|(SERVICE_)?PORT(_\w+)?)")
 
 
@@ -40,7 +42,7 @@ def variables_of(setting: str) -> tuple[str, ...]:
 def unknown_variables(
     layers: Iterable[tuple[str, Mapping[str, str | None]]], settings: Iterable[str]
 ) -> Iterator[tuple[str, str]]:
-    """Variables that are ours by their beginning, and give no setting: each, and what is wrong.
+    """Variables that begin as ours, and give no setting: each, and what is wrong with it.
 
     A layer has the variables of a place; the environment's own place is "".
     """
@@ -55,7 +57,7 @@ def unknown_variables(
                 meant = _nearest(name, known)
                 yield (
                     f"{name} in {place}" if place else name,
-                    "there is no such variable" + (f"; is {meant} meant?" if meant else ""),
+                    "there is no such variable" + (f"; did you mean {meant}?" if meant else ""),
                 )
 
 

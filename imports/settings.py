@@ -78,7 +78,7 @@ class Settings:
     """Everything a run needs to know. The defaults are those of the command line.
 
     `project` is the project folder, an empty path if that is the working folder. Other paths are
-    relative to the working folder.
+    relative to the working folder. With `production`, .env.production was read.
 
     Values may be given as text, as a variable has them.
 
@@ -87,6 +87,7 @@ class Settings:
     """
 
     project: Path = Path()
+    production: bool = False
     kind: str = "states"
     source: Path | None = None
     single_file: Path | None = None
@@ -132,7 +133,7 @@ class Settings:
         problems = {}
         for each in fields(self):
             value = getattr(self, each.name)
-            # What is usual is right; but something else may be in the place of a file.
+            # A default is right, but for a path: something else may be in the place of a file.
             if value is each.default and not isinstance(value, Path):
                 continue
             try:
@@ -178,6 +179,7 @@ class Settings:
 
 _READERS: dict[str, Reader[Any]] = {
     "project": path,
+    "production": switch,
     "kind": text,
     "source": optional(path),
     "single_file": optional(path),
@@ -242,8 +244,8 @@ def load_settings(
     """Settings from flags (None where not given), the environment and the project's .env files.
 
     `.env.local`, or `.env.production` with `production`, goes before `.env`. `folder` is the
-    project folder, which else is found; what a run leaves is there, where nothing else is said.
-    Paths in these files are relative to it.
+    project folder, which is searched for by default. What a run leaves is there, unless a setting
+    says another place. Paths in these files are relative to it.
 
     Raises:
         UsageError: if a value makes no sense, or what the backend needs is missing; the message
@@ -252,7 +254,7 @@ def load_settings(
     settings = read_settings(production=production, environment=environment, folder=folder, **flags)
     if settings.backend is Backend.EMBEDDED and flags.get("database_url") is not None:
         raise UsageError(
-            "--database-url is no use with the backend embedded. Leave one of them out."
+            "--database-url and the backend embedded exclude each other. Leave one of them out."
         )
     check_backend(settings)
     return settings
@@ -272,7 +274,7 @@ def read_settings(
     """
     environment = os.environ if environment is None else environment
     project = project_folder(environment) if folder is None else folder
-    values: dict[str, Any] = {"project": project}
+    values: dict[str, Any] = {"project": project, "production": production}
     values |= {name: project / getattr(Settings, name) for name in ("state_file", "data_folder")}
     origins: dict[str, str] = {}
     layers: list[tuple[str, Mapping[str, str | None]]] = [("", environment)]
@@ -340,9 +342,9 @@ def _tell_of_other_keys(variable: str, layer: Mapping[str, str | None]) -> None:
 def _from_text(name: str, text: str, base: Path) -> object:
     """The value of a variable; `base` is what a path in it is relative to."""
     if name == "image_roots":
-        return tuple(base / each for each in text.split(os.pathsep))
+        return tuple(base / each for each in text.split(os.pathsep) if each.strip())
     if name in PATHS:
-        return base / text
+        return base / text if text.strip() else text
     return split_patterns(text) if name == "patterns" else text
 
 

@@ -242,8 +242,7 @@ def render_status(
     for scope in status.scopes:
         lines += _scope_lines(scope)
         if scope.failed > scope.moved:
-            command = next_command.acknowledge(scope.kind, scope.tag, state_file, db_path)
-            lines.append(f"To have what failed stay as it is, and no longer count:  {command}")
+            lines.append(next_command.acknowledge(scope.kind, scope.tag, state_file, db_path))
         lines.append("")
     if status.last_run is not None:
         lines += run_lines(status.last_run)

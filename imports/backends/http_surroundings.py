@@ -60,8 +60,9 @@ def _proxy(target: httpx.URL) -> tuple[str, httpx.Proxy | None]:
     found = proxies.get(scheme, "").strip()
     if not found or _is_exempt(target, proxies.get("no", "")):
         return "", None
-    wanted = f"{scheme}_proxy"
-    name = next((each for each in os.environ if each.lower() == wanted), "the system's proxy")
+    # Of several spellings the small one is taken.
+    spellings = [each for each in os.environ if each.lower() == f"{scheme}_proxy"]
+    name = max(spellings, default="the system's proxy")
     if "://" not in found:
         found = f"http://{found}"
     if found.partition("://")[0].lower() not in _SCHEMES:

@@ -52,7 +52,7 @@ class NewRows:
                 self._tries_left[dataset] = 0 if hopeless else _MOST_DISAPPOINTMENTS
             if not self._tries_left[dataset]:
                 return None
-        # In the order of a merge: who brings the same rows in another one could deadlock.
+        # In the order of a merge: two that bring the same rows in different orders could deadlock.
         lines = sorted(rows.by_table[0], key=_key_of(table))
         run_values = "".join(
             f"{text_field(rows.run[column.name])}\t" for column in table.run_columns

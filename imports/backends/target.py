@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -65,13 +66,14 @@ def describe(settings: Settings) -> str:
 
 
 def _below_project(settings: Settings, name: str) -> Path:
-    """A place in the data folder, called alike from whatever folder the project is found.
+    """A place in the data folder, by a name that is the same from every working folder.
 
     An unfinished run is known by what its target is called.
     """
-    place = settings.data_folder / name
-    inside = place.is_relative_to(settings.project)
-    return place.relative_to(settings.project) if inside else place
+    place, project = (
+        Path(os.path.abspath(each)) for each in (settings.data_folder / name, settings.project)
+    )
+    return place.relative_to(project) if place.is_relative_to(project) else place
 
 
 def reason(settings: Settings) -> str:
@@ -93,8 +95,8 @@ def new_by_default(settings: Settings, target: Target) -> str | None:
     return (
         f"No target is configured ({unset} set): a new, empty database was made for this run, the"
         f" embedded PostgreSQL in {target.server.folder}. If that is meant, say so with"
-        " IMPORTER_BACKEND=embedded or --backend embedded. Else set the variables, or name with"
-        " IMPORTER_PROJECT the folder that has your .env."
+        " IMPORTER_BACKEND=embedded or --backend embedded. Else set the variables, or set"
+        " IMPORTER_PROJECT to the folder that has your .env."
     )
 
 

@@ -64,8 +64,7 @@ def build_report(
             command = next_command.acknowledge(
                 session.kind.name, session.state.tag, state_file, session.settings.db_path
             )
-            stays = "To have what failed stay as it is, and no longer count"
-            commands.insert(0, f"{stays}:  {command}")
+            commands.insert(0, command)
         if session.disposal is not None and session.disposal.on_failure is Disposal.MOVE:
             commands = _of_moved(session, session.disposal.failed_folder, failures_total, commands)
     return RunReport(

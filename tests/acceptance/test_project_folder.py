@@ -18,7 +18,7 @@ def test_a_run_from_a_folder_below_goes_on_with_the_project(
     found = {"IMPORTER_PROJECT": ""}
     keep = ("people", "../pages", "--on-success", "keep")
     told = below.run(*keep, environment=found)
-    line = f"Project folder: {folder} (not the working folder; IMPORTER_PROJECT names one)"
+    line = f"Project folder: {folder} (not the working folder; IMPORTER_PROJECT sets it)"
     assert line in told.out.splitlines()
     assert below.files() == []
     left = {path.relative_to(folder).as_posix() for path in project.files()}
@@ -32,6 +32,9 @@ def test_a_run_from_a_folder_below_goes_on_with_the_project(
         assert "success: 1" in status.out
         assert (line in status.err) == (place is below)
         assert "as their files say" in place.run("verify", environment=found).out
+    known = below.run("acknowledge", "../pages/a.json", environment=found)
+    assert "a.json (people, tag T) does not count as failed." in known.out
+    assert line in known.err
     # And the run of one is the run of the other.
     project.run("people", "data/pages", "--on-success", "keep", environment=found)
     assert project.counts("planning")["unchanged"] == 1

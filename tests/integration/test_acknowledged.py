@@ -31,7 +31,7 @@ def test_each_run_exits_with_3_until_it_is_acknowledged(bench: Bench) -> None:
     for _ in range(4):
         report = run(bench)
     assert outcome(report) == (3, 2, 0)
-    assert "To have what failed stay as it is, and no longer count:  " in report.next_commands[0]
+    assert "To leave what failed as it is, and no longer count it:  " in report.next_commands[0]
     assert " acknowledge --kind folders --tag test --all" in report.next_commands[0]
 
     acknowledge(bench, str(bad))
@@ -51,7 +51,7 @@ def test_each_run_exits_with_3_until_it_is_acknowledged(bench: Bench) -> None:
     assert report.count("planning.acknowledged") == 2
     verified = bench.verify(kind="folders")
     assert (verified.clean, verified.failed, verified.acknowledged) == (True, 0, 2)
-    assert "2 failed, are acknowledged, and were not compared" in render_verification(verified)[1]
+    assert "2 acknowledged as failed, and not compared" in render_verification(verified)[1]
     (scope,) = status_json(read_status(bench.state_file, bench.settings().ledger_file))["scopes"]
     assert (scope["success"], scope["failed"], scope["acknowledged"]) == (3, 0, 2)
     assert [each["file"] for each in scope["acknowledgements"]] == [str(bad), str(worse)]

@@ -68,6 +68,19 @@ def test_a_file_is_named_by_its_path_or_as_in_its_source(place: Path, path: str)
     assert f"acknowledged by {found[0].acknowledged.by}: ours" in text
 
 
+def test_a_file_that_is_there_is_meant_and_none_of_that_name_in_another_source(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = Book(place / "upload_tracker.db", source=str(place.parent / "other"))
+    book.failed(book.add("x/bad_parse.json")["x/bad_parse.json"], "is broken")
+    book.file.close()
+    (place.parent / "other").mkdir()
+    monkeypatch.chdir(place.parent / "other")
+    lines = acknowledge(place, "x/bad_parse.json")
+    assert lines[0] == f"Acknowledged: 1 (states from {place.parent / 'other'}, tag tag)"
+    assert sum(line.startswith("Acknowledged") for line in lines) == 1
+
+
 def test_all_and_back(place: Path) -> None:
     assert acknowledge(place, tag="tag")[0].startswith("Acknowledged: 3 ")
     assert counts(place) == (0, 3)

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from imports.backends.http_surroundings import client_for
+from imports.backends.http_surroundings import client_for, proxy_variable
 from imports.errors import UsageError
 
 URL = "https://x.supabase.co"
@@ -39,6 +39,13 @@ def refusal(url: str = URL) -> str:
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
     return str(caught.value)
+
+
+def test_of_two_spellings_the_one_that_is_taken_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://p:3128")
+    monkeypatch.setenv("https_proxy", "http://q:3128")
+    assert proxy_to(URL) == "q:3128"
+    assert proxy_variable(URL) == "https_proxy"
 
 
 @pytest.mark.parametrize(

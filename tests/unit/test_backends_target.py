@@ -36,6 +36,18 @@ def test_what_is_in_the_project_folder_is_called_alike_from_everywhere() -> None
     assert "in /data/postgresql;" in told(project=project, data_folder=Path("/data"))
 
 
+def test_a_data_folder_that_is_named_is_called_alike_from_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path)
+    line = told(data_folder=tmp_path / "store")
+    assert line == told(data_folder="store")
+    monkeypatch.chdir(tmp_path / "below")
+    assert line == told(project=tmp_path, data_folder=tmp_path / "store")
+    assert line == told(project=tmp_path, data_folder="../store")
+
+
 def test_the_embedded_one_that_is_asked_for_does_not_look_at_what_is_configured() -> None:
     line = told(backend="embedded", **SUPABASE, **DATABASE)
     assert line.startswith("embedded PostgreSQL in .importer/postgresql;")

@@ -58,6 +58,25 @@ def options(*path: str) -> set[str]:
     return {name for parameter in parameters for name in parameter.opts}
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("people", "", "--tag", "t"),
+        ("states", "--states-dir", "", "--tag", "t"),
+        ("people", "--single-file", "", "--tag", "t"),
+        ("states", ".", "--tag", "t", "--image-root", ""),
+        ("acknowledge", ""),
+        ("status", "--state-file", ""),
+    ],
+)
+def test_an_empty_path_is_not_the_working_folder(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is what a shell makes of a variable that is not set; `people` deletes files."""
+    assert call(*arguments) == 2
+    assert "is empty" in capsys.readouterr().err.lower()
+
+
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No command finds the developer's .env files, or leaves anything in the project."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -96,6 +97,27 @@ def test_no_file_is_no_variables(tmp_path: Path) -> None:
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".env").mkdir()
     with pytest.raises(UsageError, match="no regular file"):
+        read_env_file(tmp_path / ".env")
+
+
+@pytest.mark.parametrize(
+    ("target", "why"), [("/nowhere/secret", "No such file"), (".env", "Too many levels")]
+)
+def test_a_link_that_leads_nowhere_is_refused(tmp_path: Path, target: str, why: str) -> None:
+    file = tmp_path / ".env"
+    file.symlink_to(target)
+    with pytest.raises(UsageError, match=f"cannot be read: {why}"):
+        read_env_file(file)
+
+
+def test_a_file_in_a_folder_that_may_not_be_searched_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: Path) -> os.stat_result:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("pathlib.Path.stat", refused)
+    with pytest.raises(UsageError, match="cannot be read: Permission denied"):
         read_env_file(tmp_path / ".env")
 
 

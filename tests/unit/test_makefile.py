@@ -77,6 +77,13 @@ def test_a_target_that_is_asked_for_is_taken_for_the_examples_too(command: str) 
     assert "--backend embedded" not in commands(command, "ARGS=--database-url postgresql://h/d")
 
 
+@pytest.mark.parametrize("option", ["--states-dir", "--single-file"])
+def test_a_source_among_the_arguments_goes_where_is_configured(option: str) -> None:
+    text = commands("import_scrape_states", f"ARGS={option} '/data/my files'")
+    assert "--backend" not in text
+    assert "The examples go" not in text
+
+
 @pytest.mark.parametrize(("command", "source"), SOURCES.items())
 def test_an_empty_source_is_no_source(command: str, source: str) -> None:
     done = make(command, f"{source}=")
@@ -93,7 +100,14 @@ def test_a_variable_that_is_none_is_refused(name: str) -> None:
 
 
 def test_variables_for_programs_are_passed_on() -> None:
-    given = ("SUPABASE_URL=x", "IMPORTER_YES=1", "PGPASSWORD=x", "HTTPS_PROXY=x", "SHELL=/bin/sh")
+    given = (
+        "SUPABASE_URL=x",
+        "IMPORTER_YES=1",
+        "PGPASSWORD=x",
+        "HTTPS_PROXY=x",
+        "SHELL=/bin/sh",
+        "LC_ALL=C",
+    )
     commands("status", *given, "ARGS=--json --tag 'a b'", "PYTHON=python3")
 
 

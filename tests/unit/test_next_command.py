@@ -66,6 +66,12 @@ def test_a_single_file_a_backend_and_another_work_state_stand_in_it() -> None:
     ]
 
 
+def test_a_run_into_production_is_not_gone_on_with_elsewhere() -> None:
+    expected = ["states", "/data", "--tag", "t", "--production"]
+    assert words(source="/data", tag="t", production=True) == expected
+    assert resumed(parameters={"production": True}) == expected
+
+
 def test_the_ledger_and_the_patterns_stand_in_it() -> None:
     expected = ["--patterns", "stats.json,*.tif", "--db-path", "my ledger.db"]
     assert words(
@@ -265,3 +271,21 @@ def test_the_program_is_named_in_full_to_who_may_be_anywhere(
     monkeypatch.setenv("PATH", "/usr/bin")
     monkeypatch.setenv("IMPORTER_PROJECT", str(tmp_path) if elsewhere else ".")
     assert next_command.program() == (str(here) if elsewhere else str(here)[1:])
+
+
+def test_outside_of_the_project_folder_a_command_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Typed in another folder, or put into a crontab, it goes to the same target."""
+    project = tmp_path / "my project"
+    (project / "below").mkdir(parents=True)
+    monkeypatch.setenv("IMPORTER_PROJECT", str(project))
+    monkeypatch.chdir(project / "below")
+    pinned, *rest = shlex.split(next_command.verify(project / "work_state.json"))
+    assert pinned == f"IMPORTER_PROJECT={project}"
+    assert rest[-1] == "verify"
+    line = shlex.split(next_command.verify(project / "runs" / "a.json"))
+    assert line[0] == pinned
+    assert line[-2:] == ["--state-file", str(project / "runs" / "a.json")]
+    monkeypatch.chdir(project)
+    assert arguments(next_command.verify(Path("work_state.json"))) == ["verify"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -85,6 +86,26 @@ def test_a_virtual_environment_is_no_env_file(project: Path) -> None:
     put(project, ".env/")
     put(project / "data", "work_state.json/")
     assert project_folder({}) == Path()
+
+
+def test_an_env_file_that_leads_nowhere_is_one_all_the_same(project: Path) -> None:
+    """A secret that is not mounted: another folder's settings would send the data elsewhere."""
+    put(project, ".env")
+    (project / "data" / ".env").symlink_to("/nowhere/secret")
+    assert project_folder({}) == project / "data"
+
+
+def test_a_folder_that_cannot_be_searched_is_an_error_that_names_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: Path) -> bool:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("pathlib.Path.is_file", refused)
+    with pytest.raises(
+        UsageError, match=r"today cannot be searched .*: Permission denied\. Make it"
+    ):
+        project_folder({})
 
 
 def test_what_everybody_can_write_to_is_not_looked_at_nor_what_is_above(project: Path) -> None:

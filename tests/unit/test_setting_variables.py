@@ -37,7 +37,7 @@ def test_the_variable_of_a_setting_is_known(setting: str) -> None:
     ],
 )
 def test_one_that_is_misspelt_is_told_with_what_is_meant(name: str, meant: str) -> None:
-    assert problem(name) == [(name, f"there is no such variable; is {meant} meant?")]
+    assert problem(name) == [(name, f"there is no such variable; did you mean {meant}?")]
 
 
 def test_one_that_is_like_no_other_is_told_too() -> None:

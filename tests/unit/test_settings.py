@@ -52,6 +52,7 @@ def test_flags_go_before_the_environment_and_that_before_the_env_files(tmp_path:
     (tmp_path / ".env.production").write_text("IMPORTER_TAG=production\n")
     assert tag(load(tmp_path)) == "local"
     assert tag(load(tmp_path, production=True)) == "production"
+    assert load(tmp_path, production=True).production
     assert tag(load(tmp_path, environment)) == "environment"
     assert tag(load(tmp_path, environment, production=True)) == "environment"
     assert tag(load(tmp_path, environment, tag="flag")) == "flag"
@@ -153,7 +154,7 @@ def test_the_backend_that_is_asked_for_is_taken(tmp_path: Path) -> None:
 
 def test_the_embedded_database_has_no_other_url(tmp_path: Path) -> None:
     message = failing(tmp_path, backend="embedded", database_url=DATABASE_URL)
-    assert message.startswith("--database-url is no use with the backend embedded.")
+    assert message.startswith("--database-url and the backend embedded exclude each other.")
     assert load(tmp_path, {"DATABASE_URL": "nonsense"}, backend="embedded").database_url is not None
 
 
@@ -310,6 +311,18 @@ def test_image_roots_come_as_a_list_like_the_path(tmp_path: Path) -> None:
     settings = load(tmp_path, {"IMPORTER_IMAGE_ROOTS": os.pathsep.join(["/a", "/b c"])})
     assert settings.image_roots == (Path("/a"), Path("/b c"))
     assert load(tmp_path, image_roots=(Path("/d"),)).image_roots == (Path("/d"),)
+
+
+def test_an_empty_entry_among_image_roots_is_not_the_working_folder(tmp_path: Path) -> None:
+    for text in ("/a:", ":/a", "/a: :"):
+        settings = load(tmp_path, {"IMPORTER_IMAGE_ROOTS": text})
+        assert settings.image_roots == (Path("/a"),)
+
+
+@pytest.mark.parametrize("name", ["state_file", "data_folder", "done_dir"])
+def test_a_path_of_blanks_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=f"IMPORTER_{name.upper()}.* is empty"):
+        load(tmp_path, {f"IMPORTER_{name.upper()}": "  "})
 
 
 @pytest.mark.parametrize(("text", "value"), [("1", True), ("true", True), ("0", False)])
@@ -507,8 +520,13 @@ def test_a_variable_that_gives_no_setting_is_refused_with_where_it_stands(tmp_pa
     (tmp_path / ".env").write_text("IMPORTER_DBPATH=\nOTHER=1\n")
     (tmp_path / ".env.production").write_text("IMPORTER_XYZZY=1\n")
     message = failing(tmp_path, environment)
-    assert "IMPORTER_BACHSIZE: there is no such variable; is IMPORTER_BATCH_SIZE meant?" in message
-    assert "IMPORTER_DBPATH in .env: there is no such variable; is IMPORTER_DB_PATH" in message
+    assert (
+        "IMPORTER_BACHSIZE: there is no such variable; did you mean IMPORTER_BATCH_SIZE?" in message
+    )
+    assert (
+        "IMPORTER_DBPATH in .env: there is no such variable; did you mean IMPORTER_DB_PATH"
+        in message
+    )
     assert "IMPORTER_MAX_WORKERS: must be" in message
     assert "IMPORTER_XYZZY" not in message
     assert "IMPORTER_XYZZY in .env.production" in failing(tmp_path, production=True)
