@@ -38,12 +38,13 @@ class PeopleDatabase(MemoryDatabase):
         super().__init__(poison, down)
         self.compared = 0
         self.wrong: set[str] = set()
+        self.remembered: set[str] = set()
 
     def dataset_id(self, *_: object) -> int:
         return 1
 
-    def forget_merges(self, _: str) -> None:
-        """Remembers none."""
+    def forget_merges(self, batch_id: str) -> None:
+        self.remembered.discard(batch_id)
 
     def compare(self, rows: Rows) -> dict[int, TableComparison]:
         answer = {index: TableComparison([], []) for index, _ in rows.compared()}
@@ -66,6 +67,7 @@ class PeopleDatabase(MemoryDatabase):
 
     def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
         self.before_merge()
+        self.remembered.add(rows.run["batch_id"])
         return super().merge(request_id, rows)
 
     def before_merge(self) -> None:
