@@ -634,12 +634,38 @@ def schema_apply(**flags: Any) -> None:
 
 
 @schema.command("print")
-def schema_print() -> None:
-    """Print the migrations, for Supabase's SQL editor."""
+@click.option("--functions", "only_functions", is_flag=True, help="Only the functions.")
+def schema_print(*, only_functions: bool) -> None:
+    """Print the migrations, for Supabase's SQL editor.
+
+    The functions alone are for a database that has the tables.
+    """
     from imports.schema import migrations
 
     for migration in migrations():
-        _print(f"-- {migration.version}_{migration.name}\n\n{migration.sql}")
+        if migration.checksum is not None or not only_functions:
+            _print(f"-- {migration.version}_{migration.name}\n\n{migration.sql}")
+
+
+@schema.command("export")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if it would.")
+@click.option("--same-version", is_flag=True, help="Keep the version of the file.")
+def schema_export(*, check: bool, same_version: bool) -> None:
+    """Write the functions, which are rendered from the tables, as the newest migration.
+
+    For those who change the importer, in a checkout. They get a new version where they changed,
+    so that `supabase db push` applies them. Keep the version where it has applied none of it yet.
+    """
+    from imports.errors import SchemaError
+    from imports.schema_export import export_functions
+
+    export = export_functions(check=check, same_version=same_version)
+    if check and export.written:
+        raise SchemaError(
+            "The functions in supabase/migrations are out of date. Write them anew with"
+            " `resilient-importer schema export`."
+        )
+    _print(shown(f"{'wrote' if export.written else 'up to date:'} {export.path}"))
 
 
 @cli.group()

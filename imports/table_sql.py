@@ -1,12 +1,15 @@
 """The SQL of a Table, rendered once for both backends.
 
 A statement reads its rows from a relation with a column `ordinal` and the columns of the table:
-a temporary table that COPY filled, or a JSON array inside a function. Both thus do the same.
+a temporary table that COPY filled, or a JSON array inside a function. Both thus do the same. What
+compares and lists rows are functions of the database, which are told of a table by `described`.
 """
 
 from __future__ import annotations
 
-from imports.tables import Column, Keep, NewerWins, Newest, Replace, Table, TableGroup
+from typing import Any
+
+from imports.tables import Column, Keep, NewerWins, Newest, Replace, Table
 
 UNJUDGED = "!"
 """The letter of a row if a merge could not tell what became of it; see `judge_statement`."""
@@ -29,6 +32,11 @@ def create_incoming(table: Table) -> str:
 def copy_incoming(table: Table) -> str:
     """The COPY command for rows that `row_format` encoded, each behind its ordinal."""
     return f"copy {incoming(table)} (ordinal, {_names(table.columns)}) from stdin"
+
+
+def all_incoming(table: Table) -> str:
+    """The query for the rows of `incoming`."""
+    return f"select * from {incoming(table)}"
 
 
 def count_incoming(table: Table) -> str:
@@ -57,12 +65,6 @@ def must_merge(table: Table) -> str:
     )
 
 
-def nothing_incoming(table: Table) -> str:
-    """What stands for `incoming` where a batch has no rows for a table."""
-    columns = ", ".join(f"null::{column.type} as {column.name}" for column in table.columns)
-    return f"(select {columns} where false) as nothing"
-
-
 def merge_statement(
     table: Table,
     run: dict[str, str],
@@ -72,7 +74,7 @@ def merge_statement(
     *,
     reading: str = "not materialized",
 ) -> str:
-    """Merges all rows of `source` and answers with one text: a letter for each row, by ordinal.
+    """Merges all rows of `source`, a query, and answers with a letter for each row, by ordinal.
 
     The letters are those of `RowOutcome`. Of the rows of one key the winner is merged, the
     others are skipped. Some may be `UNJUDGED`, for `judge_statement`. `run` gives the SQL
@@ -85,29 +87,31 @@ def merge_statement(
     # a table into a materialized CTE would cost as much as inserting them.
     return f"""\
 with incoming_rows as {reading} (
-  select ordinal, {_names(table.columns)} from {source}
+  {_under(source, 2)}
 ), winners as not materialized (
 {_winners(table)}
 ), written as (
 {_insert(table, run)}
 )
 select case
-  when (select count(*) from written where inserted) = {count}
+  when (select count(*) from written where inserted)
+    = {count}
     then repeat('I', {count}::integer)
   else (
     with judged as (
       select winner.ordinal, winner.row_key,
         case
           when written.inserted then 'I'
-          {_updated(table)}
-          {_not_written(table, run, UNJUDGED)}
+          {_under(_updated(table), 10)}
+          {_under(_not_written(table, run, UNJUDGED), 10)}
         end as outcome
       from (select *, {identity} from winners) as winner
       left join written on written.row_key = winner.row_key
-      {_stored(table, run, "winner", _unclear(table, run))}
+      {_under(_stored(table, run, "winner", _unclear(table, run)), 6)}
     )
     select string_agg(
-      case when judged.ordinal = rows.ordinal then judged.outcome {_lost(table)}else 'S' end,
+      case when judged.ordinal = rows.ordinal then judged.outcome
+        {_lost(table)}else 'S' end,
       '' order by rows.ordinal)
     from (select ordinal, {identities} from incoming_rows) as rows
     join judged on judged.row_key = rows.row_key
@@ -128,116 +132,75 @@ def judge_statement(
 select string_agg(
   case
     when winner.letter <> '{UNJUDGED}' then winner.letter
-    {_not_written(table, run, "=")}
+    {_under(_not_written(table, run, "="), 4)}
   end, '' order by winner.ordinal) {into}
 from (
-  select ordinal, {_names(table.columns)},
-    substr({letters}, (ordinal - {first} + 1)::integer, 1) as letter
-  from {source}
+  select *, {_letter(letters, first)} as letter
+  from (
+    {_under(source, 4)}
+  ) as given
 ) as winner
 {_stored(table, run, "winner", f"winner.letter = '{UNJUDGED}'")}"""
 
 
-def replace_sets_statement(
-    table: Table, owner: Table, source: str, owner_source: str, letters: str, first: int
-) -> str:
+def replace_sets_statement(owner: Table, letters: str, first: int) -> str:
     """Replaces the sets of rows that belong to owners which were just inserted or updated.
 
-    `owner_source` has the owners' rows and `letters` (an SQL expression) what became of them:
-    what `merge_statement` answered with. `first` is the ordinal of the first row of a source.
+    The owners are in `incoming`, and `letters` (an SQL expression) says what became of them: what
+    `merge_statement` answered with. `first` is the ordinal of the first one. The parameter
+    `tables` are the owned tables, `described`.
     """
-    own = table.key[0]
-    same_key = " and ".join(f"kept.{name} = stored.{name}" for name in table.key)
+    ids = f"select id from {incoming(owner)} where {_letter(letters, first)}"
     return f"""\
-with owners as (
-  select id, substr({letters}, (ordinal - {first} + 1)::integer, 1) as outcome from {owner_source}
-), gone as (
-  delete from {table.qualified_name} as stored using owners
-  where owners.outcome = 'U' and stored.{own} = owners.id and not exists (
-    select from (select {", ".join(table.key)} from {source}) as kept where {same_key})
-)
-insert into {table.qualified_name} as stored ({_names(table.columns)})
-select {_names(table.columns, "incoming_rows")}
-from (select {_names(table.columns)} from {source}) as incoming_rows
-join owners on owners.id = incoming_rows.{own} and owners.outcome in ('I', 'U')
-order by {", ".join(f"incoming_rows.{name}" for name in table.key)}
-on conflict ({", ".join(table.key)}) {_on_conflict(table, {})}"""
+select public.importer_replace_sets(
+  %(tables)s, '{{}}', array({ids} in ('I', 'U')), array({ids} = 'U'))"""
 
 
-def compare_statement(table: Table, run: dict[str, str], source: str, into: str = "") -> str:
-    """Compares the rows of `source` with what is stored; answers with one JSON array.
+def described(table: Table, *, relation: str | None = None) -> dict[str, Any]:
+    """What a table is, for the functions of the database that work for any.
 
-    Each element: `o` the ordinal, `s` what was found (`same`, `different`, `missing`, `undecided`
-    where it is different and nobody knows which is newer, `superseded` by a newer row, or by
-    another row of the same key in `source`), `i` the id of the stored row, `d` for each column
-    that differs a pair of what is stored and what should be.
+    `relation` is the temporary table that has its rows.
     """
-    differing = ",\n      ".join(
-        f"'{column.name}', case when stored.{column.name} is distinct from"
-        f" winner.{column.name} then"
-        f" jsonb_build_array(stored.{column.name}, winner.{column.name}) end"
-        for column in table.compared
-    )
-    newer = _superseded(table, run)
-    told = "in ('different', 'undecided')" if table.dated_by else "= 'different'"
-    identity = "stored.id::text" if table.id_type else "null::text"
-    return f"""\
-with incoming_rows as (
-  select ordinal, {_names(table.columns)} from {source}
-), winners as (
-{_winners(table)}
-), compared as (
-  select winner.ordinal, {identity} as id,
-    case
-      when stored.present is null then 'missing'
-      {newer}
-      when ({_names(table.compared, "stored")})
-        is distinct from ({_names(table.compared, "winner")}) then 'different'
-      else 'same'
-    end as found,
-    jsonb_strip_nulls(jsonb_build_object(
-      {differing}
-    )) as differing
-  from winners as winner
-  {_stored(table, run, "winner", "true")}
-)
-select coalesce(jsonb_agg(jsonb_build_object(
-    'o', rows.ordinal,
-    's', coalesce(compared.found, 'superseded'),
-    'i', compared.id,
-    'd', case when compared.found {told} then compared.differing end
-  ) order by rows.ordinal), '[]'::jsonb) {into}
-from incoming_rows as rows
-left join compared on compared.ordinal = rows.ordinal"""
+    return {
+        **described_set(table),
+        "columns": [column.name for column in table.columns],
+        "nullable": [column.name for column in table.row_key if column.nullable],
+        "run_key": [{"column_name": each.name, "type": each.type} for each in table.run_key],
+        "rule": _described_rule(table),
+        "id_type": table.id_type,
+        "names": table.names or [column.name for column in table.row_key],
+        "owner": table.owner,
+        "relation": relation,
+    }
 
 
-def written_statement(table: Table, batch_ids: str, after: str, limit: str, into: str = "") -> str:
-    """Lists the rows that given runs wrote, by id; answers with one JSON array.
-
-    Each element: `i` the id, `k` an array of what people know the row by. The arguments are SQL
-    expressions: an array of batch ids, the last id of the page before, the size of a page.
-    """
-    key = ", ".join(table.names or [column.name for column in table.row_key])
-    return f"""\
-select coalesce(jsonb_agg(jsonb_build_object('i', page.id::text, 'k', page.row_key)
-    order by page.id), '[]'::jsonb) {into}
-from (
-  select id, jsonb_build_array({key}) as row_key from {table.qualified_name}
-  where batch_id = any({batch_ids}) and ({after} is null or id > {after})
-  order by id limit {limit}
-) as page"""
+def described_set(table: Table) -> dict[str, Any]:
+    """The part of `described` that replacing a set needs."""
+    return {
+        "name": table.qualified_name,
+        "key": [column.name for column in table.row_key],
+        "compared": [column.name for column in table.compared],
+    }
 
 
-def render_functions(group: TableGroup) -> str:
-    """The functions through which Supabase merges, compares and lists the group's tables.
+def _described_rule(table: Table) -> dict[str, Any] | None:
+    rule = table.on_conflict
+    if isinstance(rule, NewerWins):
+        return {"name": "newer", "moment": rule.column}
+    if isinstance(rule, Newest):
+        return {
+            "name": "newest",
+            "moment": rule.moment,
+            "source": rule.source,
+            "signature": rule.signature,
+            "undated_is_oldest": rule.undated_is_oldest,
+        }
+    return None
 
-    A migration that has them ends with `select public.importer_close(…)`: it gives them their time
-    limit, and takes them from everybody but the service role.
-    """
-    functions = [_merge_function(group), _compare_function(group)]
-    if any(table.id_type for table in group.tables):
-        functions.append(_written_function(group))
-    return "\n".join(functions)
+
+def _letter(letters: str, first: int) -> str:
+    place = "ordinal::integer" if first == 1 else f"ordinal + {1 - first}"
+    return f"substr({letters}, {place}, 1)"
 
 
 def _names(columns: tuple[Column, ...], relation: str = "") -> str:
@@ -249,6 +212,11 @@ def _later(column: str, one: str, other: str, operator: str = ">") -> str:
     return (
         f"coalesce({one}.{column}, '-infinity') {operator} coalesce({other}.{column}, '-infinity')"
     )
+
+
+def _under(text: str, by: int) -> str:
+    """A text of several lines, of which the first stands already where it belongs."""
+    return text.replace("\n", "\n" + " " * by)
 
 
 def _winners(table: Table) -> str:
@@ -271,9 +239,11 @@ def _insert(table: Table, run: dict[str, str]) -> str:
     key = ", ".join(table.key)
     return f"""\
   insert into {table.qualified_name} as stored ({run_names}{_names(table.columns)})
-  select {run_values}{_names(table.columns)} from winners
+  select {run_values}{_names(table.columns)}
+  from winners
   order by {_names(table.row_key)}
-  on conflict ({key}) {_on_conflict(table, run)}
+  on conflict ({key})
+  {_on_conflict(table, run)}
   returning row({_names(table.row_key, "stored")}) as row_key, (stored.xmax = 0) as inserted"""
 
 
@@ -334,43 +304,13 @@ def _undated(moment: str) -> str:
     return f"(stored.{moment} is null or winner.{moment} is null)"
 
 
-def _superseded(table: Table, run: dict[str, str]) -> str:
-    """The cases of a stored row that has its own good reason to be another one, or may have."""
-    rule = table.on_conflict
-    # A run that decides what dates do not will not be told that they do not.
-    undecided = f"case when {run['if_exists']} = 'newer' then 'undecided' else 'superseded' end"
-    if isinstance(rule, NewerWins):
-        differs = _differs(table, "stored", "winner")
-        return (
-            f"when stored.{rule.column} > winner.{rule.column} then 'superseded'\n"
-            f"      when {run['if_exists']} = 'keep' and stored.batch_id <> {run['batch_id']}"
-            f" and {differs} then 'superseded'\n"
-            f"      when {_undated(rule.column)} and {differs} then {undecided}"
-        )
-    if isinstance(rule, Newest):
-        # With the same signature and moment it would be the same, had nobody changed it.
-        other = (
-            f"(stored.{rule.signature}, stored.{rule.moment})"
-            f" is distinct from (winner.{rule.signature}, winner.{rule.moment})"
-        )
-        later = (
-            f"when {other}"
-            f" and ({run['if_exists']} = 'keep' or {_later(rule.moment, 'stored', 'winner', '>=')})"
-            " then 'superseded'"
-        )
-        if rule.undated_is_oldest:
-            return later
-        return f"when {_undated(rule.moment)} and {other} then {undecided}\n      {later}"
-    return ""
-
-
 def _updated(table: Table) -> str:
     """The case of a row that was there and was written."""
     updated = "when not written.inserted then 'U'"
     if not isinstance(table.on_conflict, NewerWins):
         return updated
     same = f"stored.present and not {_differs(table, 'stored', 'winner')}"
-    return f"when not written.inserted and {same} then '='\n          {updated}"
+    return f"when not written.inserted and {same} then '='\n{updated}"
 
 
 def _unclear(table: Table, run: dict[str, str]) -> str:
@@ -397,7 +337,7 @@ def _not_written(table: Table, run: dict[str, str], unseen: str) -> str:
     differs = _differs(table, "stored", "winner")
     if table.dated_by is None:
         skipped = "" if isinstance(table.on_conflict, Replace) else f"when {differs} then 'S'"
-        return f"{skipped}\n          else '='"
+        return f"{skipped}\nelse '='"
     kept = f"{run['if_exists']} = 'keep' and stored.batch_id <> {run['batch_id']}"
     cases = [
         f"when stored.present is null then '{unseen}'",
@@ -410,7 +350,7 @@ def _not_written(table: Table, run: dict[str, str], unseen: str) -> str:
         cases += [f"when {later} then 'S'", f"else '{unseen}'"]
     else:
         cases.append("else 'S'")
-    return "\n          ".join(cases)
+    return "\n".join(cases)
 
 
 def _stored(table: Table, run: dict[str, str], row: str, condition: str) -> str:
@@ -423,160 +363,9 @@ def _stored(table: Table, run: dict[str, str], row: str, condition: str) -> str:
         equal = f"kept.{column.name} = {row}.{column.name}"
         both_null = f"{row}.{column.name} is null and kept.{column.name} is null"
         branches = [[*branch, addition] for branch in branches for addition in (equal, both_null)]
-    selects = "\n    union all\n".join(
-        f"    select true as present, kept.* from {table.qualified_name} as kept\n"
-        f"    where {' and '.join([condition, *branch])}"
+    selects = "\n  union all\n".join(
+        f"  select true as present, kept.* from {table.qualified_name} as kept\n"
+        f"  where {' and '.join([condition, *branch])}"
         for branch in branches
     )
-    return f"left join lateral (\n{selects}\n    limit 1\n  ) as stored on true"
-
-
-def _json_source(table: Table) -> str:
-    types = ", ".join(f"{column.name} {column.type}" for column in table.columns)
-    return (
-        f"rows from (jsonb_to_recordset(body -> 'rows' -> '{table.label}') as ({types}))"
-        f" with ordinality as input({_names(table.columns)}, ordinal)"
-    )
-
-
-def _json_count(table: Table) -> str:
-    return f"jsonb_array_length(body -> 'rows' -> '{table.label}')"
-
-
-def _json_ids(table: Table) -> str:
-    """The same with the ids alone: much less to read, for each table that hangs on them."""
-    return (
-        f"rows from (jsonb_to_recordset(body -> 'rows' -> '{table.label}') as (id {table.id_type}))"
-        " with ordinality as input(id, ordinal)"
-    )
-
-
-def _json_run(table: Table) -> dict[str, str]:
-    values = {
-        column.name: f"(body -> 'run' ->> '{column.name}')::{column.type}"
-        for column in table.run_columns
-    }
-    return {
-        **values,
-        "if_exists": "(body -> 'run' ->> 'if_exists')",
-        "repair": "(body -> 'run' ->> 'repair')::boolean",
-    }
-
-
-def _merge_step(group: TableGroup, table: Table) -> str:
-    owner = group.owner_of(table)
-    if owner is None:
-        statement = merge_statement(
-            table,
-            _json_run(table),
-            _json_source(table),
-            _json_count(table),
-            "into outcomes",
-            reading="materialized",
-        )
-        return f"""\
-  if body -> 'rows' ? '{table.label}' then
-{_indented(statement)};
-{_judge_step(table)}\
-    answer := answer || jsonb_build_object('{table.label}', outcomes);
-  end if;
-"""
-    statement = replace_sets_statement(
-        table, owner, _json_source(table), _json_ids(owner), f"answer ->> '{owner.label}'", 1
-    )
-    return f"""\
-  if answer ->> '{owner.label}' ~ '[IU]' then
-{_indented(statement)};
-  end if;
-"""
-
-
-def _judge_step(table: Table) -> str:
-    if table.dated_by is None:
-        return ""
-    statement = judge_statement(
-        table, _json_run(table), _json_source(table), "outcomes", 1, "into outcomes"
-    )
-    return f"""\
-    if strpos(outcomes, '{UNJUDGED}') > 0 then
-{_indented(_indented(statement))};
-    end if;
-"""
-
-
-def _merge_function(group: TableGroup) -> str:
-    steps = "".join(_merge_step(group, table) for table in group.tables)
-    return _function(
-        group.merge_function,
-        "  outcomes text;\n",
-        f"""\
-  perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
-  select merges.answer into answer from {MERGES} as merges
-    where merges.request_id = (body ->> 'request_id')::uuid;
-  if found then
-    return answer;
-  end if;
-  answer := '{{}}';
-{steps}\
-  insert into {MERGES} (request_id, batch_id, answer)
-    values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
-  return answer;
-""",
-    )
-
-
-def _compare_function(group: TableGroup) -> str:
-    steps = "".join(
-        f"""\
-  if body -> 'rows' ? '{table.label}' then
-{_indented(compare_statement(table, _json_run(table), _json_source(table), "into comparison"))};
-    answer := answer || jsonb_build_object('{table.label}', comparison);
-  end if;
-"""
-        for table in group.tables
-    )
-    return _function(
-        group.compare_function,
-        "  comparison jsonb;\n",
-        f"  answer := '{{}}';\n{steps}  return answer;\n",
-    )
-
-
-def _written_function(group: TableGroup) -> str:
-    batch_ids = "array(select jsonb_array_elements_text(body -> 'batch_ids'))"
-    limit = "(body ->> 'limit')::integer"
-    steps = "".join(
-        f"""\
-  if body ->> 'table' = '{table.label}' then
-{
-            _indented(
-                written_statement(
-                    table, batch_ids, f"(body ->> 'after')::{table.id_type}", limit, "into answer"
-                )
-            )
-        };
-  end if;
-"""
-        for table in group.tables
-        if table.id_type is not None
-    )
-    return _function(group.written_function, "", f"{steps}  return answer;\n")
-
-
-def _indented(statement: str) -> str:
-    return "\n".join(f"    {line}" for line in statement.splitlines())
-
-
-def _function(name: str, declarations: str, body: str) -> str:
-    # @supabase/lite hands over a JSON argument as a JSON string, PostgREST as it is.
-    return f"""\
-create or replace function public.{name}(payload jsonb) returns jsonb
-language plpgsql volatile security invoker set search_path = '' as $function$
-declare
-  body jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{{}}')::jsonb else payload end;
-  answer jsonb;
-{declarations}begin
-{body}end
-$function$;
-"""
+    return f"left join lateral (\n{selects}\n  limit 1\n) as stored on true"

@@ -139,6 +139,11 @@ class Table:
         return None
 
     @property
+    def judges_age(self) -> bool:
+        """Whether a run says what becomes of rows of earlier runs."""
+        return isinstance(self.on_conflict, NewerWins | Newest)
+
+    @property
     def replaced(self) -> tuple[Column, ...]:
         """The columns of the row that a new one replaces."""
         return tuple(column for column in self.columns if column.name not in self.key)
@@ -148,7 +153,7 @@ class Table:
 class TableGroup:
     """The tables that one batch fills in one transaction, parents first.
 
-    `name` is the kind's; the functions that Supabase calls are named after it.
+    `name` is the kind's; the function that Supabase calls is named after it.
     """
 
     name: str
@@ -162,16 +167,6 @@ class TableGroup:
     def merge_function(self) -> str:
         """The function that merges a batch."""
         return f"importer_merge_{self.name}"
-
-    @property
-    def compare_function(self) -> str:
-        """The function that compares records with what is stored."""
-        return f"importer_compare_{self.name}"
-
-    @property
-    def written_function(self) -> str:
-        """The function that lists what given runs wrote."""
-        return f"importer_written_{self.name}"
 
 
 IMAGE_ASSETS = Table(

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from imports.backends.database import Comparison, Rows, WrittenRow
-from imports.backends.postgresql import comparisons, written_rows
+from imports.backends.database import Rows, TableComparison, WrittenRow
+from imports.backends.postgresql import table_comparison, written_rows
 from imports.work_item import RowOutcome
 
 _LETTERS = frozenset(RowOutcome)
@@ -42,13 +42,16 @@ def merged(answer: Any, rows: Rows) -> dict[int, str]:
     return found
 
 
-def compared(answer: Any, rows: Rows) -> dict[int, list[Comparison]]:
-    """A comparison for each row, by table."""
+def compared(answer: Any, rows: Rows) -> dict[int, TableComparison]:
+    """A comparison for each row, by table, and for owned tables the rows that were added."""
     found = {}
-    for index, table, sent in rows.tables():
-        mine = comparisons(answer[table.label] or [])
-        if len(mine) != len(sent) or any(each.found not in _FOUND for each in mine):
+    for index, table in rows.compared():
+        sent = rows.by_table.get(index, [])
+        mine = table_comparison(answer[table.label])
+        if len(mine.rows) != len(sent) or any(each.found not in _FOUND for each in mine.rows):
             raise ValueError(f"{len(sent)} comparisons were expected for {table.label}")
+        if any(not isinstance(each.owner, str) for each in mine.added):
+            raise ValueError(f"an owner of rows in {table.label} is no text")
         found[index] = mine
     return found
 

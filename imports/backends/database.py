@@ -16,10 +16,14 @@ from imports.work_item import Image
 
 @dataclass(frozen=True, slots=True)
 class TargetIdentity:
-    """Who a database is: the id kept in itself, and the version of its schema."""
+    """Who a database is: the id kept in itself, the version of its schema, and its functions.
+
+    The functions are known by the checksum of the file that they come from.
+    """
 
     id: str
     schema_version: str | None
+    functions: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,18 @@ class Rows:
             for index in sorted(self.by_table)
         ]
 
+    def compared(self) -> list[tuple[int, Table]]:
+        """The tables that are looked at to compare them, parents first.
+
+        Those that there are rows for, and those that these own: rows may be there that must not.
+        """
+        present = {self.group.tables[index].qualified_name for index in self.by_table}
+        return [
+            (index, table)
+            for index, table in enumerate(self.group.tables)
+            if index in self.by_table or table.owner in present
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -52,6 +68,26 @@ class Comparison:
     found: str
     id: str | None
     differing: dict[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class AddedRows:
+    """Rows of an owned table that are stored, and should not be: how many, and the first of them.
+
+    Their owner, whose id `owner` is, is stored as it should be.
+    """
+
+    owner: str
+    number: int
+    first: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TableComparison:
+    """How the rows of a table compare with what is stored, each, and what is stored beside them."""
+
+    rows: list[Comparison]
+    added: list[AddedRows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +123,15 @@ class Database(Protocol):
         """
         ...
 
-    def compare(self, rows: Rows) -> dict[int, list[Comparison]]:
-        """Compares rows with what is stored, by table."""
+    def compare(self, rows: Rows) -> dict[int, TableComparison]:
+        """Compares rows with what is stored, by table.
+
+        The rows that an owner has in the tables that it owns must all be there.
+        """
         ...
 
     def written(
         self,
-        group: TableGroup,
         table: Table,
         batch_ids: Sequence[str],
         after: str | None,

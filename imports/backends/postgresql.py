@@ -14,8 +14,10 @@ from psycopg2.extensions import cursor as Cursor
 
 from imports.backends.connections import Connections
 from imports.backends.database import (
+    AddedRows,
     Comparison,
     Rows,
+    TableComparison,
     TargetIdentity,
     WrittenRow,
     small_question,
@@ -28,16 +30,15 @@ from imports.row_format import RowFormat
 from imports.table_sql import (
     MERGES,
     UNJUDGED,
-    compare_statement,
+    all_incoming,
     copy_incoming,
     count_incoming,
     create_incoming,
+    described,
     incoming,
     judge_statement,
     merge_statement,
-    nothing_incoming,
     replace_sets_statement,
-    written_statement,
 )
 from imports.tables import Table, TableGroup
 from imports.work_item import RowOutcome
@@ -66,14 +67,16 @@ class PostgreSQLDatabase:
     def identify(self) -> TargetIdentity:
         """Who the database is."""
         with self._question() as cursor:
-            cursor.execute("select id::text, schema_version from public.import_target")
+            cursor.execute(
+                "select id::text, schema_version, functions_checksum from public.import_target"
+            )
             row = cursor.fetchone()
         if row is None:
             raise BackendError(
                 "The table import_target of the database is empty; it must have its one row:"
                 " insert into public.import_target default values"
             )
-        return TargetIdentity(row[0], row[1])
+        return TargetIdentity(*row)
 
     def dataset_id(self, kind: str, tag: str, description: str | None, author: str | None) -> int:
         """The id of a dataset, which is made if it is not there."""
@@ -116,34 +119,29 @@ class PostgreSQLDatabase:
             index: answer[table.label] for index, table, _ in rows.tables() if table.owner is None
         }
 
-    def compare(self, rows: Rows) -> dict[int, list[Comparison]]:
+    def compare(self, rows: Rows) -> dict[int, TableComparison]:
         """Compares rows with what is stored, by table."""
-        run = _run_expressions(rows.group)
-        found = {}
+        tables = []
         with self._connections.transaction() as cursor:
-            for index, table, lines in rows.tables():
-                _copy(cursor, table, lines)
-                cursor.execute(compare_statement(table, run, incoming(table)), rows.run)
-                found[index] = comparisons(_only(cursor.fetchone()))
-        return found
+            for index, table in rows.compared():
+                lines = rows.by_table.get(index)
+                if lines:
+                    _copy(cursor, table, lines)
+                tables.append(described(table, relation=incoming(table) if lines else None))
+            answer = _call(cursor, "importer_compare", {"tables": tables, "run": rows.run})
+        return {index: table_comparison(answer[table.label]) for index, table in rows.compared()}
 
     def written(
         self,
-        group: TableGroup,
         table: Table,
         batch_ids: Sequence[str],
         after: str | None,
         limit: int,
     ) -> list[WrittenRow]:
         """A page of the rows that some runs wrote, by id."""
-        statement = written_statement(
-            table, "%(batch_ids)s::text[]", f"%(after)s::{table.id_type}", "%(limit)s"
-        )
+        question = written_question(table, batch_ids, after, limit)
         with self._connections.transaction() as cursor:
-            cursor.execute(
-                statement, {"batch_ids": list(batch_ids), "after": after, "limit": limit}
-            )
-            return written_rows(_only(cursor.fetchone()))
+            return written_rows(_call(cursor, "importer_written", question))
 
     def known_images(self, hashes: Sequence[str]) -> dict[str, str]:
         """Those of some hashes that `image_assets` has, each with its storage type."""
@@ -176,20 +174,35 @@ def location(url: str) -> str:
     return understood(url).location
 
 
-def comparisons(answer: list[dict[str, Any]]) -> list[Comparison]:
-    """What `compare_statement` answers with, row by row."""
-    return [
-        Comparison(
-            each["s"],
-            each["i"],
-            {name: (pair[0], pair[1]) for name, pair in (each["d"] or {}).items()},
-        )
-        for each in answer
-    ]
+def table_comparison(answer: dict[str, Any]) -> TableComparison:
+    """What `importer_compare` answers with about a table."""
+    return TableComparison(
+        [
+            Comparison(
+                each["s"],
+                each["i"],
+                {name: (pair[0], pair[1]) for name, pair in (each["d"] or {}).items()},
+            )
+            for each in answer["rows"]
+        ],
+        [AddedRows(each["i"], each["n"], each["r"]) for each in answer["added"]],
+    )
+
+
+def written_question(
+    table: Table, batch_ids: Sequence[str], after: str | None, limit: int
+) -> dict[str, Any]:
+    """What `importer_written` is asked."""
+    return {
+        "table": described(table),
+        "batch_ids": list(batch_ids),
+        "after": after,
+        "limit": limit,
+    }
 
 
 def written_rows(answer: list[dict[str, Any]]) -> list[WrittenRow]:
-    """What `written_statement` answers with, row by row."""
+    """What `importer_written` answers with, row by row."""
     return [
         WrittenRow(each["i"], "/".join("-" if part is None else str(part) for part in each["k"]))
         for each in answer
@@ -198,34 +211,22 @@ def written_rows(answer: list[dict[str, Any]]) -> list[WrittenRow]:
 
 def _merge(cursor: Cursor, rows: Rows) -> dict[str, str]:
     """Merges rows by COPY into temporary tables, and one statement for each table."""
-    tables = _merged(rows)
     run = _run_expressions(rows.group)
     answer: dict[str, str] = {}
-    for _, table, lines in tables:
-        owner = rows.group.owner_of(table)
-        if owner is None:
-            _copy(cursor, table, lines)
-            statement = merge_statement(table, run, incoming(table), count_incoming(table))
-            cursor.execute(statement, rows.run)
+    for _, table, lines in rows.tables():
+        if table.owner is not None:
+            continue
+        _copy(cursor, table, lines)
+        statement = merge_statement(table, run, all_incoming(table), count_incoming(table))
+        cursor.execute(statement, rows.run)
+        letters = _only(cursor.fetchone())
+        if UNJUDGED in letters:
+            judging = judge_statement(table, run, all_incoming(table), "%(letters)s", 0)
+            cursor.execute(judging, {**rows.run, "letters": letters})
             letters = _only(cursor.fetchone())
-            if UNJUDGED in letters:
-                judging = judge_statement(table, run, incoming(table), "%(letters)s", 0)
-                cursor.execute(judging, {**rows.run, "letters": letters})
-                letters = _only(cursor.fetchone())
-            answer[table.label] = letters
-        else:
-            _replace_sets(cursor, table, owner, answer[owner.label], lines)
+        _replace_sets(cursor, rows, table, letters)
+        answer[table.label] = letters
     return answer
-
-
-def _merged(rows: Rows) -> list[tuple[int, Table, list[bytes]]]:
-    """The tables that a merge concerns: those with rows, and those that hang on one of them."""
-    present = {rows.group.tables[index].qualified_name for index in rows.by_table}
-    return [
-        (index, table, rows.by_table.get(index, []))
-        for index, table in enumerate(rows.group.tables)
-        if index in rows.by_table or table.owner in present
-    ]
 
 
 def _copy(cursor: Cursor, table: Table, lines: list[bytes]) -> None:
@@ -235,22 +236,29 @@ def _copy(cursor: Cursor, table: Table, lines: list[bytes]) -> None:
     cursor.copy_expert(statements, io.BytesIO(numbered))
 
 
-def _replace_sets(
-    cursor: Cursor, table: Table, owner: Table, letters: str, lines: list[bytes]
-) -> None:
+def _replace_sets(cursor: Cursor, rows: Rows, owner: Table, letters: str) -> None:
     """Replaces the sets of rows of those owners that were written; most often there are none."""
     updated = RowOutcome.UPDATED in letters
-    if not updated and not (lines and RowOutcome.INSERTED in letters):
+    if not updated and RowOutcome.INSERTED not in letters:
         return
-    source = incoming(table)
-    if lines:
-        _copy(cursor, table, lines)
-    else:
-        source = nothing_incoming(table)
-    cursor.execute(
-        replace_sets_statement(table, owner, source, incoming(owner), "%(letters)s", 0),
-        {"letters": letters},
-    )
+    tables = []
+    for index, table in enumerate(rows.group.tables):
+        lines = rows.by_table.get(index)
+        if table.owner == owner.qualified_name and (lines or updated):
+            if lines:
+                _copy(cursor, table, lines)
+            tables.append(described(table, relation=incoming(table) if lines else None))
+    if tables:
+        cursor.execute(
+            replace_sets_statement(owner, "%(letters)s", 0),
+            {"letters": letters, "tables": orjson.dumps(tables).decode()},
+        )
+
+
+def _call(cursor: Cursor, function: str, payload: dict[str, Any]) -> Any:
+    """What one of the functions answers that both backends ask."""
+    cursor.execute(f"select public.{function}(%s)", (orjson.dumps(payload).decode(),))
+    return _only(cursor.fetchone())
 
 
 def _run_expressions(group: TableGroup) -> dict[str, str]:

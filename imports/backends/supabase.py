@@ -12,12 +12,13 @@ import orjson
 
 from imports.backends import answers
 from imports.backends.database import (
-    Comparison,
     Rows,
+    TableComparison,
     TargetIdentity,
     WrittenRow,
     small_question,
 )
+from imports.backends.postgresql import written_question
 from imports.backends.rest import (
     http_client,
     key_advice,
@@ -29,7 +30,8 @@ from imports.backends.rest import (
 from imports.errors import BackendError, BackendUnavailableError
 from imports.json_text import may_be_rounded, parse_answer
 from imports.row_format import RowFormat
-from imports.tables import Table, TableGroup
+from imports.table_sql import described
+from imports.tables import Table
 
 R = TypeVar("R")
 
@@ -47,7 +49,7 @@ class SupabaseDatabase:
 
     def identify(self) -> TargetIdentity:
         """Who the database is."""
-        wanted = {"select": "id,schema_version"}
+        wanted = {"select": "id,schema_version,functions_checksum"}
         identities = self._question(_identities, "GET", "import_target", params=wanted)
         if len(identities) != 1:
             raise BackendError(
@@ -78,25 +80,25 @@ class SupabaseDatabase:
     def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
         """Merges rows in one transaction; see Database."""
         shape = partial(answers.merged, rows=rows)
-        return self._call(shape, rows.group.merge_function, _body(rows, request_id))
+        return self._call(shape, rows.group.merge_function, _body(rows, request_id=str(request_id)))
 
-    def compare(self, rows: Rows) -> dict[int, list[Comparison]]:
+    def compare(self, rows: Rows) -> dict[int, TableComparison]:
         """Compares rows with what is stored, by table."""
         shape = partial(answers.compared, rows=rows)
-        return self._call(shape, rows.group.compare_function, _body(rows, None))
+        tables = [described(table) for _, table in rows.compared()]
+        return self._call(shape, "importer_compare", _body(rows, tables=tables))
 
     def written(
         self,
-        group: TableGroup,
         table: Table,
         batch_ids: Sequence[str],
         after: str | None,
         limit: int,
     ) -> list[WrittenRow]:
         """A page of the rows that some runs wrote, by id."""
-        body = {"table": table.label, "batch_ids": batch_ids, "after": after, "limit": limit}
-        content = orjson.dumps({"payload": body})
-        return self._call(answers.page, group.written_function, content)
+        question = written_question(table, batch_ids, after, limit)
+        content = orjson.dumps({"payload": question})
+        return self._call(answers.page, "importer_written", content)
 
     def known_images(self, hashes: Sequence[str]) -> dict[str, str]:
         """Those of some hashes that `image_assets` has, each with its storage type."""
@@ -161,7 +163,7 @@ class SupabaseDatabase:
 
 def _identities(answer: Any) -> list[TargetIdentity]:
     return [
-        TargetIdentity(str(UUID(row["id"])), row["schema_version"])
+        TargetIdentity(str(UUID(row["id"])), row["schema_version"], row["functions_checksum"])
         for row in answers.objects(answer)
     ]
 
@@ -170,8 +172,8 @@ def _ids(answer: Any) -> list[int]:
     return [int(row["id"]) for row in answers.objects(answer)]
 
 
-def _body(rows: Rows, request_id: UUID | None) -> bytes:
-    head = {"run": rows.run, "request_id": None if request_id is None else str(request_id)}
+def _body(rows: Rows, **more: Any) -> bytes:
+    head = {"run": rows.run, **more}
     tables = b",".join(
         b'"%b":[%b]' % (table.label.encode(), b",".join(objects))
         for _, table, objects in rows.tables()

@@ -15,7 +15,7 @@ from imports.backends.postgresql import PostgreSQLDatabase, location
 from imports.errors import BackendError, SchemaError
 from imports.private_file import tighten
 from imports.retry import RetryPolicy, with_retries
-from imports.schema import apply_schema, newest_version
+from imports.schema import apply_schema, needed
 from imports.settings import Backend, Settings
 
 if TYPE_CHECKING:
@@ -163,20 +163,41 @@ def _identify(database: Database, policy: RetryPolicy, *, own_url: str | None) -
     """Who the database is. One that is our own (`own_url`) gets the schema it lacks."""
     try:
         identity = with_retries(policy, database.identify)
-        if (identity.schema_version or "") >= newest_version():
+        problem = _wrong_schema(identity)
+        if problem is None:
             return identity
-        problem = f"The schema of the target is of version {identity.schema_version or 'none'}."
     except SchemaError as error:
         if own_url is None:
             raise
         problem = str(error)
     if own_url is None:
-        raise SchemaError(
-            f"{problem} This program needs {newest_version()}. Apply it with DATABASE_URL set and"
-            " `resilient-importer schema apply`, or with `supabase db push`."
-        )
+        raise SchemaError(problem)
     apply_schema(own_url)
     return with_retries(policy, database.identify)
+
+
+def _wrong_schema(identity: TargetIdentity) -> str | None:
+    """What is wrong with the tables or the functions of a target, and what to do; else None."""
+    need = needed()
+    has = identity.schema_version or "none"
+    if (identity.schema_version or "") < need.version:
+        return (
+            f"The schema of the target is of version {has}. This program needs {need.version}."
+            " Apply it with DATABASE_URL set and `resilient-importer schema apply`, or with"
+            " `supabase db push`."
+        )
+    if identity.functions == need.functions:
+        return None
+    if has > need.version:
+        return (
+            "A later version of this program uses the target, and has replaced its functions: the"
+            f" schema is of version {has}, this program's of {need.version}. Update this program."
+        )
+    return (
+        "The functions of the target are not those of this version of the program. Replace them"
+        " with DATABASE_URL set and `resilient-importer schema apply`, or with `supabase db push`,"
+        " or paste what `resilient-importer schema print --functions` prints into the SQL editor."
+    )
 
 
 def _revived(database: Database, server: EmbeddedServer) -> TargetIdentity:

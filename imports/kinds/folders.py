@@ -106,12 +106,13 @@ def read(source: Source, path: str, signature: Signature, tally: Tally) -> Folde
     )
 
 
-def plan(folder: Folder, path: str, finder: ImageFinder) -> ItemPlan:
+def plan(source: Source, path: str, folder: Folder, finder: ImageFinder) -> ItemPlan:
     """Finds the images of a folder. Broken stats do not keep them from being stored."""
     images: list[ImageFile | None] = []
     warnings: list[str] = []
+    absolute = source.absolute(path)
     for name in folder.images:
-        image = finder.beside(os.path.join(path, name)) if is_utf8(name) else None
+        image = finder.beside(os.path.join(absolute, name)) if is_utf8(name) else None
         images.append(image)
         if image is None:
             warnings.append(

@@ -91,18 +91,18 @@ class Kind:
     `prefix` is the folder's path with a slash behind it, or nothing for the source itself.
     `sign(source, path)` gives the signature that one has now.
     `read(source, path, signature, tally)` reads one, if it is still the one of the signature.
-    `plan(content, path, finder)` finds the images of what was read.
+    `plan(source, path, content, finder)` finds the images of what was read.
     `records(content, images, tally)` turns it into records, or problems with single ones;
     `images` are its images in the plan's order, None for one that it is imported without.
     `story(content)` tells a user about a single one, in lines.
     `pieces(source, path, signature, start, size, tally)` reads one that is too large for memory,
     from the record `start` on, `size` records at a time; a kind without it has no such items.
 
-    `path` is relative to the source for `sign` and `read`, absolute for `plan`. What cannot be
-    used raises RecordError, or OSError from `sign`; NotOursError says that a file is whole and not
-    of this kind, so that it is neither deleted nor moved. `items_are_folders` says whether a work
-    item is a folder, which can have a status file; `worked_off` whether its files are deleted or
-    moved away when they are done with, unless the user wants them kept.
+    `path` is always relative to the source. What cannot be used raises RecordError, or OSError
+    from `sign`; NotOursError says that a file is whole and not of this kind, so that it is neither
+    deleted nor moved. `items_are_folders` says whether a work item is a folder, which can have a
+    status file; `worked_off` whether its files are deleted or moved away when they are done with,
+    unless the user wants them kept.
     """
 
     name: str
@@ -112,7 +112,7 @@ class Kind:
     items_in: Callable[[Source, str, Iterable[os.DirEntry[str]]], Iterator[ListedEntry]]
     sign: Callable[[Source, str], Signature]
     read: Callable[[Source, str, Signature, Tally], Any]
-    plan: Callable[[Any, str, ImageFinder], ItemPlan]
+    plan: Callable[[Source, str, Any, ImageFinder], ItemPlan]
     records: Callable[[Any, Sequence[Image | None], Tally], Sequence[KindRecord | RecordProblem]]
     story: Callable[[Any], list[str]] = no_story
     items_are_folders: bool = False

@@ -103,7 +103,7 @@ def pieces(
         raise _not_a_page(error) from error
 
 
-def plan(page: Page, path: str, finder: ImageFinder) -> ItemPlan:
+def plan(source: Source, path: str, page: Page, finder: ImageFinder) -> ItemPlan:
     """Nothing: people come without images."""
     return ItemPlan()
 

@@ -109,9 +109,11 @@ def search_in(document: dict[str, Any], tally: Tally) -> Search:
     return Search(document, metadata, result, _licenses(result), name, state, moment)
 
 
-def plan(search: Search, path: str, finder: ImageFinder) -> ItemPlan:
+def plan(source: Source, path: str, search: Search, finder: ImageFinder) -> ItemPlan:
     """Finds the screenshot of a search."""
-    image, warnings = _image(search.metadata.get("source_image_file"), path, finder)
+    image, warnings = _image(
+        search.metadata.get("source_image_file"), source.absolute(path), finder
+    )
     images_missing = len(warnings)
     if len(search.licenses) > 1:
         warnings += _repeated(search.licenses)

@@ -51,7 +51,7 @@ def look_again(job: LookJob) -> Looked:
             looked.problems.append((item.path, reason_of(content)))
             continue
         try:
-            plan = kind.plan(content, job.source.absolute(item.path), job.finder)
+            plan = kind.plan(job.source, item.path, content, job.finder)
         except Exception as error:  # noqa: BLE001 - a defect must cost one item, not the run
             looked.problems.append((item.path, reason_of(error)))
         else:

@@ -33,6 +33,15 @@ class PlacedRows:
         """Where each record's own family is."""
         return [families[0] for families in self.families]
 
+    def families_placed(self) -> list[list[tuple[int, int]]]:
+        """The places of each family that went in, in the order of the rows of every table."""
+        return [
+            [(family.table, family.first), *family.others]
+            for families in self.families
+            for family in families
+            if family is not None
+        ]
+
 
 def place_rows(group: TableGroup, run: dict[str, Any], records: list[Record]) -> PlacedRows:
     """The rows of some records, by table, in the records' order; of each key those that win."""

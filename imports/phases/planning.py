@@ -119,7 +119,7 @@ def plan_batch(job: PlanJob) -> Planned:
             plans.append(_failed(item.id, content))
             continue
         try:
-            found = kind.plan(content, job.source.absolute(item.path), job.finder)
+            found = kind.plan(job.source, item.path, content, job.finder)
             undated = found.undated
             if any(found.images):
                 if item.signature.size > _SMALL_BYTES:

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from imports.backends.database import Comparison, Database, ImageStore, Rows, WrittenRow
+from imports.backends.database import (
+    AddedRows,
+    Comparison,
+    Database,
+    ImageStore,
+    Rows,
+    TableComparison,
+    WrittenRow,
+)
 from imports.errors import BackendUnavailableError, ImageProblemError, StatementCancelledError
 from imports.halving import all_answers, in_parts
 from imports.kinds import kind_named
@@ -20,7 +28,7 @@ from imports.work_item import Image, Prepared, WorkItem
 
 _WRONG = ("missing", "different", "undecided")
 
-_REPAIRABLE = ("missing", "different")
+_REPAIRABLE = ("missing", "different", "added")
 """What importing again may put right."""
 
 PAGE_SIZE = 1_000
@@ -32,8 +40,8 @@ class Finding:
     """Something that is not as it should be.
 
     `found` is `missing`, `different`, `undecided` (different, and nobody knows which is newer),
-    `orphaned` or `unreadable`; `subject` a record's label or an image's place; `item_id` the item
-    that importing again may put right.
+    `added` (a row beside those that belong to a record), `orphaned` or `unreadable`; `subject` a
+    record's label or an image's place; `item_id` the item that importing again may put right.
     """
 
     found: str
@@ -102,43 +110,51 @@ def _compare(
     if not prepared.records:
         return
     placed = place_rows(target.group, target.run, prepared.records)
-    answer = _compare_rows(target, placed.rows)
+    answer = _compare_rows(target, placed.rows, placed.families_placed())
     compared.records = len(prepared.records)
     compared.row_marks = [
         row_mark(target.group.tables[index], each.id)
-        for index, rows in answer.items()
-        for each in rows
+        for index, of_table in answer.items()
+        for each in of_table.rows
         if each.id is not None
     ]
+    added = _added_by_owner(target.group, answer)
     for record, families in zip(prepared.records, placed.families, strict=True):
-        comparison = _worst(answer, families)
-        if comparison is not None:
+        wrong = _first_wrong(answer, added, families)
+        if wrong is not None:
             path = paths[record.item_id]
-            item_id = record.item_id if comparison.found in _REPAIRABLE else None
+            item_id = record.item_id if wrong.found in _REPAIRABLE else None
             compared.findings.append(
-                Finding(comparison.found, record.label, _detail(comparison), path, item_id)
+                Finding(wrong.found, record.label, wrong.detail, path, item_id)
             )
 
 
-def _compare_rows(target: VerifyTarget, rows: Rows) -> dict[int, list[Comparison]]:
-    """What `compare` answers about all of the rows."""
+def _compare_rows(
+    target: VerifyTarget, rows: Rows, families: list[list[tuple[int, int]]]
+) -> dict[int, TableComparison]:
+    """What `compare` answers about all of the rows.
+
+    `families` are the places of those that must be compared together: table and number.
+    """
 
     def ask(
-        policy: RetryPolicy, _: int, some: list[tuple[int, bytes]]
-    ) -> dict[int, list[Comparison]]:
+        policy: RetryPolicy, _: int, some: list[list[tuple[int, int]]]
+    ) -> dict[int, TableComparison]:
         by_table: dict[int, list[bytes]] = {}
-        for index, row in some:
-            by_table.setdefault(index, []).append(row)
+        for family in some:
+            for index, number in family:
+                by_table.setdefault(index, []).append(rows.by_table[index][number])
         return with_retries(policy, target.database.compare, replace(rows, by_table=by_table))
 
     def probe(policy: RetryPolicy) -> object:
         return with_retries(policy, target.database.identify)
 
-    each_row = [(index, row) for index, _, some in rows.tables() for row in some]
-    found: dict[int, list[Comparison]] = {}
-    for answer in all_answers(in_parts(target.policy, each_row, ask, probe)):
+    found: dict[int, TableComparison] = {}
+    for answer in all_answers(in_parts(target.policy, families, ask, probe)):
         for index, some in answer.items():
-            found.setdefault(index, []).extend(some)
+            whole = found.setdefault(index, TableComparison([], []))
+            whole.rows.extend(some.rows)
+            whole.added.extend(some.added)
     return found
 
 
@@ -152,7 +168,6 @@ def written_rows(
             return with_retries(
                 target.policy,
                 target.database.written,
-                target.group,
                 table,
                 batch_ids,
                 after,
@@ -164,28 +179,55 @@ def written_rows(
             size //= 2
 
 
-def _worst(
-    answer: dict[int, list[Comparison]], families: tuple[Placed | None, ...]
-) -> Comparison | None:
-    """The first row of a record that is not as it should be; rows that hang on another's none."""
+class _Wrong(NamedTuple):
+    """What is wrong with a record: what was found, and in what."""
+
+    found: str
+    detail: str
+
+
+def _first_wrong(
+    answer: dict[int, TableComparison],
+    added: Mapping[tuple[int, str], list[tuple[Table, AddedRows]]],
+    families: tuple[Placed | None, ...],
+) -> _Wrong | None:
+    """What is first found wrong in the rows of a record; those of others are not its own."""
     for family in families:
         if family is None:
             continue
-        first = answer[family.table][family.first]
+        first = answer[family.table].rows[family.first]
         if first.found in _WRONG:
-            return first
+            return _Wrong(first.found, _detail(first))
         if first.found != "same":
             continue
         for table, place in family.others:
-            if answer[table][place].found in _WRONG:
-                return answer[table][place]
+            other = answer[table].rows[place]
+            if other.found in _WRONG:
+                return _Wrong(other.found, _detail(other))
+        for owned, rows in added.get((family.table, first.id or ""), ()):
+            return _Wrong("added", _added_detail(owned, rows))
     return None
+
+
+def _added_by_owner(
+    group: TableGroup, answer: dict[int, TableComparison]
+) -> dict[tuple[int, str], list[tuple[Table, AddedRows]]]:
+    """The rows that were added to owned tables, by their owner: its table, and its id."""
+    found: dict[tuple[int, str], list[tuple[Table, AddedRows]]] = {}
+    for index, of_table in answer.items():
+        table = group.tables[index]
+        owner = group.owner_of(table)
+        if owner is not None:
+            for each in of_table.added:
+                key = (group.tables.index(owner), each.owner)
+                found.setdefault(key, []).append((table, each))
+    return found
 
 
 def compare_images(target: VerifyTarget, images: list[Image]) -> list[Finding]:
     """Compares what `image_assets` has of stored images with what it should have."""
     rows = image_rows(target.database, target.store, target.run["batch_id"], images)
-    answer = _compare_rows(target, rows)[0]
+    answer = _compare_rows(target, rows, [[(0, number)] for number in range(len(images))])[0]
     return [
         Finding(
             each.found,
@@ -193,7 +235,7 @@ def compare_images(target: VerifyTarget, images: list[Image]) -> list[Finding]:
             _detail(each),
             image=image.sha256,
         )
-        for image, each in zip(images, answer, strict=True)
+        for image, each in zip(images, answer.rows, strict=True)
         if each.found in _WRONG
     ]
 
@@ -256,6 +298,15 @@ def _detail(comparison: Comparison) -> str:
         f"{column} is {_short(stored)}, should be {_short(wanted)}"
         for column, (stored, wanted) in comparison.differing.items()
     )
+
+
+def _added_detail(table: Table, added: AddedRows) -> str:
+    """Which rows were added: the first of them, and how many there are."""
+    row = ", ".join(
+        f"{name} {_short(value)}" for name, value in added.first.items() if value is not None
+    )
+    more = f", and {added.number - 1:,} more" if added.number > 1 else ""
+    return f"{table.qualified_name} has a row that is in no file ({row}){more}"
 
 
 def _short(value: object) -> str:

@@ -67,7 +67,7 @@ def list_images(session: RunSession, images: list[Image]) -> None:
 
 def _target(session: RunSession) -> UploadTarget:
     return UploadTarget(
-        session.target.database, session.target.store, session.policy, session.state.batch_id
+        session.target.database, session.target.store, session.policy, session.state.rows_batch_id
     )
 
 

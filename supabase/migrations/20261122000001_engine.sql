@@ -3,10 +3,13 @@
 create table public.import_target (
   id uuid primary key default gen_random_uuid(),
   schema_version text,
-  only_row boolean not null default true unique check (only_row)
+  only_row boolean not null default true unique check (only_row),
+  functions_checksum text
 );
 comment on table public.import_target is
   'Who this database is: one row, by which a ledger recognises it.';
+comment on column public.import_target.functions_checksum is
+  'Which functions it has: the checksum of the generated file that they come from.';
 insert into public.import_target default values;
 
 create table public.import_merges (
@@ -41,113 +44,63 @@ create table public.image_assets (
 );
 comment on column public.image_assets.content_hash is 'SHA-256 of the file, in hexadecimal.';
 
-create or replace function public.importer_merge_images(payload jsonb) returns jsonb
-language plpgsql volatile security invoker set search_path = '' as $function$
+-- Only the server's own role reaches what is ours, sequences too, and functions have time enough.
+-- Every migration that makes or replaces anything of ours ends with a call of this, with the tables
+-- that it makes. Not by default privileges: those are the whole project's, and it may have tables of
+-- its own in `public` that everybody is to read.
+create or replace function public.importer_close(variadic tables regclass[] default '{}')
+returns void language plpgsql volatile security invoker set search_path = '' as $function$
 declare
-  body jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{}')::jsonb else payload end;
-  answer jsonb;
-  outcomes text;
+  -- A plain PostgreSQL has no such roles.
+  is_supabase constant boolean := exists (select from pg_roles where rolname = 'service_role');
+  others constant text := case when is_supabase then 'public, anon, authenticated' else 'public' end;
+  ours record;
 begin
-  perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
-  select merges.answer into answer from public.import_merges as merges
-    where merges.request_id = (body ->> 'request_id')::uuid;
-  if found then
-    return answer;
-  end if;
-  answer := '{}';
-  if body -> 'rows' ? 'image_assets' then
-    with incoming_rows as (
-      select ordinal, content_hash, storage_path, storage_type, file_size, content_type, width, height from rows from (jsonb_to_recordset(body -> 'rows' -> 'image_assets') as (content_hash text, storage_path text, storage_type text, file_size bigint, content_type text, width integer, height integer)) with ordinality as input(content_hash, storage_path, storage_type, file_size, content_type, width, height, ordinal)
-    ), winners as (
-      select distinct on (content_hash) *, row(content_hash) as row_key from incoming_rows
-      order by content_hash, ordinal desc
-    ), written as (
-      insert into public.image_assets as stored (content_hash, storage_path, storage_type, file_size, content_type, width, height)
-      select content_hash, storage_path, storage_type, file_size, content_type, width, height from winners
-      order by content_hash
-      on conflict (content_hash) do update set storage_path = excluded.storage_path, storage_type = excluded.storage_type, file_size = excluded.file_size, content_type = excluded.content_type, width = excluded.width, height = excluded.height
-      where (stored.storage_path, stored.storage_type, stored.file_size, stored.content_type, stored.width, stored.height) is distinct from (excluded.storage_path, excluded.storage_type, excluded.file_size, excluded.content_type, excluded.width, excluded.height)
-      returning row(stored.content_hash) as row_key, (stored.xmax = 0) as inserted
-    ), judged as (
-      select winner.ordinal, winner.row_key,
-        case
-          when written.inserted then 'I'
-          when not written.inserted then 'U'
-          
-          else '='
-        end as outcome
-      from winners as winner
-      left join written on written.row_key = winner.row_key
-      left join lateral (
-        select true as present, kept.* from public.image_assets as kept
-        where written.inserted is null and kept.content_hash = winner.content_hash
-        limit 1
-      ) as stored on true
-    )
-    select coalesce(string_agg(
-      case when judged.ordinal = rows.ordinal then judged.outcome else 'S' end,
-      '' order by rows.ordinal), '') into outcomes
-    from (select ordinal, row(content_hash) as row_key from incoming_rows) as rows
-    join judged on judged.row_key = rows.row_key;
-    answer := answer || jsonb_build_object('image_assets', outcomes);
-  end if;
-  insert into public.import_merges (request_id, batch_id, answer)
-    values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
-  return answer;
-end
-$function$;
+  for ours in
+    select relation, relation::oid in (select oid from pg_class where relkind = 'S') as is_sequence
+    from (
+      select unnest(tables) as relation
+      union all
+      select objid::regclass from pg_depend
+      where classid = 'pg_class'::regclass and refclassid = 'pg_class'::regclass
+        and refobjid = any (tables) and deptype in ('a', 'i')
+        and objid in (select oid from pg_class where relkind = 'S')
+    ) as relations
+  loop
+    if ours.is_sequence then
+      execute format('revoke all on sequence %s from %s', ours.relation, others);
+      continue;
+    end if;
+    execute format('alter table %s enable row level security', ours.relation);
+    execute format('revoke all on %s from %s', ours.relation, others);
+    if is_supabase then
+      execute format(
+        'grant select, insert, update, delete on %s to service_role', ours.relation);
+    end if;
+  end loop;
 
-create or replace function public.importer_compare_images(payload jsonb) returns jsonb
-language plpgsql volatile security invoker set search_path = '' as $function$
-declare
-  body jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{}')::jsonb else payload end;
-  answer jsonb;
-  comparison jsonb;
-begin
-  answer := '{}';
-  if body -> 'rows' ? 'image_assets' then
-    with incoming_rows as (
-      select ordinal, content_hash, storage_path, storage_type, file_size, content_type, width, height from rows from (jsonb_to_recordset(body -> 'rows' -> 'image_assets') as (content_hash text, storage_path text, storage_type text, file_size bigint, content_type text, width integer, height integer)) with ordinality as input(content_hash, storage_path, storage_type, file_size, content_type, width, height, ordinal)
-    ), winners as (
-      select distinct on (content_hash) *, row(content_hash) as row_key from incoming_rows
-      order by content_hash, ordinal desc
-    ), compared as (
-      select winner.ordinal, null::text as id,
-        case
-          when stored.present is null then 'missing'
-          
-          when (stored.storage_path, stored.storage_type, stored.file_size, stored.content_type, stored.width, stored.height)
-            is distinct from (winner.storage_path, winner.storage_type, winner.file_size, winner.content_type, winner.width, winner.height) then 'different'
-          else 'same'
-        end as found,
-        jsonb_strip_nulls(jsonb_build_object(
-          'storage_path', case when stored.storage_path is distinct from winner.storage_path then jsonb_build_array(stored.storage_path, winner.storage_path) end,
-          'storage_type', case when stored.storage_type is distinct from winner.storage_type then jsonb_build_array(stored.storage_type, winner.storage_type) end,
-          'file_size', case when stored.file_size is distinct from winner.file_size then jsonb_build_array(stored.file_size, winner.file_size) end,
-          'content_type', case when stored.content_type is distinct from winner.content_type then jsonb_build_array(stored.content_type, winner.content_type) end,
-          'width', case when stored.width is distinct from winner.width then jsonb_build_array(stored.width, winner.width) end,
-          'height', case when stored.height is distinct from winner.height then jsonb_build_array(stored.height, winner.height) end
-        )) as differing
-      from winners as winner
-      left join lateral (
-        select true as present, kept.* from public.image_assets as kept
-        where true and kept.content_hash = winner.content_hash
-        limit 1
-      ) as stored on true
-    )
-    select coalesce(jsonb_agg(jsonb_build_object(
-        'o', rows.ordinal,
-        's', coalesce(compared.found, 'superseded'),
-        'i', compared.id,
-        'd', case when compared.found = 'different' then compared.differing end
-      ) order by rows.ordinal), '[]'::jsonb) into comparison
-    from incoming_rows as rows
-    left join compared on compared.ordinal = rows.ordinal;
-    answer := answer || jsonb_build_object('image_assets', comparison);
+  for ours in
+    select oid::regprocedure as name from pg_proc
+    where pronamespace = 'public'::regnamespace and starts_with(proname, 'importer_')
+      and proname <> 'importer_close' and pg_has_role(proowner, 'usage')
+  loop
+    execute format('revoke all on function %s from %s', ours.name, others);
+    if is_supabase then
+      execute format('grant execute on function %s to service_role', ours.name);
+    end if;
+    -- PostgREST from 12.2 on takes it for the transaction, in place of the 8 s of its role. It is
+    -- less than the 60 s that we, and hosted gateways, wait for an answer: so a batch that takes
+    -- longer is cancelled, which is told and makes it be halved, rather than given up while it
+    -- goes on and holds its locks.
+    execute format('alter function %s set statement_timeout = ''50s''', ours.name);
+    -- A request that is repeated waits for its first try, which a broken connection may have left
+    -- behind. It is told of that within the limits of any gateway, and asks again.
+    execute format('alter function %s set lock_timeout = ''5s''', ours.name);
+  end loop;
+  execute format('revoke all on function public.importer_close from %s', others);
+  if is_supabase then
+    revoke all on function public.importer_close from service_role;
   end if;
-  return answer;
 end
 $function$;
 
@@ -165,32 +118,9 @@ begin
 end
 $function$;
 
--- Only the server's own role works with these: row level security with no policy, and
--- functions that nobody else may execute. A plain PostgreSQL has no such roles.
-alter table public.import_target enable row level security;
-alter table public.import_merges enable row level security;
-alter table public.datasets enable row level security;
-alter table public.image_assets enable row level security;
-revoke execute on function
-    public.importer_merge_images(jsonb),
-    public.importer_compare_images(jsonb),
-    public.importer_known_images(jsonb) from public;
-do $grants$
-begin
-  if exists (select from pg_roles where rolname = 'service_role') then
-    revoke all on public.import_target, public.import_merges, public.datasets, public.image_assets from anon, authenticated;
-    revoke execute on function
-    public.importer_merge_images(jsonb),
-    public.importer_compare_images(jsonb),
-    public.importer_known_images(jsonb) from anon, authenticated;
-    grant select, insert, update, delete on public.import_target, public.import_merges, public.datasets, public.image_assets to service_role;
-    grant execute on function
-    public.importer_merge_images(jsonb),
-    public.importer_compare_images(jsonb),
-    public.importer_known_images(jsonb) to service_role;
-  end if;
-end
-$grants$;
+select public.importer_close(
+  'public.import_target', 'public.import_merges', 'public.datasets', 'public.image_assets'
+);
 
 update public.import_target set schema_version = '20261122000001';
 notify pgrst, 'reload schema';

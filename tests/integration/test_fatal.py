@@ -182,6 +182,26 @@ def test_an_older_schema(bench: Bench, waits: Waits, version: str | None) -> Non
     assert bench.count("datasets") == 0
 
 
+def test_other_functions(bench: Bench, waits: Waits) -> None:
+    bench.source.add_many(2)
+    query(bench.url, "UPDATE import_target SET functions_checksum = 'another'")
+    with ends(waits, SchemaError, "functions", "schema apply", "db push", "schema print"):
+        bench.run()
+    assert bench.count("datasets") == 0
+
+
+def test_functions_of_a_later_version_of_the_program(bench: Bench, waits: Waits) -> None:
+    """Replacing them by older ones would only break it for the others."""
+    bench.source.add_many(2)
+    query(
+        bench.url,
+        "UPDATE import_target SET schema_version = '20991231000000', functions_checksum = 'x'",
+    )
+    with ends(waits, SchemaError, "20991231000000", "Update this program"):
+        bench.run()
+    assert bench.count("datasets") == 0
+
+
 def test_a_newer_schema_is_no_hindrance(bench: Bench) -> None:
     bench.source.add_many(2)
     query(bench.url, "UPDATE import_target SET schema_version = '20991231000000'")

@@ -402,6 +402,60 @@ def test_verification_finds_and_repairs_what_is_wrong_in_any_table(
     assert rows(bench.url) == before
 
 
+ADDED = {
+    "people.emails": "INSERT INTO people.emails (person_id, position, email)"
+    " SELECT id, 7, 'added@p.example' FROM people.identities",
+    "people.statuses": "INSERT INTO people.statuses (person_id, status)"
+    " SELECT id, 'added' FROM people.identities",
+    "people.job_functions": "INSERT INTO people.job_functions"
+    " SELECT id, 0, 9, 'added' FROM people.identities",
+    "organisation.phones": "INSERT INTO organisation.phones (organisation_id, position, phone)"
+    " SELECT id, number, 'added' FROM organisation.identities, generate_series(7, 9) AS number",
+    "organisation.office_addresses": "INSERT INTO organisation.office_addresses (office_id, city)"
+    " SELECT id, 'added' FROM organisation.offices",
+}
+
+
+@pytest.mark.parametrize(
+    ("table", "whole"),
+    [
+        *((table, False) for table in ADDED),
+        *((table, True) for table in ("people.emails", "organisation.phones")),
+    ],
+)
+def test_verification_finds_a_row_that_somebody_added_and_repair_removes_it(
+    bench: Bench, source: Path, table: str, whole: bool
+) -> None:
+    """Where there are others of the kind beside it, and where there are none."""
+    record = whole_person("p-1") if whole else person("p-1", job("c-1", office_id="o-1"))
+    write(source, "a.json", [record])
+    run(bench, **KEEP)
+    assert bench.verify(kind="people").clean
+    before = rows(bench.url)
+    query(bench.url, ADDED[table])
+    report = bench.verify(kind="people")
+    assert (report.found, report.repairable) == ({"added": 1}, True)
+    (finding,) = report.findings
+    assert (finding.path, "p-1" in finding.subject) == ("a.json", True)
+    assert f"{table} has a row that is in no file" in finding.detail
+    assert "added" in finding.detail
+    assert (", and 2 more" in finding.detail) == (table == "organisation.phones")
+    assert bench.verify(kind="people", repair=True).clean
+    assert rows(bench.url) == before
+
+
+def test_a_row_that_was_added_to_what_a_newer_file_says_is_not_the_older_ones(
+    bench: Bench, source: Path
+) -> None:
+    for name, moment in (("a", MOMENT), ("b", LATER)):
+        write(source, f"{name}.json", [person("p-1", modified=moment, emails=emails(name))])
+    run(bench, **KEEP)
+    assert bench.verify(kind="people").clean
+    query(bench.url, ADDED["people.emails"])
+    report = bench.verify(kind="people")
+    assert [(each.found, each.path) for each in report.findings] == [("added", "b.json")]
+
+
 # --- merges -------------------------------------------------------------------------------------
 
 

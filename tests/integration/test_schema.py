@@ -5,18 +5,27 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import orjson
+import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
 
+from imports import schema
 from imports.backends.embedded import EmbeddedServer
 from imports.errors import SchemaError
 from imports.hosted_database import OWNER, prepare_roles
+from imports.kinds.people import PEOPLE
+from imports.kinds.states import STATES
 from imports.local_postgrest import SOCKET, token
 from imports.local_supabase import LocalSupabase
-from imports.schema import apply_schema, migrations, newest_version
+from imports.schema import apply_schema, migrations, needed
+from imports.table_functions import functions_file
+from imports.table_sql import described
+from imports.tables import IMAGE_ASSETS
 from tests.support.bench import Bench
 from tests.support.database import connected, query
 from tests.support.device_tests import add_many
@@ -67,7 +76,9 @@ def test_it_is_recorded_as_the_supabase_cli_does(url: str) -> None:
         "SELECT version, name, statements FROM supabase_migrations.schema_migrations ORDER BY 1",
     )
     assert recorded == [(each.version, each.name, [each.sql]) for each in migrations()]
-    assert query(url, "SELECT schema_version FROM import_target") == [(newest_version(),)]
+    assert query(url, "SELECT schema_version, functions_checksum FROM import_target") == [
+        (needed().version, needed().functions)
+    ]
 
 
 def test_only_what_is_missing_is_applied(empty_database_url: str) -> None:
@@ -88,6 +99,43 @@ def test_only_what_is_missing_is_applied(empty_database_url: str) -> None:
         first.name,
     )
     assert apply_schema(url) == [each.name for each in rest]
+
+
+def test_functions_are_replaced_whenever_they_are_others(database_url: str) -> None:
+    """Also under a version that is recorded: `supabase db push` goes by that, we do not."""
+    url = database_url
+    definitions = (
+        "SELECT oid::regprocedure::text, pg_get_functiondef(oid) FROM pg_proc"
+        " WHERE pronamespace = 'public'::regnamespace ORDER BY 1"
+    )
+    before = query(url, definitions)
+    query(
+        url,
+        "CREATE OR REPLACE FUNCTION importer_merge_states(payload jsonb) RETURNS jsonb"
+        " LANGUAGE sql AS 'SELECT payload'",
+    )
+    query(url, "UPDATE import_target SET functions_checksum = 'another'")
+    assert query(url, definitions) != before
+    assert apply_schema(url) == [schema.FUNCTIONS]
+    assert query(url, definitions) == before
+    assert query(url, "SELECT functions_checksum FROM import_target") == [(needed().functions,)]
+    test_it_is_recorded_as_the_supabase_cli_does(url)
+    assert apply_schema(url) == []
+
+
+def test_functions_of_a_later_version_are_applied_and_recorded_beside_the_earlier_one(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = database_url
+    *others, functions = migrations()
+    stub = replace(functions, sql="-- replaced")
+    later = replace(functions, version="20991231000000", sql=functions_file([]))
+    monkeypatch.setattr("imports.schema.migrations", lambda: [*others, stub, later])
+    assert apply_schema(url) == [schema.FUNCTIONS]
+    assert apply_schema(url) == []
+    recorded = query(url, "SELECT version FROM supabase_migrations.schema_migrations ORDER BY 1")
+    assert recorded == [(each.version,) for each in (*others, stub, later)]
+    assert query(url, "SELECT functions_checksum FROM import_target") == [(later.checksum,)]
 
 
 def test_two_apply_it_at_once(empty_database_url: str) -> None:
@@ -309,8 +357,12 @@ def test_the_public_key_calls_no_function(public: httpx.Client, local_bench: Ben
     before = bench.versions()
     payloads = {
         "importer_known_images": {"hashes": []},
-        "importer_written_states": {"table": "search_results", "batch_ids": [], "limit": 1},
-        "importer_written_folders": {"table": "device_test", "batch_ids": [], "limit": 1},
+        "importer_compare": {"tables": [described(IMAGE_ASSETS)], "run": {}, "rows": {}},
+        "importer_written": {
+            "table": described(STATES.group.tables[0]),
+            "batch_ids": [],
+            "limit": 1,
+        },
     }
     for function in names(bench.url, FUNCTIONS):
         path = f"/rest/v1/rpc/{function}"
@@ -320,6 +372,64 @@ def test_the_public_key_calls_no_function(public: httpx.Client, local_bench: Ben
         if function in payloads:
             assert bench.api("POST", path, json=body).status_code == 200
     assert bench.versions() == before
+
+
+def test_only_tables_of_ours_are_looked_at_and_names_are_quoted(url: str) -> None:
+    query(url, 'CREATE TABLE public.secrets (id bigint, batch_id text, "evil name" text)')
+    table = described(STATES.group.tables[0])
+    ask = "SELECT public.importer_compare(%s), public.importer_written(%s)"
+
+    def answers(**other: object) -> list[tuple[object, ...]]:
+        asked = {**table, **other}
+        compare = {"tables": [asked], "run": {"dataset_id": 1}, "rows": {}}
+        written = {"table": asked, "batch_ids": ["x"], "limit": 1}
+        return query(url, ask, orjson.dumps(compare).decode(), orjson.dumps(written).decode())
+
+    assert answers() == [({"search_results": {"rows": [], "added": []}}, [])]
+    for name in ("public.secrets", "pg_authid", "public.search_results, public.secrets", None):
+        with pytest.raises(psycopg2.errors.UndefinedTable, match="no table of ours"):
+            answers(name=name)
+    evil = 'seen" from public.secrets; drop table public.secrets; --'
+    for key in ("columns", "key", "compared", "names"):
+        with pytest.raises(psycopg2.errors.UndefinedColumn):
+            answers(**{key: [evil]})
+    for key, value in (
+        ("id_type", "bigint = 0); drop table public.secrets; --"),
+        ("run_key", [{"column_name": "dataset_id", "type": "bigint; drop table public.secrets"}]),
+    ):
+        with pytest.raises(psycopg2.errors.SyntaxError):
+            answers(**{key: value})
+    assert names(url, TABLES) == sorted([*OURS, "secrets"])
+
+
+def test_a_set_whose_rows_are_nothing_but_their_key_is_replaced_and_compared(
+    database_url: str,
+) -> None:
+    """Two of them are kept, one is deleted and one inserted."""
+    url = database_url
+    query(url, "INSERT INTO datasets (kind, tag) VALUES ('people', 'a')")
+    ((owner,),) = query(
+        url,
+        "INSERT INTO people.identities (id, dataset_id, batch_id, neuron360_profile_id, source,"
+        " content_signature) SELECT gen_random_uuid(), id, 'b', 'p', 's', 'c' FROM datasets"
+        " RETURNING id::text",
+    )
+    query(
+        url, "INSERT INTO people.emails SELECT %s, number FROM generate_series(1, 3) number", owner
+    )
+    before = query(url, "SELECT ctid::text, position FROM people.emails WHERE position > 1")
+    emails = next(each for each in PEOPLE.group.tables if each.qualified_name == "people.emails")
+    table = {**described(emails), "compared": [], "columns": ["person_id", "position"]}
+    rows = {"people.emails": [{"person_id": owner, "position": each} for each in (2, 3, 4)]}
+    tables, batch = (orjson.dumps(each).decode() for each in ([table], rows))
+    replacing = "SELECT importer_replace_sets(%s, %s, ARRAY[%s]::uuid[], ARRAY[%s]::uuid[])"
+    query(url, replacing, tables, batch, owner, owner)
+    after = query(url, "SELECT ctid::text, position FROM people.emails ORDER BY position")
+    assert [position for _, position in after] == [2, 3, 4]
+    assert after[:2] == sorted(before, key=lambda row: row[1])
+    asked = {"tables": [table], "run": {}, "rows": rows}
+    ((answer,),) = query(url, "SELECT importer_compare(%s)", orjson.dumps(asked).decode())
+    assert [each["s"] for each in answer["people.emails"]["rows"]] == ["same"] * 3
 
 
 def test_the_public_key_reads_no_image(public: httpx.Client, local_bench: Bench) -> None:

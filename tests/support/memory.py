@@ -32,7 +32,7 @@ class MemoryDatabase:
         self.identified += 1
         if self.away:
             raise BackendUnavailableError("The database is away.")
-        return TargetIdentity("memory", None)
+        return TargetIdentity("memory", None, None)
 
     def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
         encoded = [row for _, _, some in rows.tables() for row in some]

@@ -17,6 +17,7 @@ MERGE_STATES = b"copy public.search_results "
 """What a merge of `states` that are all new sends to PostgreSQL."""
 
 RPC_MERGE_STATES = b"POST /rest/v1/rpc/importer_merge_states "
+RPC_COMPARE = b"POST /rest/v1/rpc/importer_compare "
 STORE_IMAGE = b"POST /storage/v1/object/imagecache/sha256/"
 
 _LINGER_NOT = struct.pack("ii", 1, 0)

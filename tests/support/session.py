@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
 
-from imports.backends.database import Comparison, Rows
+from imports.backends.database import Comparison, Rows, TableComparison
 from imports.backends.target import Target
 from imports.kinds import kind_named
 from imports.progress import SilentDisplay
@@ -38,19 +38,22 @@ class PeopleDatabase(MemoryDatabase):
         super().__init__(poison, down)
         self.compared = 0
         self.wrong: set[str] = set()
+        self.remembered: set[str] = set()
 
     def dataset_id(self, *_: object) -> int:
         return 1
 
-    def forget_merges(self, _: str) -> None:
-        """Remembers none."""
+    def forget_merges(self, batch_id: str) -> None:
+        self.remembered.discard(batch_id)
 
-    def compare(self, rows: Rows) -> dict[int, list[Comparison]]:
-        answer = {}
+    def compare(self, rows: Rows) -> dict[int, TableComparison]:
+        answer = {index: TableComparison([], []) for index, _ in rows.compared()}
         for index, _, some in rows.tables():
             self.compared += len(some)
             found = [any(each in row.decode() for each in self.wrong) for row in some]
-            answer[index] = [Comparison("missing" if each else "same", None, {}) for each in found]
+            answer[index].rows.extend(
+                Comparison("missing" if each else "same", None, {}) for each in found
+            )
         return answer
 
     def written(self, *_: object) -> list[Any]:
@@ -64,6 +67,7 @@ class PeopleDatabase(MemoryDatabase):
 
     def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
         self.before_merge()
+        self.remembered.add(rows.run["batch_id"])
         return super().merge(request_id, rows)
 
     def before_merge(self) -> None:

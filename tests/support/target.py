@@ -8,7 +8,7 @@ from typing import Any, Self
 import httpx
 
 from imports.local_supabase import LocalSupabase
-from imports.schema import newest_version
+from imports.schema import needed
 from tests.support.command import wait_until
 from tests.support.database import connected
 
@@ -65,7 +65,8 @@ class Target:
                 # So that new rows lie in their order again.
                 cursor.execute(f"VACUUM {', '.join(filled)}")
             ask(_RESTART_NUMBERS)
-            ask(_RENEW_TARGET, newest_version())
+            need = needed()
+            ask(_RENEW_TARGET, need.version, need.functions)
             ((stores_images,),) = ask("SELECT to_regclass('storage.buckets') IS NOT NULL")
             stored = stores_images and ask("SELECT 1 FROM storage.buckets WHERE id = 'imagecache'")
         if stored:
@@ -94,4 +95,7 @@ _RESTART_NUMBERS = (
     "SELECT setval(pg_class.oid, seqstart, false) FROM pg_class JOIN pg_sequence ON seqrelid = oid"
     f" WHERE {_OURS}"
 )
-_RENEW_TARGET = "UPDATE import_target SET id = gen_random_uuid(), schema_version = %s RETURNING id"
+_RENEW_TARGET = (
+    "UPDATE import_target SET id = gen_random_uuid(), schema_version = %s, functions_checksum = %s"
+    " RETURNING id"
+)

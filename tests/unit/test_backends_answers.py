@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 
 from imports.backends import answers
-from imports.backends.database import Comparison, Rows, WrittenRow
+from imports.backends.database import (
+    AddedRows,
+    Comparison,
+    Rows,
+    TableComparison,
+    WrittenRow,
+)
+from imports.kinds.people import PEOPLE
 from imports.tables import IMAGES
 
 ROWS = Rows(IMAGES, {}, {0: [b"1", b"2"]})
@@ -29,12 +36,33 @@ def test_a_merge_answers_with_a_letter_for_each_row() -> None:
 
 
 def test_a_comparison_answers_for_each_row() -> None:
-    assert answers.compared({LABEL: [SAME, DIFFERENT]}, ROWS) == {
-        0: [Comparison("same", None, {}), Comparison("different", "7", {"a": (1, 2)})]
+    def answer(*rows: object) -> dict[str, object]:
+        return {LABEL: {"rows": list(rows), "added": []}}
+
+    assert answers.compared(answer(SAME, DIFFERENT), ROWS) == {
+        0: TableComparison(
+            [Comparison("same", None, {}), Comparison("different", "7", {"a": (1, 2)})], []
+        )
     }
-    for odd in (*ODD, *[{LABEL: each} for each in ([SAME], [SAME] * 3, [SAME, {}], [SAME, None])]):
+    wrong = ([SAME], [SAME] * 3, [SAME, {}], [SAME, None], [SAME, {**SAME, "s": "well"}])
+    for odd in (*ODD, *(answer(*each) for each in wrong), {LABEL: {"rows": [SAME, SAME]}}):
         refuses(answers.compared, odd, ROWS)
-    refuses(answers.compared, {LABEL: [SAME, {**SAME, "s": "well"}]}, ROWS)
+
+
+def test_a_comparison_tells_of_owned_tables_also_where_no_row_of_them_was_sent() -> None:
+    names = [table.qualified_name for table in PEOPLE.group.tables]
+    rows = Rows(PEOPLE.group, {}, {names.index("people.identities"): [b"1"]})
+    empty: dict[str, object] = {"rows": [], "added": []}
+    whole = {table.label: empty for _, table in rows.compared()}
+    whole["people.identities"] = {"rows": [SAME], "added": []}
+    more = {"i": "7", "n": 2, "r": {"email": "x"}}
+    found = answers.compared({**whole, "people.emails": {"rows": [], "added": [more]}}, rows)
+    assert [each.added for each in found.values() if each.added] == [
+        [AddedRows("7", 2, {"email": "x"})]
+    ]
+    refuses(answers.compared, {"people.identities": whole["people.identities"]}, rows)
+    for odd in ({}, {**more, "i": 7}, {"i": "7"}, None):
+        refuses(answers.compared, {**whole, "people.emails": {"rows": [], "added": [odd]}}, rows)
 
 
 def test_a_page_has_ids_and_keys() -> None:

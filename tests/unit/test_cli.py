@@ -33,6 +33,7 @@ COMMANDS = [
     ["schema"],
     ["schema", "apply"],
     ["schema", "print"],
+    ["schema", "export"],
     ["db"],
     ["db", "start"],
     ["db", "stop"],

@@ -76,7 +76,7 @@ class Tree:
 
     def plan(self, folder: Folder, finder: ImageFinder | None = None) -> ItemPlan:
         finder = finder or image_finder(self.folder, ())
-        return FOLDERS.plan(folder, self.source.absolute(folder.path), finder)
+        return FOLDERS.plan(self.source, folder.path, folder, finder)
 
     def row(self, folder: Folder, images: tuple[Image | None, ...] | None = None) -> dict[str, Any]:
         """The row of a folder, with all its images unless others are given."""
@@ -594,7 +594,8 @@ json_values = st.recursive(
 def test_any_stats_make_a_row_or_a_reason(stats: dict[str, Any]) -> None:
     """What is read is planned, and becomes a row that both backends can take, or a reason."""
     folder = Folder("a", "a", Signature(1, MOMENT, 1, "ab"), (), stats, None)
-    FOLDERS.plan(folder, "/nonexistent/a", image_finder(Path("/nonexistent"), ()))
+    source = Source("/nonexistent", FOLDERS.patterns)
+    FOLDERS.plan(source, "a", folder, image_finder(Path("/nonexistent"), ()))
     # Nothing else than RecordError may come out.
     with contextlib.suppress(RecordError):
         (record,) = FOLDERS.records(folder, (), Counter())

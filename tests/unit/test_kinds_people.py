@@ -202,7 +202,8 @@ def test_a_page_with_an_empty_list_has_no_records(tmp_path: Path, content: Any) 
     empty = read_file(tmp_path, content)
     assert empty == page()
     assert PEOPLE.records(empty, (), Counter()) == []
-    assert PEOPLE.plan(empty, str(tmp_path / "page.json"), image_finder(tmp_path, ())) == ItemPlan()
+    source = Source(str(tmp_path), PEOPLE.patterns)
+    assert PEOPLE.plan(source, "page.json", empty, image_finder(tmp_path, ())) == ItemPlan()
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,9 @@ def labels(content: dict[str, Any]) -> list[str]:
     return [record.label for record in STATES.records(search(content), (), Counter())]
 
 
-def plan(content: dict[str, Any], path: str = "/nonexistent/source/a_parse.json") -> Any:
-    return STATES.plan(search(content), path, NOWHERE)
+def plan(content: dict[str, Any]) -> Any:
+    source = Source("/nonexistent/source", STATES.patterns)
+    return STATES.plan(source, "a_parse.json", search(content), NOWHERE)
 
 
 def test_a_licence_becomes_a_row() -> None:
@@ -353,7 +354,8 @@ def test_the_png_beside_the_file_is_taken_where_the_named_one_is_not_found(
     finder = image_finder(tmp_path / "day", ())
     for reference in (None, "/srv/gone.png", 5):
         content = document(image=reference)  # type: ignore[arg-type]
-        found = STATES.plan(search(content), str(path), finder)
+        source = Source(str(tmp_path / "day"), STATES.patterns)
+        found = STATES.plan(source, "FL/Belmar_01_parse.json", search(content), finder)
         assert [image.path for image in found.images] == [str(beside)]
         assert found.warnings == ()
 
@@ -365,7 +367,10 @@ def test_the_named_image_goes_before_the_one_beside(tmp_path: Path) -> None:
     named = path.with_name("Belmar_99.png")
     named.write_bytes(png(2))
     found = STATES.plan(
-        search(document(image=f" {named} ")), str(path), image_finder(tmp_path / "day", ())
+        Source(str(path.parent), STATES.patterns),
+        path.name,
+        search(document(image=f" {named} ")),
+        image_finder(path.parent, ()),
     )
     assert [image.path for image in found.images] == [str(named)]
 

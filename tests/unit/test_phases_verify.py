@@ -4,10 +4,19 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import cast
 
+import orjson
 import pytest
 
-from imports.backends.database import Comparison, Database, ImageStore, Rows
-from imports.errors import ImageProblemError
+from imports.backends.database import (
+    AddedRows,
+    Comparison,
+    Database,
+    ImageStore,
+    Rows,
+    TableComparison,
+)
+from imports.errors import ImageProblemError, StatementCancelledError
+from imports.kinds.people import PEOPLE
 from imports.kinds.states import STATES
 from imports.phases.prepare import PrepareJob
 from imports.phases.verify import Compared, Finding, VerifyTarget, check_image, compare_batch
@@ -15,6 +24,7 @@ from imports.retry import RetryPolicy
 from imports.row_format import RowFormat
 from imports.work_item import Image, ImageFile, Signature, WorkItem
 from imports.work_item import Source as ImportSource
+from tests.support.people import emails, person, write
 from tests.support.source import Source, license_
 
 SAME = ("same", {})
@@ -29,7 +39,7 @@ class ComparingDatabase:
     def __init__(self, **answers: tuple[str, dict[str, tuple[object, object]]]) -> None:
         self.answers = answers
 
-    def compare(self, rows: Rows) -> dict[int, list[Comparison]]:
+    def compare(self, rows: Rows) -> dict[int, TableComparison]:
         found = []
         for number, row in enumerate(rows.by_table[0]):
             answer = next(
@@ -37,7 +47,7 @@ class ComparingDatabase:
             )
             identity = None if answer[0] == "missing" else str(number)
             found.append(Comparison(answer[0], identity, answer[1]))
-        return {0: found}
+        return {0: TableComparison(found, [])}
 
 
 class Store:
@@ -124,6 +134,62 @@ def test_what_a_newer_row_replaced_is_no_finding(source: Source, parsers: Execut
     path = source.add("a", licenses=[license_("A1")])
     database = ComparingDatabase(A1=("superseded", {}))
     assert compared(source, parsers, database, path).findings == []
+
+
+class OwningDatabase:
+    """Takes so many rows at once, and has two e-mails too many of each person that it is asked."""
+
+    row_format = RowFormat.JSON
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.asked: list[tuple[int, int]] = []
+
+    def compare(self, rows: Rows) -> dict[int, TableComparison]:
+        if sum(map(len, rows.by_table.values())) > self.most:
+            raise StatementCancelledError("it takes too long")
+        found = {}
+        ids: list[str] = []
+        for index, table in rows.compared():
+            some = [orjson.loads(row) for row in rows.by_table.get(index, [])]
+            same = [Comparison("same", row.get("id"), {}) for row in some]
+            found[index] = TableComparison(same, [])
+            if table.qualified_name == "people.identities":
+                ids = [row["id"] for row in some]
+            if table.qualified_name == "people.emails":
+                self.asked.append((len(ids), len(some)))
+                more = {"position": 7, "email": None, "type": "x"}
+                found[index].added.extend(AddedRows(each, 2, more) for each in ids)
+        return found
+
+    def identify(self) -> None:
+        """It is there."""
+
+
+def test_rows_that_were_added_are_found_and_sets_are_never_compared_in_parts(
+    tmp_path: Path, parsers: Executor
+) -> None:
+    persons = [person(f"p-{number}", emails=emails("a", "b", "c")) for number in range(5)]
+    path = write(tmp_path, "a.json", persons)
+    database = OwningDatabase(most=9)
+    target = VerifyTarget(
+        cast(Database, database),
+        cast(ImageStore, None),
+        RetryPolicy(0),
+        PEOPLE.group,
+        {},
+        parsers,
+    )
+    items = [WorkItem(1, path.name, Signature(1, 1))]
+    job = PrepareJob("people", ImportSource(str(tmp_path), PEOPLE.patterns), RowFormat.JSON, items)
+    found = compare_batch(target, job)
+    assert [(each.found, each.item_id) for each in found.findings] == [("added", 1)] * 5
+    assert found.findings[0].detail == (
+        "people.emails has a row that is in no file (position 7, type 'x'), and 1 more"
+    )
+    assert len(database.asked) > 1
+    assert all(emails == 3 * persons for persons, emails in database.asked)
+    assert sum(persons for persons, _ in database.asked) == 5
 
 
 def test_a_file_that_is_gone_or_broken_is_unreadable_and_the_others_are_compared(

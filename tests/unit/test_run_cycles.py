@@ -8,10 +8,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from imports.backends.database import ImageStore
 from imports.errors import ImporterError, InterruptedRunError, LimitError, UsageError
 from imports.open_files import is_open_for_writing
 from imports.phases import planning
@@ -21,7 +23,8 @@ from imports.run.listing import list_source
 from imports.run.planning import plan_items
 from imports.run.session import RunSession
 from imports.run.settling import SETTLED_SECONDS, settled_at
-from imports.work_item import ItemState
+from imports.run.uploading import list_images
+from imports.work_item import Image, ImageFile, ItemState, Signature
 from tests.support.session import PeopleBench, files_below
 
 
@@ -64,8 +67,19 @@ def test_files_that_come_meanwhile_are_taken_until_none_is_new(bench: PeopleBenc
     assert report.exit_code == 0
     assert bench.database.people == ["A", "B", "C"]
     assert bench.left() == []
+    assert bench.database.remembered == set(), "the merges of each cycle are forgotten with it"
     assert report.count("import.files_deleted") == 4
     assert report.state.total_files == 4
+
+
+def test_images_are_listed_under_the_id_that_is_forgotten(bench: PeopleBench) -> None:
+    """It is the cycle's, as that of all its merges; else their answers would stay for ever."""
+    session = bench.session()
+    session.target.store = cast(ImageStore, SimpleNamespace(storage_type="memory"))
+    file = ImageFile("/images/1.png", Signature(1, 1))
+    session.begin_cycle()
+    list_images(session, [Image(file, "ab12", "png", "image/png", 3, None)])
+    assert bench.database.remembered == {session.state.rows_batch_id} != {session.state.batch_id}
 
 
 def test_what_fails_is_tried_once_in_a_run_however_many_cycles_it_has(bench: PeopleBench) -> None:

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from imports.table_functions import checksum_of, functions_file, merge_function
 from imports.table_sql import (
-    compare_statement,
     copy_incoming,
     create_incoming,
+    described,
     judge_statement,
     merge_statement,
-    render_functions,
-    written_statement,
+    replace_sets_statement,
 )
 from imports.tables import (
     Column,
@@ -47,10 +47,6 @@ def flat(sql: str) -> str:
 
 def merge(rule: ConflictRule, table: Table = THINGS) -> str:
     return flat(merge_statement(replace(table, on_conflict=rule), RUN, "incoming_things", "5"))
-
-
-def compare(rule: ConflictRule) -> str:
-    return flat(compare_statement(replace(THINGS, on_conflict=rule), RUN, "incoming_things", "5"))
 
 
 def test_keep_writes_nothing_where_a_row_is() -> None:
@@ -94,15 +90,15 @@ def test_an_undated_row_is_undecided_or_judged_once_the_others_are_in(rule: Conf
     assert undecided in judged
     assert "'!' end" not in judged, "a judge leaves nothing unjudged"
     assert "when winner.letter <> '!' then winner.letter" in judged
-    function = render_functions(TableGroup("things", (table,)))
+    function = merge_function(TableGroup("things", (table,)))
     assert "if strpos(outcomes, '!') > 0 then" in function
 
 
 @pytest.mark.parametrize("rule", [Keep(), Replace(), replace(NEWEST, undated_is_oldest=True)])
 def test_where_no_row_is_undated_nothing_is_undecided(rule: ConflictRule) -> None:
     table = replace(THINGS, on_conflict=rule)
-    sql = merge(rule) + compare(rule) + render_functions(TableGroup("things", (table,)))
-    for word in ("'?'", "'!'", "undecided"):
+    sql = merge(rule) + merge_function(TableGroup("things", (table,)))
+    for word in ("'?'", "'!'"):
         assert word not in sql
 
 
@@ -121,9 +117,9 @@ def test_where_no_row_is_undated_nothing_is_undecided(rule: ConflictRule) -> Non
 def test_one_row_of_each_key_is_merged_the_newest_or_the_last(
     rule: ConflictRule, order: str
 ) -> None:
-    for sql in (merge(rule), compare(rule)):
-        assert "select distinct on (name, number) * from incoming_rows" in sql
-        assert order in sql
+    sql = merge(rule)
+    assert "select distinct on (name, number) * from incoming_rows" in sql
+    assert order in sql
 
 
 def test_rows_are_written_in_the_order_of_their_key_against_deadlocks() -> None:
@@ -150,23 +146,29 @@ def test_a_table_without_stamp_gets_none() -> None:
     assert "updated_at" not in merge(Replace(), table)
 
 
-def test_only_newer_wins_knows_a_superseded_stored_row() -> None:
-    newer = "stored.seen > winner.seen"
-    assert f"when {newer} then 'superseded'" in compare(NewerWins("seen"))
-    assert newer not in compare(Replace())
-
-
-def test_every_compared_column_is_told_with_both_values() -> None:
-    sql = compare(Replace())
-    for name in ("seen", "note"):
-        assert f"jsonb_build_array(stored.{name}, winner.{name})" in sql
-    assert "jsonb_build_array(stored.name, winner.name)" not in sql
-
-
-def test_a_table_without_id_is_compared_without_one() -> None:
-    sql = flat(compare_statement(replace(THINGS, id_type=None), RUN, "rows"))
-    assert "null::text as id" in sql
-    assert "stored.id" not in sql
+def test_a_table_is_described_for_the_functions_of_the_database() -> None:
+    things = described(replace(THINGS, on_conflict=NewerWins("seen")), relation="incoming_things")
+    assert things == {
+        "name": "public.things",
+        "columns": ["name", "number", "seen", "note"],
+        "key": ["name", "number"],
+        "nullable": ["number"],
+        "run_key": [{"column_name": "dataset_id", "type": "bigint"}],
+        "compared": ["seen", "note"],
+        "rule": {"name": "newer", "moment": "seen"},
+        "id_type": "bigint",
+        "names": ["name", "number"],
+        "owner": None,
+        "relation": "incoming_things",
+    }
+    assert described(replace(THINGS, on_conflict=NEWEST))["rule"] == {
+        "name": "newest",
+        "moment": "seen",
+        "source": "number",
+        "signature": "note",
+        "undated_is_oldest": False,
+    }
+    assert described(replace(THINGS, on_conflict=Keep()))["rule"] is None
 
 
 def test_the_incoming_table_lives_inside_one_transaction() -> None:
@@ -179,37 +181,38 @@ def test_the_incoming_table_lives_inside_one_transaction() -> None:
     )
 
 
-def test_a_page_of_written_rows_begins_behind_the_last_one() -> None:
-    sql = flat(written_statement(THINGS, "%(ids)s", "%(after)s", "%(limit)s"))
-    assert "jsonb_build_array(name, number) as row_key from public.things" in sql
-    assert "batch_id = any(%(ids)s) and (%(after)s is null or id > %(after)s)" in sql
-    assert "order by id limit %(limit)s" in sql
-
-
 def test_a_group_merges_its_tables_parents_first_in_one_function() -> None:
     group = TableGroup("pairs", (THINGS, replace(THINGS, name="parts")))
-    sql = render_functions(group)
-    merging = sql[: sql.index("importer_compare_pairs")]
-    assert merging.index("insert into public.things") < merging.index("insert into public.parts")
-    assert merging.count("create or replace function") == 2, "the second is that of compare"
-    assert "create or replace function public.importer_written_pairs(payload jsonb)" in sql
+    sql = merge_function(group)
+    assert sql.index("insert into public.things") < sql.index("insert into public.parts")
+    assert sql.count("create or replace function") == 1
 
 
-def test_a_table_without_id_cannot_be_listed() -> None:
-    group = TableGroup("pairs", (THINGS, replace(THINGS, name="parts", id_type=None)))
-    listing = render_functions(group).split("importer_written_pairs")[1]
-    assert "'things'" in listing
-    assert "parts" not in listing
-    alone = TableGroup("pairs", (replace(THINGS, id_type=None),))
-    assert "importer_written_pairs" not in render_functions(alone)
+def test_sets_are_replaced_right_after_their_owners() -> None:
+    owner = replace(THINGS, id_type="uuid")
+    parts = replace(THINGS, name="parts", owner=owner.qualified_name, on_conflict=Replace())
+    group = TableGroup("things", (owner, replace(THINGS, name="others"), parts))
+    sql = merge_function(group)
+    assert sql.index('{"name": "public.parts"') < sql.index("insert into public.others")
+    flat_sql = flat(replace_sets_statement(owner, "%(letters)s", 0))
+    assert "substr(%(letters)s, ordinal + 1, 1) in ('I', 'U')" in flat_sql
+    assert "substr(%(letters)s, ordinal + 1, 1) = 'U'" in flat_sql
+
+
+def test_the_file_of_functions_ends_with_its_own_checksum() -> None:
+    file = functions_file([TableGroup("things", (THINGS,))])
+    assert checksum_of(file) in file
+    assert file != functions_file([TableGroup("things", (replace(THINGS, name="parts"),))])
+    with pytest.raises(ValueError, match="not that of the file"):
+        checksum_of(file.replace("things", "parts"))
 
 
 def test_a_repeated_merge_is_answered_before_anything_is_written() -> None:
-    sql = render_functions(TableGroup("things", (THINGS,)))
+    sql = merge_function(TableGroup("things", (THINGS,)))
     assert sql.index("from public.import_merges") < sql.index("insert into public.things")
     assert sql.index("pg_advisory_xact_lock") < sql.index("from public.import_merges")
 
 
 def test_a_function_takes_its_argument_as_json_or_as_a_json_text() -> None:
-    sql = render_functions(TableGroup("things", (THINGS,)))
-    assert sql.count("when 'string' then (payload #>> '{}')::jsonb else payload end") == 3
+    sql = merge_function(TableGroup("things", (THINGS,)))
+    assert sql.count("when 'string' then (payload #>> '{}')::jsonb else payload end") == 1

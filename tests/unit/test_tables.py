@@ -7,8 +7,9 @@ import re
 import pytest
 
 from imports.kinds import all_kinds
-from imports.schema import migrations
-from imports.table_sql import render_functions
+from imports.schema import FUNCTIONS, migrations, needed
+from imports.schema_export import rendered
+from imports.table_functions import merge_function
 from imports.tables import (
     BATCH_ID,
     DATASET_ID,
@@ -22,7 +23,8 @@ from imports.tables import (
 
 GROUPS = [IMAGES, *(kind.group for kind in all_kinds().values())]
 TABLES = [table for group in GROUPS for table in group.tables]
-SCHEMA = "\n".join(migration.sql for migration in migrations())
+MIGRATIONS = migrations()
+SCHEMA = "\n".join(migration.sql for migration in MIGRATIONS)
 
 by_name = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 by_group = pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
@@ -37,46 +39,41 @@ def definition(name: str) -> list[str]:
     return [line.strip().removesuffix(",") for line in match[1].splitlines()]
 
 
-def functions_of(group: TableGroup) -> list[str]:
-    return re.findall(r"create or replace function (public\.\w+)\(", render_functions(group))
+def closed(sql: str) -> list[str]:
+    """The tables that a migration has closed to the public."""
+    calls = re.findall(r"select public\.importer_close\((.*?)\);", sql, re.DOTALL)
+    return re.findall(r"'([\w.]+)'", " ".join(calls))
+
+
+def test_the_functions_are_the_newest_migration_as_they_are_rendered() -> None:
+    """Else: `resilient-importer schema export`."""
+    newest = MIGRATIONS[-1]
+    assert newest.name == FUNCTIONS
+    assert newest.sql == rendered()
 
 
 @by_group
-def test_the_functions_stand_in_a_migration_as_they_are_rendered(group: TableGroup) -> None:
-    for function in re.split(
-        r"(?=^create or replace)", render_functions(group), flags=re.MULTILINE
-    ):
-        assert function.strip() in SCHEMA
+def test_the_functions_have_one_that_merges_each_group(group: TableGroup) -> None:
+    assert merge_function(group) in MIGRATIONS[-1].sql
+    assert f"create or replace function public.{group.merge_function}(" in merge_function(group)
 
 
-@by_group
-def test_no_later_migration_replaces_a_function_by_another(group: TableGroup) -> None:
-    for name in functions_of(group):
-        last = SCHEMA[SCHEMA.rindex(f"create or replace function {name}(") :]
-        rendered = render_functions(group)
-        start = rendered.index(f"create or replace function {name}(")
-        end = rendered.index("$function$;", start)
-        assert last.startswith(rendered[start:end])
+def test_only_tables_of_ours_are_compared() -> None:
+    ours = MIGRATIONS[-1].sql.partition("importer_tables()")[2].partition("];")[0]
+    assert re.findall(r"'([\w.]+)'", ours) == [table.qualified_name for table in TABLES]
+
+
+def test_sql_is_of_a_length_that_can_be_read() -> None:
+    lines = SCHEMA.splitlines()
+    assert [line for line in lines if len(line) > 110 and "functions_checksum" not in line] == []
 
 
 def test_a_migration_that_makes_or_replaces_anything_closes_it_to_the_public() -> None:
-    closing = "select public.importer_close("
-    begun = False
-    for migration in migrations():
-        begun = begun or closing in migration.sql
+    for migration in MIGRATIONS:
         made = re.findall(r"^create (?:or replace function|table)", migration.sql, re.MULTILINE)
-        if begun and made:
-            last = migration.sql.rindex(made[-1])
-            assert closing in migration.sql[last:], migration.name
-    assert begun
-
-
-@by_group
-def test_a_group_has_the_functions_that_it_is_asked_by(group: TableGroup) -> None:
-    expected = {f"public.{group.merge_function}", f"public.{group.compare_function}"}
-    if any(table.id_type for table in group.tables):
-        expected.add(f"public.{group.written_function}")
-    assert set(functions_of(group)) == expected
+        assert made, migration.name
+        last = migration.sql.rindex(made[-1])
+        assert "select public.importer_close(" in migration.sql[last:], migration.name
 
 
 @by_name
@@ -120,29 +117,28 @@ def test_tables_have_the_stamps_and_ids_that_are_written_and_listed(table: Table
     assert ("id" in names) == (table.id_type is not None)
 
 
-def test_every_table_of_the_schema_has_row_level_security_and_no_policy() -> None:
-    created = re.findall(r"^create table ([\w.]+)", SCHEMA, re.MULTILINE)
-    assert len(created) >= 5
-    for name in created:
-        assert f"alter table {name} enable row level security;" in SCHEMA
+def test_every_table_of_the_schema_is_closed_and_has_no_policy() -> None:
+    for migration in MIGRATIONS:
+        created = re.findall(r"^create table ([\w.]+)", migration.sql, re.MULTILINE)
+        assert created == closed(migration.sql), migration.name
+    assert len(closed(SCHEMA)) >= 30
     assert "create policy" not in SCHEMA
 
 
-def test_every_function_of_the_schema_is_for_the_server_alone() -> None:
-    created = re.findall(r"create or replace function ([\w.]+\(\w+)", SCHEMA)
+def test_who_closes_tables_also_turns_on_row_level_security_and_takes_functions_away() -> None:
+    closing = SCHEMA.partition("function public.importer_close(")[2].partition("$function$;")[0]
+    for statement in (
+        "alter table %s enable row level security",
+        "revoke all on %s from %s",
+        "grant select, insert, update, delete on %s to service_role",
+        "revoke all on function %s from %s",
+        "grant execute on function %s to service_role",
+        "revoke all on function public.importer_close from",
+    ):
+        assert statement in closing
+    created = re.findall(r"create or replace function public\.(\w+)\(", SCHEMA)
     assert len(created) >= 6
-    revoked = " ".join(re.findall(r"revoke execute on function([^;]*) from public;", SCHEMA))
-    withdrawn = " ".join(
-        re.findall(r"revoke execute on function([^;]*) from anon, authenticated;", SCHEMA)
-    )
-    granted = " ".join(re.findall(r"grant execute on function([^;]*) to service_role;", SCHEMA))
-    assert "revoke all on function public.importer_close from" in SCHEMA, "nobody's at all"
-    for signature in created:
-        if signature.startswith("public.importer_close("):
-            continue
-        name = f"{signature.split('(')[0]}(jsonb)"
-        for where in (revoked, withdrawn, granted):
-            assert name in where, name
+    assert all(name.startswith("importer_") for name in created), "it goes by their names"
 
 
 def test_no_function_runs_with_its_owners_rights_or_a_search_path_of_the_callers() -> None:
@@ -153,11 +149,14 @@ def test_no_function_runs_with_its_owners_rights_or_a_search_path_of_the_callers
         assert "set search_path = ''" in body
 
 
-def test_the_newest_migration_sets_the_version_that_targets_are_asked_for() -> None:
-    newest = migrations()[-1]
-    for migration in migrations():
+def test_every_migration_sets_the_version_that_targets_are_asked_for() -> None:
+    *by_hand, functions = MIGRATIONS
+    for migration in by_hand:
         assert f"set schema_version = '{migration.version}'" in migration.sql
-    assert newest.version == max(migration.version for migration in migrations())
+        assert migration.checksum is None
+    assert "schema_version" not in functions.sql
+    assert needed().version == by_hand[-1].version
+    assert needed().functions == functions.checksum
 
 
 def test_a_tables_columns_fall_into_key_and_compared() -> None:

@@ -1,0 +1,308 @@
+-- What is done with any table of ours: sets of rows replaced, rows compared with what is stored, and
+-- what runs wrote listed. Both backends call these functions, and describe the table: see `described`
+-- in table_sql.py. Of a description only names that are quoted come into a statement, types that
+-- there are, and the names of our own tables.
+
+-- Names of columns as a list in SQL, each behind a prefix.
+create or replace function public.importer_names(names jsonb, prefix text default '') returns text
+language plpgsql immutable security invoker set search_path = '' as $function$
+begin
+  return (
+    select string_agg(format('%s%I', prefix, name), ', ' order by number)
+    from jsonb_array_elements_text(names) with ordinality as named(name, number)
+  );
+end
+$function$;
+
+-- Whether two rows differ in columns of these names; NULL where there are none.
+create or replace function public.importer_differs(names jsonb, one text, other text) returns text
+language plpgsql immutable security invoker set search_path = '' as $function$
+begin
+  return '(' || public.importer_names(names, one) || ') is distinct from ('
+    || public.importer_names(names, other) || ')';
+end
+$function$;
+
+-- The name of the table that is described; it must be one of ours.
+create or replace function public.importer_table(described jsonb) returns text
+language plpgsql stable security invoker set search_path = '' as $function$
+begin
+  if (described ->> 'name' = any (public.importer_tables())) is not true then
+    raise undefined_table using message = format('%s is no table of ours', described ->> 'name');
+  end if;
+  return described ->> 'name';
+end
+$function$;
+
+-- What the table is called in requests and answers: `label` in tables.py.
+create or replace function public.importer_label(described jsonb) returns text
+language plpgsql immutable security invoker set search_path = '' as $function$
+begin
+  return regexp_replace(described ->> 'name', '^public\.', '');
+end
+$function$;
+
+-- Where the rows are that a table is to get, or is compared with: a temporary table with a column
+-- `ordinal`, or $1, a JSON array.
+create or replace function public.importer_source(described jsonb) returns text
+language plpgsql stable security invoker set search_path = '' as $function$
+begin
+  if described ->> 'relation' is not null then
+    return format('pg_temp.%I', described ->> 'relation');
+  end if;
+  return format('(select *, ordinality as ordinal from jsonb_populate_recordset(null::%s, $1)'
+    ' with ordinality)', public.importer_table(described));
+end
+$function$;
+
+-- Replaces the sets of rows that belong to owners which were just written; of those among them that
+-- were just updated, rows that are not in `batch` any more are deleted. `tables` are described, and
+-- `batch` has by label the rows of those that no temporary table has.
+create or replace function public.importer_replace_sets(
+  tables jsonb, batch jsonb, owners_written anyarray, owners_updated anyarray
+) returns void language plpgsql volatile security invoker set search_path = '' as $function$
+declare
+  described jsonb;
+  given jsonb;
+  compared jsonb;
+begin
+  for described in select jsonb_array_elements(tables) loop
+    given := batch -> public.importer_label(described);
+    compared := described -> 'compared';
+    continue when given is null and described ->> 'relation' is null
+      and cardinality(owners_updated) = 0;
+    execute format($sql$
+      with gone as (
+        delete from %1$s as stored
+        where stored.%2$I = any ($3)
+          and not exists (select from %3$s as kept where (%4$s) = (%5$s))
+      )
+      insert into %1$s as stored (%6$s)
+      select %6$s from %3$s as given where %2$I = any ($2) order by %7$s
+      on conflict (%7$s) do %8$s$sql$,
+      public.importer_table(described), described -> 'key' ->> 0, public.importer_source(described),
+      public.importer_names(described -> 'key', 'kept.'),
+      public.importer_names(described -> 'key', 'stored.'),
+      public.importer_names((described -> 'key') || compared),
+      public.importer_names(described -> 'key'),
+      coalesce('update set (' || public.importer_names(compared)
+        || ') = row(' || public.importer_names(compared, 'excluded.')
+        || ') where ' || public.importer_differs(compared, 'stored.', 'excluded.'), 'nothing'))
+      using coalesce(given, '[]'), owners_written, owners_updated;
+  end loop;
+end
+$function$;
+
+-- The statement that finds the stored rows of a key: one, or one for each choice of the columns that
+-- are null in it, since only so an index is used.
+create or replace function public.importer_stored(described jsonb) returns text
+language plpgsql stable security invoker set search_path = '' as $function$
+declare
+  same constant text := ' and kept.%1$I = winner.%1$I';
+  neither constant text := ' and kept.%1$I is null and winner.%1$I is null';
+  conditions text[];
+  part text;
+begin
+  conditions := array[(
+    select coalesce(string_agg(format('kept.%1$I = ($2 ->> %1$L)::%2$s', column_name, to_regtype(type)),
+      ' and '), 'true')
+    from jsonb_to_recordset(described -> 'run_key') as run_key(column_name text, type text)
+  )];
+  for part in select jsonb_array_elements_text(described -> 'key') loop
+    conditions := array(
+      select condition || format(choice, part) from unnest(conditions) as condition,
+        unnest(case when described -> 'nullable' ? part then array[same, neither] else array[same] end)
+          as choice
+    );
+  end loop;
+  return (
+    select string_agg(format('select true as present, kept.* from %s as kept where %s',
+      public.importer_table(described), condition), ' union all ')
+    from unnest(conditions) as condition
+  );
+end
+$function$;
+
+-- In which order the rows of one key come, the winner first, and the cases in which a stored row has
+-- its own good reason to be another one, or may have.
+create or replace function public.importer_rule(
+  described jsonb, differs text, out winner_first text, out superseded text
+) language plpgsql stable security invoker set search_path = '' as $function$
+declare
+  rule constant jsonb := described -> 'rule';
+  moment constant text := rule ->> 'moment';
+  undated text;
+  -- A run that decides what dates do not will not be told that they do not.
+  undecided constant text :=
+    $sql$case when $2 ->> 'if_exists' = 'newer' then 'undecided' else 'superseded' end$sql$;
+  other text;
+begin
+  winner_first := 'ordinal desc';
+  superseded := '';
+  if moment is null then
+    return;
+  end if;
+  undated := format('(stored.%1$I is null or winner.%1$I is null)', moment);
+  if rule ->> 'name' = 'newer' then
+    winner_first := format(
+      '%1$I desc nulls last, case when %1$I is null then ordinal end, ordinal desc', moment);
+    superseded := format($sql$
+      when stored.%1$I > winner.%1$I then 'superseded'
+      when $2 ->> 'if_exists' = 'keep' and stored.batch_id <> $2 ->> 'batch_id' and %2$s
+        then 'superseded'
+      when %3$s and %2$s then %4$s$sql$, moment, differs, undated, undecided);
+  elsif rule ->> 'name' = 'newest' then
+    winner_first := format('%I desc nulls last, %I collate "C", ordinal desc',
+      moment, rule ->> 'source');
+    -- With the same signature and moment it would be the same, had nobody changed it.
+    other := format('(stored.%1$I, stored.%2$I) is distinct from (winner.%1$I, winner.%2$I)',
+      rule ->> 'signature', moment);
+    if not (rule ->> 'undated_is_oldest')::boolean then
+      superseded := format('when %s and %s then %s', undated, other, undecided);
+    end if;
+    superseded := superseded || format($sql$
+      when %1$s and ($2 ->> 'if_exists' = 'keep'
+          or coalesce(stored.%2$I, '-infinity') >= coalesce(winner.%2$I, '-infinity'))
+        then 'superseded'$sql$, other, moment);
+  end if;
+end
+$function$;
+
+-- The expression of what rows of ours the owners in $3 have that are not among the incoming ones: an
+-- element for each owner, with its id (`i`), how many (`n`), and the first of them (`r`).
+create or replace function public.importer_added(described jsonb) returns text
+language plpgsql stable security invoker set search_path = '' as $function$
+declare
+  own constant text := described -> 'key' ->> 0;
+  own_type constant regtype := (select atttypid from pg_attribute
+    where attrelid = to_regclass(described ->> 'name') and attname = own);
+begin
+  if described ->> 'owner' is null then
+    return $sql$'[]'::jsonb$sql$;
+  end if;
+  return format($sql$(
+    select coalesce(jsonb_agg(jsonb_build_object('i', owner, 'n', number, 'r', first_row)), '[]')
+    from (
+      select stored.%1$I::text as owner, count(*) as number,
+        (array_agg(to_jsonb(stored) order by %2$s))[1] as first_row
+      from %3$s as stored
+      where stored.%1$I = any ($3::%4$s[])
+        and not exists (select from incoming_rows as kept where (%5$s) = (%2$s))
+      group by stored.%1$I
+    ) as added
+  )$sql$,
+    own, public.importer_names(described -> 'key', 'stored.'),
+    public.importer_table(described), own_type,
+    public.importer_names(described -> 'key', 'kept.'));
+end
+$function$;
+
+-- The statement that compares the rows of one table. It takes these as $1 where they are no temporary
+-- table, the values of the run as $2, and the ids of owners who are stored as they should be as $3.
+create or replace function public.importer_comparison(described jsonb) returns text
+language plpgsql stable security invoker set search_path = '' as $function$
+declare
+  differs constant text := coalesce(
+    public.importer_differs(described -> 'compared', 'stored.', 'winner.'), 'false');
+  rule record := public.importer_rule(described, differs);
+begin
+  return format($sql$
+    with incoming_rows as (
+      select ordinal, %1$s from %2$s
+    ), winners as (
+      select distinct on (%3$s) * from incoming_rows order by %3$s, %4$s
+    ), compared as (
+      select winner.ordinal, %5$s as id, judged.found,
+        case when judged.found in ('different', 'undecided') then (
+          select jsonb_object_agg(key, jsonb_build_array(was.value, wanted.value))
+          from jsonb_each(to_jsonb(stored)) as was join jsonb_each(to_jsonb(winner)) as wanted using (key)
+          where %9$L::jsonb ? key and was.value <> wanted.value
+        ) end as differing
+      from winners as winner
+      left join lateral (%8$s limit 1) as stored on true
+      cross join lateral (
+        select case
+          when stored.present is null then 'missing'
+          %6$s
+          when %7$s then 'different'
+          else 'same'
+        end as found offset 0
+      ) as judged
+    )
+    select jsonb_build_object('rows', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        's', coalesce(compared.found, 'superseded'), 'i', compared.id, 'd', compared.differing
+      ) order by ordinal), '[]')
+      from incoming_rows left join compared using (ordinal)
+    ), 'added', %10$s)$sql$,
+    public.importer_names(described -> 'columns'), public.importer_source(described),
+    public.importer_names(described -> 'key'), rule.winner_first,
+    case when described ->> 'id_type' is not null then 'stored.id::text' else 'null::text' end,
+    rule.superseded, differs, public.importer_stored(described), described -> 'compared',
+    public.importer_added(described));
+end
+$function$;
+
+-- Compares rows of some tables, owners first. `payload` has `tables`, each described, `run`, and by
+-- label `rows`, or else each table names a temporary one. The answer has for each label `rows`, for
+-- each row in its order `s`, what was found (`same`, `different`, `missing`, `undecided` where it is
+-- different and nobody knows which is newer, `superseded` by a newer row, or by another row of its
+-- key that came with it), `i`, the id of the stored row, and `d`, for each column that differs a pair
+-- of what is stored and what should be; and `added`, see importer_added.
+create or replace function public.importer_compare(payload jsonb) returns jsonb
+language plpgsql volatile security invoker set search_path = '' as $function$
+declare
+  -- @supabase/lite hands over a JSON argument as a JSON string, PostgREST as it is.
+  body constant jsonb := case jsonb_typeof(payload)
+    when 'string' then (payload #>> '{}')::jsonb else payload end;
+  batch constant jsonb := coalesce(body -> 'rows', '{}');
+  answer jsonb := '{}';
+  same_owners jsonb := '{}';
+  described jsonb;
+  label text;
+  found_rows jsonb;
+begin
+  for described in select jsonb_array_elements(body -> 'tables') loop
+    label := public.importer_label(described);
+    execute public.importer_comparison(described) into found_rows
+      using coalesce(batch -> label, '[]'), body -> 'run',
+        array(select jsonb_array_elements_text(same_owners -> (described ->> 'owner')));
+    answer := answer || jsonb_build_object(label, found_rows);
+    same_owners := same_owners || jsonb_build_object(described ->> 'name',
+      jsonb_path_query_array(found_rows, '$.rows[*] ? (@.s == "same").i'));
+  end loop;
+  return answer;
+end
+$function$;
+
+-- Lists the rows that some runs wrote, by id. `payload` has the `table`, described, `batch_ids`,
+-- `after`, the last id of the page before, and `limit`, the size of a page. The answer has for each
+-- row `i`, its id, and `k`, an array of what people know it by.
+create or replace function public.importer_written(payload jsonb) returns jsonb
+language plpgsql stable security invoker set search_path = '' as $function$
+declare
+  body constant jsonb := case jsonb_typeof(payload)
+    when 'string' then (payload #>> '{}')::jsonb else payload end;
+  described constant jsonb := body -> 'table';
+  answer jsonb;
+begin
+  execute format($sql$
+    select coalesce(jsonb_agg(jsonb_build_object('i', page.id::text, 'k', page.row_key)
+      order by page.id), '[]')
+    from (
+      select id, jsonb_build_array(%s) as row_key from %s
+      where batch_id = any ($1) and ($2 is null or id > $2::%s)
+      order by id limit $3
+    ) as page$sql$,
+    public.importer_names(described -> 'names'), public.importer_table(described),
+    to_regtype(described ->> 'id_type')) into answer
+    using array(select jsonb_array_elements_text(body -> 'batch_ids')), body ->> 'after',
+      (body ->> 'limit')::integer;
+  return answer;
+end
+$function$;
+
+select public.importer_close();
+
+update public.import_target set schema_version = '20261122000005';
+notify pgrst, 'reload schema';

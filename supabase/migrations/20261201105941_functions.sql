@@ -1,0 +1,736 @@
+-- The functions that are rendered from the tables. This file is generated, by `resilient-importer
+-- schema export`: a change belongs into table_functions.py or table_sql.py. It is the newest
+-- migration for `supabase db push`; `schema apply` goes by its checksum, which it ends with.
+
+-- The tables that `importer_compare` and `importer_written` may read.
+create or replace function public.importer_tables() returns text[]
+language plpgsql immutable security invoker set search_path = '' as $function$
+begin
+  return array[
+    'public.image_assets', 'public.search_results', 'public.device_test', 'organisation.identities',
+      'organisation.offices', 'organisation.web_addresses', 'organisation.employees',
+      'organisation.social_links', 'organisation.industries', 'organisation.phones',
+      'organisation.office_addresses', 'organisation.office_industries', 'people.identities',
+      'people.profiles', 'people.genders', 'people.social_links', 'people.statuses', 'people.emails',
+      'people.phones', 'people.addresses', 'people.experiences', 'people.job_title_details',
+      'people.job_functions', 'people.job_seniority', 'people.educations', 'people.certifications',
+      'people.memberships', 'people.publications', 'people.patents', 'people.awards'
+  ];
+end
+$function$;
+
+create or replace function public.importer_merge_images(payload jsonb) returns jsonb
+language plpgsql volatile security invoker set search_path = '' as $function$
+declare
+  body constant jsonb := case jsonb_typeof(payload)
+    when 'string' then (payload #>> '{}')::jsonb else payload end;
+  batch constant jsonb := body -> 'rows';
+  answer jsonb;
+  outcomes text;
+begin
+  perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
+  select merges.answer into answer from public.import_merges as merges
+    where merges.request_id = (body ->> 'request_id')::uuid;
+  if found then
+    return answer;
+  end if;
+  answer := '{}';
+
+  if batch ? 'image_assets' then
+    with incoming_rows as materialized (
+      select *, ordinality as ordinal
+      from jsonb_populate_recordset(null::public.image_assets, batch -> 'image_assets') with ordinality
+    ), winners as not materialized (
+      select distinct on (content_hash) * from incoming_rows
+      order by content_hash, ordinal desc
+    ), written as (
+      insert into public.image_assets as stored (content_hash, storage_path, storage_type, file_size,
+        content_type, width, height)
+      select content_hash, storage_path, storage_type, file_size, content_type, width, height
+      from winners
+      order by content_hash
+      on conflict (content_hash)
+      do update set storage_path = excluded.storage_path, storage_type = excluded.storage_type,
+        file_size = excluded.file_size, content_type = excluded.content_type, width = excluded.width,
+        height = excluded.height
+      where (stored.storage_path, stored.storage_type, stored.file_size, stored.content_type, stored.width,
+        stored.height) is distinct from (excluded.storage_path, excluded.storage_type, excluded.file_size,
+        excluded.content_type, excluded.width, excluded.height)
+      returning row(stored.content_hash) as row_key, (stored.xmax = 0) as inserted
+    )
+    select case
+      when (select count(*) from written where inserted)
+        = jsonb_array_length(batch -> 'image_assets')
+        then repeat('I', jsonb_array_length(batch -> 'image_assets')::integer)
+      else (
+        with judged as (
+          select winner.ordinal, winner.row_key,
+            case
+              when written.inserted then 'I'
+              when not written.inserted then 'U'
+              else '='
+            end as outcome
+          from (select *, row(content_hash) as row_key from winners) as winner
+          left join written on written.row_key = winner.row_key
+          left join lateral (
+            select true as present, kept.* from public.image_assets as kept
+            where written.inserted is null and kept.content_hash = winner.content_hash
+            limit 1
+          ) as stored on true
+        )
+        select string_agg(
+          case when judged.ordinal = rows.ordinal then judged.outcome
+            else 'S' end,
+          '' order by rows.ordinal)
+        from (select ordinal, row(content_hash) as row_key from incoming_rows) as rows
+        join judged on judged.row_key = rows.row_key
+      ) end into outcomes;
+    answer := answer || jsonb_build_object('image_assets', outcomes);
+  end if;
+  insert into public.import_merges (request_id, batch_id, answer)
+    values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
+  return answer;
+end
+$function$;
+
+create or replace function public.importer_merge_states(payload jsonb) returns jsonb
+language plpgsql volatile security invoker set search_path = '' as $function$
+declare
+  body constant jsonb := case jsonb_typeof(payload)
+    when 'string' then (payload #>> '{}')::jsonb else payload end;
+  batch constant jsonb := body -> 'rows';
+  run_dataset_id constant bigint := (body -> 'run' ->> 'dataset_id')::bigint;
+  run_batch_id constant text := (body -> 'run' ->> 'batch_id')::text;
+  run_if_exists constant text := body -> 'run' ->> 'if_exists';
+  run_repair constant boolean := (body -> 'run' ->> 'repair')::boolean;
+  answer jsonb;
+  outcomes text;
+begin
+  perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
+  select merges.answer into answer from public.import_merges as merges
+    where merges.request_id = (body ->> 'request_id')::uuid;
+  if found then
+    return answer;
+  end if;
+  answer := '{}';
+
+  if batch ? 'search_results' then
+    with incoming_rows as materialized (
+      select *, ordinality as ordinal
+      from jsonb_populate_recordset(null::public.search_results, batch -> 'search_results') with ordinality
+    ), winners as not materialized (
+      select distinct on (search_name, search_state, license_number) * from incoming_rows
+      order by search_name, search_state, license_number, search_ts desc nulls last, case when search_ts
+        is null then ordinal end, ordinal desc
+    ), written as (
+      insert into public.search_results as stored (dataset_id, batch_id, search_name, search_state,
+        search_ts, license_number, license_status, license_name, license_type, address, city, state, zip,
+        issue_date, expiration_date, result_status, meta, raw, image_hash)
+      select run_dataset_id, run_batch_id, search_name, search_state, search_ts, license_number,
+        license_status, license_name, license_type, address, city, state, zip, issue_date, expiration_date,
+        result_status, meta, raw, image_hash
+      from winners
+      order by search_name, search_state, license_number
+      on conflict (dataset_id, search_name, search_state, license_number)
+      do update set search_ts = excluded.search_ts, license_status = excluded.license_status,
+        license_name = excluded.license_name, license_type = excluded.license_type,
+        address = excluded.address, city = excluded.city, state = excluded.state, zip = excluded.zip,
+        issue_date = excluded.issue_date, expiration_date = excluded.expiration_date,
+        result_status = excluded.result_status, meta = excluded.meta, raw = excluded.raw,
+        image_hash = excluded.image_hash, batch_id = excluded.batch_id, updated_at = now()
+      where case
+        when run_if_exists = 'newer' or stored.batch_id = run_batch_id
+          then excluded.search_ts >= stored.search_ts and (stored.search_ts, stored.license_status,
+            stored.license_name, stored.license_type, stored.address, stored.city, stored.state, stored.zip,
+            stored.issue_date, stored.expiration_date, stored.result_status, stored.meta, stored.raw,
+            stored.image_hash) is distinct from (excluded.search_ts, excluded.license_status,
+            excluded.license_name, excluded.license_type, excluded.address, excluded.city, excluded.state,
+            excluded.zip, excluded.issue_date, excluded.expiration_date, excluded.result_status,
+            excluded.meta, excluded.raw, excluded.image_hash)
+        else run_if_exists = 'replace'
+      end
+      returning row(stored.search_name, stored.search_state, stored.license_number) as row_key,
+        (stored.xmax = 0) as inserted
+    )
+    select case
+      when (select count(*) from written where inserted)
+        = jsonb_array_length(batch -> 'search_results')
+        then repeat('I', jsonb_array_length(batch -> 'search_results')::integer)
+      else (
+        with judged as (
+          select winner.ordinal, winner.row_key,
+            case
+              when written.inserted then 'I'
+              when not written.inserted and stored.present and not (stored.search_ts, stored.license_status,
+                stored.license_name, stored.license_type, stored.address, stored.city, stored.state,
+                stored.zip, stored.issue_date, stored.expiration_date, stored.result_status, stored.meta,
+                stored.raw, stored.image_hash) is distinct from (winner.search_ts, winner.license_status,
+                winner.license_name, winner.license_type, winner.address, winner.city, winner.state,
+                winner.zip, winner.issue_date, winner.expiration_date, winner.result_status, winner.meta,
+                winner.raw, winner.image_hash) then '='
+              when not written.inserted then 'U'
+              when stored.present is null then '!'
+              when not (stored.search_ts, stored.license_status, stored.license_name, stored.license_type,
+                stored.address, stored.city, stored.state, stored.zip, stored.issue_date,
+                stored.expiration_date, stored.result_status, stored.meta, stored.raw, stored.image_hash)
+                is distinct from (winner.search_ts, winner.license_status, winner.license_name,
+                winner.license_type, winner.address, winner.city, winner.state, winner.zip,
+                winner.issue_date, winner.expiration_date, winner.result_status, winner.meta, winner.raw,
+                winner.image_hash) then '='
+              when run_if_exists = 'keep' and stored.batch_id <> run_batch_id then 'S'
+              when (stored.search_ts is null or winner.search_ts is null) then '?'
+              when stored.search_ts > winner.search_ts then 'S'
+              else '!'
+            end as outcome
+          from (select *, row(search_name, search_state, license_number) as row_key from winners) as winner
+          left join written on written.row_key = winner.row_key
+          left join lateral (
+            select true as present, kept.* from public.search_results as kept
+            where (written.inserted is null or (not written.inserted and run_if_exists = 'replace')) and
+              kept.dataset_id = run_dataset_id and kept.search_name = winner.search_name and
+              kept.search_state = winner.search_state and kept.license_number = winner.license_number
+            union all
+            select true as present, kept.* from public.search_results as kept
+            where (written.inserted is null or (not written.inserted and run_if_exists = 'replace')) and
+              kept.dataset_id = run_dataset_id and kept.search_name = winner.search_name and
+              kept.search_state = winner.search_state and winner.license_number is null and
+              kept.license_number is null
+            limit 1
+          ) as stored on true
+        )
+        select string_agg(
+          case when judged.ordinal = rows.ordinal then judged.outcome
+            when rows.moment is null or judged.outcome in ('?', '!') then '!' else 'S' end,
+          '' order by rows.ordinal)
+        from (select ordinal, row(search_name, search_state, license_number) as row_key, search_ts as moment
+          from incoming_rows) as rows
+        join judged on judged.row_key = rows.row_key
+      ) end into outcomes;
+    if strpos(outcomes, '!') > 0 then
+      select string_agg(
+        case
+          when winner.letter <> '!' then winner.letter
+          when stored.present is null then '='
+          when not (stored.search_ts, stored.license_status, stored.license_name, stored.license_type,
+            stored.address, stored.city, stored.state, stored.zip, stored.issue_date,
+            stored.expiration_date, stored.result_status, stored.meta, stored.raw, stored.image_hash)
+            is distinct from (winner.search_ts, winner.license_status, winner.license_name,
+            winner.license_type, winner.address, winner.city, winner.state, winner.zip, winner.issue_date,
+            winner.expiration_date, winner.result_status, winner.meta, winner.raw, winner.image_hash) then
+            '='
+          when run_if_exists = 'keep' and stored.batch_id <> run_batch_id then 'S'
+          when (stored.search_ts is null or winner.search_ts is null) then '?'
+          when stored.search_ts > winner.search_ts then 'S'
+          else '='
+        end, '' order by winner.ordinal) into outcomes
+      from (
+        select *, substr(outcomes, ordinal::integer, 1) as letter
+        from (
+          select *, ordinality as ordinal
+          from jsonb_populate_recordset(null::public.search_results, batch -> 'search_results')
+            with ordinality
+        ) as given
+      ) as winner
+      left join lateral (
+        select true as present, kept.* from public.search_results as kept
+        where winner.letter = '!' and kept.dataset_id = run_dataset_id and
+          kept.search_name = winner.search_name and kept.search_state = winner.search_state and
+          kept.license_number = winner.license_number
+        union all
+        select true as present, kept.* from public.search_results as kept
+        where winner.letter = '!' and kept.dataset_id = run_dataset_id and
+          kept.search_name = winner.search_name and kept.search_state = winner.search_state and
+          winner.license_number is null and kept.license_number is null
+        limit 1
+      ) as stored on true;
+    end if;
+    answer := answer || jsonb_build_object('search_results', outcomes);
+  end if;
+  insert into public.import_merges (request_id, batch_id, answer)
+    values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
+  return answer;
+end
+$function$;
+
+create or replace function public.importer_merge_folders(payload jsonb) returns jsonb
+language plpgsql volatile security invoker set search_path = '' as $function$
+declare
+  body constant jsonb := case jsonb_typeof(payload)
+    when 'string' then (payload #>> '{}')::jsonb else payload end;
+  batch constant jsonb := body -> 'rows';
+  run_dataset_id constant bigint := (body -> 'run' ->> 'dataset_id')::bigint;
+  run_batch_id constant text := (body -> 'run' ->> 'batch_id')::text;
+  answer jsonb;
+  outcomes text;
+begin
+  perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
+  select merges.answer into answer from public.import_merges as merges
+    where merges.request_id = (body ->> 'request_id')::uuid;
+  if found then
+    return answer;
+  end if;
+  answer := '{}';
+
+  if batch ? 'device_test' then
+    with incoming_rows as materialized (
+      select *, ordinality as ordinal
+      from jsonb_populate_recordset(null::public.device_test, batch -> 'device_test') with ordinality
+    ), winners as not materialized (
+      select distinct on (folder_path) * from incoming_rows
+      order by folder_path, ordinal desc
+    ), written as (
+      insert into public.device_test as stored (dataset_id, batch_id, folder_path, folder_name, device_id,
+        test_status, stats, image_count, images, file_count, content_signature, last_modified)
+      select run_dataset_id, run_batch_id, folder_path, folder_name, device_id, test_status, stats,
+        image_count, images, file_count, content_signature, last_modified
+      from winners
+      order by folder_path
+      on conflict (dataset_id, folder_path)
+      do update set folder_name = excluded.folder_name, device_id = excluded.device_id,
+        test_status = excluded.test_status, stats = excluded.stats, image_count = excluded.image_count,
+        images = excluded.images, file_count = excluded.file_count,
+        content_signature = excluded.content_signature, last_modified = excluded.last_modified,
+        batch_id = excluded.batch_id, updated_at = now()
+      where (stored.folder_name, stored.device_id, stored.test_status, stored.stats, stored.image_count,
+        stored.images, stored.file_count, stored.content_signature, stored.last_modified) is distinct from
+        (excluded.folder_name, excluded.device_id, excluded.test_status, excluded.stats,
+        excluded.image_count, excluded.images, excluded.file_count, excluded.content_signature,
+        excluded.last_modified)
+      returning row(stored.folder_path) as row_key, (stored.xmax = 0) as inserted
+    )
+    select case
+      when (select count(*) from written where inserted)
+        = jsonb_array_length(batch -> 'device_test')
+        then repeat('I', jsonb_array_length(batch -> 'device_test')::integer)
+      else (
+        with judged as (
+          select winner.ordinal, winner.row_key,
+            case
+              when written.inserted then 'I'
+              when not written.inserted then 'U'
+              else '='
+            end as outcome
+          from (select *, row(folder_path) as row_key from winners) as winner
+          left join written on written.row_key = winner.row_key
+          left join lateral (
+            select true as present, kept.* from public.device_test as kept
+            where written.inserted is null and kept.dataset_id = run_dataset_id and
+              kept.folder_path = winner.folder_path
+            limit 1
+          ) as stored on true
+        )
+        select string_agg(
+          case when judged.ordinal = rows.ordinal then judged.outcome
+            else 'S' end,
+          '' order by rows.ordinal)
+        from (select ordinal, row(folder_path) as row_key from incoming_rows) as rows
+        join judged on judged.row_key = rows.row_key
+      ) end into outcomes;
+    answer := answer || jsonb_build_object('device_test', outcomes);
+  end if;
+  insert into public.import_merges (request_id, batch_id, answer)
+    values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
+  return answer;
+end
+$function$;
+
+create or replace function public.importer_merge_people(payload jsonb) returns jsonb
+language plpgsql volatile security invoker set search_path = '' as $function$
+declare
+  body constant jsonb := case jsonb_typeof(payload)
+    when 'string' then (payload #>> '{}')::jsonb else payload end;
+  batch constant jsonb := body -> 'rows';
+  run_dataset_id constant bigint := (body -> 'run' ->> 'dataset_id')::bigint;
+  run_batch_id constant text := (body -> 'run' ->> 'batch_id')::text;
+  run_if_exists constant text := body -> 'run' ->> 'if_exists';
+  run_repair constant boolean := (body -> 'run' ->> 'repair')::boolean;
+  answer jsonb;
+  outcomes text;
+begin
+  perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
+  select merges.answer into answer from public.import_merges as merges
+    where merges.request_id = (body ->> 'request_id')::uuid;
+  if found then
+    return answer;
+  end if;
+  answer := '{}';
+
+  if batch ? 'organisation.identities' then
+    with incoming_rows as materialized (
+      select *, ordinality as ordinal
+      from jsonb_populate_recordset(null::organisation.identities, batch -> 'organisation.identities')
+        with ordinality
+    ), winners as not materialized (
+      select distinct on (id) * from incoming_rows
+      order by id, last_modified_date desc nulls last, source collate "C", ordinal desc
+    ), written as (
+      insert into organisation.identities as stored (dataset_id, batch_id, id, neuron360_company_id, name,
+        domain, logo_url, industry, last_modified_date, source, content_signature)
+      select run_dataset_id, run_batch_id, id, neuron360_company_id, name, domain, logo_url, industry,
+        last_modified_date, source, content_signature
+      from winners
+      order by id
+      on conflict (id)
+      do update set neuron360_company_id = excluded.neuron360_company_id, name = excluded.name,
+        domain = excluded.domain, logo_url = excluded.logo_url, industry = excluded.industry,
+        last_modified_date = excluded.last_modified_date, source = excluded.source,
+        content_signature = excluded.content_signature, dataset_id = excluded.dataset_id,
+        batch_id = excluded.batch_id, updated_at = now()
+      where case
+        when run_repair and stored.content_signature = excluded.content_signature and
+          coalesce(excluded.last_modified_date, '-infinity') =
+          coalesce(stored.last_modified_date, '-infinity')
+          then true
+        when stored.batch_id = run_batch_id then coalesce(excluded.last_modified_date, '-infinity') >
+          coalesce(stored.last_modified_date, '-infinity') or
+          (coalesce(excluded.last_modified_date, '-infinity') =
+          coalesce(stored.last_modified_date, '-infinity') and excluded.source collate "C" < stored.source
+          collate "C")
+        when run_if_exists = 'newer' then coalesce(excluded.last_modified_date, '-infinity') >
+          coalesce(stored.last_modified_date, '-infinity')
+        else run_if_exists = 'replace' and (stored.neuron360_company_id, stored.name, stored.domain,
+          stored.logo_url, stored.industry, stored.last_modified_date, stored.content_signature)
+          is distinct from (excluded.neuron360_company_id, excluded.name, excluded.domain,
+          excluded.logo_url, excluded.industry, excluded.last_modified_date, excluded.content_signature)
+      end
+      returning row(stored.id) as row_key, (stored.xmax = 0) as inserted
+    )
+    select case
+      when (select count(*) from written where inserted)
+        = jsonb_array_length(batch -> 'organisation.identities')
+        then repeat('I', jsonb_array_length(batch -> 'organisation.identities')::integer)
+      else (
+        with judged as (
+          select winner.ordinal, winner.row_key,
+            case
+              when written.inserted then 'I'
+              when not written.inserted then 'U'
+              when (stored.neuron360_company_id, stored.name, stored.domain, stored.logo_url,
+                stored.industry, stored.last_modified_date, stored.content_signature) is distinct from
+                (winner.neuron360_company_id, winner.name, winner.domain, winner.logo_url, winner.industry,
+                winner.last_modified_date, winner.content_signature) then 'S'
+              else '='
+            end as outcome
+          from (select *, row(id) as row_key from winners) as winner
+          left join written on written.row_key = winner.row_key
+          left join lateral (
+            select true as present, kept.* from organisation.identities as kept
+            where written.inserted is null and kept.id = winner.id
+            limit 1
+          ) as stored on true
+        )
+        select string_agg(
+          case when judged.ordinal = rows.ordinal then judged.outcome
+            else 'S' end,
+          '' order by rows.ordinal)
+        from (select ordinal, row(id) as row_key from incoming_rows) as rows
+        join judged on judged.row_key = rows.row_key
+      ) end into outcomes;
+    if outcomes ~ '[IU]' then
+      perform public.importer_replace_sets(
+        $tables$[
+          {"name": "organisation.web_addresses", "key": ["organisation_id"], "compared": ["url", "rank"]},
+          {"name": "organisation.employees", "key": ["organisation_id"], "compared": ["number_of_employees",
+            "number_of_employees_code", "number_of_employees_min", "number_of_employees_max"]},
+          {"name": "organisation.social_links", "key": ["organisation_id", "position"], "compared": ["name",
+            "url"]},
+          {"name": "organisation.industries", "key": ["organisation_id", "position"],
+            "compared": ["industry_id", "standard", "code2", "name2", "code3", "name3", "code4", "name4",
+            "code5", "name5", "code6", "name6", "activity_priority", "priority"]},
+          {"name": "organisation.phones", "key": ["organisation_id", "position"], "compared": ["phone",
+            "ddi", "dnc", "type", "carrier", "priority"]}
+        ]$tables$,
+        batch, array_agg(id), coalesce(array_agg(id) filter (where outcome = 'U'), '{}'))
+      from (
+        select id, substr(outcomes, ordinal::integer, 1) as outcome
+        from rows from (jsonb_to_recordset(batch -> 'organisation.identities') as (id uuid))
+          with ordinality as given(id, ordinal)
+      ) as owner
+      where outcome in ('I', 'U');
+    end if;
+    answer := answer || jsonb_build_object('organisation.identities', outcomes);
+  end if;
+
+  if batch ? 'organisation.offices' then
+    with incoming_rows as materialized (
+      select *, ordinality as ordinal
+      from jsonb_populate_recordset(null::organisation.offices, batch -> 'organisation.offices')
+        with ordinality
+    ), winners as not materialized (
+      select distinct on (id) * from incoming_rows
+      order by id, last_modified_date desc nulls last, source collate "C", ordinal desc
+    ), written as (
+      insert into organisation.offices as stored (dataset_id, batch_id, id, organisation_id,
+        neuron360_office_id, type, phones, last_modified_date, source, content_signature)
+      select run_dataset_id, run_batch_id, id, organisation_id, neuron360_office_id, type, phones,
+        last_modified_date, source, content_signature
+      from winners
+      order by id
+      on conflict (id)
+      do update set organisation_id = excluded.organisation_id,
+        neuron360_office_id = excluded.neuron360_office_id, type = excluded.type, phones = excluded.phones,
+        last_modified_date = excluded.last_modified_date, source = excluded.source,
+        content_signature = excluded.content_signature, dataset_id = excluded.dataset_id,
+        batch_id = excluded.batch_id, updated_at = now()
+      where case
+        when run_repair and stored.content_signature = excluded.content_signature and
+          coalesce(excluded.last_modified_date, '-infinity') =
+          coalesce(stored.last_modified_date, '-infinity')
+          then true
+        when stored.batch_id = run_batch_id then coalesce(excluded.last_modified_date, '-infinity') >
+          coalesce(stored.last_modified_date, '-infinity') or
+          (coalesce(excluded.last_modified_date, '-infinity') =
+          coalesce(stored.last_modified_date, '-infinity') and excluded.source collate "C" < stored.source
+          collate "C")
+        when run_if_exists = 'newer' then coalesce(excluded.last_modified_date, '-infinity') >
+          coalesce(stored.last_modified_date, '-infinity')
+        else run_if_exists = 'replace' and (stored.organisation_id, stored.neuron360_office_id, stored.type,
+          stored.phones, stored.last_modified_date, stored.content_signature) is distinct from
+          (excluded.organisation_id, excluded.neuron360_office_id, excluded.type, excluded.phones,
+          excluded.last_modified_date, excluded.content_signature)
+      end
+      returning row(stored.id) as row_key, (stored.xmax = 0) as inserted
+    )
+    select case
+      when (select count(*) from written where inserted)
+        = jsonb_array_length(batch -> 'organisation.offices')
+        then repeat('I', jsonb_array_length(batch -> 'organisation.offices')::integer)
+      else (
+        with judged as (
+          select winner.ordinal, winner.row_key,
+            case
+              when written.inserted then 'I'
+              when not written.inserted then 'U'
+              when (stored.organisation_id, stored.neuron360_office_id, stored.type, stored.phones,
+                stored.last_modified_date, stored.content_signature) is distinct from
+                (winner.organisation_id, winner.neuron360_office_id, winner.type, winner.phones,
+                winner.last_modified_date, winner.content_signature) then 'S'
+              else '='
+            end as outcome
+          from (select *, row(id) as row_key from winners) as winner
+          left join written on written.row_key = winner.row_key
+          left join lateral (
+            select true as present, kept.* from organisation.offices as kept
+            where written.inserted is null and kept.id = winner.id
+            limit 1
+          ) as stored on true
+        )
+        select string_agg(
+          case when judged.ordinal = rows.ordinal then judged.outcome
+            else 'S' end,
+          '' order by rows.ordinal)
+        from (select ordinal, row(id) as row_key from incoming_rows) as rows
+        join judged on judged.row_key = rows.row_key
+      ) end into outcomes;
+    if outcomes ~ '[IU]' then
+      perform public.importer_replace_sets(
+        $tables$[
+          {"name": "organisation.office_addresses", "key": ["office_id"], "compared": ["formatted_address",
+            "street_address", "street_number", "street", "premise", "subpremise", "establishment",
+            "sublocality", "locality", "city", "postal_code", "postal_town", "county", "state", "region",
+            "administrative_area_level_1", "administrative_area_level_2", "administrative_area_level_3",
+            "administrative_area_level_4", "administrative_area_level_5", "country", "country_code",
+            "continent", "lat", "lng", "place_id", "accuracy", "quality", "score", "confidence_score",
+            "last_modified_date"]},
+          {"name": "organisation.office_industries", "key": ["office_id", "position"],
+            "compared": ["industry_id", "standard", "code2", "name2", "code3", "name3", "code4", "name4",
+            "code5", "name5", "code6", "name6", "activity_priority", "priority"]}
+        ]$tables$,
+        batch, array_agg(id), coalesce(array_agg(id) filter (where outcome = 'U'), '{}'))
+      from (
+        select id, substr(outcomes, ordinal::integer, 1) as outcome
+        from rows from (jsonb_to_recordset(batch -> 'organisation.offices') as (id uuid))
+          with ordinality as given(id, ordinal)
+      ) as owner
+      where outcome in ('I', 'U');
+    end if;
+    answer := answer || jsonb_build_object('organisation.offices', outcomes);
+  end if;
+
+  if batch ? 'people.identities' then
+    with incoming_rows as materialized (
+      select *, ordinality as ordinal
+      from jsonb_populate_recordset(null::people.identities, batch -> 'people.identities') with ordinality
+    ), winners as not materialized (
+      select distinct on (id) * from incoming_rows
+      order by id, latest_modified_date desc nulls last, source collate "C", ordinal desc
+    ), written as (
+      insert into people.identities as stored (dataset_id, batch_id, id, neuron360_profile_id, first_name,
+        last_name, full_name, picture_url, last_seen_date, last_modified_date, resume_last_modified_date,
+        rest, latest_modified_date, source, content_signature)
+      select run_dataset_id, run_batch_id, id, neuron360_profile_id, first_name, last_name, full_name,
+        picture_url, last_seen_date, last_modified_date, resume_last_modified_date, rest,
+        latest_modified_date, source, content_signature
+      from winners
+      order by id
+      on conflict (id)
+      do update set neuron360_profile_id = excluded.neuron360_profile_id, first_name = excluded.first_name,
+        last_name = excluded.last_name, full_name = excluded.full_name, picture_url = excluded.picture_url,
+        last_seen_date = excluded.last_seen_date, last_modified_date = excluded.last_modified_date,
+        resume_last_modified_date = excluded.resume_last_modified_date, rest = excluded.rest,
+        latest_modified_date = excluded.latest_modified_date, source = excluded.source,
+        content_signature = excluded.content_signature, dataset_id = excluded.dataset_id,
+        batch_id = excluded.batch_id, updated_at = now()
+      where case
+        when run_repair and stored.content_signature = excluded.content_signature and
+          coalesce(excluded.latest_modified_date, '-infinity') =
+          coalesce(stored.latest_modified_date, '-infinity')
+          then true
+        when stored.batch_id = run_batch_id then excluded.latest_modified_date > stored.latest_modified_date
+          or (coalesce(excluded.latest_modified_date, '-infinity') =
+          coalesce(stored.latest_modified_date, '-infinity') and excluded.source collate "C" < stored.source
+          collate "C" and (stored.latest_modified_date is not null or not (stored.neuron360_profile_id,
+          stored.first_name, stored.last_name, stored.full_name, stored.picture_url, stored.last_seen_date,
+          stored.last_modified_date, stored.resume_last_modified_date, stored.rest,
+          stored.latest_modified_date, stored.content_signature) is distinct from
+          (excluded.neuron360_profile_id, excluded.first_name, excluded.last_name, excluded.full_name,
+          excluded.picture_url, excluded.last_seen_date, excluded.last_modified_date,
+          excluded.resume_last_modified_date, excluded.rest, excluded.latest_modified_date,
+          excluded.content_signature)))
+        when run_if_exists = 'newer' then excluded.latest_modified_date > stored.latest_modified_date
+        else run_if_exists = 'replace' and (stored.neuron360_profile_id, stored.first_name,
+          stored.last_name, stored.full_name, stored.picture_url, stored.last_seen_date,
+          stored.last_modified_date, stored.resume_last_modified_date, stored.rest,
+          stored.latest_modified_date, stored.content_signature) is distinct from
+          (excluded.neuron360_profile_id, excluded.first_name, excluded.last_name, excluded.full_name,
+          excluded.picture_url, excluded.last_seen_date, excluded.last_modified_date,
+          excluded.resume_last_modified_date, excluded.rest, excluded.latest_modified_date,
+          excluded.content_signature)
+      end
+      returning row(stored.id) as row_key, (stored.xmax = 0) as inserted
+    )
+    select case
+      when (select count(*) from written where inserted)
+        = jsonb_array_length(batch -> 'people.identities')
+        then repeat('I', jsonb_array_length(batch -> 'people.identities')::integer)
+      else (
+        with judged as (
+          select winner.ordinal, winner.row_key,
+            case
+              when written.inserted then 'I'
+              when not written.inserted then 'U'
+              when stored.present is null then '!'
+              when not (stored.neuron360_profile_id, stored.first_name, stored.last_name, stored.full_name,
+                stored.picture_url, stored.last_seen_date, stored.last_modified_date,
+                stored.resume_last_modified_date, stored.rest, stored.latest_modified_date,
+                stored.content_signature) is distinct from (winner.neuron360_profile_id, winner.first_name,
+                winner.last_name, winner.full_name, winner.picture_url, winner.last_seen_date,
+                winner.last_modified_date, winner.resume_last_modified_date, winner.rest,
+                winner.latest_modified_date, winner.content_signature) then '='
+              when run_if_exists = 'keep' and stored.batch_id <> run_batch_id then 'S'
+              when (stored.latest_modified_date is null or winner.latest_modified_date is null) then '?'
+              else 'S'
+            end as outcome
+          from (select *, row(id) as row_key from winners) as winner
+          left join written on written.row_key = winner.row_key
+          left join lateral (
+            select true as present, kept.* from people.identities as kept
+            where written.inserted is null and kept.id = winner.id
+            limit 1
+          ) as stored on true
+        )
+        select string_agg(
+          case when judged.ordinal = rows.ordinal then judged.outcome
+            when rows.moment is null or judged.outcome in ('?', '!') then '!' else 'S' end,
+          '' order by rows.ordinal)
+        from (select ordinal, row(id) as row_key, latest_modified_date as moment from incoming_rows) as rows
+        join judged on judged.row_key = rows.row_key
+      ) end into outcomes;
+    if strpos(outcomes, '!') > 0 then
+      select string_agg(
+        case
+          when winner.letter <> '!' then winner.letter
+          when stored.present is null then '='
+          when not (stored.neuron360_profile_id, stored.first_name, stored.last_name, stored.full_name,
+            stored.picture_url, stored.last_seen_date, stored.last_modified_date,
+            stored.resume_last_modified_date, stored.rest, stored.latest_modified_date,
+            stored.content_signature) is distinct from (winner.neuron360_profile_id, winner.first_name,
+            winner.last_name, winner.full_name, winner.picture_url, winner.last_seen_date,
+            winner.last_modified_date, winner.resume_last_modified_date, winner.rest,
+            winner.latest_modified_date, winner.content_signature) then '='
+          when run_if_exists = 'keep' and stored.batch_id <> run_batch_id then 'S'
+          when (stored.latest_modified_date is null or winner.latest_modified_date is null) then '?'
+          else 'S'
+        end, '' order by winner.ordinal) into outcomes
+      from (
+        select *, substr(outcomes, ordinal::integer, 1) as letter
+        from (
+          select *, ordinality as ordinal
+          from jsonb_populate_recordset(null::people.identities, batch -> 'people.identities')
+            with ordinality
+        ) as given
+      ) as winner
+      left join lateral (
+        select true as present, kept.* from people.identities as kept
+        where winner.letter = '!' and kept.id = winner.id
+        limit 1
+      ) as stored on true;
+    end if;
+    if outcomes ~ '[IU]' then
+      perform public.importer_replace_sets(
+        $tables$[
+          {"name": "people.profiles", "key": ["person_id"], "compared": ["headline", "summary", "languages",
+            "expertises", "tags", "prior_industries", "raw_location"]},
+          {"name": "people.genders", "key": ["person_id"], "compared": ["gender", "confidence_score"]},
+          {"name": "people.social_links", "key": ["person_id", "position"], "compared": ["name", "url"]},
+          {"name": "people.statuses", "key": ["person_id"], "compared": ["status"]},
+          {"name": "people.emails", "key": ["person_id", "position"], "compared": ["email", "type",
+            "priority"]},
+          {"name": "people.phones", "key": ["person_id", "position"], "compared": ["phone", "ddi", "dnc",
+            "type", "carrier", "priority"]},
+          {"name": "people.addresses", "key": ["person_id"], "compared": ["formatted_address",
+            "street_address", "street_number", "street", "premise", "subpremise", "establishment",
+            "sublocality", "locality", "city", "postal_code", "postal_town", "county", "state", "region",
+            "administrative_area_level_1", "administrative_area_level_2", "administrative_area_level_3",
+            "administrative_area_level_4", "administrative_area_level_5", "country", "country_code",
+            "continent", "lat", "lng", "place_id", "accuracy", "quality", "score", "confidence_score",
+            "last_modified_date"]},
+          {"name": "people.experiences", "key": ["person_id", "position"], "compared": ["organisation_id",
+            "office_id", "job_title", "start_date", "end_date", "summary", "current", "priority",
+            "raw_location", "rest"]},
+          {"name": "people.job_title_details", "key": ["person_id", "experience_position"],
+            "compared": ["raw_job_title", "raw_job_title_language_code",
+            "raw_job_title_language_detection_confidence_score", "raw_translated_job_title",
+            "normalized_job_title_id", "normalized_job_title"]},
+          {"name": "people.job_functions", "key": ["person_id", "experience_position", "position"],
+            "compared": ["level1_code", "level1_name", "level1_confidence_score", "level2_code",
+            "level2_name", "level2_confidence_score", "level3_code", "level3_name",
+            "level3_confidence_score", "priority"]},
+          {"name": "people.job_seniority", "key": ["person_id", "experience_position"],
+            "compared": ["job_level"]},
+          {"name": "people.educations", "key": ["person_id", "position"],
+            "compared": ["educational_establishment", "diploma", "specialization", "start_date", "end_date",
+            "priority", "web_address_url", "web_address_rank"]},
+          {"name": "people.certifications", "key": ["person_id", "position"], "compared": ["name",
+            "authority", "reference", "description", "date", "start_date", "end_date", "priority",
+            "web_address_url", "web_address_rank"]},
+          {"name": "people.memberships", "key": ["person_id", "position"], "compared": ["title", "name",
+            "description", "reference", "location", "start_date", "end_date", "priority", "web_address_url",
+            "web_address_rank"]},
+          {"name": "people.publications", "key": ["person_id", "position"], "compared": ["name",
+            "description", "issue", "reference", "date", "priority", "web_address_url", "web_address_rank"]},
+          {"name": "people.patents", "key": ["person_id", "position"], "compared": ["name", "description",
+            "issue", "number", "reference", "date", "start_date", "end_date", "priority", "web_address_url",
+            "web_address_rank"]},
+          {"name": "people.awards", "key": ["person_id", "position"], "compared": ["name", "description",
+            "issue", "date", "priority", "web_address_url", "web_address_rank"]}
+        ]$tables$,
+        batch, array_agg(id), coalesce(array_agg(id) filter (where outcome = 'U'), '{}'))
+      from (
+        select id, substr(outcomes, ordinal::integer, 1) as outcome
+        from rows from (jsonb_to_recordset(batch -> 'people.identities') as (id uuid))
+          with ordinality as given(id, ordinal)
+      ) as owner
+      where outcome in ('I', 'U');
+    end if;
+    answer := answer || jsonb_build_object('people.identities', outcomes);
+  end if;
+  insert into public.import_merges (request_id, batch_id, answer)
+    values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
+  return answer;
+end
+$function$;
+
+select public.importer_close();
+notify pgrst, 'reload schema';
+update public.import_target set functions_checksum = 'd052af1d2e0015eab9e6e5eecb918de8bedb76aac0707f2f4131fdf06475c118';
