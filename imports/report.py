@@ -346,7 +346,8 @@ def _closing(report: RunReport) -> list[str]:
     elif state.status == "completed":
         done = "Done, but not everything went in."
     else:
-        done = f"Stopped in {state.current_phase}, with {left:,} {items} to go. Nothing is lost."
+        when = f"with {left:,} {items} to go" if state.listed else f"before all {items} were listed"
+        done = f"Stopped in {state.current_phase}, {when}. Nothing is lost."
     return [done, *(f"  {command}" for command in report.next_commands)]
 
 

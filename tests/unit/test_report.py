@@ -167,6 +167,13 @@ def test_an_interrupted_run_tells_where_and_how_much_is_left() -> None:
     assert text.splitlines()[-1].strip() == command
 
 
+def test_a_run_that_was_stopped_while_it_listed_knows_no_number() -> None:
+    state = work_state(status="interrupted", current_phase="planning", total_files=0)
+    text = render_report(report(state, exit_code=130))
+    assert "Stopped in planning, before all files were listed. Nothing is lost." in text
+    assert "to go" not in text
+
+
 def test_warnings_and_duplicates_are_told_and_those_too_many_counted() -> None:
     text = render_report(
         report(

@@ -18,7 +18,7 @@ from imports.ledger.kept import keep_state
 from imports.ledger.schema import VERSION_1
 from imports.ledger.summary import BatchSummary, CauseSummary, ScopeSummary
 from imports.run.lock import Holder
-from imports.run_status import KnownRun
+from imports.run_status import KnownRun, brief_lines, run_lines
 from imports.status import (
     Status,
     read_status,
@@ -81,6 +81,13 @@ def test_the_last_run_is_told_with_its_counts_and_target() -> None:
         assert part in text
     (line,) = [line for line in text.splitlines() if line.strip().startswith("sha256")]
     assert line.split() == ["sha256", "completed", "2.3s", "processed", "514"]
+
+
+def test_of_a_source_that_was_not_listed_nobody_knows_how_many_items_it_has() -> None:
+    state = work_state(status="interrupted", current_phase="planning", total_files=0)
+    run = known(state)
+    assert "In all: not yet known, the source is not listed" in run_lines(run)
+    assert brief_lines(run)[0].endswith("; not yet listed")
 
 
 @pytest.mark.parametrize(
