@@ -144,7 +144,7 @@ def render_report(report: RunReport) -> str:
         lines += ["", f"⚠️  {notice}"]
     lines += _listing(
         "⚠️ ",
-        "Imported with a warning",
+        "Imported with a warning" if state.finished else "With a warning, imported or yet to be",
         report.warnings_total,
         [f"{path}: {text}" for path, text in report.warnings],
         " (status --warnings lists all)",

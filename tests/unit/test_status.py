@@ -515,7 +515,9 @@ def test_a_damaged_work_state_is_told(tmp_path: Path) -> None:
 def test_what_is_missing_is_told_with_how_to_list_it() -> None:
     text = render_status(Status([replace(scope(), warned=5, lacking=Lacking(3, 3, 0))]), FILE)
     assert "Images still missing: 3 (3 not found); each run looks for them again" in text
-    assert "Imported with a warning: 5 (--warnings lists them)" in text
+    assert "With a warning, imported or pending: 5 (--warnings lists them)" in text
+    done = replace(scope(), warned=5, pending=0)
+    assert "\nImported with a warning: 5 (--" in render_status(Status([done]), FILE)
     text = render_status(Status([scope()]), FILE)
     assert "missing" not in text
     assert "--warnings" not in text
