@@ -144,7 +144,7 @@ def render_report(report: RunReport) -> str:
         lines += ["", f"⚠️  {notice}"]
     lines += _listing(
         "⚠️ ",
-        "Imported with a warning",
+        "Imported with a warning" if state.finished else "With a warning, imported or yet to be",
         report.warnings_total,
         [f"{path}: {text}" for path, text in report.warnings],
         " (status --warnings lists all)",
@@ -346,7 +346,8 @@ def _closing(report: RunReport) -> list[str]:
     elif state.status == "completed":
         done = "Done, but not everything went in."
     else:
-        done = f"Stopped in {state.current_phase}, with {left:,} {items} to go. Nothing is lost."
+        when = f"with {left:,} {items} to go" if state.listed else f"before all {items} were listed"
+        done = f"Stopped in {state.current_phase}, {when}. Nothing is lost."
     return [done, *(f"  {command}" for command in report.next_commands)]
 
 

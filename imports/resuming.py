@@ -95,7 +95,9 @@ def _settings_of(kept: KeptState, today: Settings, given: dict[str, Any]) -> Set
             state_file=state_file,
             db_path=None if beside == today.ledger_file.resolve() else today.ledger_file,
         )
-        if today.backend is Backend.AUTO and state.backend not in ("", today.chosen_backend):
+        begun = state.parameters.get("backend", Backend.AUTO)
+        meant = today.chosen_backend if begun == Backend.AUTO else None
+        if today.backend is Backend.AUTO and state.backend not in ("", meant):
             settings = replace(settings, backend=Backend(state.backend))
         check_backend(settings)
     except UsageError as error:

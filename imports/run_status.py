@@ -66,7 +66,9 @@ def run_lines(run: KnownRun) -> list[str]:
         f"Run {state.batch_id}: {_status_words(run)},"
         f" last heard of {_ago(age.total_seconds())} ago",
         f"In all: {state.total_files:,}, not yet finished {state.work_items_remaining:,},"
-        f" failed {state.failed_items_total:,}",
+        f" failed {state.failed_items_total:,}"
+        if state.listed
+        else "In all: not yet known, the source is not listed",
     ]
     for name, phase in state.phases.items():
         counts = ", ".join(f"{key} {value:,}" for key, value in phase.counts.items())
@@ -86,11 +88,11 @@ def brief_lines(run: KnownRun) -> list[str]:
     state = run.state
     age = datetime.now(UTC) - state.last_update
     single = f", {state.single_file} alone" if state.single_file else ""
+    left = f"not yet finished {state.work_items_remaining:,} of {state.total_files:,}"
     lines = [
         f"  {state.kind} from {state.source}{single}, tag {state.tag}, into {state.target}:"
         f" {_status_words(run)},"
-        f" {_ago(age.total_seconds())} ago; not yet finished {state.work_items_remaining:,}"
-        f" of {state.total_files:,}"
+        f" {_ago(age.total_seconds())} ago; {left if state.listed else 'not yet listed'}"
     ]
     return lines if run.resume is None else [*lines, f"    To resume:  {run.resume}"]
 

@@ -21,13 +21,13 @@ from imports.errors import UsageError
 from imports.file_error import about_file
 from imports.private_file import make_folder, private, read_own, tighten
 from imports.row_format import RowFormat
-from imports.work_item import Record, is_batch_id
+from imports.work_item import Spooled, is_batch_id
 
 LEAST_FREE_BYTES = 1024**3
 """Below this much free space on the disk nothing is spooled."""
 
 _HEAD_BYTES = 8
-_VERSION = 3
+_VERSION = 4
 """Of what a chunk looks like: those of another one are not read."""
 
 _CHUNK = re.compile(r"[0-9]+\.[a-z]+\.[0-9]+")
@@ -35,7 +35,7 @@ _CHUNK = re.compile(r"[0-9]+\.[a-z]+\.[0-9]+")
 _MOST_KEPT = 4
 """So many chunks that were read are kept: as many as there are batches at once."""
 
-_DECODER = msgspec.msgpack.Decoder(dict[int, list[Record]])
+_DECODER = msgspec.msgpack.Decoder(dict[int, Spooled])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ class Spool:
         """Removes all chunks."""
         _remove(self.folder)
 
-    def write(self, chunk: int, items: dict[int, list[Record]]) -> bool:
-        """Writes the records of some items; False if there is no room, which harms nothing."""
+    def write(self, chunk: int, items: dict[int, Spooled]) -> bool:
+        """Writes prepared items; False if there is no room, which harms nothing."""
         body = msgspec.msgpack.encode(items)
         path = self._path(chunk)
         try:
@@ -84,8 +84,8 @@ class Spool:
             return False
         return True
 
-    def read(self, chunk: int) -> dict[int, list[Record]]:
-        """The records of the items of a chunk; of one that is gone or torn there are none."""
+    def read(self, chunk: int) -> dict[int, Spooled]:
+        """The items of a chunk; of one that is gone or torn there are none."""
         try:
             content = read_own(self._path(chunk))
         except OSError:
@@ -123,10 +123,10 @@ class SpoolReader:
         """Has read nothing yet."""
         self._spool = spool
         self._lock = threading.Lock()
-        self._kept: dict[int, dict[int, list[Record]]] = {}
+        self._kept: dict[int, dict[int, Spooled]] = {}
 
-    def read(self, chunk: int) -> Mapping[int, list[Record]]:
-        """The records of the items of a chunk, as `Spool.read` has them."""
+    def read(self, chunk: int) -> Mapping[int, Spooled]:
+        """The items of a chunk, as `Spool.read` has them."""
         with self._lock:
             found = self._kept.get(chunk)
             if found is None:

@@ -283,7 +283,8 @@ def _scope_lines(scope: ScopeSummary) -> list[str]:
     if scope.lacking.images:
         lines.append(f"Images still missing: {missing_images(scope.lacking)}")
     if scope.warned:
-        lines.append(f"Imported with a warning: {scope.warned:,} (--warnings lists them)")
+        what = "With a warning, imported or pending" if scope.pending else "Imported with a warning"
+        lines.append(f"{what}: {scope.warned:,} (--warnings lists them)")
     if scope.disposals:
         lines += [
             f"Files deleted: {scope.files_deleted:,}, moved: {scope.files_moved:,}"

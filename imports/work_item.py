@@ -334,13 +334,20 @@ class Prepared:
     """A batch of work items, read and encoded: what a worker hands to the merge.
 
     `failures` are pairs of item id and reason, `problems` single records that cannot be read;
-    `cleaned` counts the values that became NULL or lost characters, by value.
+    `cleaned` counts, by item and value, the values that became NULL or lost characters.
     """
 
     records: list[Record]
     failures: list[tuple[int, str]]
     problems: list[RecordFailure] = field(default_factory=list)
-    cleaned: dict[str, int] = field(default_factory=dict)
+    cleaned: dict[int, dict[str, int]] = field(default_factory=dict)
+
+
+class Spooled(NamedTuple):
+    """A work item that is prepared already: its records, and the values cleaned in them."""
+
+    records: list[Record]
+    cleaned: dict[str, int]
 
 
 class Failure(NamedTuple):

@@ -115,6 +115,11 @@ class WorkState(msgspec.Struct, kw_only=True):
         return self.status == "completed"
 
     @property
+    def listed(self) -> bool:
+        """Whether its source was listed to the end; else nobody knows how many items it has."""
+        return self.finished or self.total_files > 0 or self.current_phase != "planning"
+
+    @property
     def unfinished(self) -> bool:
         """Whether there is something to go on with: not where nothing was found in its source."""
         return not self.finished and not (self.status == "failed" and not self.total_files)

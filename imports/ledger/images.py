@@ -53,8 +53,7 @@ class ImageLedger:
         return self._open(
             "unsettled",
             f"select {_IMAGE} {self._named()}"
-            " and image.sha256 is not null and not exists (select 1 from image as same"
-            " where same.sha256 = image.sha256 and same.settled_by = :batch_id)"
+            f" and image.sha256 is not null and not {self._scope.seen_stored}"
             " group by image.sha256 order by image.sha256",
         )
 
@@ -78,8 +77,11 @@ class ImageLedger:
         """Notes that images are stored: a run that is resumed does not count them again."""
         with self._scope.file.transaction() as connection:
             connection.executemany(
-                "update image set settled_by = ? where sha256 = ?",
-                [(self._scope.batch_id, sha256) for sha256 in hashes],
+                "insert or replace into seen_stored values (?, ?, ?, ?)",
+                [
+                    (self._scope.id, sha256, self._scope.only or "", self._scope.batch_id)
+                    for sha256 in hashes
+                ],
             )
             add_counts(connection, self._scope.batch_id, counts)
 
@@ -87,7 +89,8 @@ class ImageLedger:
         """Has this run look again at images that it saw stored, of items yet to be imported."""
         with self._scope.file.transaction() as connection:
             connection.execute(
-                "update image set settled_by = null where settled_by = ? and sha256 in ("
+                f"delete from seen_stored where scope_id = {self._scope.id} and batch_id = ?"
+                " and sha256 in ("
                 " select sha256 from item join item_image on item_image.item_id = item.id"
                 " join image on image.path = item_image.path"
                 f" where {self._scope.condition()} and state <> 'failed')",
@@ -175,8 +178,8 @@ class ImageLedger:
             f"select {_IMAGE} from item join item_image on item_image.item_id = item.id"
             " join image on image.path = item_image.path"
             f" where {self._scope.all_items}{later} and sha256 is not null and"
-            " (state = 'imported' or state = 'failed' and settled_by in"
-            f" (select batch_id from run where scope_id = {self._scope.id}))"
+            " (state = 'imported' or state = 'failed' and exists (select 1 from seen_stored"
+            f" as seen where seen.scope_id = {self._scope.id} and seen.sha256 = image.sha256))"
             " group by sha256 order by sha256",
         )
 

@@ -143,8 +143,7 @@ class ItemLedger:
             connection.executemany(
                 "insert into image (path, size, mtime_ns) values (?, ?, ?)"
                 " on conflict (path) do update set size = excluded.size,"
-                " mtime_ns = excluded.mtime_ns, sha256 = null, problem = null, flaw = null,"
-                " settled_by = null"
+                " mtime_ns = excluded.mtime_ns, sha256 = null, problem = null, flaw = null"
                 " where size <> excluded.size or mtime_ns <> excluded.mtime_ns"
                 " or problem is not null",
                 [

@@ -25,10 +25,7 @@ _OF_IMAGES = {
         "image.path",
         "state = 'failed' and phase = 'sha256' and sha256 is null and problem is null",
     ),
-    "upload.failed": (
-        "sha256",
-        "state = 'failed' and phase = 'upload' and settled_by is not :batch_id",
-    ),
+    "upload.failed": ("image.sha256", "state = 'failed' and phase = 'upload' and not {stored}"),
 }
 
 
@@ -46,6 +43,7 @@ def uncount(
         return
     counted = dict(zip(_OF_ITEMS, row, strict=True))
     for name, (what, where) in _OF_IMAGES.items():
+        where = where.format(stored=scope.seen_stored)
         counted[name] = connection.execute(
             f"select count(distinct {what}) from item"
             " join item_image on item_image.item_id = item.id"

@@ -252,6 +252,38 @@ create table work_state (
   state text not null,
   primary key (scope_id, single_file)
 );
+
+-- Of an image: which run over a scope, or over one item of it, saw it stored last. Until now it was
+-- one run of all scopes: another one over the same images had an unfinished run count them again.
+create table seen_stored (
+  scope_id integer not null references scope (id),
+  sha256 text not null,
+  single_file text not null,
+  batch_id text not null,
+  primary key (scope_id, sha256, single_file)
+) without rowid;
+insert or ignore into seen_stored
+select scope_id, sha256, '', settled_by from image join run on run.batch_id = settled_by
+where sha256 is not null;
+-- Older versions of SQLite drop no column.
+create table image_5 (
+  path text primary key,
+  size integer not null,
+  mtime_ns integer not null,
+  sha256 text,
+  extension text,
+  content_type text,
+  width integer,
+  height integer,
+  problem text,
+  flaw text
+);
+insert into image_5
+select path, size, mtime_ns, sha256, extension, content_type, width, height, problem, flaw
+from image;
+drop table image;
+alter table image_5 rename to image;
+create index image_sha256 on image (sha256) where sha256 is not null;
 """
 
 VERSIONS = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5)

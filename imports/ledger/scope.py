@@ -56,6 +56,15 @@ class Scope:
         return f"{self.all_items} and {UNFINISHED}{wanted}"
 
     @property
+    def seen_stored(self) -> str:
+        """The SQL that says of an image whether this run, which is :batch_id, saw it stored."""
+        return (
+            "exists (select 1 from seen_stored"
+            f" where seen_stored.scope_id = {self.id} and seen_stored.sha256 = image.sha256"
+            " and seen_stored.batch_id = :batch_id)"
+        )
+
+    @property
     def by_this_run(self) -> str:
         """The SQL that picks the items that went in by this run."""
         return (

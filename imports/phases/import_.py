@@ -131,7 +131,6 @@ def _imported(
     """Merges what was prepared of some items; see `_merge` for `start`."""
     signatures = {item.id: _identity(item) for item in items}
     imported = Imported([item.id for item in items], list(prepared.failures))
-    imported.cleaned.update(prepared.cleaned)
     imported.record_failures += prepared.problems
     merged = _merge(target, prepared.records, start, signatures)
     doubtful = []
@@ -145,6 +144,14 @@ def _imported(
             imported.refused += [(record.label, row) for _, row in record.rows]
             if _is_doubtful(outcome):
                 doubtful.append((record.item_id, reason))
+    # An item that failed as a whole is tried again, also by this run once it is resumed.
+    failed = {failure.item_id for failure in imported.record_failures}
+    failed -= {item_id for item_id, _, _ in imported.merged}
+    for item_id, cleaned in prepared.cleaned.items():
+        if item_id not in failed:
+            # Counter.update would take more than twice as long.
+            for value, count in cleaned.items():
+                imported.cleaned[value] += count
     imported.judged = len(doubtful) < len(merged)
     if doubtful and not imported.judged:
         imported.doubtful, imported.doubted = doubtful, items
@@ -205,15 +212,19 @@ def _identity(item: WorkItem) -> str:
 def _prepared(target: ImportTarget, job: PrepareJob) -> Prepared:
     """The records of the items in their order: out of the spool, or else read from the files."""
     spooled: dict[int, list[Record]] = {}
+    cleaned: dict[int, dict[str, int]] = {}
     for chunk in sorted({item.chunk for item in job.items if item.chunk is not None}):
         # Only of items that are in this chunk now: an older one may hold what they were before.
         wanted = {item.id for item in job.items if item.chunk == chunk}
         found = target.spool.read(chunk)
-        spooled |= {item_id: found[item_id] for item_id in wanted & found.keys()}
+        for item_id in wanted & found.keys():
+            spooled[item_id] = found[item_id].records
+            if found[item_id].cleaned:
+                cleaned[item_id] = found[item_id].cleaned
     missing = [item for item in job.items if item.chunk is None or item.id not in spooled]
     if not missing:
         records = [record for item in job.items for record in spooled[item.id]]
-        return Prepared(records, [])
+        return Prepared(records, [], [], cleaned)
     prepared = target.parsers.submit(prepare_batch, replace(job, items=missing)).result()
     if len(missing) == len(job.items):
         return prepared
@@ -223,7 +234,7 @@ def _prepared(target: ImportTarget, job: PrepareJob) -> Prepared:
     records = [
         record for item in job.items if item.id not in failed for record in spooled.get(item.id, ())
     ]
-    return Prepared(records, prepared.failures, prepared.problems, prepared.cleaned)
+    return Prepared(records, prepared.failures, prepared.problems, prepared.cleaned | cleaned)
 
 
 def _merge(

@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from imports.cleaning import Tally
 from imports.errors import NotOursError, RecordError
 from imports.image_finder import ImageFinder
 from imports.kinds import kind_named
@@ -22,7 +21,7 @@ from imports.phases.prepare import (
 )
 from imports.row_format import Encoder
 from imports.spool import Spool
-from imports.work_item import ListedRow, Plan, Record, Source, listed_item
+from imports.work_item import ListedRow, Plan, Source, Spooled, listed_item
 
 BATCH_SIZE = 500
 """Items that a worker plans at once."""
@@ -70,15 +69,13 @@ class Planned:
     Nearly all items are `plain`: they have one row, which is spooled, and there is no more to
     say of them than which group they are of. Of these there is the group alone.
 
-    `cleaned` counts the values that became NULL in those rows. Items that may be `growing` are
-    not planned.
+    Items that may be `growing` are not planned.
     """
 
     plans: list[Plan]
     chunk: int
     plain: dict[int, int | None] = field(default_factory=dict)
     spooled: frozenset[int] = frozenset()
-    cleaned: dict[str, int] = field(default_factory=dict)
     growing: list[int] = field(default_factory=list)
 
 
@@ -100,8 +97,7 @@ def plan_batch(job: PlanJob) -> Planned:
     kind = kind_named(job.kind)
     encoders = row_encoders(kind, job.spool.row_format)
     plans: list[Plan] = []
-    prepared: dict[int, list[Record]] = {}
-    tally: Tally = Counter()
+    prepared: dict[int, Spooled] = {}
     spooled_weight = 0
     largest = largest_item(kind)
     items = []
@@ -134,9 +130,7 @@ def plan_batch(job: PlanJob) -> Planned:
                 # What has problems is read once more in import, which tells of them.
                 if not problems and spooled_weight + weight <= _MOST_SPOOLED:
                     spooled_weight += weight
-                    prepared[item.id] = records
-                    if mine:
-                        tally.update(mine)
+                    prepared[item.id] = Spooled(records, dict(mine))
         except Exception as error:  # noqa: BLE001 - a defect must cost one item, not the run
             plans.append(_failed(item.id, error))
         else:
@@ -157,7 +151,7 @@ def plan_batch(job: PlanJob) -> Planned:
     plain = {plan.id: plan.group for plan in plans if _is_plain(plan) and plan.id in prepared}
     others = [plan for plan in plans if plan.id not in plain]
     spooled = frozenset(prepared.keys() - plain.keys())
-    return Planned(others, job.chunk, plain, spooled, dict(tally), growing)
+    return Planned(others, job.chunk, plain, spooled, growing)
 
 
 def _failed(item_id: int, error: Exception) -> Plan:

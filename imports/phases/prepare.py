@@ -74,7 +74,7 @@ def prepare_piece(job: PieceJob) -> Prepared:
         reason = reason_of(error)
         numbers = range(piece.first, piece.first + piece.size)
         return Prepared([], [], [RecordFailure(item_id, each, "", reason) for each in numbers])
-    return Prepared(found.records, [], found.problems, dict(tally))
+    return Prepared(found.records, [], found.problems, {item_id: dict(tally)})
 
 
 def prepare_batch(job: PrepareJob) -> Prepared:
@@ -82,20 +82,19 @@ def prepare_batch(job: PrepareJob) -> Prepared:
     kind = kind_named(job.kind)
     encoders = row_encoders(kind, job.row_format)
     prepared = Prepared([], [])
-    tally: Tally = Counter()
     for item, content, mine in read_items(kind, job.source, job.items):
-        tally.update(mine)
         if isinstance(content, Exception):
             prepared.failures.append((item.id, reason_of(content)))
             continue
         try:
-            found = encode_records(kind, encoders, item.id, content, item.images, tally)
+            found = encode_records(kind, encoders, item.id, content, item.images, mine)
         except Exception as error:  # noqa: BLE001 - a defect must cost one item, not the run
             prepared.failures.append((item.id, reason_of(error)))
         else:
             prepared.records.extend(found.records)
             prepared.problems.extend(found.problems)
-    prepared.cleaned.update(tally)
+            if mine:
+                prepared.cleaned[item.id] = dict(mine)
     return prepared
 
 

@@ -77,7 +77,7 @@ def plan_items(session: RunSession) -> None:
             planned.plans,
             planned.chunk,
             planned.spooled,
-            _plan_counts(planned) | session.cleaned_counts(planned.cleaned),
+            _plan_counts(planned),
             planned.plain,
         )
         for path, reason in failures:

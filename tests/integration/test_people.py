@@ -836,6 +836,18 @@ def test_a_later_cycle_is_verified_though_the_clock_was_set_back(
     assert files(source) == ["b.json"]
 
 
+def test_the_good_persons_of_a_page_that_failed_and_is_kept_are_accounted_for(
+    bench: Bench, source: Path
+) -> None:
+    write(source, "mixed.json", [person("good", job("c-1")), person(None)])
+    report = run(bench, **KEEP, verify_writes=True)
+    assert (report.exit_code, person_ids(bench.url)) == (3, {"good"})
+    assert report.verification is not None
+    assert report.verification.clean
+    verified = bench.verify(kind="people")
+    assert (verified.clean, verified.failed) == (True, 1)
+
+
 @pytest.mark.parametrize(("rule", "moment"), [("newer", MOMENT), ("keep", LATER)])
 def test_who_was_kept_as_he_was_verifies(
     bench: Bench, source: Path, rule: str, moment: str

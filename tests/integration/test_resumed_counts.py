@@ -119,3 +119,29 @@ def test_a_limit_is_that_of_the_whole_run(begun: Bench) -> None:
     assert again.count("planning.to_import") == 4
     total = begun.run(limit=5).count("planning.to_import")
     assert total <= 5, "that one was finished"
+
+
+@pytest.mark.parametrize("between", ["nothing", "a change", "another tag"])
+@pytest.mark.parametrize("phase", [Phase.PLANNING, Phase.UPLOAD, Phase.IMPORT])
+def test_what_is_cleaned_is_counted_when_it_goes_in(
+    begun: Bench, phase: Phase, between: str
+) -> None:
+    """Planning has prepared the rows of items without images: they may be prepared anew."""
+    for number in range(4):
+        begun.source.add(f"C{number}", name=f"C{number}", licenses=[license_(issue_date="N/A")])
+    stopped(begun, phase)
+    if between == "a change":
+        for file in begun.source.folder.rglob("C*_parse.json"):
+            os.utime(file, (1, 1))
+    elif between == "another tag":
+        assert begun.run(tag="other").count("cleaned.N/A") == 4
+    assert begun.run().count("cleaned.N/A") == 4
+
+
+def test_what_another_tag_stores_meanwhile_is_not_counted_again(begun: Bench) -> None:
+    first = stopped(begun, Phase.IMPORT)
+    other = begun.run(tag="other")
+    assert (other.count("upload.completed"), other.count("upload.skipped")) == (0, 3)
+    again = begun.run()
+    assert again.state.run_id == first.state.run_id
+    assert {name: again.count(name) for name in NAMES} == NAMES

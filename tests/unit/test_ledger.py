@@ -628,6 +628,24 @@ def test_an_image_that_a_run_saw_stored_is_neither_asked_for_nor_counted_again_b
     assert book.images.open_unsettled() == 2
 
 
+def test_what_other_scopes_and_runs_over_one_file_see_stored_is_their_own(book: Book) -> None:
+    other = Book(book.file.path, tag="other", batch_id="other")
+    for each in (book, other):
+        each.list(listed("a"))
+        (items,) = each.listed_items(None, 9)
+        each.plan(Plan(items[0].id, images=(picture("one"),)))
+    book.images.record_hashes([hashed(picture("one"), "11")], [])
+    book.images.record_settled(["11"], {})
+    single = ImageLedger(Scope(book.file, book.scope_id, "single", "a"))
+    for each in (other.images, single):
+        assert each.open_unsettled() == 1
+        each.record_settled(["11"], {})
+        assert each.open_unsettled() == 0
+    other.images.forget_settled()
+    assert (other.images.open_unsettled(), book.images.open_unsettled()) == (1, 0)
+    other.file.close()
+
+
 def test_an_image_that_changed_meanwhile_is_not_settled(book: Book) -> None:
     book.list(listed("a"))
     (items,) = book.listed_items(None, 9)

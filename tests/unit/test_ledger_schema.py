@@ -592,3 +592,19 @@ def test_what_an_older_ledger_knows_of_files_that_are_gone_is_kept(tmp_path: Pat
         ("b", "moved", "bad", "/failed/b", None, 8.0),
         ("a", "deleted", None, None, None, 9.0),
     ]
+
+
+def test_which_run_saw_an_image_stored_is_kept_for_its_scope(tmp_path: Path) -> None:
+    path = tmp_path / "upload_tracker.db"
+    ledger_of_version(path, len(VERSIONS) - 1)
+    with closing(sqlite3.connect(path)) as connection:
+        (run,) = connection.execute("select batch_id, scope_id from run limit 1")
+        images = "insert or replace into image (path, size, mtime_ns, sha256, settled_by) values"
+        connection.execute(
+            f"{images} ('/x/1', 1, 1, '11', ?), ('/x/2', 1, 1, '11', ?)", run[:1] * 2
+        )
+        connection.execute(f"{images} ('/x/3', 1, 1, '22', 'a run that is gone')")
+        connection.commit()
+    LedgerFile(path).close()
+    found = ask(path, "select batch_id, scope_id, sha256, single_file from seen_stored")
+    assert found == [(*run, "11", "")]

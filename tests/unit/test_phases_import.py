@@ -29,7 +29,7 @@ from imports.row_format import RowFormat
 from imports.source_tree import signature_of
 from imports.spool import Spool
 from imports.status_files import StatusFiles, Unwritten, is_status_file
-from imports.work_item import Family, ImageFile, Record, RowOutcome, Signature, WorkItem
+from imports.work_item import Family, ImageFile, Record, RowOutcome, Signature, Spooled, WorkItem
 from imports.work_item import Source as ImportSource
 from tests.support.book import hashed
 from tests.support.memory import MemoryDatabase
@@ -69,10 +69,11 @@ class Bench:
         self.parsers = parsers
         self.items: list[WorkItem] = []
 
-    def add(self, *numbers: str, name: str = "Belmar") -> WorkItem:
+    def add(self, *numbers: str, name: str = "Belmar", **values: str) -> WorkItem:
         """A file with these licences."""
         count = len(self.items) + 1
-        path = self.source.add(f"{count:03}", name=name, licenses=[license_(n) for n in numbers])
+        licenses = [license_(n, **values) for n in numbers]
+        path = self.source.add(f"{count:03}", name=name, licenses=licenses)
         self.items.append(item_of(path, self.source.folder, count))
         return self.items[-1]
 
@@ -153,6 +154,14 @@ def test_where_everything_is_refused_everything_is_told(bench: Bench) -> None:
     imported = bench.run(MemoryDatabase(poison={"license_number"}))
     assert [item for item, _ in imported.failures] == [1, 2, 3]
     assert imported.merged == []
+
+
+def test_what_is_cleaned_counts_once_something_of_its_item_goes_in(bench: Bench) -> None:
+    """An item that failed as a whole is tried again, and may be counted then."""
+    for each in (["A"], ["poison-1"], ["B", "poison-2"]):
+        bench.add(*each, issue_date="N/A")
+    imported = bench.run(MemoryDatabase(poison={"poison"}))
+    assert imported.cleaned == {"N/A": 3}
 
 
 def test_a_file_that_cannot_be_read_is_a_failure_beside_the_others(bench: Bench) -> None:
@@ -241,7 +250,7 @@ class SpooledRecords:
     """Stands in for the spool: records of one row, numbered throughout."""
 
     def __init__(self, sizes: list[int], refused: set[int]) -> None:
-        self.records: dict[int, list[Record]] = {}
+        self.items: dict[int, Spooled] = {}
         self._items: list[int] = []
         for item, size in enumerate(sizes):
             for _ in range(size):
@@ -249,13 +258,13 @@ class SpooledRecords:
                 self._items.append(item)
                 row = json.dumps({"number": number, "poison" if number in refused else "x": 1})
                 record = Record(item, str(number), (Family(((0, row.encode()),)),))
-                self.records.setdefault(item, []).append(record)
+                self.items.setdefault(item, Spooled([], {})).records.append(record)
 
     def item_of(self, number: int) -> int:
         return self._items[number]
 
-    def read(self, chunk: int) -> dict[int, list[Record]]:
-        return self.records
+    def read(self, chunk: int) -> dict[int, Spooled]:
+        return self.items
 
 
 # A target that does not answer
@@ -313,9 +322,10 @@ def spooled(bench: Bench, chunk: int, items: list[WorkItem]) -> None:
     """Writes the items' records, and takes their files away."""
     bench.spool.open() if not bench.spool.folder.exists() else None
     job = job_of(bench.source.folder, items)
-    by_item: dict[int, list[Record]] = {item.id: [] for item in items}
-    for record in prepare_batch(job).records:
-        by_item[record.item_id].append(record)
+    prepared = prepare_batch(job)
+    by_item = {item.id: Spooled([], prepared.cleaned.get(item.id, {})) for item in items}
+    for record in prepared.records:
+        by_item[record.item_id].records.append(record)
     assert bench.spool.write(chunk, by_item)
     for item in items:
         (bench.source.folder / item.path).unlink()
@@ -434,12 +444,12 @@ def test_rows_of_an_item_are_taken_from_its_own_chunk_alone(
     """A chunk that is left over may hold what an item was before its file changed."""
     spool = Spool(tmp_path / "spool", RowFormat.JSON)
     spool.open()
-    old = {
-        1: [Record(1, "old", (Family(((0, b"{}"),)),))],
-        2: [Record(2, "two", (Family(((0, b"{}"),)),))],
-    }
-    assert spool.write(1, old)
-    assert spool.write(2, {1: [Record(1, "new", (Family(((0, b"{}"),)),))]})
+    old, two, new = (
+        Spooled([Record(item, label, (Family(((0, b"{}"),)),))], {label: 1})
+        for item, label in ((1, "old"), (2, "two"), (1, "new"))
+    )
+    assert spool.write(1, {1: old, 2: two})
+    assert spool.write(2, {1: new})
     items = [
         WorkItem(1, "a", Signature(1, 1), (), 2),
         WorkItem(2, "b", Signature(1, 1), (), 1),
@@ -447,6 +457,7 @@ def test_rows_of_an_item_are_taken_from_its_own_chunk_alone(
     job = job_of(tmp_path, items)
     imported = import_batch(target_of(MemoryDatabase(), parsers, spool), job)
     assert [label for _, _, label in imported.merged] == ["new", "two"]
+    assert imported.cleaned == {"new": 1, "two": 1}
 
 
 def test_one_record_that_takes_too_long_is_not_blamed(parsers: Executor, source: Source) -> None:

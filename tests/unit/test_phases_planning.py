@@ -53,7 +53,7 @@ def written_out(found: Planned) -> Planned:
     """The same with a plan for each item, also for those of which there is but the group."""
     plain = [Plan(item_id, group=group, records=1) for item_id, group in found.plain.items()]
     plans = sorted([*found.plans, *plain])
-    return Planned(plans, found.chunk, {}, found.spooled | found.plain.keys(), found.cleaned)
+    return Planned(plans, found.chunk, {}, found.spooled | found.plain.keys())
 
 
 def planned(source: Source, spool: Spool, *paths: Path) -> Planned:
@@ -161,19 +161,21 @@ def test_what_is_spooled_is_what_would_be_prepared_from_the_file(
 ) -> None:
     path = source.add("FL/a", licenses=[license_("A"), license_("B\t\\")])
     planned(source, spool, path)
-    assert spool.read(7)[1] == prepared(source, path).records
+    assert spool.read(7)[1].records == prepared(source, path).records
 
 
-def test_cleaned_values_are_counted_once_in_planning_or_in_import(
-    source: Source, spool: Spool
-) -> None:
+def test_cleaned_values_are_kept_by_item_until_it_is_imported(source: Source, spool: Spool) -> None:
     source.write("FL/b.png", png())
     bad_date = [license_(issue_date="N/A")]
     plain = source.add("FL/a", licenses=bad_date)
     pictured = source.add("FL/b", licenses=bad_date, image="FL/b.png")
-    assert planned(source, spool, plain).cleaned == {"N/A": 1}
-    assert planned(source, spool, pictured).cleaned == {}
-    assert prepared(source, pictured).cleaned == {"N/A": 1}
+    clean = source.add("FL/c")
+    planned(source, spool, plain, pictured, clean)
+    assert {item_id: found.cleaned for item_id, found in spool.read(7).items()} == {
+        1: {"N/A": 1},
+        3: {},
+    }
+    assert prepared(source, pictured, clean, plain).cleaned == {1: {"N/A": 1}, 3: {"N/A": 1}}
 
 
 def test_where_the_spool_takes_nothing_items_are_planned_all_the_same(
@@ -184,7 +186,6 @@ def test_where_the_spool_takes_nothing_items_are_planned_all_the_same(
     found = planned(source, spool, path)
     assert found.plans[0].failure is None
     assert found.spooled == frozenset()
-    assert found.cleaned == {}, "they are counted when the file is read again"
 
 
 def test_the_same_search_in_two_files_has_one_group(source: Source, spool: Spool) -> None:
@@ -341,8 +342,8 @@ def test_a_folder_without_images_is_spooled_as_it_would_be_prepared(
         RowFormat.COPY,
         [WorkItem(1, "a", signature)],
     )
-    assert spool.read(3)[1] == prepare_batch(job).records
-    assert [record.label for record in spool.read(3)[3]] == ["."]
+    assert spool.read(3)[1].records == prepare_batch(job).records
+    assert [record.label for record in spool.read(3)[3].records] == ["."]
 
 
 def test_a_folder_whose_images_are_all_lost_is_spooled_without_them(
@@ -357,7 +358,7 @@ def test_a_folder_whose_images_are_all_lost_is_spooled_without_them(
     (plan,) = found.plans
     assert (plan.failure, plan.images, plan.images_missing) == (None, (None,), 1)
     assert found.spooled == {1}
-    ((_, row),) = spool.read(3)[1][0].rows
+    ((_, row),) = spool.read(3)[1].records[0].rows
     assert b"secret" not in row
 
 

@@ -167,6 +167,23 @@ def test_an_interrupted_run_tells_where_and_how_much_is_left() -> None:
     assert text.splitlines()[-1].strip() == command
 
 
+def test_a_run_that_was_stopped_while_it_listed_knows_no_number() -> None:
+    state = work_state(status="interrupted", current_phase="planning", total_files=0)
+    text = render_report(report(state, exit_code=130))
+    assert "Stopped in planning, before all files were listed. Nothing is lost." in text
+    assert "to go" not in text
+
+
+def test_what_a_stopped_run_has_only_planned_is_not_called_imported() -> None:
+    for status, told in (
+        ("completed", "Imported with a warning: 7"),
+        ("interrupted", "With a warning, imported or yet to be: 7"),
+    ):
+        text = render_report(report(work_state(status=status), warnings_total=7))
+        (line,) = [line for line in text.splitlines() if "a warning" in line]
+        assert line.endswith(told)
+
+
 def test_warnings_and_duplicates_are_told_and_those_too_many_counted() -> None:
     text = render_report(
         report(

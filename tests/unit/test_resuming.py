@@ -114,6 +114,13 @@ def test_its_backend_is_asked_for_where_today_s_settings_mean_another(shelf: She
     assert "SUPABASE_URL" in str(found.settings)
 
 
+def test_a_backend_that_it_was_begun_with_is_asked_for_again(shelf: Shelf) -> None:
+    shelf.keep(1, backend="embedded", parameters={"backend": "embedded"})
+    (found,) = shelf.found()
+    assert isinstance(found.settings, Settings)
+    assert found.settings.backend is Backend.EMBEDDED
+
+
 def test_a_setting_that_makes_no_sense_is_that_run_s_matter(shelf: Shelf) -> None:
     shelf.keep(1, parameters={"batch_size": 0})
     shelf.keep(2, tag="good")

@@ -14,23 +14,27 @@ from imports import spool as module
 from imports.errors import UsageError
 from imports.row_format import RowFormat
 from imports.spool import Spool, SpoolReader
-from imports.work_item import Family, Record
+from imports.work_item import Family, Record, Spooled
 
+NOTHING = Spooled([], {})
 RECORDS = {
-    3: [
-        Record(
-            3,
-            "Belmar/FL/Ä\t1",
-            (
-                Family(((0, b"a\\tb\n"), (1, "é😀\n".encode()))),
-                Family(((2, b"c\n"),), "key", "2025-01-01", "a#000001"),
+    3: Spooled(
+        [
+            Record(
+                3,
+                "Belmar/FL/Ä\t1",
+                (
+                    Family(((0, b"a\\tb\n"), (1, "é😀\n".encode()))),
+                    Family(((2, b"c\n"),), "key", "2025-01-01", "a#000001"),
+                ),
+                7,
             ),
-            7,
-        ),
-        Record(3, "Belmar/FL/2", (Family(((0, b"\\N\n"),)),)),
-    ],
-    1: [],
-    2: [Record(2, "", (Family(((0, b"x\n"),)),))],
+            Record(3, "Belmar/FL/2", (Family(((0, b"\\N\n"),)),)),
+        ],
+        {"N/A": 2, "é\t": 1},
+    ),
+    1: NOTHING,
+    2: Spooled([Record(2, "", (Family(((0, b"x\n"),)),))], {}),
 }
 
 
@@ -48,10 +52,10 @@ def file_of(spool: Spool) -> Path:
 
 def test_records_come_back_as_they_were_written(spool: Spool) -> None:
     assert spool.write(1, RECORDS)
-    assert spool.write(2, {9: []})
+    assert spool.write(2, {9: NOTHING})
     assert spool.read(1) == RECORDS
     assert list(spool.read(1)) == [3, 1, 2], "in their order"
-    assert spool.read(2) == {9: []}
+    assert spool.read(2) == {9: NOTHING}
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -64,7 +68,10 @@ def test_any_rows_come_back(
     spool = Spool(tmp_path_factory.getbasetemp() / "any" / "run", RowFormat.JSON)
     spool.open()
     records = {
-        item: [Record(item, label, (Family(((0, row.encode()),)),)) for label, row in some]
+        item: Spooled(
+            [Record(item, label, (Family(((0, row.encode()),)),)) for label, row in some],
+            {label: 1 for label, _ in some},
+        )
         for item, some in rows.items()
     }
     assert spool.write(1, records)
@@ -149,17 +156,17 @@ def test_opening_removes_nothing_but_spools_that_look_like_ours(spool: Spool) ->
     spools, id_ = spool.folder.parent, "batch_20251117_120000_0a2b3c"
     outside = spools.parent / "victim"
     mine = [
-        outside / "1.copy.3",
+        outside / "1.copy.4",
         spools / "notes.txt",
-        spools / "thesis" / "1.copy.3",
+        spools / "thesis" / "1.copy.4",
         spools / id_ / "thesis.txt",
-        spools / id_ / "2.copy.3" / "thesis.txt",
+        spools / id_ / "2.copy.4" / "thesis.txt",
     ]
     for file in mine:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("years of work")
     (spools / "batch_20251116_120000_0a2b3c").symlink_to(outside)
-    (spools / id_ / "1.copy.3").symlink_to(outside / "1.copy.3")
+    (spools / id_ / "1.copy.4").symlink_to(outside / "1.copy.4")
     spool.open()
     assert all(file.read_text() == "years of work" for file in mine)
 
@@ -167,18 +174,18 @@ def test_opening_removes_nothing_but_spools_that_look_like_ours(spool: Spool) ->
 def test_a_spool_that_is_a_link_is_neither_cleared_nor_written_to(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.mkdir()
-    (victim / "1.copy.3").write_text("years of work")
+    (victim / "1.copy.4").write_text("years of work")
     spool = Spool(tmp_path / "spool" / "batch_20251118_120000_1a2b3c", RowFormat.COPY)
     spool.folder.parent.mkdir()
     spool.folder.symlink_to(victim)
     with pytest.raises(UsageError, match="is a link"):
         spool.open()
     spool.clear()
-    assert (victim / "1.copy.3").read_text() == "years of work"
+    assert (victim / "1.copy.4").read_text() == "years of work"
 
 
 def test_nothing_is_made_or_removed_behind_a_link_in_place_of_the_spools(tmp_path: Path) -> None:
-    earlier = tmp_path / "victim" / "batch_20251116_120000_0a2b3c" / "1.copy.3"
+    earlier = tmp_path / "victim" / "batch_20251116_120000_0a2b3c" / "1.copy.4"
     earlier.parent.mkdir(parents=True)
     earlier.write_text("years of work")
     (tmp_path / "spool").symlink_to(tmp_path / "victim")
@@ -243,8 +250,8 @@ def test_a_chunk_that_several_batches_share_is_read_once(spool: Spool) -> None:
 def test_only_the_latest_chunks_are_kept(spool: Spool) -> None:
     reader = SpoolReader(spool)
     for chunk in range(module._MOST_KEPT + 2):
-        spool.write(chunk, {chunk: []})
-        assert reader.read(chunk) == {chunk: []}
+        spool.write(chunk, {chunk: NOTHING})
+        assert reader.read(chunk) == {chunk: NOTHING}
     spool.clear()
     latest_first = range(module._MOST_KEPT + 1, -1, -1)
     kept = [chunk for chunk in latest_first if reader.read(chunk)]

@@ -18,7 +18,7 @@ from imports.ledger.kept import keep_state
 from imports.ledger.schema import VERSION_1
 from imports.ledger.summary import BatchSummary, CauseSummary, ScopeSummary
 from imports.run.lock import Holder
-from imports.run_status import KnownRun
+from imports.run_status import KnownRun, brief_lines, run_lines
 from imports.status import (
     Status,
     read_status,
@@ -81,6 +81,13 @@ def test_the_last_run_is_told_with_its_counts_and_target() -> None:
         assert part in text
     (line,) = [line for line in text.splitlines() if line.strip().startswith("sha256")]
     assert line.split() == ["sha256", "completed", "2.3s", "processed", "514"]
+
+
+def test_of_a_source_that_was_not_listed_nobody_knows_how_many_items_it_has() -> None:
+    state = work_state(status="interrupted", current_phase="planning", total_files=0)
+    run = known(state)
+    assert "In all: not yet known, the source is not listed" in run_lines(run)
+    assert brief_lines(run)[0].endswith("; not yet listed")
 
 
 @pytest.mark.parametrize(
@@ -508,7 +515,9 @@ def test_a_damaged_work_state_is_told(tmp_path: Path) -> None:
 def test_what_is_missing_is_told_with_how_to_list_it() -> None:
     text = render_status(Status([replace(scope(), warned=5, lacking=Lacking(3, 3, 0))]), FILE)
     assert "Images still missing: 3 (3 not found); each run looks for them again" in text
-    assert "Imported with a warning: 5 (--warnings lists them)" in text
+    assert "With a warning, imported or pending: 5 (--warnings lists them)" in text
+    done = replace(scope(), warned=5, pending=0)
+    assert "\nImported with a warning: 5 (--" in render_status(Status([done]), FILE)
     text = render_status(Status([scope()]), FILE)
     assert "missing" not in text
     assert "--warnings" not in text
