@@ -106,7 +106,7 @@ verify: $(RUNTIME) ## Read back what the last run wrote, and compare
 	@$(BIN)/resilient-importer verify $(ARGS)
 
 supabase_local: $(RUNTIME) $(NODE_MODULES) ## Run a local Supabase (REST=postgrest: a real PostgREST)
-	@$(BIN)/python -m imports.local_supabase --rest "$(REST)" $(ARGS)
+	@$(BIN)/python -m imports.servers.local_supabase --rest "$(REST)" $(ARGS)
 
 # --- checks ----------------------------------------------------------------------------------
 

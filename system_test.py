@@ -30,9 +30,9 @@ try:
     import psycopg2
 
     from benchmarks.generate import generate
-    from imports.backends import embedded
     from imports.errors import ImporterError
-    from imports.local_supabase import serve
+    from imports.servers import embedded
+    from imports.servers.local_supabase import serve
 except ModuleNotFoundError as missing:
     if OWN_PYTHON.exists() and Path(sys.prefix) != ROOT / ".venv":
         os.execv(OWN_PYTHON, [str(OWN_PYTHON), *sys.argv])

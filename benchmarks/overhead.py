@@ -105,7 +105,7 @@ def time_everything(clock: Clock) -> None:
 def main() -> None:
     """Runs the importer with the arguments, and prints what was timed."""
     began = time.perf_counter()
-    from imports.cli import main as importer
+    from imports.cli.main import main as importer
 
     clock = Clock()
     time_everything(clock)

@@ -16,10 +16,10 @@ from filelock import FileLock, Timeout
 from generate import change, generate, generate_folders
 from generate_people import generate_people
 
-from imports.backends import embedded
-from imports.hosted_database import prepare_database
-from imports.local_supabase import serve
-from imports.schema import apply_schema
+from imports.servers import embedded
+from imports.servers.hosted_database import prepare_database
+from imports.servers.local_supabase import serve
+from imports.servers.schema import apply_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 

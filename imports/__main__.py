@@ -7,7 +7,7 @@ import signal
 import sys
 from types import TracebackType
 
-from imports.streams import outlive_readers
+from imports.run.streams import outlive_readers
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -26,7 +26,7 @@ def start() -> None:
         # Registered first, it comes last: Python forgets our handlers before it is gone.
         atexit.register(_heed_nothing)
         outlive_readers()
-        from imports.cli import main
+        from imports.cli.main import main
     except KeyboardInterrupt:
         # Nothing is open yet that needs to be closed.
         os._exit(130)

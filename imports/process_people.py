@@ -49,7 +49,7 @@ def process_people_from_file(path: str | Path, settings: Settings | None = None)
     )
     failed = report.count("import.refused")
     # On demand: the package is imported by whoever imports anything of it.
-    from imports.kinds.people import NO_RESULTS
+    from imports.kinds.people.kind import NO_RESULTS
 
     if report.failures and report.failures[0].reason.startswith(NO_RESULTS):
         return 0, 0

@@ -24,10 +24,11 @@ from contextlib import closing, contextmanager
 from types import TracebackType
 from typing import Self
 
+from imports.cli.progress import Display, SilentDisplay
+from imports.cli.report import NOT_YET_IMPORTED, RunReport, VerifyReport, joined, phase_counts
 from imports.errors import BackendUnavailableError, ImporterError, InterruptedRunError
 from imports.ledger import Listing
-from imports.progress import Display, SilentDisplay
-from imports.report import NOT_YET_IMPORTED, RunReport, VerifyReport, joined, phase_counts
+from imports.ledger.work_state import PhaseState
 from imports.run.cycles import Cycles
 from imports.run.disposal import dispose_left, dispose_verified
 from imports.run.hashing import hash_images
@@ -40,9 +41,8 @@ from imports.run.report import build_report
 from imports.run.session import RunSession
 from imports.run.uploading import list_images, upload_images
 from imports.settings import Settings
-from imports.source_tree import signature_of
+from imports.source.tree import signature_of
 from imports.work_item import Image, Phase
-from imports.work_state import PhaseState
 
 _log = logging.getLogger("imports.run")
 

@@ -10,10 +10,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-from imports.env_file import read_env_file
-from imports.errors import UsageError
-from imports.project_folder import project_folder
-from imports.setting_values import (
+from imports.configuration.env_file import read_env_file
+from imports.configuration.project_folder import project_folder
+from imports.configuration.values import (
     Reader,
     Secret,
     address,
@@ -29,7 +28,8 @@ from imports.setting_values import (
     text,
     whole_number,
 )
-from imports.setting_variables import unknown_variables, variables_of
+from imports.configuration.variables import unknown_variables, variables_of
+from imports.errors import UsageError
 
 DATA_FOLDER = Path(".importer")
 """Where the embedded PostgreSQL and the local images live, below the project folder."""
@@ -380,6 +380,6 @@ def check_backend(settings: Settings) -> None:
             raise UsageError("SUPABASE_URL must begin with https:// (or http:// for a local one).")
     if settings.database_url is not None and settings.chosen_backend is not Backend.EMBEDDED:
         # On demand: not every run has one.
-        from imports.backends.database_url import understood
+        from imports.servers.database_url import understood
 
         understood(settings.database_url.get_secret_value())

@@ -13,8 +13,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from imports.errors import LedgerError
-from imports.regular_file import LatestFolder, OpenedFile
-from imports.system_names import is_system_name
+from imports.files.regular_file import LatestFolder, OpenedFile
+from imports.files.system_names import is_system_name
 
 BATCH_ID = r"batch_[0-9]{8}_[0-9]{6}_[0-9a-f]{6}"
 """The one form of a run's batch id: it names folders too."""

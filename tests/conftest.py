@@ -14,12 +14,12 @@ from pathlib import Path
 import certifi
 import pytest
 
-from imports.backends import embedded
-from imports.backends.embedded import EmbeddedServer
-from imports.hosted_database import prepare_database
-from imports.local_program import NODE_MODULES
-from imports.local_supabase import LocalSupabase, Rest, serve
-from imports.schema import apply_schema
+from imports.servers import embedded
+from imports.servers.embedded import EmbeddedServer
+from imports.servers.hosted_database import prepare_database
+from imports.servers.local_program import NODE_MODULES
+from imports.servers.local_supabase import LocalSupabase, Rest, serve
+from imports.servers.schema import apply_schema
 from tests.support.database import copy_of, create_database, drop_database
 from tests.support.folder import new_folder
 from tests.support.target import Target

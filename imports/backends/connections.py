@@ -12,11 +12,11 @@ from psycopg2.extensions import cursor as Cursor
 from psycopg2.extensions import new_type, register_type
 
 from imports.backends import sqlstate
-from imports.backends.connecting import connect
-from imports.backends.database_url import DatabaseURL
 from imports.backends.deadlines import Limits, Watch, WatchedConnection, WatchedCursor
 from imports.errors import BackendError, BackendUnavailableError, ImporterError
-from imports.json_text import parse_answer
+from imports.servers.connecting import connect
+from imports.servers.database_url import DatabaseURL
+from imports.source.json_text import parse_answer
 
 _log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from imports.errors import BackendUnavailableError, StatementCancelledError
-from imports.row_format import RowFormat
-from imports.tables import Table, TableGroup
+from imports.tables.row_format import RowFormat
+from imports.tables.table import Table, TableGroup
 from imports.work_item import Image
 
 

@@ -15,13 +15,13 @@ from imports.errors import (
     ImageProblemError,
     ImporterError,
 )
-from imports.image_file import open_unchanged, read_pieces
-from imports.patience import patiently
-from imports.private_file import FOLDER, make_folder, private
-from imports.process_id import is_alive
-from imports.regular_file import opener
-from imports.whole_file import sync_folder
+from imports.files.patience import patiently
+from imports.files.private_file import FOLDER, make_folder, private
+from imports.files.regular_file import opener
+from imports.files.whole_file import sync_folder
+from imports.source.image_file import open_unchanged, read_pieces
 from imports.work_item import Image
+from imports.workers.process_id import is_alive
 
 _CHUNK_BYTES = 1024 * 1024
 _PART = ".part"

@@ -15,9 +15,9 @@ from psycopg2 import errors
 from psycopg2.extensions import cursor as Cursor
 
 from imports.backends.database import Rows
-from imports.row_format import text_field
-from imports.table_sql import copy_new, must_merge
-from imports.tables import Table
+from imports.tables.row_format import text_field
+from imports.tables.sql import copy_new, must_merge
+from imports.tables.table import Table
 from imports.work_item import RowOutcome
 
 _MOST_DISAPPOINTMENTS = 3

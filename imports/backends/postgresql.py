@@ -22,12 +22,12 @@ from imports.backends.database import (
     WrittenRow,
     small_question,
 )
-from imports.backends.database_url import understood
 from imports.backends.deadlines import Limits
 from imports.backends.new_rows import NewRows
 from imports.errors import BackendError, BackendUnavailableError
-from imports.row_format import RowFormat
-from imports.table_sql import (
+from imports.servers.database_url import understood
+from imports.tables.row_format import RowFormat
+from imports.tables.sql import (
     MERGES,
     UNJUDGED,
     all_incoming,
@@ -40,7 +40,7 @@ from imports.table_sql import (
     merge_statement,
     replace_sets_statement,
 )
-from imports.tables import Table, TableGroup
+from imports.tables.table import Table, TableGroup
 from imports.work_item import RowOutcome
 
 _LIMITS = Limits()

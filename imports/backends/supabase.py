@@ -28,10 +28,10 @@ from imports.backends.rest import (
     transport_error,
 )
 from imports.errors import BackendError, BackendUnavailableError
-from imports.json_text import may_be_rounded, parse_answer
-from imports.row_format import RowFormat
-from imports.table_sql import described
-from imports.tables import Table
+from imports.source.json_text import may_be_rounded, parse_answer
+from imports.tables.row_format import RowFormat
+from imports.tables.sql import described
+from imports.tables.table import Table
 
 R = TypeVar("R")
 

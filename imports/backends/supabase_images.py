@@ -20,8 +20,8 @@ from imports.errors import (
     ImageProblemError,
     ImporterError,
 )
-from imports.image_file import open_unchanged, read_pieces, read_whole
-from imports.patience import patiently
+from imports.files.patience import patiently
+from imports.source.image_file import open_unchanged, read_pieces, read_whole
 from imports.work_item import Image
 
 BUCKET = "imagecache"

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from imports.backends.database import Database, ImageStore, TargetIdentity
 from imports.backends.local_images import LocalImages
 from imports.backends.postgresql import PostgreSQLDatabase, location
+from imports.backends.retry import RetryPolicy, with_retries
 from imports.errors import BackendError, SchemaError
-from imports.private_file import tighten
-from imports.retry import RetryPolicy, with_retries
-from imports.schema import apply_schema, needed
+from imports.files.private_file import tighten
+from imports.servers.schema import apply_schema, needed
 from imports.settings import Backend, Settings
 
 if TYPE_CHECKING:
-    from imports.backends.embedded import EmbeddedServer
+    from imports.servers.embedded import EmbeddedServer
 
 MERGES_AT_ONCE = 4
 """Batches that are merged at the same time; more only wait for each other."""
@@ -202,7 +202,7 @@ def _wrong_schema(identity: TargetIdentity) -> str | None:
 
 def _revived(database: Database, server: EmbeddedServer) -> TargetIdentity:
     """Who the embedded database is; a server that was killed is started again: nobody else does."""
-    from imports.backends import embedded
+    from imports.servers import embedded
 
     embedded.revive(server.folder)
     return database.identify()
@@ -232,7 +232,7 @@ def apply_missing_schema(settings: Settings) -> tuple[list[str], str]:
 
 def _start_embedded(settings: Settings) -> EmbeddedServer:
     # On demand: a run that has a DATABASE_URL does without.
-    from imports.backends import embedded
+    from imports.servers import embedded
 
     return embedded.start(embedded_folder(settings.data_folder))
 
@@ -243,13 +243,13 @@ def leave_at_once(settings: Settings) -> None:
     It stays where somebody else uses it.
     """
     if settings.chosen_backend is Backend.EMBEDDED:
-        from imports.backends import embedded
+        from imports.servers import embedded
 
         embedded.release_afterwards(embedded_folder(settings.data_folder))
 
 
 def _release(server: EmbeddedServer) -> None:
-    from imports.backends import embedded
+    from imports.servers import embedded
 
     embedded.release(server)
 

@@ -27,7 +27,7 @@ def kind_named(name: str) -> Kind:
 
         return FOLDERS
     if name == "people":
-        from imports.kinds.people import PEOPLE
+        from imports.kinds.people.kind import PEOPLE
 
         return PEOPLE
     raise UsageError(f"There is no kind {name!r}. The kinds are: {', '.join(sorted(WORDINGS))}.")

@@ -14,14 +14,15 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from imports.cleaning import Tally, clean_text
 from imports.errors import RecordError
-from imports.image_finder import ImageFinder
-from imports.json_file import read_object
 from imports.kinds.kind import ItemPlan, Kind, KindRecord, single_row
 from imports.kinds.wording import WORDINGS
-from imports.name_patterns import Matcher, matcher
-from imports.source_tree import (
+from imports.source.cleaning import Tally, clean_text
+from imports.source.image_finder import ImageFinder
+from imports.source.json_file import read_object
+from imports.source.name_patterns import Matcher, matcher
+from imports.source.status_files import is_status_file
+from imports.source.tree import (
     FolderFile,
     ListedEntry,
     files_in,
@@ -30,8 +31,7 @@ from imports.source_tree import (
     printable,
     signature_of_folder,
 )
-from imports.status_files import is_status_file
-from imports.tables import Column, Replace, Table, TableGroup
+from imports.tables.table import Column, Replace, Table, TableGroup
 from imports.work_item import Image, ImageFile, Signature, Source, folder_prefix
 
 PATTERNS = ("stats.json", "*.jpg", "*.jpeg", "*.png", "*.gif", "*.bmp", "*.webp")

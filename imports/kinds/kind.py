@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imports.tables import NewerWins, Newest, TableGroup
+from imports.tables.table import NewerWins, Newest, TableGroup
 
 if TYPE_CHECKING:
-    from imports.cleaning import Tally
-    from imports.image_finder import ImageFinder
     from imports.kinds.wording import Wording
-    from imports.source_tree import ListedEntry
+    from imports.source.cleaning import Tally
+    from imports.source.image_finder import ImageFinder
+    from imports.source.tree import ListedEntry
     from imports.work_item import Image, ImageFile, Signature, Source
 
     Pieces = Callable[[Source, str, Signature, int, int, Tally], Iterator["ContentPiece"]]

@@ -14,7 +14,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from imports.cleaning import (
+from imports.errors import RecordError
+from imports.source.cleaning import (
     Tally,
     clean_date,
     clean_text,
@@ -22,8 +23,7 @@ from imports.cleaning import (
     is_blank,
     json_type,
 )
-from imports.errors import RecordError
-from imports.tables import Table, TableGroup
+from imports.tables.table import Table, TableGroup
 
 Convert = Callable[[Any, Tally], object]
 Slots = dict[str, "tuple[int, Convert | None, Slots | None]"]

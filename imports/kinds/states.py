@@ -12,7 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from imports.cleaning import (
+from imports.errors import RecordError
+from imports.kinds.kind import ItemPlan, Kind, KindRecord, single_row
+from imports.kinds.wording import WORDINGS
+from imports.source.cleaning import (
     Tally,
     clean_date,
     clean_text,
@@ -21,14 +24,11 @@ from imports.cleaning import (
     json_type,
     shortened,
 )
-from imports.errors import RecordError
-from imports.image_finder import ImageFinder
-from imports.json_file import read_object
-from imports.kinds.kind import ItemPlan, Kind, KindRecord, single_row
-from imports.kinds.wording import WORDINGS
-from imports.name_patterns import matcher
-from imports.source_tree import ListedEntry, files_called, signature_of_file
-from imports.tables import Column, NewerWins, Table, TableGroup
+from imports.source.image_finder import ImageFinder
+from imports.source.json_file import read_object
+from imports.source.name_patterns import matcher
+from imports.source.tree import ListedEntry, files_called, signature_of_file
+from imports.tables.table import Column, NewerWins, Table, TableGroup
 from imports.work_item import Image, ImageFile, Signature, Source
 
 SEARCH_RESULTS = Table(

@@ -11,11 +11,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from imports.errors import ImporterError, LedgerError, UsageError
-from imports.file_error import of_the_machine
+from imports.files.file_error import of_the_machine
+from imports.files.private_file import FILE, tighten
+from imports.files.regular_file import open_new
 from imports.ledger.cause import cause_of
 from imports.ledger.schema import VERSIONS
-from imports.private_file import FILE, tighten
-from imports.regular_file import open_new
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import orjson
 
 from imports.errors import LedgerError
 from imports.ledger.file import LedgerFile, reading
-from imports.work_state import WorkState, as_json, from_json
+from imports.ledger.work_state import WorkState, as_json, from_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from operator import itemgetter
 from imports.ledger.acknowledged import COUNTS, FORGOTTEN
 from imports.ledger.recount import COUNTED, uncount
 from imports.ledger.scope import NOTHING_DONE, Scope
-from imports.source_tree import ListedEntry, ListingProblem
+from imports.source.tree import ListedEntry, ListingProblem
 from imports.work_item import ItemState, Phase
 
 _CHUNK = 5_000

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from imports.disposal import (
+from imports.ledger import DisposedItem, DueItem
+from imports.settings import Disposal
+from imports.source.moving import (
     Fate,
     Outcome,
     Problem,
@@ -20,10 +22,8 @@ from imports.disposal import (
     move,
     write_errors,
 )
-from imports.ledger import DisposedItem, DueItem
-from imports.set_aside import AsideFolders
-from imports.settings import Disposal
-from imports.source_tree import is_same_file, signature_of
+from imports.source.set_aside import AsideFolders
+from imports.source.tree import is_same_file, signature_of
 from imports.work_item import RecordFailure, Signature, Source
 
 BATCH_SIZE = 64

@@ -11,16 +11,16 @@ from typing import Any
 from uuid import uuid4
 
 from imports.backends.database import Database, Rows
-from imports.cleaning import Tally
+from imports.backends.halving import in_parts
+from imports.backends.retry import RetryPolicy, with_retries
 from imports.errors import BackendUnavailableError, DataRefusedError
-from imports.halving import in_parts
 from imports.phases.placing import PlacedRows, place_rows
 from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
 from imports.phases.upload import request_id
-from imports.retry import RetryPolicy, with_retries
-from imports.spool import SpoolReader
-from imports.status_files import StatusFiles, Unwritten
-from imports.tables import TableGroup
+from imports.run.spool import SpoolReader
+from imports.source.cleaning import Tally
+from imports.source.status_files import StatusFiles, Unwritten
+from imports.tables.table import TableGroup
 from imports.work_item import Phase, Prepared, Record, RecordFailure, RowOutcome, WorkItem
 
 UNDECIDED = (

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from imports.image_finder import ImageFinder
 from imports.kinds import kind_named
 from imports.phases.prepare import read_items, reason_of
-from imports.source_tree import signature_of
+from imports.source.image_finder import ImageFinder
+from imports.source.tree import signature_of
 from imports.work_item import ImageFile, LackingItem, Source, WorkItem
 
 BATCH_SIZE = 500

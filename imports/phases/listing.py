@@ -10,10 +10,10 @@ from itertools import islice
 
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
-from imports.name_patterns import matcher
-from imports.phases.disk import read_all
-from imports.set_aside import is_aside_folder
-from imports.source_tree import ListedEntry, ListingProblem, printable, unlistable
+from imports.source.disk import read_all
+from imports.source.name_patterns import matcher
+from imports.source.set_aside import is_aside_folder
+from imports.source.tree import ListedEntry, ListingProblem, printable, unlistable
 from imports.work_item import Source
 
 BATCH_SIZE = 256

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from imports.backends.database import Rows
-from imports.tables import TableGroup
+from imports.tables.table import TableGroup
 from imports.work_item import Family, Record
 
 

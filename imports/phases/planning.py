@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imports.errors import NotOursError, RecordError
-from imports.image_finder import ImageFinder
+from imports.files.open_files import is_open_for_writing
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
-from imports.open_files import is_open_for_writing
 from imports.phases.prepare import (
     encode_records,
     largest_item,
@@ -19,8 +18,9 @@ from imports.phases.prepare import (
     reason_of,
     row_encoders,
 )
-from imports.row_format import Encoder
-from imports.spool import Spool
+from imports.run.spool import Spool
+from imports.source.image_finder import ImageFinder
+from imports.tables.row_format import Encoder
 from imports.work_item import ListedRow, Plan, Source, Spooled, listed_item
 
 BATCH_SIZE = 500

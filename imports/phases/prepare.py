@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from imports.cleaning import Tally
 from imports.errors import RecordError
 from imports.kinds import kind_named
 from imports.kinds.kind import ContentPiece, Kind, RecordProblem
-from imports.phases.disk import read_all
-from imports.row_format import Encoder, RowFormat, encoder
-from imports.source_tree import printable
+from imports.source.cleaning import Tally
+from imports.source.disk import read_all
+from imports.source.tree import printable
+from imports.tables.row_format import Encoder, RowFormat, encoder
 from imports.work_item import Family, Image, Prepared, Record, RecordFailure, Source, WorkItem
 
 PIECE_RECORDS = 500

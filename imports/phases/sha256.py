@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from imports.errors import ImageProblemError, UnreadImageError
-from imports.image_content import read_image
-from imports.patience import patiently
+from imports.files.patience import patiently
+from imports.source.image_content import read_image
 from imports.work_item import Image, ImageFile
 
 BATCH_SIZE = 32

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from imports.backends.database import Database, ImageStore, Rows
+from imports.backends.halving import all_answers, in_parts
+from imports.backends.retry import RetryPolicy, with_retries
 from imports.errors import BackendUnavailableError, ImageProblemError
-from imports.halving import all_answers, in_parts
-from imports.retry import RetryPolicy, with_retries
-from imports.row_format import encoder
-from imports.tables import IMAGE_ASSETS, IMAGES
+from imports.tables.row_format import encoder
+from imports.tables.table import IMAGE_ASSETS, IMAGES
 from imports.work_item import Image
 
 BATCH_SIZE = 500

@@ -16,14 +16,14 @@ from imports.backends.database import (
     TableComparison,
     WrittenRow,
 )
+from imports.backends.halving import all_answers, in_parts
+from imports.backends.retry import RetryPolicy, with_retries
 from imports.errors import BackendUnavailableError, ImageProblemError, StatementCancelledError
-from imports.halving import all_answers, in_parts
 from imports.kinds import kind_named
 from imports.phases.placing import Placed, place_rows
 from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
 from imports.phases.upload import image_rows
-from imports.retry import RetryPolicy, with_retries
-from imports.tables import IMAGE_ASSETS, Table, TableGroup
+from imports.tables.table import IMAGE_ASSETS, Table, TableGroup
 from imports.work_item import Image, Prepared, WorkItem
 
 _WRONG = ("missing", "different", "undecided")

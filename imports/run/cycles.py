@@ -12,7 +12,7 @@ from imports.phases.planning import BATCH_SIZE, is_complete
 from imports.run import settling
 from imports.run.listing import list_source
 from imports.run.session import RunSession
-from imports.set_aside import BEGINNING
+from imports.source.set_aside import BEGINNING
 from imports.work_item import Phase, folder_prefix
 
 if TYPE_CHECKING:

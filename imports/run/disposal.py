@@ -21,11 +21,11 @@ from imports.phases.disposal import (
     signed_anew,
 )
 from imports.run.session import RunSession
-from imports.set_aside import BroughtHome, aside_folders_in, bring_home
 from imports.settings import Disposal, Settings
-from imports.source_tree import is_utf8
+from imports.source.set_aside import BroughtHome, aside_folders_in, bring_home
+from imports.source.tree import is_utf8
 from imports.work_item import RecordFailure, Signature
-from imports.workers import run_bounded
+from imports.workers.executors import run_bounded
 
 _log = logging.getLogger("imports.run")
 

@@ -7,7 +7,7 @@ import logging
 from imports.phases import sha256
 from imports.run.session import RunSession
 from imports.work_item import Phase, flaw_warning
-from imports.workers import run_bounded
+from imports.workers.executors import run_bounded
 
 _log = logging.getLogger("imports.run")
 

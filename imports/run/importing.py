@@ -20,9 +20,9 @@ from imports.run.disposal import dispose_items
 from imports.run.doubts import Doubts
 from imports.run.pieces import PieceReader
 from imports.run.session import RunSession
-from imports.spool import SpoolReader
+from imports.run.spool import SpoolReader
 from imports.work_item import ItemState, Phase, RowOutcome, WorkItem
-from imports.workers import FEW_ITEMS, run_bounded
+from imports.workers.executors import FEW_ITEMS, run_bounded
 
 _log = logging.getLogger("imports.run")
 

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from imports.image_finder import image_finder
 from imports.phases.lacking import (
     BATCH_SIZE,
     LookJob,
@@ -15,8 +14,9 @@ from imports.phases.lacking import (
     replaced_items,
 )
 from imports.run.session import RunSession
+from imports.source.image_finder import image_finder
 from imports.work_item import ImageFile, ItemState, Phase
-from imports.workers import run_bounded
+from imports.workers.executors import run_bounded
 
 _log = logging.getLogger("imports.run")
 

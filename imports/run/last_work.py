@@ -8,8 +8,8 @@ from pathlib import Path
 from imports.errors import UsageError
 from imports.ledger.file import reading
 from imports.ledger.kept import kept_states
+from imports.ledger.work_state import WorkState, load_work_state
 from imports.settings import Backend, Settings
-from imports.work_state import WorkState, load_work_state
 
 
 def last_work(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 
-from imports.regular_file import LEADS_OUT
-from imports.source_tree import ListingProblem, printable
+from imports.files.regular_file import LEADS_OUT
+from imports.source.tree import ListingProblem, printable
 from imports.work_item import Source
 
 _AROUND = "is a link to a folder around one that is listed: to follow it would lead in a circle"

@@ -25,9 +25,9 @@ from imports.run.linked_folders import LinkedFolders
 from imports.run.session import RunSession
 from imports.run.settling import settled_at
 from imports.settings import Settings
-from imports.source_tree import ListedEntry, ListingProblem, printable
+from imports.source.tree import ListedEntry, ListingProblem, printable
 from imports.work_item import ListedItem, Phase, folder_prefix
-from imports.workers import run_bounded
+from imports.workers.executors import run_bounded
 
 _SHOWN_AT_ONCE = 1_000
 

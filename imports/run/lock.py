@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imports.errors import LockedError
-from imports.file_error import about_file
-from imports.private_file import FILE, private, read_own
+from imports.files.file_error import about_file
+from imports.files.private_file import FILE, private, read_own
 
 _PATIENCE = 0.2
 """Seconds: somebody who asks who holds a lock has it for an instant."""

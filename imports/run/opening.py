@@ -9,14 +9,16 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from imports.backends.retry import RetryPolicy, with_retries
 from imports.backends.target import Target, new_by_default, open_target
-from imports.disposal import check_writable
+from imports.cli.progress import Display
 from imports.errors import (
     BackendUnavailableError,
     ImporterError,
     InterruptedRunError,
     UsageError,
 )
+from imports.files.whole_file import remove_drafts
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
 from imports.ledger import (
@@ -32,14 +34,15 @@ from imports.ledger import (
     Scope,
 )
 from imports.ledger.file import check_place
-from imports.progress import Display
-from imports.retry import RetryPolicy, with_retries
+from imports.ledger.work_state import WorkState, new_run_ids
 from imports.run.disposal import disposal_plan
 from imports.run.lock import hold, say_run
 from imports.run.progress_log import progress_log
 from imports.run.provenance import lies_in, token_inside
 from imports.run.session import RunSession
 from imports.run.source import find_source, source_of
+from imports.run.spool import Spool
+from imports.run.streams import on_terminal
 from imports.run.unfinished import (
     check_resumed,
     given_up,
@@ -48,15 +51,12 @@ from imports.run.unfinished import (
     state_to_verify,
     take_over,
 )
+from imports.run.waiting import Waiting
 from imports.settings import Settings
-from imports.spool import Spool
-from imports.status_files import StatusFiles
-from imports.streams import on_terminal
-from imports.waiting import Waiting
-from imports.whole_file import remove_drafts
+from imports.source.moving import check_writable
+from imports.source.status_files import StatusFiles
 from imports.work_item import Source
-from imports.work_state import WorkState, new_run_ids
-from imports.workers import Workers, in_a_thread
+from imports.workers.executors import Workers, in_a_thread
 
 
 def interruption(error: ImporterError, stop: threading.Event) -> ImporterError:

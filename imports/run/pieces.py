@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from imports.cleaning import Tally
 from imports.errors import NotOursError
 from imports.phases.prepare import PIECE_RECORDS, PieceJob, reason_of
 from imports.run.session import RunSession
+from imports.source.cleaning import Tally
 from imports.work_item import WorkItem
 
 

@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from imports.image_finder import image_finder
 from imports.phases import planning
 from imports.run.disposal import dispose_items
 from imports.run.session import RunSession
 from imports.run.settling import settled_at
+from imports.source.image_finder import image_finder
 from imports.work_item import ItemState, Phase, Signature
-from imports.workers import run_bounded
+from imports.workers.executors import run_bounded
 
 _log = logging.getLogger("imports.run")
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 
+from imports.files.whole_file import remove_drafts
 from imports.kinds.kind import Kind
 from imports.ledger import ItemProgress, Scope, item_progress
-from imports.progress_csv import (
+from imports.run.progress_csv import (
     ProgressCsv,
     ProgressRow,
     ProgressStatus,
 )
 from imports.settings import PROGRESS_CSV, Settings
-from imports.whole_file import remove_drafts
 from imports.work_item import ItemState, Source
 
 _STATUS = {

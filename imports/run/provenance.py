@@ -12,11 +12,11 @@ import os
 from pathlib import Path
 
 from imports.errors import ImporterError, UsageError
-from imports.file_error import about_file
+from imports.files.file_error import about_file
+from imports.files.private_file import make_folder, private, read_own
+from imports.files.whole_file import replacing
 from imports.ledger.file import holds_nothing, reading
-from imports.private_file import make_folder, private, read_own
 from imports.settings import Settings
-from imports.whole_file import replacing
 
 _TOKEN_NAME = "token"  # noqa: S105
 _TOKEN_LENGTH = 32

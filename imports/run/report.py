@@ -6,15 +6,15 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from imports import next_command
-from imports.disposal import ERRORS_SUFFIX
+from imports.cli.report import MOST_SHOWN, RunReport, VerifyReport
 from imports.errors import ImporterError
 from imports.ledger import Listing
-from imports.report import MOST_SHOWN, RunReport, VerifyReport
+from imports.ledger.work_state import MOST_LISTED
+from imports.run import next_command
 from imports.run.disposal import disposal_plan
 from imports.run.session import RunSession
 from imports.settings import Disposal
-from imports.work_state import MOST_LISTED
+from imports.source.moving import ERRORS_SUFFIX
 
 EXIT_SOME_FAILED = 3
 

@@ -12,7 +12,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from imports.backends.retry import RetryPolicy, with_retries
 from imports.backends.target import MERGES_AT_ONCE, Target
+from imports.cli.progress import Display
+from imports.cli.report import phase_counts
 from imports.errors import (
     BackendUnavailableError,
     DiskError,
@@ -35,17 +38,7 @@ from imports.ledger import (
 )
 from imports.ledger.kept import keep_state
 from imports.ledger.queue import MOST_WEIGHT
-from imports.phases.disposal import DisposalPlan
-from imports.phases.prepare import PrepareJob
-from imports.progress import Display
-from imports.progress_csv import ProgressCsv
-from imports.report import phase_counts
-from imports.retry import RetryPolicy, with_retries
-from imports.settings import Settings
-from imports.spool import Spool
-from imports.status_files import StatusFiles, Unwritten
-from imports.work_item import Phase, Signature, Source
-from imports.work_state import (
+from imports.ledger.work_state import (
     MOST_LISTED,
     FailedItem,
     ListedWork,
@@ -53,7 +46,14 @@ from imports.work_state import (
     WorkState,
     save_work_state,
 )
-from imports.workers import Workers
+from imports.phases.disposal import DisposalPlan
+from imports.phases.prepare import PrepareJob
+from imports.run.progress_csv import ProgressCsv
+from imports.run.spool import Spool
+from imports.settings import Settings
+from imports.source.status_files import StatusFiles, Unwritten
+from imports.work_item import Phase, Signature, Source
+from imports.workers.executors import Workers
 
 _log = logging.getLogger("imports.run")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from imports.errors import UsageError
-from imports.image_finder import image_finder
 from imports.kinds.kind import Kind
-from imports.logs import DEBUG_LOG_NAME, LOG_NAME
+from imports.run.logs import DEBUG_LOG_NAME, LOG_NAME
 from imports.settings import Settings
-from imports.source_tree import is_utf8, printable
+from imports.source.image_finder import image_finder
+from imports.source.tree import is_utf8, printable
 from imports.work_item import Source, folder_prefix
 
 

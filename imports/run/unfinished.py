@@ -9,12 +9,11 @@ from pathlib import Path
 import msgspec
 
 from imports.backends.target import Target
+from imports.cli.progress import Display
 from imports.errors import LedgerError, StateConflictError
 from imports.ledger import LedgerFile, RunLedger, RunRecord
 from imports.ledger.kept import forget_state, keep_state, keeps, kept_states
-from imports.progress import Display
-from imports.settings import LEDGER_NAME, Settings
-from imports.work_state import (
+from imports.ledger.work_state import (
     DamagedStateError,
     WorkState,
     as_json,
@@ -22,6 +21,7 @@ from imports.work_state import (
     keep_unusable,
     load_work_state,
 )
+from imports.settings import LEDGER_NAME, Settings
 
 
 def last_state(

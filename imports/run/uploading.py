@@ -17,7 +17,7 @@ from imports.phases import upload
 from imports.phases.upload import Uploaded, UploadTarget
 from imports.run.session import RunSession
 from imports.work_item import Image, Phase
-from imports.workers import run_bounded
+from imports.workers.executors import run_bounded
 
 _FEWEST_DOUBTED = 3
 """If no image can be stored, and they are so many, it is hardly their fault."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 
+from imports.cli.report import VerifyReport
 from imports.ledger import Vouching
+from imports.ledger.work_state import MOST_LISTED
 from imports.phases.prepare import largest_item
 from imports.phases.upload import BATCH_SIZE
 from imports.phases.verify import (
@@ -21,14 +23,12 @@ from imports.phases.verify import (
     row_mark,
     written_rows,
 )
-from imports.report import VerifyReport
 from imports.run.lacking import find_what_came
 from imports.run.pieces import PieceReader
 from imports.run.session import RunSession
-from imports.tables import Table
+from imports.tables.table import Table
 from imports.work_item import Image, ItemState, Phase, WorkItem
-from imports.work_state import MOST_LISTED
-from imports.workers import FEW_ITEMS, run_bounded
+from imports.workers.executors import FEW_ITEMS, run_bounded
 
 _log = logging.getLogger("imports.run")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imports.backends import embedded
+from imports.servers import embedded
 from tests.support.command import Workplace
 from tests.support.folder import new_folder
 from tests.support.searches import generate

@@ -12,7 +12,7 @@ import orjson
 import psycopg2
 import pytest
 
-from imports.work_state import as_json, from_json
+from imports.ledger.work_state import as_json, from_json
 from tests.support.command import ROOT, Workplace
 from tests.support.contents import count, held, until_somebody_waits
 from tests.support.database import query

@@ -30,7 +30,7 @@ def die(when, place):
 
 if __name__ == "__main__":
     die(sys.argv.pop(1), sys.argv.pop(1))
-    from imports.cli import main
+    from imports.cli.main import main
     main(sys.argv[1:])
 """
 
@@ -38,7 +38,7 @@ PLANNED = "imports.ledger:ItemLedger:record_plans"
 IMPORTED = "imports.ledger:ImportQueue:record_imported"
 DISPOSED = "imports.ledger:DisposalLedger:record"
 ENDED = "imports.ledger:RunLedger:end_run"
-SHOWN = "imports.report::render_report"
+SHOWN = "imports.cli.report::render_report"
 TOLD = "imports.ledger:RunLedger:record_told"
 
 MOMENTS = [

@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 import pytest
 
-from imports.backends.embedded import EmbeddedServer
+from imports.servers.embedded import EmbeddedServer
 from tests.support.command import MODULE, Running, Workplace, wait_until
 from tests.support.contents import count as count_public
 from tests.support.contents import held, until_somebody_waits
@@ -230,7 +230,7 @@ if __name__ == "__main__":
     import imports.phases.prepare, imports.run.pieces
     imports.phases.prepare.LARGE_BYTES = 10_000
     imports.run.pieces.PIECE_RECORDS = 5
-    from imports.cli import main
+    from imports.cli.main import main
     main(sys.argv[1:])
 """
 

@@ -15,8 +15,8 @@ import psutil
 import psycopg2
 import pytest
 
-from imports.backends import embedded
-from imports.backends.embedded_host import read_postmaster
+from imports.servers import embedded
+from imports.servers.embedded_host import read_postmaster
 from tests.support.command import MODULE, Workplace, wait_until
 from tests.support.contents import count, held, until_somebody_waits
 from tests.support.target import Target

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imports.local_supabase import LocalSupabase
+from imports.servers.local_supabase import LocalSupabase
 from tests.support.command import CONSOLE_SCRIPT, MODULE, SCRIPT, Workplace
 from tests.support.contents import count, held, until_somebody_waits
 from tests.support.searches import search, write

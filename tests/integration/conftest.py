@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tenacity import RetryCallState
 
-from imports.backends.embedded import EmbeddedServer
-from imports.local_supabase import LocalSupabase
+from imports.servers.embedded import EmbeddedServer
+from imports.servers.local_supabase import LocalSupabase
 from tests.support.bench import Bench
 from tests.support.database import copy_of, drop_database
 from tests.support.target import Target
@@ -98,9 +98,9 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
         waits.append(state.attempt_number)
         waits.then(len(waits))
 
-    monkeypatch.setattr("imports.retry._backoff", lambda state: 0.001)
-    monkeypatch.setattr("imports.retry._report", report)
-    monkeypatch.setattr("imports.retry._report_absence", report)
+    monkeypatch.setattr("imports.backends.retry._backoff", lambda state: 0.001)
+    monkeypatch.setattr("imports.backends.retry._report", report)
+    monkeypatch.setattr("imports.backends.retry._report_absence", report)
     return waits
 
 

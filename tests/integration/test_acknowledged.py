@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from imports.acknowledge import acknowledge_failed
-from imports.report import RunReport, render_report, render_verification
-from imports.status import read_status, render_status, status_json
+from imports.cli.acknowledge import acknowledge_failed
+from imports.cli.report import RunReport, render_report, render_verification
+from imports.cli.status import read_status, render_status, status_json
 from tests.support import people
 from tests.support.bench import Bench, one_backend
 from tests.support.device_tests import BROKEN, add, add_many, run

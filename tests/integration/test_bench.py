@@ -25,7 +25,7 @@ from table import as_text
 from tasks import tasks_of
 from workshop import Sample, Workshop, environment
 
-from imports.backends.embedded import EmbeddedServer
+from imports.servers.embedded import EmbeddedServer
 from tests.support.folder import new_folder
 
 FILES = Sample("states", 40)

@@ -14,10 +14,9 @@ import pytest
 from psycopg2.extensions import cursor as Cursor
 
 from imports.backends.database import Rows
-from imports.backends.database_url import understood
 from imports.backends.deadlines import Limits
-from imports.backends.embedded import EmbeddedServer
 from imports.backends.postgresql import PostgreSQLDatabase
+from imports.backends.retry import RetryPolicy, with_retries
 from imports.errors import (
     BackendError,
     BackendUnavailableError,
@@ -26,7 +25,8 @@ from imports.errors import (
     UsageError,
 )
 from imports.kinds.states import STATES
-from imports.retry import RetryPolicy, with_retries
+from imports.servers.database_url import understood
+from imports.servers.embedded import EmbeddedServer
 from tests.integration.conftest import Waits
 from tests.support.bench import Bench, one_backend
 from tests.support.database import connected, query

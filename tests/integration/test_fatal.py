@@ -13,8 +13,6 @@ import httpx
 import psycopg2
 import pytest
 
-from imports import hosted_database
-from imports.backends.embedded import EmbeddedServer
 from imports.backends.rest import response_error
 from imports.errors import (
     BackendError,
@@ -23,8 +21,10 @@ from imports.errors import (
     SchemaError,
     UsageError,
 )
-from imports.local_postgrest import token
-from imports.local_supabase import LocalSupabase, Rest, serve
+from imports.servers import hosted_database
+from imports.servers.embedded import EmbeddedServer
+from imports.servers.local_postgrest import token
+from imports.servers.local_supabase import LocalSupabase, Rest, serve
 from tests.integration.conftest import Waits
 from tests.support.bench import Bench
 from tests.support.database import query

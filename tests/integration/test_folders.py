@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from imports import ResilientImporter
+from imports.cli.report import RunReport
 from imports.errors import UsageError
-from imports.report import RunReport
 from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.device_tests import (
@@ -365,7 +365,7 @@ def test_a_folder_of_which_nothing_can_be_told_for_once_is_not_forgotten(
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr("imports.source_tree._folder_file", no_status)
+        patch.setattr("imports.source.tree._folder_file", no_status)
         report = run(bench, max_workers=1)
     assert (report.exit_code, len(report.failures)) == (3, len(folders))
     assert {each.reason for each in report.failures} == {"cannot be listed: Input/output error"}

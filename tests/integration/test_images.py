@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from imports.backends.retry import RetryPolicy
 from imports.backends.target import open_target
-from imports.retry import RetryPolicy
 from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.pictures import heif, pdf, tiff

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from imports.json_text import MAX_DEPTH
-from imports.report import RunReport
+from imports.cli.report import RunReport
+from imports.source.json_text import MAX_DEPTH
 from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.device_tests import add as add_folder

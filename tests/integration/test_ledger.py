@@ -10,11 +10,11 @@ import psycopg2
 import pytest
 
 from imports import ResilientImporter
-from imports.backends.embedded import EmbeddedServer
+from imports.cli.report import RunReport
 from imports.errors import LockedError, StateConflictError, UsageError
-from imports.hosted_database import prepare_roles
-from imports.local_supabase import LocalSupabase
-from imports.report import RunReport
+from imports.servers.embedded import EmbeddedServer
+from imports.servers.hosted_database import prepare_roles
+from imports.servers.local_supabase import LocalSupabase
 from imports.settings import LEDGER_NAME
 from tests.support.bench import Bench, one_backend
 from tests.support.database import copy_of, drop_database, query

@@ -12,13 +12,13 @@ import psutil
 import pytest
 from psycopg2.extensions import make_dsn
 
-from imports import local_lite, local_postgrest
-from imports.backends.embedded import EmbeddedServer
-from imports.hosted_database import OWNER, STORAGE, prepare_database
-from imports.local_postgrest import token
-from imports.local_program import free_port
-from imports.local_supabase import LocalSupabase, LocalSupabaseError, Rest, serve
-from imports.schema import apply_schema, migrations
+from imports.servers import local_lite, local_postgrest
+from imports.servers.embedded import EmbeddedServer
+from imports.servers.hosted_database import OWNER, STORAGE, prepare_database
+from imports.servers.local_postgrest import token
+from imports.servers.local_program import free_port
+from imports.servers.local_supabase import LocalSupabase, LocalSupabaseError, Rest, serve
+from imports.servers.schema import apply_schema, migrations
 from tests.support.command import wait_until
 from tests.support.database import create_database, drop_database, query
 from tests.support.target import Target
@@ -249,7 +249,7 @@ def test_a_database_that_an_older_version_prepared(
     try:
         older = [each for each in migrations() if each.version < "20261125"]
         with monkeypatch.context() as patch:
-            patch.setattr("imports.schema.migrations", lambda: older)
+            patch.setattr("imports.servers.schema.migrations", lambda: older)
             apply_schema(url)
         query(url, "CREATE SCHEMA storage")
         query(url, "CREATE TABLE storage.buckets (id text PRIMARY KEY, name text)")
@@ -317,7 +317,7 @@ def test_it_does_not_outlive_whoever_started_it(supabase_database_url: str, tmp_
     code = """
         import sys, time
         from pathlib import Path
-        from imports.local_supabase import Rest, serve
+        from imports.servers.local_supabase import Rest, serve
         with serve(sys.argv[1], Path(sys.argv[2]), rest=Rest.POSTGREST) as local:
             print(local.url, *(each.pid for each in local.programs), flush=True)
             time.sleep(60)
@@ -337,7 +337,7 @@ def test_it_does_not_outlive_whoever_started_it(supabase_database_url: str, tmp_
     ("rest", "ending"), [("lite", signal.SIGINT), ("postgrest", signal.SIGTERM)]
 )
 def test_in_the_foreground(tmp_path: Path, rest: str, ending: signal.Signals) -> None:
-    command = [sys.executable, "-m", "imports.local_supabase", "--rest", rest]
+    command = [sys.executable, "-m", "imports.servers.local_supabase", "--rest", rest]
     command += ["--port", str(free_port())]  # the preferred one may be another test's
     with subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

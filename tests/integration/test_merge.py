@@ -15,11 +15,11 @@ from uuid import uuid4
 import pytest
 
 from imports.backends.database import Database, Rows
+from imports.backends.retry import RetryPolicy, with_retries
 from imports.backends.target import open_target
+from imports.cli.report import RunReport
 from imports.kinds.states import SEARCH_RESULTS, STATES
-from imports.report import RunReport
-from imports.retry import RetryPolicy, with_retries
-from imports.row_format import encoder
+from imports.tables.row_format import encoder
 from tests.support.bench import TABLES, Bench
 from tests.support.database import query
 from tests.support.source import document, license_, png

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from imports import ResilientImporter
-from imports.report import RunReport, VerifyReport, render_report, render_verification
+from imports.cli.report import RunReport, VerifyReport, render_report, render_verification
 from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.device_tests import add
@@ -337,7 +337,7 @@ def test_an_image_that_cannot_be_read_once_costs_no_row_its_image(
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr("imports.image_file.open_real", refused)
+        patch.setattr("imports.source.image_file.open_real", refused)
         report = bench.run()
     assert (report.exit_code, report.failures_total) == (3, 1)
     assert "Input/output error" in report.failures[0].reason

@@ -11,9 +11,9 @@ import pytest
 
 from imports import ResilientImporter
 from imports.backends.rest import http_client
+from imports.cli.report import RunReport
 from imports.errors import BackendUnavailableError
-from imports.local_supabase import LocalSupabase
-from imports.report import RunReport
+from imports.servers.local_supabase import LocalSupabase
 from tests.integration.conftest import Waits
 from tests.support.bench import Bench
 from tests.support.database import query

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from imports import ResilientImporter
-from imports.report import render_report
-from imports.status import read_status, render_status, status_json
+from imports.cli.report import render_report
+from imports.cli.status import read_status, render_status, status_json
 from imports.work_item import Phase
 from tests.support.bench import Bench, one_backend
 from tests.support.database import query

@@ -14,18 +14,18 @@ import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
 
-from imports import schema
-from imports.backends.embedded import EmbeddedServer
 from imports.errors import SchemaError
-from imports.hosted_database import OWNER, prepare_roles
-from imports.kinds.people import PEOPLE
+from imports.kinds.people.kind import PEOPLE
 from imports.kinds.states import STATES
-from imports.local_postgrest import SOCKET, token
-from imports.local_supabase import LocalSupabase
-from imports.schema import apply_schema, migrations, needed
-from imports.table_functions import functions_file
-from imports.table_sql import described
-from imports.tables import IMAGE_ASSETS
+from imports.servers import schema
+from imports.servers.embedded import EmbeddedServer
+from imports.servers.hosted_database import OWNER, prepare_roles
+from imports.servers.local_postgrest import SOCKET, token
+from imports.servers.local_supabase import LocalSupabase
+from imports.servers.schema import apply_schema, migrations, needed
+from imports.tables.functions import functions_file
+from imports.tables.sql import described
+from imports.tables.table import IMAGE_ASSETS
 from tests.support.bench import Bench
 from tests.support.database import connected, query
 from tests.support.device_tests import add_many
@@ -130,7 +130,7 @@ def test_functions_of_a_later_version_are_applied_and_recorded_beside_the_earlie
     *others, functions = migrations()
     stub = replace(functions, sql="-- replaced")
     later = replace(functions, version="20991231000000", sql=functions_file([]))
-    monkeypatch.setattr("imports.schema.migrations", lambda: [*others, stub, later])
+    monkeypatch.setattr("imports.servers.schema.migrations", lambda: [*others, stub, later])
     assert apply_schema(url) == [schema.FUNCTIONS]
     assert apply_schema(url) == []
     recorded = query(url, "SELECT version FROM supabase_migrations.schema_migrations ORDER BY 1")

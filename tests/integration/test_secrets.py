@@ -9,10 +9,10 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from imports.cli.report import render_report
+from imports.cli.status import read_status, render_status, status_json
 from imports.errors import ImporterError
-from imports.logs import log_files
-from imports.report import render_report
-from imports.status import read_status, render_status, status_json
+from imports.run.logs import log_files
 from tests.integration.conftest import Waits
 from tests.integration.test_fatal import guarded, with_password
 from tests.support.bench import Bench

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from imports import ResilientImporter
-from imports.progress import SilentDisplay
-from imports.report import render_report
+from imports.cli.progress import SilentDisplay
+from imports.cli.report import render_report
 from imports.work_item import Phase
 from tests.integration.conftest import Waits
 from tests.support.bench import Bench, one_backend

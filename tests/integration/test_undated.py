@@ -14,14 +14,14 @@ from uuid import uuid4
 import pytest
 
 from imports.backends.database import Database, Rows
+from imports.backends.retry import RetryPolicy
 from imports.backends.target import open_target
-from imports.cleaning import Tally, clean_timestamp
+from imports.cli.report import RunReport
 from imports.kinds.states import SEARCH_RESULTS, STATES
 from imports.phases.import_ import UNDECIDED
-from imports.report import RunReport
-from imports.retry import RetryPolicy
-from imports.row_format import encoder
-from imports.table_sql import UNJUDGED
+from imports.source.cleaning import Tally, clean_timestamp
+from imports.tables.row_format import encoder
+from imports.tables.sql import UNJUDGED
 from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.people import EARLIER, LATER, emails, files, person, problems, write

@@ -7,7 +7,7 @@ from hashlib import sha256
 import pytest
 
 from imports import ResilientImporter
-from imports.report import VerifyReport, render_verification
+from imports.cli.report import VerifyReport, render_verification
 from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.source import license_, png

@@ -10,11 +10,11 @@ import psutil
 import pytest
 
 from imports import ResilientImporter, load_settings
-from imports.backends import embedded
-from imports.backends.embedded_host import is_running
 from imports.backends.target import embedded_folder
+from imports.cli.progress import SilentDisplay
 from imports.errors import BackendUnavailableError, InterruptedRunError
-from imports.progress import SilentDisplay
+from imports.servers import embedded
+from imports.servers.embedded_host import is_running
 from imports.work_item import Phase
 from tests.integration.conftest import Waits
 from tests.support import contents
@@ -167,8 +167,8 @@ def test_ctrl_c_is_heard_while_a_server_is_waited_for(
 def test_a_server_that_says_nothing_is_named_after_a_while(
     bench: Bench, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imports.waiting.SECONDS_BEFORE_IT_IS_SHOWN", 0.0)
-    monkeypatch.setattr("imports.waiting._SECONDS_BETWEEN_LOOKS", 0.005)
+    monkeypatch.setattr("imports.run.waiting.SECONDS_BEFORE_IT_IS_SHOWN", 0.0)
+    monkeypatch.setattr("imports.run.waiting._SECONDS_BETWEEN_LOOKS", 0.005)
     proxy = fill(bench)
     fault = proxy.add(*_merge(bench), action="call", call=lambda: told.waits.wait(20))
     report = ResilientImporter(bench.settings(), told).run()

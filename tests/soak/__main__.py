@@ -23,11 +23,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from imports.backends import embedded
-from imports.backends.embedded import EmbeddedServer
-from imports.hosted_database import prepare_database
-from imports.local_supabase import Rest, serve
-from imports.schema import apply_schema
+from imports.servers import embedded
+from imports.servers.embedded import EmbeddedServer
+from imports.servers.hosted_database import prepare_database
+from imports.servers.local_supabase import Rest, serve
+from imports.servers.schema import apply_schema
 from tests.soak.checks import MOST_MEMORY, check_files, check_images, check_rows, demand
 from tests.soak.faults import Disturber, faults_for
 from tests.soak.told import check_counts, check_status, check_told, check_verify

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from imports.set_aside import BEGINNING
+from imports.source.set_aside import BEGINNING
 from tests.soak.tree import Tree, exact
 from tests.support import contents, people
 from tests.support.command import Finished, Workplace

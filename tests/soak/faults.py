@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from imports.set_aside import BEGINNING
+from imports.source.set_aside import BEGINNING
 from tests.soak.checks import EXIT_CODES, check_output, demand
 from tests.soak.told import Told
 from tests.soak.tree import Tree

@@ -9,12 +9,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from imports.backends import embedded
-from imports.backends.embedded import EmbeddedServer
-from imports.backends.embedded_host import read_postmaster
-from imports.local_program import Program
-from imports.local_supabase import LocalSupabase, Rest, serve
-from imports.schema import apply_schema
+from imports.servers import embedded
+from imports.servers.embedded import EmbeddedServer
+from imports.servers.embedded_host import read_postmaster
+from imports.servers.local_program import Program
+from imports.servers.local_supabase import LocalSupabase, Rest, serve
+from imports.servers.schema import apply_schema
 from tests.support.command import wait_until
 from tests.support.database import create_database
 from tests.support.target import Target

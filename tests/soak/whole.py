@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from imports.schema import apply_schema
+from imports.servers.schema import apply_schema
 from tests.soak.checks import demand
 from tests.support import contents
 from tests.support.command import MODULE, Finished, Workplace

@@ -23,7 +23,7 @@ from imports.ledger import (
     RunLedger,
     Scope,
 )
-from imports.source_tree import ListedEntry
+from imports.source.tree import ListedEntry
 from imports.work_item import (
     Image,
     ImageFile,

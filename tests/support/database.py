@@ -10,7 +10,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.sql import SQL, Identifier
 
-from imports.backends.embedded import create_database, database_url
+from imports.servers.embedded import create_database, database_url
 
 
 @contextlib.contextmanager

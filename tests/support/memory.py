@@ -8,7 +8,7 @@ import orjson
 
 from imports.backends.database import Rows, TargetIdentity
 from imports.errors import BackendUnavailableError, DataRefusedError
-from imports.row_format import RowFormat
+from imports.tables.row_format import RowFormat
 
 
 class MemoryDatabase:

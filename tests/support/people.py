@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from imports.kinds.people_tables import GROUP
+from imports.kinds.people.tables import GROUP
 from tests.support.database import query
 
 Row = dict[str, Any]

@@ -13,19 +13,19 @@ from typing import Any, cast
 from uuid import UUID
 
 from imports.backends.database import Comparison, Rows, TableComparison
+from imports.backends.retry import RetryPolicy
 from imports.backends.target import Target
+from imports.cli.progress import SilentDisplay
+from imports.cli.report import RunReport
 from imports.kinds import kind_named
-from imports.progress import SilentDisplay
-from imports.report import RunReport
 from imports.resilient_importer import ResilientImporter
-from imports.retry import RetryPolicy
 from imports.run.disposal import disposal_plan
 from imports.run.progress_log import progress_log
 from imports.run.session import RunSession
 from imports.run.source import source_of
+from imports.run.spool import Spool
 from imports.settings import Settings
-from imports.spool import Spool
-from imports.workers import Workers
+from imports.workers.executors import Workers
 from tests.support.book import Book
 from tests.support.memory import MemoryDatabase
 from tests.support.reports import work_state

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import httpx
 
-from imports.local_supabase import LocalSupabase
-from imports.schema import needed
+from imports.servers.local_supabase import LocalSupabase
+from imports.servers.schema import needed
 from tests.support.command import wait_until
 from tests.support.database import connected
 

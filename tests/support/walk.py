@@ -6,17 +6,17 @@ from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any, cast
 
+from imports.backends.retry import RetryPolicy
+from imports.cli.progress import SilentDisplay
 from imports.errors import InterruptedRunError, UsageError
 from imports.kinds import kind_named
 from imports.ledger import Listing
-from imports.progress import SilentDisplay
-from imports.retry import RetryPolicy
 from imports.run.listing import list_source
 from imports.run.session import RunSession
 from imports.settings import Settings
-from imports.source_tree import ListedEntry
+from imports.source.tree import ListedEntry
 from imports.work_item import Source
-from imports.workers import Workers
+from imports.workers.executors import Workers
 
 
 class Taken:

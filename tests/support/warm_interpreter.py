@@ -30,7 +30,7 @@ import imports
 ALSO = ("_strptime", "dotenv", "httpx", "ijson.backends.yajl2_c", "rich.progress", "zoneinfo")
 """What a command imports when it comes to it, beside the importer's own modules."""
 
-NOT_FOR_COMMANDS = ("imports.__main__", "imports.local_", "imports.hosted_database")
+NOT_FOR_COMMANDS = ("imports.__main__", "imports.local_", "imports.servers.hosted_database")
 
 LONGEST_REQUEST = 1 << 20
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from imports.acknowledge import acknowledge_failed
+from imports.cli.acknowledge import acknowledge_failed
+from imports.cli.status import read_status, read_whereabouts, render_whereabouts
 from imports.errors import LockedError, UsageError
 from imports.ledger.cause import cause_of
 from imports.ledger.schema import VERSIONS
 from imports.run.lock import hold
 from imports.run.provenance import token_inside
 from imports.settings import Settings
-from imports.status import read_status, read_whereabouts, render_whereabouts
 from tests.support.book import Book
 
 

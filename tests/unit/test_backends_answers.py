@@ -12,8 +12,8 @@ from imports.backends.database import (
     TableComparison,
     WrittenRow,
 )
-from imports.kinds.people import PEOPLE
-from imports.tables import IMAGES
+from imports.kinds.people.kind import PEOPLE
+from imports.tables.table import IMAGES
 
 ROWS = Rows(IMAGES, {}, {0: [b"1", b"2"]})
 LABEL = IMAGES.tables[0].label

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from imports.backends import connecting
-from imports.backends.connecting import connect_error
-from imports.backends.database_url import understood
 from imports.errors import BackendError, BackendUnavailableError, ImporterError, UsageError
+from imports.servers import connecting
+from imports.servers.connecting import connect_error
+from imports.servers.database_url import understood
 
 URL = understood("postgresql://me:pa55w0rd@h:5432/db")
 FAILED = 'connection to server at "h" (10.0.0.1), port 5432 failed: '

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imports.backends.database_url import understood
 from imports.errors import UsageError
+from imports.servers.database_url import understood
 
 PASSWORD = "pa55w0rd"
 BASE = f"postgresql://me:{PASSWORD}@db.example:5432/mydb"

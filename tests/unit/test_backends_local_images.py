@@ -20,8 +20,8 @@ from imports.errors import (
     ImageProblemError,
     UnreadImageError,
 )
-from imports.image_content import read_image
-from imports.source_tree import signature_of
+from imports.source.image_content import read_image
+from imports.source.tree import signature_of
 from imports.work_item import Image, ImageFile
 from tests.support.source import png
 
@@ -194,7 +194,7 @@ def test_a_source_that_cannot_be_read_is_the_images_matter(
         def read(self, size: int | None = -1, /) -> bytes:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr("imports.image_file.FileIO", Broken)
+    monkeypatch.setattr("imports.source.image_file.FileIO", Broken)
     with pytest.raises(UnreadImageError, match="cannot be read: Input/output error"):
         store.put(image)
     assert files(folder) == []

@@ -7,7 +7,6 @@ import httpx
 import orjson
 import pytest
 
-from imports import local_postgrest
 from imports.backends.rest import (
     http_client,
     key_headers,
@@ -26,6 +25,7 @@ from imports.errors import (
     SchemaError,
     StatementCancelledError,
 )
+from imports.servers import local_postgrest
 
 HTML = b"<html>\n<head><title>502 Bad Gateway</title></head>\n<body>cloudflare</body></html>"
 

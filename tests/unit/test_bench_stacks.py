@@ -12,7 +12,7 @@ THREAD = 'process 1:"python -m imports states a;b";thread (7): importer_0'
 WORKER = 'process 1:"python -m imports states a;b";process 5:"python -c x";thread (5): MainThread'
 TRACKER = 'process 1:"python";process 4:"python -c resource_tracker main(3)";thread (4): MainThread'
 
-PLANNING = f"{MAIN};main (imports/cli.py:57);plan_items (imports/run/planning.py:20)"
+PLANNING = f"{MAIN};main (imports/cli/main.py:57);plan_items (imports/run/planning.py:20)"
 IMPORT = f"{THREAD};Thread.run (threading.py:9);import_batch (imports/phases/import_.py:9)"
 IDLE = f"{THREAD};Thread.run (threading.py:9);_worker (concurrent/futures/thread.py:81)"
 PROCESS = f"{WORKER};_process_worker (concurrent/futures/process.py:256)"
@@ -51,7 +51,7 @@ def test_a_function_has_its_own_time_and_that_of_its_calls() -> None:
     found = {each.function: (each.own, each.total) for each in by_function(STACKS)}
 
     assert found["save (imports/a.py)"] == (30, 30)
-    assert found["main (imports/cli.py)"] == (0, 30)
+    assert found["main (imports/cli/main.py)"] == (0, 30)
     assert "_worker (concurrent/futures/thread.py)" not in found
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imports.cleaning import (
+from imports.source.cleaning import (
     NUL_REMOVED,
     Tally,
     _cached_date,

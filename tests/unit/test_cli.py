@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import pytest
 
-from imports.cli import _on_interrupt, cli, main
+from imports.cli.main import _on_interrupt, cli, main
 from imports.errors import BackendUnavailableError
 from tests.support.book import Book
 
@@ -385,9 +385,9 @@ except SystemExit:
 @pytest.mark.parametrize("arguments", [["--help"], ["states", "--help"]], ids=" ".join)
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     found = imported(HELP, *arguments)
-    assert "imports.cli" in found
+    assert "imports.cli.main" in found
     assert not found & {*NEVER_AT_ONCE, "psycopg2", "orjson", "msgspec", "logging"}
-    others = {"imports.kinds.folders", "imports.kinds.people"}
+    others = {"imports.kinds.folders", "imports.kinds.people.kind"}
     assert not found & {*others, *(() if arguments[1:] else ["imports.kinds.states"])}
 
 
@@ -406,7 +406,7 @@ def test_a_run_collects_garbage_whatever_was_before(before: str) -> None:
     imported(f"""\
 import gc
 gc.{before}()
-from imports.cli import _running
+from imports.cli.main import _running
 from imports.settings import Settings
 with _running(Settings()):
     assert gc.isenabled()
@@ -426,7 +426,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     def end(code: int) -> None:
         said.append(f"ended {code}")
 
-    monkeypatch.setattr("imports.cli.os._exit", end)
+    monkeypatch.setattr("imports.cli.main.os._exit", end)
     before = {each: signal.getsignal(each) for each in ENDING}
     yield said
     for number, handler in before.items():
@@ -463,10 +463,10 @@ def test_a_hang_up_that_was_ignored_stays_ignored(told: list[str]) -> None:
 
 
 SIGNALLED = """\
-import os, signal, imports.schema
+import os, signal, imports.servers.schema
 def migrations():
     os.kill(os.getpid(), signal.{name})
-imports.schema.migrations = migrations
+imports.servers.schema.migrations = migrations
 from imports.__main__ import start
 start()
 """
@@ -491,7 +491,7 @@ def test_an_error_that_nobody_knew_of_is_told_as_a_fault(
     def fail(*_: object) -> None:
         raise KeyError("oh")
 
-    monkeypatch.setattr("imports.schema.migrations", fail)
+    monkeypatch.setattr("imports.servers.schema.migrations", fail)
     assert call("schema", "print") == 1
     shown = capsys.readouterr().err
     assert "This is a fault of the importer: KeyError" in shown
@@ -505,7 +505,7 @@ def test_what_to_do_about_a_target_that_stayed_away_is_told(
     def fail(*_: object) -> None:
         raise BackendUnavailableError("No answer.")
 
-    monkeypatch.setattr("imports.schema.migrations", fail)
+    monkeypatch.setattr("imports.servers.schema.migrations", fail)
     assert call("schema", "print") == 75
     assert capsys.readouterr().err == (
         "Error: No answer. When it answers, the same command goes on.\n"

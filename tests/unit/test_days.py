@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imports.days import day_in
+from imports.source.days import day_in
 
 
 @pytest.mark.parametrize(

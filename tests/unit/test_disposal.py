@@ -12,17 +12,17 @@ from typing import Any
 import orjson
 import pytest
 
-from imports import disposal
-from imports.disposal import (
+from imports.errors import UsageError
+from imports.source import moving as disposal
+from imports.source.moving import (
     Fate,
     Outcome,
     Problem,
     check_writable,
     write_errors,
 )
-from imports.errors import UsageError
-from imports.set_aside import BEGINNING, AsideFolders, aside_folders_in, bring_home
-from imports.source_tree import signature_of_file
+from imports.source.set_aside import BEGINNING, AsideFolders, aside_folders_in, bring_home
+from imports.source.tree import signature_of_file
 from imports.work_item import Signature
 
 MTIME_NS = 1_700_000_000_123_456_000

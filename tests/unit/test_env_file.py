@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imports.env_file import read_env_file
+from imports.configuration.env_file import read_env_file
 from imports.errors import UsageError
 
 SECRET = "pa55w0rd-that-nobody-may-see"

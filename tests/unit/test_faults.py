@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from imports.cli.faults import FaultError, told
 from imports.errors import DiskError, ImporterError, LedgerError, LimitError, UsageError
-from imports.faults import FaultError, told
-from imports.logs import LOG_NAME
+from imports.run.logs import LOG_NAME
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from imports.backends import embedded
-from imports.disposal import check_writable
 from imports.errors import DiskError, ImporterError, LimitError, UsageError
-from imports.file_error import about_file
+from imports.files.file_error import about_file
 from imports.ledger import LedgerFile
-from imports.logs import log_files
-from imports.progress_csv import write_progress
-from imports.row_format import RowFormat
 from imports.run.lock import hold
-from imports.spool import Spool
+from imports.run.logs import log_files
+from imports.run.progress_csv import write_progress
+from imports.run.spool import Spool
+from imports.servers import embedded
+from imports.source.moving import check_writable
+from imports.tables.row_format import RowFormat
 
 
 def error(number: int) -> OSError:

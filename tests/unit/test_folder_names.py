@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from imports import folder_names
-from imports.folder_names import FolderNames
+from imports.source import folder_names
+from imports.source.folder_names import FolderNames
 
 OLD = (1_000_000_000, 1_000_000_000)
 

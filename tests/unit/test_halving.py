@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imports.backends.halving import Part, all_answers, in_parts
+from imports.backends.retry import RetryPolicy
 from imports.errors import (
     BackendError,
     BackendUnavailableError,
@@ -11,8 +13,6 @@ from imports.errors import (
     ImporterError,
     StatementCancelledError,
 )
-from imports.halving import Part, all_answers, in_parts
-from imports.retry import RetryPolicy
 
 
 class Target:

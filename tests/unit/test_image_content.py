@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imports.errors import ImageProblemError
-from imports.image_content import (
+from imports.source.image_content import (
     AVIF,
     BMP,
     GIF,
@@ -25,7 +25,7 @@ from imports.image_content import (
     image_format,
     read_image,
 )
-from imports.source_tree import signature_of
+from imports.source.tree import signature_of
 from imports.work_item import Image, ImageFile, Signature
 from tests.support.pictures import bmp, heif, pdf, tiff, webp
 from tests.support.source import gif, jpeg, png

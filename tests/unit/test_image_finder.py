@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imports.image_finder import ImageFinder, image_finder
-from imports.source_tree import signature_of
+from imports.source.image_finder import ImageFinder, image_finder
+from imports.source.tree import signature_of
 
 
 def put(path: Path, content: bytes = b"x") -> Path:

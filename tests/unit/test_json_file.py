@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imports import json_file
-from imports.cleaning import NUL_REMOVED, Tally
 from imports.errors import RecordError
-from imports.json_file import MAX_JSON_BYTES, parse_object, read_object
-from imports.json_flaws import UnreadableValue
-from imports.json_text import MAX_DEPTH, as_json
-from imports.source_tree import signature_of
+from imports.source import json_file
+from imports.source.cleaning import NUL_REMOVED, Tally
+from imports.source.json_file import MAX_JSON_BYTES, parse_object, read_object
+from imports.source.json_flaws import UnreadableValue
+from imports.source.json_text import MAX_DEPTH, as_json
+from imports.source.tree import signature_of
 from imports.work_item import Signature
 
 

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from imports import json_events, json_pieces
-from imports.cleaning import NUL_REMOVED, Tally
 from imports.errors import NotOursError, RecordError
-from imports.json_file import parse_object
-from imports.json_flaws import UnreadableValue
-from imports.json_pieces import Piece, read_pieces
-from imports.source_tree import signature_of_file
+from imports.source import json_events, json_pieces
+from imports.source.cleaning import NUL_REMOVED, Tally
+from imports.source.json_file import parse_object
+from imports.source.json_flaws import UnreadableValue
+from imports.source.json_pieces import Piece, read_pieces
+from imports.source.tree import signature_of_file
 from imports.work_item import Signature
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imports.errors import RecordError
-from imports.json_text import as_json, exact_number, may_be_rounded, parse_answer
+from imports.source.json_text import as_json, exact_number, may_be_rounded, parse_answer
 
 numbers = st.from_regex(
     r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,4})?", fullmatch=True

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imports.cleaning import NUL_REMOVED, Tally
 from imports.errors import RecordError
-from imports.image_finder import ImageFinder, image_finder
 from imports.kinds import kind_named
 from imports.kinds.folders import DEVICE_TEST, FOLDERS, PATTERNS, Folder
 from imports.kinds.kind import ItemPlan
-from imports.row_format import RowFormat, encoder
-from imports.source_tree import ListingProblem
+from imports.source.cleaning import NUL_REMOVED, Tally
+from imports.source.image_finder import ImageFinder, image_finder
+from imports.source.tree import ListingProblem
+from imports.tables.row_format import RowFormat, encoder
 from imports.work_item import Image, ImageFile, ListedItem, Signature, Source
 from tests.support.command import ROOT
 from tests.support.source import jpeg, png

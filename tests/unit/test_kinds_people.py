@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imports.cleaning import Tally
 from imports.errors import NotOursError, RecordError
-from imports.image_finder import image_finder
 from imports.kinds.kind import ItemPlan, KindFamily, KindRecord, RecordProblem
-from imports.kinds.people import PEOPLE, items_in
-from imports.kinds.people_records import NAMESPACE, Page, identifier, records
-from imports.row_format import RowFormat, encoder
-from imports.tables import BATCH_ID, DATASET_ID, Newest, Replace
+from imports.kinds.people.kind import PEOPLE, items_in
+from imports.kinds.people.records import NAMESPACE, Page, identifier, records
+from imports.source.cleaning import Tally
+from imports.source.image_finder import image_finder
+from imports.tables.row_format import RowFormat, encoder
+from imports.tables.table import BATCH_ID, DATASET_ID, Newest, Replace
 from imports.work_item import ListedItem, Source
 from tests.support.command import ROOT
 

@@ -11,7 +11,7 @@ from imports.errors import LedgerError, UsageError
 from imports.ledger import ImageLedger, LedgerFile, Listing, ListingLedger, Scope, Vouching
 from imports.ledger.file import holds_nothing
 from imports.ledger.summary import sources_of, summarise
-from imports.source_tree import ListedEntry, ListingProblem
+from imports.source.tree import ListedEntry, ListingProblem
 from imports.work_item import (
     Failure,
     ImageFile,

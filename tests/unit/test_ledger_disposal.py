@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from imports.ledger import DisposedItem, DueItem, Listing, Scope, disposal
-from imports.source_tree import ListingProblem
+from imports.source.tree import ListingProblem
 from imports.work_item import Failure, ItemState, Plan, RecordFailure, Signature
 from tests.support.book import STATE_FILE, TOOK, Book, listed
 

@@ -9,7 +9,7 @@ import pytest
 
 from imports.errors import LedgerError
 from imports.ledger.kept import forget_state, keep_state, keeps, kept_states
-from imports.work_state import FailedItem, WorkState
+from imports.ledger.work_state import FailedItem, WorkState
 from tests.support.book import STATE_FILE, Book
 from tests.support.reports import work_state
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imports.ledger import ItemProgress, Scope, item_progress
-from imports.source_tree import ListingProblem
+from imports.source.tree import ListingProblem
 from imports.work_item import ItemState, Plan, RecordFailure
 from tests.support.book import TOOK, Book, listed
 

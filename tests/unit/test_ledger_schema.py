@@ -14,7 +14,7 @@ import pytest
 from imports.errors import LedgerError
 from imports.ledger import LedgerFile, Listing, item_progress
 from imports.ledger.schema import VERSION_1, VERSIONS
-from imports.source_tree import ListingProblem
+from imports.source.tree import ListingProblem
 from imports.work_item import Failure, ImageFile, ItemState, ListedItem, Plan, Signature
 from tests.support.book import STATE_FILE, Book, gathered, hashed, listed, picture
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imports.ledger import Listing, Scope
-from imports.source_tree import ListingProblem
+from imports.source.tree import ListingProblem
 from imports.work_item import Failure, ImageFile, ItemState, Phase, Plan, Signature
 from tests.support.book import TOOK, Book, hashed, listed, picture
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from imports.errors import UsageError
-from imports.logs import DEBUG_LOG_NAME, LOG_NAME, log_files
+from imports.run.logs import DEBUG_LOG_NAME, LOG_NAME, log_files
 
 LOG = logging.getLogger("imports.run")
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imports.cleaning import Tally, clean_date, clean_timestamp
+from imports.source.cleaning import Tally, clean_date, clean_timestamp
 
 NINE = dt.datetime(2026, 3, 2, 9, tzinfo=dt.UTC)
 FORMS = {

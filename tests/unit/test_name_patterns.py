@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from imports.name_patterns import matcher
+from imports.source.name_patterns import matcher
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from imports import next_command
-from imports.cli import cli
+from imports.cli.main import cli
 from imports.kinds import all_kinds
+from imports.run import next_command
 from imports.settings import Settings
 from tests.support.reports import work_state
 

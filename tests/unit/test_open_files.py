@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from imports.open_files import is_open_for_writing
+from imports.files.open_files import is_open_for_writing
 
 
 @pytest.fixture

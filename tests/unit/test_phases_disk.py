@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from imports.phases import disk
-from imports.phases.disk import PROBE, THREADS, read_all
+from imports.source import disk
+from imports.source.disk import PROBE, THREADS, read_all
 
 
 def used(jobs: int, *, wait: float, at_once: bool) -> tuple[list[int], set[int]]:

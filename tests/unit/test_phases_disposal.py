@@ -12,7 +12,7 @@ from imports.ledger import DisposedItem, DueItem
 from imports.phases import disposal
 from imports.phases.disposal import DisposalJob, DisposalPlan, dispose_batch
 from imports.settings import Disposal
-from imports.source_tree import signature_of
+from imports.source.tree import signature_of
 from imports.work_item import RecordFailure, Source
 
 

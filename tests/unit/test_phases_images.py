@@ -12,12 +12,14 @@ from typing import Any, cast
 import pytest
 
 from imports.backends.database import Database, ImageStore
+from imports.backends.retry import RetryPolicy
 from imports.errors import (
     BackendError,
     BackendUnavailableError,
     ImageProblemError,
 )
-from imports.patience import WAITS
+from imports.files.patience import WAITS
+from imports.files.regular_file import open_real
 from imports.phases.sha256 import hash_batch
 from imports.phases.upload import (
     Uploaded,
@@ -27,9 +29,7 @@ from imports.phases.upload import (
     upload_image,
     upload_images,
 )
-from imports.regular_file import open_real
-from imports.retry import RetryPolicy
-from imports.source_tree import signature_of
+from imports.source.tree import signature_of
 from imports.work_item import Image, ImageFile, Signature
 from tests.support.memory import MemoryDatabase
 from tests.support.source import png
@@ -138,8 +138,8 @@ def test_too_many_open_files_pass(
             raise refusals.pop()
         return open_real(*arguments, **more)
 
-    monkeypatch.setattr("imports.image_file.open_real", refusing)
-    monkeypatch.setattr("imports.patience.time.sleep", waits.append)
+    monkeypatch.setattr("imports.source.image_file.open_real", refusing)
+    monkeypatch.setattr("imports.files.patience.time.sleep", waits.append)
     assert len(hash_batch([file]).images) == 1
     assert len(waits) == 3
 
@@ -154,8 +154,8 @@ def test_too_many_open_files_that_do_not_pass_fail_the_image_alone(
         tries.append(1)
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr("imports.image_file.open_real", refusing)
-    monkeypatch.setattr("imports.patience.time.sleep", lambda _: None)
+    monkeypatch.setattr("imports.source.image_file.open_real", refusing)
+    monkeypatch.setattr("imports.files.patience.time.sleep", lambda _: None)
     ((unread, reason),) = hash_batch([file]).unread
     assert (unread, len(tries)) == (file, 1 + len(WAITS))
     assert "Too many open files" in reason
@@ -169,8 +169,8 @@ def test_other_errors_of_reading_are_not_waited_for(
     def refusing(*arguments: Any, **more: Any) -> Any:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr("imports.image_file.open_real", refusing)
-    monkeypatch.setattr("imports.patience.time.sleep", pytest.fail)
+    monkeypatch.setattr("imports.source.image_file.open_real", refusing)
+    monkeypatch.setattr("imports.files.patience.time.sleep", pytest.fail)
     assert [file for file, _ in hash_batch([file]).unread] == [file]
 
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imports.backends.database import Database, Rows
+from imports.backends.retry import RetryPolicy
 from imports.errors import BackendUnavailableError, DataRefusedError, StatementCancelledError
 from imports.kinds.folders import FOLDERS
 from imports.kinds.states import STATES
@@ -24,11 +25,10 @@ from imports.phases.import_ import (
 )
 from imports.phases.placing import place_rows
 from imports.phases.prepare import PrepareJob, prepare_batch
-from imports.retry import RetryPolicy
-from imports.row_format import RowFormat
-from imports.source_tree import signature_of
-from imports.spool import Spool
-from imports.status_files import StatusFiles, Unwritten, is_status_file
+from imports.run.spool import Spool
+from imports.source.status_files import StatusFiles, Unwritten, is_status_file
+from imports.source.tree import signature_of
+from imports.tables.row_format import RowFormat
 from imports.work_item import Family, ImageFile, Record, RowOutcome, Signature, Spooled, WorkItem
 from imports.work_item import Source as ImportSource
 from tests.support.book import hashed

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from imports.image_finder import image_finder
 from imports.kinds import kind_named
 from imports.phases.lacking import Looked, LookJob, changed_items, look_again, replaced_items
-from imports.source_tree import signature_of
+from imports.source.image_finder import image_finder
+from imports.source.tree import signature_of
 from imports.work_item import ImageFile, LackingItem
 from imports.work_item import Source as ImportSource
 from tests.support.device_tests import add
@@ -82,7 +82,7 @@ def test_what_cannot_be_read_is_told_and_the_others_are_looked_at(source: Source
 
 def test_a_defect_of_a_kind_costs_one_item(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     source.add("a", image="FL/a.png")
-    monkeypatch.setattr("imports.image_finder.ImageFinder.find", lambda *_: 1 / 0)
+    monkeypatch.setattr("imports.source.image_finder.ImageFinder.find", lambda *_: 1 / 0)
     ((path, reason),) = look(source, "a_parse.json").problems
     assert path == "a_parse.json"
     assert "unexpected ZeroDivisionError" in reason

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from imports.image_finder import image_finder
 from imports.kinds.folders import FOLDERS
-from imports.kinds.people import PEOPLE
+from imports.kinds.people.kind import PEOPLE
 from imports.phases import prepare
 from imports.phases.planning import PlanJob, Planned, plan_batch
 from imports.phases.prepare import PrepareJob, prepare_batch, unexpected
 from imports.phases.upload import request_id
-from imports.row_format import RowFormat
-from imports.source_tree import signature_of
-from imports.spool import Spool
+from imports.run.spool import Spool
+from imports.source.image_finder import image_finder
+from imports.source.tree import signature_of
+from imports.tables.row_format import RowFormat
 from imports.work_item import ImageFile, ListedRow, Plan, WorkItem
 from imports.work_item import Source as ImportSource
 from tests.support import people

@@ -15,13 +15,13 @@ from imports.backends.database import (
     Rows,
     TableComparison,
 )
+from imports.backends.retry import RetryPolicy
 from imports.errors import ImageProblemError, StatementCancelledError
-from imports.kinds.people import PEOPLE
+from imports.kinds.people.kind import PEOPLE
 from imports.kinds.states import STATES
 from imports.phases.prepare import PrepareJob
 from imports.phases.verify import Compared, Finding, VerifyTarget, check_image, compare_batch
-from imports.retry import RetryPolicy
-from imports.row_format import RowFormat
+from imports.tables.row_format import RowFormat
 from imports.work_item import Image, ImageFile, Signature, WorkItem
 from imports.work_item import Source as ImportSource
 from tests.support.people import emails, person, write

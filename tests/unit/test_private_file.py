@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imports.private_file import make_folder, private, read_own, tighten
+from imports.files.private_file import make_folder, private, read_own, tighten
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077], autouse=True)

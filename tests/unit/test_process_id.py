@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from imports.process_id import is_alive
+from imports.workers.process_id import is_alive
 
 
 def test_a_process_is_alive_until_it_has_ended() -> None:

@@ -6,10 +6,10 @@ import logging
 import pytest
 from rich.console import Console
 
-from imports import progress
+from imports.cli import progress
+from imports.cli.progress import LineDisplay, display_for
+from imports.cli.progress_bars import BarDisplay
 from imports.display_text import duration
-from imports.progress import LineDisplay, display_for
-from imports.progress_bars import BarDisplay
 from imports.work_item import Phase
 
 

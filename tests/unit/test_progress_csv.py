@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imports import progress_csv
 from imports.display_text import shown
 from imports.errors import DiskError, UsageError
-from imports.progress_csv import (
+from imports.files.whole_file import remove_drafts
+from imports.run import progress_csv
+from imports.run.progress_csv import (
     EarlierRows,
     ProgressCsv,
     ProgressRow,
@@ -22,7 +23,6 @@ from imports.progress_csv import (
     read_progress,
     write_progress,
 )
-from imports.whole_file import remove_drafts
 
 HEADER = (
     "file_path,total_profiles,successful_uploads,failed_uploads,processing_time_seconds,status,"

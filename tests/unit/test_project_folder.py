@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from imports import project_folder as module
+from imports.configuration import project_folder as module
+from imports.configuration.project_folder import project_folder
 from imports.errors import UsageError
-from imports.project_folder import project_folder
 
 PROJECT_FILES = [
     *(".env", ".env.local", ".env.production"),
@@ -142,7 +142,7 @@ def test_the_checkout_is_that_of_this_program(
     assert project_folder({}) == ROOT
     monkeypatch.chdir(ROOT)
     assert project_folder({}) == Path()
-    installed = tmp_path / "site-packages" / "imports" / "project_folder.py"
+    installed = tmp_path / "site-packages" / "imports" / "configuration" / "project_folder.py"
     monkeypatch.setattr(module, "__file__", str(installed))
     monkeypatch.chdir(tmp_path)
     assert project_folder({}) == Path(), "what is installed as a package has no checkout"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from imports import regular_file
-from imports.regular_file import (
+from imports.files import regular_file
+from imports.files.regular_file import (
     LatestFolder,
     open_folder,
     open_new,

@@ -6,10 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imports.ledger import Listing
-from imports.logs import log_files
-from imports.phases.verify import Finding
-from imports.report import (
+from imports.cli.report import (
     MOST_SHOWN,
     VerifyReport,
     joined,
@@ -18,8 +15,11 @@ from imports.report import (
     render_trouble,
     render_verification,
 )
+from imports.ledger import Listing
+from imports.ledger.work_state import MOST_LISTED, PhaseState
+from imports.phases.verify import Finding
+from imports.run.logs import log_files
 from imports.work_item import Failure, Lacking, Phase
-from imports.work_state import MOST_LISTED, PhaseState
 from tests.support.reports import report, work_state
 
 COUNTS = {

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from imports.cli.resuming import Resumable, give_up_runs, resumable_runs, resume_all
 from imports.errors import (
     BackendUnavailableError,
     ImporterError,
@@ -16,10 +17,9 @@ from imports.errors import (
     UsageError,
 )
 from imports.ledger.kept import keep_state
-from imports.resuming import Resumable, give_up_runs, resumable_runs, resume_all
+from imports.ledger.work_state import WorkState
 from imports.run.last_work import last_work
 from imports.settings import Backend, Settings
-from imports.work_state import WorkState
 from tests.support.book import Book
 from tests.support.reports import work_state
 

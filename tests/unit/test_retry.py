@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from imports.backends.outage import duration
+from imports.backends.retry import LONGEST_WAIT_SECONDS, RetryPolicy, with_retries
 from imports.errors import (
     BackendError,
     BackendUnavailableError,
@@ -16,8 +18,6 @@ from imports.errors import (
     RecordError,
     SchemaError,
 )
-from imports.outage import duration
-from imports.retry import LONGEST_WAIT_SECONDS, RetryPolicy, with_retries
 
 
 class CountingEvent(threading.Event):

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imports.row_format import RowFormat, encoder
-from imports.tables import Column, Keep, Table
+from imports.tables.row_format import RowFormat, encoder
+from imports.tables.table import Column, Keep, Table
 
 _SHORTHANDS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 

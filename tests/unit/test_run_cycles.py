@@ -15,7 +15,7 @@ import pytest
 
 from imports.backends.database import ImageStore
 from imports.errors import ImporterError, InterruptedRunError, LimitError, UsageError
-from imports.open_files import is_open_for_writing
+from imports.files.open_files import is_open_for_writing
 from imports.phases import planning
 from imports.run import cycles, settling
 from imports.run.cycles import Cycles

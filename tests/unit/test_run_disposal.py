@@ -14,18 +14,18 @@ from typing import Any
 
 import pytest
 
+from imports.cli.report import RunReport
 from imports.errors import UsageError
+from imports.files.open_files import is_open_for_writing
 from imports.kinds import kind_named
 from imports.ledger import DisposedItem
-from imports.open_files import is_open_for_writing
 from imports.phases import listing, prepare
 from imports.phases.disposal import DisposalJob, dispose_batch
-from imports.report import RunReport
 from imports.run import disposal
 from imports.run.disposal import disposal_plan, dispose_items, dispose_left, dispose_verified
 from imports.run.listing import list_source
-from imports.set_aside import BEGINNING, AsideFolders
 from imports.settings import Disposal, Settings
+from imports.source.set_aside import BEGINNING, AsideFolders
 from tests.support.session import PeopleBench, files_below
 
 PEOPLE = kind_named("people")
@@ -696,7 +696,7 @@ def test_what_cannot_be_put_back_is_a_failure_that_names_its_place(
     def denied(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("imports.set_aside.put_back", denied)
+    monkeypatch.setattr("imports.source.set_aside.put_back", denied)
     report = bench.run()
     assert (report.exit_code, bench.database.people) == (3, ["A"])
     (failure,) = report.failures
@@ -718,7 +718,7 @@ def test_a_file_that_cannot_be_put_back_is_not_taken_for_gone(
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr("imports.set_aside.put_back", denied)
+        patch.setattr("imports.source.set_aside.put_back", denied)
         patch.setattr("imports.phases.disposal.finish_delete", denied)
         report = bench.run("killed")
     assert (report.exit_code, report.count("import.files_deleted")) == (3, 0)

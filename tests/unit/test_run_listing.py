@@ -16,15 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imports.errors import InterruptedRunError, UsageError
+from imports.files.system_names import is_system_name
 from imports.kinds import kind_named
 from imports.kinds.folders import FOLDERS, PATTERNS
 from imports.kinds.states import STATES
 from imports.phases import listing
 from imports.phases.listing import Links, ListJob, list_folders, read_large, subfolders_of_large
-from imports.source_tree import ListedEntry, ListingProblem, signature_of
-from imports.system_names import is_system_name
+from imports.source.tree import ListedEntry, ListingProblem, signature_of
 from imports.work_item import ListedItem, Signature, Source
-from imports.workers import Workers
+from imports.workers.executors import Workers
 from tests.support.walk import take, walk
 
 MARKED = (".png", "stats.json")
@@ -685,7 +685,7 @@ def test_folders_by_the_hundred_are_listed_by_several_at_once(tmp_path: Path) ->
 def test_processes_take_over_when_folders_are_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imports.workers.MANY_FOLDERS", 5)
+    monkeypatch.setattr("imports.workers.executors.MANY_FOLDERS", 5)
     names = {f"{number}/{inner}" for number in range(4) for inner in ("a", "b", "c")}
     for name in names:
         write(tmp_path / name / "a.png")

@@ -15,13 +15,13 @@ from imports.kinds.kind import ContentPiece
 from imports.phases import planning, prepare
 from imports.phases.import_ import item_failures
 from imports.phases.prepare import PieceJob, largest_item, prepare_piece
-from imports.row_format import RowFormat
 from imports.run import pieces
 from imports.run.importing import import_items
 from imports.run.listing import list_source
 from imports.run.pieces import PieceReader
 from imports.run.planning import plan_items
 from imports.run.session import RunSession
+from imports.tables.row_format import RowFormat
 from imports.work_item import ItemState, RecordFailure, Signature, WorkItem
 from tests.support.session import PeopleBench, person
 
@@ -314,7 +314,7 @@ def test_a_reader_says_why_it_ended_and_hands_out_no_empty_piece(bench: PeopleBe
 
 
 def test_records_of_a_piece_are_numbered_as_in_the_file() -> None:
-    from imports.kinds.people_records import Page
+    from imports.kinds.people.records import Page
 
     records = [person("A"), person(None), person("B")]
     piece = ContentPiece(500, 3, Page("a.json", 500, records))

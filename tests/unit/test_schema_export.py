@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from imports import schema_export
+from imports.cli import schema_export
+from imports.cli.schema_export import export_functions
 from imports.errors import SchemaError
-from imports.schema import folder, migrations
-from imports.schema_export import export_functions
-from imports.table_functions import functions_file
+from imports.servers.schema import folder, migrations
+from imports.tables.functions import functions_file
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from imports.setting_variables import unknown_variables, variables_of
+from imports.configuration.variables import unknown_variables, variables_of
 from imports.settings import Settings
 
 NAMES = [each.name for each in fields(Settings)]

@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
+from imports.configuration.values import Secret
 from imports.errors import UsageError
-from imports.setting_values import Secret
 from imports.settings import (
     Backend,
     Disposal,

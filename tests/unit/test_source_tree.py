@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imports.source_tree import (
+from imports.source.tree import (
     FolderFile,
     ListedEntry,
     ListingProblem,

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imports import spool as module
 from imports.errors import UsageError
-from imports.row_format import RowFormat
-from imports.spool import Spool, SpoolReader
+from imports.run import spool as module
+from imports.run.spool import Spool, SpoolReader
+from imports.tables.row_format import RowFormat
 from imports.work_item import Family, Record, Spooled
 
 NOTHING = Spooled([], {})

@@ -10,16 +10,8 @@ from typing import Any
 
 import pytest
 
-from imports import next_command
-from imports.errors import LedgerError
-from imports.ledger import DisposedItem
-from imports.ledger.acknowledged import Acknowledgement
-from imports.ledger.kept import keep_state
-from imports.ledger.schema import VERSION_1
-from imports.ledger.summary import BatchSummary, CauseSummary, ScopeSummary
-from imports.run.lock import Holder
-from imports.run_status import KnownRun, brief_lines, run_lines
-from imports.status import (
+from imports.cli.run_status import KnownRun, brief_lines, run_lines
+from imports.cli.status import (
     Status,
     read_status,
     read_warnings,
@@ -29,14 +21,22 @@ from imports.status import (
     status_json,
     whereabouts_json,
 )
-from imports.work_item import Lacking
-from imports.work_state import (
+from imports.errors import LedgerError
+from imports.ledger import DisposedItem
+from imports.ledger.acknowledged import Acknowledgement
+from imports.ledger.kept import keep_state
+from imports.ledger.schema import VERSION_1
+from imports.ledger.summary import BatchSummary, CauseSummary, ScopeSummary
+from imports.ledger.work_state import (
     DamagedStateError,
     FailedItem,
     PhaseState,
     WorkState,
     save_work_state,
 )
+from imports.run import next_command
+from imports.run.lock import Holder
+from imports.work_item import Lacking
 from tests.support.book import Book
 from tests.support.reports import work_state
 

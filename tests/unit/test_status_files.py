@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from imports import status_files
 from imports.kinds.folders import FOLDERS
-from imports.status_files import StatusFiles, Unwritten, is_status_file
+from imports.source import status_files
+from imports.source.status_files import StatusFiles, Unwritten, is_status_file
 from imports.work_item import Phase, Source
 from tests.support.patience import within_seconds
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from imports.streams import Outlet, lost, tell, tell_apart
+from imports.run.streams import Outlet, lost, tell, tell_apart
 
 
 @pytest.fixture

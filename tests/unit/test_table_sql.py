@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from imports.table_functions import checksum_of, functions_file, merge_function
-from imports.table_sql import (
+from imports.tables.functions import checksum_of, functions_file, merge_function
+from imports.tables.sql import (
     copy_incoming,
     create_incoming,
     described,
@@ -15,7 +15,7 @@ from imports.table_sql import (
     merge_statement,
     replace_sets_statement,
 )
-from imports.tables import (
+from imports.tables.table import (
     Column,
     ConflictRule,
     Keep,

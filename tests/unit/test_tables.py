@@ -6,11 +6,11 @@ import re
 
 import pytest
 
+from imports.cli.schema_export import rendered
 from imports.kinds import all_kinds
-from imports.schema import FUNCTIONS, migrations, needed
-from imports.schema_export import rendered
-from imports.table_functions import merge_function
-from imports.tables import (
+from imports.servers.schema import FUNCTIONS, migrations, needed
+from imports.tables.functions import merge_function
+from imports.tables.table import (
     BATCH_ID,
     DATASET_ID,
     IMAGES,

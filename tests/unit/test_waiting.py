@@ -7,11 +7,11 @@ import pytest
 from rich.console import Console
 
 from imports.backends.database import Rows
+from imports.backends.retry import Asked, RetryPolicy
+from imports.cli.progress import LineDisplay, SilentDisplay
+from imports.cli.progress_bars import BarDisplay
 from imports.kinds.states import STATES
-from imports.progress import LineDisplay, SilentDisplay
-from imports.progress_bars import BarDisplay
-from imports.retry import Asked, RetryPolicy
-from imports.waiting import Waiting
+from imports.run.waiting import Waiting
 from imports.work_item import Phase
 from tests.support.memory import MemoryDatabase
 
@@ -128,7 +128,7 @@ def test_on_a_terminal_it_stands_in_the_line_of_the_phase() -> None:
 
 
 def test_a_thread_looks_until_it_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imports.waiting._SECONDS_BETWEEN_LOOKS", 0.001)
+    monkeypatch.setattr("imports.run.waiting._SECONDS_BETWEEN_LOOKS", 0.001)
     watch = Watch()
     watch.ask(1, MemoryDatabase().identify)
     watch.now += 10.0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imports.whole_file import sync_folder
+from imports.files.whole_file import sync_folder
 
 
 def failing(code: int) -> object:

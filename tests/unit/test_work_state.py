@@ -9,9 +9,7 @@ import orjson
 import pytest
 
 from imports.errors import DiskError, ImporterError, UsageError
-from imports.settings import Backend
-from imports.work_item import Phase
-from imports.work_state import (
+from imports.ledger.work_state import (
     DamagedStateError,
     FailedItem,
     ListedWork,
@@ -23,6 +21,8 @@ from imports.work_state import (
     new_run_ids,
     save_work_state,
 )
+from imports.settings import Backend
+from imports.work_item import Phase
 
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2025, 11, 18, 12, 0, 0, 123456, UTC)

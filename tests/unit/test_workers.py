@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from imports import workers
 from imports.errors import ImporterError, LimitError
-from imports.workers import FEW_ITEMS, MANY_FOLDERS, Workers, run_bounded
+from imports.workers import executors as workers
+from imports.workers.executors import FEW_ITEMS, MANY_FOLDERS, Workers, run_bounded
 
 
 @pytest.fixture
@@ -239,7 +239,7 @@ class CountedPool(ThreadPoolExecutor):
 @pytest.fixture
 def pools(monkeypatch: pytest.MonkeyPatch) -> type[CountedPool]:
     CountedPool.made = 0
-    monkeypatch.setattr("imports.processes.Processes", CountedPool)
+    monkeypatch.setattr("imports.workers.processes.Processes", CountedPool)
     monkeypatch.setattr(workers.os, "cpu_count", lambda: 2)
     return CountedPool
 
@@ -348,7 +348,9 @@ def test_after_closing_nothing_runs_any_more(two: Workers) -> None:
 def test_no_more_threads_than_can_have_their_files_open(
     monkeypatch: pytest.MonkeyPatch, most_open: int, threads: int
 ) -> None:
-    monkeypatch.setattr("imports.workers.resource.getrlimit", lambda _: (most_open, most_open))
+    monkeypatch.setattr(
+        "imports.workers.executors.resource.getrlimit", lambda _: (most_open, most_open)
+    )
     assert Workers(16).max_workers == threads
 
 

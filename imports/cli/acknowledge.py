@@ -1,0 +1,175 @@
+"""The command `acknowledge`: failed items that stay as they are no longer count as failed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from imports.errors import UsageError
+from imports.ledger import ItemLedger, LedgerFile, Scope
+from imports.ledger.acknowledged import (
+    KnownItem,
+    acknowledge,
+    failed_items,
+    items_at,
+    take_back,
+)
+from imports.ledger.kept import keep_state, kept_states
+from imports.ledger.work_state import (
+    MOST_LISTED,
+    DamagedStateError,
+    FailedItem,
+    WorkState,
+    load_work_state,
+    save_work_state,
+)
+from imports.run.lock import hold
+from imports.run.provenance import refuse_foreign
+from imports.settings import Settings
+
+MOST_SHOWN = 10
+_MOST_COMPARED = 10_000
+_MOST_NEAR = 3
+
+
+def acknowledge_failed(
+    settings: Settings,
+    ledger: Path,
+    paths: Sequence[Path],
+    kind: str | None,
+    tag: str | None,
+    *,
+    note: str | None = None,
+    undo: bool = False,
+) -> list[str]:
+    """Acknowledges failed items, or takes that back (`undo`): those at some paths, or all.
+
+    Those of a kind and a tag, None for all. Returns what was done, as lines.
+
+    Raises:
+        UsageError: if the ledger is not there, or knows nothing of one of the paths; then nothing
+            is done.
+        LockedError: if a run is at work.
+    """
+    if not ledger.is_file():
+        raise UsageError(f"There is no ledger {ledger}: no run has left one. Name it: --db-path.")
+    with contextlib.ExitStack() as resources:
+        hold(settings.state_file, "The work state", "--state-file", resources)
+        hold(ledger, "The ledger", "--db-path", resources)
+        refuse_foreign(ledger)
+        file = LedgerFile(ledger)
+        resources.callback(file.close)
+        if paths:
+            named = [item for path in paths for item in _named(file, ledger, path, kind, tag)]
+            named = list(dict.fromkeys(named))
+        else:
+            named = failed_items(file.connection, kind, tag, acknowledged=undo)
+        fit = [each for each in named if each.failed and each.acknowledged is undo]
+        if undo:
+            take_back(file, [each.id for each in fit])
+        else:
+            acknowledge(file, [each.id for each in fit], _user(), note)
+        _tell_work_states(settings.state_file, file)
+    return [*_unfit(named, undo=undo), *_done(fit, undo=undo)]
+
+
+def _named(
+    file: LedgerFile, ledger: Path, path: Path, kind: str | None, tag: str | None
+) -> list[KnownItem]:
+    # Neither the file nor its folder need be there; links on the way are those of the source.
+    places = [os.path.abspath(path), str(path.parent.resolve() / path.name)]
+    # A file that is there is meant, and not what another source calls by the same name.
+    found = items_at(file.connection, kind, tag, places)
+    found = found or items_at(file.connection, kind, tag, [str(path)])
+    if not found:
+        near = _near(path, failed_items(file.connection, kind, tag, acknowledged=False))
+        meant = f" Did you mean {', '.join(near)}?" if near else ""
+        raise UsageError(
+            f"The ledger {ledger} knows nothing of {path}.{meant} Name a file by its path, or as it"
+            " is called in its source. Nothing was acknowledged."
+        )
+    return found
+
+
+def _near(path: Path, failed: list[KnownItem]) -> list[str]:
+    """The failed items that somebody may have meant, by their paths."""
+    # On demand: only a mistake needs it.
+    from difflib import get_close_matches
+
+    names = [each.path for each in failed[:_MOST_COMPARED]]
+    below = [each for each in names if Path(each).name == path.name or path in Path(each).parents]
+    close = get_close_matches(str(path), names, _MOST_NEAR)
+    return list(dict.fromkeys([*below, *close]))[:_MOST_NEAR]
+
+
+def _tell_work_states(path: Path, file: LedgerFile) -> None:
+    """Has all work states say what the ledger says by now: `status` shows both."""
+    for kept in kept_states(file.connection):
+        scope_id = _recount_failed(kept.state, file)
+        if scope_id is not None:
+            keep_state(file, scope_id, kept.state)
+    try:
+        state = load_work_state(path)
+    except DamagedStateError:
+        # The next run keeps it, and goes on from the ledger.
+        return
+    if state is not None and _recount_failed(state, file) is not None:
+        save_work_state(state, path)
+
+
+def _recount_failed(state: WorkState, file: LedgerFile) -> int | None:
+    """Writes into a work state what failed; the id of its scope, None where that is unknown."""
+    row = file.connection.execute(
+        "select scope_id from run where batch_id = ?", (state.batch_id,)
+    ).fetchone()
+    if row is None:
+        return None
+    items = ItemLedger(Scope(file, row[0], state.batch_id, state.single_file))
+    state.failed_items_total, failures = items.failures(MOST_LISTED)
+    state.failed_items = [FailedItem(*each) for each in failures]
+    return int(row[0])
+
+
+def _unfit(named: list[KnownItem], *, undo: bool) -> list[str]:
+    """A line for each named item for which there is nothing to do."""
+    lines = []
+    for item in named:
+        if not item.failed:
+            lines.append(f"{item.path} ({item.kind}, tag {item.tag}) does not count as failed.")
+        elif item.acknowledged is not undo:
+            was = "is not acknowledged" if undo else "is acknowledged already"
+            lines.append(f"{item.path} ({item.kind}, tag {item.tag}) {was}.")
+    return lines
+
+
+def _done(items: list[KnownItem], *, undo: bool) -> list[str]:
+    if not items:
+        return ["Nothing to take back." if undo else "Nothing to acknowledge."]
+    lines = []
+    done = "Counted as failed again" if undo else "Acknowledged"
+    for (kind, source, tag), group in groupby(items, lambda each: each[1:4]):
+        some = list(group)
+        lines.append(f"{done}: {len(some):,} ({kind} from {source}, tag {tag})")
+        lines += [f"  {each.path}: {each.reason}" for each in some[:MOST_SHOWN]]
+        if len(some) > MOST_SHOWN:
+            lines.append(f"  … and {len(some) - MOST_SHOWN:,} more")
+    if undo:
+        return [
+            *lines,
+            "The next runs try them again; --retry-failed also tries those that failed too often.",
+        ]
+    return [
+        *lines,
+        "They do not count as failed, and are not tried, until their files change or --retry-failed"
+        " asks for it. The same with --undo takes it back.",
+    ]
+
+
+def _user() -> str:
+    with contextlib.suppress(KeyError):
+        return pwd.getpwuid(os.geteuid()).pw_name
+    return str(os.geteuid())

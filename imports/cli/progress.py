@@ -1,0 +1,151 @@
+"""What is shown while a run is under way: bars on a terminal, else lines in the log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Protocol, TextIO
+
+from imports.display_text import shown
+from imports.run.streams import tell
+from imports.work_item import Phase
+
+_log = logging.getLogger("imports.cli.progress")
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class Display(Protocol):
+    """Something that shows the phases of a run."""
+
+    def begin(self, phase: Phase, total: int | None) -> None:
+        """A phase begins; `total` items are to be done in it, where that is known."""
+        ...
+
+    def advance(self, phase: Phase, count: int) -> None:
+        """Some more items are done."""
+        ...
+
+    def end(self, phase: Phase) -> None:
+        """The phase is over."""
+        ...
+
+    def say(self, message: str) -> None:
+        """Something that the user must see now, as a line."""
+        ...
+
+    def mention(self, message: str) -> None:
+        """How far something long has come: shown now and then."""
+        ...
+
+    def waiting(self, text: str, *, as_line: bool) -> None:
+        """What is waited for, once a second, now and then also as a line; empty when it is over."""
+        ...
+
+    def close(self) -> None:
+        """The run is over."""
+        ...
+
+
+class SilentDisplay:
+    """Shows nothing: for the Python API."""
+
+    def begin(self, phase: Phase, total: int | None) -> None:
+        """Shows nothing."""
+
+    def advance(self, phase: Phase, count: int) -> None:
+        """Shows nothing."""
+
+    def end(self, phase: Phase) -> None:
+        """Shows nothing."""
+
+    def say(self, message: str) -> None:
+        """Shows nothing."""
+
+    def mention(self, message: str) -> None:
+        """Shows nothing."""
+
+    def waiting(self, text: str, *, as_line: bool) -> None:
+        """Shows nothing."""
+
+    def close(self) -> None:
+        """Shows nothing."""
+
+
+class LineDisplay:
+    """A line for a phase that takes long, every few seconds: for a terminal that has no bars."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Writes to a stream."""
+        self._stream = stream
+        self._done = 0
+        self._total: int | None = None
+        self._began = 0.0
+        self._next_line = 0.0
+
+    def begin(self, phase: Phase, total: int | None) -> None:
+        """Starts counting."""
+        self._done, self._total, self._began = 0, total, time.monotonic()
+        self._next_line = self._began + SECONDS_BETWEEN_LINES
+
+    def advance(self, phase: Phase, count: int) -> None:
+        """Writes a line if it is time for one."""
+        self._done += count
+        now = time.monotonic()
+        if now >= self._next_line:
+            self._next_line = now + SECONDS_BETWEEN_LINES
+            of = f" of {self._total:,}" if self._total else ""
+            rate = self._done / (now - self._began)
+            self._show(f"  {phase.upper()}: {self._done:,}{of}, {rate:,.0f}/s")
+
+    def end(self, phase: Phase) -> None:
+        """Writes nothing: the summary tells."""
+
+    def say(self, message: str) -> None:
+        """Writes the message."""
+        tell(shown(message), self._stream)
+
+    def mention(self, message: str) -> None:
+        """Writes the message if it is time for a line."""
+        now = time.monotonic()
+        if now >= self._next_line:
+            self._next_line = now + SECONDS_BETWEEN_LINES
+            self._show(message)
+
+    def waiting(self, text: str, *, as_line: bool) -> None:
+        """Writes the lines."""
+        if text and as_line:
+            self.say(f"  {text}")
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _show(self, line: str) -> None:
+        """Shows how far it is."""
+        self.say(line)
+
+
+class QuietDisplay(LineDisplay):
+    """How far it is goes to the log, and only what the user must see to the stream.
+
+    For what is no terminal: cron sends a mail for whatever is written.
+    """
+
+    def waiting(self, text: str, *, as_line: bool) -> None:
+        """Writes nothing: who looks for it has logged it."""
+
+    def _show(self, line: str) -> None:
+        _log.info("%s", line.strip())
+
+
+def display_for(stream: TextIO) -> Display:
+    """Bars if the stream is a terminal that can show them, or lines; else next to nothing."""
+    if not stream.isatty():
+        return QuietDisplay(stream)
+    # On demand: rich takes long to import.
+    from rich.console import Console
+
+    from imports.cli.progress_bars import BarDisplay
+
+    console = Console(file=stream)
+    return LineDisplay(stream) if console.is_dumb_terminal else BarDisplay(console)

@@ -1,0 +1,389 @@
+"""What a run came to, and how it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imports.display_text import shown_lines
+from imports.ledger.work_state import MOST_LISTED, WorkState
+from imports.run.logs import log_in_use
+from imports.work_item import NOTHING_LACKING, Failure, Lacking, Phase
+
+if TYPE_CHECKING:
+    from imports.ledger import Listing
+    from imports.phases.verify import Finding
+
+MOST_SHOWN = 10
+"""Failures, warnings and the like that the summary shows; all are in the ledger."""
+
+NOT_YET_IMPORTED = "not yet imported"
+"""Counted beside the findings where a run is unfinished; nothing was compared with the target."""
+
+_RULE = "=" * 80
+_MARKS = {"completed": "✅", "running": "⏳", "interrupted": "⏸️ ", "failed": "❌", "pending": "  "}
+
+
+@dataclass(slots=True)
+class VerifyReport:
+    """What verification found. `findings` are the first ones, `found` counts all by what it is.
+
+    `repairable` says whether there is anything that importing again may put right; `left` is how
+    many work items a finished run left for another one, `gone` of how many the files are gone,
+    since they were deleted or moved away after their import; `missing` is how many images what is
+    imported lacks, `failed` how many work items are not in, since they failed, `acknowledged` how
+    many of which somebody has acknowledged that.
+    """
+
+    records: int = 0
+    images: int = 0
+    superseded: int = 0
+    found: dict[str, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    repairable: bool = False
+    left: int = 0
+    gone: int = 0
+    missing: int = 0
+    failed: int = 0
+    acknowledged: int = 0
+
+    @property
+    def clean(self) -> bool:
+        """Whether everything is as it should be."""
+        return not self.found
+
+
+def joined(one: VerifyReport | None, other: VerifyReport | None) -> VerifyReport | None:
+    """Two verifications of one run as one."""
+    if one is None or other is None:
+        return one or other
+    found = {
+        name: one.found.get(name, 0) + other.found.get(name, 0)
+        for name in (*one.found, *other.found)
+    }
+    return VerifyReport(
+        records=one.records + other.records,
+        images=one.images + other.images,
+        superseded=one.superseded + other.superseded,
+        found=found,
+        findings=[*one.findings, *other.findings][:MOST_LISTED],
+        repairable=one.repairable or other.repairable,
+        left=one.left + other.left,
+        gone=max(one.gone, other.gone),
+        missing=other.missing,
+        failed=other.failed,
+        acknowledged=other.acknowledged,
+    )
+
+
+@dataclass(slots=True)
+class RunReport:
+    """What a run came to: its state, counts by name, failures, warnings, duplicates.
+
+    Warnings are told, and missing images counted as `lacking`, by every run until the item is
+    imported without a warning; `notices` are about the whole run. `item` is what its kind calls a
+    work item; `acknowledged` ones failed, and are not among the failures; `scanned` is the listing
+    of a run that did no more; `not_disposed` are files that should have been deleted or moved away,
+    and could not be.
+    """
+
+    state: WorkState
+    item: str
+    exit_code: int
+    elapsed_seconds: float
+    counts: dict[str, int]
+    failures: list[Failure]
+    failures_total: int
+    acknowledged: int = 0
+    notices: list[str] = field(default_factory=list)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+    warnings_total: int = 0
+    lacking: Lacking = NOTHING_LACKING
+    duplicates: list[list[str]] = field(default_factory=list)
+    duplicates_total: int = 0
+    not_disposed: list[Failure] = field(default_factory=list)
+    not_disposed_total: int = 0
+    verification: VerifyReport | None = None
+    scanned: Listing | None = None
+    next_commands: list[str] = field(default_factory=list)
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether everything was imported already."""
+        return self.exit_code == 0 and not self.counts.get("planning.to_import")
+
+    def count(self, name: str) -> int:
+        """A count by its name, such as `import.inserted`."""
+        return self.counts.get(name, 0)
+
+
+def render_report(report: RunReport) -> str:
+    """The summary of a run, as the terminal shows it."""
+    state = report.state
+    minutes, seconds = divmod(report.elapsed_seconds, 60)
+    lines = [
+        _RULE,
+        f"📊 Import Progress: {state.tag} (Dataset ID: {state.dataset_id or '-'})",
+        _RULE,
+        f"⏱️  Elapsed: {minutes:.0f}m {_seconds(seconds)}s  |  Backend: {state.backend}",
+        f"📁 Total {report.item.title()}s: {state.total_files:,}"
+        f"  |  Images: {state.total_images:,}",
+        "",
+        "📊 Phase Summary:",
+    ]
+    for name, phase in state.phases.items():
+        if phase.status != "pending":
+            wrong = _wrong_in(report, name)
+            mark = _MARKS.get(phase.status, "  ")
+            mark = "⚠️ " if wrong and phase.status == "completed" else mark
+            took = f"{phase.duration_seconds:.1f}s"
+            lines.append(f"  {mark} {name.upper()}: {phase.status} ({took}){wrong}")
+    lines += ["", *_counts(report)]
+    for notice in report.notices:
+        lines += ["", f"⚠️  {notice}"]
+    lines += _listing(
+        "⚠️ ",
+        "Imported with a warning" if state.finished else "With a warning, imported or yet to be",
+        report.warnings_total,
+        [f"{path}: {text}" for path, text in report.warnings],
+        " (status --warnings lists all)",
+    )
+    lines += _listing(
+        "👥",
+        "The same search in more than one file",
+        report.duplicates_total,
+        [", ".join(paths) for paths in report.duplicates],
+    )
+    lines += _cleaned(report)
+    lines += [*_differences(report), "", *_failed(report)]
+    lines += [_RULE, *_closing(report)]
+    return shown_lines(lines)
+
+
+def render_trouble(report: RunReport) -> str:
+    """What of the summary needs a human: for somebody who may see nothing else of it."""
+    state = report.state
+    head = f"Import of {state.tag} from {state.source}, exit code {report.exit_code}:"
+    wrong = [*_differences(report), *(_failed(report) if report.failures_total else [])]
+    return shown_lines([head, *(line for line in wrong if line), *_closing(report)])
+
+
+def missing_images(lacking: Lacking) -> str:
+    """How many images are missing, why, and what is done about it."""
+    parts = [
+        f"{count:,} {why}"
+        for count, why in ((lacking.not_found, "not found"), (lacking.unusable, "no images"))
+        if count
+    ]
+    return f"{lacking.images:,} ({', '.join(parts)}); each run looks for them again"
+
+
+def render_verification(report: VerifyReport) -> list[str]:
+    """The outcome of verification, as lines."""
+    checked = f"{report.records:,} records and {report.images:,} images"
+    left = [f"     {report.left:,} are yet to be imported"] if report.left else []
+    if report.failed:
+        left.append(f"     {report.failed:,} failed, and were not compared (status: which)")
+    if report.acknowledged:
+        left.append(f"     {report.acknowledged:,} acknowledged as failed, and not compared")
+    if report.missing:
+        left.append(f"     {report.missing:,} images are still missing (status --warnings: which)")
+    if unfinished := report.found.get(NOT_YET_IMPORTED, 0):
+        left.append(f"     {unfinished:,} are not yet imported: the run has not come to its end")
+    if report.gone:
+        left.append(
+            f"     {report.gone:,} were deleted or moved away after their import: there is nothing"
+            " to compare them with"
+        )
+    if report.clean:
+        return [f"🔍 Verified: {checked} are as their files say.", *left]
+    parts = ", ".join(f"{count:,} {found}" for found, count in sorted(report.found.items()))
+    lines = [f"🔍 Verified {checked}: {parts}", *left]
+    for finding in report.findings[:MOST_SHOWN]:
+        where = f" ({finding.path})" if finding.path and finding.path != finding.subject else ""
+        detail = f": {finding.detail}" if finding.detail else ""
+        lines.append(f"     {finding.found}: {finding.subject}{where}{detail}")
+    more = sum(report.found.values()) - unfinished - len(report.findings[:MOST_SHOWN])
+    if more:
+        log = log_in_use()
+        where = "" if log is None else f", in {_seen_from_here(log)}"
+        lines.append(f"     … and {more:,} more{where}")
+    return lines
+
+
+def _seen_from_here(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _differences(report: RunReport) -> list[str]:
+    """What is not where, or as, it should be."""
+    lines = _listing(
+        "📌",
+        "Done with, but still in the source",
+        report.not_disposed_total,
+        [f"{failure.path}: {failure.reason}" for failure in report.not_disposed],
+    )
+    if report.verification is not None:
+        lines += ["", *render_verification(report.verification)]
+    return lines
+
+
+def _failed(report: RunReport) -> list[str]:
+    mark = "❌" if report.failures_total else "✅"
+    lines = [f"{mark} Failed Items: {report.failures_total:,}"]
+    lines += [
+        f"     {failure.path}: {failure.reason} ({failure.phase}{_tries(failure.tries)})"
+        for failure in report.failures[:MOST_SHOWN]
+    ]
+    if report.failures_total > MOST_SHOWN:
+        which = "" if report.failures_total <= MOST_LISTED else f"the first {MOST_LISTED:,} "
+        more = report.failures_total - MOST_SHOWN
+        lines.append(f"     … and {more:,} more, {which}in the work state")
+    if report.acknowledged:
+        lines.append(f"📎 Acknowledged: {report.acknowledged:,} that failed (status: which)")
+    return lines
+
+
+def _wrong_in(report: RunReport, phase: str) -> str:
+    """What went wrong in a phase, to be told behind it."""
+    if phase == Phase.VERIFY:
+        verification = report.verification
+        return "" if verification is None or verification.clean else ", differences found"
+    names = ("failed", "unread", "unreadable")
+    failed = sum(report.count(f"{phase}.{name}") for name in names)
+    return f", {failed:,} failed" if failed else ""
+
+
+def _counts(report: RunReport) -> list[str]:
+    lines = []
+    if (scanned := report.scanned) is not None:
+        lines.append(
+            f"🔎 Scanned: {scanned.new:,} new, {scanned.changed:,} changed or left to do,"
+            f" {scanned.unchanged:,} imported before, {scanned.given_up:,} failed before,"
+            f" {scanned.problems:,} unreadable"
+            + (f", {scanned.acknowledged:,} acknowledged" if scanned.acknowledged else "")
+        )
+        return lines
+    if report.count("planning.unchanged"):
+        unchanged = report.count("planning.unchanged")
+        lines.append(f"📁 {report.item.title()}s: {unchanged:,} were imported before")
+    if report.count("planning.given_up"):
+        lines.append(
+            f"🛑 Not tried again: {report.count('planning.given_up'):,} that failed too often"
+            " (--retry-failed, or a higher --max-retries, tries them)"
+        )
+    if report.count("planning.to_import"):
+        lines.append(
+            "📥 Records: "
+            + ", ".join(
+                f"{report.count(f'import.{name}'):,} {name}"
+                for name in ("inserted", "updated", "skipped", "unchanged")
+            )
+        )
+        flawed = report.count("sha256.flawed")
+        lines.append(
+            f"🖼️  Images: {report.count('upload.completed'):,} uploaded,"
+            f" {report.count('upload.skipped'):,} already there,"
+            f" {report.count('planning.images_missing') + report.count('sha256.unusable'):,}"
+            " missing" + (f", {flawed:,} damaged" if flawed else "")
+        )
+    if report.lacking.images:
+        lines.append(f"🖼️  Images still missing: {missing_images(report.lacking)}")
+    deleted, moved = report.count("import.files_deleted"), report.count("import.files_moved")
+    if deleted or moved:
+        lines.append(f"🗂️  Files done with: {deleted:,} deleted, {moved:,} moved away")
+    if report.count("status_files.foreign"):
+        lines.append(
+            f"📄 Status files: {report.count('status_files.foreign'):,} that the importer did not"
+            " write are left as they are"
+        )
+    if report.count("status_files.unwritten"):
+        lines.append(f"📄 Status files: {report.count('status_files.unwritten'):,} not written")
+    return lines
+
+
+def _cleaned(report: RunReport) -> list[str]:
+    prefix = "cleaned."
+    cleaned = {
+        name.removeprefix(prefix): value
+        for name, value in report.counts.items()
+        if name.startswith(prefix)
+    }
+    if not cleaned:
+        return []
+    most = sorted(cleaned.items(), key=lambda each: (-each[1], each[0]))
+    shown = ", ".join(f"{name!r} {value:,}×" for name, value in most[:MOST_SHOWN])
+    more = f" and {len(most) - MOST_SHOWN} others" if len(most) > MOST_SHOWN else ""
+    return [f"🧹 Cleaned {sum(cleaned.values()):,} values: {shown}{more}"]
+
+
+def _listing(mark: str, what: str, total: int, examples: list[str], more: str = "") -> list[str]:
+    if not total:
+        return []
+    lines = [f"{mark} {what}: {total:,}", *(f"     {each}" for each in examples[:MOST_SHOWN])]
+    if total > MOST_SHOWN:
+        lines.append(f"     … and {total - MOST_SHOWN:,} more{more}")
+    return lines
+
+
+def _closing(report: RunReport) -> list[str]:
+    state = report.state
+    left = state.work_items_remaining
+    items = f"{report.item}s"
+    if report.scanned is not None and state.status != "failed":
+        done = f"Scanned only: {left:,} {items} are to be imported."
+    elif report.exit_code == 0 and left:
+        done = f"Done up to the limit; {left:,} {items} are left for the next run."
+    elif report.exit_code == 0:
+        done = (
+            "All done."
+            if not report.nothing_to_do or report.count("import.files_deleted")
+            else f"Nothing to do: everything is imported already{_but_acknowledged(report)}."
+            if state.total_files
+            else f"Nothing to do: there are no {items} in {state.source}."
+        )
+    elif state.status == "completed":
+        done = "Done, but not everything went in."
+    else:
+        when = f"with {left:,} {items} to go" if state.listed else f"before all {items} were listed"
+        done = f"Stopped in {state.current_phase}, {when}. Nothing is lost."
+    return [done, *(f"  {command}" for command in report.next_commands)]
+
+
+def _but_acknowledged(report: RunReport) -> str:
+    return ", but for what is acknowledged" if report.acknowledged else ""
+
+
+def _tries(tries: int) -> str:
+    return f", tried {tries} times" if tries > 1 else ""
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.1f}"
+
+
+_PHASE_COUNTS: dict[Phase, tuple[str, ...]] = {
+    Phase.PLANNING: ("to_import", "unchanged", "given_up", "failed", "images_missing"),
+    Phase.SHA256: ("processed", "unusable"),
+    Phase.UPLOAD: ("completed", "failed", "skipped"),
+    Phase.IMPORT: (
+        "total_imported",
+        "inserted",
+        "updated",
+        "skipped",
+        "unchanged",
+        "completed_batches",
+        "failed_batches",
+    ),
+}
+
+
+def phase_counts(counts: dict[str, int], phase: Phase) -> dict[str, int]:
+    """The counts of one phase, without its name before them; those of nothing are 0."""
+    prefix = f"{phase}."
+    return dict.fromkeys(_PHASE_COUNTS.get(phase, ()), 0) | {
+        name.removeprefix(prefix): value
+        for name, value in counts.items()
+        if name.startswith(prefix)
+    }

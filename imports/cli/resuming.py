@@ -1,0 +1,157 @@
+"""Going on with whatever is unfinished in a ledger: one run after the other, the oldest first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from imports.errors import (
+    BackendUnavailableError,
+    ImporterError,
+    InterruptedRunError,
+    LockedError,
+    UsageError,
+)
+from imports.ledger.file import LedgerFile, reading
+from imports.ledger.kept import KeptState, forget_state, kept_states
+from imports.ledger.work_state import WorkState
+from imports.run.lock import hold
+from imports.settings import LEDGER_NAME, Backend, Settings, check_backend
+
+_WORST = (0, 3, 75, 11, 2, 1, 130)
+"""What exit code tells more of several: 75 passes by itself, 2 and 1 do not, 130 is the user's."""
+
+_FOR_ALL = frozenset(
+    each.exit_code for each in (InterruptedRunError, BackendUnavailableError, LockedError)
+)
+
+_OF_THE_TARGET = (
+    "supabase_url",
+    "supabase_key",
+    "database_url",
+    "data_folder",
+    "backend",
+    "project",
+    "production",
+)
+"""Settings that say where a target is: those of today count, and it is known by its id."""
+
+_OF_THE_COMMAND = ("kind", "source", "tag", "single_file", "state_file", "db_path", "restart")
+
+
+@dataclass(frozen=True, slots=True)
+class Resumable:
+    """A run to go on with: its state, and the settings that do that, or why there are none."""
+
+    state: WorkState
+    settings: Settings | UsageError
+
+    @property
+    def name(self) -> str:
+        """What it is called by."""
+        single = f", {self.state.single_file} alone" if self.state.single_file else ""
+        return f"{self.state.kind} from {self.state.source}{single}, tag {self.state.tag}"
+
+
+def resumable_runs(
+    settings: Settings, given: dict[str, Any], kind: str | None, tag: str | None
+) -> list[Resumable]:
+    """The unfinished runs of a kind and a tag (None for all) in the ledger, the oldest first.
+
+    Each goes on as it was begun, but for the target and what is `given` now. Those that wait for
+    new files come last: they do not end by themselves.
+
+    Raises:
+        LedgerError: if the ledger cannot be read.
+    """
+    with reading(settings.ledger_file) as connection:
+        kept = [] if connection is None else kept_states(connection, kind, tag)
+    found = [
+        Resumable(each.state, _settings_of(each, settings, given))
+        for each in reversed(kept)
+        if each.state.unfinished
+    ]
+    return sorted(found, key=lambda each: bool(each.state.parameters.get("watch")))
+
+
+def _settings_of(kept: KeptState, today: Settings, given: dict[str, Any]) -> Settings | UsageError:
+    state, source = kept.state, Path(kept.state.source)
+    names = {each.name for each in fields(Settings)} - {*_OF_THE_TARGET, *_OF_THE_COMMAND}
+    values = {name: value for name, value in state.parameters.items() if name in names}
+    values |= {name: value for name, value in given.items() if name in names}
+    state_file = _state_file(kept, today)
+    beside = (state_file.parent / LEDGER_NAME).resolve()
+    try:
+        settings = replace(
+            today,
+            **values,
+            kind=state.kind,
+            source=source,
+            tag=state.tag,
+            single_file=source / state.single_file if state.single_file else None,
+            state_file=state_file,
+            db_path=None if beside == today.ledger_file.resolve() else today.ledger_file,
+        )
+        begun = state.parameters.get("backend", Backend.AUTO)
+        meant = today.chosen_backend if begun == Backend.AUTO else None
+        if today.backend is Backend.AUTO and state.backend not in ("", meant):
+            settings = replace(settings, backend=Backend(state.backend))
+        check_backend(settings)
+    except UsageError as error:
+        return error
+    return settings
+
+
+def _state_file(kept: KeptState, today: Settings) -> Path:
+    """The file that the run wrote to: as it is called today, or where its folder is."""
+    there = kept.state_file
+    if there == today.state_file.resolve() or not there.parent.is_dir():
+        return today.state_file
+    return there
+
+
+def resume_all(
+    runs: list[Resumable],
+    run: Callable[[Settings, str], int],
+    say: Callable[[str], None],
+    fail: Callable[[ImporterError], None],
+) -> int:
+    """Goes on with runs, by `run`, which takes settings and a batch id and returns an exit code.
+
+    Returns the worst exit code.
+
+    A run that cannot go on is told by `fail`, and stops none of the others, unless they would fare
+    the same: the user stopped it, the target stays away, another process has the ledger.
+    """
+    codes = [0]
+    for number, each in enumerate(runs, 1):
+        say(f"[{number}/{len(runs)}] {each.name}")
+        try:
+            if isinstance(each.settings, UsageError):
+                raise each.settings
+            codes.append(run(each.settings, each.state.batch_id))
+        except ImporterError as error:
+            fail(error)
+            codes.append(error.exit_code)
+        left = len(runs) - number
+        if left and codes[-1] in _FOR_ALL:
+            say(f"Not tried: {left:,} more. The same command goes on with them.")
+            break
+    return max(codes, key=_WORST.index)
+
+
+def give_up_runs(settings: Settings, runs: list[Resumable]) -> None:
+    """Gives runs up, also where their source or their target is gone; what went in stays.
+
+    Raises:
+        LockedError: if another process uses the ledger.
+    """
+    with ExitStack() as resources:
+        hold(settings.ledger_file, "The ledger", "--db-path", resources)
+        ledger = LedgerFile(settings.ledger_file)
+        resources.callback(ledger.close)
+        for each in runs:
+            forget_state(ledger, each.state)

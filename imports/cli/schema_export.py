@@ -1,0 +1,73 @@
+"""The generated migration with the functions, written anew when they have changed.
+
+`supabase db push` applies a version once, and refuses a folder that lacks one which a database
+has. So what has changed gets a later version, and of an earlier one an empty file stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from imports.errors import SchemaError
+from imports.kinds import all_kinds
+from imports.servers.schema import FUNCTIONS, Migration, folder, migrations
+from imports.tables.functions import functions_file
+from imports.tables.table import IMAGES
+
+_REPLACED = "-- The functions that were here are in a later migration of this name.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """The file with the functions, and whether it had to be written."""
+
+    path: Path
+    written: bool
+
+
+def rendered() -> str:
+    """The functions for all kinds, as their file should be."""
+    return functions_file([IMAGES, *(kind.group for kind in all_kinds().values())])
+
+
+def export_functions(
+    *, check: bool = False, same_version: bool = False, place: Path | None = None
+) -> Export:
+    """Writes the functions as the newest migration, where they differ from it.
+
+    With `check` it only says so. With `same_version` the file keeps its version: for functions that
+    no database has yet but by `schema apply`, which goes by their checksum. `place` is the folder.
+
+    Raises:
+        SchemaError: if this is no checkout.
+    """
+    place = place or folder()
+    if place.parent.name != "supabase":
+        raise SchemaError(f"{place} is an installation's; functions are exported in a checkout.")
+    found = migrations(place)
+    now = [each for each in found if each.name == FUNCTIONS and each.checksum is not None]
+    content = rendered()
+    current = now[-1] if now else None
+    if current is not None and current is found[-1] and current.sql == content:
+        return Export(_path(place, current), written=False)
+    if current is not None and same_version and current is found[-1]:
+        new = current
+    else:
+        version = max(datetime.now(UTC).strftime("%Y%m%d%H%M%S"), _next(found[-1].version))
+        new = Migration(version, FUNCTIONS, content)
+    if not check:
+        _path(place, new).write_text(content, encoding="utf-8")
+        for old in now:
+            if old.version != new.version:
+                _path(place, old).write_text(_REPLACED, encoding="utf-8")
+    return Export(_path(place, new), written=True)
+
+
+def _next(version: str) -> str:
+    return f"{int(version) + 1:014d}"
+
+
+def _path(place: Path, migration: Migration) -> Path:
+    return place / f"{migration.version}_{migration.name}.sql"

@@ -1,0 +1,197 @@
+"""What the value of a setting may be: a reader for each sort of it.
+
+A reader takes what a flag, a variable or a program gave, and returns it as the setting's type. It
+raises ValueError with what the value must be. Only of a path it says what was given: any other
+value may be a secret.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from imports.display_text import shown
+from imports.source.tree import is_utf8
+
+T = TypeVar("T")
+S = TypeVar("S", bound=str)
+
+Reader = Callable[[object], T]
+
+_SWITCHES = {
+    **dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True),
+    **dict.fromkeys(("0", "false", "f", "no", "n", "off"), False),
+}
+
+_NO_FILES = re.compile(r"/(dev(?!/shm/)|proc|sys)/")
+"""Folders of the system that hold devices and the like, and no files."""
+
+
+class Secret:
+    """A text that shows nowhere, unless it is asked for."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        """Hides a text."""
+        self._text = text
+
+    def get_secret_value(self) -> str:
+        """The text."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret('**********')"
+
+    def __str__(self) -> str:
+        return "**********"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+def text(value: object) -> str:
+    """A text with something in it; blanks around it do not count."""
+    found = any_text(value).strip()
+    if not found:
+        raise ValueError("must not be empty")
+    return found
+
+
+def any_text(value: object) -> str:
+    """A text."""
+    if not isinstance(value, str):
+        raise ValueError("must be a text")
+    if not is_utf8(value):
+        raise ValueError("must be valid UTF-8")
+    return value
+
+
+def secret(value: object) -> Secret:
+    """A text that no message may show; blanks around it do not count."""
+    return value if isinstance(value, Secret) else Secret(text(value))
+
+
+def address(value: object) -> str:
+    """A URL with no secret in it: it is shown, and kept."""
+    found = text(value)
+    if any(sign in found for sign in "@?#"):
+        raise ValueError("must be no more than https:// and the host, without user or password")
+    return found
+
+
+def path(value: object) -> Path:
+    """A file or a folder."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise ValueError("must be a path")
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("is empty")
+    found = Path(value)
+    if not is_utf8(str(found)):
+        # Neither the ledger nor JSON can have it.
+        raise ValueError(f"{shown(str(found))}: its name is not valid UTF-8; rename it")
+    return found
+
+
+def file(value: object) -> Path:
+    """A file of ours, which need not be there yet.
+
+    Others are made beside it, and it is replaced as a whole: it must not be a device, nor lie in a
+    folder of devices.
+    """
+    found = path(value)
+    if _NO_FILES.match(os.path.realpath(found.parent) + "/"):
+        raise ValueError(f"{shown(str(found))} is in a folder of the system that holds no files")
+    try:
+        mode = found.stat().st_mode
+    except OSError:
+        # There is none yet, or whoever opens it tells what is in the way.
+        return found
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+        raise ValueError(f"{shown(str(found))} is {what}; name a file, which need not be there")
+    return found
+
+
+def switch(value: object) -> bool:
+    """On or off."""
+    found = _SWITCHES.get(str(value).strip().lower()) if isinstance(value, (str, int)) else None
+    if found is None:
+        raise ValueError("must be true or false")
+    return found
+
+
+def whole_number(least: int) -> Reader[int]:
+    """A whole number from `least` on."""
+
+    def read(value: object) -> int:
+        problem = f"must be a whole number, {least} or more"
+        if not isinstance(value, (int, str)):
+            raise ValueError(problem)
+        try:
+            number = int(value)
+        except ValueError:
+            raise ValueError(problem) from None
+        if number < least:
+            raise ValueError(problem)
+        return number
+
+    return read
+
+
+def number(least: float, most: float) -> Reader[float]:
+    """A number from `least` to `most`."""
+
+    def read(value: object) -> float:
+        problem = f"must be a number from {least:g} to {most:g}"
+        if not isinstance(value, (int, float, str)):
+            raise ValueError(problem)
+        try:
+            found = float(value)
+        except (ValueError, OverflowError):
+            raise ValueError(problem) from None
+        # So put that what is no number (nan) is refused, too.
+        if not least <= found <= most:
+            raise ValueError(problem)
+        return found
+
+    return read
+
+
+def choice(*choices: S) -> Reader[S]:
+    """One of some words, or of the members of an enumeration."""
+
+    def read(value: object) -> S:
+        for each in choices:
+            if each == value:
+                return each
+        raise ValueError(f"must be {' or '.join([', '.join(choices[:-1]), choices[-1]])}")
+
+    return read
+
+
+def several(one: Reader[T]) -> Reader[tuple[T, ...]]:
+    """A list."""
+
+    def read(value: object) -> tuple[T, ...]:
+        if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+            raise ValueError("must be a list")
+        return tuple(map(one, value))
+
+    return read
+
+
+def optional(one: Reader[T]) -> Reader[T | None]:
+    """The same, or nothing."""
+
+    def read(value: object) -> T | None:
+        return None if value is None else one(value)
+
+    return read

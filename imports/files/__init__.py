@@ -1,0 +1,1 @@
+"""Files of ours and of others: opened safely, written whole, named freely."""

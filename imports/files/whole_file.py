@@ -1,0 +1,66 @@
+"""Replacing a file as a whole: a reader sees the old one or the new one, also after a crash."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import glob
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from imports.files.private_file import FILE
+from imports.files.regular_file import open_new
+
+_NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS})
+"""What file systems say that cannot bring the names in a folder to disk."""
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A draft to write to, which takes the file's place at the end, once it is on disk.
+
+    If something is raised before that, the file stays as it was and the draft goes.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{uuid4().hex}.part")
+    descriptor = open_new(str(draft), FILE)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
+
+
+def remove_drafts(path: Path) -> None:
+    """Removes what killed runs left half written of a file. The caller holds the lock."""
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        draft.unlink(missing_ok=True)
+
+
+def sync_folder(folder: str | Path) -> None:
+    """Brings the names in a folder to disk, where the system can do that.
+
+    Raises:
+        OSError: if it failed, or too many files are open.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,228 @@
+"""The work state: the checkpoint of the run in hand, `work_state.json`."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import uuid4
+
+import msgspec
+import orjson
+
+from imports.errors import ImporterError
+from imports.files.file_error import about_file
+from imports.files.regular_file import read_named
+from imports.files.whole_file import replacing
+from imports.kinds.wording import WORDINGS
+from imports.work_item import BATCH_ID, Phase, cycle_batch_id, is_below
+
+MOST_LISTED = 1_000
+"""How many work items and failed items are listed; the rest is in the ledger."""
+
+
+_UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_USERINFO = re.compile(r"(?<=//)[^/@\s]*@")
+
+
+def _one_of(*words: str) -> msgspec.Meta:
+    return msgspec.Meta(pattern=rf"\A({'|'.join(words)})\Z")
+
+
+_Status = Annotated[str, _one_of("pending", "running", "completed", "interrupted", "failed")]
+_PhaseName = Annotated[str, _one_of(*Phase)]
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class PhaseState(msgspec.Struct):
+    """How far a phase is, how long it took, and its counts: in the file they stand beside it."""
+
+    status: _Status = "pending"
+    duration_seconds: float = 0.0
+    counts: dict[str, int] = {}
+
+
+class FailedItem(msgspec.Struct):
+    """A work item, or an image of one, that failed."""
+
+    path: str
+    phase: str
+    reason: str
+    tries: int
+
+
+class ListedWork(msgspec.Struct):
+    """A work item that is not yet finished."""
+
+    path: str
+    state: str
+
+
+def _fresh_phases() -> dict[str, PhaseState]:
+    return {phase.value: PhaseState() for phase in Phase if phase is not Phase.VERIFY}
+
+
+class WorkState(msgspec.Struct, kw_only=True):
+    """The run in hand, as a user finds it in the file. Its fields stand there in this order.
+
+    Some of them name files and folders: they have one form, and nothing else is read.
+    """
+
+    run_id: Annotated[str, _one_of(_UUID)]
+    batch_id: Annotated[str, _one_of(BATCH_ID)]
+    status: _Status = "running"
+    process_id: int
+    kind: Annotated[str, _one_of(*WORDINGS)]
+    source: str
+    single_file: str | None = None
+    tag: str
+    dataset_id: int | None = None
+    backend: Annotated[str, _one_of("", "postgresql", "supabase", "embedded")]
+    target: str
+    target_id: str
+    total_files: _Count = 0
+    total_images: _Count = 0
+    start_time: datetime
+    last_update: datetime
+    current_phase: _PhaseName = Phase.PLANNING
+    phases: dict[_PhaseName, PhaseState] = msgspec.field(default_factory=_fresh_phases)
+    failed_items: list[FailedItem] = []
+    failed_items_total: _Count = 0
+    work_items: list[ListedWork] = []
+    work_items_remaining: _Count = 0
+    repairing: bool = False
+    cycle: Annotated[int, msgspec.Meta(ge=1)] = 1
+    parameters: dict[str, Any] = {}
+
+    @property
+    def db_path(self) -> Path | None:
+        """The ledger that was named for its run, None for the one beside the file."""
+        named = self.parameters.get("db_path")
+        return None if named is None else Path(str(named))
+
+    @property
+    def rows_batch_id(self) -> str:
+        """The batch id on the rows of the cycle in hand: those of an earlier one are as of a run.
+
+        The run's own, with the number of the cycle behind it from the second one on.
+        """
+        return cycle_batch_id(self.batch_id, self.cycle)
+
+    @property
+    def finished(self) -> bool:
+        """Whether its run came to its end."""
+        return self.status == "completed"
+
+    @property
+    def listed(self) -> bool:
+        """Whether its source was listed to the end; else nobody knows how many items it has."""
+        return self.finished or self.total_files > 0 or self.current_phase != "planning"
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is something to go on with: not where nothing was found in its source."""
+        return not self.finished and not (self.status == "failed" and not self.total_files)
+
+
+class DamagedStateError(ImporterError):
+    """The file is there, but is not a work state."""
+
+
+def new_run_ids() -> tuple[str, str]:
+    """A run id, and a batch id that people can read: `batch_20251118_120000_1a2b3c`."""
+    run_id = str(uuid4())
+    return run_id, f"batch_{datetime.now(UTC):%Y%m%d_%H%M%S}_{run_id[:6]}"
+
+
+def as_json(state: WorkState) -> dict[str, Any]:
+    """A work state as it stands in the file."""
+    plain: dict[str, Any] = msgspec.to_builtins(state)
+    for phase in plain["phases"].values():
+        phase.update(phase.pop("counts"))
+    return plain
+
+
+def from_json(plain: object) -> WorkState:
+    """The work state that stands so in a file; what else is there is left out.
+
+    Raises:
+        msgspec.ValidationError: if it is none.
+    """
+    if isinstance(plain, dict) and isinstance(plain.get("phases"), dict):
+        phases = {name: _with_counts(phase) for name, phase in plain["phases"].items()}
+        plain = {**plain, "phases": phases}
+    state = msgspec.convert(plain, WorkState)
+    _check_paths(state)
+    # Earlier versions wrote the URL as it was given.
+    state.target = _USERINFO.sub("", state.target)
+    return state
+
+
+def _check_paths(state: WorkState) -> None:
+    """Refuses what is no path of the form that a run writes."""
+    named = [state.source, state.parameters.get("db_path") or "."]
+    lists = [state.parameters.get(name) or [] for name in ("image_roots", "patterns")]
+    every = named + [each for some in lists if isinstance(some, list) for each in some]
+    if (
+        not all(isinstance(some, list) for some in lists)
+        or not all(isinstance(each, str) and "\0" not in each for each in every)
+        or not Path(state.source).is_absolute()
+        or not is_below(state.single_file or ".")
+    ):
+        raise msgspec.ValidationError("a path has another form")
+
+
+def _with_counts(phase: object) -> object:
+    if not isinstance(phase, dict):
+        return phase
+    own = {name: phase[name] for name in ("status", "duration_seconds") if name in phase}
+    return {**own, "counts": {name: count for name, count in phase.items() if name not in own}}
+
+
+def load_work_state(path: Path) -> WorkState | None:
+    """The work state in a file, None if there is no file.
+
+    Raises:
+        DamagedStateError: if there is something else in it.
+    """
+    try:
+        content = read_named(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise about_file(f"The work state {path} cannot be read", error) from error
+    try:
+        return from_json(orjson.loads(content))
+    except (orjson.JSONDecodeError, msgspec.ValidationError) as error:
+        raise DamagedStateError(
+            f"{path} is not a work state. An import keeps it under another name, and goes on from"
+            " the ledger."
+        ) from error
+
+
+def save_work_state(state: WorkState, path: Path) -> None:
+    """Replaces the file as a whole.
+
+    Raises:
+        UsageError, DiskError: if it cannot be written.
+    """
+    try:
+        with replacing(path) as file:
+            file.write(orjson.dumps(as_json(state), option=orjson.OPT_INDENT_2))
+            file.write(b"\n")
+    except OSError as error:
+        raise about_file(
+            f"The work state {path} cannot be written",
+            error,
+            "Name another place with --state-file.",
+            # Its lock was made there.
+            written_before=True,
+        ) from error
+
+
+def keep_unusable(path: Path) -> Path:
+    """Gives a work state that cannot be used another name; an older one stays. The new name."""
+    kept = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}")
+    path.rename(kept)
+    return kept

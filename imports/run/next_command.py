@@ -1,0 +1,168 @@
+"""The commands that messages tell the user to type next."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from imports.configuration.project_folder import VARIABLE, project_folder
+from imports.display_text import shown
+from imports.kinds import kind_named
+from imports.kinds.kind import Kind
+from imports.ledger.work_state import WorkState
+from imports.settings import PATHS, Backend, Settings
+
+NAME = "resilient-importer"
+
+
+def program() -> str:
+    """How this program is called from where the user is: by its name, if that is on the path.
+
+    Where the project folder is another one, as for cron, the reader may be in any folder.
+    """
+    here = Path(sys.executable).with_name(NAME)
+    found = shutil.which(NAME)
+    if found is not None and Path(found).resolve() == here.resolve():
+        return NAME
+    if not here.exists():
+        return f"{shlex.quote(sys.executable)} -m imports"
+    shorter = os.path.relpath(here)
+    below = project_folder(os.environ) == Path() and not shorter.startswith("..")
+    return shlex.quote(shorter if below else str(here))
+
+
+def import_again(settings: Settings, *, retry_failed: bool = False) -> str:
+    """The command that goes on with the same work; it names no secret."""
+    return _import(
+        settings.kind,
+        None if settings.source is None else str(settings.source),
+        None if settings.single_file is None else str(settings.single_file),
+        str(settings.tag),
+        settings.state_file,
+        settings.as_json(),
+        retry_failed=retry_failed,
+    )
+
+
+def resume(state: WorkState, state_file: Path, *, retry_failed: bool = False) -> str:
+    """The command that goes on with the work in a work state."""
+    return _import(
+        state.kind,
+        state.source,
+        str(Path(state.source) / state.single_file) if state.single_file else None,
+        state.tag,
+        state_file,
+        _from_here(state.parameters),
+        retry_failed=retry_failed,
+    )
+
+
+def _from_here(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What a work state remembers, with paths below the working folder as one types them there."""
+    here = Path.cwd()
+
+    def from_here(path: object) -> str:
+        place = Path(str(path))
+        return str(place.relative_to(here) if place.is_relative_to(here) else place)
+
+    paths = {name: parameters.get(name) for name in PATHS if parameters.get(name)}
+    shorter = {
+        name: [from_here(each) for each in value] if isinstance(value, list) else from_here(value)
+        for name, value in paths.items()
+    }
+    return {**parameters, **shorter}
+
+
+def _import(
+    kind: str,
+    source: str | None,
+    single: str | None,
+    tag: str,
+    state_file: Path,
+    parameters: Mapping[str, Any],
+    *,
+    retry_failed: bool,
+) -> str:
+    command = kind_named(kind).wording.single_command
+    if single is not None and command is not None:
+        words = [command, single, *(["--source", source] if source else [])]
+    else:
+        words = [
+            kind,
+            *(["--single-file", single] if single else []),
+            *([source] if source else []),
+        ]
+    words += ["--tag", tag]
+    if parameters.get("production"):
+        words.append("--production")
+    if parameters.get("backend", Backend.AUTO) != Backend.AUTO:
+        words += ["--backend", str(parameters["backend"])]
+    for root in parameters.get("image_roots") or ():
+        words += ["--image-root", str(root)]
+    if patterns := parameters.get("patterns"):
+        words += ["--patterns", ",".join(patterns)]
+    if db_path := parameters.get("db_path"):
+        words += ["--db-path", str(db_path)]
+    for name in _options_of(kind_named(kind)):
+        value = parameters.get(name)
+        if value is True:
+            words.append(_option(name))
+        elif value is not None and value != getattr(Settings, name):
+            words += [_option(name), str(value)]
+    if retry_failed and (single is None or command is None):
+        words.append("--retry-failed")
+    return _line(words, state_file)
+
+
+def _options_of(kind: Kind) -> list[str]:
+    """The options that only some kinds have, of those that this one has."""
+    names = ["if_exists"] if kind.compares_moments else []
+    if kind.worked_off:
+        names += ["on_success", "on_failure", "failed_dir", "done_dir"]
+        names += ["progress_csv", "no_progress_csv", "watch"]
+    return [*names, "no_status_files"] if kind.items_are_folders else names
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def acknowledge(kind: str, tag: str, state_file: Path, db_path: Path | None) -> str:
+    """The command that acknowledges all that failed of a kind and a tag, and what it does."""
+    words = ["acknowledge", "--kind", kind, "--tag", tag, "--all"]
+    if db_path is not None:
+        words += ["--db-path", str(db_path)]
+    return f"To leave what failed as it is, and no longer count it:  {_line(words, state_file)}"
+
+
+def verify(state_file: Path, *options: str, repair: bool = False) -> str:
+    """The command that verifies the last run, or the one that options choose."""
+    return _line(["verify", *options, *(["--repair"] if repair else [])], state_file)
+
+
+def resume_all(state_file: Path, ledger_file: Path | None = None) -> str:
+    """The command that goes on with all unfinished runs, of a ledger where it must be named."""
+    ledger = [] if ledger_file is None else ["--db-path", str(ledger_file)]
+    return _line(["resume", *ledger], state_file)
+
+
+def _line(words: list[str], state_file: Path) -> str:
+    project = project_folder(os.environ)
+    if state_file != project / Settings.state_file:
+        words = [*words, "--state-file", str(state_file)]
+    # Copied to another folder, or into a crontab, it must not go to another project's target.
+    pinned = f"{VARIABLE}={_quoted(str(project))} " if project != Path() else ""
+    return f"{pinned}{program()} {' '.join(map(_quoted, words))}"
+
+
+def _quoted(word: str) -> str:
+    """A word as a shell takes it, and a terminal shows it."""
+    if shown(word) == word:
+        return shlex.quote(word)
+    escaped = word.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{shown(escaped)}'"

@@ -1,0 +1,88 @@
+"""What a run waits for: shown once an answer takes long."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from imports.backends.database import Rows
+from imports.backends.outage import duration
+from imports.backends.retry import Asked, RetryPolicy
+from imports.cli.progress import Display
+
+SECONDS_BEFORE_IT_IS_SHOWN = 5.0
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+
+_log = logging.getLogger(__name__)
+
+_QUESTIONS = {
+    "identify": "the database: who it is",
+    "dataset_id": "the database: the number of the dataset",
+    "merge": "the database: merging",
+    "_merge_nothing": "the database: whether it merges at all",
+    "compare": "the database: comparing",
+    "written": "the database: which rows it has",
+    "known_images": "the database: which images it lists",
+    "forget_merges": "the database: dropping old answers",
+    "prepare": "the image store: whether it is there",
+    "put": "the image store: storing an image",
+    "size": "the image store: the size of an image",
+    "sha256": "the image store: reading an image",
+    "remove": "the image store: removing an image",
+}
+
+
+class Waiting:
+    """Looks once a second what was asked longest ago, and shows it once that is a while ago."""
+
+    def __init__(self, policy: RetryPolicy, display: Display) -> None:
+        """Looks at the requests that are made with a policy."""
+        self._policy = policy
+        self._display = display
+        self._ended = threading.Event()
+        self._shown = False
+        self._next_line = 0.0
+        self._thread = threading.Thread(target=self._run, name="waiting", daemon=True)
+
+    def start(self) -> None:
+        """Looks from now on, in a thread of its own: all others may be waiting."""
+        self._thread.start()
+
+    def look(self) -> None:
+        """Shows what is waited for, as a line too, the rarer the longer it takes."""
+        asked = min(list(self._policy.asked.values()), key=lambda each: each.since, default=None)
+        seconds = 0.0 if asked is None else self._policy.clock() - asked.since
+        if asked is None or seconds < SECONDS_BEFORE_IT_IS_SHOWN:
+            if self._shown:
+                self._shown = False
+                self._display.waiting("", as_line=False)
+            return
+        if not self._shown:
+            self._shown, self._next_line = True, SECONDS_BEFORE_IT_IS_SHOWN
+        as_line = seconds >= self._next_line
+        text = f"waiting for {_what(asked)}, {duration(seconds)}"
+        if as_line:
+            self._next_line = 2 * seconds
+            _log.info("%s", text)
+        self._display.waiting(text, as_line=as_line)
+
+    def close(self) -> None:
+        """Ends it."""
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(_SECONDS_BETWEEN_LOOKS):
+            self.look()
+
+
+def _what(asked: Asked) -> str:
+    """Whom a request asks, and for what."""
+    name = getattr(asked.operation, "__name__", "")
+    text = _QUESTIONS.get(name, "the target")
+    for argument in asked.arguments:
+        if isinstance(argument, Rows):
+            count = sum(map(len, argument.by_table.values()))
+            text += f" {count:,} row{'' if count == 1 else 's'}"
+    return text

@@ -1,0 +1,150 @@
+"""A database as a hosted Supabase has it: its roles, their rights and time-outs, and our schema."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+import psycopg2
+
+from imports.servers.schema import HISTORY, apply_schema
+
+OWNER: Final = "hosted_postgres"
+"""Who applies migrations and owns what they make: what the role `postgres` is there, no superuser.
+
+Here that name is the superuser's.
+"""
+
+AUTHENTICATOR: Final = "authenticator"
+"""As whom PostgREST connects; it then takes the role that a token names."""
+
+STORAGE: Final = "hosted_storage"
+"""As whom `@supabase/lite` connects: what `supabase_storage_admin` is there.
+
+A superuser would open all tables and sequences to everybody, since it opens what it can.
+"""
+
+_ROLES: Final = {
+    "anon": "NOLOGIN NOINHERIT",
+    "authenticated": "NOLOGIN NOINHERIT",
+    "service_role": "NOLOGIN NOINHERIT BYPASSRLS",
+    AUTHENTICATOR: "LOGIN NOINHERIT",
+    OWNER: "LOGIN CREATEDB CREATEROLE REPLICATION BYPASSRLS",
+    STORAGE: "LOGIN BYPASSRLS",
+}
+_SETTINGS: Final = {
+    "anon": {"statement_timeout": "3s"},
+    "authenticated": {"statement_timeout": "8s"},
+    AUTHENTICATOR: {"statement_timeout": "8s", "lock_timeout": "8s"},
+}
+_API_ROLES: Final = "anon, authenticated, service_role"
+
+# Everything made in `public` is open to these roles unless a migration takes it away again, and
+# only row level security stands before the tables.
+_RIGHTS: Final = f"""
+GRANT {_API_ROLES} TO {AUTHENTICATOR}, {STORAGE};
+GRANT {_API_ROLES}, {AUTHENTICATOR} TO {OWNER} WITH ADMIN OPTION;
+GRANT USAGE ON SCHEMA public TO {_API_ROLES};
+CREATE SCHEMA IF NOT EXISTS extensions;
+GRANT USAGE ON SCHEMA extensions TO {OWNER}, {_API_ROLES};
+ALTER DATABASE "{{database}}" OWNER TO {OWNER};
+GRANT CREATE ON DATABASE "{{database}}" TO {STORAGE};
+CREATE SCHEMA IF NOT EXISTS supabase_migrations;
+ALTER SCHEMA supabase_migrations OWNER TO {OWNER};
+GRANT ALL ON SCHEMA supabase_migrations TO {STORAGE};
+{HISTORY};
+ALTER TABLE supabase_migrations.schema_migrations OWNER TO {STORAGE};
+GRANT ALL ON supabase_migrations.schema_migrations TO {OWNER};
+"""
+_DEFAULT_RIGHTS: Final = f"""
+ALTER DEFAULT PRIVILEGES FOR ROLE {{owner}} IN SCHEMA public
+  GRANT ALL ON {{objects}} TO {_API_ROLES};
+"""
+
+# So that PostgREST, which keeps the schema in memory, reads it again after a change.
+_WATCH: Final = """
+CREATE OR REPLACE FUNCTION extensions.pgrst_watch() RETURNS event_trigger
+LANGUAGE plpgsql AS $$ BEGIN NOTIFY pgrst, 'reload schema'; END $$;
+DROP EVENT TRIGGER IF EXISTS pgrst_ddl_watch;
+CREATE EVENT TRIGGER pgrst_ddl_watch ON ddl_command_end
+  WHEN TAG IN ('CREATE SCHEMA', 'ALTER SCHEMA', 'CREATE TABLE', 'CREATE TABLE AS', 'ALTER TABLE',
+    'CREATE VIEW', 'ALTER VIEW', 'CREATE FUNCTION', 'ALTER FUNCTION', 'CREATE TYPE', 'COMMENT')
+  EXECUTE FUNCTION extensions.pgrst_watch();
+DROP EVENT TRIGGER IF EXISTS pgrst_drop_watch;
+CREATE EVENT TRIGGER pgrst_drop_watch ON sql_drop EXECUTE FUNCTION extensions.pgrst_watch();
+"""
+
+# A database that an older version of this program prepared: there the superuser owns everything.
+_ADOPT: Final = f"""
+DO $$ DECLARE command text; BEGIN
+  FOR command IN
+    WITH ours AS (
+      SELECT oid, nspname, nspowner, CASE WHEN nspname IN ('storage', 'auth') THEN '{STORAGE}'
+        ELSE '{OWNER}' END AS owner
+      FROM pg_namespace
+      WHERE nspname IN ('public', 'organisation', 'people', 'storage', 'auth')
+    )
+    SELECT format('ALTER TABLE %s OWNER TO %I', pg_class.oid::regclass, owner)
+    FROM pg_class JOIN ours ON relnamespace = ours.oid
+    WHERE relkind IN ('r', 'p', 'v') AND relowner = current_user::regrole
+    UNION ALL
+    SELECT format('ALTER ROUTINE %s OWNER TO %I', pg_proc.oid::regprocedure, owner)
+    FROM pg_proc JOIN ours ON pronamespace = ours.oid
+    WHERE proowner = current_user::regrole
+    UNION ALL
+    SELECT format('ALTER SCHEMA %I OWNER TO %I', nspname, owner)
+    FROM ours WHERE nspname <> 'public' AND nspowner = current_user::regrole
+  LOOP EXECUTE command; END LOOP;
+END $$;
+"""
+
+
+def prepare_database(database_url: str) -> None:
+    """Makes a database what our migrations meet at Supabase, and applies them as they are there.
+
+    The URL is that of a superuser, on a server that lets roles in without a password.
+    """
+    prepare_roles(database_url)
+    apply_schema(_as_owner(database_url))
+
+
+def prepare_roles(database_url: str) -> None:
+    """Makes the roles, and gives them their rights in a database."""
+    connection = psycopg2.connect(database_url)
+    try:
+        with connection, connection.cursor() as cursor:
+            for name, attributes in _ROLES.items():
+                cursor.execute(_create_role(name, attributes))
+            cursor.execute("SELECT current_user, current_database()")
+            ((superuser, database),) = cursor.fetchall()
+            cursor.execute(_RIGHTS.format(database=database))
+            for owner in (OWNER, superuser):
+                for objects in ("TABLES", "SEQUENCES", "ROUTINES"):
+                    cursor.execute(_DEFAULT_RIGHTS.format(owner=owner, objects=objects))
+            cursor.execute(_ADOPT)
+            cursor.execute(_WATCH)
+    finally:
+        connection.close()
+
+
+def _create_role(name: str, attributes: str) -> str:
+    settings = "".join(
+        f"ALTER ROLE {name} SET {setting} = '{value}';"
+        for setting, value in _SETTINGS.get(name, {}).items()
+    )
+    # The whole server shares them: each is made once, also by two that do so at once.
+    return f"""
+DO $$ BEGIN
+  CREATE ROLE {name} {attributes};
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+DO $$ BEGIN
+  IF (SELECT rolconfig IS NULL FROM pg_roles WHERE rolname = '{name}') THEN
+    {settings or "NULL;"}
+  END IF;
+END $$;
+"""
+
+
+def _as_owner(database_url: str) -> str:
+    parts = urlsplit(database_url)
+    return parts._replace(netloc=f"{OWNER}:@{parts.netloc.rpartition('@')[2]}").geturl()

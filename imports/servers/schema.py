@@ -1,0 +1,165 @@
+"""The schema of a target: the migrations in `supabase/migrations`, and applying them.
+
+Migrations are written by hand and applied once, in the order of their versions. The functions that
+are rendered from the tables are one generated file among them, the newest: it is applied whenever
+its checksum is not the one that the target has. All are recorded in
+`supabase_migrations.schema_migrations` as the Supabase CLI does, so that `supabase db push` and
+`schema apply` can take turns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+import psycopg2.extensions
+
+from imports.errors import SchemaError
+from imports.servers.connecting import connect
+from imports.servers.database_url import understood
+
+FUNCTIONS = "functions"
+"""The name of the generated migration."""
+
+_NAME = re.compile(r"(\d{14})_(\w+)\.sql")
+_CHECKSUM = re.compile(r"functions_checksum = '([0-9a-f]{64})';\s*\Z")
+HISTORY = """\
+create schema if not exists supabase_migrations;
+create table if not exists supabase_migrations.schema_migrations (
+  version text not null primary key, statements text[], name text
+)"""
+_LOCK = 5_103_880_517_432_011_001
+"""An advisory lock, so that two runs do not apply the schema at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of the schema; its version is the 14 digits that its name begins with."""
+
+    version: str
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str | None:
+        """The checksum that the file with the functions ends with; None for all others."""
+        found = _CHECKSUM.search(self.sql) if self.name == FUNCTIONS else None
+        return None if found is None else found[1]
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaNeeded:
+    """What a target must have: the version of its tables, and the checksum of its functions."""
+
+    version: str
+    functions: str
+
+
+def folder() -> Path:
+    """Where the migrations are.
+
+    Raises:
+        SchemaError: if the installation lacks them.
+    """
+    package = Path(__file__).parents[1]
+    for place in (package.parent / "supabase" / "migrations", package / "migrations"):
+        if any(_NAME.fullmatch(path.name) for path in place.glob("*.sql")):
+            return place
+    raise SchemaError(
+        f"No migrations were found beside {package}. The installation is not whole: install again."
+    )
+
+
+def migrations(place: Path | None = None) -> list[Migration]:
+    """All migrations, the oldest first; in place of our own those in another folder.
+
+    Raises:
+        SchemaError: if the installation lacks them.
+    """
+    return [
+        Migration(match[1], match[2], path.read_text(encoding="utf-8"))
+        for path in sorted((place or folder()).glob("*.sql"))
+        if (match := _NAME.fullmatch(path.name))
+    ]
+
+
+def needed() -> SchemaNeeded:
+    """What this version needs.
+
+    Raises:
+        SchemaError: if the installation lacks it.
+    """
+    all_migrations = migrations()
+    newest = max(each.version for each in all_migrations if each.name != FUNCTIONS)
+    functions = all_migrations[-1].checksum
+    if functions is None:
+        raise SchemaError(
+            f"The newest migration in {folder()} must be the generated functions. In a checkout,"
+            " write them anew with `resilient-importer schema export`; else install again."
+        )
+    return SchemaNeeded(newest, functions)
+
+
+def apply_schema(database_url: str) -> list[str]:
+    """Applies the migrations that the database lacks, each in its own transaction.
+
+    Returns the names of those applied.
+
+    Raises:
+        SchemaError: if the database is too old, or refuses one of them.
+        BackendError, BackendUnavailableError, UsageError: if it cannot be connected to.
+    """
+    connection = connect(understood(database_url), psycopg2.extensions.connection)
+    with contextlib.closing(connection):
+        if connection.server_version < 150_000:
+            raise SchemaError(
+                f"The server is PostgreSQL {connection.server_version // 10_000};"
+                " 15 or later is needed (UNIQUE NULLS NOT DISTINCT)."
+            )
+        return [migration.name for migration in migrations() if _apply(connection, migration)]
+
+
+def _apply(connection: psycopg2.extensions.connection, migration: Migration) -> bool:
+    """Applies a migration if the database lacks it; whether it did."""
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
+            cursor.execute(HISTORY)
+            if _has(cursor, migration):
+                return False
+            cursor.execute(migration.sql)
+            cursor.execute(
+                "insert into supabase_migrations.schema_migrations (version, statements, name)"
+                " values (%s, %s, %s)"
+                " on conflict (version) do update set statements = excluded.statements",
+                (migration.version, [migration.sql], migration.name),
+            )
+            return True
+    except psycopg2.Error as error:
+        raise SchemaError(
+            f"Migration {migration.version}_{migration.name} was refused:"
+            f" {_first_line(error)}. Nothing of it was applied."
+        ) from error
+
+
+def _has(cursor: psycopg2.extensions.cursor, migration: Migration) -> bool:
+    """Whether the database has a migration: it is recorded, and functions are also those of it."""
+    cursor.execute(
+        "select from supabase_migrations.schema_migrations where version = %s",
+        (migration.version,),
+    )
+    recorded = cursor.rowcount == 1
+    if not recorded or migration.checksum is None:
+        return recorded
+    cursor.execute(
+        "select from public.import_target where functions_checksum = %s", (migration.checksum,)
+    )
+    return cursor.rowcount == 1
+
+
+def _first_line(error: psycopg2.Error) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,411 @@
+"""JSON read exactly, as a stream of events, and the values that these make.
+
+Slower than orjson, and used for what orjson does not see or refuses: numbers keep all their
+digits, names that stand twice are noticed, and a flaw costs no more than the value that has it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from decimal import Decimal, InvalidOperation, localcontext
+from itertools import chain
+from typing import Any
+
+# The fastest of its parsers that the machine has, with wheels for most: `yajl2_c`.
+import ijson
+
+from imports.errors import NotOursError, RecordError
+from imports.source.cleaning import NUL_REMOVED, Tally, json_type, without_nul
+from imports.source.json_flaws import (
+    HALF,
+    MOST_READ,
+    NOT_UTF_8,
+    SPOILED,
+    TOO_DEEP,
+    NamedTwice,
+    NestedTooDeeply,
+    UnreadableValue,
+    beyond,
+    flaw_in,
+    is_flawed_number,
+    member,
+    spoiled,
+    twice,
+)
+from imports.source.json_text import BYTE_ORDER_MARK, MAX_DEPTH, UTF16_MARKS, exact_number
+
+_CHUNK_BYTES = 16 * 1024
+"""Small: of larger ones there are so many events at once that Python's collector is busy."""
+
+_CUTS = tuple(b' ,:"\n\r\t{}[]')
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
+)
+_UNDECODED = re.compile("[\udc80-\udcff]+")
+_WRITTEN_HALF = HALF.encode()
+
+# Of so many bytes one is looked at: most chunks have no such number, and none costs time.
+_STRIDE = 256
+_MANY_DIGITS = re.compile(rb"[0-9]{%d}" % (MOST_READ // _STRIDE))
+# Possessive: a text of megabytes is passed without a memory of how.
+_TEXT = rb'[^"\\]*+(?:\\.[^"\\]*+)*+"?'
+_REST_OF_TEXT = re.compile(_TEXT, re.DOTALL)
+_LONG_NUMBER = re.compile(
+    rb'"%b|(?<![0-9.eE+-])(-?[1-9][0-9]{%d,})(?![0-9.eE])' % (_TEXT, MOST_READ), re.DOTALL
+)
+_NO_NUMBER = b"1e99999999999999999999"
+"""A number that is read as NaN."""
+
+_OPENING = frozenset({"start_map", "start_array"})
+_MADE = _OPENING | {"number"}
+_CLOSING = frozenset({"end_map", "end_array"})
+_EMPTY_VALUES: dict[str, object] = {"start_map": {}, "start_array": []}
+
+# What a member of an object, and an element of a list, take in memory, roughly.
+_MEMBER_BYTES, _ELEMENT_BYTES = 150, 80
+
+MOST_NAMES = 1_000_000
+"""An object outside of all records may have so many names."""
+
+Event = tuple[str, Any]
+
+BROKEN = (ijson.JSONError, ValueError, ArithmeticError)
+"""What reading events raises where a text is no JSON."""
+
+
+class Content:
+    """JSON in chunks that end between two tokens or within a plain text.
+
+    No chunk ends within an escape sequence, or between the two of a surrogate pair. `read` gives
+    the next bytes, at most so many. What is no character has a mark of `json_flaws` in its place;
+    `spoiled` is whether there was any. A whole number that Python does not read is one that is read
+    as NaN.
+    """
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
+        self.chunk_start = 0
+        self.chunk_end = 0
+        self.blank = True
+        self.has_nul = False
+        self.spoiled = False
+        self._in_text = False
+
+    def chunks(self) -> Iterator[bytes]:
+        """The content, without a byte-order mark."""
+        chunk = self._without_mark(self._read(_CHUNK_BYTES))
+        held: list[bytes] = []
+        while chunk:
+            # What follows the last of these bytes cannot be within an escape sequence.
+            cut = max(map(chunk.rfind, _CUTS)) + 1
+            if cut:
+                yield self._seen(b"".join([*held, chunk[:cut]]))
+                held = []
+            held.append(chunk[cut:])
+            chunk = self._read(_CHUNK_BYTES)
+        # Not if nothing is left: an empty chunk is the end to the parser.
+        if rest := b"".join(held):
+            yield self._seen(rest)
+
+    def check(self, place: str, text: str) -> None:
+        """Refuses a text of it that holds what is no character.
+
+        Raises:
+            RecordError: that says so of the place.
+        """
+        # Where nothing was spoiled, the file itself has the text of a mark.
+        if self.spoiled and SPOILED in text:
+            raise RecordError(spoiled(place, text))
+
+    def _without_mark(self, chunk: bytes) -> bytes:
+        if chunk.startswith(UTF16_MARKS):
+            raise RecordError("is UTF-16, not UTF-8; convert it and run again")
+        if chunk.startswith(BYTE_ORDER_MARK):
+            self.chunk_end = len(BYTE_ORDER_MARK)
+        return chunk.removeprefix(BYTE_ORDER_MARK)
+
+    def _seen(self, chunk: bytes) -> bytes:
+        self.chunk_start, self.chunk_end = self.chunk_end, self.chunk_end + len(chunk)
+        self.blank = self.blank and not chunk.strip()
+        self.has_nul = self.has_nul or b"\\u0000" in chunk
+        marked = _decodable(chunk)
+        self.spoiled = self.spoiled or marked is not chunk
+        readable = marked
+        if _MANY_DIGITS.search(marked[::_STRIDE]):
+            readable = _with_readable_numbers(marked, in_text=self._in_text)
+        plain = marked
+        if b'\\"' in marked:
+            plain = marked.replace(b"\\\\", b"").replace(b'\\"', b"")
+        self._in_text ^= plain.count(b'"') % 2 == 1
+        return readable
+
+
+def _decodable(chunk: bytes) -> bytes:
+    """A chunk with marks for what is no character; the same object if all of it is."""
+    marked = chunk
+    try:
+        chunk.decode()
+    except UnicodeDecodeError:
+        text = chunk.decode("utf-8", "surrogateescape")
+        marked = _UNDECODED.sub(NOT_UTF_8, text).encode()
+    if _SURROGATE.search(marked):
+        # The parser would make a question mark of a half, and nobody would know.
+        found = _ESCAPE.sub(lambda escape: _WRITTEN_HALF if escape[1] else escape[0], marked)
+        return marked if found == marked else found
+    return marked
+
+
+def _with_readable_numbers(chunk: bytes, *, in_text: bool) -> bytes:
+    """A chunk without whole numbers that Python does not read; `in_text`: it begins in a text."""
+    end = _REST_OF_TEXT.match(chunk).end() if in_text else 0  # type: ignore[union-attr]
+    # Not `sub`: it copies the texts, too.
+    places = [each.span(1) for each in _LONG_NUMBER.finditer(chunk, end) if each[1] is not None]
+    for start, end in reversed(places):
+        chunk = b"".join((chunk[:start], _NO_NUMBER, chunk[end:]))
+    return chunk
+
+
+def events_of(content: Content) -> Iterator[Event]:
+    """What the parser says of a content, until it ends or breaks.
+
+    Raises:
+        Exception: one of those in `BROKEN`, or what reading raises.
+    """
+    return chain.from_iterable(_events(content))
+
+
+def _events(content: Content) -> Iterator[list[Event]]:
+    """What the parser says of each chunk; of a broken one, what is before the break."""
+    events: list[Event] = ijson.sendable_list()
+    # Not `use_float`: it refuses whole numbers beyond 63 bits.
+    parser = ijson.basic_parse_coro(events)
+    try:
+        for chunk in content.chunks():
+            problem: Exception | None = None
+            if (flaw := _passed_by_the_parser(chunk)) is not None:
+                problem = ValueError("unexpected control character")
+                chunk = chunk[:flaw]
+            try:
+                if chunk:
+                    with localcontext() as context:
+                        # An exponent that Decimal does not read makes NaN.
+                        context.traps[InvalidOperation] = False
+                        parser.send(chunk)
+            except (ijson.JSONError, ValueError) as error:
+                problem = error
+            except SystemError:
+                # Somebody lets Python read fewer digits. The parser in C does not notice that it
+                # has no value, and the last event must not be looked at.
+                del events[-1]
+                problem = ValueError("a number that is too large")
+            yield events
+            if problem is not None:
+                raise problem
+            events.clear()
+        parser.close()
+        yield events
+    finally:
+        # Nobody reads on, or it was broken: that it is not at its end is no news.
+        with contextlib.suppress(ijson.JSONError):
+            parser.close()
+
+
+def _passed_by_the_parser(chunk: bytes) -> int | None:
+    """Where the first thing in a chunk is that the parser would let pass, and orjson does not."""
+    places = [place for each in (b"\x0b", b"\x0c") if (place := chunk.find(each)) >= 0]
+    return min(places, default=None)
+
+
+class Builder:
+    """Makes values of events. `flawed` is whether one was made since that has a flaw.
+
+    NUL characters are taken out of names here, and counted. `size` is about how much memory the
+    values take that were made since it was set to 0, in bytes; what would take it beyond `most`
+    is left out.
+    """
+
+    def __init__(self, events: Iterator[Event], tally: Tally, most: int | None = None) -> None:
+        self._events = events
+        self._tally = tally
+        self._most = most
+        self.flawed = False
+        self.size = 0
+
+    @property
+    def overfull(self) -> bool:
+        """Whether something was left out."""
+        return self._most is not None and self.size > self._most
+
+    def built(self, event: str, value: Any, depth: int) -> Any:
+        """The value that begins with this event, `depth` levels within its document."""
+        if event == "number":
+            return self._number(value)
+        if event not in _OPENING:
+            return value
+        if depth > MAX_DEPTH:
+            self.flawed = True
+            pass_over(self._events, event)
+            return NestedTooDeeply()
+        return self._object(depth) if event == "start_map" else self._list(depth)
+
+    def _object(self, depth: int) -> dict[str, Any]:
+        built: dict[str, Any] = {}
+        known_twice: list[str] = []
+        for event, name in self._events:
+            if event == "end_map":
+                break
+            if "\0" in name:
+                self._tally[NUL_REMOVED] += name.count("\0")
+                name = name.replace("\0", "")
+            if name in built:
+                known_twice.append(name)
+            event, value = next(self._events)
+            self.size += _MEMBER_BYTES + (len(value) if event == "string" else 0)
+            if self.overfull:
+                pass_over(self._events, event)
+                continue
+            # Most values are texts or nothing: they go no further.
+            built[name] = self.built(event, value, depth + 1) if event in _MADE else value
+        if known_twice:
+            self.flawed = True
+            return NamedTwice(built, known_twice[0])
+        return built
+
+    def _list(self, depth: int) -> list[Any]:
+        built: list[Any] = []
+        for event, value in self._events:
+            if event == "end_array":
+                break
+            self.size += _ELEMENT_BYTES + (len(value) if event == "string" else 0)
+            if self.overfull:
+                pass_over(self._events, event)
+                continue
+            built.append(self.built(event, value, depth + 1) if event in _MADE else value)
+        return built
+
+    def _number(self, value: int | Decimal) -> int | float | Decimal:
+        number = exact_number(value)
+        if isinstance(number, Decimal) and is_flawed_number(number):
+            self.flawed = True
+        return number
+
+
+def read_exactly(content: bytes, tally: Tally, records: str | None = None) -> dict[str, Any]:
+    """The object in a JSON text, as `json_file.parse_object` gives it.
+
+    Raises:
+        NotOursError: if it is no object.
+        RecordError: if it has a flaw elsewhere than in an element of the list under the name
+            `records`.
+        Exception: one of those in `BROKEN`, if it is no JSON.
+    """
+    text = Content(io.BytesIO(content).read)
+    events = events_of(text)
+    event, value = next(events)
+    builder = Builder(events, tally)
+    document: dict[str, Any] = builder.built(event, value, 1)
+    for _ in events:  # there is none; that nothing follows is seen by reading on
+        pass
+    if event != "start_map":
+        raise NotOursError(f"holds {json_type(outside(event, value))} where an object belongs")
+    if builder.flawed or text.spoiled:
+        document = _without_flawed(document, records)
+    if text.has_nul:
+        document = without_nul(document, tally)
+    return document
+
+
+def _without_flawed(document: dict[str, Any], records: str | None) -> dict[str, Any]:
+    """A document in whose list each element with a flaw is an UnreadableValue."""
+    listed = document.get(records) if records is not None else None
+    others: dict[str, Any] = document
+    if records is not None and isinstance(listed, list) and not isinstance(document, NamedTwice):
+        others = {name: each for name, each in document.items() if name != records}
+        document = {
+            **document,
+            records: [
+                each if (reason := flaw_in(each)) is None else UnreadableValue(reason, each)
+                for each in listed
+            ],
+        }
+    if (reason := flaw_in(others)) is not None:
+        raise RecordError(reason)
+    return document
+
+
+def check_names(names: Collection[str]) -> None:
+    """Refuses an object with so many names that they would take too much memory."""
+    if len(names) >= MOST_NAMES:
+        raise RecordError(f"has more than {MOST_NAMES:,} names in one object")
+
+
+def outside(event: str, value: object) -> object:
+    """The value that begins with an event, without what is in it."""
+    return _EMPTY_VALUES.get(event, value)
+
+
+def pass_over(events: Iterable[Event], event: str) -> None:
+    """Takes the rest of a value that began with this event."""
+    if event not in _OPENING:
+        return
+    depth = 1
+    for kind, _ in events:
+        if kind in _OPENING:
+            depth += 1
+        elif kind in _CLOSING:
+            depth -= 1
+            if not depth:
+                return
+
+
+class _Level:
+    """A list or object that is open: its path, and the names so far or how many elements."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.names: set[str] = set()
+        self.place = ""
+        self.count = 0
+
+
+def look_through(
+    content: Content, events: Iterator[Event], event: str, value: Any, path: str, depth: int
+) -> None:
+    """Takes a value of a content without building it.
+
+    Raises:
+        RecordError: if it has a flaw.
+    """
+    levels: list[_Level] = []
+    while True:
+        if event == "map_key":
+            level, name = levels[-1], value.replace("\0", "")
+            level.place = member(level.path, name)
+            if name in level.names:
+                raise RecordError(twice(level.place))
+            check_names(level.names)
+            content.check(f"the name {level.place}", name)
+            level.names.add(name)
+        elif event in _CLOSING:
+            levels.pop()
+        else:
+            place = path
+            if levels:
+                level = levels[-1]
+                place = level.place or f"{level.path}[{level.count}]"
+                level.count += 1
+            if event in _OPENING:
+                if depth + len(levels) > MAX_DEPTH:
+                    raise RecordError(TOO_DEEP)
+                levels.append(_Level(place))
+            elif event == "string":
+                content.check(place, value)
+            elif isinstance(value, Decimal) and is_flawed_number(value):
+                raise RecordError(beyond(place, value))
+        if not levels:
+            return
+        event, value = next(events)

@@ -1,0 +1,206 @@
+"""Reading a JSON file that is too large for memory: the list in it, some records at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from imports.errors import NotOursError, RecordError
+from imports.files.regular_file import OpenedFile, open_regular
+from imports.source.cleaning import Tally, json_type, without_nul
+from imports.source.json_events import (
+    BROKEN,
+    Builder,
+    Content,
+    Event,
+    check_names,
+    events_of,
+    look_through,
+    outside,
+    pass_over,
+)
+from imports.source.json_file import no_list
+from imports.source.json_flaws import UnreadableValue, flaw_in, member, twice
+from imports.source.tree import is_unchanged
+from imports.work_item import Signature
+
+MOST_RECORD_BYTES = 128 * 1024 * 1024
+"""A record whose values would take more memory than that is not read."""
+
+MOST_PIECE_BYTES = 32 * 1024 * 1024
+"""A piece has records that take about so much memory together, or one that takes more."""
+
+_RECORD_DEPTH = 3
+"""The level of a record: within a list within the outermost object."""
+
+
+class Piece(NamedTuple):
+    """Some records of the list in a file: the index of the first, and whether these are the last.
+
+    The last piece may be empty, no other is.
+    """
+
+    first: int
+    records: list[Any]
+    last: bool
+
+
+def read_pieces(
+    path: str,
+    signature: Signature,
+    key: str,
+    size: int,
+    start: int,
+    tally: Tally,
+    opener: Callable[[str], OpenedFile] = open_regular,
+) -> Iterator[Piece]:
+    """The list under a name of the outermost object, `size` records at a time.
+
+    Values come as `json_file.read_object` gives them, NUL characters removed and counted, an
+    UnreadableValue for a record with a flaw; the first `start` records are passed over without
+    being built. In memory is one piece, and the record after it.
+
+    That the file is broken is noticed where it is broken: the whole records before that place
+    have been yielded, none of them as the last piece, which comes only when all of the file has
+    been read. Each piece is of a file that was still the one of the signature.
+
+    Raises:
+        NotOursError: if it is JSON and no object, or has no list under the key.
+        RecordError: if the file changed or cannot be read, is no JSON in UTF-8, or has a flaw
+            outside of its records.
+    """
+    try:
+        descriptor, _ = opener(path)
+    except OSError as error:
+        raise RecordError(f"cannot be read: {error.strerror}") from error
+    try:
+        yield from _pieces(descriptor, signature, key, size, start, tally)
+    finally:
+        os.close(descriptor)
+
+
+def _pieces(
+    descriptor: int, signature: Signature, key: str, size: int, start: int, tally: Tally
+) -> Iterator[Piece]:
+    def check_unchanged() -> None:
+        if not is_unchanged(os.fstat(descriptor), signature):
+            raise RecordError("changed while the run was under way; run again to import it")
+
+    content = Content(lambda most: os.read(descriptor, most))
+    walk = _Walk(content, key, start, tally)
+    first, records = start, list[Any]()
+    try:
+        check_unchanged()
+        for record in walk.records():
+            if len(records) == size or (records and walk.piece_size > MOST_PIECE_BYTES):
+                walk.begin_piece()
+                check_unchanged()
+                yield Piece(first, records, last=False)
+                first, records = first + size, []
+            records.append(without_nul(record, tally) if content.has_nul else record)
+    except OSError as error:
+        raise RecordError(f"cannot be read: {error.strerror}") from error
+    except BROKEN as error:
+        # A file that is being written again looks broken, and is not.
+        check_unchanged()
+        if records:
+            yield Piece(first, records, last=False)
+        raise RecordError(_complaint(error, content, walk)) from error
+    check_unchanged()
+    yield Piece(min(first, walk.passed), records, last=True)
+
+
+def _complaint(error: Exception, content: Content, walk: _Walk) -> str:
+    if content.blank:
+        return "is empty"
+    place = f"at bytes {content.chunk_start:,} to {content.chunk_end:,}"
+    if walk.in_list:
+        place = f"in record {walk.passed}, {place}"
+    reason = error.args[0] if error.args else ""
+    text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason or error)
+    # The parser goes on with the text around the place, which is nobody's business.
+    return f"is not JSON {place}: {text.strip().partition(chr(10))[0].rstrip('. ')}"
+
+
+class _Walk:
+    """Goes through the events of one file. `passed` is how many records are behind it.
+
+    `piece_size` is about how much memory the records since `begin_piece` take, in bytes.
+    """
+
+    def __init__(self, content: Content, key: str, start: int, tally: Tally) -> None:
+        self._content = content
+        self._events: Iterator[Event] = events_of(content)
+        self._builder = Builder(self._events, tally, MOST_RECORD_BYTES)
+        self._size_of_last = 0
+        self._key = key
+        self.piece_size = 0
+        self._start = start
+        self.passed = 0
+        self.in_list = False
+
+    def begin_piece(self) -> None:
+        """The last record is the first one of a piece."""
+        self.piece_size = self._size_of_last
+
+    def records(self) -> Iterator[Any]:
+        """The records of the list, after the first `start`; ends with the file."""
+        events = self._events
+        event, value = next(events)
+        if event != "start_map":
+            raise NotOursError(f"holds {json_type(outside(event, value))} where an object belongs")
+        # As a dictionary, which keeps their order.
+        names: dict[str, None] = {}
+        for _, name in events:  # ends after the `end_map`, whose name is None
+            if name is None:
+                continue
+            event, value = next(events)
+            name = name.replace("\0", "")
+            if name in names:
+                raise RecordError(twice(member("", name)))
+            self._content.check(f"the name {member('', name)}", name)
+            check_names(names)
+            names[name] = None
+            if name != self._key:
+                look_through(self._content, events, event, value, member("", name), 2)
+            elif event == "start_array":
+                yield from self._elements()
+            else:
+                raise no_list(self._key, {self._key: outside(event, value)})
+        if self._key not in names:
+            raise no_list(self._key, names)
+
+    def _elements(self) -> Iterator[Any]:
+        self.in_list = True
+        for event, value in self._events:
+            if event == "end_array":
+                break
+            if self.passed < self._start:
+                pass_over(self._events, event)
+                self.passed += 1
+            else:
+                record = self._record(event, value)
+                self.passed += 1
+                yield record
+        self.in_list = False
+
+    def _record(self, event: str, value: Any) -> Any:
+        builder = self._builder
+        builder.flawed, builder.size = False, 0
+        record = builder.built(event, value, _RECORD_DEPTH)
+        if builder.overfull:
+            self._size_of_last = 0
+            return UnreadableValue(
+                f"is too large: its values would take more than {MOST_RECORD_BYTES >> 20} MiB of"
+                " memory",
+                None,
+            )
+        self._size_of_last = builder.size
+        self.piece_size += builder.size
+        # What was seen may be in a record that is yet to come.
+        if builder.flawed or self._content.spoiled:
+            reason = flaw_in(record)
+            if reason is not None:
+                return UnreadableValue(reason, record)
+        return record

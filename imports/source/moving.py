@@ -1,0 +1,451 @@
+"""What becomes of a source file once it is safe: it is deleted, or moved to another folder.
+
+A file is set aside first, so that nobody can put another one in its place: then it is looked at,
+and deleted, moved, or put back.
+
+Whatever is done here may be killed at any instant and done again: the file is then at the source,
+set aside in it, at the destination, or at two of them with the same content, and never torn under
+its final name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+import orjson
+
+from imports.files.file_error import about_file
+from imports.files.free_names import LONGEST_NAME, name_exclusively, names, put_back, with_end
+from imports.files.open_files import is_open_for_writing
+from imports.files.private_file import FILE, FOLDER
+from imports.files.regular_file import open_new, opener
+from imports.files.whole_file import sync_folder
+from imports.source.set_aside import AsideFolders
+from imports.source.tree import is_same_file, is_unchanged
+from imports.work_item import Signature
+from imports.workers.process_id import is_alive
+
+ERRORS_SUFFIX = ".errors.json"
+"""What stands after the stem of a moved file's name in that of the list of its problems."""
+
+_BLOCK_BYTES = 1024 * 1024
+_ERRORS_HEAD = b'[\n  {\n    "index": '
+_NO_ERRORS = b"[]"
+
+
+class Fate(StrEnum):
+    """What became of a source file.
+
+    `done`: it is no longer at the source. `gone`: nor was it before. `changed`: it is another one
+    than was imported, and stays where it is. `in_use`: somebody has it open for writing, and it
+    stays.
+    """
+
+    DONE = "done"
+    GONE = "gone"
+    CHANGED = "changed"
+    IN_USE = "in_use"
+
+
+class Outcome(NamedTuple):
+    """What became of a file that was to be deleted or moved.
+
+    `path` is where it was moved to; None if it was not, or is gone and not at the destination.
+    `kept_as` is the new name of a file that had come in its place, where a third one had come
+    under that name before it could be put back: both are there.
+    """
+
+    fate: Fate
+    path: str | None = None
+    kept_as: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A record that failed: its place in the file, its id if it has one, and why.
+
+    Without an index it is the file as a whole.
+    """
+
+    index: int | None
+    id: str | None
+    reason: str
+
+
+def check_writable(folders: Iterable[str]) -> None:
+    """Makes sure that files can be created, renamed and removed in these folders.
+
+    It does all three with an empty file, and makes the folders that are missing.
+
+    Raises:
+        UsageError, DiskError: naming the first folder where one of them fails.
+    """
+    for folder in folders:
+        trial = Path(folder, f".{uuid4().hex}.part")
+        renamed = trial.with_suffix(".renamed.part")
+        try:
+            _make_folder(Path(folder))
+            os.close(open_new(str(trial), FILE))
+            trial.rename(renamed)
+            renamed.unlink()
+        except OSError as error:
+            for left in (trial, renamed):
+                with contextlib.suppress(OSError):
+                    left.unlink(missing_ok=True)
+            raise about_file(
+                f"Files cannot be moved or deleted in the folder {folder}",
+                error,
+                "Make it writable, choose other folders with --failed-dir and --done-dir, or leave"
+                " all files where they are with --on-success keep --on-failure keep.",
+            ) from error
+
+
+def delete(path: str, signature: Signature, private: AsideFolders) -> Outcome:
+    """Removes a file if it is still the one of the signature; of a link, only the link.
+
+    Raises:
+        OSError: if it cannot be removed; it is then still at the source.
+    """
+    source = Path(path)
+    try:
+        entry = _look(source, signature)
+    except FileNotFoundError:
+        return Outcome(Fate.GONE)
+    if entry is None:
+        return Outcome(Fate.CHANGED)
+    return _take(source, entry, private, _delete_aside)
+
+
+def move(
+    path: str, signature: Signature, folder: str, relative: str, private: AsideFolders
+) -> Outcome:
+    """Moves a file that is still the one of the signature to `relative` in a folder.
+
+    Nothing is overwritten: where the name is taken by other content, `name.1.json` is tried, then
+    `name.2.json`. Where it is taken by the same content, a killed run had come that far: the file
+    is only removed from the source. It keeps its mtime; of a link, the content is moved.
+
+    Raises:
+        OSError: if it cannot be moved; it is then still at the source.
+    """
+    source, destination = Path(path), Path(folder, relative)
+    try:
+        entry = _look(source, signature)
+        if entry is None and _is_linked_at(source, signature, destination):
+            entry = source.lstat()
+    except FileNotFoundError:
+        return Outcome(Fate.GONE, _moved_before(signature, destination))
+    if entry is None:
+        return Outcome(Fate.CHANGED)
+    _make_folder(destination.parent)
+    if not stat.S_ISLNK(entry.st_mode):
+        return _take(source, entry, private, partial(_move_aside, destination=destination))
+    part = _part_of(source, destination.parent)
+    is_same = partial(is_unchanged, signature=signature)
+    published = _publish_copy(source, part, destination, is_same)
+    if published is None:
+        return Outcome(Fate.CHANGED)
+    sync_folder(published.parent)
+    outcome = _take(source, entry, private, _delete_aside)
+    return outcome._replace(path=str(published)) if outcome.fate is Fate.DONE else outcome
+
+
+def is_left_of(aside: Path, signature: Signature) -> bool:
+    """Whether what a killed run had set aside is the file of the signature, and can be ended."""
+    status = aside.lstat()
+    return (
+        stat.S_ISREG(status.st_mode)
+        and is_same_file(status, signature)
+        and not is_open_for_writing(str(aside))
+    )
+
+
+def finish_delete(aside: Path) -> Outcome:
+    """Deletes what a killed run had set aside for it.
+
+    Raises:
+        OSError: if it cannot be deleted.
+    """
+    aside.unlink()
+    return Outcome(Fate.DONE)
+
+
+def finish_move(aside: Path, home: Path, folder: str, relative: str) -> Outcome:
+    """Moves what a killed run had set aside for it; `home` is the path that it had.
+
+    Raises:
+        OSError: if it cannot be moved.
+    """
+    destination = Path(folder, relative)
+    _make_folder(destination.parent)
+    return _move_aside(aside, home, destination)
+
+
+def has_errors(path: str) -> bool:
+    """Whether there is a list of errors beside a moved file."""
+    return os.path.lexists(_errors_path(Path(path)))
+
+
+def write_errors(path: str, problems: Iterable[Problem]) -> str:
+    """Writes the problems of a moved file beside it; the path of that list.
+
+    `a.json` gets `a.errors.json` (a name too long for that is cut), with `index`, `id` and
+    `reason` for each. It replaces the list that is there as a whole.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    errors = _errors_path(Path(path))
+    content = orjson.dumps(list(problems), option=orjson.OPT_INDENT_2)
+    part = _part_of(errors, errors.parent)
+    try:
+        with os.fdopen(open_new(str(part), FILE), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(errors)
+    except OSError:
+        _remove_quietly(part)
+        raise
+    sync_folder(errors.parent)
+    return str(errors)
+
+
+# Names
+
+
+def _errors_path(path: Path) -> Path:
+    if len(os.fsencode(path.stem + ERRORS_SUFFIX)) <= LONGEST_NAME:
+        return path.with_name(path.stem + ERRORS_SUFFIX)
+    # What is cut off may be all that tells two names apart.
+    digest = blake2b(os.fsencode(path.name), digest_size=4).hexdigest()
+    return with_end(path, f".{digest}{ERRORS_SUFFIX}")
+
+
+def _part_of(path: Path, folder: Path) -> Path:
+    """A hidden file in a folder, this process's own: another run may move the same file."""
+    digest = blake2b(os.fsencode(path.absolute()), digest_size=16).hexdigest()
+    for left in folder.glob(f".{digest}.*.part"):
+        owner = left.name.split(".")[2]
+        if owner.isdecimal() and (int(owner) == os.getpid() or not is_alive(int(owner))):
+            left.unlink(missing_ok=True)
+    return folder / f".{digest}.{os.getpid()}.part"
+
+
+# Publishing: to give a file a name that nothing has
+
+
+def _publish(file: Path, original: Path, destination: Path) -> Path:
+    """Gives a file the first of the names that is free or has the same content; that name.
+
+    `file` and `original` have the same content, and may be the same.
+    """
+    for name in names(destination):
+        while True:
+            if os.path.lexists(name):
+                if _same_content(original, name):
+                    return name
+                break
+            if _errors_of_another(name):
+                break
+            try:
+                name_exclusively(file, name)
+            except FileExistsError:
+                continue  # somebody was quicker: look at what they put there
+            return name
+    raise AssertionError("there is no last name")
+
+
+def _errors_of_another(name: Path) -> bool:
+    """Whether the list of errors for this name would overwrite what is no list of errors."""
+    try:
+        with open(_errors_path(name), "rb", opener=opener) as file:
+            head = file.read(len(_ERRORS_HEAD))
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return head not in (_ERRORS_HEAD, _NO_ERRORS)
+
+
+# Setting aside
+
+
+def _look(source: Path, signature: Signature) -> os.stat_result | None:
+    """The status of a source's entry, if it leads to the file of the signature; else None.
+
+    Raises:
+        OSError: if there is no such file.
+    """
+    entry = source.lstat()
+    status = source.stat() if stat.S_ISLNK(entry.st_mode) else entry
+    return entry if is_unchanged(status, signature) else None
+
+
+def _take(
+    source: Path,
+    entry: os.stat_result,
+    private: AsideFolders,
+    end: Callable[[Path, Path], Outcome],
+) -> Outcome:
+    """Sets a file aside, and brings it to its end if it is the entry that was looked at.
+
+    Else it is put back: under its name, or the next free one where that is taken by now.
+    """
+    try:
+        aside = private.take(source)
+    except FileNotFoundError:
+        return Outcome(Fate.GONE)
+    try:
+        status = aside.lstat()
+        same = os.path.samestat(status, entry) and (
+            (status.st_size, status.st_mtime_ns) == (entry.st_size, entry.st_mtime_ns)
+        )
+        fate = Fate.CHANGED
+        if same:
+            if not is_open_for_writing(str(aside)):
+                return end(aside, source)
+            fate = Fate.IN_USE
+        place = put_back(aside, source)
+    except OSError:
+        if not os.path.lexists(aside):
+            # A run on another machine, which cannot see the lock, has put it back.
+            return Outcome(Fate.CHANGED)
+        with contextlib.suppress(OSError):
+            put_back(aside, source)
+        raise
+    return Outcome(fate, kept_as=None if place == source else str(place))
+
+
+def _delete_aside(aside: Path, home: Path) -> Outcome:
+    aside.unlink()
+    return Outcome(Fate.DONE)
+
+
+def _move_aside(aside: Path, home: Path, destination: Path) -> Outcome:
+    part = _part_of(home, destination.parent)
+    try:
+        published: Path | None = _publish(aside, aside, destination)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        same = partial(_is_as_before, before=aside.lstat())
+        published = _publish_copy(aside, part, destination, same)
+    if published is None:
+        put_back(aside, home)
+        return Outcome(Fate.CHANGED)
+    sync_folder(published.parent)
+    aside.unlink(missing_ok=True)
+    return Outcome(Fate.DONE, str(published))
+
+
+def _is_as_before(status: os.stat_result, before: os.stat_result) -> bool:
+    return (status.st_size, status.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
+# Moving
+
+
+def _publish_copy(
+    file: Path, part: Path, destination: Path, is_same: Callable[[os.stat_result], bool]
+) -> Path | None:
+    """Publishes a copy of a file, when all of it is on disk; None if the file changed meanwhile."""
+    try:
+        published = _publish(part, file, destination) if _copy(file, part, is_same) else None
+    except OSError:
+        _remove_quietly(part)
+        raise
+    part.unlink(missing_ok=True)
+    return published
+
+
+def _copy(source: Path, part: Path, is_same: Callable[[os.stat_result], bool]) -> bool:
+    """Copies content, mode and mtime, down to the disk; False if the file changed meanwhile."""
+    with (
+        open(source, "rb", opener=opener) as reader,
+        os.fdopen(open_new(str(part), FILE), "wb") as writer,
+    ):
+        while block := reader.read(_BLOCK_BYTES):
+            writer.write(block)
+        writer.flush()
+        status = os.fstat(reader.fileno())
+        if not is_same(status) or writer.tell() != status.st_size:
+            return False
+        # By name: not every system takes a descriptor here.
+        part.chmod(stat.S_IMODE(status.st_mode))
+        os.utime(part, ns=(status.st_atime_ns, status.st_mtime_ns))
+        os.fsync(writer.fileno())
+    return True
+
+
+def _moved_before(signature: Signature, destination: Path) -> str | None:
+    """Where a killed run has moved a file that is gone from the source: by its size and mtime."""
+    for name in names(destination):
+        try:
+            if is_unchanged(name.lstat(), signature._replace(digest="")):
+                return str(name)
+        except FileNotFoundError:
+            return None
+    return None
+
+
+def _is_linked_at(source: Path, signature: Signature, destination: Path) -> bool:
+    """Whether a killed run had got so far as to give the file its name at the destination."""
+    status = source.lstat()
+    if status.st_nlink < 2 or not is_same_file(status, signature):
+        return False
+    for name in names(destination):
+        try:
+            if os.path.samestat(status, name.lstat()):
+                return True
+        except FileNotFoundError:
+            return False
+    raise AssertionError("there is no last name")
+
+
+def _same_content(one: Path, other: Path) -> bool:
+    """Whether both are regular files with the same bytes."""
+    try:
+        if not stat.S_ISREG(other.lstat().st_mode):
+            return False
+        with open(one, "rb", opener=opener) as first, open(other, "rb", opener=opener) as second:
+            statuses = os.fstat(first.fileno()), os.fstat(second.fileno())
+            if os.path.samestat(*statuses):
+                return True
+            if statuses[0].st_size != statuses[1].st_size:
+                return False
+            while block := first.read(_BLOCK_BYTES):
+                if block != second.read(_BLOCK_BYTES):
+                    return False
+            return not second.read(1)
+    except FileNotFoundError:
+        return False
+
+
+def _remove_quietly(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+# Folders
+
+
+def _make_folder(folder: Path) -> None:
+    """Makes a folder and those it is in, and brings them to disk."""
+    if folder.is_dir():
+        return
+    if folder.parent != folder:
+        _make_folder(folder.parent)
+    folder.mkdir(FOLDER, exist_ok=True)
+    sync_folder(folder.parent)

@@ -1,0 +1,196 @@
+"""Status files: what became of a work item that is a folder, told in the folder itself."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from imports.files.regular_file import open_folder, open_new, open_regular
+from imports.source.tree import printable
+from imports.work_item import Phase, Source
+
+SUCCESS = "success.json"
+FAILED = "failed.json"
+
+WRITTEN_BY = "resilient-importer"
+"""What a status file says of who wrote it."""
+
+_DRAFTS = {SUCCESS: f".{SUCCESS}.part", FAILED: f".{FAILED}.part"}
+_NAMES = frozenset({*_DRAFTS, *_DRAFTS.values()})
+_MOST_BYTES = 1024 * 1024
+"""Nothing that we write is larger."""
+
+_BEGINNINGS = (
+    f'{{\n  "written_by": "{WRITTEN_BY}"'.encode(),
+    # Of earlier versions.
+    b'{\n  "status": "success"',
+    b'{\n  "status": "failed"',
+)
+_EARLIER_KEYS = frozenset({"status", "folder", "batch_id", "time", "tag", "target"})
+_EARLIER_DETAILS = (frozenset({"counts"}), frozenset({"phase", "reason"}))
+_NO_FILE_OF_OURS = frozenset({errno.ELOOP, errno.EINVAL, errno.EACCES, errno.EPERM})
+"""What the system says of a link, of what is no regular file, and of what we may not read."""
+
+
+def is_status_file(name: str) -> bool:
+    """Whether a file of this name is a status file, whoever wrote it: no part of the content."""
+    return name in _NAMES
+
+
+def is_ours(content: bytes) -> bool:
+    """Whether this is the content of a status file that this program wrote, or an earlier one."""
+    # On demand: kinds ask this module for names, and the command line loads the kinds.
+    import orjson
+
+    try:
+        found = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return False
+    if not isinstance(found, dict):
+        return False
+    return found.get("written_by") == WRITTEN_BY or (
+        found.keys() >= _EARLIER_KEYS and found.keys() - _EARLIER_KEYS in _EARLIER_DETAILS
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """A status file that could not be written or removed, and why.
+
+    `foreign` says that there is something that we did not write: it stays as it is.
+    """
+
+    path: str
+    reason: str
+    foreign: bool = False
+
+
+_FOREIGN = "there is something else that the importer did not write; it stays as it is"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusFiles:
+    """Writes the status files of one run. Safe to use from any thread or process."""
+
+    source: Source
+    batch_id: str
+    tag: str
+    target: str
+
+    def succeed(self, items: Iterable[tuple[str, Mapping[str, int]]]) -> list[Unwritten]:
+        """Writes `success.json` into folders, each with its counts; those where it cannot."""
+        return [
+            problem
+            for path, counts in items
+            for problem in self._write(path, SUCCESS, {"counts": dict(counts)})
+        ]
+
+    def fail(self, phase: Phase, items: Iterable[tuple[str, str]]) -> list[Unwritten]:
+        """Writes `failed.json` into folders, each with its reason; those where it cannot."""
+        return [
+            problem
+            for path, reason in items
+            for problem in self._write(path, FAILED, {"phase": phase, "reason": printable(reason)})
+        ]
+
+    def _write(self, path: str, name: str, details: Mapping[str, object]) -> list[Unwritten]:
+        """Replaces the file of this name as a whole, and removes the one of the other name.
+
+        Neither if it is not ours.
+        """
+        # On demand: kinds ask this module for names, and the command line loads the kinds.
+        import orjson
+
+        content = {
+            "written_by": WRITTEN_BY,
+            "status": name.removesuffix(".json"),
+            "folder": path,
+            "batch_id": self.batch_id,
+            "time": datetime.now(UTC),
+            "tag": self.tag,
+            "target": self.target,
+            **details,
+        }
+        text = orjson.dumps(content, option=orjson.OPT_INDENT_2)
+        other = FAILED if name == SUCCESS else SUCCESS
+        try:
+            folder = open_folder(self.source.absolute(path), self.source.may_read)
+        except OSError as error:
+            return [Unwritten(f"{path}/{name}", error.strerror or str(error))]
+        problems: list[Unwritten] = []
+        try:
+            for each in (name, other):
+                try:
+                    done = _replace(folder, name, text) if each == name else _remove(folder, other)
+                except OSError as error:
+                    problems.append(Unwritten(f"{path}/{each}", error.strerror or str(error)))
+                    # What is told there is still the last that was written.
+                    break
+                if not done:
+                    problems.append(Unwritten(f"{path}/{each}", _FOREIGN, foreign=True))
+        finally:
+            os.close(folder)
+        return problems
+
+
+def _replace(folder: int, name: str, content: bytes) -> bool:
+    """Replaces a file in an open folder as a whole; False if what is there is not ours."""
+    if _is_there(folder, name, is_ours) is False:
+        return False
+    draft = _DRAFTS[name]
+    try:
+        descriptor = open_new(draft, 0o666, folder=folder)
+    except FileExistsError as error:
+        if not _is_there(folder, draft, _is_begun):
+            raise FileExistsError(errno.EEXIST, f"the name {draft} is taken") from error
+        # A killed run has left it.
+        os.unlink(draft, dir_fd=folder)
+        descriptor = open_new(draft, 0o666, folder=folder)
+    try:
+        try:
+            while content:
+                content = content[os.write(descriptor, content) :]
+        finally:
+            os.close(descriptor)
+        # Not brought to disk: a power failure may cost the file, the ledger has the truth.
+        os.replace(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(draft, dir_fd=folder)
+        raise
+    return True
+
+
+def _remove(folder: int, name: str) -> bool:
+    """Removes a file in an open folder, if there is one; False if it is not ours."""
+    ours = _is_there(folder, name, is_ours)
+    if ours:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=folder)
+    return ours is not False
+
+
+def _is_there(folder: int, name: str, is_one: Callable[[bytes], bool]) -> bool | None:
+    """Whether a file in an open folder is one of ours by its content; None if nothing is there."""
+    try:
+        descriptor, status = open_regular(name, folder=folder)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in _NO_FILE_OF_OURS:
+            return False
+        raise
+    try:
+        # A file need not be read any further to see that it is not ours.
+        return status.st_size <= _MOST_BYTES and is_one(os.read(descriptor, status.st_size))
+    finally:
+        os.close(descriptor)
+
+
+def _is_begun(content: bytes) -> bool:
+    """Whether a status file may begin like this: a killed run left its draft half written."""
+    return any(content.startswith(each) or each.startswith(content) for each in _BEGINNINGS)

@@ -1,0 +1,1 @@
+"""A `Table`, the encodings of its rows, and its SQL."""

@@ -1,0 +1,181 @@
+"""The functions through which Supabase merges, rendered from the tables; they make one file.
+
+They change with the engine, and a target has either all or none of a version. So they are no
+migration that is written once: the file is generated, and its checksum is kept in the target.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import textwrap
+from collections.abc import Iterable
+
+from imports.tables.sql import (
+    MERGES,
+    UNJUDGED,
+    described_set,
+    judge_statement,
+    merge_statement,
+)
+from imports.tables.table import Table, TableGroup
+
+_WIDTH = 108
+_HEAD = """\
+-- The functions that are rendered from the tables. This file is generated, by `resilient-importer
+-- schema export`: a change belongs into table_functions.py or table_sql.py. It is the newest
+-- migration for `supabase db push`; `schema apply` goes by its checksum, which it ends with.
+
+"""
+_CHECKSUM = "update public.import_target set functions_checksum = '{}';\n"
+_TOGETHER = re.compile(
+    r"(?<!\)) (=|<>|[<>]=?|->>?|as) |, '-|is (not )?null|is distinct from|with ordinality|\": "
+)
+"""What stays on one line."""
+
+_RUN = {
+    "dataset_id": "run_dataset_id",
+    "batch_id": "run_batch_id",
+    "if_exists": "run_if_exists",
+    "repair": "run_repair",
+}
+
+
+def functions_file(groups: Iterable[TableGroup]) -> str:
+    """The file with the functions for these groups; it ends with its checksum."""
+    all_groups = list(groups)
+    functions = "\n".join([_tables_function(all_groups), *map(merge_function, all_groups)])
+    text = f"{_HEAD}{functions}\nselect public.importer_close();\nnotify pgrst, 'reload schema';\n"
+    return text + _CHECKSUM.format(hashlib.sha256(text.encode()).hexdigest())
+
+
+def checksum_of(functions: str) -> str:
+    """The checksum that such a file ends with.
+
+    Raises:
+        ValueError: if it does not end with that of what stands before it.
+    """
+    text, _, last = functions.rstrip("\n").rpartition("\n")
+    checksum = hashlib.sha256(f"{text}\n".encode()).hexdigest()
+    if f"{last}\n" != _CHECKSUM.format(checksum):
+        raise ValueError("the checksum is not that of the file")
+    return checksum
+
+
+def merge_function(group: TableGroup) -> str:
+    """The function that merges a batch of the group's tables in one transaction."""
+    roots = [table for table in group.tables if table.owner is None]
+    steps = "".join(_merge_step(group, root) for root in roots)
+    values = {
+        f"run_{column.name} constant {column.type}": f"(body -> 'run' ->> '{column.name}')"
+        f"::{column.type}"
+        for table in group.tables
+        for column in table.run_columns
+    }
+    if any(table.judges_age for table in roots):
+        values["run_if_exists constant text"] = "body -> 'run' ->> 'if_exists'"
+        values["run_repair constant boolean"] = "(body -> 'run' ->> 'repair')::boolean"
+    run = "".join(f"  {declared} := {value};\n" for declared, value in values.items())
+    # @supabase/lite hands over a JSON argument as a JSON string, PostgREST as it is.
+    return f"""\
+create or replace function public.{group.merge_function}(payload jsonb) returns jsonb
+language plpgsql volatile security invoker set search_path = '' as $function$
+declare
+  body constant jsonb := case jsonb_typeof(payload)
+    when 'string' then (payload #>> '{{}}')::jsonb else payload end;
+  batch constant jsonb := body -> 'rows';
+{run}\
+  answer jsonb;
+  outcomes text;
+begin
+  perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
+  select merges.answer into answer from {MERGES} as merges
+    where merges.request_id = (body ->> 'request_id')::uuid;
+  if found then
+    return answer;
+  end if;
+  answer := '{{}}';
+{steps}\
+  insert into {MERGES} (request_id, batch_id, answer)
+    values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
+  return answer;
+end
+$function$;
+"""
+
+
+def _merge_step(group: TableGroup, root: Table) -> str:
+    """Merges the rows of a table, and replaces the sets that belong to those it wrote."""
+    given = f"jsonb_populate_recordset(null::{root.qualified_name}, batch -> '{root.label}')"
+    source = f"select *, ordinality as ordinal\nfrom {given} with ordinality"
+    count = f"jsonb_array_length(batch -> '{root.label}')"
+    merge = merge_statement(root, _RUN, source, count, "into outcomes", reading="materialized")
+    steps = f"{_indented(merge, 4)};\n"
+    if root.dated_by is not None:
+        judge = judge_statement(root, _RUN, source, "outcomes", 1, "into outcomes")
+        steps += f"""\
+    if strpos(outcomes, '{UNJUDGED}') > 0 then
+{_indented(judge, 6)};
+    end if;
+"""
+    owned = [table for table in group.tables if table.owner == root.qualified_name]
+    if owned:
+        steps += _sets_step(root, owned)
+    return f"""\
+
+  if batch ? '{root.label}' then
+{steps}\
+    answer := answer || jsonb_build_object('{root.label}', outcomes);
+  end if;
+"""
+
+
+def _sets_step(root: Table, owned: list[Table]) -> str:
+    tables = ",\n".join(_indented(json.dumps(described_set(table)), 10) for table in owned)
+    return f"""\
+    if outcomes ~ '[IU]' then
+      perform public.importer_replace_sets(
+        $tables$[
+{tables}
+        ]$tables$,
+        batch, array_agg(id), coalesce(array_agg(id) filter (where outcome = 'U'), '{{}}'))
+      from (
+        select id, substr(outcomes, ordinal::integer, 1) as outcome
+        from rows from (jsonb_to_recordset(batch -> '{root.label}') as (id {root.id_type}))
+          with ordinality as given(id, ordinal)
+      ) as owner
+      where outcome in ('I', 'U');
+    end if;
+"""
+
+
+def _tables_function(groups: list[TableGroup]) -> str:
+    names = ", ".join(f"'{table.qualified_name}'" for group in groups for table in group.tables)
+    return f"""\
+-- The tables that `importer_compare` and `importer_written` may read.
+create or replace function public.importer_tables() returns text[]
+language plpgsql immutable security invoker set search_path = '' as $function$
+begin
+  return array[
+{_indented(names, 4)}
+  ];
+end
+$function$;
+"""
+
+
+def _indented(statement: str, by: int) -> str:
+    """A statement further to the right, with its long lines broken at good places."""
+    lines = []
+    for line in statement.splitlines():
+        margin = " " * (by + len(line) - len(line.lstrip()))
+        lines += textwrap.wrap(
+            _TOGETHER.sub(lambda match: match[0].replace(" ", "\0"), line.strip()),
+            _WIDTH,
+            initial_indent=margin,
+            subsequent_indent=f"{margin}  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return "\n".join(lines).replace("\0", " ")

@@ -1,0 +1,371 @@
+"""The SQL of a Table, rendered once for both backends.
+
+A statement reads its rows from a relation with a column `ordinal` and the columns of the table:
+a temporary table that COPY filled, or a JSON array inside a function. Both thus do the same. What
+compares and lists rows are functions of the database, which are told of a table by `described`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imports.tables.table import Column, Keep, NewerWins, Newest, Replace, Table
+
+UNJUDGED = "!"
+"""The letter of a row if a merge could not tell what became of it; see `judge_statement`."""
+
+MERGES = "public.import_merges"
+"""Remembers the answer to each merge, so that a repeated one gets the same."""
+
+
+def incoming(table: Table) -> str:
+    """The temporary table that takes a batch of rows; it lives and dies inside one transaction."""
+    return "incoming_" + table.label.replace(".", "_")
+
+
+def create_incoming(table: Table) -> str:
+    """DDL for `incoming`."""
+    columns = ", ".join(f"{column.name} {column.type}" for column in table.columns)
+    return f"create temporary table {incoming(table)} (ordinal integer, {columns}) on commit drop"
+
+
+def copy_incoming(table: Table) -> str:
+    """The COPY command for rows that `row_format` encoded, each behind its ordinal."""
+    return f"copy {incoming(table)} (ordinal, {_names(table.columns)}) from stdin"
+
+
+def all_incoming(table: Table) -> str:
+    """The query for the rows of `incoming`."""
+    return f"select * from {incoming(table)}"
+
+
+def count_incoming(table: Table) -> str:
+    """The expression of how many rows `incoming` has."""
+    return f"(select count(*) from {incoming(table)})"
+
+
+def copy_new(table: Table) -> str:
+    """The COPY command for rows that are all new, each behind the values of the run columns."""
+    return (
+        f"copy {table.qualified_name} ({_names((*table.run_columns, *table.columns))}) from stdin"
+    )
+
+
+def must_merge(table: Table) -> str:
+    """Asks whether rows cannot go straight into the table by COPY.
+
+    They cannot where it has any row with the run's part of the key, nor for whom row level
+    security is active.
+    """
+    mine = [f"{column.name} = %({column.name})s::{column.type}" for column in table.run_key]
+    condition = f" where {' and '.join(mine)}" if mine else ""
+    return (
+        f"select exists (select from {table.qualified_name}{condition})"
+        f" or row_security_active('{table.qualified_name}')"
+    )
+
+
+def merge_statement(
+    table: Table,
+    run: dict[str, str],
+    source: str,
+    count: str,
+    into: str = "",
+    *,
+    reading: str = "not materialized",
+) -> str:
+    """Merges all rows of `source`, a query, and answers with a letter for each row, by ordinal.
+
+    The letters are those of `RowOutcome`. Of the rows of one key the winner is merged, the
+    others are skipped. Some may be `UNJUDGED`, for `judge_statement`. `run` gives the SQL
+    expression of each run column, `count` that of how many rows there are; `into` is PL/pgSQL's
+    INTO clause. `reading` is `materialized` for a source that takes long to read.
+    """
+    identity = f"row({_names(table.row_key)}) as row_key"
+    identities = f"{identity}, {table.dated_by} as moment" if table.dated_by else identity
+    # Most batches are all new: then nothing is looked up. Rows are wide, and copying them out of
+    # a table into a materialized CTE would cost as much as inserting them.
+    return f"""\
+with incoming_rows as {reading} (
+  {_under(source, 2)}
+), winners as not materialized (
+{_winners(table)}
+), written as (
+{_insert(table, run)}
+)
+select case
+  when (select count(*) from written where inserted)
+    = {count}
+    then repeat('I', {count}::integer)
+  else (
+    with judged as (
+      select winner.ordinal, winner.row_key,
+        case
+          when written.inserted then 'I'
+          {_under(_updated(table), 10)}
+          {_under(_not_written(table, run, UNJUDGED), 10)}
+        end as outcome
+      from (select *, {identity} from winners) as winner
+      left join written on written.row_key = winner.row_key
+      {_under(_stored(table, run, "winner", _unclear(table, run)), 6)}
+    )
+    select string_agg(
+      case when judged.ordinal = rows.ordinal then judged.outcome
+        {_lost(table)}else 'S' end,
+      '' order by rows.ordinal)
+    from (select ordinal, {identities} from incoming_rows) as rows
+    join judged on judged.row_key = rows.row_key
+  ) end {into}"""
+
+
+def judge_statement(
+    table: Table, run: dict[str, str], source: str, letters: str, first: int, into: str = ""
+) -> str:
+    """Answers as `merge_statement` did, in `letters`, with a verdict on each unjudged row.
+
+    A merge sees what was there when it began. Only the next statement sees what another
+    transaction wrote since then, which kept a row from being written, and what the merge itself
+    wrote: an undated row that lost against another one of its batch may say the same as that. The
+    judgement must be in the same transaction: all rows in question are locked since the merge.
+    """
+    return f"""\
+select string_agg(
+  case
+    when winner.letter <> '{UNJUDGED}' then winner.letter
+    {_under(_not_written(table, run, "="), 4)}
+  end, '' order by winner.ordinal) {into}
+from (
+  select *, {_letter(letters, first)} as letter
+  from (
+    {_under(source, 4)}
+  ) as given
+) as winner
+{_stored(table, run, "winner", f"winner.letter = '{UNJUDGED}'")}"""
+
+
+def replace_sets_statement(owner: Table, letters: str, first: int) -> str:
+    """Replaces the sets of rows that belong to owners which were just inserted or updated.
+
+    The owners are in `incoming`, and `letters` (an SQL expression) says what became of them: what
+    `merge_statement` answered with. `first` is the ordinal of the first one. The parameter
+    `tables` are the owned tables, `described`.
+    """
+    ids = f"select id from {incoming(owner)} where {_letter(letters, first)}"
+    return f"""\
+select public.importer_replace_sets(
+  %(tables)s, '{{}}', array({ids} in ('I', 'U')), array({ids} = 'U'))"""
+
+
+def described(table: Table, *, relation: str | None = None) -> dict[str, Any]:
+    """What a table is, for the functions of the database that work for any.
+
+    `relation` is the temporary table that has its rows.
+    """
+    return {
+        **described_set(table),
+        "columns": [column.name for column in table.columns],
+        "nullable": [column.name for column in table.row_key if column.nullable],
+        "run_key": [{"column_name": each.name, "type": each.type} for each in table.run_key],
+        "rule": _described_rule(table),
+        "id_type": table.id_type,
+        "names": table.names or [column.name for column in table.row_key],
+        "owner": table.owner,
+        "relation": relation,
+    }
+
+
+def described_set(table: Table) -> dict[str, Any]:
+    """The part of `described` that replacing a set needs."""
+    return {
+        "name": table.qualified_name,
+        "key": [column.name for column in table.row_key],
+        "compared": [column.name for column in table.compared],
+    }
+
+
+def _described_rule(table: Table) -> dict[str, Any] | None:
+    rule = table.on_conflict
+    if isinstance(rule, NewerWins):
+        return {"name": "newer", "moment": rule.column}
+    if isinstance(rule, Newest):
+        return {
+            "name": "newest",
+            "moment": rule.moment,
+            "source": rule.source,
+            "signature": rule.signature,
+            "undated_is_oldest": rule.undated_is_oldest,
+        }
+    return None
+
+
+def _letter(letters: str, first: int) -> str:
+    place = "ordinal::integer" if first == 1 else f"ordinal + {1 - first}"
+    return f"substr({letters}, {place}, 1)"
+
+
+def _names(columns: tuple[Column, ...], relation: str = "") -> str:
+    prefix = f"{relation}." if relation else ""
+    return ", ".join(prefix + column.name for column in columns)
+
+
+def _later(column: str, one: str, other: str, operator: str = ">") -> str:
+    return (
+        f"coalesce({one}.{column}, '-infinity') {operator} coalesce({other}.{column}, '-infinity')"
+    )
+
+
+def _under(text: str, by: int) -> str:
+    """A text of several lines, of which the first stands already where it belongs."""
+    return text.replace("\n", "\n" + " " * by)
+
+
+def _winners(table: Table) -> str:
+    key = _names(table.row_key)
+    last = "ordinal desc"
+    if isinstance(table.on_conflict, NewerWins):
+        moment = table.on_conflict.column
+        last = f"{moment} desc nulls last, case when {moment} is null then ordinal end, {last}"
+    elif isinstance(table.on_conflict, Newest):
+        rule = table.on_conflict
+        last = f'{rule.moment} desc nulls last, {rule.source} collate "C", {last}'
+    return f"""\
+  select distinct on ({key}) * from incoming_rows
+  order by {key}, {last}"""
+
+
+def _insert(table: Table, run: dict[str, str]) -> str:
+    run_names = "".join(f"{column.name}, " for column in table.run_columns)
+    run_values = "".join(f"{run[column.name]}, " for column in table.run_columns)
+    key = ", ".join(table.key)
+    return f"""\
+  insert into {table.qualified_name} as stored ({run_names}{_names(table.columns)})
+  select {run_values}{_names(table.columns)}
+  from winners
+  order by {_names(table.row_key)}
+  on conflict ({key})
+  {_on_conflict(table, run)}
+  returning row({_names(table.row_key, "stored")}) as row_key, (stored.xmax = 0) as inserted"""
+
+
+def _on_conflict(table: Table, run: dict[str, str]) -> str:
+    if isinstance(table.on_conflict, Keep):
+        return "do nothing"
+    updated = [column.name for column in table.replaced]
+    updated += [column.name for column in table.run_columns if column.name not in table.key]
+    assignments = [f"{name} = excluded.{name}" for name in updated]
+    if table.stamped:
+        assignments.append("updated_at = now()")
+    condition = _differs(table, "stored", "excluded")
+    if isinstance(table.on_conflict, NewerWins):
+        condition = _newer(table.on_conflict.column, run, condition)
+    elif isinstance(table.on_conflict, Newest):
+        condition = _better(table.on_conflict, run, condition)
+    return f"do update set {', '.join(assignments)}\n  where {condition}"
+
+
+def _newer(moment: str, run: dict[str, str], differs: str) -> str:
+    """Whether the new row of a key wins against the stored one; never where one is undated."""
+    # A row of this run replaces one of an earlier run also where it says the same: else an older
+    # one of this run could replace that later on.
+    return f"""\
+case
+    when {run["if_exists"]} = 'newer' or stored.batch_id = {run["batch_id"]}
+      then excluded.{moment} >= stored.{moment} and {differs}
+    else {run["if_exists"]} = 'replace'
+  end"""
+
+
+def _better(rule: Newest, run: dict[str, str], differs: str) -> str:
+    """Whether the new row of a key wins against the stored one."""
+    later = _later(rule.moment, "excluded", "stored")
+    as_late = _later(rule.moment, "excluded", "stored", "=")
+    same = ""
+    if not rule.undated_is_oldest:
+        later = f"excluded.{rule.moment} > stored.{rule.moment}"
+        same = f" and (stored.{rule.moment} is not null or not {differs})"
+    first = f'excluded.{rule.source} collate "C" < stored.{rule.source} collate "C"'
+    # Of one run the first takes over also where it says the same: else the next to come would
+    # not know that it was there.
+    return f"""\
+case
+    when {run["repair"]} and stored.{rule.signature} = excluded.{rule.signature} and {as_late}
+      then true
+    when stored.batch_id = {run["batch_id"]} then {later} or ({as_late} and {first}{same})
+    when {run["if_exists"]} = 'newer' then {later}
+    else {run["if_exists"]} = 'replace' and {differs}
+  end"""
+
+
+def _differs(table: Table, one: str, other: str) -> str:
+    return f"({_names(table.compared, one)}) is distinct from ({_names(table.compared, other)})"
+
+
+def _undated(moment: str) -> str:
+    return f"(stored.{moment} is null or winner.{moment} is null)"
+
+
+def _updated(table: Table) -> str:
+    """The case of a row that was there and was written."""
+    updated = "when not written.inserted then 'U'"
+    if not isinstance(table.on_conflict, NewerWins):
+        return updated
+    same = f"stored.present and not {_differs(table, 'stored', 'winner')}"
+    return f"when not written.inserted and {same} then '='\n{updated}"
+
+
+def _unclear(table: Table, run: dict[str, str]) -> str:
+    """The condition on which the stored row of a key must be looked at."""
+    if isinstance(table.on_conflict, NewerWins):
+        replaced = f"not written.inserted and {run['if_exists']} = 'replace'"
+        return f"(written.inserted is null or ({replaced}))"
+    return "written.inserted is null"
+
+
+def _lost(table: Table) -> str:
+    """The case of a row that lost against another one of its key, where that is for a judge."""
+    if table.dated_by is None:
+        return ""
+    undecided = f"judged.outcome in ('?', '{UNJUDGED}')"
+    return f"when rows.moment is null or {undecided} then '{UNJUDGED}' "
+
+
+def _not_written(table: Table, run: dict[str, str], unseen: str) -> str:
+    """The last cases, of a row that was not written; `unseen` where it cannot be seen why.
+
+    That is so where another transaction wrote the stored row while the statement was under way.
+    """
+    differs = _differs(table, "stored", "winner")
+    if table.dated_by is None:
+        skipped = "" if isinstance(table.on_conflict, Replace) else f"when {differs} then 'S'"
+        return f"{skipped}\nelse '='"
+    kept = f"{run['if_exists']} = 'keep' and stored.batch_id <> {run['batch_id']}"
+    cases = [
+        f"when stored.present is null then '{unseen}'",
+        f"when not {differs} then '='",
+        f"when {kept} then 'S'",
+        f"when {_undated(table.dated_by)} then '?'",
+    ]
+    if isinstance(table.on_conflict, NewerWins):
+        later = f"stored.{table.dated_by} > winner.{table.dated_by}"
+        cases += [f"when {later} then 'S'", f"else '{unseen}'"]
+    else:
+        cases.append("else 'S'")
+    return "\n".join(cases)
+
+
+def _stored(table: Table, run: dict[str, str], row: str, condition: str) -> str:
+    """A lateral join to the stored row of a key, by the index also where a column is NULL."""
+    run_part = [f"kept.{column.name} = {run[column.name]}" for column in table.run_key]
+    firm = [column for column in table.row_key if not column.nullable]
+    loose = [column for column in table.row_key if column.nullable]
+    branches = [run_part + [f"kept.{column.name} = {row}.{column.name}" for column in firm]]
+    for column in loose:
+        equal = f"kept.{column.name} = {row}.{column.name}"
+        both_null = f"{row}.{column.name} is null and kept.{column.name} is null"
+        branches = [[*branch, addition] for branch in branches for addition in (equal, both_null)]
+    selects = "\n  union all\n".join(
+        f"  select true as present, kept.* from {table.qualified_name} as kept\n"
+        f"  where {' and '.join([condition, *branch])}"
+        for branch in branches
+    )
+    return f"left join lateral (\n{selects}\n  limit 1\n) as stored on true"
