@@ -24,12 +24,11 @@ from contextlib import closing, contextmanager
 from types import TracebackType
 from typing import Self
 
-from imports.cli.progress import Display, SilentDisplay
-from imports.cli.report import NOT_YET_IMPORTED, RunReport, VerifyReport, joined, phase_counts
 from imports.errors import BackendUnavailableError, ImporterError, InterruptedRunError
 from imports.ledger import Listing
-from imports.ledger.work_state import PhaseState
+from imports.ledger.work_state import PhaseState, phase_counts
 from imports.run.cycles import Cycles
+from imports.run.display import Display, SilentDisplay
 from imports.run.disposal import dispose_left, dispose_verified
 from imports.run.hashing import hash_images
 from imports.run.importing import import_items
@@ -37,7 +36,8 @@ from imports.run.lacking import plan_what_came
 from imports.run.listing import list_source
 from imports.run.opening import interruption, open_session
 from imports.run.planning import plan_items, signatures
-from imports.run.report import build_report
+from imports.run.report import NOT_YET_IMPORTED, RunReport, VerifyReport, joined
+from imports.run.report_builder import build_report
 from imports.run.session import RunSession
 from imports.run.uploading import list_images, upload_images
 from imports.settings import Settings

@@ -9,13 +9,14 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from imports.cli.report import RunReport, render_verification
+from imports.cli.report import render_verification
 from imports.cli.status import last_ledger
 from imports.errors import RecordError, UsageError
 from imports.kinds.kind import Kind
 from imports.ledger.file import reading
 from imports.ledger.summary import KnownSource, sources_of
-from imports.run.report import EXIT_SOME_FAILED
+from imports.run.report import RunReport
+from imports.run.report_builder import EXIT_SOME_FAILED
 from imports.run.source import source_of
 from imports.settings import Settings
 

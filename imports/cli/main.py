@@ -29,9 +29,9 @@ from imports.kinds.wording import WORDINGS
 from imports.run.streams import lost, show_cursor, tell, tell_apart
 
 if TYPE_CHECKING:
-    from imports.cli.report import RunReport
     from imports.errors import ImporterError
     from imports.kinds.kind import Kind
+    from imports.run.report import RunReport
     from imports.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -472,7 +472,7 @@ def verify(
     from imports.resilient_importer import ResilientImporter
     from imports.run import next_command
     from imports.run.last_work import last_work
-    from imports.run.report import EXIT_SOME_FAILED
+    from imports.run.report_builder import EXIT_SOME_FAILED
     from imports.settings import refuse_env_files_in
 
     settings = last_work(_settings("states", **flags), tag, kind, source)
@@ -732,7 +732,8 @@ def _announce_disposal(settings: Settings) -> None:
     """
     from imports.ledger.file import reading
     from imports.ledger.summary import was_worked_off
-    from imports.run.disposal import disposal_plan, what_becomes
+    from imports.run.disposal import what_becomes
+    from imports.run.disposal_plan import disposal_plan
     from imports.run.source import find_source
 
     kind = kind_named(settings.kind)

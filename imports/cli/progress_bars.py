@@ -17,8 +17,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from imports.cli.progress import SECONDS_BETWEEN_LINES
 from imports.display_text import duration, shown
+from imports.run.display import SECONDS_BETWEEN_LINES
 from imports.run.streams import log_if_lost
 from imports.work_item import Phase
 

@@ -2,120 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imports.display_text import shown_lines
-from imports.ledger.work_state import MOST_LISTED, WorkState
+from imports.ledger.work_state import MOST_LISTED
 from imports.run.logs import log_in_use
-from imports.work_item import NOTHING_LACKING, Failure, Lacking, Phase
+from imports.work_item import Lacking, Phase
 
 if TYPE_CHECKING:
-    from imports.ledger import Listing
-    from imports.phases.verify import Finding
-
-MOST_SHOWN = 10
-"""Failures, warnings and the like that the summary shows; all are in the ledger."""
-
-NOT_YET_IMPORTED = "not yet imported"
-"""Counted beside the findings where a run is unfinished; nothing was compared with the target."""
+    pass
+from imports.run.report import MOST_SHOWN, NOT_YET_IMPORTED, RunReport, VerifyReport
 
 _RULE = "=" * 80
 _MARKS = {"completed": "✅", "running": "⏳", "interrupted": "⏸️ ", "failed": "❌", "pending": "  "}
-
-
-@dataclass(slots=True)
-class VerifyReport:
-    """What verification found. `findings` are the first ones, `found` counts all by what it is.
-
-    `repairable` says whether there is anything that importing again may put right; `left` is how
-    many work items a finished run left for another one, `gone` of how many the files are gone,
-    since they were deleted or moved away after their import; `missing` is how many images what is
-    imported lacks, `failed` how many work items are not in, since they failed, `acknowledged` how
-    many of which somebody has acknowledged that.
-    """
-
-    records: int = 0
-    images: int = 0
-    superseded: int = 0
-    found: dict[str, int] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
-    repairable: bool = False
-    left: int = 0
-    gone: int = 0
-    missing: int = 0
-    failed: int = 0
-    acknowledged: int = 0
-
-    @property
-    def clean(self) -> bool:
-        """Whether everything is as it should be."""
-        return not self.found
-
-
-def joined(one: VerifyReport | None, other: VerifyReport | None) -> VerifyReport | None:
-    """Two verifications of one run as one."""
-    if one is None or other is None:
-        return one or other
-    found = {
-        name: one.found.get(name, 0) + other.found.get(name, 0)
-        for name in (*one.found, *other.found)
-    }
-    return VerifyReport(
-        records=one.records + other.records,
-        images=one.images + other.images,
-        superseded=one.superseded + other.superseded,
-        found=found,
-        findings=[*one.findings, *other.findings][:MOST_LISTED],
-        repairable=one.repairable or other.repairable,
-        left=one.left + other.left,
-        gone=max(one.gone, other.gone),
-        missing=other.missing,
-        failed=other.failed,
-        acknowledged=other.acknowledged,
-    )
-
-
-@dataclass(slots=True)
-class RunReport:
-    """What a run came to: its state, counts by name, failures, warnings, duplicates.
-
-    Warnings are told, and missing images counted as `lacking`, by every run until the item is
-    imported without a warning; `notices` are about the whole run. `item` is what its kind calls a
-    work item; `acknowledged` ones failed, and are not among the failures; `scanned` is the listing
-    of a run that did no more; `not_disposed` are files that should have been deleted or moved away,
-    and could not be.
-    """
-
-    state: WorkState
-    item: str
-    exit_code: int
-    elapsed_seconds: float
-    counts: dict[str, int]
-    failures: list[Failure]
-    failures_total: int
-    acknowledged: int = 0
-    notices: list[str] = field(default_factory=list)
-    warnings: list[tuple[str, str]] = field(default_factory=list)
-    warnings_total: int = 0
-    lacking: Lacking = NOTHING_LACKING
-    duplicates: list[list[str]] = field(default_factory=list)
-    duplicates_total: int = 0
-    not_disposed: list[Failure] = field(default_factory=list)
-    not_disposed_total: int = 0
-    verification: VerifyReport | None = None
-    scanned: Listing | None = None
-    next_commands: list[str] = field(default_factory=list)
-
-    @property
-    def nothing_to_do(self) -> bool:
-        """Whether everything was imported already."""
-        return self.exit_code == 0 and not self.counts.get("planning.to_import")
-
-    def count(self, name: str) -> int:
-        """A count by its name, such as `import.inserted`."""
-        return self.counts.get(name, 0)
 
 
 def render_report(report: RunReport) -> str:
@@ -361,29 +261,3 @@ def _tries(tries: int) -> str:
 
 def _seconds(seconds: float) -> str:
     return f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.1f}"
-
-
-_PHASE_COUNTS: dict[Phase, tuple[str, ...]] = {
-    Phase.PLANNING: ("to_import", "unchanged", "given_up", "failed", "images_missing"),
-    Phase.SHA256: ("processed", "unusable"),
-    Phase.UPLOAD: ("completed", "failed", "skipped"),
-    Phase.IMPORT: (
-        "total_imported",
-        "inserted",
-        "updated",
-        "skipped",
-        "unchanged",
-        "completed_batches",
-        "failed_batches",
-    ),
-}
-
-
-def phase_counts(counts: dict[str, int], phase: Phase) -> dict[str, int]:
-    """The counts of one phase, without its name before them; those of nothing are 0."""
-    prefix = f"{phase}."
-    return dict.fromkeys(_PHASE_COUNTS.get(phase, ()), 0) | {
-        name.removeprefix(prefix): value
-        for name, value in counts.items()
-        if name.startswith(prefix)
-    }

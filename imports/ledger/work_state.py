@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import msgspec
@@ -16,7 +16,42 @@ from imports.files.file_error import about_file
 from imports.files.regular_file import read_named
 from imports.files.whole_file import replacing
 from imports.kinds.wording import WORDINGS
-from imports.work_item import BATCH_ID, Phase, cycle_batch_id, is_below
+from imports.work_item import (
+    BATCH_ID,
+    Phase,
+    cycle_batch_id,
+    is_below,
+)
+
+if TYPE_CHECKING:
+    pass
+
+
+_PHASE_COUNTS: dict[Phase, tuple[str, ...]] = {
+    Phase.PLANNING: ("to_import", "unchanged", "given_up", "failed", "images_missing"),
+    Phase.SHA256: ("processed", "unusable"),
+    Phase.UPLOAD: ("completed", "failed", "skipped"),
+    Phase.IMPORT: (
+        "total_imported",
+        "inserted",
+        "updated",
+        "skipped",
+        "unchanged",
+        "completed_batches",
+        "failed_batches",
+    ),
+}
+
+
+def phase_counts(counts: dict[str, int], phase: Phase) -> dict[str, int]:
+    """The counts of one phase, without its name before them; those of nothing are 0."""
+    prefix = f"{phase}."
+    return dict.fromkeys(_PHASE_COUNTS.get(phase, ()), 0) | {
+        name.removeprefix(prefix): value
+        for name, value in counts.items()
+        if name.startswith(prefix)
+    }
+
 
 MOST_LISTED = 1_000
 """How many work items and failed items are listed; the rest is in the ledger."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imports.ledger import DisposedItem, DueItem
+from imports.run.disposal_plan import DisposalPlan
 from imports.settings import Disposal
 from imports.source.moving import (
     Fate,
@@ -28,41 +29,6 @@ from imports.work_item import RecordFailure, Signature, Source
 
 BATCH_SIZE = 64
 """Files that a worker disposes of at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class DisposalPlan:
-    """What becomes of files: of those that went in, and of those that did not."""
-
-    on_success: Disposal
-    on_failure: Disposal
-    done_folder: str
-    failed_folder: str
-
-    @property
-    def folders(self) -> list[str]:
-        """Where files are moved to."""
-        return [
-            folder
-            for disposal, folder in (
-                (self.on_success, self.done_folder),
-                (self.on_failure, self.failed_folder),
-            )
-            if disposal is Disposal.MOVE
-        ]
-
-    @property
-    def deletes(self) -> bool:
-        """Whether files are deleted."""
-        return self.on_success is Disposal.DELETE
-
-    def of(self, item: DueItem) -> Disposal:
-        """What becomes of the file of an item."""
-        return self.on_success if item.reason is None else self.on_failure
-
-    def folder_of(self, item: DueItem) -> str:
-        """Where the file of an item is moved to, if it is moved."""
-        return self.done_folder if item.reason is None else self.failed_folder
 
 
 @dataclass(frozen=True, slots=True)

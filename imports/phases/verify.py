@@ -23,6 +23,7 @@ from imports.kinds import kind_named
 from imports.phases.placing import Placed, place_rows
 from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
 from imports.phases.upload import image_rows
+from imports.run.report import Finding
 from imports.tables.table import IMAGE_ASSETS, Table, TableGroup
 from imports.work_item import Image, Prepared, WorkItem
 
@@ -33,23 +34,6 @@ _REPAIRABLE = ("missing", "different", "added")
 
 PAGE_SIZE = 1_000
 """Rows that are listed at once in the search for orphans."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that is not as it should be.
-
-    `found` is `missing`, `different`, `undecided` (different, and nobody knows which is newer),
-    `added` (a row beside those that belong to a record), `orphaned` or `unreadable`; `subject` a
-    record's label or an image's place; `item_id` the item that importing again may put right.
-    """
-
-    found: str
-    subject: str
-    detail: str = ""
-    path: str = ""
-    item_id: int | None = None
-    image: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,19 +9,11 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from imports.errors import UsageError
-from imports.kinds.kind import Kind
 from imports.ledger import DisposedItem, DueItem
-from imports.phases.disposal import (
-    BATCH_SIZE,
-    DisposalJob,
-    DisposalPlan,
-    dispose_batch,
-    finish_left,
-    signed_anew,
-)
+from imports.phases.disposal import BATCH_SIZE, DisposalJob, dispose_batch, finish_left, signed_anew
+from imports.run.disposal_plan import DisposalPlan
 from imports.run.session import RunSession
-from imports.settings import Disposal, Settings
+from imports.settings import Disposal
 from imports.source.set_aside import BroughtHome, aside_folders_in, bring_home
 from imports.source.tree import is_utf8
 from imports.work_item import RecordFailure, Signature
@@ -30,36 +22,6 @@ from imports.workers.executors import run_bounded
 _log = logging.getLogger("imports.run")
 
 _PAGE = 1_000
-
-
-def disposal_plan(
-    settings: Settings, kind: Kind, folder: Path, single_item: str | None
-) -> DisposalPlan | None:
-    """What a run does with the files of a source, None where they all stay.
-
-    A source that is worked off is emptied where nothing else is said; a single file, which
-    somebody wants to look into, stays.
-
-    Raises:
-        UsageError: if files would be moved to where they are, or to a folder around that.
-    """
-    if not kind.worked_off or settings.scan_only:
-        return None
-    usual = single_item is None
-    plan = DisposalPlan(
-        settings.on_success or (Disposal.DELETE if usual else Disposal.KEEP),
-        Disposal(settings.on_failure or (Disposal.MOVE if usual else Disposal.KEEP)),
-        str((settings.done_dir or folder.parent / "done_uploads").resolve()),
-        str((settings.failed_dir or folder.parent / "failed_uploads").resolve()),
-    )
-    for place in plan.folders:
-        if folder.is_relative_to(place):
-            raise UsageError(
-                f"Files of {folder} cannot be moved to {place}: that is the source, or around it."
-                " Name another folder with --failed-dir or --done-dir."
-            )
-    keeps = plan.on_success is Disposal.KEEP and plan.on_failure is Disposal.KEEP
-    return None if keeps else plan
 
 
 def what_becomes(plan: DisposalPlan, folder: Path, *, verified: bool) -> str:

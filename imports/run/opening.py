@@ -11,7 +11,6 @@ from pathlib import Path
 
 from imports.backends.retry import RetryPolicy, with_retries
 from imports.backends.target import Target, new_by_default, open_target
-from imports.cli.progress import Display
 from imports.errors import (
     BackendUnavailableError,
     ImporterError,
@@ -35,7 +34,8 @@ from imports.ledger import (
 )
 from imports.ledger.file import check_place
 from imports.ledger.work_state import WorkState, new_run_ids
-from imports.run.disposal import disposal_plan
+from imports.run.display import Display
+from imports.run.disposal_plan import disposal_plan
 from imports.run.lock import hold, say_run
 from imports.run.progress_log import progress_log
 from imports.run.provenance import lies_in, token_inside

@@ -1,129 +1,129 @@
-"""Putting the report of a run together, out of its session."""
+"""What a run came to, and what verification found."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from imports.cli.report import MOST_SHOWN, RunReport, VerifyReport
-from imports.errors import ImporterError
-from imports.ledger import Listing
-from imports.ledger.work_state import MOST_LISTED
-from imports.run import next_command
-from imports.run.disposal import disposal_plan
-from imports.run.session import RunSession
-from imports.settings import Disposal
-from imports.source.moving import ERRORS_SUFFIX
+from imports.ledger.work_state import MOST_LISTED, WorkState
+from imports.work_item import NOTHING_LACKING, Failure, Lacking
 
-EXIT_SOME_FAILED = 3
+if TYPE_CHECKING:
+    from imports.ledger import Listing
 
 
-def build_report(
-    session: RunSession,
-    exit_code: int,
-    listing: Listing | None,
-    verification: VerifyReport | None,
-    problem: ImporterError | None,
-) -> RunReport:
-    """The report of a run that ended with `exit_code`, in `problem` where something ended it."""
-    failures_total, failures = session.items.failures(MOST_LISTED)
-    not_disposed_total, not_disposed = session.disposals.problems(MOST_SHOWN)
-    scan_only = session.settings.scan_only
-    # A scan has tried nothing: only what it could not list is its own failure.
-    failed = failures_total > 0 if listing is None or not scan_only else listing.problems > 0
-    failed = failed or (not_disposed_total > 0 and session.disposal is not None)
-    if exit_code == 0 and (failed or (verification is not None and not verification.clean)):
-        exit_code = EXIT_SOME_FAILED
-    warnings_total, warnings = session.items.warnings(MOST_SHOWN)
-    counts = session.counts()
-    if warnings_total and (flawed := session.images.count_flawed()):
-        counts["sha256.flawed"] = flawed
-    # To look for them takes a while, and a run that read nothing found none.
-    shown = MOST_SHOWN if counts.get("planning.to_import") else 0
-    duplicates_total, duplicates = session.items.duplicates(shown) if shown else (0, [])
-    again = next_command.import_again(session.settings)
-    state_file = session.settings.state_file
-    if scan_only and problem is None:
-        commands = [*_to_be_deleted(session, listing), f"To import:  {again}"]
-    elif exit_code == 0 and (verification is not None or _deletes(session)):
-        commands = []
-    elif exit_code == 0:
-        command = next_command.verify(state_file)
-        commands = [f"To compare what was written with the files:  {command}"]
-    elif problem is not None:
-        commands = [str(problem), f"To resume:  {again}"]
-    elif verification is not None and verification.repairable:
-        command = next_command.verify(state_file, repair=True)
-        commands = [f"To import what differs again:  {command}"]
-    else:
-        given_up = listing.given_up if listing is not None else 0
-        again = next_command.import_again(session.settings, retry_failed=given_up > 0)
-        commands = [f"When the causes are mended, this tries the failed ones again:  {again}"]
-        if given_up:
-            command = next_command.acknowledge(
-                session.kind.name, session.state.tag, state_file, session.settings.db_path
-            )
-            commands.insert(0, command)
-        if session.disposal is not None and session.disposal.on_failure is Disposal.MOVE:
-            commands = _of_moved(session, session.disposal.failed_folder, failures_total, commands)
-    return RunReport(
-        state=session.state,
-        item=session.kind.wording.item,
-        scanned=listing if scan_only else None,
-        exit_code=exit_code,
-        elapsed_seconds=time.monotonic() - session.began_at,
-        counts=counts,
-        notices=session.notices,
-        failures=failures,
-        failures_total=failures_total,
-        acknowledged=session.items.acknowledged(),
-        warnings=warnings,
-        warnings_total=warnings_total,
-        lacking=session.lacking.count(),
-        duplicates=duplicates,
-        duplicates_total=duplicates_total,
-        not_disposed=not_disposed if session.disposal is not None else [],
-        not_disposed_total=not_disposed_total if session.disposal is not None else 0,
-        verification=verification,
-        next_commands=commands,
+MOST_SHOWN = 10
+"""Failures, warnings and the like that the summary shows; all are in the ledger."""
+
+NOT_YET_IMPORTED = "not yet imported"
+"""Counted beside the findings where a run is unfinished; nothing was compared with the target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it should be.
+
+    `found` is `missing`, `different`, `undecided` (different, and nobody knows which is newer),
+    `added` (a row beside those that belong to a record), `orphaned` or `unreadable`; `subject` a
+    record's label or an image's place; `item_id` the item that importing again may put right.
+    """
+
+    found: str
+    subject: str
+    detail: str = ""
+    path: str = ""
+    item_id: int | None = None
+    image: str | None = None
+
+
+@dataclass(slots=True)
+class VerifyReport:
+    """What verification found. `findings` are the first ones, `found` counts all by what it is.
+
+    `repairable` says whether there is anything that importing again may put right; `left` is how
+    many work items a finished run left for another one, `gone` of how many the files are gone,
+    since they were deleted or moved away after their import; `missing` is how many images what is
+    imported lacks, `failed` how many work items are not in, since they failed, `acknowledged` how
+    many of which somebody has acknowledged that.
+    """
+
+    records: int = 0
+    images: int = 0
+    superseded: int = 0
+    found: dict[str, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    repairable: bool = False
+    left: int = 0
+    gone: int = 0
+    missing: int = 0
+    failed: int = 0
+    acknowledged: int = 0
+
+    @property
+    def clean(self) -> bool:
+        """Whether everything is as it should be."""
+        return not self.found
+
+
+def joined(one: VerifyReport | None, other: VerifyReport | None) -> VerifyReport | None:
+    """Two verifications of one run as one."""
+    if one is None or other is None:
+        return one or other
+    found = {
+        name: one.found.get(name, 0) + other.found.get(name, 0)
+        for name in (*one.found, *other.found)
+    }
+    return VerifyReport(
+        records=one.records + other.records,
+        images=one.images + other.images,
+        superseded=one.superseded + other.superseded,
+        found=found,
+        findings=[*one.findings, *other.findings][:MOST_LISTED],
+        repairable=one.repairable or other.repairable,
+        left=one.left + other.left,
+        gone=max(one.gone, other.gone),
+        missing=other.missing,
+        failed=other.failed,
+        acknowledged=other.acknowledged,
     )
 
 
-def _to_be_deleted(session: RunSession, listing: Listing | None) -> list[str]:
-    """After a scan: how many files a run will delete."""
-    settings = replace(session.settings, scan_only=False)
-    folder = Path(session.source.folder)
-    plan = disposal_plan(settings, session.kind, folder, session.single_item)
-    if listing is None or plan is None or not plan.deletes:
-        return []
-    # Those that were imported before, and are still there, too: they are imported once more.
-    count = listing.new + listing.changed + listing.unchanged - listing.problems
-    count = count if settings.limit is None else min(count, settings.limit)
-    failed = f", and move failed ones to {plan.failed_folder}" if plan.folders else ""
-    items = f"{session.kind.wording.items} once they are imported"
-    return [f"A run will delete {count:,} {items}{failed}."]
+@dataclass(slots=True)
+class RunReport:
+    """What a run came to: its state, counts by name, failures, warnings, duplicates.
 
+    Warnings are told, and missing images counted as `lacking`, by every run until the item is
+    imported without a warning; `notices` are about the whole run. `item` is what its kind calls a
+    work item; `acknowledged` ones failed, and are not among the failures; `scanned` is the listing
+    of a run that did no more; `not_disposed` are files that should have been deleted or moved away,
+    and could not be.
+    """
 
-def _of_moved(session: RunSession, folder: str, failures: int, commands: list[str]) -> list[str]:
-    """What to do about failed files: those that were moved away, and those that stay."""
-    in_source, foreign = session.disposals.failed_in_source()
-    lines = []
-    if failures > in_source:
-        again = next_command.import_again(session.settings)
-        lines += [
-            f"Failed files are in {folder}, each with what is wrong in its {ERRORS_SUFFIX}.",
-            f"Mended, they belong back into {session.source.folder}; then:  {again}",
-        ]
-    if foreign:
-        lines.append(
-            f"{foreign:,} that are nothing to import stay where they are. Move them out of the"
-            f" source, or say with --patterns what its {session.kind.wording.items} are called."
-        )
-    return lines if in_source <= foreign and lines else [*lines, *commands]
+    state: WorkState
+    item: str
+    exit_code: int
+    elapsed_seconds: float
+    counts: dict[str, int]
+    failures: list[Failure]
+    failures_total: int
+    acknowledged: int = 0
+    notices: list[str] = field(default_factory=list)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+    warnings_total: int = 0
+    lacking: Lacking = NOTHING_LACKING
+    duplicates: list[list[str]] = field(default_factory=list)
+    duplicates_total: int = 0
+    not_disposed: list[Failure] = field(default_factory=list)
+    not_disposed_total: int = 0
+    verification: VerifyReport | None = None
+    scanned: Listing | None = None
+    next_commands: list[str] = field(default_factory=list)
 
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether everything was imported already."""
+        return self.exit_code == 0 and not self.counts.get("planning.to_import")
 
-def _deletes(session: RunSession) -> bool:
-    """Whether nothing is left to compare what was written with."""
-    plan = session.disposal
-    return plan is not None and plan.on_success is not Disposal.KEEP
+    def count(self, name: str) -> int:
+        """A count by its name, such as `import.inserted`."""
+        return self.counts.get(name, 0)

@@ -14,8 +14,6 @@ from typing import ParamSpec, TypeVar
 
 from imports.backends.retry import RetryPolicy, with_retries
 from imports.backends.target import MERGES_AT_ONCE, Target
-from imports.cli.progress import Display
-from imports.cli.report import phase_counts
 from imports.errors import (
     BackendUnavailableError,
     DiskError,
@@ -44,10 +42,12 @@ from imports.ledger.work_state import (
     ListedWork,
     PhaseState,
     WorkState,
+    phase_counts,
     save_work_state,
 )
-from imports.phases.disposal import DisposalPlan
 from imports.phases.prepare import PrepareJob
+from imports.run.display import Display
+from imports.run.disposal_plan import DisposalPlan
 from imports.run.progress_csv import ProgressCsv
 from imports.run.spool import Spool
 from imports.settings import Settings

@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 
 from imports.backends.target import Target
-from imports.cli.progress import Display
 from imports.errors import LedgerError, StateConflictError
 from imports.ledger import LedgerFile, RunLedger, RunRecord
 from imports.ledger.kept import forget_state, keep_state, keeps, kept_states
@@ -21,6 +20,7 @@ from imports.ledger.work_state import (
     keep_unusable,
     load_work_state,
 )
+from imports.run.display import Display
 from imports.settings import LEDGER_NAME, Settings
 
 

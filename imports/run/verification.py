@@ -7,14 +7,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 
-from imports.cli.report import VerifyReport
 from imports.ledger import Vouching
 from imports.ledger.work_state import MOST_LISTED
 from imports.phases.prepare import largest_item
 from imports.phases.upload import BATCH_SIZE
 from imports.phases.verify import (
     Compared,
-    Finding,
     VerifyTarget,
     check_image,
     compare_batch,
@@ -25,6 +23,7 @@ from imports.phases.verify import (
 )
 from imports.run.lacking import find_what_came
 from imports.run.pieces import PieceReader
+from imports.run.report import Finding, VerifyReport
 from imports.run.session import RunSession
 from imports.tables.table import Table
 from imports.work_item import Image, ItemState, Phase, WorkItem

@@ -8,7 +8,7 @@ import threading
 from imports.backends.database import Rows
 from imports.backends.outage import duration
 from imports.backends.retry import Asked, RetryPolicy
-from imports.cli.progress import Display
+from imports.run.display import Display
 
 SECONDS_BEFORE_IT_IS_SHOWN = 5.0
 

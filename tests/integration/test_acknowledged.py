@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from imports.cli.acknowledge import acknowledge_failed
-from imports.cli.report import RunReport, render_report, render_verification
+from imports.cli.report import render_report, render_verification
 from imports.cli.status import read_status, render_status, status_json
+from imports.run.report import RunReport
 from tests.support import people
 from tests.support.bench import Bench, one_backend
 from tests.support.device_tests import BROKEN, add, add_many, run

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from imports import ResilientImporter
-from imports.cli.report import RunReport
 from imports.errors import UsageError
+from imports.run.report import RunReport
 from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.device_tests import (

@@ -14,9 +14,9 @@ import pytest
 
 from imports import ResilientImporter
 from imports.backends import local_images
-from imports.cli.progress import SilentDisplay
 from imports.cli.report import render_report
 from imports.errors import BackendError
+from imports.run.display import SilentDisplay
 from imports.servers.local_supabase import LocalSupabase
 from tests.integration.conftest import Waits
 from tests.integration.test_images import place, sha256, uploads

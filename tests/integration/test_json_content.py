@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from imports.cli.report import RunReport
+from imports.run.report import RunReport
 from imports.source.json_text import MAX_DEPTH
 from tests.support.bench import Bench
 from tests.support.database import query

@@ -10,8 +10,8 @@ import psycopg2
 import pytest
 
 from imports import ResilientImporter
-from imports.cli.report import RunReport
 from imports.errors import LockedError, StateConflictError, UsageError
+from imports.run.report import RunReport
 from imports.servers.embedded import EmbeddedServer
 from imports.servers.hosted_database import prepare_roles
 from imports.servers.local_supabase import LocalSupabase

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imports.cli.report import RunReport
+from imports.run.report import RunReport
 from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.device_tests import add, add_many, status_file

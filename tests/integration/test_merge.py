@@ -17,8 +17,8 @@ import pytest
 from imports.backends.database import Database, Rows
 from imports.backends.retry import RetryPolicy, with_retries
 from imports.backends.target import open_target
-from imports.cli.report import RunReport
 from imports.kinds.states import SEARCH_RESULTS, STATES
+from imports.run.report import RunReport
 from imports.tables.row_format import encoder
 from tests.support.bench import TABLES, Bench
 from tests.support.database import query

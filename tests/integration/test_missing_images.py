@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from imports import ResilientImporter
-from imports.cli.report import RunReport, VerifyReport, render_report, render_verification
+from imports.cli.report import render_report, render_verification
+from imports.run.report import RunReport, VerifyReport
 from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.device_tests import add

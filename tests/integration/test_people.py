@@ -22,13 +22,13 @@ import pytest
 from imports import ResilientImporter, process_people_from_file
 from imports.backends.retry import RetryPolicy
 from imports.backends.target import open_target
-from imports.cli.progress import SilentDisplay
-from imports.cli.report import RunReport
 from imports.errors import RecordError, UsageError
 from imports.kinds.people.kind import PEOPLE
 from imports.kinds.people.records import Page, identifier
 from imports.phases.placing import place_rows
 from imports.phases.prepare import encode_records, row_encoders
+from imports.run.display import SilentDisplay
+from imports.run.report import RunReport
 from imports.work_item import Phase
 from tests.support.bench import Bench
 from tests.support.command import ROOT

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from imports import ResilientImporter
-from imports.cli.report import RunReport
+from imports.run.report import RunReport
 from imports.work_item import Phase
 from tests.support.bench import Bench, one_backend
 from tests.support.source import license_, png

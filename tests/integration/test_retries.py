@@ -11,8 +11,8 @@ import pytest
 
 from imports import ResilientImporter
 from imports.backends.rest import http_client
-from imports.cli.report import RunReport
 from imports.errors import BackendUnavailableError
+from imports.run.report import RunReport
 from imports.servers.local_supabase import LocalSupabase
 from tests.integration.conftest import Waits
 from tests.support.bench import Bench

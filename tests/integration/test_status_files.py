@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from imports import ResilientImporter
-from imports.cli.progress import SilentDisplay
 from imports.cli.report import render_report
+from imports.run.display import SilentDisplay
 from imports.work_item import storage_path
 from tests.support.bench import Bench
 from tests.support.device_tests import (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imports.cli.report import RunReport
+from imports.run.report import RunReport
 from imports.work_item import storage_path
 from tests.support.bench import Bench
 from tests.support.database import query

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from imports import ResilientImporter
-from imports.cli.progress import SilentDisplay
 from imports.cli.report import render_report
+from imports.run.display import SilentDisplay
 from imports.work_item import Phase
 from tests.integration.conftest import Waits
 from tests.support.bench import Bench, one_backend

@@ -7,7 +7,8 @@ from hashlib import sha256
 import pytest
 
 from imports import ResilientImporter
-from imports.cli.report import VerifyReport, render_verification
+from imports.cli.report import render_verification
+from imports.run.report import VerifyReport
 from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.source import license_, png

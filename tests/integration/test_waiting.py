@@ -11,8 +11,8 @@ import pytest
 
 from imports import ResilientImporter, load_settings
 from imports.backends.target import embedded_folder
-from imports.cli.progress import SilentDisplay
 from imports.errors import BackendUnavailableError, InterruptedRunError
+from imports.run.display import SilentDisplay
 from imports.servers import embedded
 from imports.servers.embedded_host import is_running
 from imports.work_item import Phase

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from imports.cli.report import MOST_SHOWN
 from imports.display_text import shown
+from imports.run.report import MOST_SHOWN
 from tests.soak.checks import check_output, demand
 from tests.soak.tree import Tree
 from tests.support.command import Finished, Workplace

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from imports import ResilientImporter, Settings, load_settings
-from imports.cli.report import RunReport, VerifyReport
+from imports.run.report import RunReport, VerifyReport
 from tests.support.database import query
 from tests.support.proxy import Proxy, api_proxy, database_proxy
 from tests.support.source import Source

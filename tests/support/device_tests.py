@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from imports.cli.report import RunReport
+from imports.run.report import RunReport
 from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.source import jpeg, png

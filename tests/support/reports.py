@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from imports.cli.report import RunReport
 from imports.ledger.work_state import PhaseState, WorkState
+from imports.run.report import RunReport
 
 
 def work_state(**changes: Any) -> WorkState:

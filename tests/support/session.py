@@ -15,12 +15,12 @@ from uuid import UUID
 from imports.backends.database import Comparison, Rows, TableComparison
 from imports.backends.retry import RetryPolicy
 from imports.backends.target import Target
-from imports.cli.progress import SilentDisplay
-from imports.cli.report import RunReport
 from imports.kinds import kind_named
 from imports.resilient_importer import ResilientImporter
-from imports.run.disposal import disposal_plan
+from imports.run.display import SilentDisplay
+from imports.run.disposal_plan import disposal_plan
 from imports.run.progress_log import progress_log
+from imports.run.report import RunReport
 from imports.run.session import RunSession
 from imports.run.source import source_of
 from imports.run.spool import Spool

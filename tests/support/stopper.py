@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from imports.cli.progress import SilentDisplay
+from imports.run.display import SilentDisplay
 from imports.work_item import Phase
 
 

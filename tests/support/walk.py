@@ -7,10 +7,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from imports.backends.retry import RetryPolicy
-from imports.cli.progress import SilentDisplay
 from imports.errors import InterruptedRunError, UsageError
 from imports.kinds import kind_named
 from imports.ledger import Listing
+from imports.run.display import SilentDisplay
 from imports.run.listing import list_source
 from imports.run.session import RunSession
 from imports.settings import Settings

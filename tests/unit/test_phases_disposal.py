@@ -10,7 +10,8 @@ import pytest
 
 from imports.ledger import DisposedItem, DueItem
 from imports.phases import disposal
-from imports.phases.disposal import DisposalJob, DisposalPlan, dispose_batch
+from imports.phases.disposal import DisposalJob, dispose_batch
+from imports.run.disposal_plan import DisposalPlan
 from imports.settings import Disposal
 from imports.source.tree import signature_of
 from imports.work_item import RecordFailure, Source

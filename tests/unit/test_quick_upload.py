@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from imports.cli.import_single import settings_for, tell_beginning, tell_end
-from imports.cli.report import VerifyReport
 from imports.errors import UsageError
 from imports.kinds.folders import FOLDERS
 from imports.ledger import LedgerFile, ListingLedger, RunLedger, Scope
+from imports.run.report import VerifyReport
 from imports.settings import Settings
 from imports.work_item import Failure
 from tests.support.book import Book, listed

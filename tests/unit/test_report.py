@@ -6,19 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from imports.cli.report import (
-    MOST_SHOWN,
-    VerifyReport,
-    joined,
-    phase_counts,
-    render_report,
-    render_trouble,
-    render_verification,
-)
+from imports.cli.report import render_report, render_trouble, render_verification
 from imports.ledger import Listing
-from imports.ledger.work_state import MOST_LISTED, PhaseState
-from imports.phases.verify import Finding
+from imports.ledger.work_state import MOST_LISTED, PhaseState, phase_counts
 from imports.run.logs import log_files
+from imports.run.report import MOST_SHOWN, Finding, VerifyReport, joined
 from imports.work_item import Failure, Lacking, Phase
 from tests.support.reports import report, work_state
 

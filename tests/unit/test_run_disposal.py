@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from imports.cli.report import RunReport
 from imports.errors import UsageError
 from imports.files.open_files import is_open_for_writing
 from imports.kinds import kind_named
@@ -22,8 +21,10 @@ from imports.ledger import DisposedItem
 from imports.phases import listing, prepare
 from imports.phases.disposal import DisposalJob, dispose_batch
 from imports.run import disposal
-from imports.run.disposal import disposal_plan, dispose_items, dispose_left, dispose_verified
+from imports.run.disposal import dispose_items, dispose_left, dispose_verified
+from imports.run.disposal_plan import disposal_plan
 from imports.run.listing import list_source
+from imports.run.report import RunReport
 from imports.settings import Disposal, Settings
 from imports.source.set_aside import BEGINNING, AsideFolders
 from tests.support.session import PeopleBench, files_below

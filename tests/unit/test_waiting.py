@@ -8,9 +8,10 @@ from rich.console import Console
 
 from imports.backends.database import Rows
 from imports.backends.retry import Asked, RetryPolicy
-from imports.cli.progress import LineDisplay, SilentDisplay
+from imports.cli.progress import LineDisplay
 from imports.cli.progress_bars import BarDisplay
 from imports.kinds.states import STATES
+from imports.run.display import SilentDisplay
 from imports.run.waiting import Waiting
 from imports.work_item import Phase
 from tests.support.memory import MemoryDatabase
