@@ -27,19 +27,19 @@ from typing import Self
 from imports.errors import BackendUnavailableError, ImporterError, InterruptedRunError
 from imports.ledger import Listing
 from imports.ledger.work_state import PhaseState, phase_counts
-from imports.run.cycles import Cycles
+from imports.phases.cycles import Cycles
+from imports.phases.disposal import dispose_left, dispose_verified
+from imports.phases.import_ import import_items
+from imports.phases.lacking import plan_what_came
+from imports.phases.listing import list_source
+from imports.phases.planning import plan_items, signatures
+from imports.phases.sha256 import hash_images
+from imports.phases.upload import list_images, upload_images
 from imports.run.display import Display, SilentDisplay
-from imports.run.disposal import dispose_left, dispose_verified
-from imports.run.hashing import hash_images
-from imports.run.importing import import_items
-from imports.run.lacking import plan_what_came
-from imports.run.listing import list_source
 from imports.run.opening import interruption, open_session
-from imports.run.planning import plan_items, signatures
 from imports.run.report import NOT_YET_IMPORTED, RunReport, VerifyReport, joined
 from imports.run.report_builder import build_report
 from imports.run.session import RunSession
-from imports.run.uploading import list_images, upload_images
 from imports.settings import Settings
 from imports.source.tree import signature_of
 from imports.work_item import Image, Phase
@@ -230,7 +230,7 @@ class ResilientImporter:
         `deep` also reads every stored image. What was repaired is verified again.
         """
         # On demand: most runs do not verify.
-        from imports.run.verification import verify
+        from imports.phases.verify import verify
 
         session = self.session
         last_batch = session.queue.last_batch()

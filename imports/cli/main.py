@@ -732,7 +732,7 @@ def _announce_disposal(settings: Settings) -> None:
     """
     from imports.ledger.file import reading
     from imports.ledger.summary import was_worked_off
-    from imports.run.disposal import what_becomes
+    from imports.phases.disposal import what_becomes
     from imports.run.disposal_plan import disposal_plan
     from imports.run.source import find_source
 

@@ -1,15 +1,22 @@
-"""Disposal: files that are done with are deleted, or moved away with a list of what is wrong."""
+"""Disposal: files that are done with are deleted, or moved away with a list of what is wrong.
+
+Once the ledger has it, a file need not stay.
+"""
 
 from __future__ import annotations
 
 import errno
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from imports.ledger import DisposedItem, DueItem
 from imports.run.disposal_plan import DisposalPlan
+from imports.run.session import RunSession
 from imports.settings import Disposal
 from imports.source.moving import (
     Fate,
@@ -23,9 +30,222 @@ from imports.source.moving import (
     move,
     write_errors,
 )
-from imports.source.set_aside import AsideFolders
-from imports.source.tree import is_same_file, signature_of
+from imports.source.set_aside import AsideFolders, BroughtHome, aside_folders_in, bring_home
+from imports.source.tree import is_same_file, is_utf8, signature_of
 from imports.work_item import RecordFailure, Signature, Source
+from imports.workers.executors import run_bounded
+
+_log = logging.getLogger("imports.run")
+
+
+_PAGE = 1_000
+
+
+def what_becomes(plan: DisposalPlan, folder: Path, *, verified: bool) -> str:
+    """What a run does with the files in a folder, for its user; `verified` as it is told to."""
+    done = "verified" if verified else "imported"
+    fates = {
+        Disposal.DELETE: f"are deleted once they are {done}",
+        Disposal.MOVE: f"are moved to {plan.done_folder} once they are {done}",
+        Disposal.KEEP: "stay when they are imported",
+    }
+    failed = f"are moved to {plan.failed_folder}" if plan.on_failure is Disposal.MOVE else "stay"
+    return f"Files in {folder} {fates[plan.on_success]}; failed ones {failed}."
+
+
+def dispose_items(session: RunSession, item_ids: Sequence[int]) -> None:
+    """Disposes of the files of items that have just been finished.
+
+    With `--verify-writes` those that went in stay until they are verified.
+    """
+    if session.disposal is not None and item_ids:
+        due = [item for item in session.disposals.due(item_ids) if not item.stays]
+        if session.settings.verify_writes:
+            due = [item for item in due if item.reason is not None]
+        _dispose_due(session, session.disposal, due)
+
+
+def dispose_left(session: RunSession) -> None:
+    """Disposes of the files that are left of this run, if it was interrupted, and of failed ones.
+
+    Those that went in by an earlier run are imported once more first: nobody knows what has
+    become of their rows since. What this run reads again anyway stays, unless it is gone.
+    """
+    settings, plan = session.settings, session.disposal
+    if plan is None:
+        return
+    most_tries = None if settings.retry_failed else settings.max_retries
+    again: list[tuple[int, Signature]] = []
+
+    def may_go(item: DueItem) -> bool:
+        if (
+            settings.force
+            or item.again
+            or item.stays
+            or (item.reason is None and settings.verify_writes)
+        ):
+            return False
+        if item.reason is None and not item.own:
+            if plan.of(item) is not Disposal.KEEP:
+                again.append((item.id, item.signature))
+            return False
+        return True
+
+    def is_ready(item: DueItem) -> bool:
+        return not os.path.lexists(session.source.absolute(item.path)) or may_go(item)
+
+    session.disposals.forget_problems()
+    end_left = partial(_end_left, session, plan, may_go, set())
+    _dispose_all(session, plan, is_ready, most_tries, end_left)
+    session.items.import_again(again)
+
+
+def put_back_left(
+    session: RunSession,
+    private: Path,
+    finish: Callable[[Path, Path], bool] = lambda aside, home: False,
+) -> list[BroughtHome]:
+    """Puts back what a killed run had set aside, except what `finish` brings to its end.
+
+    Raises:
+        OSError: if something cannot be put back.
+    """
+    found = bring_home(private, finish)
+    for home, place in found:
+        _log.warning("%s was set aside by a run that was killed, and is put back", home)
+        if place != home:
+            _tell_kept(session, f"{home} has been replaced meanwhile, and the earlier one", place)
+    return found
+
+
+def _end_left(
+    session: RunSession,
+    plan: DisposalPlan,
+    may_go: Callable[[DueItem], bool],
+    looked: set[Path],
+    page: list[DueItem],
+) -> set[int]:
+    """Brings to its end what a killed run had set aside in the folders of these items.
+
+    It disposes of the files of items that may go, puts back all others, and returns the ids of
+    those that it disposed of. `looked` are the folders that need no second look.
+    """
+    ended: set[int] = set()
+    items: dict[Path, DueItem] = {}
+
+    def finish(aside: Path, home: Path) -> bool:
+        path = home.relative_to(session.source.folder).as_posix()
+        item = session.disposals.due_at(path) if is_utf8(path) else None
+        if item is None:
+            return False
+        items[home] = item
+        if plan.of(item) is Disposal.KEEP or not may_go(item):
+            return False
+        disposed = finish_left(plan, session.source, item, _failures(session, item), aside)
+        if disposed is None:
+            return False
+        end(item, disposed)
+        return disposed.problem is None
+
+    def end(item: DueItem, disposed: DisposedItem) -> None:
+        session.disposals.record([disposed])
+        _tell(session, item, disposed)
+        ended.add(item.id)
+
+    folders = {Path(session.source.absolute(item.path)).parent for item in page}
+    for folder in folders - looked:
+        for private in aside_folders_in(folder):
+            try:
+                found = put_back_left(session, private, finish)
+            except OSError as error:
+                # Nobody may take them for gone.
+                folders.discard(folder)
+                problem = f"cannot be put back out of {private}: {error.strerror}"
+                for each in page:
+                    if os.path.lexists(private / Path(each.path).name):
+                        end(each, DisposedItem(each.id, problem=problem))
+                continue
+            for home, place in found:
+                item = items.get(home)
+                signature = None if item is None else signed_anew(str(place), item.signature)
+                if item is not None and signature is not None and place == home:
+                    session.disposals.sign(item.id, signature)
+    looked.clear()
+    looked.update(folders)
+    return ended
+
+
+def dispose_verified(session: RunSession) -> None:
+    """Disposes of the files that went in, now that they are verified and not found wrong."""
+    if session.disposal is not None:
+        _dispose_all(
+            session,
+            session.disposal,
+            lambda item: item.reason is None,
+        )
+
+
+def _dispose_all(
+    session: RunSession,
+    plan: DisposalPlan,
+    is_ready: Callable[[DueItem], bool],
+    most_tries: int | None = None,
+    end_left: Callable[[list[DueItem]], set[int]] | None = None,
+) -> None:
+    after = 0
+    while page := session.disposals.left(after, _PAGE, most_tries):
+        ended = set() if end_left is None else end_left(page)
+        after = page[-1].id
+        _dispose_due(
+            session, plan, (item for item in page if item.id not in ended and is_ready(item))
+        )
+
+
+def _dispose_due(session: RunSession, plan: DisposalPlan, due: Iterable[DueItem]) -> None:
+    wanted = {item.id: item for item in due if plan.of(item) is not Disposal.KEEP}
+    items = iter(wanted.values())
+    jobs = (
+        DisposalJob(plan, session.source, [(item, _failures(session, item)) for item in some])
+        for some in iter(lambda: list(islice(items, BATCH_SIZE)), [])
+    )
+    for disposed in run_bounded(
+        session.workers.for_waiting(),
+        dispose_batch,
+        jobs,
+        in_flight=session.workers.max_workers,
+        stop=session.policy.stop,
+    ):
+        session.disposals.record(disposed)
+        for each in disposed:
+            _tell(session, wanted[each.id], each)
+
+
+def _failures(session: RunSession, item: DueItem) -> list[RecordFailure]:
+    return [] if item.reason is None else session.queue.record_failures(item.id)
+
+
+def _tell(session: RunSession, item: DueItem, disposed: DisposedItem) -> None:
+    """Logs what became of a file, and why."""
+    path = session.source.absolute(item.path)
+    why = "imported" if item.reason is None else item.reason
+    if disposed.vanished:
+        return
+    if disposed.kept_as is not None:
+        _tell_kept(session, f"{path} was replaced twice, and what came first", disposed.kept_as)
+    elif disposed.problem is not None:
+        _log.error("%s %s", path, disposed.problem)
+    elif disposed.moved_to is not None:
+        _log.info("%s was moved to %s: %s", path, disposed.moved_to, why)
+    elif disposed.gone:
+        _log.info("%s was no longer there to be deleted or moved: %s", path, why)
+    else:
+        _log.info("%s was deleted: %s", path, why)
+
+
+def _tell_kept(session: RunSession, what: str, place: str | Path) -> None:
+    _log.warning("%s is kept as %s", what, place)
+    session.display.say(f"⚠️  {what} is kept as {place}. Both are imported.")
+
 
 BATCH_SIZE = 64
 """Files that a worker disposes of at once."""

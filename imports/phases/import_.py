@@ -1,296 +1,164 @@
-"""Import: batches of work items are read, turned into rows, and merged in one transaction each."""
+"""Import: batches of rows are merged (`merging`), and the ledger is told."""
 
 from __future__ import annotations
 
+import logging
 import time
-from collections import Counter, defaultdict
-from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
-from uuid import uuid4
 
-from imports.backends.database import Database, Rows
-from imports.backends.halving import in_parts
-from imports.backends.retry import RetryPolicy, with_retries
-from imports.errors import BackendUnavailableError, DataRefusedError
-from imports.phases.placing import PlacedRows, place_rows
-from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
-from imports.phases.upload import request_id
-from imports.run.spool import SpoolReader
-from imports.source.cleaning import Tally
-from imports.source.status_files import StatusFiles, Unwritten
-from imports.tables.table import TableGroup
-from imports.work_item import Phase, Prepared, Record, RecordFailure, RowOutcome, WorkItem
-
-UNDECIDED = (
-    "the target has other content for it, and one of the two has no date that can be read: nobody"
-    " can say which is newer, so what is there stays. To take this one, import it again with"
-    " --if-exists replace; to leave what is there, with --if-exists keep (--single-file imports one"
-    " file alone)"
+from imports.phases.disposal import dispose_items
+from imports.phases.doubts import Doubts
+from imports.phases.merging import (
+    Imported,
+    ImportTarget,
+    import_batch,
+    import_piece,
+    item_failures,
+    write_status_files,
 )
-"""The reason of a record that is undecided."""
+from imports.phases.pieces import PieceReader
+from imports.phases.prepare import PieceJob, batches, largest_item
+from imports.run.session import RunSession
+from imports.run.spool import SpoolReader
+from imports.work_item import ItemState, Phase, RowOutcome, WorkItem
+from imports.workers.executors import FEW_ITEMS, run_bounded
 
-_LONGEST_LABEL = 200
-_OUTCOMES = {outcome.value: outcome for outcome in RowOutcome}
+_log = logging.getLogger("imports.run")
 
-Refusal = DataRefusedError | BackendUnavailableError
-
-
-@dataclass(frozen=True, slots=True)
-class ImportTarget:
-    """Where rows go, how patiently, and on which executor they are prepared."""
-
-    database: Database
-    policy: RetryPolicy
-    group: TableGroup
-    run: dict[str, Any]
-    parsers: Executor
-    spool: SpoolReader
-    status_files: StatusFiles | None
-
-    def merges(self, policy: RetryPolicy) -> None:
-        """Makes sure that merges go through at all; waits for that as for a server that is away.
-
-        Raises:
-            BackendUnavailableError, DataRefusedError: if they do not.
-        """
-        with_retries(policy, self._merge_nothing)
-
-    def _merge_nothing(self) -> None:
-        self.database.merge(uuid4(), Rows(self.group, self.run, {0: []}))
+_OUTCOMES = {
+    RowOutcome.INSERTED: ("inserted", "🆕 inserted %s"),
+    RowOutcome.UPDATED: ("updated", "📝 updated %s"),
+    RowOutcome.SKIPPED: ("skipped", "⏭️  skipped, older %s"),
+    RowOutcome.UNCHANGED: ("unchanged", "🟰 unchanged %s"),
+}
 
 
-@dataclass(slots=True)
-class Imported:
-    """What became of a batch: its items, those that failed and why, and each record's outcome.
+def import_items(session: RunSession) -> int:
+    """Imports the items that are planned, a batch at a time; returns how many there were."""
+    settings = session.settings
+    largest = largest_item(session.kind)
+    total = session.queue.open(ItemState.PLANNED, settings.limit, largest)
+    session.display.begin(Phase.IMPORT, total)
+    target = ImportTarget(
+        session.target.database,
+        session.policy,
+        session.kind.group,
+        session.run_values(),
+        session.workers.for_parsing(total),
+        SpoolReader(session.spool),
+        session.status_files,
+    )
+    done = 0
+    doubts = Doubts(session.queue.tried)
+    for undated in (False, True):
+        # Which of several undated ones goes in must not hang on the workers: it is the first.
+        at_once = 1 if undated or settings.batch_delay else session.merges_at_once
+        for imported in run_bounded(
+            session.workers.for_waiting(),
+            partial(import_batch, target),
+            batches(session, undated=undated),
+            in_flight=at_once,
+            stop=session.policy.stop,
+            weigh=lambda job: job.weight,
+            most_weight=session.most_weight_at_once,
+        ):
+            for each in doubts.take(imported):
+                _record(session, each)
+                session.advance(Phase.IMPORT, len(each.item_ids))
+            done += len(imported.item_ids)
+            if settings.batch_delay and done < total:
+                session.policy.stop.wait(settings.batch_delay)
+        session.raise_if_stopping()
+        for each in doubts.rest():
+            _record(session, each)
+            session.advance(Phase.IMPORT, len(each.item_ids))
+        if not undated:
+            for item in session.queue.large():
+                _import_large(session, target, item)
+    session.spool.clear()
+    return total
 
-    `merged` has the records that went in, each by its item, its outcome and its label;
-    `record_failures` are those that did not, of items whose others may have.
 
-    `refused` are the encoded rows of the records that the target refused, each with its label;
-    `took` is when the batch began and ended, in seconds since the epoch; `unwritten` are status
-    files that could not be written.
-
-    `judged` says whether the target judged a record of it at all. Where it judged none, and
-    refused some, it may be at fault itself: then `doubtful` are the refusals, each with its item,
-    and `doubted` the items of the batch, which have no status files yet.
-    """
-
-    item_ids: list[int]
-    failures: list[tuple[int, str]] = field(default_factory=list)
-    merged: list[tuple[int, RowOutcome, str]] = field(default_factory=list)
-    record_failures: list[RecordFailure] = field(default_factory=list)
-    refused: list[tuple[str, bytes]] = field(default_factory=list)
-    cleaned: Tally = field(default_factory=Counter)
-    took: tuple[float, float] = (0.0, 0.0)
-    unwritten: list[Unwritten] = field(default_factory=list)
-    judged: bool = False
-    doubtful: list[tuple[int, str]] = field(default_factory=list)
-    doubted: list[WorkItem] = field(default_factory=list)
-
-    @property
-    def succeeded(self) -> Counter[int]:
-        """How many records went in, by item."""
-        return Counter(item_id for item_id, _, _ in self.merged)
-
-
-def import_batch(target: ImportTarget, job: PrepareJob) -> Imported:
-    """Prepares and merges one batch; what the target refuses is isolated, the rest goes in.
-
-    Raises:
-        BackendUnavailableError: if the target does not answer any more.
-    """
+def _import_large(session: RunSession, target: ImportTarget, item: WorkItem) -> None:
+    """Imports an item in pieces; how far it has come is in the ledger after each of them."""
+    reader = PieceReader(session, item)
+    # A thread of our own process would parse, encode and merge by turns.
+    target = replace(target, parsers=session.workers.for_parsing(FEW_ITEMS))
     began_at = time.time()
-    prepared = _prepared(target, job)
-    imported = _imported(target, job.items, prepared, 0)
-    imported.failures += item_failures(imported.record_failures)
-    if target.status_files is not None and not imported.doubted:
-        # Before the ledger hears of the batch: after a crash it comes once more.
-        imported.unwritten = write_status_files(target.status_files, job.items, imported)
-    imported.took = (began_at, time.time())
-    return imported
+    done = item.records_done
+    ahead: dict[int, tuple[PieceJob, Imported]] = {}
+    for job, imported in run_bounded(
+        session.workers.for_waiting(),
+        partial(import_piece, target),
+        reader.jobs(),
+        in_flight=session.merges_at_once,
+        stop=session.policy.stop,
+    ):
+        Doubts(session.queue.tried).take(imported)
+        ahead[job.piece.first] = job, imported
+        # In their order: what the ledger says is in, is in from the first record on.
+        while done in ahead:
+            job, imported = ahead.pop(done)
+            done += job.piece.size
+            counts = _outcome_counts(imported) | session.cleaned_counts(imported.cleaned)
+            session.queue.record_piece(
+                item.id,
+                done,
+                counts,
+                imported.took,
+                len(imported.merged),
+                imported.record_failures,
+            )
+            _log_records(imported)
+            session.display.mention(f"  {item.path}: {done:,} records")
+        session.update_progress()
+        session.checkpoint()
+    session.raise_if_stopping()
+    failures = item_failures(session.queue.record_failures(item.id))
+    if reader.problem is not None:
+        failures = [(item.id, reader.problem)]
+    if reader.stays:
+        session.disposals.leave([item.id])
+    imported = Imported([item.id], failures, cleaned=reader.cleaned, took=(began_at, time.time()))
+    _record(session, imported)
+    session.advance(Phase.IMPORT, 1)
 
 
-def import_piece(target: ImportTarget, job: PieceJob) -> tuple[PieceJob, Imported]:
-    """Prepares and merges a piece of a large item; that it failed is for the caller to say.
-
-    Raises:
-        BackendUnavailableError: if the target does not answer any more.
-    """
-    began_at = time.time()
-    prepared = target.parsers.submit(prepare_piece, job).result()
-    imported = _imported(target, [job.item], prepared, job.piece.first)
-    imported.took = (began_at, time.time())
-    return job, imported
-
-
-def _imported(
-    target: ImportTarget, items: list[WorkItem], prepared: Prepared, start: int
-) -> Imported:
-    """Merges what was prepared of some items; see `_merge` for `start`."""
-    signatures = {item.id: _identity(item) for item in items}
-    imported = Imported([item.id for item in items], list(prepared.failures))
-    imported.record_failures += prepared.problems
-    merged = _merge(target, prepared.records, start, signatures)
-    doubtful = []
-    for record, outcome in merged:
-        if isinstance(outcome, RowOutcome) and outcome is not RowOutcome.UNDECIDED:
-            imported.merged.append((record.item_id, outcome, record.label))
-        else:
-            reason = UNDECIDED if isinstance(outcome, RowOutcome) else str(outcome)
-            failure = RecordFailure(record.item_id, record.number, record.label, reason)
-            imported.record_failures.append(failure)
-            imported.refused += [(record.label, row) for _, row in record.rows]
-            if _is_doubtful(outcome):
-                doubtful.append((record.item_id, reason))
-    # An item that failed as a whole is tried again, also by this run once it is resumed.
-    failed = {failure.item_id for failure in imported.record_failures}
-    failed -= {item_id for item_id, _, _ in imported.merged}
-    for item_id, cleaned in prepared.cleaned.items():
-        if item_id not in failed:
-            # Counter.update would take more than twice as long.
-            for value, count in cleaned.items():
-                imported.cleaned[value] += count
-    imported.judged = len(doubtful) < len(merged)
-    if doubtful and not imported.judged:
-        imported.doubtful, imported.doubted = doubtful, items
-    return imported
+def _record(session: RunSession, imported: Imported) -> None:
+    counts = _outcome_counts(imported) | session.cleaned_counts(imported.cleaned)
+    counts["import.failed_batches" if imported.failures else "import.completed_batches"] = 1
+    if imported.failures:
+        counts["import.failed"] = len(imported.failures)
+    session.queue.record_imported(
+        imported.item_ids,
+        imported.failures,
+        counts,
+        imported.took,
+        imported.succeeded,
+        imported.record_failures,
+    )
+    if session.status_files is not None and imported.doubted:
+        imported.unwritten = write_status_files(session.status_files, imported.doubted, imported)
+    session.note_unwritten(imported.unwritten)
+    for item_id, reason in imported.failures:
+        _log.error("%s: %s", session.items.path(item_id), reason)
+    _log_records(imported)
+    dispose_items(session, imported.item_ids)
 
 
-def _is_doubtful(outcome: RowOutcome | Refusal) -> bool:
-    """Whether a record was refused, and the database itself found no fault with a value in it."""
-    if isinstance(outcome, DataRefusedError):
-        return outcome.sqlstate is None
-    return isinstance(outcome, BackendUnavailableError)
+def _outcome_counts(imported: Imported) -> dict[str, int]:
+    # By their letters: a member of an enumeration takes long to hash.
+    letters = "".join([outcome for _, outcome, _ in imported.merged])
+    counts = {f"import.{name}": letters.count(each) for each, (name, _) in _OUTCOMES.items()}
+    counts["import.total_imported"] = counts["import.inserted"] + counts["import.updated"]
+    counts["import.refused"] = len(imported.record_failures)
+    return counts
 
 
-def write_status_files(
-    files: StatusFiles, items: list[WorkItem], imported: Imported
-) -> list[Unwritten]:
-    """Writes what became of items into their folders; those that could not be written."""
-    reasons = dict(imported.failures)
-    tallies: defaultdict[int, Counter[str]] = defaultdict(Counter)
-    for item_id, outcome, _ in imported.merged:
-        tallies[item_id][outcome.name.lower()] += 1
-    good = [
-        (item.path, {"images": sum(map(bool, item.images)), **tallies[item.id]})
-        for item in items
-        if item.id not in reasons
-    ]
-    failed = [(item.path, reasons[item.id]) for item in items if item.id in reasons]
-    return files.succeed(good) + files.fail(Phase.IMPORT, failed)
-
-
-def item_failures(failures: list[RecordFailure]) -> list[tuple[int, str]]:
-    """The failures of the items that have records which did not go in."""
-    by_item: dict[int, list[RecordFailure]] = {}
-    for failure in failures:
-        by_item.setdefault(failure.item_id, []).append(failure)
-    found = []
-    for item_id, mine in by_item.items():
-        first = min(mine, key=lambda failure: failure.number)
-        more = f" (and {len(mine) - 1} more records)" if len(mine) > 1 else ""
-        label = shortened(first.label) or str(first.number)
-        found.append((item_id, f"record {label}: {first.reason}{more}"))
-    return found
-
-
-def shortened(label: str) -> str:
-    """A label that fits into a line, whatever stands in the record."""
-    return label if len(label) <= _LONGEST_LABEL else f"{label[:_LONGEST_LABEL]}…"
-
-
-def _identity(item: WorkItem) -> str:
-    """What makes a work item the same one as before: its path, its files and its images."""
-    signature = item.signature
-    images = item.images
-    hashes = tuple([image.sha256 if image else None for image in images]) if images else ()
-    return f"{item.path}\t{signature.size}\t{signature.mtime_ns}\t{signature.digest}\t{hashes}"
-
-
-def _prepared(target: ImportTarget, job: PrepareJob) -> Prepared:
-    """The records of the items in their order: out of the spool, or else read from the files."""
-    spooled: dict[int, list[Record]] = {}
-    cleaned: dict[int, dict[str, int]] = {}
-    for chunk in sorted({item.chunk for item in job.items if item.chunk is not None}):
-        # Only of items that are in this chunk now: an older one may hold what they were before.
-        wanted = {item.id for item in job.items if item.chunk == chunk}
-        found = target.spool.read(chunk)
-        for item_id in wanted & found.keys():
-            spooled[item_id] = found[item_id].records
-            if found[item_id].cleaned:
-                cleaned[item_id] = found[item_id].cleaned
-    missing = [item for item in job.items if item.chunk is None or item.id not in spooled]
-    if not missing:
-        records = [record for item in job.items for record in spooled[item.id]]
-        return Prepared(records, [], [], cleaned)
-    prepared = target.parsers.submit(prepare_batch, replace(job, items=missing)).result()
-    if len(missing) == len(job.items):
-        return prepared
-    for record in prepared.records:
-        spooled.setdefault(record.item_id, []).append(record)
-    failed = {item_id for item_id, _ in prepared.failures}
-    records = [
-        record for item in job.items if item.id not in failed for record in spooled.get(item.id, ())
-    ]
-    return Prepared(records, prepared.failures, prepared.problems, prepared.cleaned | cleaned)
-
-
-def _merge(
-    target: ImportTarget, records: list[Record], start: int, signatures: dict[int, str]
-) -> list[tuple[Record, RowOutcome | Refusal]]:
-    """The outcome of each record, or the error by which it was refused.
-
-    `start` is where the records begin in their batch: it tells the halves of one item apart.
-    """
-    if not records:
-        return []
-    found: list[tuple[Record, RowOutcome | Refusal]] = []
-    merge = partial(_merge_at_once, target, signatures)
-    for part in in_parts(target.policy, records, merge, target.merges, start):
-        if isinstance(part.answer, (DataRefusedError, BackendUnavailableError)):
-            found.append((part.things[0], part.answer))
-            continue
-        outcomes, others = part.answer
-        found += outcomes
-        found += _merge(target, others, part.first, signatures)
-    return found
-
-
-def _merge_at_once(
-    target: ImportTarget,
-    signatures: dict[int, str],
-    policy: RetryPolicy,
-    start: int,
-    records: list[Record],
-) -> tuple[list[tuple[Record, RowOutcome]], list[Record]]:
-    """The outcomes of those records that one merge can tell, and the others.
-
-    Of the families of one key a merge takes one. Where no date says that it is the newest, each
-    of the others must be compared with it for itself.
-    """
-    placed = place_rows(target.group, target.run, records)
-    items = [*dict.fromkeys(signatures[record.item_id] for record in records)]
-    request = request_id(target.run["batch_id"], [f"{start}+{len(records)}", *items])
-    answer = with_retries(policy, target.database.merge, request, placed.rows)
-    found: list[tuple[Record, RowOutcome]] = []
-    others = []
-    for record, own in zip(records, placed.own(), strict=True):
-        if own is not None:
-            found.append((record, _OUTCOMES[answer[own.table][own.first]]))
-        elif _is_older(record, placed, answer):
-            found.append((record, RowOutcome.SKIPPED))
-        else:
-            others.append(record)
-    return found, others
-
-
-def _is_older(record: Record, placed: PlacedRows, answer: dict[int, str]) -> bool:
-    """Whether a record lost against one of the batch that is newer, or as new, and decided."""
-    key = record.families[0].key
-    if key is None:
-        return True
-    winner, place = placed.winners[key]
-    undecided = answer[place.table][place.first] == RowOutcome.UNDECIDED
-    return bool(winner.moment and record.families[0].moment) and not undecided
+def _log_records(imported: Imported) -> None:
+    if _log.isEnabledFor(logging.DEBUG):
+        for _, outcome, label in imported.merged:
+            _log.debug(_OUTCOMES[outcome][1], label)
+        for label, row in imported.refused:
+            _log.debug("🚫 refused %s: %s", label, row.decode().rstrip())

@@ -1,20 +1,204 @@
-"""Listing: the folders of a source are read, many at once, for the work items in them."""
+"""Listing: the folders of a source are read, many at once, and the ledger told what is in them."""
 
 from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
+from pathlib import Path
 
+from imports.errors import UsageError
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
+from imports.ledger import Listing
+from imports.phases.disposal import put_back_left
+from imports.phases.linked_folders import LinkedFolders
+from imports.run.session import RunSession
+from imports.run.settling import settled_at
+from imports.settings import Settings
 from imports.source.disk import read_all
 from imports.source.name_patterns import matcher
 from imports.source.set_aside import is_aside_folder
 from imports.source.tree import ListedEntry, ListingProblem, printable, unlistable
-from imports.work_item import Source
+from imports.work_item import ListedItem, Phase, Source, folder_prefix
+from imports.workers.executors import run_bounded
+
+_SHOWN_AT_ONCE = 1_000
+
+
+def list_source(session: RunSession, *, again: bool = False) -> Listing:
+    """Lists the source, and takes into the ledger what is new, changed, or to be tried again.
+
+    When it is listed `again` in a run, only what is new or changed.
+
+    Raises:
+        UsageError: if there is nothing of the kind in the source.
+    """
+    settings, kind = session.settings, session.kind
+    session.display.begin(Phase.PLANNING, None)
+    entries = _walk(session) if session.single_item is None else _single(session)
+    if session.listing.none_known() and not settings.scan_only:
+        entries = session.workers.expect_parsing(entries)
+    listing = session.listing.record(
+        _shown(session, entries),
+        whole=session.single_item is None,
+        again=(settings.force or session.single_item is not None)
+        and not settings.scan_only
+        and not again,
+        most_tries=0 if again else _most_tries(settings),
+        resumed=session.resumed and not again and not settings.scan_only,
+    )
+    settled = settled_at(session)
+    if settled is not None:
+        session.growing.note(settled, time.monotonic())
+    counts = session.counts()
+    disposed = counts.get("import.files_deleted", 0) + counts.get("import.files_moved", 0)
+    if not listing.total and not session.works_off:
+        place = f"below {session.source.folder}"
+        if session.single_item is not None:
+            place = f"at {session.source.absolute(session.single_item)}"
+        raise UsageError(
+            f"No {kind.wording.items_sought} found: nothing {place}"
+            f" {kind.wording.condition} {' or '.join(session.source.patterns)}."
+            " Check the source and the permissions."
+        )
+    session.state.total_files = listing.total + disposed
+    session.checkpoint(now=True)
+    if again:
+        return listing
+    given_up = 0 if settings.scan_only else listing.given_up
+    session.set_counts(
+        Phase.PLANNING,
+        unchanged=listing.unchanged,
+        given_up=given_up,
+        unreadable=listing.problems,
+    )
+    if listing.acknowledged or session.counts().get("planning.acknowledged"):
+        session.set_counts(Phase.PLANNING, acknowledged=listing.acknowledged)
+    return listing
+
+
+def _most_tries(settings: Settings) -> int | None:
+    if settings.scan_only:
+        # It only looks: what failed stays failed until a run tries it.
+        return 0
+    return None if settings.retry_failed else settings.max_retries
+
+
+def _walk(session: RunSession) -> Iterator[ListedEntry]:
+    """All work items of the source, in no order.
+
+    Folders to which links lead come after all others, so that it does not depend on the order by
+    which link one is reached. However many folders are in one folder, no more of those that are
+    yet to be listed are held than a few batches bring.
+    """
+    problems: Problems = {}
+    links = Links()
+    linked = LinkedFolders(session.source)
+    prefixes = [""]
+    while prefixes:
+        yield from _walk_from(session, prefixes, problems, links)
+        prefixes, passed_over = linked.to_follow(links.folders)
+        yield from passed_over
+        links.folders.clear()
+    yield from links.problems
+    yield from problems.values()
+
+
+def _walk_from(
+    session: RunSession, prefixes: list[str], problems: Problems, links: Links
+) -> Iterator[ListedEntry]:
+    """The work items in some folders and in those below them; linked folders are left out."""
+    waiting: list[Iterator[str]] = [iter(prefixes)]
+    seen = 0
+    left: list[str] = []
+    while waiting:
+        batches = partial(_batches, waiting)
+        executor, most = session.workers.for_listing(seen)
+        for listed in run_bounded(
+            executor,
+            list_folders,
+            (ListJob(session.kind.name, session.source, each) for each in batches(most)),
+            in_flight=session.workers.in_flight(executor),
+            stop=session.policy.stop,
+        ):
+            seen += listed.count
+            yield from listed.entries
+            links.folders += listed.links
+            waiting.append(iter(listed.subfolders))
+            left += listed.aside
+            for prefix in listed.large:
+                yield from read_large(session.kind, session.source, prefix, problems, links)
+                waiting.append(subfolders_of_large(session.source, prefix, problems))
+        session.raise_if_stopping()
+    if session.works_off:
+        for prefix in left:
+            yield from _brought_home(session, prefix)
+
+
+def _brought_home(session: RunSession, prefix: str) -> Iterator[ListedEntry]:
+    """The files that a killed run had set aside: they are put back, and listed with the others.
+
+    The ledger knows nothing more of them.
+    """
+    private = Path(session.source.absolute(prefix))
+    try:
+        names = {each.place.name for each in put_back_left(session, private)}
+        if names:
+            with os.scandir(private.parent) as entries:
+                files = [entry for entry in entries if entry.name in names]
+            parent = prefix.removesuffix("/").rpartition("/")[0]
+            yield from session.kind.items_in(session.source, folder_prefix(parent or "."), files)
+    except OSError as error:
+        yield ListingProblem(
+            printable(prefix.removesuffix("/")),
+            f"holds files that a killed run had set aside, and cannot be emptied: {error.strerror};"
+            " move them back to the folder that it is in",
+        )
+
+
+def _batches(waiting: list[Iterator[str]], most: int | None) -> Iterator[list[str]]:
+    """Takes batches from what is waiting, the latest first, until that is empty just now."""
+    taken = 0
+    while waiting and (most is None or taken < most):
+        batch: list[str] = []
+        while waiting and len(batch) < BATCH_SIZE:
+            more = list(islice(waiting[-1], BATCH_SIZE - len(batch)))
+            batch += more
+            if len(batch) < BATCH_SIZE:
+                waiting.pop()
+        if batch:
+            taken += len(batch)
+            yield batch
+
+
+def _single(session: RunSession) -> Iterator[ListedEntry]:
+    """The single item, whatever its name; but a folder only if it is one of the kind's."""
+    item = session.single_item or ""
+    if session.kind.items_are_folders:
+        problems: Problems = {}
+        prefix = folder_prefix(item)
+        yield from read_large(session.kind, session.source, prefix, problems, Links())
+        yield from problems.values()
+        return
+    try:
+        yield ListedItem(item, session.sign(item))
+    except OSError as error:
+        yield ListingProblem(item, f"cannot be read: {error.strerror}")
+
+
+def _shown(session: RunSession, entries: Iterator[ListedEntry]) -> Iterator[ListedEntry]:
+    """Passes entries on, and shows that they come."""
+    for number, entry in enumerate(entries, 1):
+        if number % _SHOWN_AT_ONCE == 0:
+            session.display.advance(Phase.PLANNING, _SHOWN_AT_ONCE)
+            session.raise_if_stopping()
+        yield entry
+
 
 BATCH_SIZE = 256
 """Folders that a worker lists at once."""

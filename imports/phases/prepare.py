@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imports.errors import RecordError
 from imports.kinds import kind_named
@@ -15,6 +15,9 @@ from imports.source.disk import read_all
 from imports.source.tree import printable
 from imports.tables.row_format import Encoder, RowFormat, encoder
 from imports.work_item import Family, Image, Prepared, Record, RecordFailure, Source, WorkItem
+
+if TYPE_CHECKING:
+    from imports.run.session import RunSession
 
 PIECE_RECORDS = 500
 """So many records of a large item are read, and merged, at once."""
@@ -185,3 +188,10 @@ def unexpected(error: Exception) -> str:
         trace = trace.tb_next
     place = f" at {trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace else ""
     return printable(f"unexpected {type(error).__name__}{place}: {error}; please report it")
+
+
+def batches(session: RunSession, *, undated: bool) -> Iterator[PrepareJob]:
+    """The queued items that are undated, or those that are not, a batch at a time."""
+    row_format = session.target.database.row_format
+    for items in session.queue.batches(session.settings.batch_size, undated=undated):
+        yield PrepareJob(session.kind.name, session.source, row_format, items)

@@ -1,17 +1,230 @@
-"""Upload: the images that the target lacks are stored, and listed in `image_assets`."""
+"""Upload: the images that the target lacks are stored, and listed in `image_assets`.
+
+What the target lists is asked a page ahead, and what is stored is listed, beside the uploads:
+none of them waits for the other.
+"""
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID, uuid5
 
 from imports.backends.database import Database, ImageStore, Rows
 from imports.backends.halving import all_answers, in_parts
 from imports.backends.retry import RetryPolicy, with_retries
 from imports.errors import BackendUnavailableError, ImageProblemError
+from imports.run.session import RunSession
 from imports.tables.row_format import encoder
 from imports.tables.table import IMAGE_ASSETS, IMAGES
-from imports.work_item import Image
+from imports.work_item import Image, Phase
+from imports.workers.executors import run_bounded
+
+_FEWEST_DOUBTED = 3
+"""If no image can be stored, and they are so many, it is hardly their fault."""
+
+
+_MOST_DOUBTED = 10
+"""At so many nobody tries on."""
+
+
+_log = logging.getLogger("imports.run")
+
+
+def upload_images(session: RunSession) -> None:
+    """Stores the images of unfinished items that the target lacks."""
+    total = session.images.open_unsettled()
+    session.display.begin(Phase.UPLOAD, total)
+    if not total:
+        return
+    target = _target(session)
+    if notice := session.ask(session.target.store.prepare):
+        session.notice(notice)
+    # A thread for either question: a signal is heard meanwhile, which a database driver is deaf to.
+    with ThreadPoolExecutor(2, thread_name_prefix="listing") as beside:
+        settling = _Settling(session, target, beside)
+        try:
+            for outcomes in run_bounded(
+                session.workers.for_waiting(),
+                partial(upload_batch, target),
+                _wanted(session, target, settling, beside),
+                in_flight=session.settings.max_concurrent_uploads,
+                stop=session.policy.stop,
+            ):
+                settling.take(outcomes)
+            session.raise_if_stopping()
+            settling.end_doubts()
+        finally:
+            # What was stored before something went wrong must not be stored again.
+            settling.finish()
+    session.raise_if_stopping()
+
+
+def list_images(session: RunSession, images: list[Image]) -> None:
+    """Lists images that are stored as they should be, whatever became of their files."""
+    executor = session.workers.for_waiting()
+    for first in range(0, len(images), BATCH_SIZE):
+        some = images[first : first + BATCH_SIZE]
+        executor.submit(record_images, _target(session), some).result()
+
+
+def _target(session: RunSession) -> UploadTarget:
+    return UploadTarget(
+        session.target.database, session.target.store, session.policy, session.state.rows_batch_id
+    )
+
+
+def _wanted(
+    session: RunSession, target: UploadTarget, settling: _Settling, beside: Executor
+) -> Iterator[list[Image]]:
+    """The images to store, as many at a time as a worker of the store takes."""
+    doubted = session.settings.force or session.state.repairing or session.single_item is not None
+    at_once = target.store.put_at_once
+    for images, known in _asked_ahead(session, target, beside):
+        session.raise_if_stopping()
+        if not doubted:
+            settling.expect(known)
+        if doubted or target.store.storage_type == "local":
+            # What is listed need not be there, nor listed as it should be: a repair, even one that
+            # was killed, removes what is damaged. A local file is looked at sooner than it is
+            # believed in.
+            wanted = images
+        else:
+            wanted = [image for image in images if image.sha256 not in known]
+            settling.take_listed([image for image in images if image.sha256 in known])
+        for first in range(0, len(wanted), at_once):
+            yield wanted[first : first + at_once]
+
+
+def _asked_ahead(
+    session: RunSession, target: UploadTarget, beside: Executor
+) -> Iterator[tuple[list[Image], set[str]]]:
+    """Images a page at a time, each with the hashes that the target lists."""
+    asked: Future[set[str]] | None = None
+    before: list[Image] = []
+    for images in session.images.unsettled(BATCH_SIZE):
+        asking = beside.submit(known_images, target, images)
+        if asked is not None:
+            yield before, asked.result()
+        before, asked = images, asking
+    if asked is not None:
+        yield before, asked.result()
+
+
+class _Settling:
+    """What became of images, on its way into `image_assets` and from there into the ledger.
+
+    The ledger hears of an image only when the target lists it. At most a page of images is being
+    listed while the next one gathers.
+    """
+
+    def __init__(self, session: RunSession, target: UploadTarget, beside: Executor) -> None:
+        self._session = session
+        self._target = target
+        self._beside = beside
+        self._known: set[str] = set()
+        self._images: list[Image] = []
+        self._doubted: list[Uploaded] = []
+        self._store_works = False
+        self._counts: Counter[str] = Counter()
+        self._listing: tuple[Future[None], list[str], Counter[str]] | None = None
+
+    def expect(self, known: set[str]) -> None:
+        """Takes the hashes that the target lists of images whose outcomes will come."""
+        self._known |= known
+
+    def take(self, outcomes: list[Uploaded]) -> None:
+        """Takes what became of some images, and lists those that are stored once they are many.
+
+        Raises:
+            BackendUnavailableError: if many are not stored, none is, and not they are the matter.
+        """
+        for uploaded in outcomes:
+            if uploaded.problem is None:
+                self._images.append(uploaded.image)
+                self._counts["upload.completed" if uploaded.new else "upload.skipped"] += 1
+                self._store_works = True
+            elif uploaded.in_doubt and not self._store_works:
+                self._doubted.append(uploaded)
+            else:
+                self._fail(uploaded)
+        if self._store_works:
+            self._fail_doubted()
+        elif len(self._doubted) >= _MOST_DOUBTED:
+            self._blame_the_store()
+        if len(self._images) >= BATCH_SIZE:
+            self._list()
+        self._session.advance(Phase.UPLOAD, len(outcomes))
+
+    def take_listed(self, images: list[Image]) -> None:
+        """Takes images that the target lists already: of the store that tells nothing."""
+        works = self._store_works
+        self.take([Uploaded(image) for image in images])
+        self._store_works = works
+
+    def end_doubts(self) -> None:
+        """Takes in that all images were tried.
+
+        Raises:
+            BackendUnavailableError: as `take` does.
+        """
+        if len(self._doubted) >= _FEWEST_DOUBTED:
+            self._blame_the_store()
+        self._fail_doubted()
+
+    def _fail_doubted(self) -> None:
+        doubted, self._doubted = self._doubted, []
+        for uploaded in doubted:
+            self._fail(uploaded)
+
+    def _fail(self, uploaded: Uploaded) -> None:
+        self._counts["upload.failed"] += 1
+        _fail_items(self._session, uploaded.image, uploaded.problem or "")
+
+    def _blame_the_store(self) -> None:
+        untried = self._session.images.untried([each.image.sha256 for each in self._doubted])
+        if len(untried) >= _FEWEST_DOUBTED:
+            problem = (self._doubted[0].problem or "").rstrip(".")
+            raise BackendUnavailableError(
+                f"Of {len(self._doubted):,} images none can be stored, and for none the image is"
+                f" named as the reason. So the image store is the matter, or what lies before it:"
+                f" {problem}. No file is called failed for it.",
+                divisible=False,
+            )
+        self._fail_doubted()
+
+    def finish(self) -> None:
+        """Brings the rest into the target and the ledger."""
+        self._list()
+        self._settle()
+
+    def _list(self) -> None:
+        self._settle()
+        new = [image for image in self._images if image.sha256 not in self._known]
+        hashes = [image.sha256 for image in self._images]
+        listing = self._beside.submit(record_images, self._target, new)
+        self._listing = listing, hashes, self._counts
+        self._known.difference_update(hashes)
+        self._images, self._counts = [], Counter()
+
+    def _settle(self) -> None:
+        if self._listing is not None:
+            (listing, hashes, counts), self._listing = self._listing, None
+            listing.result()
+            self._session.images.record_settled(hashes, counts)
+
+
+def _fail_items(session: RunSession, image: Image, problem: str) -> None:
+    """Fails the items that name an image which cannot be stored."""
+    reason = f"Image upload failed: {problem}"
+    _log.error("%s", reason)
+    paths = session.items.record_upload_failure(image.sha256, reason)
+    session.tell_failures(Phase.UPLOAD, [(path, reason) for path in paths])
+
 
 BATCH_SIZE = 500
 """Images that the target is asked about at once."""
@@ -77,7 +290,7 @@ def upload_image(target: UploadTarget, image: Image) -> Uploaded:
         return Uploaded(image, problem=f"image {image.file.path}: {error}", in_doubt=True)
 
 
-def upload_images(target: UploadTarget, images: list[Image]) -> list[Uploaded]:
+def upload_batch(target: UploadTarget, images: list[Image]) -> list[Uploaded]:
     """Stores images one after the other; those that a run which is stopping left out are absent.
 
     Raises:

@@ -1,298 +1,239 @@
-"""Verify: records are read anew from their files and compared with what the target has."""
+"""Verification: batches, images and orphans checked, and what is wrong put together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import Executor
+import logging
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from functools import partial
+from itertools import chain
 
-from imports.backends.database import (
-    AddedRows,
-    Comparison,
-    Database,
-    ImageStore,
-    Rows,
-    TableComparison,
-    WrittenRow,
+from imports.ledger import Vouching
+from imports.ledger.work_state import MOST_LISTED
+from imports.phases.comparing import (
+    Compared,
+    VerifyTarget,
+    check_image,
+    compare_batch,
+    compare_images,
+    compare_piece,
+    row_mark,
+    written_rows,
 )
-from imports.backends.halving import all_answers, in_parts
-from imports.backends.retry import RetryPolicy, with_retries
-from imports.errors import BackendUnavailableError, ImageProblemError, StatementCancelledError
-from imports.kinds import kind_named
-from imports.phases.placing import Placed, place_rows
-from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
-from imports.phases.upload import image_rows
-from imports.run.report import Finding
-from imports.tables.table import IMAGE_ASSETS, Table, TableGroup
-from imports.work_item import Image, Prepared, WorkItem
+from imports.phases.lacking import find_what_came
+from imports.phases.pieces import PieceReader
+from imports.phases.prepare import batches, largest_item
+from imports.phases.upload import BATCH_SIZE
+from imports.run.report import Finding, VerifyReport
+from imports.run.session import RunSession
+from imports.tables.table import Table
+from imports.work_item import Image, ItemState, Phase, WorkItem
+from imports.workers.executors import FEW_ITEMS, run_bounded
 
-_WRONG = ("missing", "different", "undecided")
-
-_REPAIRABLE = ("missing", "different", "added")
-"""What importing again may put right."""
-
-PAGE_SIZE = 1_000
-"""Rows that are listed at once in the search for orphans."""
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyTarget:
-    """What is compared with, how patiently, and on which executor items are read."""
-
-    database: Database
-    store: ImageStore
-    policy: RetryPolicy
-    group: TableGroup
-    run: dict[str, Any]
-    parsers: Executor
+_log = logging.getLogger("imports.run")
 
 
 @dataclass(slots=True)
-class Compared:
-    """What became of a batch: how many records it had, what is wrong, which rows it vouches for.
+class Verified:
+    """The report, and the items and images that importing again may put right.
 
-    These are the rows that have an id, by their marks.
+    `unlisted` are images that are stored as they should be, and not listed so.
+    `wrong` are the paths of all items of which something is not as it should be, or cannot be
+    told.
     """
 
-    items: int
-    records: int = 0
-    findings: list[Finding] = field(default_factory=list)
-    row_marks: list[str] = field(default_factory=list)
+    report: VerifyReport = field(default_factory=VerifyReport)
+    items: set[int] = field(default_factory=set)
+    wrong: set[str] = field(default_factory=set)
+    images: list[Image] = field(default_factory=list)
+    unlisted: list[Image] = field(default_factory=list)
 
-
-def row_mark(table: Table, row_id: str) -> str:
-    """What tells a row from all others: its table and its id in it."""
-    return f"{table.label}/{row_id}"
-
-
-def compare_batch(target: VerifyTarget, job: PrepareJob) -> Compared:
-    """Compares the records of a batch with the target, by what their files say now."""
-    items, compared = _current(job)
-    prepared = target.parsers.submit(prepare_batch, replace(job, items=items)).result()
-    paths = {item.id: item.path for item in items}
-    compared.findings += [
-        Finding("unreadable", paths[item_id], reason, paths[item_id])
-        for item_id, reason in prepared.failures
-    ]
-    _compare(target, prepared, paths, compared)
-    return compared
-
-
-def compare_piece(target: VerifyTarget, job: PieceJob) -> Compared:
-    """Compares the records of a piece of a large item with the target."""
-    compared = Compared(0)
-    prepared = target.parsers.submit(prepare_piece, job).result()
-    _compare(target, prepared, {job.item.id: job.item.path}, compared)
-    return compared
-
-
-def _compare(
-    target: VerifyTarget, prepared: Prepared, paths: Mapping[int, str], compared: Compared
-) -> None:
-    """Compares what was prepared of some items with the target, and adds what is found."""
-    if not prepared.records:
-        return
-    placed = place_rows(target.group, target.run, prepared.records)
-    answer = _compare_rows(target, placed.rows, placed.families_placed())
-    compared.records = len(prepared.records)
-    compared.row_marks = [
-        row_mark(target.group.tables[index], each.id)
-        for index, of_table in answer.items()
-        for each in of_table.rows
-        if each.id is not None
-    ]
-    added = _added_by_owner(target.group, answer)
-    for record, families in zip(prepared.records, placed.families, strict=True):
-        wrong = _first_wrong(answer, added, families)
-        if wrong is not None:
-            path = paths[record.item_id]
-            item_id = record.item_id if wrong.found in _REPAIRABLE else None
-            compared.findings.append(
-                Finding(wrong.found, record.label, wrong.detail, path, item_id)
-            )
-
-
-def _compare_rows(
-    target: VerifyTarget, rows: Rows, families: list[list[tuple[int, int]]]
-) -> dict[int, TableComparison]:
-    """What `compare` answers about all of the rows.
-
-    `families` are the places of those that must be compared together: table and number.
-    """
-
-    def ask(
-        policy: RetryPolicy, _: int, some: list[list[tuple[int, int]]]
-    ) -> dict[int, TableComparison]:
-        by_table: dict[int, list[bytes]] = {}
-        for family in some:
-            for index, number in family:
-                by_table.setdefault(index, []).append(rows.by_table[index][number])
-        return with_retries(policy, target.database.compare, replace(rows, by_table=by_table))
-
-    def probe(policy: RetryPolicy) -> object:
-        return with_retries(policy, target.database.identify)
-
-    found: dict[int, TableComparison] = {}
-    for answer in all_answers(in_parts(target.policy, families, ask, probe)):
-        for index, some in answer.items():
-            whole = found.setdefault(index, TableComparison([], []))
-            whole.rows.extend(some.rows)
-            whole.added.extend(some.added)
-    return found
-
-
-def written_rows(
-    target: VerifyTarget, table: Table, batch_ids: list[str], after: str | None
-) -> list[WrittenRow]:
-    """The next rows that runs wrote, by id: a page of them, or fewer if a page takes too long."""
-    size = PAGE_SIZE
-    while True:
-        try:
-            return with_retries(
-                target.policy,
-                target.database.written,
-                table,
-                batch_ids,
-                after,
-                size,
-            )
-        except StatementCancelledError as error:
-            if size == 1:
-                raise BackendUnavailableError(f"Even one row takes too long: {error}.") from error
-            size //= 2
-
-
-class _Wrong(NamedTuple):
-    """What is wrong with a record: what was found, and in what."""
-
-    found: str
-    detail: str
-
-
-def _first_wrong(
-    answer: dict[int, TableComparison],
-    added: Mapping[tuple[int, str], list[tuple[Table, AddedRows]]],
-    families: tuple[Placed | None, ...],
-) -> _Wrong | None:
-    """What is first found wrong in the rows of a record; those of others are not its own."""
-    for family in families:
-        if family is None:
-            continue
-        first = answer[family.table].rows[family.first]
-        if first.found in _WRONG:
-            return _Wrong(first.found, _detail(first))
-        if first.found != "same":
-            continue
-        for table, place in family.others:
-            other = answer[table].rows[place]
-            if other.found in _WRONG:
-                return _Wrong(other.found, _detail(other))
-        for owned, rows in added.get((family.table, first.id or ""), ()):
-            return _Wrong("added", _added_detail(owned, rows))
-    return None
-
-
-def _added_by_owner(
-    group: TableGroup, answer: dict[int, TableComparison]
-) -> dict[tuple[int, str], list[tuple[Table, AddedRows]]]:
-    """The rows that were added to owned tables, by their owner: its table, and its id."""
-    found: dict[tuple[int, str], list[tuple[Table, AddedRows]]] = {}
-    for index, of_table in answer.items():
-        table = group.tables[index]
-        owner = group.owner_of(table)
-        if owner is not None:
-            for each in of_table.added:
-                key = (group.tables.index(owner), each.owner)
-                found.setdefault(key, []).append((table, each))
-    return found
-
-
-def compare_images(target: VerifyTarget, images: list[Image]) -> list[Finding]:
-    """Compares what `image_assets` has of stored images with what it should have."""
-    rows = image_rows(target.database, target.store, target.run["batch_id"], images)
-    answer = _compare_rows(target, rows, [[(0, number)] for number in range(len(images))])[0]
-    return [
-        Finding(
-            each.found,
-            f"{IMAGE_ASSETS.label}/{image.sha256}",
-            _detail(each),
-            image=image.sha256,
+    def add(self, finding: Finding) -> None:
+        """Counts a finding, lists it if it is among the first, and logs it."""
+        found = self.report.found
+        found[finding.found] = found.get(finding.found, 0) + 1
+        if len(self.report.findings) < MOST_LISTED:
+            self.report.findings.append(finding)
+        if finding.path:
+            self.wrong.add(finding.path)
+        if finding.item_id is not None:
+            self.items.add(finding.item_id)
+            self.report.repairable = True
+        _log.error(
+            "verify: %s %s %s %s", finding.found, finding.subject, finding.path, finding.detail
         )
-        for image, each in zip(images, answer.rows, strict=True)
-        if each.found in _WRONG
-    ]
 
 
-def check_image(target: VerifyTarget, image: Image, *, deep: bool) -> Finding | None:
-    """Whether an image is stored with its size, and with `deep` with its content.
+def verify(session: RunSession, *, deep: bool, since: int | None = None) -> Verified:
+    """Compares imported items and their images with the target; `deep` reads the images.
+
+    All of them, and then looks for orphans; with `since`, only those that went in with a later
+    batch than that.
 
     Raises:
-        BackendUnavailableError: if the store does not answer to anything any more.
+        BackendUnavailableError, InterruptedRunError: if it cannot be finished.
     """
-    path = image.storage_path
+    verified = Verified()
+    total = session.queue.open(ItemState.IMPORTED, None, largest_item(session.kind), since)
+    session.display.begin(Phase.VERIFY, total)
+    target = VerifyTarget(
+        session.target.database,
+        session.target.store,
+        session.policy,
+        session.kind.group,
+        session.run_values(),
+        session.workers.for_parsing(total),
+    )
+    vouching = Vouching(session.scope)
+    vouching.begin()
+    _compare_items(session, target, vouching, verified)
+    _check_images(session, target, verified, deep=deep, since=since)
+    _look_for_missing(session, verified)
+    # What is there of files that are gone now, nothing could be found to speak for.
+    if session.single_item is None and since is None and not session.disposals.disposed():
+        _vouch_for_failed(session, target, vouching)
+        for table in session.kind.group.tables:
+            if table.id_type is not None:
+                _find_orphans(session, target, table, vouching, verified)
+    return verified
+
+
+def _compare_items(
+    session: RunSession, target: VerifyTarget, vouching: Vouching, verified: Verified
+) -> None:
+    for compared in run_bounded(
+        session.workers.for_waiting(),
+        partial(compare_batch, target),
+        chain(batches(session, undated=False), batches(session, undated=True)),
+        in_flight=session.merges_at_once,
+        stop=session.policy.stop,
+        weigh=lambda job: job.weight,
+        most_weight=session.most_weight_at_once,
+    ):
+        _add(compared, vouching, verified)
+        session.advance(Phase.VERIFY, compared.items)
+    session.raise_if_stopping()
+    for item in session.queue.large():
+        _compare_large(session, target, item, vouching, verified)
+
+
+def _vouch_for_failed(session: RunSession, target: VerifyTarget, vouching: Vouching) -> None:
+    """Notes the rows of failed items that are in: others of their records failed, or an image did.
+
+    What else is found is not told: it is known that these items failed.
+    """
+    if session.queue.open(ItemState.FAILED, None, largest_item(session.kind)):
+        _compare_items(session, target, vouching, Verified())
+
+
+def _compare_large(
+    session: RunSession,
+    target: VerifyTarget,
+    item: WorkItem,
+    vouching: Vouching,
+    verified: Verified,
+) -> None:
+    """Compares a large item piece by piece, as its file is now."""
     try:
-        size = with_retries(target.policy, target.store.size, path)
-        if size is None:
-            return Finding("missing", path, image=image.sha256)
-        detail = ""
-        if size != image.file.signature.size:
-            detail = f"stored with {size:,} bytes, should be {image.file.signature.size:,}"
-        elif deep:
-            detail = _wrong_content(target, image)
-    except ImageProblemError as error:
-        detail = str(error)
-    except BackendUnavailableError as error:
-        # Is it the store, or what is stored of this one image?
-        if target.policy.stop.is_set() or not error.divisible:
-            raise
-        with_retries(target.policy, target.store.prepare)
-        detail = f"it cannot be read: {error}"
-    return Finding("different", path, detail, image=image.sha256) if detail else None
+        signature = session.sign(item.path)
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+        verified.add(Finding("unreadable", item.path, reason, item.path))
+        return
+    reader = PieceReader(session, item._replace(signature=signature, records_done=0))
+    for compared in run_bounded(
+        session.workers.for_waiting(),
+        partial(compare_piece, replace(target, parsers=session.workers.for_parsing(FEW_ITEMS))),
+        reader.jobs(),
+        in_flight=session.merges_at_once,
+        stop=session.policy.stop,
+    ):
+        _add(compared, vouching, verified)
+    session.raise_if_stopping()
+    if reader.problem is not None:
+        verified.add(Finding("unreadable", item.path, reader.problem, item.path))
+    session.advance(Phase.VERIFY, 1)
 
 
-def _wrong_content(target: VerifyTarget, image: Image) -> str:
-    """What is wrong with the content of a stored image; nothing if it is right."""
-    found = ""
-    for _ in range(2):  # an answer that was cut off is no content
-        found = with_retries(target.policy, target.store.sha256, image.storage_path)
-        if found == image.sha256:
-            return ""
-    return f"its content has the hash {found}"
+def _add(compared: Compared, vouching: Vouching, verified: Verified) -> None:
+    verified.report.records += compared.records
+    vouching.vouch_for(compared.row_marks)
+    for finding in compared.findings:
+        verified.add(finding)
 
 
-def _current(job: PrepareJob) -> tuple[list[WorkItem], Compared]:
-    """The items with the signatures that their files have now."""
-    kind = kind_named(job.kind)
-    items = []
-    compared = Compared(len(job.items))
-    for item in job.items:
-        try:
-            signature = kind.sign(job.source, item.path)
-        except OSError as error:
-            reason = f"cannot be read: {error.strerror}"
-            compared.findings.append(Finding("unreadable", item.path, reason, item.path))
-            continue
-        items.append(WorkItem(item.id, item.path, signature, item.images))
-    return items, compared
+def _check_images(
+    session: RunSession,
+    target: VerifyTarget,
+    verified: Verified,
+    *,
+    deep: bool,
+    since: int | None,
+) -> None:
+    session.images.open_stored(since)
+    for stored in session.images.stored(BATCH_SIZE):
+        listed = session.workers.for_waiting().submit(compare_images, target, stored)
+        damaged: set[str] = set()
+        for image, finding in run_bounded(
+            session.workers.for_waiting(),
+            partial(_checked, target, deep=deep),
+            stored,
+            in_flight=session.settings.max_concurrent_uploads,
+            stop=session.policy.stop,
+        ):
+            verified.report.images += 1
+            if finding is not None:
+                verified.add(finding)
+                verified.images.append(image)
+                verified.report.repairable = True
+                damaged.add(image.sha256)
+        session.raise_if_stopping()
+        wrong = {finding.image: finding for finding in listed.result()}
+        for finding in wrong.values():
+            verified.add(finding)
+            verified.report.repairable = True
+        verified.unlisted += [
+            image for image in stored if image.sha256 in wrong and image.sha256 not in damaged
+        ]
 
 
-def _detail(comparison: Comparison) -> str:
-    return "; ".join(
-        f"{column} is {_short(stored)}, should be {_short(wanted)}"
-        for column, (stored, wanted) in comparison.differing.items()
+def _look_for_missing(session: RunSession, verified: Verified) -> None:
+    """Counts the images that are missing, and finds the items whose missing image is there now."""
+    verified.report.missing = session.lacking.count().images
+    find_what_came(session, Phase.VERIFY)
+    detail = "an image that was missing or damaged at its import is there now"
+    for items in session.lacking.found(BATCH_SIZE):
+        for item_id, path, _ in items:
+            verified.add(Finding("different", path, detail, path, item_id))
+
+
+def _checked(target: VerifyTarget, image: Image, *, deep: bool) -> tuple[Image, Finding | None]:
+    return image, check_image(target, image, deep=deep)
+
+
+def _find_orphans(
+    session: RunSession, target: VerifyTarget, table: Table, vouching: Vouching, verified: Verified
+) -> None:
+    """Finds rows of a table that runs over this source wrote, and nothing in it speaks for."""
+    # Then it is not known of whom such a row is.
+    items = session.items
+    open_items = items.unfinished(0)[0] + items.failures(0)[0] + items.acknowledged()
+    batch_ids = session.runs.batch_ids(session.scope.id)
+    after = None
+    ask = session.workers.for_waiting().submit
+    while page := ask(written_rows, target, table, batch_ids, after).result():
+        after = page[-1].id
+        vouched = vouching.vouched([row_mark(table, row.id) for row in page])
+        for row in page:
+            if row_mark(table, row.id) not in vouched:
+                verified.add(_unvouched(row.label, open_items))
+
+
+def _unvouched(label: str, open_items: int) -> Finding:
+    if not open_items:
+        return Finding("orphaned", label, "nothing in the source has it any more")
+    return Finding(
+        "unaccounted",
+        label,
+        f"nothing that is imported has it; it may be of one of the {open_items:,} that failed or"
+        " are yet to be imported",
     )
-
-
-def _added_detail(table: Table, added: AddedRows) -> str:
-    """Which rows were added: the first of them, and how many there are."""
-    row = ", ".join(
-        f"{name} {_short(value)}" for name, value in added.first.items() if value is not None
-    )
-    more = f", and {added.number - 1:,} more" if added.number > 1 else ""
-    return f"{table.qualified_name} has a row that is in no file ({row}){more}"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "…"

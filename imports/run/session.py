@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -45,7 +45,6 @@ from imports.ledger.work_state import (
     phase_counts,
     save_work_state,
 )
-from imports.phases.prepare import PrepareJob
 from imports.run.display import Display
 from imports.run.disposal_plan import DisposalPlan
 from imports.run.progress_csv import ProgressCsv
@@ -238,12 +237,6 @@ class RunSession:
     def most_weight_at_once(self) -> int:
         """What batches that are merged, or compared, at the same time may weigh together."""
         return MERGES_AT_ONCE * MOST_WEIGHT
-
-    def batches(self, *, undated: bool) -> Iterator[PrepareJob]:
-        """The queued items that are undated, or those that are not, a batch at a time."""
-        row_format = self.target.database.row_format
-        for items in self.queue.batches(self.settings.batch_size, undated=undated):
-            yield PrepareJob(self.kind.name, self.source, row_format, items)
 
     def advance(self, phase: Phase, count: int) -> None:
         """Shows that some more items are done, and checkpoints if it is time to."""

@@ -227,9 +227,9 @@ def test_kill_at_random_times_of_a_run_that_deletes_and_moves(
 IN_PIECES = """
 import sys
 if __name__ == "__main__":
-    import imports.phases.prepare, imports.run.pieces
+    import imports.phases.prepare, imports.phases.pieces
     imports.phases.prepare.LARGE_BYTES = 10_000
-    imports.run.pieces.PIECE_RECORDS = 5
+    imports.phases.pieces.PIECE_RECORDS = 5
     from imports.cli.main import main
     main(sys.argv[1:])
 """

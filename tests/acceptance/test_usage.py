@@ -53,7 +53,7 @@ def test_a_small_import_imports_no_more_than_it_needs(
     program = (sys.executable, "-X", "importtime", "-m", "imports")
     done = pg_place.run("states", small_source, "--tag", "T", program=program)
     found = {line.rpartition("|")[2].strip() for line in done.err.splitlines()}
-    assert {"psycopg2", "imports.run.importing"} <= found
+    assert {"psycopg2", "imports.phases.import_"} <= found
     unused = ("pydantic", "httpx", "rich", "watchfiles", "tenacity", "dotenv", "multiprocessing")
     ours = ("kinds.folders", "kinds.people", "processes", "run.verification")
     assert not found & {*unused, *(f"imports.{name}" for name in ours)}

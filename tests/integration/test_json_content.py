@@ -88,8 +88,8 @@ def large(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     """Files as they are read as a whole, and as large ones are."""
     if request.param == "in pieces":
         monkeypatch.setattr("imports.phases.prepare.LARGE_BYTES", 10)
-        monkeypatch.setattr("imports.run.importing.FEW_ITEMS", 0)
-        monkeypatch.setattr("imports.run.verification.FEW_ITEMS", 0)
+        monkeypatch.setattr("imports.phases.import_.FEW_ITEMS", 0)
+        monkeypatch.setattr("imports.phases.verify.FEW_ITEMS", 0)
 
 
 # Numbers

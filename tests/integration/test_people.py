@@ -925,10 +925,10 @@ class Pieces:
 @pytest.fixture
 def pieces(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Pieces:
     monkeypatch.setattr("imports.phases.prepare.LARGE_BYTES", 4_000)
-    monkeypatch.setattr("imports.run.pieces.PIECE_RECORDS", 5)
+    monkeypatch.setattr("imports.phases.pieces.PIECE_RECORDS", 5)
     # No processes for so little.
-    monkeypatch.setattr("imports.run.importing.FEW_ITEMS", 0)
-    monkeypatch.setattr("imports.run.verification.FEW_ITEMS", 0)
+    monkeypatch.setattr("imports.phases.import_.FEW_ITEMS", 0)
+    monkeypatch.setattr("imports.phases.verify.FEW_ITEMS", 0)
     return Pieces(bench)
 
 
@@ -957,7 +957,7 @@ def test_a_large_file_is_imported_and_verified_in_pieces_as_in_one(
     bench.forget()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("imports.phases.prepare.LARGE_BYTES", 4_000)
-        patch.setattr("imports.run.pieces.PIECE_RECORDS", 5)
+        patch.setattr("imports.phases.pieces.PIECE_RECORDS", 5)
         report = run(bench, verify_writes=True, max_workers=2)
     assert (report.exit_code, outcomes(report)) == (0, {"inserted": 34})
     assert report.verification is not None

@@ -17,7 +17,7 @@ from imports.backends.database import Database, Rows
 from imports.backends.retry import RetryPolicy
 from imports.backends.target import open_target
 from imports.kinds.states import SEARCH_RESULTS, STATES
-from imports.phases.import_ import UNDECIDED
+from imports.phases.merging import UNDECIDED
 from imports.run.report import RunReport
 from imports.source.cleaning import Tally, clean_timestamp
 from imports.tables.row_format import encoder

@@ -10,8 +10,8 @@ from imports.backends.retry import RetryPolicy
 from imports.errors import InterruptedRunError, UsageError
 from imports.kinds import kind_named
 from imports.ledger import Listing
+from imports.phases.listing import list_source
 from imports.run.display import SilentDisplay
-from imports.run.listing import list_source
 from imports.run.session import RunSession
 from imports.settings import Settings
 from imports.source.tree import ListedEntry

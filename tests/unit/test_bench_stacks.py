@@ -13,7 +13,7 @@ WORKER = 'process 1:"python -m imports states a;b";process 5:"python -c x";threa
 TRACKER = 'process 1:"python";process 4:"python -c resource_tracker main(3)";thread (4): MainThread'
 
 PLANNING = f"{MAIN};main (imports/cli/main.py:57);plan_items (imports/run/planning.py:20)"
-IMPORT = f"{THREAD};Thread.run (threading.py:9);import_batch (imports/phases/import_.py:9)"
+IMPORT = f"{THREAD};Thread.run (threading.py:9);import_batch (imports/phases/merging.py:9)"
 IDLE = f"{THREAD};Thread.run (threading.py:9);_worker (concurrent/futures/thread.py:81)"
 PROCESS = f"{WORKER};_process_worker (concurrent/futures/process.py:256)"
 

@@ -395,7 +395,7 @@ def test_a_run_imports_what_it_needs_when_it_needs_it() -> None:
     found = imported(
         "import imports.resilient_importer, imports.kinds\nimports.kinds.kind_named('states')"
     )
-    assert {"imports.kinds.states", "imports.run.importing", "psycopg2"} <= found
+    assert {"imports.kinds.states", "imports.phases.import_", "psycopg2"} <= found
     assert not found & NEVER_AT_ONCE
     unused = ("kinds.folders", "kinds.people", "processes", "run.verification", "phases.verify")
     assert not found & {f"imports.{name}" for name in unused}

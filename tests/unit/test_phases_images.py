@@ -26,8 +26,8 @@ from imports.phases.upload import (
     UploadTarget,
     known_images,
     record_images,
+    upload_batch,
     upload_image,
-    upload_images,
 )
 from imports.source.tree import signature_of
 from imports.work_item import Image, ImageFile, Signature
@@ -226,7 +226,7 @@ def test_a_run_that_is_stopping_does_not_call_an_image_failed() -> None:
 
 def test_some_images_are_stored_one_after_the_other_and_one_problem_stops_none() -> None:
     store = Store(ImageProblemError("too large"))
-    found = upload_images(target(store), [image(1), image(2), image(3)])
+    found = upload_batch(target(store), [image(1), image(2), image(3)])
     assert [(each.image, each.new, each.problem) for each in found] == [
         (image(1), False, "too large"),
         (image(2), True, None),
@@ -243,7 +243,7 @@ def test_a_run_that_is_stopping_begins_no_further_image() -> None:
             return super().put(image)
 
     store = StoppingStore()
-    found = upload_images(target(store, policy=RetryPolicy(0, stop)), [image(1), image(2)])
+    found = upload_batch(target(store, policy=RetryPolicy(0, stop)), [image(1), image(2)])
     assert found == [Uploaded(image(1), new=True)]
     assert store.has == {image(1).sha256}
 

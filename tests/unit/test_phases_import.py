@@ -18,7 +18,7 @@ from imports.backends.retry import RetryPolicy
 from imports.errors import BackendUnavailableError, DataRefusedError, StatementCancelledError
 from imports.kinds.folders import FOLDERS
 from imports.kinds.states import STATES
-from imports.phases.import_ import (
+from imports.phases.merging import (
     Imported,
     ImportTarget,
     import_batch,

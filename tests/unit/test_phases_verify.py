@@ -19,8 +19,8 @@ from imports.backends.retry import RetryPolicy
 from imports.errors import ImageProblemError, StatementCancelledError
 from imports.kinds.people.kind import PEOPLE
 from imports.kinds.states import STATES
+from imports.phases.comparing import Compared, VerifyTarget, check_image, compare_batch
 from imports.phases.prepare import PrepareJob
-from imports.phases.verify import Compared, VerifyTarget, check_image, compare_batch
 from imports.run.report import Finding
 from imports.tables.row_format import RowFormat
 from imports.work_item import Image, ImageFile, Signature, WorkItem

@@ -16,14 +16,14 @@ import pytest
 from imports.backends.database import ImageStore
 from imports.errors import ImporterError, InterruptedRunError, LimitError, UsageError
 from imports.files.open_files import is_open_for_writing
-from imports.phases import planning
-from imports.run import cycles, settling
-from imports.run.cycles import Cycles
-from imports.run.listing import list_source
-from imports.run.planning import plan_items
+from imports.phases import cycles, planning
+from imports.phases.cycles import Cycles
+from imports.phases.listing import list_source
+from imports.phases.planning import plan_items
+from imports.phases.upload import list_images
+from imports.run import settling
 from imports.run.session import RunSession
 from imports.run.settling import SETTLED_SECONDS, settled_at
-from imports.run.uploading import list_images
 from imports.work_item import Image, ImageFile, ItemState, Signature
 from tests.support.session import PeopleBench, files_below
 

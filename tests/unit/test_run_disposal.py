@@ -18,12 +18,16 @@ from imports.errors import UsageError
 from imports.files.open_files import is_open_for_writing
 from imports.kinds import kind_named
 from imports.ledger import DisposedItem
-from imports.phases import listing, prepare
-from imports.phases.disposal import DisposalJob, dispose_batch
-from imports.run import disposal
-from imports.run.disposal import dispose_items, dispose_left, dispose_verified
+from imports.phases import disposal, listing, prepare
+from imports.phases.disposal import (
+    DisposalJob,
+    dispose_batch,
+    dispose_items,
+    dispose_left,
+    dispose_verified,
+)
+from imports.phases.listing import list_source
 from imports.run.disposal_plan import disposal_plan
-from imports.run.listing import list_source
 from imports.run.report import RunReport
 from imports.settings import Disposal, Settings
 from imports.source.set_aside import BEGINNING, AsideFolders

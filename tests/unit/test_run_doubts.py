@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from imports.errors import BackendUnavailableError
-from imports.phases.import_ import Imported
-from imports.run.doubts import Doubts
+from imports.phases.doubts import Doubts
+from imports.phases.merging import Imported
 
 
 def good(number: int) -> Imported:

@@ -12,14 +12,13 @@ import pytest
 from imports.errors import BackendUnavailableError, InterruptedRunError
 from imports.kinds import kind_named
 from imports.kinds.kind import ContentPiece
-from imports.phases import planning, prepare
-from imports.phases.import_ import item_failures
+from imports.phases import pieces, planning, prepare
+from imports.phases.import_ import import_items
+from imports.phases.listing import list_source
+from imports.phases.merging import item_failures
+from imports.phases.pieces import PieceReader
+from imports.phases.planning import plan_items
 from imports.phases.prepare import PieceJob, largest_item, prepare_piece
-from imports.run import pieces
-from imports.run.importing import import_items
-from imports.run.listing import list_source
-from imports.run.pieces import PieceReader
-from imports.run.planning import plan_items
 from imports.run.session import RunSession
 from imports.tables.row_format import RowFormat
 from imports.work_item import ItemState, RecordFailure, Signature, WorkItem
@@ -215,7 +214,7 @@ def test_pieces_that_come_out_of_order_are_recorded_in_theirs(
         return (function(job) for job in waiting)
 
     monkeypatch.setattr(session.queue, "record_piece", watched)
-    monkeypatch.setattr("imports.run.importing.run_bounded", backwards)
+    monkeypatch.setattr("imports.phases.import_.run_bounded", backwards)
     import_items(session)
     assert order == [3, 6, 9, 12]
     assert session.items.count(ItemState.IMPORTED) == 1

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imports.errors import LimitError, UsageError
+from imports.phases.listing import list_source
 from imports.phases.planning import BATCH_SIZE, is_complete
 from imports.run import settling
-from imports.run.listing import list_source
 from imports.run.session import RunSession
 from imports.source.set_aside import BEGINNING
 from imports.work_item import Phase, folder_prefix

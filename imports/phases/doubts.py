@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 
 from imports.errors import BackendUnavailableError
 from imports.ledger.cause import cause_of
-from imports.phases.import_ import Imported
+from imports.phases.merging import Imported
 
 _MOST_IN_A_ROW = 3
 """If so many records are refused one after the other, for one cause, they are hardly to blame."""

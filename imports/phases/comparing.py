@@ -1,0 +1,298 @@
+"""Comparing: records are read anew from their files and compared with what the target has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from imports.backends.database import (
+    AddedRows,
+    Comparison,
+    Database,
+    ImageStore,
+    Rows,
+    TableComparison,
+    WrittenRow,
+)
+from imports.backends.halving import all_answers, in_parts
+from imports.backends.retry import RetryPolicy, with_retries
+from imports.errors import BackendUnavailableError, ImageProblemError, StatementCancelledError
+from imports.kinds import kind_named
+from imports.phases.placing import Placed, place_rows
+from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
+from imports.phases.upload import image_rows
+from imports.run.report import Finding
+from imports.tables.table import IMAGE_ASSETS, Table, TableGroup
+from imports.work_item import Image, Prepared, WorkItem
+
+_WRONG = ("missing", "different", "undecided")
+
+_REPAIRABLE = ("missing", "different", "added")
+"""What importing again may put right."""
+
+PAGE_SIZE = 1_000
+"""Rows that are listed at once in the search for orphans."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyTarget:
+    """What is compared with, how patiently, and on which executor items are read."""
+
+    database: Database
+    store: ImageStore
+    policy: RetryPolicy
+    group: TableGroup
+    run: dict[str, Any]
+    parsers: Executor
+
+
+@dataclass(slots=True)
+class Compared:
+    """What became of a batch: how many records it had, what is wrong, which rows it vouches for.
+
+    These are the rows that have an id, by their marks.
+    """
+
+    items: int
+    records: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    row_marks: list[str] = field(default_factory=list)
+
+
+def row_mark(table: Table, row_id: str) -> str:
+    """What tells a row from all others: its table and its id in it."""
+    return f"{table.label}/{row_id}"
+
+
+def compare_batch(target: VerifyTarget, job: PrepareJob) -> Compared:
+    """Compares the records of a batch with the target, by what their files say now."""
+    items, compared = _current(job)
+    prepared = target.parsers.submit(prepare_batch, replace(job, items=items)).result()
+    paths = {item.id: item.path for item in items}
+    compared.findings += [
+        Finding("unreadable", paths[item_id], reason, paths[item_id])
+        for item_id, reason in prepared.failures
+    ]
+    _compare(target, prepared, paths, compared)
+    return compared
+
+
+def compare_piece(target: VerifyTarget, job: PieceJob) -> Compared:
+    """Compares the records of a piece of a large item with the target."""
+    compared = Compared(0)
+    prepared = target.parsers.submit(prepare_piece, job).result()
+    _compare(target, prepared, {job.item.id: job.item.path}, compared)
+    return compared
+
+
+def _compare(
+    target: VerifyTarget, prepared: Prepared, paths: Mapping[int, str], compared: Compared
+) -> None:
+    """Compares what was prepared of some items with the target, and adds what is found."""
+    if not prepared.records:
+        return
+    placed = place_rows(target.group, target.run, prepared.records)
+    answer = _compare_rows(target, placed.rows, placed.families_placed())
+    compared.records = len(prepared.records)
+    compared.row_marks = [
+        row_mark(target.group.tables[index], each.id)
+        for index, of_table in answer.items()
+        for each in of_table.rows
+        if each.id is not None
+    ]
+    added = _added_by_owner(target.group, answer)
+    for record, families in zip(prepared.records, placed.families, strict=True):
+        wrong = _first_wrong(answer, added, families)
+        if wrong is not None:
+            path = paths[record.item_id]
+            item_id = record.item_id if wrong.found in _REPAIRABLE else None
+            compared.findings.append(
+                Finding(wrong.found, record.label, wrong.detail, path, item_id)
+            )
+
+
+def _compare_rows(
+    target: VerifyTarget, rows: Rows, families: list[list[tuple[int, int]]]
+) -> dict[int, TableComparison]:
+    """What `compare` answers about all of the rows.
+
+    `families` are the places of those that must be compared together: table and number.
+    """
+
+    def ask(
+        policy: RetryPolicy, _: int, some: list[list[tuple[int, int]]]
+    ) -> dict[int, TableComparison]:
+        by_table: dict[int, list[bytes]] = {}
+        for family in some:
+            for index, number in family:
+                by_table.setdefault(index, []).append(rows.by_table[index][number])
+        return with_retries(policy, target.database.compare, replace(rows, by_table=by_table))
+
+    def probe(policy: RetryPolicy) -> object:
+        return with_retries(policy, target.database.identify)
+
+    found: dict[int, TableComparison] = {}
+    for answer in all_answers(in_parts(target.policy, families, ask, probe)):
+        for index, some in answer.items():
+            whole = found.setdefault(index, TableComparison([], []))
+            whole.rows.extend(some.rows)
+            whole.added.extend(some.added)
+    return found
+
+
+def written_rows(
+    target: VerifyTarget, table: Table, batch_ids: list[str], after: str | None
+) -> list[WrittenRow]:
+    """The next rows that runs wrote, by id: a page of them, or fewer if a page takes too long."""
+    size = PAGE_SIZE
+    while True:
+        try:
+            return with_retries(
+                target.policy,
+                target.database.written,
+                table,
+                batch_ids,
+                after,
+                size,
+            )
+        except StatementCancelledError as error:
+            if size == 1:
+                raise BackendUnavailableError(f"Even one row takes too long: {error}.") from error
+            size //= 2
+
+
+class _Wrong(NamedTuple):
+    """What is wrong with a record: what was found, and in what."""
+
+    found: str
+    detail: str
+
+
+def _first_wrong(
+    answer: dict[int, TableComparison],
+    added: Mapping[tuple[int, str], list[tuple[Table, AddedRows]]],
+    families: tuple[Placed | None, ...],
+) -> _Wrong | None:
+    """What is first found wrong in the rows of a record; those of others are not its own."""
+    for family in families:
+        if family is None:
+            continue
+        first = answer[family.table].rows[family.first]
+        if first.found in _WRONG:
+            return _Wrong(first.found, _detail(first))
+        if first.found != "same":
+            continue
+        for table, place in family.others:
+            other = answer[table].rows[place]
+            if other.found in _WRONG:
+                return _Wrong(other.found, _detail(other))
+        for owned, rows in added.get((family.table, first.id or ""), ()):
+            return _Wrong("added", _added_detail(owned, rows))
+    return None
+
+
+def _added_by_owner(
+    group: TableGroup, answer: dict[int, TableComparison]
+) -> dict[tuple[int, str], list[tuple[Table, AddedRows]]]:
+    """The rows that were added to owned tables, by their owner: its table, and its id."""
+    found: dict[tuple[int, str], list[tuple[Table, AddedRows]]] = {}
+    for index, of_table in answer.items():
+        table = group.tables[index]
+        owner = group.owner_of(table)
+        if owner is not None:
+            for each in of_table.added:
+                key = (group.tables.index(owner), each.owner)
+                found.setdefault(key, []).append((table, each))
+    return found
+
+
+def compare_images(target: VerifyTarget, images: list[Image]) -> list[Finding]:
+    """Compares what `image_assets` has of stored images with what it should have."""
+    rows = image_rows(target.database, target.store, target.run["batch_id"], images)
+    answer = _compare_rows(target, rows, [[(0, number)] for number in range(len(images))])[0]
+    return [
+        Finding(
+            each.found,
+            f"{IMAGE_ASSETS.label}/{image.sha256}",
+            _detail(each),
+            image=image.sha256,
+        )
+        for image, each in zip(images, answer.rows, strict=True)
+        if each.found in _WRONG
+    ]
+
+
+def check_image(target: VerifyTarget, image: Image, *, deep: bool) -> Finding | None:
+    """Whether an image is stored with its size, and with `deep` with its content.
+
+    Raises:
+        BackendUnavailableError: if the store does not answer to anything any more.
+    """
+    path = image.storage_path
+    try:
+        size = with_retries(target.policy, target.store.size, path)
+        if size is None:
+            return Finding("missing", path, image=image.sha256)
+        detail = ""
+        if size != image.file.signature.size:
+            detail = f"stored with {size:,} bytes, should be {image.file.signature.size:,}"
+        elif deep:
+            detail = _wrong_content(target, image)
+    except ImageProblemError as error:
+        detail = str(error)
+    except BackendUnavailableError as error:
+        # Is it the store, or what is stored of this one image?
+        if target.policy.stop.is_set() or not error.divisible:
+            raise
+        with_retries(target.policy, target.store.prepare)
+        detail = f"it cannot be read: {error}"
+    return Finding("different", path, detail, image=image.sha256) if detail else None
+
+
+def _wrong_content(target: VerifyTarget, image: Image) -> str:
+    """What is wrong with the content of a stored image; nothing if it is right."""
+    found = ""
+    for _ in range(2):  # an answer that was cut off is no content
+        found = with_retries(target.policy, target.store.sha256, image.storage_path)
+        if found == image.sha256:
+            return ""
+    return f"its content has the hash {found}"
+
+
+def _current(job: PrepareJob) -> tuple[list[WorkItem], Compared]:
+    """The items with the signatures that their files have now."""
+    kind = kind_named(job.kind)
+    items = []
+    compared = Compared(len(job.items))
+    for item in job.items:
+        try:
+            signature = kind.sign(job.source, item.path)
+        except OSError as error:
+            reason = f"cannot be read: {error.strerror}"
+            compared.findings.append(Finding("unreadable", item.path, reason, item.path))
+            continue
+        items.append(WorkItem(item.id, item.path, signature, item.images))
+    return items, compared
+
+
+def _detail(comparison: Comparison) -> str:
+    return "; ".join(
+        f"{column} is {_short(stored)}, should be {_short(wanted)}"
+        for column, (stored, wanted) in comparison.differing.items()
+    )
+
+
+def _added_detail(table: Table, added: AddedRows) -> str:
+    """Which rows were added: the first of them, and how many there are."""
+    row = ", ".join(
+        f"{name} {_short(value)}" for name, value in added.first.items() if value is not None
+    )
+    more = f", and {added.number - 1:,} more" if added.number > 1 else ""
+    return f"{table.qualified_name} has a row that is in no file ({row}){more}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "…"
