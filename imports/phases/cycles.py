@@ -11,12 +11,13 @@ from imports.errors import LimitError, UsageError
 from imports.phases.listing import list_source
 from imports.phases.planning import BATCH_SIZE, is_complete
 from imports.run import settling
-from imports.run.session import RunSession
 from imports.source.set_aside import BEGINNING
 from imports.work_item import Phase, folder_prefix
 
 if TYPE_CHECKING:
     from watchfiles import Change
+
+    from imports.run.session import RunSession
 
 GROWING_SECONDS = 30.0
 """Without `--watch`, so long is waited for files that go on growing, and nothing else comes."""

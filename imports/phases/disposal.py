@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imports.ledger import DisposedItem, DueItem
-from imports.run.disposal_plan import DisposalPlan
-from imports.run.session import RunSession
 from imports.settings import Disposal
 from imports.source.moving import (
     Fate,
@@ -32,8 +31,12 @@ from imports.source.moving import (
 )
 from imports.source.set_aside import AsideFolders, BroughtHome, aside_folders_in, bring_home
 from imports.source.tree import is_same_file, is_utf8, signature_of
-from imports.work_item import RecordFailure, Signature, Source
 from imports.workers.executors import run_bounded
+
+if TYPE_CHECKING:
+    from imports.run.disposal_plan import DisposalPlan
+    from imports.run.session import RunSession
+    from imports.work_item import RecordFailure, Signature, Source
 
 _log = logging.getLogger("imports.run")
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 
 from imports.errors import BackendUnavailableError
 from imports.ledger.cause import cause_of
-from imports.phases.merging import Imported
+
+if TYPE_CHECKING:
+    from imports.phases.merging import Imported
 
 _MOST_IN_A_ROW = 3
 """If so many records are refused one after the other, for one cause, they are hardly to blame."""

@@ -6,6 +6,7 @@ import logging
 import time
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from imports.phases.disposal import dispose_items
 from imports.phases.doubts import Doubts
@@ -19,10 +20,12 @@ from imports.phases.merging import (
 )
 from imports.phases.pieces import PieceReader
 from imports.phases.prepare import PieceJob, batches, largest_item
-from imports.run.session import RunSession
 from imports.run.spool import SpoolReader
 from imports.work_item import ItemState, Phase, RowOutcome, WorkItem
 from imports.workers.executors import FEW_ITEMS, run_bounded
+
+if TYPE_CHECKING:
+    from imports.run.session import RunSession
 
 _log = logging.getLogger("imports.run")
 

@@ -7,14 +7,17 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imports.kinds import kind_named
 from imports.phases.prepare import read_items, reason_of
-from imports.run.session import RunSession
 from imports.source.image_finder import ImageFinder, image_finder
 from imports.source.tree import signature_of
 from imports.work_item import ImageFile, ItemState, LackingItem, Phase, Source, WorkItem
 from imports.workers.executors import run_bounded
+
+if TYPE_CHECKING:
+    from imports.run.session import RunSession
 
 _log = logging.getLogger("imports.run")
 

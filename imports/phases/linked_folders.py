@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from imports.files.regular_file import LEADS_OUT
 from imports.source.tree import ListingProblem, printable
-from imports.work_item import Source
+
+if TYPE_CHECKING:
+    from imports.work_item import Source
 
 _AROUND = "is a link to a folder around one that is listed: to follow it would lead in a circle"
 _WORKED_OFF = (

@@ -10,22 +10,25 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imports.errors import UsageError
 from imports.kinds import kind_named
-from imports.kinds.kind import Kind
-from imports.ledger import Listing
 from imports.phases.disposal import put_back_left
 from imports.phases.linked_folders import LinkedFolders
-from imports.run.session import RunSession
 from imports.run.settling import settled_at
-from imports.settings import Settings
 from imports.source.disk import read_all
 from imports.source.name_patterns import matcher
 from imports.source.set_aside import is_aside_folder
 from imports.source.tree import ListedEntry, ListingProblem, printable, unlistable
 from imports.work_item import ListedItem, Phase, Source, folder_prefix
 from imports.workers.executors import run_bounded
+
+if TYPE_CHECKING:
+    from imports.kinds.kind import Kind
+    from imports.ledger import Listing
+    from imports.run.session import RunSession
+    from imports.settings import Settings
 
 _SHOWN_AT_ONCE = 1_000
 

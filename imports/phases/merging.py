@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from imports.backends.database import Database, Rows
@@ -17,11 +17,13 @@ from imports.errors import BackendUnavailableError, DataRefusedError
 from imports.phases.placing import PlacedRows, place_rows
 from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
 from imports.phases.upload import request_id
-from imports.run.spool import SpoolReader
-from imports.source.cleaning import Tally
-from imports.source.status_files import StatusFiles, Unwritten
-from imports.tables.table import TableGroup
 from imports.work_item import Phase, Prepared, Record, RecordFailure, RowOutcome, WorkItem
+
+if TYPE_CHECKING:
+    from imports.run.spool import SpoolReader
+    from imports.source.cleaning import Tally
+    from imports.source.status_files import StatusFiles, Unwritten
+    from imports.tables.table import TableGroup
 
 UNDECIDED = (
     "the target has other content for it, and one of the two has no date that can be read: nobody"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from imports.errors import NotOursError
 from imports.phases.prepare import PIECE_RECORDS, PieceJob, reason_of
-from imports.run.session import RunSession
-from imports.source.cleaning import Tally
-from imports.work_item import WorkItem
+
+if TYPE_CHECKING:
+    from imports.run.session import RunSession
+    from imports.source.cleaning import Tally
+    from imports.work_item import WorkItem
 
 
 class PieceReader:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imports.backends.database import Rows
-from imports.tables.table import TableGroup
-from imports.work_item import Family, Record
+
+if TYPE_CHECKING:
+    from imports.tables.table import TableGroup
+    from imports.work_item import Family, Record
 
 
 class Placed(NamedTuple):

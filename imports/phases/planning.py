@@ -9,12 +9,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imports.errors import NotOursError, RecordError
 from imports.files.open_files import is_open_for_writing
 from imports.kinds import kind_named
-from imports.kinds.kind import Kind
 from imports.phases.disposal import dispose_items
 from imports.phases.prepare import (
     encode_records,
@@ -23,11 +22,8 @@ from imports.phases.prepare import (
     reason_of,
     row_encoders,
 )
-from imports.run.session import RunSession
 from imports.run.settling import settled_at
-from imports.run.spool import Spool
 from imports.source.image_finder import ImageFinder, image_finder
-from imports.tables.row_format import Encoder
 from imports.work_item import (
     ItemState,
     ListedRow,
@@ -39,6 +35,12 @@ from imports.work_item import (
     listed_item,
 )
 from imports.workers.executors import run_bounded
+
+if TYPE_CHECKING:
+    from imports.kinds.kind import Kind
+    from imports.run.session import RunSession
+    from imports.run.spool import Spool
+    from imports.tables.row_format import Encoder
 
 _log = logging.getLogger("imports.run")
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from imports.errors import RecordError
 from imports.kinds import kind_named
 from imports.kinds.kind import ContentPiece, Kind, RecordProblem
-from imports.source.cleaning import Tally
 from imports.source.disk import read_all
 from imports.source.tree import printable
 from imports.tables.row_format import Encoder, RowFormat, encoder
@@ -18,6 +17,7 @@ from imports.work_item import Family, Image, Prepared, Record, RecordFailure, So
 
 if TYPE_CHECKING:
     from imports.run.session import RunSession
+    from imports.source.cleaning import Tally
 
 PIECE_RECORDS = 500
 """So many records of a large item are read, and merged, at once."""

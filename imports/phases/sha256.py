@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from imports.errors import ImageProblemError, UnreadImageError
 from imports.files.patience import patiently
-from imports.run.session import RunSession
 from imports.source.image_content import read_image
 from imports.work_item import Image, ImageFile, Phase, flaw_warning
 from imports.workers.executors import run_bounded
+
+if TYPE_CHECKING:
+    from imports.run.session import RunSession
 
 _log = logging.getLogger("imports.run")
 

@@ -12,17 +12,20 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
 from imports.backends.database import Database, ImageStore, Rows
 from imports.backends.halving import all_answers, in_parts
 from imports.backends.retry import RetryPolicy, with_retries
 from imports.errors import BackendUnavailableError, ImageProblemError
-from imports.run.session import RunSession
 from imports.tables.row_format import encoder
 from imports.tables.table import IMAGE_ASSETS, IMAGES
 from imports.work_item import Image, Phase
 from imports.workers.executors import run_bounded
+
+if TYPE_CHECKING:
+    from imports.run.session import RunSession
 
 _FEWEST_DOUBTED = 3
 """If no image can be stored, and they are so many, it is hardly their fault."""

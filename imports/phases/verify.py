@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from imports.ledger import Vouching
 from imports.ledger.work_state import MOST_LISTED
@@ -24,10 +25,12 @@ from imports.phases.pieces import PieceReader
 from imports.phases.prepare import batches, largest_item
 from imports.phases.upload import BATCH_SIZE
 from imports.run.report import Finding, VerifyReport
-from imports.run.session import RunSession
-from imports.tables.table import Table
 from imports.work_item import Image, ItemState, Phase, WorkItem
 from imports.workers.executors import FEW_ITEMS, run_bounded
+
+if TYPE_CHECKING:
+    from imports.run.session import RunSession
+    from imports.tables.table import Table
 
 _log = logging.getLogger("imports.run")
 

@@ -9,9 +9,12 @@ for a while, by a clock that nobody sets.
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from imports.ledger import Settled
-from imports.run.session import RunSession
+
+if TYPE_CHECKING:
+    from imports.run.session import RunSession
 
 SETTLED_SECONDS = 2.0
 """A file that has not changed for so long has stopped growing."""
