@@ -119,11 +119,12 @@ test: $(DEVELOPMENT) $(NODE_MODULES) ## Run the tests (ARGS="tests/unit -k dates
 soak: $(DEVELOPMENT) $(NODE_MODULES) ## Disturb imports of random sources for MINUTES, and check them
 	@$(BIN)/python -m tests.soak --minutes "$(MINUTES)" --seed "$(SEED)" $(ARGS)
 
-lint: $(DEVELOPMENT) ## Check style, format and types
+lint: $(DEVELOPMENT) ## Check style, format, types and floors
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet . || { \
 		$(BIN)/ruff format --check . ; echo "Run: make format" >&2; exit 1; }
 	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports >/dev/null || { $(BIN)/lint-imports; exit 1; }
 
 format: $(DEVELOPMENT) ## Put the code into the project's format
 	@$(BIN)/ruff check --fix-only --quiet .
@@ -179,7 +180,7 @@ $(NODE_MODULES): package.json | $(RUNTIME)
 	@touch $@
 
 clean: ## Remove .venv, node_modules, caches and build products; no data, ledger or work state
-	rm -rf .venv .venv-bench node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	rm -rf .bench/data .bench/postgresql* .bench/work
 	rm -rf -- *.egg-info
 	find imports tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -24,8 +24,8 @@ from imports.tables.table import Table, TableGroup
 _WIDTH = 108
 _HEAD = """\
 -- The functions that are rendered from the tables. This file is generated, by `resilient-importer
--- schema export`: a change belongs into table_functions.py or table_sql.py. It is the newest
--- migration for `supabase db push`; `schema apply` goes by its checksum, which it ends with.
+-- schema export`: a change belongs into imports/tables. It is the newest migration for `supabase
+-- db push`; `schema apply` goes by its checksum, which it ends with.
 
 """
 _CHECKSUM = "update public.import_target set functions_checksum = '{}';\n"

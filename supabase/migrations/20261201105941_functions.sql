@@ -1,6 +1,6 @@
 -- The functions that are rendered from the tables. This file is generated, by `resilient-importer
--- schema export`: a change belongs into table_functions.py or table_sql.py. It is the newest
--- migration for `supabase db push`; `schema apply` goes by its checksum, which it ends with.
+-- schema export`: a change belongs into imports/tables. It is the newest migration for `supabase
+-- db push`; `schema apply` goes by its checksum, which it ends with.
 
 -- The tables that `importer_compare` and `importer_written` may read.
 create or replace function public.importer_tables() returns text[]
@@ -733,4 +733,4 @@ $function$;
 
 select public.importer_close();
 notify pgrst, 'reload schema';
-update public.import_target set functions_checksum = 'd052af1d2e0015eab9e6e5eecb918de8bedb76aac0707f2f4131fdf06475c118';
+update public.import_target set functions_checksum = '1921fff53dbdc24bbb5857ccf07506a02686610dc2b1cd02f6fe82bb2440a109';
