@@ -88,7 +88,7 @@ def render_verification(report: VerifyReport) -> list[str]:
     if report.acknowledged:
         left.append(f"     {report.acknowledged:,} acknowledged as failed, and not compared")
     if report.missing:
-        left.append(f"     {report.missing:,} images are still missing (status --warnings: which)")
+        left.append(f"     Images still missing: {report.missing:,} (status --warnings: which)")
     if unfinished := report.found.get(NOT_YET_IMPORTED, 0):
         left.append(f"     {unfinished:,} are not yet imported: the run has not come to its end")
     if report.gone:

@@ -46,7 +46,7 @@ def test_a_picture_that_arrives_is_taken_in_by_the_same_command(
     second = place.run(*command)
     assert "a_parse.json: image '/srv/shots/FL/a.png' was not found" in second.out
     assert "Images still missing: 2 (2 not found)" in second.out
-    assert "2 images are still missing" in place.run("verify").out
+    assert "Images still missing: 2" in place.run("verify").out
     assert versions(url) == before
 
     (source / "FL" / "a.png").write_bytes(png(1))

@@ -132,7 +132,7 @@ def test_verification_counts_what_is_missing_and_finds_what_has_come(bench: Benc
     bench.run()
     report = bench.verify()
     assert (report.clean, report.missing) == (True, 2)
-    assert "2 images are still missing" in "\n".join(render_verification(report))
+    assert "Images still missing: 2" in "\n".join(render_verification(report))
     before = bench.versions()
     bench.source.write("FL/A.png", png(1))
     report = bench.verify()

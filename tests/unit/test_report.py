@@ -337,7 +337,7 @@ def test_images_that_are_still_missing_are_told_by_every_run() -> None:
 def test_verification_tells_of_images_that_are_missing_and_is_clean() -> None:
     found = VerifyReport(records=3, missing=2)
     assert found.clean
-    assert "2 images are still missing" in render_verification(found)[1]
+    assert "Images still missing: 2" in render_verification(found)[1]
     assert joined(VerifyReport(missing=5), found) == VerifyReport(records=3, missing=2)
 
 
