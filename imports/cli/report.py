@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from imports.display_text import shown_lines
 from imports.ledger.work_state import MOST_LISTED
 from imports.run.logs import log_in_use
+from imports.run.report import MOST_SHOWN, NOT_YET_IMPORTED, RunReport, VerifyReport
 from imports.work_item import Lacking, Phase
 
 if TYPE_CHECKING:
     pass
-from imports.run.report import MOST_SHOWN, NOT_YET_IMPORTED, RunReport, VerifyReport
+
 
 _RULE = "=" * 80
 _MARKS = {"completed": "✅", "running": "⏳", "interrupted": "⏸️ ", "failed": "❌", "pending": "  "}

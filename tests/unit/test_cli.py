@@ -15,7 +15,9 @@ from pathlib import Path
 import click
 import pytest
 
-from imports.cli.main import _on_interrupt, cli, main
+from imports.cli.group import cli
+from imports.cli.main import main
+from imports.cli.running import on_interrupt
 from imports.errors import BackendUnavailableError
 from tests.support.book import Book
 
@@ -406,9 +408,9 @@ def test_a_run_collects_garbage_whatever_was_before(before: str) -> None:
     imported(f"""\
 import gc
 gc.{before}()
-from imports.cli.main import _running
+from imports.cli.running import running
 from imports.settings import Settings
-with _running(Settings()):
+with running(Settings()):
     assert gc.isenabled()
     # Somebody else's process, who calls `main`, is left as it is.
     assert (gc.get_freeze_count() > 1000) is ({before!r} == "disable"), gc.get_freeze_count()
@@ -426,7 +428,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     def end(code: int) -> None:
         said.append(f"ended {code}")
 
-    monkeypatch.setattr("imports.cli.main.os._exit", end)
+    monkeypatch.setattr("imports.cli.running.os._exit", end)
     before = {each: signal.getsignal(each) for each in ENDING}
     yield said
     for number, handler in before.items():
@@ -442,7 +444,7 @@ def test_the_second_signal_ends_at_once_but_a_hang_up_and_an_echo_do_not(
     told: list[str], first: signal.Signals, second: signal.Signals
 ) -> None:
     now, stop = [100.0], threading.Event()
-    _on_interrupt(stop, told.append, lambda: told.append("left"), lambda: now[0])
+    on_interrupt(stop, told.append, lambda: told.append("left"), lambda: now[0])
     os.kill(os.getpid(), first)
     assert stop.is_set()
     assert len(told) == 1
@@ -457,7 +459,7 @@ def test_the_second_signal_ends_at_once_but_a_hang_up_and_an_echo_do_not(
 def test_a_hang_up_that_was_ignored_stays_ignored(told: list[str]) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     stop = threading.Event()
-    before = _on_interrupt(stop, told.append, lambda: None)
+    before = on_interrupt(stop, told.append, lambda: None)
     assert signal.SIGHUP not in before
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 

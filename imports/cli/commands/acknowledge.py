@@ -1,0 +1,62 @@
+"""The command `acknowledge`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from imports.cli.group import cli
+from imports.cli.options import FOLDER, kind_option, ledger_option, state_option
+from imports.cli.printing import print_out
+from imports.cli.running import tell_project
+from imports.display_text import shown_lines
+
+if TYPE_CHECKING:
+    pass
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, type=FOLDER, metavar="[PATH]...")
+@click.option("--tag", help="Only what has this tag.")
+@kind_option
+@click.option(
+    "--all", "everything", is_flag=True, help="All that failed with the tag, in place of PATHs."
+)
+@click.option("--note", metavar="TEXT", help="Why; kept, and shown by `status`.")
+@click.option("--undo", is_flag=True, help="Take it back: they count as failed again.")
+@state_option
+@ledger_option
+def acknowledge(
+    paths: tuple[Path, ...],
+    tag: str | None,
+    kind: str | None,
+    everything: bool,
+    note: str | None,
+    undo: bool,
+    **flags: Any,
+) -> None:
+    """Acknowledge failed files: they no longer count as failed.
+
+    No run tries them, and none exits with 3 for them, until they change or --retry-failed asks for
+    it. PATH is the path of a file (of a folder, where folders are imported), or its name in its
+    source.
+    """
+    from imports.cli.acknowledge import acknowledge_failed
+    from imports.cli.status import last_ledger
+    from imports.settings import read_settings
+
+    if bool(paths) is everything:
+        raise click.UsageError("Name the files that failed, or all of them: --all.")
+    if everything and tag is None:
+        raise click.UsageError("--all needs a --tag.")
+    if undo and note is not None:
+        raise click.UsageError("--note says why something is acknowledged, not taken back.")
+    settings = read_settings(**flags)
+    tell_project(settings, sys.stderr)
+    lines = acknowledge_failed(
+        settings, last_ledger(settings), paths, kind, tag, note=note, undo=undo
+    )
+    print_out(shown_lines(lines))

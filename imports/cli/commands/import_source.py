@@ -1,0 +1,124 @@
+"""The commands of the kinds: importing a source, or a single item."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from imports.cli.commands.status import show_status_of
+from imports.cli.group import EXIT_CODES, cli
+from imports.cli.options import (
+    FOLDER,
+    if_exists_option,
+    item_options,
+    run_options,
+    single_file_option,
+    status_files_option,
+    together,
+    work_off_options,
+)
+from imports.cli.running import (
+    exit_with,
+    import_with,
+    run_import,
+    settings_from,
+)
+from imports.display_text import shown_lines
+from imports.kinds import kind_named
+from imports.kinds.wording import WORDINGS
+from imports.run.streams import tell
+
+if TYPE_CHECKING:
+    from imports.kinds.kind import Kind
+
+
+class _KindCommand(click.Command):
+    """A command for a kind, which is not imported before it is called or asked for its options."""
+
+    def __init__(
+        self, name: str, summary: str, kind: str, make: Callable[[Kind], click.Command]
+    ) -> None:
+        super().__init__(name, help=summary, epilog=EXIT_CODES)
+        self._kind = kind
+        self._make = make
+
+    def get_params(self, context: click.Context) -> list[click.Parameter]:
+        if self.callback is None:
+            made = self._make(kind_named(self._kind))
+            self.params, self.callback = made.params, made.callback
+        return super().get_params(context)
+
+
+def _source_command(kind: Kind) -> click.Command:
+    """The command that imports a source of a kind."""
+    wording = kind.wording
+    options = run_options
+    if kind.items_are_folders:
+        options = together(options, status_files_option)
+    if wording.single_command is None:
+        options = together(options, single_file_option)
+    if kind.compares_moments:
+        options = together(options, if_exists_option)
+    if kind.worked_off:
+        options = together(options, work_off_options)
+    if wording.source_option is not None:
+        options = together(
+            click.option(
+                wording.source_option, "same_source", type=FOLDER, help="The same as DIR."
+            ),
+            options,
+        )
+
+    @click.command
+    @click.argument("source", required=False, type=FOLDER, metavar="[DIR]")
+    @options
+    def import_source(
+        source: Path | None, show_status: bool, same_source: Path | None = None, **flags: Any
+    ) -> None:
+        if source is not None and same_source is not None and source != same_source:
+            raise click.UsageError(f"DIR and {wording.source_option} name different folders.")
+        if show_status:
+            show_status_of(flags, kind.name, flags["tag"], as_json=False)
+        else:
+            exit_with(import_with(settings_from(kind.name, source=source or same_source, **flags)))
+
+    return import_source
+
+
+def _single_command(kind: Kind) -> click.Command:
+    """The command that imports a single work item of a kind."""
+
+    @click.command
+    @click.argument("path", type=FOLDER)
+    @click.option(
+        "--source",
+        type=FOLDER,
+        help=f"The source that the {kind.wording.item} is part of.",
+    )
+    @item_options
+    @status_files_option
+    def import_single(path: Path, **flags: Any) -> None:
+        _import_single(kind, path, flags)
+
+    return import_single
+
+
+def _import_single(kind: Kind, path: Path, flags: dict[str, Any]) -> None:
+    """Imports a single work item, and tells its story."""
+    from imports.cli.import_single import settings_for, tell_beginning, tell_end
+
+    settings = settings_for(kind, path, settings_from(kind.name, **flags))
+    tell(shown_lines(tell_beginning(kind, settings)), sys.stdout)
+    exit_with(run_import(settings, lambda report: shown_lines(tell_end(kind, settings, report))))
+
+
+for _name, _wording in WORDINGS.items():
+    _help = f"{_wording.summary}\n\n{_wording.details}".rstrip()
+    cli.add_command(_KindCommand(_name, _help, _name, _source_command))
+    if _wording.single_command is not None:
+        _summary = f"Import a single {_wording.item}, imported before or not."
+        cli.add_command(_KindCommand(_wording.single_command, _summary, _name, _single_command))

@@ -1,0 +1,65 @@
+"""The command `resume`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from imports.cli.group import cli
+from imports.cli.options import (
+    kind_option,
+    ledger_option,
+    retry_option,
+    state_option,
+    target_options,
+)
+from imports.cli.running import (
+    exit_with,
+    given,
+    import_with,
+    settings_from,
+    tell_error,
+)
+from imports.display_text import shown
+from imports.run.streams import tell
+
+if TYPE_CHECKING:
+    from imports.settings import Settings
+
+
+@cli.command()
+@kind_option
+@click.option("--tag", help="Only runs with this tag.")
+@target_options
+@state_option
+@ledger_option
+@retry_option
+@click.option("--give-up", is_flag=True, help="Give them up: nothing goes on with them any more.")
+def resume(kind: str | None, tag: str | None, give_up: bool, **flags: Any) -> None:
+    """Go on with every unfinished run, one after the other, the oldest first.
+
+    Each goes on with the options that it was begun with. The exit code is the worst of all.
+    """
+    from imports.cli.resuming import give_up_runs, resumable_runs, resume_all
+    from imports.cli.status import last_ledger
+    from imports.settings import refuse_env_files_in
+
+    settings = settings_from("states", **flags)
+    settings = replace(settings, db_path=last_ledger(settings))
+    runs = resumable_runs(settings, given(flags), kind, tag)
+    if not runs:
+        tell(shown(f"Nothing is unfinished in the ledger {settings.ledger_file}."), sys.stdout)
+    if give_up:
+        for each in runs:
+            tell(shown(f"Given up: {each.name}"), sys.stdout)
+        give_up_runs(settings, runs)
+        return
+
+    def go_on(settings: Settings, batch_id: str) -> int:
+        refuse_env_files_in(settings.imported, settings.project, production=flags["production"])
+        return import_with(settings, batch_id)
+
+    exit_with(resume_all(runs, go_on, lambda text: tell(shown(text), sys.stdout), tell_error))

@@ -1,0 +1,208 @@
+"""Running an import for a command: its settings, display, log and signals."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from imports.display_text import shown, shown_lines
+from imports.kinds import kind_named
+from imports.run.streams import show_cursor, tell, tell_apart
+
+if TYPE_CHECKING:
+    from imports.errors import ImporterError
+    from imports.run.report import RunReport
+    from imports.settings import Settings
+
+
+def tell_error(error: ImporterError) -> None:
+    """Tells on standard error what ended a command."""
+    from imports.errors import BackendUnavailableError
+
+    text = f"Error: {error}"
+    if isinstance(error, BackendUnavailableError):
+        text += " When it answers, the same command goes on."
+    click.echo(shown_lines(text.split("\n")) if error.has_lines else shown(text), err=True)
+
+
+def import_with(settings: Settings, resumed: str | None = None) -> int:
+    """Imports a source, with `resumed` only by going on with that run; its exit code."""
+    from imports.cli.report import render_report
+
+    if kind_named(settings.kind).worked_off:
+        _announce_disposal(settings)
+    return run_import(settings, render_report, resumed)
+
+
+def _announce_disposal(settings: Settings) -> None:
+    """Says what becomes of the files; before a source's first run that deletes some, it asks.
+
+    It asks nobody but somebody at a terminal: without one the run was started on purpose.
+    """
+    from imports.ledger.file import reading
+    from imports.ledger.summary import was_worked_off
+    from imports.phases.disposal import what_becomes
+    from imports.run.disposal_plan import disposal_plan
+    from imports.run.source import find_source
+
+    kind = kind_named(settings.kind)
+    folder, single_item = find_source(settings, kind)
+    plan = disposal_plan(settings, kind, folder, single_item)
+    if plan is None:
+        return
+    tell(what_becomes(plan, folder, verified=settings.verify_writes), sys.stdout)
+    asks = plan.deletes and single_item is None and not settings.yes
+    if not (asks and sys.stdin.isatty() and sys.stdout.isatty()):
+        return
+    with reading(settings.ledger_file) as connection:
+        if connection is not None and was_worked_off(connection, kind.name, str(folder)):
+            return
+    if not click.confirm("No run has worked this folder off yet. Go on?"):
+        click.echo(
+            "Nothing was done. --scan-only counts the files; --on-success keep --on-failure keep"
+            " leaves them."
+        )
+        raise click.exceptions.Exit(1)
+
+
+def exit_with(code: int) -> None:
+    """Ends a command with a code, if that is not 0."""
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+def run_import(
+    settings: Settings, render: Callable[[RunReport], str], resumed: str | None = None
+) -> int:
+    """Runs an import, and shows what it came to; its exit code."""
+    from imports.cli.report import render_trouble
+    from imports.resilient_importer import ResilientImporter
+
+    with (
+        running(settings) as (display, stop),
+        ResilientImporter(settings, display, stop, resumed=resumed) as importer,
+    ):
+
+        def tell_report(report: RunReport) -> None:
+            display.close()
+            tell(render(report), sys.stdout)
+            if report.exit_code:
+                tell_apart(render_trouble(report))
+
+        report = importer.run(tell_report)
+    return report.exit_code
+
+
+def settings_from(kind: str, **flags: Any) -> Settings:
+    """The settings for a command, from its flags, the environment and .env files."""
+    from imports.settings import load_settings
+
+    return load_settings(kind=kind, **given(flags))
+
+
+def given(flags: dict[str, Any]) -> dict[str, Any]:
+    """Without flags that were not given: they must not hide a variable that was set."""
+    return {
+        name: value
+        for name, value in flags.items()
+        if value is not None and value is not False and value != ()
+    }
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[tuple[Any, threading.Event]]:
+    """A display and a stop event for a run, with log files, and Ctrl-C understood."""
+    from imports.backends.target import describe, leave_at_once, reason
+    from imports.cli import faults
+    from imports.cli.progress import display_for
+    from imports.run.logs import log_files
+    from imports.workers.garbage import collect_from_now_on
+
+    if not gc.isenabled():
+        # As `start` left it.
+        collect_from_now_on()
+    stop = threading.Event()
+    folder = settings.state_file.parent
+    with log_files(folder, debug=settings.debug_log, warn=lambda text: tell(text, sys.stderr)):
+        tell(shown(f"Target: {describe(settings)} ({reason(settings)})"), sys.stdout)
+        tell_project(settings, sys.stdout)
+        display = display_for(sys.stderr)
+        before = on_interrupt(stop, display.say, partial(leave_at_once, settings))
+        try:
+            yield display, stop
+        except click.exceptions.Exit:
+            raise
+        except Exception as error:
+            display.close()
+            told = faults.told(error, folder)
+            _log_error(told)
+            raise told from error
+        finally:
+            display.close()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def tell_project(settings: Settings, stream: TextIO) -> None:
+    """Says which the project folder is, unless it is the working folder."""
+    from imports.configuration.project_folder import VARIABLE
+
+    if settings.project != Path():
+        line = f"Project folder: {settings.project} (not the working folder; {VARIABLE} sets it)"
+        tell(shown(line), stream)
+
+
+def _log_error(error: ImporterError) -> None:
+    """At night nobody may read what is written to standard error."""
+    import logging
+
+    for line in str(error).split("\n") if error.has_lines else [str(error)]:
+        logging.getLogger("imports").error("%s", line)
+
+
+_SAME_SIGNAL = 0.05
+"""Seconds in which a second signal is the first one once more: `timeout` sends each one twice."""
+
+
+def on_interrupt(
+    stop: threading.Event,
+    say: Callable[[str], None],
+    leave: Callable[[], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> dict[int, Any]:
+    """The first signal lets the batches in flight finish, the second ends the process at once.
+
+    A hang-up never is a second one: a terminal that is closed sends two, or three.
+    """
+    first: float | None = None
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal first
+        if first is None:
+            first = clock()
+            stop.set()
+            say("Stopping: the batches under way are finished first. Once more stops at once.")
+        elif number != signal.SIGHUP and clock() - first > _SAME_SIGNAL:
+            try:
+                show_cursor()
+                leave()
+            finally:
+                os._exit(130)
+
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        # By `nohup`.
+        numbers.remove(signal.SIGHUP)
+    return {number: signal.signal(number, handle) for number in numbers}
