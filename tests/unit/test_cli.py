@@ -15,8 +15,7 @@ from pathlib import Path
 import click
 import pytest
 
-from imports.cli.group import cli
-from imports.cli.main import main
+from imports.cli.main import cli, main
 from imports.cli.running import on_interrupt
 from imports.errors import BackendUnavailableError
 from tests.support.book import Book

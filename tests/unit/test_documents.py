@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from imports.cli.group import cli
+from imports.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("README.md", "ARCHITECTURE.md", "docs/rules.md", "docs/operating.md")

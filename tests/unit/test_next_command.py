@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from imports.cli.group import cli
+from imports.cli.main import cli
 from imports.kinds import all_kinds
 from imports.run import next_command
 from imports.settings import Settings
