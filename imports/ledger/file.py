@@ -15,18 +15,17 @@ from imports.files.file_error import of_the_machine
 from imports.files.private_file import FILE, tighten
 from imports.files.regular_file import open_new
 from imports.ledger.cause import cause_of
-from imports.ledger.schema import VERSIONS
+from imports.ledger.schema import NEWEST, UNRELEASED, VERSIONS
 
 
 @contextmanager
-def reading(path: Path, *, of_any_version: bool = False) -> Iterator[sqlite3.Connection | None]:
+def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
     """A ledger to look into, without a lock and without changing it.
 
-    None if there is none, or if it is of an older version and no run has brought it up to date,
-    unless it may be `of_any_version`: then it may lack tables.
+    None if there is none, or none that a run has made or brought up to date.
 
     Raises:
-        LedgerError: if it is no ledger, or cannot be read.
+        LedgerError: if it is no ledger, of a version that is not used, or cannot be read.
     """
     if not path.exists() or not path.stat().st_size:
         yield None
@@ -36,7 +35,7 @@ def reading(path: Path, *, of_any_version: bool = False) -> Iterator[sqlite3.Con
         with closing(connection):
             version = _version(connection)
             _check(path, connection, version)
-            yield connection if of_any_version or version == len(VERSIONS) else None
+            yield connection if version == NEWEST else None
     except sqlite3.Error as error:
         raise LedgerError(f"The ledger {path} cannot be read: {error}.") from error
 
@@ -70,11 +69,17 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _check(path: Path, connection: sqlite3.Connection, version: int) -> None:
-    """Refuses what is no ledger of ours."""
-    if version > len(VERSIONS):
+    """Refuses what is no ledger of ours, or none that this program can use."""
+    if version > NEWEST:
         raise LedgerError(
-            f"The ledger {path} is of version {version}, this program knows {len(VERSIONS)}."
+            f"The ledger {path} is of version {version}, this program knows {NEWEST}."
             " Use the program that made it, or move the file away."
+        )
+    if 0 < version <= UNRELEASED:
+        raise LedgerError(
+            f"The ledger {path} is of version {version}, which was never released; this program"
+            f" knows {NEWEST}. Move it away and run again: what the target already has is found"
+            " there."
         )
     if not version and connection.execute("select 1 from sqlite_master").fetchone():
         raise LedgerError(
@@ -173,14 +178,14 @@ class LedgerFile:
 
     def _make_tables(self, token: str | None) -> None:
         self.connection.create_function("cause_of", 1, cause_of, deterministic=True)
-        if _version(self.connection) == len(VERSIONS):
+        if _version(self.connection) == NEWEST:
             return
         with self.transaction() as connection:
             # Once more, now that nobody else can be at it.
             version = _version(connection)
-            for script in VERSIONS[version:]:
+            for script in VERSIONS[max(version - UNRELEASED, 0) :]:
                 for statement in script.split(";\n"):
                     connection.execute(statement)
             if not version and token is not None:
                 connection.execute("insert into origin values (?)", (token,))
-            connection.execute(f"pragma user_version = {len(VERSIONS)}")
+            connection.execute(f"pragma user_version = {NEWEST}")

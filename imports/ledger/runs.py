@@ -14,7 +14,7 @@ from imports.work_item import cycle_batch_id
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run as the ledger remembers it; times are seconds since the epoch."""
+    """Which run, over which scope."""
 
     run_id: str
     batch_id: str
@@ -22,8 +22,6 @@ class RunRecord:
     source: str
     tag: str
     target_id: str
-    started_at: float
-    completed: bool
 
 
 def add_counts(connection: sqlite3.Connection, batch_id: str, counts: Mapping[str, int]) -> None:
@@ -107,16 +105,6 @@ class RunLedger:
                 "update run set told = 1 where told = 0 and (batch_id = ? or scope_id = ?)",
                 (batch_id, scope_id),
             )
-
-    def last_run(self, state_file: Path) -> RunRecord | None:
-        """The latest run with this work state, for one that was lost."""
-        row = self._file.connection.execute(
-            "select run_id, batch_id, kind, source, tag, target_id, started_at, completed"
-            " from run join scope on scope.id = scope_id where state_file = ?"
-            " order by number desc limit 1",
-            (str(state_file),),
-        ).fetchone()
-        return RunRecord(*row) if row else None
 
     def knows(self, run: RunRecord) -> bool:
         """Whether there was a run with these ids, over this source into this target."""

@@ -74,7 +74,7 @@ def _chosen(
         wanted += [f"the source {source}"] if source is not None else []
         raise UsageError(
             f"The ledger {settings.ledger_file} keeps no run with {' and '.join(wanted)}. `status`"
-            " shows what there is. A run of an earlier version is kept once it is run again."
+            " shows what there is."
         )
     works = list(dict.fromkeys(f"{each.kind} from {each.source}" for each in found))
     if len(works) > 1:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from imports.errors import ImporterError, UsageError
+from imports.errors import UsageError
 from imports.files.file_error import about_file
 from imports.files.private_file import make_folder, private, read_own
 from imports.files.whole_file import replacing
@@ -34,6 +34,7 @@ def token_inside(settings: Settings, imported: Path) -> str | None:
 
     Raises:
         UsageError: if what lies there is not of our making.
+        LedgerError: if a ledger there cannot be used by anybody.
     """
     ledger, data = settings.ledger_file, settings.data_folder
     token = None
@@ -58,8 +59,9 @@ def refuse_foreign(ledger: Path) -> None:
 
     Raises:
         UsageError: if it is not.
+        LedgerError: if it cannot be used by anybody.
     """
-    with reading(ledger, of_any_version=True) as connection:
+    with reading(ledger) as connection:
         if connection is None:
             return
         sources = [source for (source,) in connection.execute("select source from scope")]
@@ -86,15 +88,11 @@ def _is_empty(folder: Path) -> bool:
 
 
 def _token_of_ledger(path: Path) -> str:
-    try:
-        # An older one is brought up to date by the run that may use it.
-        with reading(path, of_any_version=True) as connection:
-            if connection is None:
-                return ""
-            row: tuple[str] | None = connection.execute("select token from origin").fetchone()
-            return "" if row is None else str(row[0])
-    except ImporterError:
-        return ""
+    with reading(path) as connection:
+        if connection is None:
+            return ""
+        row: tuple[str] | None = connection.execute("select token from origin").fetchone()
+        return "" if row is None else str(row[0])
 
 
 def _token_of_folder(folder: Path) -> str:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
-
 from imports.backends.target import Target
-from imports.errors import LedgerError, StateConflictError
+from imports.errors import StateConflictError
 from imports.ledger import LedgerFile, RunLedger, RunRecord
 from imports.ledger.kept import forget_state, keep_state, keeps, kept_states
 from imports.ledger.work_state import (
     DamagedStateError,
     WorkState,
-    as_json,
-    from_json,
     keep_unusable,
     load_work_state,
 )
@@ -29,8 +24,7 @@ def last_state(
 ) -> WorkState | None:
     """The work state in the file; one that is doubtful only if the ledger knows its run.
 
-    One that cannot be used gets another name. The ledger keeps what it needs of it; one of an
-    earlier version, which keeps none, has at least what run it was.
+    One that cannot be used gets another name: the ledger keeps what was in it.
     """
     runs = RunLedger(ledger)
     try:
@@ -42,36 +36,7 @@ def last_state(
         problem = "is damaged"
     kept = keep_unusable(path)
     display.say(f"{path} {problem}; it was kept as {kept.name} and is rebuilt from the ledger.")
-    last = runs.last_run(path.resolve())
-    if last is None or last.completed:
-        return None
-    rebuilt = _rebuilt(last, runs, ledger.path)
-    return None if keeps(ledger.path, rebuilt) else rebuilt
-
-
-def _rebuilt(last: RunRecord, runs: RunLedger, ledger: Path) -> WorkState:
-    rebuilt = WorkState(
-        run_id=last.run_id,
-        batch_id=last.batch_id,
-        process_id=os.getpid(),
-        kind=last.kind,
-        source=last.source,
-        tag=last.tag,
-        backend="",
-        target="",
-        target_id=last.target_id,
-        start_time=datetime.fromtimestamp(last.started_at, UTC),
-        last_update=datetime.now(UTC),
-        cycle=1 + runs.counts(last.batch_id).get("cycles", 0),
-        parameters={"db_path": str(ledger.absolute())},
-    )
-    try:
-        return from_json(as_json(rebuilt))
-    except msgspec.ValidationError as error:
-        raise LedgerError(
-            f"The ledger names its last run as none of ours is named: {error}. Move it away and"
-            " run again: what the target already has is found there."
-        ) from error
+    return None
 
 
 def take_over(
@@ -79,7 +44,7 @@ def take_over(
 ) -> None:
     """Makes sure that the ledger keeps what is in the file, which `fresh` may be written to.
 
-    An earlier version kept it in the file alone.
+    It does not if it was moved away, or if the file comes from elsewhere.
 
     Raises:
         StateConflictError: if it is unfinished work of another ledger, which does not keep it.
@@ -229,6 +194,4 @@ def _record_of(state: WorkState) -> RunRecord:
         source=state.source,
         tag=state.tag,
         target_id=state.target_id,
-        started_at=state.start_time.timestamp(),
-        completed=state.finished,
     )

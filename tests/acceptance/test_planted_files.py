@@ -77,11 +77,12 @@ def test_a_ledger_that_names_no_run_of_ours_is_told(
     pg_place.run("states", source, "--tag", "t")
     with closing(sqlite3.connect(pg_place.folder / LEDGER)) as connection, connection:
         connection.execute(
-            "update run set batch_id = ?, completed = 0", (str(victim.parent / "sub"),)
+            "update work_state set state = json_set(state, '$.batch_id', ?)",
+            (str(victim.parent / "sub"),),
         )
     (pg_place.folder / STATE).write_text("{")
     told = pg_place.run("states", source, "--tag", "t", exit_code=1)
-    assert "names its last run as none of ours is named" in told.err
+    assert "has a work state of a form that no run gives it" in told.err
     assert victim.exists()
 
 

@@ -42,7 +42,7 @@ TOOK = (100.0, 102.5)
 
 @cache
 def _new_ledger() -> Path:
-    """A ledger with nothing in it: to make all its tables takes far longer than to copy it."""
+    """A ledger with nothing in it: to make one takes longer than to copy it."""
     path = new_folder("importer-ledger-") / "ledger.db"
     LedgerFile(path).close()
     atexit.register(shutil.rmtree, path.parent)

@@ -12,9 +12,9 @@ import pytest
 
 from imports.cli.acknowledge import acknowledge_failed
 from imports.cli.status import read_status, read_whereabouts, render_whereabouts
-from imports.errors import LockedError, UsageError
-from imports.ledger.cause import cause_of
-from imports.ledger.schema import VERSIONS
+from imports.errors import LedgerError, LockedError, UsageError
+from imports.ledger import LedgerFile
+from imports.ledger.schema import UNRELEASED
 from imports.run.lock import hold
 from imports.run.provenance import token_inside
 from imports.settings import Settings
@@ -151,34 +151,22 @@ def test_a_ledger_that_came_with_the_data_is_not_used(tmp_path: Path) -> None:
         acknowledge(tmp_path, tag="tag")
 
 
-def old_ledger(path: Path, source: Path, token: str | None = None) -> None:
-    """A ledger of version 4 with a failed item."""
-    with closing(sqlite3.connect(path)) as connection:
-        connection.create_function("cause_of", 1, cause_of, deterministic=True)
-        for script in VERSIONS[:4]:
-            connection.executescript(script)
-        connection.execute("insert into origin values (?)", (token or "",))
-        connection.execute("insert into scope values (1, 'states', ?, 'tag', 't')", (str(source),))
-        connection.execute(
-            "insert into item (scope_id, path, size, mtime_ns, state, reason, phase, updated_at)"
-            " values (1, 'a', 1, 1, 'failed', 'is broken', 'import', 1.0)"
-        )
-        connection.execute("pragma user_version = 4")
-        connection.commit()
-
-
-def test_an_older_ledger_is_brought_up_to_date(tmp_path: Path) -> None:
-    old_ledger(tmp_path / "upload_tracker.db", tmp_path / "data")
-    assert acknowledge(tmp_path, tag="tag")[0].startswith("Acknowledged: 1 ")
-    assert counts(tmp_path) == (0, 1)
-
-
-def test_a_ledger_of_ours_in_its_source_is_used_also_an_older_one(tmp_path: Path) -> None:
+def test_a_ledger_of_ours_in_its_source_is_used(tmp_path: Path) -> None:
     settings = Settings(state_file=tmp_path / "work_state.json", data_folder=tmp_path / "data")
-    old_ledger(settings.ledger_file, tmp_path)
-    with pytest.raises(UsageError, match="may have come with the data"):
-        acknowledge(tmp_path, "a")
-    settings.ledger_file.unlink()
-    old_ledger(settings.ledger_file, tmp_path, token_inside(settings, tmp_path))
+    LedgerFile(settings.ledger_file, token_inside(settings, tmp_path)).close()
+    book = Book(settings.ledger_file, source=str(tmp_path))
+    book.failed(*book.add("a").values())
+    book.file.close()
     assert token_inside(settings, tmp_path) is None, "a run would use it, too"
     assert acknowledge(tmp_path, "a")[0].startswith("Acknowledged: 1 ")
+
+
+def test_a_ledger_in_its_source_that_nobody_can_use_is_told_as_that(tmp_path: Path) -> None:
+    settings = Settings(state_file=tmp_path / "work_state.json", data_folder=tmp_path / "data")
+    Book(settings.ledger_file, source=str(tmp_path)).file.close()
+    with closing(sqlite3.connect(settings.ledger_file)) as connection:
+        connection.execute(f"pragma user_version = {UNRELEASED}")
+    for use in (lambda: token_inside(settings, tmp_path), lambda: acknowledge(tmp_path, "a")):
+        with pytest.raises(LedgerError, match="Move it away and run again"):
+            use()
+    assert not settings.data_folder.exists()

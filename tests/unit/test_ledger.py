@@ -3,12 +3,21 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from imports.errors import LedgerError, UsageError
-from imports.ledger import ImageLedger, LedgerFile, Listing, ListingLedger, Scope, Vouching
+from imports.ledger import (
+    ImageLedger,
+    LedgerFile,
+    Listing,
+    ListingLedger,
+    RunRecord,
+    Scope,
+    Vouching,
+)
 from imports.ledger.file import holds_nothing
 from imports.ledger.summary import sources_of, summarise
 from imports.source.tree import ListedEntry, ListingProblem
@@ -263,9 +272,7 @@ def test_what_was_before_what_is_told_though_the_clock_was_set_back(
 
     book.next_run("next")
     assert [each.own for each in book.disposals.left(0, 9, None)] == [False, False]
-    last = book.runs.last_run(STATE_FILE)
-    assert last is not None
-    assert last.batch_id == "next"
+    assert book.rows("select batch_id from run order by number") == [("batch",), ("next",)]
     book.runs.begin_run(book.runs.scope("states", "/data", "later", "target"), "z", "z", STATE_FILE)
     book.use(Scope(book.file, book.scope_id + 1, "z"))
     book.add("c")
@@ -796,31 +803,27 @@ def test_an_item_that_cannot_be_read_any_more_names_no_image(book: Book) -> None
 # Runs
 
 
-def test_the_last_run_of_a_work_state_is_remembered(book: Book) -> None:
-    scope = book.scope_id
-    assert book.runs.last_run(Path("/data/other.json")) is None
-    first = book.runs.last_run(STATE_FILE)
-    assert first is not None
-    assert (first.batch_id, first.completed) == ("batch", False)
+def test_runs_are_remembered_in_their_order(book: Book) -> None:
     book.runs.end_run("batch", 130, completed=False)
-    book.runs.begin_run(scope, "run2", "batch2", STATE_FILE)
-    second = book.runs.last_run(STATE_FILE)
-    assert second is not None
-    assert (second.run_id, second.batch_id) == ("run2", "batch2")
-    assert (second.kind, second.source, second.tag) == ("states", "/data", "tag")
-    assert second.target_id == "target"
+    book.runs.begin_run(book.scope_id, "run2", "batch2", STATE_FILE)
+    assert book.rows("select run_id, batch_id, exit_code, completed from run order by number") == [
+        ("run", "batch", 130, 0),
+        ("run2", "batch2", None, 0),
+    ]
+    known = RunRecord("run2", "batch2", "states", "/data", "tag", "target")
+    assert book.runs.knows(known)
+    assert not book.runs.knows(replace(known, run_id="run"))
+    assert not book.runs.knows(replace(known, target_id="another"))
 
 
 def test_a_run_that_is_resumed_is_the_same_one_and_unfinished_again(book: Book) -> None:
-    before = book.runs.last_run(STATE_FILE)
-    book.runs.end_run("batch", 130, completed=False)
-    assert book.runs.last_run(STATE_FILE) == before, "an interrupted run is to be resumed"
+    query = "select number, batch_id, finished_at, exit_code, completed, started_at from run"
+    before = book.rows(query)
     book.runs.end_run("batch", 3, completed=True)
-    ended = book.runs.last_run(STATE_FILE)
-    assert ended is not None
-    assert ended.completed, "what failed is for another run"
+    ended = "select finished_at is not null, exit_code, completed from run"
+    assert book.rows(ended) == [(1, 3, 1)], "what failed is for another run"
     book.runs.begin_run(book.scope_id, "run", "batch", STATE_FILE)
-    assert book.runs.last_run(STATE_FILE) == before
+    assert book.rows(query) == before
 
 
 def test_orphans_are_looked_for_among_the_runs_that_may_have_written(book: Book) -> None:

@@ -25,7 +25,7 @@ from imports.errors import LedgerError
 from imports.ledger import DisposedItem
 from imports.ledger.acknowledged import Acknowledgement
 from imports.ledger.kept import keep_state
-from imports.ledger.schema import VERSION_1
+from imports.ledger.schema import NEWEST, UNRELEASED
 from imports.ledger.summary import BatchSummary, CauseSummary, ScopeSummary
 from imports.ledger.work_state import (
     DamagedStateError,
@@ -411,16 +411,6 @@ def test_an_empty_ledger_is_as_none_and_stays_empty(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_ledger_of_an_older_version_is_as_none_and_not_migrated(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.db"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(VERSION_1)
-        connection.execute("pragma user_version = 1")
-    before = path.read_bytes()
-    assert read_status(tmp_path / "work_state.json", path) == Status()
-    assert path.read_bytes() == before
-
-
 def test_a_ledger_in_a_folder_that_cannot_be_written_to_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -485,16 +475,19 @@ def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:
         read_status(tmp_path / "work_state.json", tmp_path)
 
 
-def test_the_database_of_another_program_and_a_newer_ledger_are_told(tmp_path: Path) -> None:
+def test_the_database_of_another_program_and_ledgers_of_other_versions_are_told(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "ledger.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("create table bookmarks (url text)")
     with pytest.raises(LedgerError, match="another program"):
         read_status(tmp_path / "work_state.json", path)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("pragma user_version = 99")
-    with pytest.raises(LedgerError, match="of version 99"):
-        read_status(tmp_path / "work_state.json", path)
+    for version in (1, UNRELEASED, NEWEST + 1):
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(f"pragma user_version = {version}")
+        with pytest.raises(LedgerError, match=f"of version {version}, .* {NEWEST}[.]"):
+            read_status(tmp_path / "work_state.json", path)
 
 
 def test_a_ledger_without_a_work_state_is_told(tmp_path: Path) -> None:
