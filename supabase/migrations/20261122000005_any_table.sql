@@ -1,6 +1,6 @@
 -- What is done with any table of ours: sets of rows replaced, rows compared with what is stored, and
 -- what runs wrote listed. Both backends call these functions, and describe the table: see `described`
--- in table_sql.py. Of a description only names that are quoted come into a statement, types that
+-- in imports/tables/sql.py. Of a description only names that are quoted come into a statement, types that
 -- there are, and the names of our own tables.
 
 -- Names of columns as a list in SQL, each behind a prefix.
@@ -34,7 +34,7 @@ begin
 end
 $function$;
 
--- What the table is called in requests and answers: `label` in tables.py.
+-- What the table is called in requests and answers: `label` of `Table`.
 create or replace function public.importer_label(described jsonb) returns text
 language plpgsql immutable security invoker set search_path = '' as $function$
 begin
