@@ -1,6 +1,6 @@
 """Table: what a kind fills, and what happens when a row is there already. Said once, here.
 
-The SQL for it is in `table_sql`, the encodings of its rows in `row_format`.
+The SQL for it is in `sql`, the encodings of its rows in `row_format`.
 """
 
 from __future__ import annotations

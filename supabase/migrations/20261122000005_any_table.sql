@@ -1,7 +1,7 @@
 -- What is done with any table of ours: sets of rows replaced, rows compared with what is stored, and
 -- what runs wrote listed. Both backends call these functions, and describe the table: see `described`
--- in imports/tables/sql.py. Of a description only names that are quoted come into a statement, types that
--- there are, and the names of our own tables.
+-- in imports/tables/sql.py. Of a description only quoted names, types that exist and the names of our
+-- own tables come into a statement.
 
 -- Names of columns as a list in SQL, each behind a prefix.
 create or replace function public.importer_names(names jsonb, prefix text default '') returns text
