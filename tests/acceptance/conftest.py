@@ -14,7 +14,8 @@ from tests.support.folder import new_folder
 from tests.support.searches import generate
 from tests.support.target import Target
 
-FILES = 1_500
+FILES = 800
+"""More than a run takes on without worker processes."""
 IMAGES = 60
 MEDIUM_FILES = 60
 MEDIUM_IMAGES = 6

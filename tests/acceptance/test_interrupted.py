@@ -14,6 +14,7 @@ import pytest
 from tests.acceptance.conftest import FILES, MEDIUM_FILES, MEDIUM_IMAGES
 from tests.support.command import MODULE, Workplace, wait_until
 from tests.support.contents import count, held, results, until_somebody_waits
+from tests.support.searches import generate
 from tests.support.target import Target
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -125,10 +126,12 @@ def test_ctrl_c_while_images_are_uploaded(
 
 
 def test_worker_processes_leave_ctrl_c_to_their_parent(
-    pg_place: Workplace, postgresql: Target, large_source: Path
+    pg_place: Workplace, postgresql: Target, tmp_path: Path
 ) -> None:
     url = postgresql.database_url
-    with pg_place.started(*command(large_source, 25)) as running:
+    files = 1_200  # more than the work state lists
+    generate(tmp_path / "states", files)
+    with pg_place.started(*command(tmp_path / "states", 25)) as running:
         with held(url):
             until_somebody_waits(url)
             assert len(running.descendants()) >= 2
@@ -136,9 +139,9 @@ def test_worker_processes_leave_ctrl_c_to_their_parent(
             wait_until(lambda: "Stopping" in running.err)
         stopped = running.finish(130)
     assert stopped.said_of_its_stop(), stopped.err
-    assert imported_by_the_ledger(pg_place) == count(url) < FILES
+    assert imported_by_the_ledger(pg_place) == count(url) < files
     assert len(pg_place.state["work_items"]) == 1_000
-    assert pg_place.state["work_items_remaining"] == FILES - count(url)
+    assert pg_place.state["work_items_remaining"] == files - count(url)
 
 
 @pytest.mark.parametrize("begun", ["postgresql.new*/base", "postgresql/postmaster.pid", "spool"])

@@ -1516,11 +1516,13 @@ def test_a_file_that_comes_again_in_the_same_run_is_imported_again(
 
 
 def test_of_a_page_that_is_kept_good_persons_are_no_orphans_though_others_failed(
-    bench: Bench, source: Path
+    bench: Bench, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("imports.phases.prepare.LARGE_BYTES", 90_000)
+    monkeypatch.setattr("imports.phases.pieces.PIECE_RECORDS", 5)
     write(source, "part.json", [person("p-1"), sparse("p-2"), {}])
     write(source, "whole.json", [person("p-3")])
-    large = [person(f"l-{each}", headline="x" * 9_000) for each in range(1_000)]
+    large = [person(f"l-{each}", headline="x" * 9_000) for each in range(12)]
     write(source, "large.json", [*large, "no person"])
     write(source, "broken.json", BROKEN)
     report = run(bench, **KEEP)

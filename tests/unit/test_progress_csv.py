@@ -300,7 +300,7 @@ def test_the_file_is_on_disk_before_it_gets_its_name(
 
 
 def test_a_reader_sees_only_whole_files(log: Path) -> None:
-    write_progress(log, [row("a", 0)] * 500)
+    write_progress(log, [row("a", 0)] * 200)
     stop = threading.Event()
     seen: list[tuple[int, set[int | None]]] = []
 
@@ -313,12 +313,12 @@ def test_a_reader_sees_only_whole_files(log: Path) -> None:
     reader.start()
     try:
         for total in range(1, 60):
-            write_progress(log, (row("a", total) for _ in range(500)))
+            write_progress(log, (row("a", total) for _ in range(200)))
     finally:
         stop.set()
         reader.join()
     assert seen
-    assert all(count == 500 and len(totals) == 1 for count, totals in seen)
+    assert all(count == 200 and len(totals) == 1 for count, totals in seen)
 
 
 def test_what_killed_runs_left_is_removed(log: Path) -> None:

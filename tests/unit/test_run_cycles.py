@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -555,23 +556,22 @@ def test_a_real_watch_takes_what_comes_and_what_is_moved_in(
 
 
 def test_a_file_that_grows_for_ever_is_left_for_the_next_run(
-    bench: PeopleBench, soon: None, monkeypatch: pytest.MonkeyPatch
+    bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It grows whenever it is waited for: a thread that writes may come too late for all looks."""
     monkeypatch.setattr(cycles, "GROWING_SECONDS", 0.2)
     bench.add("a.json", "A")
-    growing = threading.Event()
+    sizes = count(1)
 
-    def grow() -> None:
-        while not growing.wait(0.01):
-            bench.write("log.json", b" " * int(time.time() * 1_000 % 1_000), age=0)
+    def grow(_: float = 0.0) -> bool:
+        bench.write("log.json", b" " * next(sizes), age=0)
+        return False
 
-    writer = threading.Thread(target=grow)
-    writer.start()
-    try:
-        report = bench.run()
-    finally:
-        growing.set()
-        writer.join()
+    grow()
+    session = bench.session()
+    monkeypatch.setattr(session.policy.stop, "wait", grow)
+    report = bench.go(session)
     assert (report.exit_code, bench.database.people) == (0, ["A"])
     assert bench.left() == ["log.json"]
     assert "Still growing, and left for the next run: 1" in bench.said
+    assert next(sizes) > 3, "it was waited for"

@@ -556,21 +556,45 @@ class KilledError(BaseException):
     """Nothing that the code catches."""
 
 
-def killed_at(monkeypatch: pytest.MonkeyPatch, moment: int) -> Callable[[], bool]:
-    """The thread that disposes of files dies before the system call of this number. Says whether
-    it came to that."""
+def entries(folder: str) -> list[tuple[object, ...]]:
+    """All that is in a folder, with what anybody can change of it."""
+    found: list[tuple[object, ...]] = []
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as inside:
+        for entry in inside:
+            seen = entry.stat(follow_symlinks=False)
+            known = (entry.path, seen.st_ino, seen.st_mode, seen.st_nlink)
+            if entry.is_dir(follow_symlinks=False):
+                found += [known, *entries(entry.path)]
+            else:
+                found.append((*known, seen.st_size, seen.st_mtime_ns))
+    return found
+
+
+def killed_at(
+    monkeypatch: pytest.MonkeyPatch, moment: int, folders: list[Path]
+) -> tuple[list[str], Callable[[], bool]]:
+    """The thread that disposes of files dies before a system call.
+
+    Answers with its calls until then, and whether it came to that. Those calls are counted before
+    which the folders are no longer as they were before the last one that counts: to be killed
+    between two looks leaves the same behind as before both.
+    """
     here = threading.local()
+    seen: list[str] = []
     dead = False
-    calls = 0
+    count = 0
 
     for name in SYSTEM_CALLS:
         plain = getattr(os, name)
 
-        def call(*arguments: Any, plain: Any = plain, **more: Any) -> Any:
-            nonlocal calls, dead
+        def call(*arguments: Any, plain: Any = plain, name: str = name, **more: Any) -> Any:
+            nonlocal count, dead
             if getattr(here, "disposing", False):
-                calls += 1
-                if calls > moment:
+                found = [entries(str(folder)) for folder in folders]
+                count += found != here.found
+                here.found = found
+                seen.append(name)
+                if count > moment:
                     dead = True
                     raise KilledError
             return plain(*arguments, **more)
@@ -579,13 +603,14 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, moment: int) -> Callable[[], bool
 
     def disposing(job: DisposalJob) -> list[DisposedItem]:
         here.disposing = True
+        here.found = None  # Between two jobs something else may have changed: the ledger.
         try:
             return dispose_batch(job)
         finally:
             here.disposing = False
 
     monkeypatch.setattr(disposal, "dispose_batch", disposing)
-    return lambda: dead
+    return seen, lambda: dead
 
 
 def other_disk(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -625,7 +650,7 @@ def test_a_run_killed_at_any_system_call_counts_each_file_once(
         with monkeypatch.context() as patch:
             if other:
                 other_disk(patch)
-            dead = killed_at(patch, moment)
+            calls, dead = killed_at(patch, moment, [bench.folder, bench.done, bench.failed])
             first = bench.session(**flags)
             with contextlib.suppress(KilledError):
                 bench.go(first)
@@ -642,7 +667,8 @@ def test_a_run_killed_at_any_system_call_counts_each_file_once(
         assert report.failures_total == 1
         bench.close()
         if not dead():
-            assert moment > 15, "system calls were seen"
+            assert len(calls) > 15, "system calls were seen"
+            assert moment > 10, "and they changed something"
             return
 
 
