@@ -19,6 +19,7 @@ from imports.ledger.acknowledged import (
     take_back,
 )
 from imports.ledger.kept import keep_state, kept_states
+from imports.ledger.places import absolute_places
 from imports.ledger.work_state import (
     MOST_LISTED,
     DamagedStateError,
@@ -80,10 +81,8 @@ def acknowledge_failed(
 def _named(
     file: LedgerFile, ledger: Path, path: Path, kind: str | None, tag: str | None
 ) -> list[KnownItem]:
-    # Neither the file nor its folder need be there; links on the way are those of the source.
-    places = [os.path.abspath(path), str(path.parent.resolve() / path.name)]
     # A file that is there is meant, and not what another source calls by the same name.
-    found = items_at(file.connection, kind, tag, places)
+    found = items_at(file.connection, kind, tag, absolute_places(path))
     found = found or items_at(file.connection, kind, tag, [str(path)])
     if not found:
         near = _near(path, failed_items(file.connection, kind, tag, acknowledged=False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from imports.display_text import shown, shown_lines
 from imports.ledger.acknowledged import Acknowledgement
 from imports.ledger.file import reading
 from imports.ledger.kept import kept_states
+from imports.ledger.places import absolute_places
 from imports.ledger.summary import (
     BatchSummary,
     CauseSummary,
@@ -146,8 +146,7 @@ def read_whereabouts(
     Raises:
         LedgerError: if the ledger is damaged.
     """
-    # Neither the file nor its folder need be there; links on the way are those of the source.
-    places = [str(file), os.path.abspath(file), str(file.parent.resolve() / file.name)]
+    places = [str(file), *absolute_places(file)]
     with reading(ledger_file) as connection:
         if connection is None:
             return []

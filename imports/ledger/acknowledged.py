@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from imports.ledger.file import LedgerFile
+from imports.ledger.places import paths_in
 
 COUNTS = "acknowledged_at is null"
 """Picks, among failed items, those that count as failed."""
@@ -61,15 +62,20 @@ def items_at(
 
     A place is an absolute path, or one in a source.
     """
-    # A source may be an item itself: `.`.
-    rows = connection.execute(
-        f"{_ITEMS} and path in (select iif(value = source, '.', iif("
-        " substr(value, 1, length(rtrim(source, '/')) + 1) = rtrim(source, '/') || '/',"
-        " substr(value, length(rtrim(source, '/')) + 2), value)) from json_each(:places))"
-        " order by scope.id, path",
-        {"kind": kind, "tag": tag, "places": json.dumps(places)},
-    )
-    return [_known(row) for row in rows]
+    found: list[KnownItem] = []
+    for scope_id, source in connection.execute("select id, source from scope order by id"):
+        rows = connection.execute(
+            f"{_ITEMS} and scope.id = :scope and path in (select value from json_each(:paths))"
+            " order by path",
+            {
+                "kind": kind,
+                "tag": tag,
+                "scope": scope_id,
+                "paths": json.dumps(paths_in(source, places)),
+            },
+        )
+        found += map(_known, rows)
+    return found
 
 
 def failed_items(

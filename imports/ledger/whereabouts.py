@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass, field
 
 from imports.ledger.acknowledged import Acknowledgement, acknowledgements
+from imports.ledger.places import paths_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def known_files(
 ) -> list[KnownFile]:
     """What the scopes of a kind and a tag (None for all) know of a file.
 
-    `places` are what it may be called: absolute paths, and paths in a source.
+    `places` are what it may be called; see `paths_in`.
     """
     scopes = connection.execute(
         "select id, kind, source, tag from scope where (?1 is null or kind = ?1)"
@@ -86,8 +87,7 @@ def known_files(
     found = []
     for scope_id, *scope in scopes:
         own_kind, source, own_tag = scope
-        folder = source.rstrip("/") + "/"
-        for path in dict.fromkeys(place.removeprefix(folder) for place in places):
+        for path in paths_in(source, places):
             item = connection.execute(
                 "select state, phase, reason, disposed_at is null from item"
                 " where scope_id = ? and path = ?",

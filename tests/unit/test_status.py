@@ -537,6 +537,15 @@ def disposed_of(tmp_path: Path, *, many: int = 0) -> Path:
     return book.file.path
 
 
+def test_a_source_that_is_a_work_item_itself_is_found_by_its_path(tmp_path: Path) -> None:
+    book = Book(tmp_path / "upload_tracker.db", kind="folders", source="/data/board")
+    ids = book.add(".")
+    book.imported(ids["."])
+    book.file.close()
+    (known,) = read_whereabouts(book.file.path, Path("/data/board"))
+    assert (known.path, known.state) == (".", "imported")
+
+
 @pytest.mark.parametrize("name", ["/data/x/b.json", "x/b.json", "/data/x/../x/b.json"])
 def test_where_a_file_is_can_be_asked_the_next_morning(tmp_path: Path, name: str) -> None:
     ledger = disposed_of(tmp_path)
