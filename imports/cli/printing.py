@@ -6,15 +6,12 @@ import errno
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import click
 
 from imports.display_text import shown_json
 from imports.run.streams import lost
-
-if TYPE_CHECKING:
-    pass
 
 
 class UnreadError(Exception):

@@ -1,19 +1,14 @@
-"""What a run came to, and how it is told."""
+"""How what a run came to is told."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from imports.display_text import shown_lines
 from imports.ledger.work_state import MOST_LISTED
 from imports.run.logs import log_in_use
 from imports.run.report import MOST_SHOWN, NOT_YET_IMPORTED, RunReport, VerifyReport
 from imports.work_item import Lacking, Phase
-
-if TYPE_CHECKING:
-    pass
-
 
 _RULE = "=" * 80
 _MARKS = {"completed": "✅", "running": "⏳", "interrupted": "⏸️ ", "failed": "❌", "pending": "  "}

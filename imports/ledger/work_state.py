@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from uuid import uuid4
 
 import msgspec
@@ -22,10 +22,6 @@ from imports.work_item import (
     cycle_batch_id,
     is_below,
 )
-
-if TYPE_CHECKING:
-    pass
-
 
 _PHASE_COUNTS: dict[Phase, tuple[str, ...]] = {
     Phase.PLANNING: ("to_import", "unchanged", "given_up", "failed", "images_missing"),

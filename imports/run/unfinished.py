@@ -86,11 +86,11 @@ def state_to_go_on_with(
                 display.say("The database is a new one: everything is imported again.")
                 forget_state(ledger, each)
         return fresh
-    if found.target and not found.total_files:
+    if not found.total_files:
         # Nothing was found in its source: a mistyped folder is no unfinished work.
         return fresh
     display.say(f"Resuming the run of {_moment(found)}.")
-    # Its database may be reached another way now; one that was rebuilt knows its id alone.
+    # Its database may be reached another way now.
     found.backend, found.target = fresh.backend, fresh.target
     found.status = "running"
     found.process_id = os.getpid()

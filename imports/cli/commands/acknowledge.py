@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -13,9 +13,6 @@ from imports.cli.options import FOLDER, kind_option, ledger_option, state_option
 from imports.cli.printing import print_out
 from imports.cli.running import tell_project
 from imports.display_text import shown_lines
-
-if TYPE_CHECKING:
-    pass
 
 
 @cli.command()

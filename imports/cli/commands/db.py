@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from imports.cli.group import cli
 from imports.cli.printing import print_out
 from imports.cli.running import tell_project
-
-if TYPE_CHECKING:
-    pass
 
 
 @cli.group()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -11,9 +11,6 @@ from imports.cli.options import target_options
 from imports.cli.printing import print_out
 from imports.cli.running import settings_from
 from imports.display_text import shown
-
-if TYPE_CHECKING:
-    pass
 
 
 @cli.group()

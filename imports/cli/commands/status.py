@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -13,9 +13,6 @@ from imports.cli.options import FOLDER, kind_option, ledger_option, state_option
 from imports.cli.printing import print_json, print_out
 from imports.cli.running import tell_project
 from imports.display_text import shown
-
-if TYPE_CHECKING:
-    pass
 
 
 @cli.command()
@@ -78,7 +75,6 @@ def show_status_of(
 def _show_warnings(
     flags: dict[str, Any], kind: str | None, tag: str | None, limit: int | None, *, as_json: bool
 ) -> None:
-    """Shows the status of a kind and a tag, None for all."""
     from imports.cli.status import last_ledger, read_warnings
     from imports.settings import read_settings
 

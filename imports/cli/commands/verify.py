@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -18,15 +18,9 @@ from imports.cli.options import (
     state_option,
     target_options,
 )
-from imports.cli.running import (
-    running,
-    settings_from,
-)
+from imports.cli.running import running, settings_from
 from imports.display_text import shown_lines
 from imports.run.streams import tell, tell_apart
-
-if TYPE_CHECKING:
-    pass
 
 
 @cli.command()
