@@ -91,8 +91,7 @@ retry_option = together(
     click.option(
         "--max-retries",
         type=click.IntRange(0),
-        help="How often a request that may pass is tried again, and by how many runs an item that"
-        " failed is.  [default: 3]",
+        help="Retries per request; also the number of runs that retry a failed item.  [default: 3]",
     ),
     click.option(
         "--max-wait",
