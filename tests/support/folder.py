@@ -1,4 +1,4 @@
-"""Folders for tests that write much: in memory, where the system has room there."""
+"""Folders for tests that write much, in memory where the system has room there; what is in one."""
 
 from __future__ import annotations
 
@@ -21,3 +21,14 @@ def new_folder(prefix: str) -> Path:
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=_MEMORY if in_memory else None))
     folder.chmod(0o711)
     return folder
+
+
+def files_below(folder: Path) -> list[str]:
+    """The paths of all files in a folder; a run may remove folders of its own meanwhile."""
+    # Not `rglob`, which fails where a folder goes away under it.
+    return sorted(
+        Path(place, name).relative_to(folder).as_posix()
+        for place, _, names in os.walk(folder)
+        for name in names
+        if Path(place, name).is_file()
+    )

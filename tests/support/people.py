@@ -14,6 +14,7 @@ from typing import Any
 
 from imports.kinds.people.tables import GROUP
 from tests.support.database import query
+from tests.support.folder import files_below
 
 Row = dict[str, Any]
 
@@ -241,11 +242,7 @@ def add_many(folder: Path, count: int, *, persons: int = 3) -> dict[str, list[st
 
 def files(folder: Path) -> list[str]:
     """The files below a folder, by their paths in it, but for what is hidden."""
-    return sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and not path.name.startswith(".")
-    )
+    return [path for path in files_below(folder) if not path.rpartition("/")[2].startswith(".")]
 
 
 def problems(file: Path) -> list[tuple[int | None, str | None, str]]:

@@ -27,6 +27,7 @@ from imports.run.spool import Spool
 from imports.settings import Settings
 from imports.workers.executors import Workers
 from tests.support.book import Book
+from tests.support.folder import files_below
 from tests.support.memory import MemoryDatabase
 from tests.support.reports import work_state
 
@@ -193,9 +194,3 @@ class PeopleBench:
     def close(self) -> None:
         for session in self._open:
             session.close()
-
-
-def files_below(folder: Path) -> list[str]:
-    """The paths of all files in a folder."""
-    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return sorted(found)

@@ -26,7 +26,8 @@ from imports.run import settling
 from imports.run.session import RunSession
 from imports.run.settling import SETTLED_SECONDS, settled_at
 from imports.work_item import Image, ImageFile, ItemState, Signature
-from tests.support.session import PeopleBench, files_below
+from tests.support.folder import files_below
+from tests.support.session import PeopleBench
 
 
 @pytest.fixture

@@ -31,7 +31,8 @@ from imports.run.disposal_plan import disposal_plan
 from imports.run.report import RunReport
 from imports.settings import Disposal, Settings
 from imports.source.set_aside import BEGINNING, AsideFolders
-from tests.support.session import PeopleBench, files_below
+from tests.support.folder import files_below
+from tests.support.session import PeopleBench
 
 PEOPLE = kind_named("people")
 
