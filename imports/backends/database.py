@@ -105,7 +105,10 @@ class Database(Protocol):
     BackendError or SchemaError for what ends the run.
     """
 
-    row_format: RowFormat
+    @property
+    def row_format(self) -> RowFormat:
+        """How it takes rows."""
+        ...
 
     def identify(self) -> TargetIdentity:
         """Who the database is."""
@@ -159,9 +162,15 @@ class ImageStore(Protocol):
     One image that is refused raises ImageProblemError; a full store BackendUnavailableError.
     """
 
-    storage_type: str
-    put_at_once: int
-    """How many images a worker takes at a time: several where storing one is soon done."""
+    @property
+    def storage_type(self) -> str:
+        """What `image_assets` calls it."""
+        ...
+
+    @property
+    def put_at_once(self) -> int:
+        """How many images a worker takes at a time: several where storing one is soon done."""
+        ...
 
     def prepare(self) -> str | None:
         """Makes the bucket or the folder, if it is absent; what the user should know of it."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from imports.backends.retry import RetryPolicy
+from imports.backends.retrying import RetryingDatabase
 from imports.errors import BackendUnavailableError, DataRefusedError, StatementCancelledError
 
 T = TypeVar("T")
@@ -26,23 +26,24 @@ class Part(Generic[T, R]):
 
 
 def in_parts(
-    policy: RetryPolicy,
+    database: RetryingDatabase,
     things: list[T],
-    ask: Callable[[RetryPolicy, int, list[T]], R],
-    probe: Callable[[RetryPolicy], object],
+    ask: Callable[[RetryingDatabase, int, list[T]], R],
+    probe: Callable[[RetryingDatabase], object] = RetryingDatabase.identify,
     first: int = 0,
 ) -> list[Part[T, R]]:
     """Asks about things, and halves what does not pass until single ones are left.
 
-    `ask` asks about things, of which the first is numbered `first`, with the retries of a policy.
-    `probe` asks for the same of nothing: if that does not pass either, the things are not to blame.
+    `ask` asks a database about things, the first of which is numbered `first`: it is the given one,
+    or the same with fewer retries. `probe` asks it for something that must always pass: if that
+    does not, the things are not to blame.
 
     Raises:
         BackendUnavailableError: if the target does not answer any more, refuses the probe, or
             takes too long for one thing.
     """
     try:
-        return [Part(first, things, ask(policy, first, things))]
+        return [Part(first, things, ask(database, first, things))]
     except StatementCancelledError as error:
         if len(things) <= 1:
             # Not the thing is the matter then: somebody holds the table, or all is too slow.
@@ -50,21 +51,21 @@ def in_parts(
         refusal: DataRefusedError | BackendUnavailableError = error
     except DataRefusedError as error:
         if error.sqlstate is None:
-            _make_sure(policy, probe, error)
+            _make_sure(database, probe, error)
         refusal = error
     except BackendUnavailableError as error:
-        if policy.stop.is_set() or not error.divisible:
+        if database.policy.stop.is_set() or not error.divisible:
             raise
-        _make_sure(policy, probe, error)
+        _make_sure(database, probe, error)
         refusal = error
         # It is alive: what is the matter shows soon, the halves need not be tried as often.
-        policy = replace(policy, max_retries=min(policy.max_retries, 1))
+        database = database.retrying(min(database.policy.max_retries, 1))
     if len(things) <= 1:
         return [Part(first, things, refusal)]
     middle = len(things) // 2
     return [
-        *in_parts(policy, things[:middle], ask, probe, first),
-        *in_parts(policy, things[middle:], ask, probe, first + middle),
+        *in_parts(database, things[:middle], ask, probe, first),
+        *in_parts(database, things[middle:], ask, probe, first + middle),
     ]
 
 
@@ -83,8 +84,8 @@ def all_answers(parts: list[Part[T, R]]) -> list[R]:
 
 
 def _make_sure(
-    policy: RetryPolicy,
-    probe: Callable[[RetryPolicy], object],
+    database: RetryingDatabase,
+    probe: Callable[[RetryingDatabase], object],
     error: DataRefusedError | BackendUnavailableError,
 ) -> None:
     """Asks the probe.
@@ -94,7 +95,7 @@ def _make_sure(
     """
     try:
         # Waited for by time, and not tried for itself: the things have had their tries.
-        probe(replace(policy, max_retries=0))
+        probe(database.retrying(0))
     except DataRefusedError as refused:
         raise BackendUnavailableError(
             f"The target refuses whatever comes, so it is not the data's fault: {error}.",

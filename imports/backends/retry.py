@@ -12,8 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from imports.backends.outage import Server, duration
 from imports.errors import BackendUnavailableError
@@ -21,7 +20,6 @@ from imports.errors import BackendUnavailableError
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 FIRST_WAIT_SECONDS = 0.5
@@ -42,10 +40,10 @@ def _nobody(message: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that is under way: since when, and of which method with which arguments."""
+    """A request that is under way: since when, for which operation, with which arguments."""
 
     since: float
-    operation: Callable[..., object]
+    operation: str
     arguments: tuple[object, ...]
 
 
@@ -54,8 +52,8 @@ class RetryPolicy:
     """How often something is tried again, how long a server is waited for, and what ends both.
 
     `max_wait` is for how many seconds a server that stays away is waited for; with 0 the tries
-    alone count. `tell` shows a message to the user. `servers` are those that the run asks, by the
-    object whose methods ask them. `asked` has the requests that are under way, by thread.
+    alone count. `tell` shows a message to the user. `asked` has the requests that are under way, by
+    thread.
     """
 
     max_retries: int = 3
@@ -63,24 +61,10 @@ class RetryPolicy:
     max_wait: float = 0.0
     tell: Callable[[str], None] = _nobody
     clock: Callable[[], float] = time.monotonic
-    servers: dict[int, Server] = field(default_factory=dict)
     asked: dict[int, Asked] = field(default_factory=dict)
 
-    def watch(self, asker: object, probe: Callable[[], object]) -> None:
-        """From now on, methods of `asker` are known to ask a server which `probe` asks, too."""
-        self.servers[id(asker)] = Server(probe)
 
-    def server_of(self, operation: Callable[..., object]) -> Server:
-        """The server that a method asks; what is no method asks one of its own."""
-        asker = getattr(operation, "__self__", None)
-        if asker is None:
-            return Server()
-        return self.servers.get(id(asker)) or self.servers.setdefault(id(asker), Server())
-
-
-def with_retries(
-    policy: RetryPolicy, operation: Callable[P, R], *args: P.args, **kwargs: P.kwargs
-) -> R:
+def with_retries(policy: RetryPolicy, server: Server, operation: Callable[[], R]) -> R:
     """Calls an operation, and again while it raises BackendUnavailableError and tries are left.
 
     Waits grow exponentially with jitter, and are at least as long as the target asked for. A
@@ -92,16 +76,11 @@ def with_retries(
             one that is not divisible, and says how long it was waited for, if the server stayed
             away.
     """
-    server = policy.server_of(operation)
-    thread = threading.get_ident()
-    policy.asked[thread] = Asked(policy.clock(), operation, args)
     try:
-        answer = operation(*args, **kwargs)
+        answer = operation()
     except BackendUnavailableError as error:
         server.failed(policy)
-        answer = _Tries(policy, server, partial(operation, *args, **kwargs), error).go()
-    finally:
-        policy.asked.pop(thread, None)
+        answer = _Tries(policy, server, operation, error).go()
     server.answered(policy)
     return answer
 

@@ -5,14 +5,24 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imports.backends.database import Database, ImageStore, TargetIdentity
-from imports.backends.local_images import LocalImages
-from imports.backends.postgresql import PostgreSQLDatabase, location
-from imports.backends.retry import RetryPolicy, with_retries
+from imports.backends.database import TargetIdentity
+from imports.backends.postgresql import location
+from imports.backends.retry import RetryPolicy
+from imports.backends.retrying import RetryingDatabase, RetryingStore
+from imports.backends.target_config import (
+    OpenTarget,
+    Supabase,
+    TargetConfig,
+    close,
+    connect,
+    keep,
+    over_api,
+    watch,
+)
+from imports.configuration.values import Secret
 from imports.errors import BackendError, SchemaError
 from imports.files.private_file import tighten
 from imports.servers.schema import apply_schema, needed
@@ -21,21 +31,28 @@ from imports.settings import Backend, Settings
 if TYPE_CHECKING:
     from imports.servers.embedded import EmbeddedServer
 
-MERGES_AT_ONCE = 4
-"""Batches that are merged at the same time; more only wait for each other."""
-
 
 @dataclass(slots=True)
 class Target:
-    """An open target. `location` says where it is, without a secret."""
+    """An open target. `location` says where it is, without a secret; workers get its `config`."""
 
     backend: Backend
     location: str
     identity: TargetIdentity
-    database: Database
-    store: ImageStore
+    config: TargetConfig
+    connections: OpenTarget
     server: EmbeddedServer | None = None
     _closed: bool = field(default=False, init=False)
+
+    @property
+    def database(self) -> RetryingDatabase:
+        """Where rows go."""
+        return self.connections.database
+
+    @property
+    def store(self) -> RetryingStore:
+        """Where images go."""
+        return self.connections.store
 
     @property
     def key(self) -> str:
@@ -47,8 +64,7 @@ class Target:
         if self._closed:
             return
         self._closed = True
-        self.database.close()
-        self.store.close()
+        close(self.config)
         if self.server is not None:
             _release(self.server)
 
@@ -106,74 +122,78 @@ def open_target(settings: Settings, policy: RetryPolicy) -> Target:
     Raises:
         BackendError, BackendUnavailableError, SchemaError, EmbeddedServerError: if it cannot.
     """
-    if settings.chosen_backend is Backend.SUPABASE:
-        return _open_supabase(settings, policy)
     server = None
-    if settings.chosen_backend is Backend.EMBEDDED or settings.database_url is None:
-        server = _start_embedded(settings)
-        url = server.url
-    else:
-        url = settings.database_url.get_secret_value()
-    database = PostgreSQLDatabase(url)
+    with contextlib.ExitStack() as resources:
+        if settings.chosen_backend is Backend.EMBEDDED:
+            server = _start_embedded(settings)
+            resources.callback(_release, server)
+        config = _config(settings, server)
+        connections = connect(config, policy)
+        resources.callback(connections.close)
+        identity = _identify(config, connections.database, server)
+        watch(config, connections)
+        keep(config, connections)
+        resources.pop_all()
+    return Target(
+        settings.chosen_backend, describe(settings), identity, config, connections, server
+    )
+
+
+def _config(settings: Settings, server: EmbeddedServer | None) -> TargetConfig:
+    """How the target is reached that the settings mean; `server` is the embedded one, if it is."""
+    supabase = None
     images = settings.data_folder / "imagecache"
-    tighten(images)
-    store = LocalImages(images)
+    if settings.chosen_backend is Backend.SUPABASE:
+        if settings.supabase_url is None or settings.supabase_key is None:
+            raise BackendError("The settings for Supabase are not whole.")
+        supabase = Supabase(settings.supabase_url.rstrip("/"), settings.supabase_key)
+    else:
+        tighten(images)
+    return TargetConfig(
+        settings.database_url if server is None else Secret(server.url),
+        images,
+        supabase,
+        settings.max_concurrent_uploads,
+        None if server is None else server.folder,
+        settings.max_retries,
+        settings.max_wait,
+    )
+
+
+def _identify(
+    config: TargetConfig, database: RetryingDatabase, server: EmbeddedServer | None
+) -> TargetIdentity:
+    """Who the database is. The embedded one gets the schema that it lacks."""
+    if config.supabase is not None and config.database_url is not None:
+        api = RetryingDatabase(over_api(config), database.policy, database.operations)
+        with contextlib.closing(api):
+            project = _checked(api.identify())
+        identity = _checked(database.identify())
+        if identity.id != project.id:
+            raise BackendError(
+                "SUPABASE_URL and DATABASE_URL lead to different databases. Set DATABASE_URL"
+                " to the project's own, or remove it: rows then go over the API."
+            )
+        return identity
     try:
-        identity = _identify(database, policy, own_url=url if server else None)
-        policy.watch(database, partial(_revived, database, server) if server else database.identify)
-        policy.watch(store, store.prepare)
-    except BaseException:
-        database.close()
-        if server is not None:
-            _release(server)
-        raise
-    backend = settings.chosen_backend
-    return Target(backend, describe(settings), identity, database, store, server)
-
-
-def _open_supabase(settings: Settings, policy: RetryPolicy) -> Target:
-    from imports.backends.supabase import SupabaseDatabase
-    from imports.backends.supabase_images import SupabaseImages
-
-    if settings.supabase_url is None or settings.supabase_key is None:
-        raise BackendError("The settings for Supabase are not whole.")
-    url, key = settings.supabase_url.rstrip("/"), settings.supabase_key.get_secret_value()
-    with contextlib.ExitStack() as opened:
-        store = SupabaseImages(url, key, settings.max_concurrent_uploads)
-        opened.callback(store.close)
-        database: Database = SupabaseDatabase(url, key, MERGES_AT_ONCE)
-        opened.callback(database.close)
-        identity = _identify(database, policy, own_url=None)
-        if settings.database_url is not None:
-            database.close()
-            database = PostgreSQLDatabase(settings.database_url.get_secret_value())
-            opened.callback(database.close)
-            if _identify(database, policy, own_url=None).id != identity.id:
-                raise BackendError(
-                    "SUPABASE_URL and DATABASE_URL lead to different databases. Set DATABASE_URL"
-                    " to the project's own, or remove it: rows then go over the API."
-                )
-        policy.watch(database, database.identify)
-        policy.watch(store, store.prepare)
-        opened.pop_all()
-    return Target(Backend.SUPABASE, describe(settings), identity, database, store)
-
-
-def _identify(database: Database, policy: RetryPolicy, *, own_url: str | None) -> TargetIdentity:
-    """Who the database is. One that is our own (`own_url`) gets the schema it lacks."""
-    try:
-        identity = with_retries(policy, database.identify)
-        problem = _wrong_schema(identity)
-        if problem is None:
-            return identity
-    except SchemaError as error:
-        if own_url is None:
+        return _checked(database.identify())
+    except SchemaError:
+        if server is None:
             raise
-        problem = str(error)
-    if own_url is None:
+    apply_schema(server.url)
+    return database.identify()
+
+
+def _checked(identity: TargetIdentity) -> TargetIdentity:
+    """The same, if it has our schema.
+
+    Raises:
+        SchemaError: if it has another one.
+    """
+    problem = _wrong_schema(identity)
+    if problem is not None:
         raise SchemaError(problem)
-    apply_schema(own_url)
-    return with_retries(policy, database.identify)
+    return identity
 
 
 def _wrong_schema(identity: TargetIdentity) -> str | None:
@@ -198,14 +218,6 @@ def _wrong_schema(identity: TargetIdentity) -> str | None:
         " with DATABASE_URL set and `resilient-importer schema apply`, or with `supabase db push`,"
         " or paste what `resilient-importer schema print --functions` prints into the SQL editor."
     )
-
-
-def _revived(database: Database, server: EmbeddedServer) -> TargetIdentity:
-    """Who the embedded database is; a server that was killed is started again: nobody else does."""
-    from imports.servers import embedded
-
-    embedded.revive(server.folder)
-    return database.identify()
 
 
 def apply_missing_schema(settings: Settings) -> tuple[list[str], str]:

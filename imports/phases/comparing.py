@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imports.backends.database import (
     AddedRows,
     Comparison,
-    Database,
-    ImageStore,
     Rows,
     TableComparison,
     WrittenRow,
 )
 from imports.backends.halving import all_answers, in_parts
-from imports.backends.retry import RetryPolicy, with_retries
+from imports.backends.target_config import TargetConfig, opened
 from imports.errors import BackendUnavailableError, ImageProblemError, StatementCancelledError
-from imports.kinds import kind_named
 from imports.phases.placing import Placed, place_rows
-from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
-from imports.phases.upload import image_rows
+from imports.phases.prepare import (
+    CurrentItems,
+    PieceJob,
+    PrepareJob,
+    prepare_current,
+    prepare_piece,
+)
+from imports.phases.upload import UploadTarget, image_rows
 from imports.run.report import Finding
 from imports.tables.table import IMAGE_ASSETS, Table, TableGroup
-from imports.work_item import Image, Prepared, WorkItem
+from imports.work_item import Image, Prepared
+from imports.workers.chained import FirstStep
+
+if TYPE_CHECKING:
+    from imports.backends.retrying import RetryingDatabase, RetryingStore
 
 _WRONG = ("missing", "different", "undecided")
 
@@ -38,14 +45,11 @@ PAGE_SIZE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class VerifyTarget:
-    """What is compared with, how patiently, and on which executor items are read."""
+    """What is compared with, in which group of tables, with which values of the run."""
 
-    database: Database
-    store: ImageStore
-    policy: RetryPolicy
+    config: TargetConfig
     group: TableGroup
     run: dict[str, Any]
-    parsers: Executor
 
 
 @dataclass(slots=True)
@@ -66,33 +70,27 @@ def row_mark(table: Table, row_id: str) -> str:
     return f"{table.label}/{row_id}"
 
 
-def compare_batch(target: VerifyTarget, job: PrepareJob) -> Compared:
-    """Compares the records of a batch with the target, by what their files say now."""
-    items, compared = _current(job)
-    prepared = target.parsers.submit(prepare_batch, replace(job, items=items)).result()
-    paths = {item.id: item.path for item in items}
+def begin_batch(job: PrepareJob) -> FirstStep[CurrentItems, CurrentItems]:
+    """The items of a batch must be read first, as their files are now."""
+    return FirstStep(partial(prepare_current, job), _as_it_is)
+
+
+def begin_piece(job: PieceJob) -> FirstStep[Prepared, CurrentItems]:
+    """The records of a piece must be prepared first."""
+    then = partial(CurrentItems, 0, paths={job.item.id: job.item.path})
+    return FirstStep(partial(prepare_piece, job), then)
+
+
+def compare_items(target: VerifyTarget, current: CurrentItems) -> Compared:
+    """Compares the records of items, or of a piece of a large one, with the target."""
+    compared = Compared(current.count)
+    prepared, paths = current.prepared, current.paths
+    reasons = [(paths[item_id], reason) for item_id, reason in prepared.failures]
     compared.findings += [
-        Finding("unreadable", paths[item_id], reason, paths[item_id])
-        for item_id, reason in prepared.failures
+        Finding("unreadable", path, reason, path) for path, reason in current.unreadable + reasons
     ]
-    _compare(target, prepared, paths, compared)
-    return compared
-
-
-def compare_piece(target: VerifyTarget, job: PieceJob) -> Compared:
-    """Compares the records of a piece of a large item with the target."""
-    compared = Compared(0)
-    prepared = target.parsers.submit(prepare_piece, job).result()
-    _compare(target, prepared, {job.item.id: job.item.path}, compared)
-    return compared
-
-
-def _compare(
-    target: VerifyTarget, prepared: Prepared, paths: Mapping[int, str], compared: Compared
-) -> None:
-    """Compares what was prepared of some items with the target, and adds what is found."""
     if not prepared.records:
-        return
+        return compared
     placed = place_rows(target.group, target.run, prepared.records)
     answer = _compare_rows(target, placed.rows, placed.families_placed())
     compared.records = len(prepared.records)
@@ -111,6 +109,7 @@ def _compare(
             compared.findings.append(
                 Finding(wrong.found, record.label, wrong.detail, path, item_id)
             )
+    return compared
 
 
 def _compare_rows(
@@ -122,19 +121,17 @@ def _compare_rows(
     """
 
     def ask(
-        policy: RetryPolicy, _: int, some: list[list[tuple[int, int]]]
+        database: RetryingDatabase, _: int, some: list[list[tuple[int, int]]]
     ) -> dict[int, TableComparison]:
         by_table: dict[int, list[bytes]] = {}
         for family in some:
             for index, number in family:
                 by_table.setdefault(index, []).append(rows.by_table[index][number])
-        return with_retries(policy, target.database.compare, replace(rows, by_table=by_table))
+        return database.compare(replace(rows, by_table=by_table))
 
-    def probe(policy: RetryPolicy) -> object:
-        return with_retries(policy, target.database.identify)
-
+    database = opened(target.config).database
     found: dict[int, TableComparison] = {}
-    for answer in all_answers(in_parts(target.policy, families, ask, probe)):
+    for answer in all_answers(in_parts(database, families, ask)):
         for index, some in answer.items():
             whole = found.setdefault(index, TableComparison([], []))
             whole.rows.extend(some.rows)
@@ -146,17 +143,11 @@ def written_rows(
     target: VerifyTarget, table: Table, batch_ids: list[str], after: str | None
 ) -> list[WrittenRow]:
     """The next rows that runs wrote, by id: a page of them, or fewer if a page takes too long."""
+    database = opened(target.config).database
     size = PAGE_SIZE
     while True:
         try:
-            return with_retries(
-                target.policy,
-                target.database.written,
-                table,
-                batch_ids,
-                after,
-                size,
-            )
+            return database.written(table, batch_ids, after, size)
         except StatementCancelledError as error:
             if size == 1:
                 raise BackendUnavailableError(f"Even one row takes too long: {error}.") from error
@@ -210,7 +201,7 @@ def _added_by_owner(
 
 def compare_images(target: VerifyTarget, images: list[Image]) -> list[Finding]:
     """Compares what `image_assets` has of stored images with what it should have."""
-    rows = image_rows(target.database, target.store, target.run["batch_id"], images)
+    rows = image_rows(UploadTarget(target.config, target.run["batch_id"]), images)
     answer = _compare_rows(target, rows, [[(0, number)] for number in range(len(images))])[0]
     return [
         Finding(
@@ -230,51 +221,37 @@ def check_image(target: VerifyTarget, image: Image, *, deep: bool) -> Finding | 
     Raises:
         BackendUnavailableError: if the store does not answer to anything any more.
     """
+    store = opened(target.config).store
     path = image.storage_path
     try:
-        size = with_retries(target.policy, target.store.size, path)
+        size = store.size(path)
         if size is None:
             return Finding("missing", path, image=image.sha256)
         detail = ""
         if size != image.file.signature.size:
             detail = f"stored with {size:,} bytes, should be {image.file.signature.size:,}"
         elif deep:
-            detail = _wrong_content(target, image)
+            detail = _wrong_content(store, image)
     except ImageProblemError as error:
         detail = str(error)
     except BackendUnavailableError as error:
-        # Is it the store, or what is stored of this one image?
-        if target.policy.stop.is_set() or not error.divisible:
-            raise
-        with_retries(target.policy, target.store.prepare)
+        store.blame_image(error)
         detail = f"it cannot be read: {error}"
     return Finding("different", path, detail, image=image.sha256) if detail else None
 
 
-def _wrong_content(target: VerifyTarget, image: Image) -> str:
+def _wrong_content(store: RetryingStore, image: Image) -> str:
     """What is wrong with the content of a stored image; nothing if it is right."""
     found = ""
     for _ in range(2):  # an answer that was cut off is no content
-        found = with_retries(target.policy, target.store.sha256, image.storage_path)
+        found = store.sha256(image.storage_path)
         if found == image.sha256:
             return ""
     return f"its content has the hash {found}"
 
 
-def _current(job: PrepareJob) -> tuple[list[WorkItem], Compared]:
-    """The items with the signatures that their files have now."""
-    kind = kind_named(job.kind)
-    items = []
-    compared = Compared(len(job.items))
-    for item in job.items:
-        try:
-            signature = kind.sign(job.source, item.path)
-        except OSError as error:
-            reason = f"cannot be read: {error.strerror}"
-            compared.findings.append(Finding("unreadable", item.path, reason, item.path))
-            continue
-        items.append(WorkItem(item.id, item.path, signature, item.images))
-    return items, compared
+def _as_it_is(current: CurrentItems) -> CurrentItems:
+    return current
 
 
 def _detail(comparison: Comparison) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,15 +12,18 @@ from imports.phases.doubts import Doubts
 from imports.phases.merging import (
     Imported,
     ImportTarget,
+    begin_batch,
+    begin_piece,
     import_batch,
     import_piece,
     item_failures,
     write_status_files,
 )
 from imports.phases.pieces import PieceReader
-from imports.phases.prepare import PieceJob, batches, largest_item
+from imports.phases.prepare import batches, largest_item
 from imports.run.spool import SpoolReader
 from imports.work_item import ItemState, Phase, RowOutcome, WorkItem
+from imports.workers.chained import Chained
 from imports.workers.executors import FEW_ITEMS, run_bounded
 
 if TYPE_CHECKING:
@@ -44,21 +46,17 @@ def import_items(session: RunSession) -> int:
     total = session.queue.open(ItemState.PLANNED, settings.limit, largest)
     session.display.begin(Phase.IMPORT, total)
     target = ImportTarget(
-        session.target.database,
-        session.policy,
-        session.kind.group,
-        session.run_values(),
-        session.workers.for_parsing(total),
-        SpoolReader(session.spool),
-        session.status_files,
+        session.target.config, session.kind.group, session.run_values(), session.status_files
     )
+    parsers, waiting = session.workers.for_parsing(total), session.workers.for_waiting()
+    executor = Chained(parsers, waiting, partial(begin_batch, SpoolReader(session.spool)))
     done = 0
     doubts = Doubts(session.queue.tried)
     for undated in (False, True):
         # Which of several undated ones goes in must not hang on the workers: it is the first.
         at_once = 1 if undated or settings.batch_delay else session.merges_at_once
         for imported in run_bounded(
-            session.workers.for_waiting(),
+            executor,
             partial(import_batch, target),
             batches(session, undated=undated),
             in_flight=at_once,
@@ -87,23 +85,23 @@ def _import_large(session: RunSession, target: ImportTarget, item: WorkItem) -> 
     """Imports an item in pieces; how far it has come is in the ledger after each of them."""
     reader = PieceReader(session, item)
     # A thread of our own process would parse, encode and merge by turns.
-    target = replace(target, parsers=session.workers.for_parsing(FEW_ITEMS))
+    parsers = session.workers.for_parsing(FEW_ITEMS)
     began_at = time.time()
     done = item.records_done
-    ahead: dict[int, tuple[PieceJob, Imported]] = {}
-    for job, imported in run_bounded(
-        session.workers.for_waiting(),
+    ahead: dict[int, tuple[range, Imported]] = {}
+    for numbers, imported in run_bounded(
+        Chained(parsers, session.workers.for_waiting(), begin_piece),
         partial(import_piece, target),
         reader.jobs(),
         in_flight=session.merges_at_once,
         stop=session.policy.stop,
     ):
         Doubts(session.queue.tried).take(imported)
-        ahead[job.piece.first] = job, imported
+        ahead[numbers.start] = numbers, imported
         # In their order: what the ledger says is in, is in from the first record on.
         while done in ahead:
-            job, imported = ahead.pop(done)
-            done += job.piece.size
+            numbers, imported = ahead.pop(done)
+            done = numbers.stop
             counts = _outcome_counts(imported) | session.cleaned_counts(imported.cleaned)
             session.queue.record_piece(
                 item.id,

@@ -1,25 +1,32 @@
-"""Merging: batches of work items are read, turned into rows, and merged in one transaction each."""
+"""Merging: the records of batches of work items are merged in one transaction each."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
-from imports.backends.database import Database, Rows
 from imports.backends.halving import in_parts
-from imports.backends.retry import RetryPolicy, with_retries
+from imports.backends.target_config import TargetConfig, opened
 from imports.errors import BackendUnavailableError, DataRefusedError
 from imports.phases.placing import PlacedRows, place_rows
 from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
 from imports.phases.upload import request_id
-from imports.work_item import Phase, Prepared, Record, RecordFailure, RowOutcome, WorkItem
+from imports.work_item import (
+    Phase,
+    Prepared,
+    Record,
+    RecordFailure,
+    RowOutcome,
+    Spooled,
+    WorkItem,
+)
+from imports.workers.chained import FirstStep
 
 if TYPE_CHECKING:
+    from imports.backends.retrying import RetryingDatabase
     from imports.run.spool import SpoolReader
     from imports.source.cleaning import Tally
     from imports.source.status_files import StatusFiles, Unwritten
@@ -41,26 +48,70 @@ Refusal = DataRefusedError | BackendUnavailableError
 
 @dataclass(frozen=True, slots=True)
 class ImportTarget:
-    """Where rows go, how patiently, and on which executor they are prepared."""
+    """Where rows go, in which group of tables, with which values of the run."""
 
-    database: Database
-    policy: RetryPolicy
+    config: TargetConfig
     group: TableGroup
     run: dict[str, Any]
-    parsers: Executor
-    spool: SpoolReader
     status_files: StatusFiles | None
 
-    def merges(self, policy: RetryPolicy) -> None:
-        """Makes sure that merges go through at all; waits for that as for a server that is away.
 
-        Raises:
-            BackendUnavailableError, DataRefusedError: if they do not.
-        """
-        with_retries(policy, self._merge_nothing)
+@dataclass(frozen=True, slots=True)
+class MergeJob:
+    """Some work items with their records, in their order; or a piece of a large one.
 
-    def _merge_nothing(self) -> None:
-        self.database.merge(uuid4(), Rows(self.group, self.run, {0: []}))
+    A piece has the records of these `numbers` in its item. `began_at` is when the job was begun, in
+    seconds since the epoch.
+    """
+
+    items: list[WorkItem]
+    prepared: Prepared
+    began_at: float
+    numbers: range = range(0)
+
+
+def begin_batch(spool: SpoolReader, job: PrepareJob) -> FirstStep[Prepared, MergeJob] | MergeJob:
+    """The records of the items out of the spool; items that are not in it must be prepared first.
+
+    These are read from their files. Of items that are in another chunk now, an older one may hold
+    what they were before.
+    """
+    began_at = time.time()
+    spooled: dict[int, Spooled] = {}
+    for chunk in sorted({item.chunk for item in job.items if item.chunk is not None}):
+        wanted = {item.id for item in job.items if item.chunk == chunk}
+        found = spool.read(chunk)
+        for item_id in wanted & found.keys():
+            spooled[item_id] = found[item_id]
+    missing = [item for item in job.items if item.id not in spooled]
+    then = partial(_merge_job, job.items, spooled, began_at)
+    if not missing:
+        return then(Prepared([], []))
+    return FirstStep(partial(prepare_batch, replace(job, items=missing)), then)
+
+
+def begin_piece(job: PieceJob) -> FirstStep[Prepared, MergeJob]:
+    """The records of a piece must be prepared first."""
+    numbers = range(job.piece.first, job.piece.first + job.piece.size)
+    then = partial(MergeJob, [job.item], began_at=time.time(), numbers=numbers)
+    return FirstStep(partial(prepare_piece, job), then)
+
+
+def _merge_job(
+    items: list[WorkItem], spooled: dict[int, Spooled], began_at: float, prepared: Prepared
+) -> MergeJob:
+    """The items with the records of those that are spooled, and of those that are prepared."""
+    if spooled:
+        records = {item_id: found.records for item_id, found in spooled.items()}
+        for record in prepared.records:
+            records.setdefault(record.item_id, []).append(record)
+        cleaned = {item_id: found.cleaned for item_id, found in spooled.items() if found.cleaned}
+        prepared = replace(
+            prepared,
+            records=[record for item in items for record in records.get(item.id, ())],
+            cleaned=prepared.cleaned | cleaned,
+        )
+    return MergeJob(items, prepared, began_at)
 
 
 @dataclass(slots=True)
@@ -97,44 +148,42 @@ class Imported:
         return Counter(item_id for item_id, _, _ in self.merged)
 
 
-def import_batch(target: ImportTarget, job: PrepareJob) -> Imported:
-    """Prepares and merges one batch; what the target refuses is isolated, the rest goes in.
+def import_batch(target: ImportTarget, job: MergeJob) -> Imported:
+    """Merges one batch; what the target refuses is isolated, the rest goes in.
 
     Raises:
         BackendUnavailableError: if the target does not answer any more.
     """
-    began_at = time.time()
-    prepared = _prepared(target, job)
-    imported = _imported(target, job.items, prepared, 0)
+    imported = _imported(target, job)
     imported.failures += item_failures(imported.record_failures)
     if target.status_files is not None and not imported.doubted:
         # Before the ledger hears of the batch: after a crash it comes once more.
         imported.unwritten = write_status_files(target.status_files, job.items, imported)
-    imported.took = (began_at, time.time())
+    imported.took = (job.began_at, time.time())
     return imported
 
 
-def import_piece(target: ImportTarget, job: PieceJob) -> tuple[PieceJob, Imported]:
-    """Prepares and merges a piece of a large item; that it failed is for the caller to say.
+def import_piece(target: ImportTarget, job: MergeJob) -> tuple[range, Imported]:
+    """Merges a piece of a large item; the numbers of its records, and what became of them.
+
+    That the item failed is for the caller to say.
 
     Raises:
         BackendUnavailableError: if the target does not answer any more.
     """
-    began_at = time.time()
-    prepared = target.parsers.submit(prepare_piece, job).result()
-    imported = _imported(target, [job.item], prepared, job.piece.first)
-    imported.took = (began_at, time.time())
-    return job, imported
+    imported = _imported(target, job)
+    imported.took = (job.began_at, time.time())
+    return job.numbers, imported
 
 
-def _imported(
-    target: ImportTarget, items: list[WorkItem], prepared: Prepared, start: int
-) -> Imported:
-    """Merges what was prepared of some items; see `_merge` for `start`."""
+def _imported(target: ImportTarget, job: MergeJob) -> Imported:
+    """Merges the records of a job."""
+    items, prepared = job.items, job.prepared
     signatures = {item.id: _identity(item) for item in items}
     imported = Imported([item.id for item in items], list(prepared.failures))
     imported.record_failures += prepared.problems
-    merged = _merge(target, prepared.records, start, signatures)
+    database = opened(target.config).database
+    merged = _merge(target, database, prepared.records, job.numbers.start, signatures)
     doubtful = []
     for record, outcome in merged:
         if isinstance(outcome, RowOutcome) and outcome is not RowOutcome.UNDECIDED:
@@ -211,36 +260,12 @@ def _identity(item: WorkItem) -> str:
     return f"{item.path}\t{signature.size}\t{signature.mtime_ns}\t{signature.digest}\t{hashes}"
 
 
-def _prepared(target: ImportTarget, job: PrepareJob) -> Prepared:
-    """The records of the items in their order: out of the spool, or else read from the files."""
-    spooled: dict[int, list[Record]] = {}
-    cleaned: dict[int, dict[str, int]] = {}
-    for chunk in sorted({item.chunk for item in job.items if item.chunk is not None}):
-        # Only of items that are in this chunk now: an older one may hold what they were before.
-        wanted = {item.id for item in job.items if item.chunk == chunk}
-        found = target.spool.read(chunk)
-        for item_id in wanted & found.keys():
-            spooled[item_id] = found[item_id].records
-            if found[item_id].cleaned:
-                cleaned[item_id] = found[item_id].cleaned
-    missing = [item for item in job.items if item.chunk is None or item.id not in spooled]
-    if not missing:
-        records = [record for item in job.items for record in spooled[item.id]]
-        return Prepared(records, [], [], cleaned)
-    prepared = target.parsers.submit(prepare_batch, replace(job, items=missing)).result()
-    if len(missing) == len(job.items):
-        return prepared
-    for record in prepared.records:
-        spooled.setdefault(record.item_id, []).append(record)
-    failed = {item_id for item_id, _ in prepared.failures}
-    records = [
-        record for item in job.items if item.id not in failed for record in spooled.get(item.id, ())
-    ]
-    return Prepared(records, prepared.failures, prepared.problems, prepared.cleaned | cleaned)
-
-
 def _merge(
-    target: ImportTarget, records: list[Record], start: int, signatures: dict[int, str]
+    target: ImportTarget,
+    database: RetryingDatabase,
+    records: list[Record],
+    start: int,
+    signatures: dict[int, str],
 ) -> list[tuple[Record, RowOutcome | Refusal]]:
     """The outcome of each record, or the error by which it was refused.
 
@@ -250,20 +275,24 @@ def _merge(
         return []
     found: list[tuple[Record, RowOutcome | Refusal]] = []
     merge = partial(_merge_at_once, target, signatures)
-    for part in in_parts(target.policy, records, merge, target.merges, start):
+
+    def probe(database: RetryingDatabase) -> None:
+        database.merge_nothing(target.group, target.run)
+
+    for part in in_parts(database, records, merge, probe, start):
         if isinstance(part.answer, (DataRefusedError, BackendUnavailableError)):
             found.append((part.things[0], part.answer))
             continue
         outcomes, others = part.answer
         found += outcomes
-        found += _merge(target, others, part.first, signatures)
+        found += _merge(target, database, others, part.first, signatures)
     return found
 
 
 def _merge_at_once(
     target: ImportTarget,
     signatures: dict[int, str],
-    policy: RetryPolicy,
+    database: RetryingDatabase,
     start: int,
     records: list[Record],
 ) -> tuple[list[tuple[Record, RowOutcome]], list[Record]]:
@@ -275,7 +304,7 @@ def _merge_at_once(
     placed = place_rows(target.group, target.run, records)
     items = [*dict.fromkeys(signatures[record.item_id] for record in records)]
     request = request_id(target.run["batch_id"], [f"{start}+{len(records)}", *items])
-    answer = with_retries(policy, target.database.merge, request, placed.rows)
+    answer = database.merge(request, placed.rows)
     found: list[tuple[Record, RowOutcome]] = []
     others = []
     for record, own in zip(records, placed.own(), strict=True):

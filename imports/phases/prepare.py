@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imports.errors import RecordError
@@ -99,6 +99,36 @@ def prepare_batch(job: PrepareJob) -> Prepared:
             if mine:
                 prepared.cleaned[item.id] = dict(mine)
     return prepared
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentItems:
+    """Work items as their files are now: how many, their records, and their paths by id.
+
+    `unreadable` are those whose files cannot be looked at, each with the reason.
+    """
+
+    count: int
+    prepared: Prepared
+    paths: dict[int, str]
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+
+
+def prepare_current(job: PrepareJob) -> CurrentItems:
+    """Reads the items of a job by the signatures that their files have now."""
+    kind = kind_named(job.kind)
+    items: list[WorkItem] = []
+    unreadable: list[tuple[str, str]] = []
+    for item in job.items:
+        try:
+            signature = kind.sign(job.source, item.path)
+        except OSError as error:
+            unreadable.append((item.path, f"cannot be read: {error.strerror}"))
+        else:
+            items.append(WorkItem(item.id, item.path, signature, item.images))
+    paths = {item.id: item.path for item in items}
+    prepared = prepare_batch(replace(job, items=items))
+    return CurrentItems(len(job.items), prepared, paths, unreadable)
 
 
 def read_items(

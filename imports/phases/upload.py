@@ -15,9 +15,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
-from imports.backends.database import Database, ImageStore, Rows
+from imports.backends.database import Rows
 from imports.backends.halving import all_answers, in_parts
-from imports.backends.retry import RetryPolicy, with_retries
+from imports.backends.target_config import TargetConfig, opened
 from imports.errors import BackendUnavailableError, ImageProblemError
 from imports.tables.row_format import encoder
 from imports.tables.table import IMAGE_ASSETS, IMAGES
@@ -25,6 +25,7 @@ from imports.work_item import Image, Phase
 from imports.workers.executors import run_bounded
 
 if TYPE_CHECKING:
+    from imports.backends.retrying import RetryingDatabase
     from imports.run.session import RunSession
 
 _FEWEST_DOUBTED = 3
@@ -76,9 +77,7 @@ def list_images(session: RunSession, images: list[Image]) -> None:
 
 
 def _target(session: RunSession) -> UploadTarget:
-    return UploadTarget(
-        session.target.database, session.target.store, session.policy, session.state.rows_batch_id
-    )
+    return UploadTarget(session.target.config, session.state.rows_batch_id)
 
 
 def _wanted(
@@ -86,12 +85,12 @@ def _wanted(
 ) -> Iterator[list[Image]]:
     """The images to store, as many at a time as a worker of the store takes."""
     doubted = session.settings.force or session.state.repairing or session.single_item is not None
-    at_once = target.store.put_at_once
+    store = session.target.store
     for images, known in _asked_ahead(session, target, beside):
         session.raise_if_stopping()
         if not doubted:
             settling.expect(known)
-        if doubted or target.store.storage_type == "local":
+        if doubted or store.storage_type == "local":
             # What is listed need not be there, nor listed as it should be: a repair, even one that
             # was killed, removes what is damaged. A local file is looked at sooner than it is
             # believed in.
@@ -99,8 +98,8 @@ def _wanted(
         else:
             wanted = [image for image in images if image.sha256 not in known]
             settling.take_listed([image for image in images if image.sha256 in known])
-        for first in range(0, len(wanted), at_once):
-            yield wanted[first : first + at_once]
+        for first in range(0, len(wanted), store.put_at_once):
+            yield wanted[first : first + store.put_at_once]
 
 
 def _asked_ahead(
@@ -235,16 +234,10 @@ BATCH_SIZE = 500
 
 @dataclass(frozen=True, slots=True)
 class UploadTarget:
-    """Where images go, and how patiently."""
+    """Where images go, and by which run."""
 
-    database: Database
-    store: ImageStore
-    policy: RetryPolicy
+    config: TargetConfig
     batch_id: str
-
-    def answers(self, policy: RetryPolicy) -> None:
-        """Makes sure that the database answers."""
-        with_retries(policy, self.database.identify)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,15 +256,16 @@ class Uploaded:
 def known_images(target: UploadTarget, images: list[Image]) -> set[str]:
     """The hashes of those images that the target lists as stored in this store."""
 
-    def ask(policy: RetryPolicy, _: int, some: list[str]) -> dict[str, str]:
-        return with_retries(policy, target.database.known_images, some)
+    def ask(database: RetryingDatabase, _: int, some: list[str]) -> dict[str, str]:
+        return database.known_images(some)
 
+    database, store = opened(target.config)
     hashes = [image.sha256 for image in images]
     return {
         sha256
-        for known in all_answers(in_parts(target.policy, hashes, ask, target.answers))
+        for known in all_answers(in_parts(database, hashes, ask))
         for sha256, kind in known.items()
-        if kind == target.store.storage_type
+        if kind == store.storage_type
     }
 
 
@@ -281,15 +275,13 @@ def upload_image(target: UploadTarget, image: Image) -> Uploaded:
     Raises:
         BackendUnavailableError: if the target does not answer to anything any more.
     """
+    store = opened(target.config).store
     try:
-        return Uploaded(image, new=with_retries(target.policy, target.store.put, image))
+        return Uploaded(image, new=store.put(image))
     except ImageProblemError as error:
         return Uploaded(image, problem=str(error))
     except BackendUnavailableError as error:
-        # Is it the store, or this one image? If it still answers, the others shall go on.
-        if target.policy.stop.is_set() or not error.divisible:
-            raise
-        with_retries(target.policy, target.store.prepare)
+        store.blame_image(error)
         return Uploaded(image, problem=f"image {image.file.path}: {error}", in_doubt=True)
 
 
@@ -299,9 +291,10 @@ def upload_batch(target: UploadTarget, images: list[Image]) -> list[Uploaded]:
     Raises:
         BackendUnavailableError: if the target does not answer to anything any more.
     """
+    stop = opened(target.config).store.policy.stop
     uploaded: list[Uploaded] = []
     for image in images:
-        if uploaded and target.policy.stop.is_set():
+        if uploaded and stop.is_set():
             break
         uploaded.append(upload_image(target, image))
     return uploaded
@@ -312,16 +305,16 @@ def record_images(target: UploadTarget, images: list[Image]) -> None:
     if not images:
         return
 
-    def ask(policy: RetryPolicy, _: int, some: list[Image]) -> None:
-        rows = image_rows(target.database, target.store, target.batch_id, some)
+    def ask(database: RetryingDatabase, _: int, some: list[Image]) -> None:
         request = request_id(target.batch_id, [image.sha256 for image in some])
-        with_retries(policy, target.database.merge, request, rows)
+        database.merge(request, image_rows(target, some))
 
-    all_answers(in_parts(target.policy, images, ask, target.answers))
+    all_answers(in_parts(opened(target.config).database, images, ask))
 
 
-def image_rows(database: Database, store: ImageStore, batch_id: str, images: list[Image]) -> Rows:
+def image_rows(target: UploadTarget, images: list[Image]) -> Rows:
     """What `image_assets` has of stored images."""
+    database, store = opened(target.config)
     encode = encoder(IMAGE_ASSETS, database.row_format)
     encoded = [
         encode(
@@ -337,7 +330,7 @@ def image_rows(database: Database, store: ImageStore, batch_id: str, images: lis
         )
         for image in images
     ]
-    return Rows(IMAGES, {"batch_id": batch_id}, {0: encoded})
+    return Rows(IMAGES, {"batch_id": target.batch_id}, {0: encoded})
 
 
 _NAMESPACE = UUID("5e0f4a26-4a55-5d3c-9f4e-5a0c1c6b6d1f")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -13,10 +13,11 @@ from imports.ledger.work_state import MOST_LISTED
 from imports.phases.comparing import (
     Compared,
     VerifyTarget,
+    begin_batch,
+    begin_piece,
     check_image,
-    compare_batch,
     compare_images,
-    compare_piece,
+    compare_items,
     row_mark,
     written_rows,
 )
@@ -26,6 +27,7 @@ from imports.phases.prepare import batches, largest_item
 from imports.phases.upload import BATCH_SIZE
 from imports.run.report import Finding, VerifyReport
 from imports.work_item import Image, ItemState, Phase, WorkItem
+from imports.workers.chained import Chained
 from imports.workers.executors import FEW_ITEMS, run_bounded
 
 if TYPE_CHECKING:
@@ -78,17 +80,10 @@ def verify(session: RunSession, *, deep: bool, since: int | None = None) -> Veri
     verified = Verified()
     total = session.queue.open(ItemState.IMPORTED, None, largest_item(session.kind), since)
     session.display.begin(Phase.VERIFY, total)
-    target = VerifyTarget(
-        session.target.database,
-        session.target.store,
-        session.policy,
-        session.kind.group,
-        session.run_values(),
-        session.workers.for_parsing(total),
-    )
+    target = VerifyTarget(session.target.config, session.kind.group, session.run_values())
     vouching = Vouching(session.scope)
     vouching.begin()
-    _compare_items(session, target, vouching, verified)
+    _compare_items(session, target, total, vouching, verified)
     _check_images(session, target, verified, deep=deep, since=since)
     _look_for_missing(session, verified)
     # What is there of files that are gone now, nothing could be found to speak for.
@@ -101,11 +96,12 @@ def verify(session: RunSession, *, deep: bool, since: int | None = None) -> Veri
 
 
 def _compare_items(
-    session: RunSession, target: VerifyTarget, vouching: Vouching, verified: Verified
+    session: RunSession, target: VerifyTarget, total: int, vouching: Vouching, verified: Verified
 ) -> None:
+    parsers, waiting = session.workers.for_parsing(total), session.workers.for_waiting()
     for compared in run_bounded(
-        session.workers.for_waiting(),
-        partial(compare_batch, target),
+        Chained(parsers, waiting, begin_batch),
+        partial(compare_items, target),
         chain(batches(session, undated=False), batches(session, undated=True)),
         in_flight=session.merges_at_once,
         stop=session.policy.stop,
@@ -124,8 +120,8 @@ def _vouch_for_failed(session: RunSession, target: VerifyTarget, vouching: Vouch
 
     What else is found is not told: it is known that these items failed.
     """
-    if session.queue.open(ItemState.FAILED, None, largest_item(session.kind)):
-        _compare_items(session, target, vouching, Verified())
+    if total := session.queue.open(ItemState.FAILED, None, largest_item(session.kind)):
+        _compare_items(session, target, total, vouching, Verified())
 
 
 def _compare_large(
@@ -143,9 +139,10 @@ def _compare_large(
         verified.add(Finding("unreadable", item.path, reason, item.path))
         return
     reader = PieceReader(session, item._replace(signature=signature, records_done=0))
+    parsers, waiting = session.workers.for_parsing(FEW_ITEMS), session.workers.for_waiting()
     for compared in run_bounded(
-        session.workers.for_waiting(),
-        partial(compare_piece, replace(target, parsers=session.workers.for_parsing(FEW_ITEMS))),
+        Chained(parsers, waiting, begin_piece),
+        partial(compare_items, target),
         reader.jobs(),
         in_flight=session.merges_at_once,
         stop=session.policy.stop,

@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from imports.backends.retry import RetryPolicy, with_retries
+from imports.backends.retry import RetryPolicy
 from imports.backends.target import Target, new_by_default, open_target
 from imports.errors import (
     BackendUnavailableError,
@@ -120,7 +120,7 @@ def open_session(
             if not settings.scan_only:
                 left = given_up(fresh, ledger, display, restart=settings.restart)
                 if left is not None:
-                    with_retries(policy, target.database.forget_merges, left.rows_batch_id)
+                    target.database.forget_merges(left.rows_batch_id)
             state = state_to_go_on_with(fresh, ledger, display, scan_only=settings.scan_only)
         scope_id = runs.scope(kind.name, str(folder), state.tag, target.key)
         scope = Scope(ledger, scope_id, state.batch_id, single_item)

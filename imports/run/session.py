@@ -9,16 +9,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import ParamSpec, TypeVar
 
-from imports.backends.retry import RetryPolicy, with_retries
-from imports.backends.target import MERGES_AT_ONCE, Target
+from imports.backends.retry import RetryPolicy
+from imports.backends.target import Target
+from imports.backends.target_config import MERGES_AT_ONCE
 from imports.errors import (
-    BackendUnavailableError,
     DiskError,
     InterruptedRunError,
-    StatementCancelledError,
     UsageError,
 )
 from imports.kinds.kind import Kind
@@ -52,7 +50,7 @@ from imports.run.spool import Spool
 from imports.settings import Settings
 from imports.source.status_files import StatusFiles, Unwritten
 from imports.work_item import Phase, Signature, Source
-from imports.workers.executors import Workers
+from imports.workers.executors import Workers, in_a_thread
 
 _log = logging.getLogger("imports.run")
 
@@ -204,17 +202,8 @@ class RunSession:
             )
 
     def ask(self, operation: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Asks the target something, with retries, in a thread: Ctrl-C is heard meanwhile.
-
-        Raises:
-            BackendUnavailableError: also if the target cut it short for its time.
-        """
-        ready = partial(with_retries, self.policy, operation, *args, **kwargs)
-        try:
-            return self.workers.for_waiting().submit(ready).result()
-        except StatementCancelledError as error:
-            # There is nothing to halve.
-            raise BackendUnavailableError(f"A small request takes too long: {error}.") from error
+        """Asks the target something in a thread: Ctrl-C is heard meanwhile."""
+        return in_a_thread(operation, *args, **kwargs)
 
     def run_values(self) -> dict[str, object]:
         """The values that all rows of this run share; the dataset is made if it is not there."""
@@ -301,5 +290,8 @@ class RunSession:
         self._next_checkpoint = ended + wait
 
     def close(self) -> None:
-        """Closes everything, the lock last."""
+        """Closes everything, the lock last; the debug log says what was asked of the target."""
+        for operation, each in self.target.database.operations.stats().items():
+            text = "%s: %d calls, %d retries, %d failures, %.3f s"
+            _log.debug(text, operation, each.calls, each.retries, each.failures, each.seconds)
         self._resources.close()

@@ -16,20 +16,20 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 
 _log = logging.getLogger(__name__)
 
-_QUESTIONS = {
-    "identify": "the database: who it is",
-    "dataset_id": "the database: the number of the dataset",
-    "merge": "the database: merging",
-    "_merge_nothing": "the database: whether it merges at all",
-    "compare": "the database: comparing",
-    "written": "the database: which rows it has",
-    "known_images": "the database: which images it lists",
-    "forget_merges": "the database: dropping old answers",
-    "prepare": "the image store: whether it is there",
-    "put": "the image store: storing an image",
-    "size": "the image store: the size of an image",
-    "sha256": "the image store: reading an image",
-    "remove": "the image store: removing an image",
+QUESTIONS = {
+    "database.identify": "the database: who it is",
+    "database.dataset_id": "the database: the number of the dataset",
+    "database.merge": "the database: merging",
+    "database.merge_nothing": "the database: whether it merges at all",
+    "database.compare": "the database: comparing",
+    "database.written": "the database: which rows it has",
+    "database.known_images": "the database: which images it lists",
+    "database.forget_merges": "the database: dropping old answers",
+    "store.prepare": "the image store: whether it is there",
+    "store.put": "the image store: storing an image",
+    "store.size": "the image store: the size of an image",
+    "store.sha256": "the image store: reading an image",
+    "store.remove": "the image store: removing an image",
 }
 
 
@@ -79,8 +79,7 @@ class Waiting:
 
 def _what(asked: Asked) -> str:
     """Whom a request asks, and for what."""
-    name = getattr(asked.operation, "__name__", "")
-    text = _QUESTIONS.get(name, "the target")
+    text = QUESTIONS.get(asked.operation, "the target")
     for argument in asked.arguments:
         if isinstance(argument, Rows):
             count = sum(map(len, argument.by_table.values()))

@@ -118,6 +118,7 @@ def test_logs(pg_place: Workplace, postgresql: Target, tmp_path: Path) -> None:
     assert any(line.endswith("updated Belmar/FL/PH23408") for line in lines)
     assert any(line.endswith("skipped, older Belmar/FL/PH24499") for line in lines)
     assert any("inserted Quill/TX/" in line for line in lines)
+    assert any("database.merge: 1 calls, 0 retries, 0 failures, " in line for line in lines)
     assert not any("updated Belmar" in line for line in log.read_text().splitlines())
     assert belmar.exists()
 

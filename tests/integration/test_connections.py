@@ -16,7 +16,8 @@ from psycopg2.extensions import cursor as Cursor
 from imports.backends.database import Rows
 from imports.backends.deadlines import Limits
 from imports.backends.postgresql import PostgreSQLDatabase
-from imports.backends.retry import RetryPolicy, with_retries
+from imports.backends.retry import RetryPolicy
+from imports.backends.retrying import RetryingDatabase
 from imports.errors import (
     BackendError,
     BackendUnavailableError,
@@ -68,7 +69,7 @@ def test_one_try_more_is_enough_when_all_idle_connections_are_dead(
     for connection in taken:
         database._connections._idle.put(connection)
     query(database_url, OTHERS)
-    assert with_retries(RetryPolicy(1), database.identify).id
+    assert RetryingDatabase(database, RetryPolicy(1)).identify().id
     database.close()
 
 

@@ -15,7 +15,8 @@ from uuid import uuid4
 import pytest
 
 from imports.backends.database import Database, Rows
-from imports.backends.retry import RetryPolicy, with_retries
+from imports.backends.retry import RetryPolicy
+from imports.backends.retrying import RetryingDatabase
 from imports.backends.target import open_target
 from imports.kinds.states import SEARCH_RESULTS, STATES
 from imports.run.report import RunReport
@@ -206,7 +207,7 @@ def test_every_outcome_in_one_batch(bench: Bench) -> None:
 
 
 @contextmanager
-def opened(bench: Bench) -> Iterator[tuple[Database, int]]:
+def opened(bench: Bench) -> Iterator[tuple[RetryingDatabase, int]]:
     target = open_target(bench.settings(), RetryPolicy(0))
     try:
         yield target.database, target.database.dataset_id("states", "test", None, None)
@@ -276,7 +277,6 @@ def test_a_request_that_comes_twice_at_once_is_merged_once(bench: Bench) -> None
 
 def test_overlapping_merges_neither_deadlock_nor_duplicate(bench: Bench) -> None:
     numbers = [None, *(f"PH{number:03}" for number in range(60))]
-    policy = RetryPolicy(3)
     found: Counter[str] = Counter()
     lock = threading.Lock()
     with opened(bench) as (database, dataset_id):
@@ -289,7 +289,7 @@ def test_overlapping_merges_neither_deadlock_nor_duplicate(bench: Bench) -> None
                 rows = rows_of(
                     database, dataset_id, *((key, day, f"{seed}/{turn}/{day}") for key in keys)
                 )
-                answer = with_retries(policy, database.merge, uuid4(), rows)
+                answer = database.retrying(3).merge(uuid4(), rows)
                 with lock:
                     found.update(answer[0])
                     for key in keys:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import cast
 from uuid import UUID
 
 import orjson
 
-from imports.backends.database import Rows, TargetIdentity
+from imports.backends.database import Database, ImageStore, Rows, TargetIdentity
+from imports.backends.retry import RetryPolicy
+from imports.backends.retrying import RetryingDatabase, RetryingStore
+from imports.backends.target_config import OpenTarget, TargetConfig, keep
 from imports.errors import BackendUnavailableError, DataRefusedError
 from imports.tables.row_format import RowFormat
 
@@ -45,3 +50,17 @@ class MemoryDatabase:
             raise DataRefusedError("the database refused it", sqlstate="23514")
         self.stored += [orjson.loads(row) for row in encoded]
         return {index: "I" * len(some) for index, _, some in rows.tables()}
+
+
+def target_config(
+    database: object = None, store: object = None, policy: RetryPolicy | None = None
+) -> TargetConfig:
+    """How workers reach a database and a store that are in memory."""
+    config = TargetConfig(None, Path("/nonexistent"))
+    policy = policy or RetryPolicy(0)
+    connections = OpenTarget(
+        RetryingDatabase(cast(Database, database), policy),
+        RetryingStore(cast(ImageStore, store), policy),
+    )
+    keep(config, connections)
+    return config

@@ -15,6 +15,7 @@ from uuid import UUID
 from imports.backends.database import Comparison, Rows, TableComparison
 from imports.backends.retry import RetryPolicy
 from imports.backends.target import Target
+from imports.backends.target_config import opened
 from imports.kinds import kind_named
 from imports.resilient_importer import ResilientImporter
 from imports.run.display import SilentDisplay
@@ -28,7 +29,7 @@ from imports.settings import Settings
 from imports.workers.executors import Workers
 from tests.support.book import Book
 from tests.support.folder import files_below
-from tests.support.memory import MemoryDatabase
+from tests.support.memory import MemoryDatabase, target_config
 from tests.support.reports import work_state
 
 
@@ -136,8 +137,14 @@ class PeopleBench:
         progress = progress_log(settings, kind, book.scope, source)
         if progress is not None:
             resources.callback(progress.close)
+        policy = RetryPolicy(settings.max_retries)
+        config = target_config(self.database, SimpleNamespace(storage_type="memory"), policy)
         target = SimpleNamespace(
-            database=self.database, store=None, key="target", backend="postgresql", location="mem"
+            **opened(config)._asdict(),
+            config=config,
+            key="target",
+            backend="postgresql",
+            location="mem",
         )
         session = RunSession(
             settings=settings,
@@ -145,7 +152,7 @@ class PeopleBench:
             source=source,
             single_item=only,
             target=cast(Target, target),
-            policy=RetryPolicy(settings.max_retries),
+            policy=policy,
             display=self.display,
             workers=workers,
             ledger=book.file,

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imports.backends.database import Database
 from imports.backends.halving import Part, all_answers, in_parts
 from imports.backends.retry import RetryPolicy
+from imports.backends.retrying import RetryingDatabase
 from imports.errors import (
     BackendError,
     BackendUnavailableError,
@@ -13,6 +17,11 @@ from imports.errors import (
     ImporterError,
     StatementCancelledError,
 )
+from tests.support.memory import MemoryDatabase
+
+
+def a_database(policy: RetryPolicy) -> RetryingDatabase:
+    return RetryingDatabase(cast(Database, MemoryDatabase()), policy)
 
 
 class Target:
@@ -26,21 +35,24 @@ class Target:
         self.error = error
         self.broken = broken
         self.asked: list[tuple[int, list[int]]] = []
+        self.retries: list[int] = []
         self.probed = 0
 
-    def ask(self, policy: RetryPolicy, first: int, things: list[int]) -> list[str]:
+    def ask(self, database: RetryingDatabase, first: int, things: list[int]) -> list[str]:
         self.asked.append((first, things))
+        self.retries.append(database.policy.max_retries)
         if len(things) > self.most or self.bad.intersection(things):
             raise self.error
         return [f"answer {each}" for each in things]
 
-    def probe(self, policy: RetryPolicy) -> None:
+    def probe(self, database: RetryingDatabase) -> None:
         self.probed += 1
+        assert database.policy.max_retries == 0, "the things have had their tries"
         if self.broken is not None:
             raise self.broken
 
     def parts(self, count: int) -> list[Part[int, list[str]]]:
-        return in_parts(RetryPolicy(0), list(range(count)), self.ask, self.probe)
+        return in_parts(a_database(RetryPolicy(0)), list(range(count)), self.ask, self.probe)
 
 
 TOO_LONG = StatementCancelledError("cut short")
@@ -106,5 +118,12 @@ def test_a_run_that_is_stopping_halves_nothing() -> None:
     policy = RetryPolicy(0)
     policy.stop.set()
     with pytest.raises(BackendUnavailableError):
-        in_parts(policy, list(range(16)), target.ask, target.probe)
+        in_parts(a_database(policy), list(range(16)), target.ask, target.probe)
     assert len(target.asked) == 1
+
+
+@pytest.mark.parametrize(("error", "retries"), [(NOT_NOW, 1), (TOO_LARGE, 3), (TOO_LONG, 3)])
+def test_while_the_culprit_is_looked_for_less_is_tried(error: ImporterError, retries: int) -> None:
+    target = Target(8, set(), error)
+    in_parts(a_database(RetryPolicy(3)), list(range(16)), target.ask, target.probe)
+    assert target.retries == [3, retries, retries]

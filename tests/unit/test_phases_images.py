@@ -7,11 +7,10 @@ import hashlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from imports.backends.database import Database, ImageStore
 from imports.backends.retry import RetryPolicy
 from imports.errors import (
     BackendError,
@@ -31,7 +30,7 @@ from imports.phases.upload import (
 )
 from imports.source.tree import signature_of
 from imports.work_item import Image, ImageFile, Signature
-from tests.support.memory import MemoryDatabase
+from tests.support.memory import MemoryDatabase, target_config
 from tests.support.source import png
 
 
@@ -82,12 +81,7 @@ class KnowingDatabase(MemoryDatabase):
 def target(
     store: Store, database: MemoryDatabase | None = None, policy: RetryPolicy | None = None
 ) -> UploadTarget:
-    return UploadTarget(
-        cast(Database, database or KnowingDatabase()),
-        cast(ImageStore, store),
-        policy or RetryPolicy(0),
-        "batch_1",
-    )
+    return UploadTarget(target_config(database or KnowingDatabase(), store, policy), "batch_1")
 
 
 def on_disk(path: Path, content: bytes) -> ImageFile:

@@ -4,7 +4,7 @@ import json
 import os
 import threading
 import time
-from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imports.backends.database import Database, Rows
+from imports.backends.database import Rows
 from imports.backends.retry import RetryPolicy
 from imports.errors import BackendUnavailableError, DataRefusedError, StatementCancelledError
 from imports.kinds.folders import FOLDERS
@@ -21,18 +21,20 @@ from imports.kinds.states import STATES
 from imports.phases.merging import (
     Imported,
     ImportTarget,
+    begin_batch,
     import_batch,
 )
 from imports.phases.placing import place_rows
 from imports.phases.prepare import PrepareJob, prepare_batch
-from imports.run.spool import Spool
+from imports.run.spool import Spool, SpoolReader
 from imports.source.status_files import StatusFiles, Unwritten, is_status_file
 from imports.source.tree import signature_of
 from imports.tables.row_format import RowFormat
 from imports.work_item import Family, ImageFile, Record, RowOutcome, Signature, Spooled, WorkItem
 from imports.work_item import Source as ImportSource
+from imports.workers.chained import FirstStep
 from tests.support.book import hashed
-from tests.support.memory import MemoryDatabase
+from tests.support.memory import MemoryDatabase, target_config
 from tests.support.source import Source, document, license_, png
 
 RUN = {"dataset_id": 1, "batch_id": "batch_1"}
@@ -49,10 +51,16 @@ def item_of(path: Path, folder: Path, number: int, chunk: int | None = None) -> 
     )
 
 
-def target_of(database: MemoryDatabase, parsers: Executor, spool: Spool) -> ImportTarget:
-    return ImportTarget(
-        cast(Database, database), RetryPolicy(0), STATES.group, RUN, parsers, spool, None
-    )
+def target_of(database: MemoryDatabase, policy: RetryPolicy | None = None) -> ImportTarget:
+    return ImportTarget(target_config(database, policy=policy), STATES.group, RUN, None)
+
+
+def imported_by(target: ImportTarget, job: PrepareJob, spool: Spool) -> Imported:
+    """What becomes of a batch, in one thread."""
+    begun = begin_batch(SpoolReader(spool), job)
+    if isinstance(begun, FirstStep):
+        begun = begun.then(begun.function())
+    return import_batch(target, begun)
 
 
 def job_of(folder: Path, items: list[WorkItem]) -> PrepareJob:
@@ -63,10 +71,9 @@ def job_of(folder: Path, items: list[WorkItem]) -> PrepareJob:
 class Bench:
     """A folder of files, and what becomes of them in a database in memory."""
 
-    def __init__(self, source: Source, parsers: Executor) -> None:
+    def __init__(self, source: Source) -> None:
         self.source = source
         self.spool = Spool(source.folder.parent / "spool" / "run", RowFormat.JSON)
-        self.parsers = parsers
         self.items: list[WorkItem] = []
 
     def add(self, *numbers: str, name: str = "Belmar", **values: str) -> WorkItem:
@@ -79,12 +86,12 @@ class Bench:
 
     def run(self, database: MemoryDatabase, items: list[WorkItem] | None = None) -> Imported:
         job = job_of(self.source.folder, items or self.items)
-        return import_batch(target_of(database, self.parsers, self.spool), job)
+        return imported_by(target_of(database), job, self.spool)
 
 
 @pytest.fixture
-def bench(source: Source, parsers: Executor) -> Bench:
-    return Bench(source, parsers)
+def bench(source: Source) -> Bench:
+    return Bench(source)
 
 
 def numbers(database: MemoryDatabase) -> list[object]:
@@ -206,16 +213,8 @@ def test_other_items_another_content_and_another_run_ask_with_other_ids(bench: B
     os.utime(path, ns=(1, 1))
     changed = [item_of(path, bench.source.folder, 1), bench.items[1]]
     bench.run(database, changed)
-    other = ImportTarget(
-        cast(Database, database),
-        RetryPolicy(0),
-        STATES.group,
-        RUN | {"batch_id": "batch_2"},
-        bench.parsers,
-        bench.spool,
-        None,
-    )
-    import_batch(other, job_of(bench.source.folder, bench.items[1:]))
+    other = replace(target_of(database), run=RUN | {"batch_id": "batch_2"})
+    imported_by(other, job_of(bench.source.folder, bench.items[1:]), bench.spool)
     ids = [request for request, _ in database.requests]
     assert len(set(ids)) == 5
 
@@ -226,7 +225,7 @@ def test_other_items_another_content_and_another_run_ask_with_other_ids(bench: B
     )
 )
 def test_whatever_is_refused_nothing_else_is_lost_and_no_id_is_used_for_other_rows(
-    parsers: Executor, case: tuple[list[int], set[int]]
+    case: tuple[list[int], set[int]],
 ) -> None:
     """Items of some records each; those at some positions are refused."""
     sizes, refused = case
@@ -234,7 +233,7 @@ def test_whatever_is_refused_nothing_else_is_lost_and_no_id_is_used_for_other_ro
     database = MemoryDatabase(poison={"poison"})
     items = [WorkItem(n, f"{n}.json", Signature(1, 1), (), 1) for n in range(len(sizes))]
     job = job_of(Path("/nonexistent"), items)
-    imported = import_batch(target_of(database, parsers, cast(Spool, spool)), job)
+    imported = imported_by(target_of(database), job, cast(Spool, spool))
     good = [n for n in range(sum(sizes)) if n not in refused]
     assert [row["number"] for row in database.stored] == good
     assert [label for _, _, label in imported.merged] == [str(n) for n in good]
@@ -299,18 +298,10 @@ def test_a_run_that_is_stopping_does_not_look_for_the_culprit(bench: Bench) -> N
     database = MemoryDatabase(down={"A"})
     stop = threading.Event()
     stop.set()
-    target = ImportTarget(
-        cast(Database, database),
-        RetryPolicy(3, stop),
-        STATES.group,
-        RUN,
-        bench.parsers,
-        bench.spool,
-        None,
-    )
+    target = target_of(database, RetryPolicy(3, stop))
     job = job_of(bench.source.folder, bench.items)
     with pytest.raises(BackendUnavailableError):
-        import_batch(target, job)
+        imported_by(target, job, bench.spool)
     assert len(database.requests) == 1
     assert database.identified == 0
 
@@ -438,9 +429,7 @@ def test_a_document_reaches_the_database_as_its_row(bench: Bench) -> None:
     assert database.stored[0]["expiration_date"] == "2027-02-28"
 
 
-def test_rows_of_an_item_are_taken_from_its_own_chunk_alone(
-    tmp_path: Path, parsers: Executor
-) -> None:
+def test_rows_of_an_item_are_taken_from_its_own_chunk_alone(tmp_path: Path) -> None:
     """A chunk that is left over may hold what an item was before its file changed."""
     spool = Spool(tmp_path / "spool", RowFormat.JSON)
     spool.open()
@@ -455,12 +444,12 @@ def test_rows_of_an_item_are_taken_from_its_own_chunk_alone(
         WorkItem(2, "b", Signature(1, 1), (), 1),
     ]
     job = job_of(tmp_path, items)
-    imported = import_batch(target_of(MemoryDatabase(), parsers, spool), job)
+    imported = imported_by(target_of(MemoryDatabase()), job, spool)
     assert [label for _, _, label in imported.merged] == ["new", "two"]
     assert imported.cleaned == {"new": 1, "two": 1}
 
 
-def test_one_record_that_takes_too_long_is_not_blamed(parsers: Executor, source: Source) -> None:
+def test_one_record_that_takes_too_long_is_not_blamed(source: Source) -> None:
     """Somebody holds the table: all good records would be called bad, one after the other."""
     paths = [source.add(name) for name in ("a", "b", "c")]
     items = [item_of(path, source.folder, number) for number, path in enumerate(paths)]
@@ -472,10 +461,10 @@ def test_one_record_that_takes_too_long_is_not_blamed(parsers: Executor, source:
     job = job_of(source.folder, items)
     spool = Spool(source.folder / "spool", RowFormat.JSON)
     with pytest.raises(BackendUnavailableError, match="takes too long"):
-        import_batch(target_of(Slow(), parsers, spool), job)
+        imported_by(target_of(Slow()), job, spool)
 
 
-def test_a_full_disk_is_not_looked_for_in_the_records(parsers: Executor, source: Source) -> None:
+def test_a_full_disk_is_not_looked_for_in_the_records(source: Source) -> None:
     paths = [source.add(name) for name in ("a", "b", "c")]
     items = [item_of(path, source.folder, number) for number, path in enumerate(paths)]
     asked = []
@@ -488,7 +477,7 @@ def test_a_full_disk_is_not_looked_for_in_the_records(parsers: Executor, source:
     job = job_of(source.folder, items)
     spool = Spool(source.folder / "spool", RowFormat.JSON)
     with pytest.raises(BackendUnavailableError, match="no space left"):
-        import_batch(target_of(Full(), parsers, spool), job)
+        imported_by(target_of(Full()), job, spool)
     assert len(asked) == 1
 
 
@@ -498,10 +487,9 @@ def test_a_full_disk_is_not_looked_for_in_the_records(parsers: Executor, source:
 class FolderBench:
     """Folders, and what becomes of them and their status files."""
 
-    def __init__(self, folder: Path, parsers: Executor) -> None:
+    def __init__(self, folder: Path) -> None:
         self.source = ImportSource(str(folder), FOLDERS.patterns)
         self.folder = folder
-        self.parsers = parsers
         self.spool = Spool(folder.parent / "spool" / "run", RowFormat.JSON)
         self.items: list[WorkItem] = []
 
@@ -526,22 +514,14 @@ class FolderBench:
         items: list[WorkItem] | None = None,
     ) -> Imported:
         files = StatusFiles(self.source, "batch_1", "Nov", "memory") if status_files else None
-        target = ImportTarget(
-            cast(Database, database),
-            RetryPolicy(0),
-            FOLDERS.group,
-            RUN,
-            self.parsers,
-            self.spool,
-            files,
-        )
+        target = ImportTarget(target_config(database), FOLDERS.group, RUN, files)
         job = PrepareJob("folders", self.source, RowFormat.JSON, items or self.items)
-        return import_batch(target, job)
+        return imported_by(target, job, self.spool)
 
 
 @pytest.fixture
-def folders(tmp_path: Path, parsers: Executor) -> FolderBench:
-    return FolderBench(tmp_path / "source", parsers)
+def folders(tmp_path: Path) -> FolderBench:
+    return FolderBench(tmp_path / "source")
 
 
 def told(place: Path) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from pathlib import Path
-from typing import cast
 
 import orjson
 import pytest
@@ -10,21 +8,19 @@ import pytest
 from imports.backends.database import (
     AddedRows,
     Comparison,
-    Database,
-    ImageStore,
     Rows,
     TableComparison,
 )
-from imports.backends.retry import RetryPolicy
 from imports.errors import ImageProblemError, StatementCancelledError
 from imports.kinds.people.kind import PEOPLE
 from imports.kinds.states import STATES
-from imports.phases.comparing import Compared, VerifyTarget, check_image, compare_batch
-from imports.phases.prepare import PrepareJob
+from imports.phases.comparing import Compared, VerifyTarget, check_image, compare_items
+from imports.phases.prepare import PrepareJob, prepare_current
 from imports.run.report import Finding
 from imports.tables.row_format import RowFormat
 from imports.work_item import Image, ImageFile, Signature, WorkItem
 from imports.work_item import Source as ImportSource
+from tests.support.memory import target_config
 from tests.support.people import emails, person, write
 from tests.support.source import Source, license_
 
@@ -72,46 +68,33 @@ def source(tmp_path: Path) -> Source:
     return Source(tmp_path / "day")
 
 
-def compared(source: Source, parsers: Executor, database: object, *paths: Path) -> Compared:
+def compared(source: Source, database: object, *paths: Path) -> Compared:
     # The signatures are those of long ago: what counts is what the files say now.
     items = [
         WorkItem(number, path.relative_to(source.folder).as_posix(), Signature(1, 1))
         for number, path in enumerate(paths, 1)
     ]
-    target = VerifyTarget(
-        cast(Database, database),
-        cast(ImageStore, Store(1)),
-        RetryPolicy(0),
-        STATES.group,
-        {"dataset_id": 1, "batch_id": "b"},
-        parsers,
-    )
+    target = VerifyTarget(target_config(database), STATES.group, {"dataset_id": 1, "batch_id": "b"})
     read_from = ImportSource(str(source.folder), STATES.patterns)
-    return compare_batch(target, PrepareJob("states", read_from, RowFormat.JSON, items))
+    job = PrepareJob("states", read_from, RowFormat.JSON, items)
+    return compare_items(target, prepare_current(job))
 
 
 def checked(store: Store, *, deep: bool) -> Finding | None:
-    target = VerifyTarget(
-        cast(Database, None),
-        cast(ImageStore, store),
-        RetryPolicy(0),
-        STATES.group,
-        {},
-        cast(Executor, None),
-    )
+    target = VerifyTarget(target_config(store=store), STATES.group, {})
     return check_image(target, IMAGE, deep=deep)
 
 
-def test_what_is_the_same_is_no_finding_and_vouched_for(source: Source, parsers: Executor) -> None:
+def test_what_is_the_same_is_no_finding_and_vouched_for(source: Source) -> None:
     path = source.add("a", licenses=[license_("A1"), license_("A2")])
-    found = compared(source, parsers, ComparingDatabase(), path)
+    found = compared(source, ComparingDatabase(), path)
     assert (found.items, found.records) == (1, 2)
     assert found.findings == []
     assert found.row_marks == ["search_results/0", "search_results/1"]
 
 
 def test_what_differs_is_found_with_its_file_and_both_values(
-    source: Source, parsers: Executor
+    source: Source,
 ) -> None:
     first = source.add("a", licenses=[license_("A1")])
     second = source.add("b", licenses=[license_("B1"), license_("B2")])
@@ -119,7 +102,7 @@ def test_what_differs_is_found_with_its_file_and_both_values(
         B1=("different", {"city": ("Miami", "Tampa"), "zip": (None, "x" * 500)}),
         B2=("missing", {}),
     )
-    found = compared(source, parsers, database, first, second)
+    found = compared(source, database, first, second)
     different, missing = found.findings
     assert (different.found, different.subject) == ("different", "Belmar/FL/B1")
     assert (different.path, different.item_id) == ("b_parse.json", 2)
@@ -131,10 +114,10 @@ def test_what_differs_is_found_with_its_file_and_both_values(
     )
 
 
-def test_what_a_newer_row_replaced_is_no_finding(source: Source, parsers: Executor) -> None:
+def test_what_a_newer_row_replaced_is_no_finding(source: Source) -> None:
     path = source.add("a", licenses=[license_("A1")])
     database = ComparingDatabase(A1=("superseded", {}))
-    assert compared(source, parsers, database, path).findings == []
+    assert compared(source, database, path).findings == []
 
 
 class OwningDatabase:
@@ -168,22 +151,15 @@ class OwningDatabase:
 
 
 def test_rows_that_were_added_are_found_and_sets_are_never_compared_in_parts(
-    tmp_path: Path, parsers: Executor
+    tmp_path: Path,
 ) -> None:
     persons = [person(f"p-{number}", emails=emails("a", "b", "c")) for number in range(5)]
     path = write(tmp_path, "a.json", persons)
     database = OwningDatabase(most=9)
-    target = VerifyTarget(
-        cast(Database, database),
-        cast(ImageStore, None),
-        RetryPolicy(0),
-        PEOPLE.group,
-        {},
-        parsers,
-    )
+    target = VerifyTarget(target_config(database), PEOPLE.group, {})
     items = [WorkItem(1, path.name, Signature(1, 1))]
     job = PrepareJob("people", ImportSource(str(tmp_path), PEOPLE.patterns), RowFormat.JSON, items)
-    found = compare_batch(target, job)
+    found = compare_items(target, prepare_current(job))
     assert [(each.found, each.item_id) for each in found.findings] == [("added", 1)] * 5
     assert found.findings[0].detail == (
         "people.emails has a row that is in no file (position 7, type 'x'), and 1 more"
@@ -194,13 +170,13 @@ def test_rows_that_were_added_are_found_and_sets_are_never_compared_in_parts(
 
 
 def test_a_file_that_is_gone_or_broken_is_unreadable_and_the_others_are_compared(
-    source: Source, parsers: Executor
+    source: Source,
 ) -> None:
     good = source.add("a", licenses=[license_("A1")])
     broken = source.write("b_parse.json", b"{")
     gone = source.add("c")
     gone.unlink()
-    found = compared(source, parsers, ComparingDatabase(), good, broken, gone)
+    found = compared(source, ComparingDatabase(), good, broken, gone)
     assert found.items == 3
     assert found.records == 1
     assert {each.path for each in found.findings} == {"b_parse.json", "c_parse.json"}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from imports.backends.outage import duration
+from imports.backends.outage import Server, duration
 from imports.backends.retry import LONGEST_WAIT_SECONDS, RetryPolicy, with_retries
 from imports.errors import (
     BackendError,
@@ -54,7 +55,8 @@ def stop() -> CountingEvent:
 
 def test_what_succeeds_is_called_once_with_its_arguments(stop: CountingEvent) -> None:
     operation = Operation(0)
-    assert with_retries(RetryPolicy(3, stop), operation, 5, extra="x") == (5, "x")
+    called = partial(operation, 5, extra="x")
+    assert with_retries(RetryPolicy(3, stop), Server(), called) == (5, "x")
     assert operation.calls == 1
     assert stop.waits == []
 
@@ -62,7 +64,7 @@ def test_what_succeeds_is_called_once_with_its_arguments(stop: CountingEvent) ->
 @pytest.mark.parametrize("failures", [1, 2, 3])
 def test_what_passes_is_tried_again_until_it_does(failures: int, stop: CountingEvent) -> None:
     operation = Operation(failures)
-    assert with_retries(RetryPolicy(3, stop), operation, 5) == 5
+    assert with_retries(RetryPolicy(3, stop), Server(), partial(operation, 5)) == 5
     assert operation.calls == failures + 1
     assert len(stop.waits) == failures
 
@@ -71,7 +73,7 @@ def test_what_passes_is_tried_again_until_it_does(failures: int, stop: CountingE
 def test_after_the_last_retry_the_error_itself_is_raised(retries: int, stop: CountingEvent) -> None:
     operation = Operation(100)
     with pytest.raises(BackendUnavailableError) as caught:
-        with_retries(RetryPolicy(retries, stop), operation)
+        with_retries(RetryPolicy(retries, stop), Server(), operation)
     assert caught.value is operation.error
     assert operation.calls == retries + 1
     assert len(stop.waits) == retries, "nobody waits after the last try"
@@ -96,7 +98,7 @@ def test_by_default_it_is_tried_three_times_more() -> None:
 def test_what_does_not_pass_is_not_tried_again(error: Exception, stop: CountingEvent) -> None:
     operation = Operation(1, error)
     with pytest.raises(type(error)) as caught:
-        with_retries(RetryPolicy(3, stop), operation)
+        with_retries(RetryPolicy(3, stop), Server(), operation)
     assert caught.value is error
     assert operation.calls == 1
     assert stop.waits == []
@@ -109,13 +111,13 @@ def test_an_error_that_does_not_pass_ends_retrying_in_the_middle(stop: CountingE
         raise next(errors)
 
     with pytest.raises(BackendError, match="wrong key"):
-        with_retries(RetryPolicy(3, stop), operation)
+        with_retries(RetryPolicy(3, stop), Server(), operation)
 
 
 def test_the_waits_double_with_a_little_chance_in_them(stop: CountingEvent) -> None:
     for _ in range(20):
         with pytest.raises(BackendUnavailableError):
-            with_retries(RetryPolicy(4, stop), Operation(100))
+            with_retries(RetryPolicy(4, stop), Server(), Operation(100))
     waits = [wait or 0.0 for wait in stop.waits]
     for number, least in enumerate((0.5, 1.0, 2.0, 4.0)):
         nth = waits[number::4]
@@ -125,14 +127,14 @@ def test_the_waits_double_with_a_little_chance_in_them(stop: CountingEvent) -> N
 
 def test_no_wait_is_longer_than_the_longest(stop: CountingEvent) -> None:
     with pytest.raises(BackendUnavailableError):
-        with_retries(RetryPolicy(15, stop), Operation(100))
+        with_retries(RetryPolicy(15, stop), Server(), Operation(100))
     assert max(wait or 0.0 for wait in stop.waits) == LONGEST_WAIT_SECONDS
 
 
 @pytest.mark.parametrize("seconds", [2.0, 17.5])
 def test_the_time_that_the_target_asks_for_is_waited(seconds: float, stop: CountingEvent) -> None:
     error = BackendUnavailableError("too many requests", retry_after=seconds)
-    with_retries(RetryPolicy(3, stop), Operation(2, error))
+    with_retries(RetryPolicy(3, stop), Server(), Operation(2, error))
     assert stop.waits == [seconds, seconds]
 
 
@@ -142,7 +144,7 @@ def test_a_target_that_asks_for_next_to_no_time_does_not_use_up_the_tries_at_onc
 ) -> None:
     """What PostgREST answers first while its database restarts."""
     error = BackendUnavailableError("no connection to the database", retry_after=seconds)
-    with_retries(RetryPolicy(3, stop), Operation(3, error))
+    with_retries(RetryPolicy(3, stop), Server(), Operation(3, error))
     assert [least <= (wait or 0) for least, wait in zip((0.5, 1, 2), stop.waits, strict=True)]
     assert sum(wait or 0 for wait in stop.waits) >= 3.5
 
@@ -150,7 +152,7 @@ def test_a_target_that_asks_for_next_to_no_time_does_not_use_up_the_tries_at_onc
 @pytest.mark.parametrize("seconds", [3600.0, float("inf")])
 def test_a_target_cannot_put_a_run_to_sleep(seconds: float, stop: CountingEvent) -> None:
     error = BackendUnavailableError("come back tomorrow", retry_after=seconds)
-    with_retries(RetryPolicy(3, stop), Operation(1, error))
+    with_retries(RetryPolicy(3, stop), Server(), Operation(1, error))
     assert stop.waits == [LONGEST_WAIT_SECONDS]
 
 
@@ -163,7 +165,7 @@ def test_a_run_that_is_stopping_does_not_try_again() -> None:
         operation()
 
     with pytest.raises(BackendUnavailableError):
-        with_retries(RetryPolicy(3, stop), stopped)
+        with_retries(RetryPolicy(3, stop), Server(), stopped)
     assert operation.calls == 1
     assert stop.waits == []
 
@@ -180,7 +182,7 @@ def test_the_stop_event_ends_a_wait_that_is_under_way() -> None:
 
 def _swallow(policy: RetryPolicy, operation: Operation) -> None:
     with pytest.raises(BackendUnavailableError):
-        with_retries(policy, operation)
+        with_retries(policy, Server(), operation)
 
 
 # A server that stays away
@@ -207,6 +209,7 @@ class RemoteServer:
         self.clock = clock
         self.back_at = back_at
         self.asked: list[str] = []
+        self.known = Server()
 
     def probe(self) -> str:
         self.asked.append("probe")
@@ -248,8 +251,8 @@ def test_a_server_that_restarts_is_waited_for_and_the_user_is_told_once(
 ) -> None:
     server = RemoteServer(clock, clock.now + seconds)
     if probed:
-        patient.watch(server, server.probe)
-    assert with_retries(patient, server.merge) == "done"
+        server.known.probe = server.probe
+    assert with_retries(patient, server.known, server.merge) == "done"
     assert clock.now - server.back_at <= 2.5, "it is noticed soon that the server is back"
     assert "connection refused. Waiting up to 2 min for an answer; Ctrl-C stops." in said[0]
     assert said[1:] == [f"The target answers again, after {duration(clock.now - 1_000)}."]
@@ -258,7 +261,7 @@ def test_a_server_that_restarts_is_waited_for_and_the_user_is_told_once(
 def test_a_hiccup_is_not_told_but_logged(
     clock: Clock, patient: RetryPolicy, said: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with_retries(patient, RemoteServer(clock, clock.now + 1.2).merge)
+    with_retries(patient, Server(), RemoteServer(clock, clock.now + 1.2).merge)
     assert said == []
     assert len(caplog.records) == 2
 
@@ -269,9 +272,9 @@ def test_a_server_that_stays_away_is_given_up_after_the_time_that_was_asked_for(
 ) -> None:
     server = RemoteServer(clock, float("inf"))
     if probed:
-        patient.watch(server, server.probe)
+        server.known.probe = server.probe
     with pytest.raises(BackendUnavailableError, match=r"waited for 2 min \(--max-wait\)") as caught:
-        with_retries(patient, server.merge)
+        with_retries(patient, server.known, server.merge)
     assert clock.now == pytest.approx(1_120.0)
     assert not caught.value.divisible, "nobody looks for a culprit in the data"
     assert len(said) == 1
@@ -279,19 +282,16 @@ def test_a_server_that_stays_away_is_given_up_after_the_time_that_was_asked_for(
 
 def test_after_an_outage_the_waits_are_short_again(clock: Clock, patient: RetryPolicy) -> None:
     server = RemoteServer(clock, clock.now + 60.0)
-    patient.watch(server, server.probe)
+    server.known.probe = server.probe
     left = [BackendUnavailableError("a connection of the pool was dead.")] * 2
 
-    class Pool:
-        def merge(self) -> str:
-            server._answer()
-            if left:
-                raise left.pop()
-            return "done"
+    def merge() -> str:
+        server._answer()
+        if left:
+            raise left.pop()
+        return "done"
 
-    pool = Pool()
-    patient.watch(pool, server.probe)
-    assert with_retries(patient, pool.merge) == "done"
+    assert with_retries(patient, server.known, merge) == "done"
     assert clock.now - server.back_at < 6.0
 
 
@@ -299,14 +299,14 @@ def test_the_log_has_an_outage_in_few_lines(
     clock: Clock, patient: RetryPolicy, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    with_retries(patient, RemoteServer(clock, clock.now + 100.0).merge)
+    with_retries(patient, Server(), RemoteServer(clock, clock.now + 100.0).merge)
     assert len(caplog.records) <= 6
 
 
 def test_where_nobody_waits_only_the_tries_count(stop: CountingEvent) -> None:
     operation = Operation(100)
     with pytest.raises(BackendUnavailableError):
-        with_retries(RetryPolicy(2, stop, 0.0), operation)
+        with_retries(RetryPolicy(2, stop, 0.0), Server(), operation)
     assert operation.calls == 3
 
 
@@ -314,9 +314,9 @@ def test_a_request_that_fails_while_the_server_answers_gets_its_tries_and_no_mor
     clock: Clock, patient: RetryPolicy, said: list[str]
 ) -> None:
     server = RemoteServer(clock, 0.0)
-    patient.watch(server, server.probe)
+    server.known.probe = server.probe
     with pytest.raises(BackendUnavailableError, match=r"^502\.$"):
-        with_retries(patient, server.broken)
+        with_retries(patient, server.known, server.broken)
     assert server.asked.count("broken") == 4
     assert clock.now < 1_010.0
     assert said == []
@@ -327,14 +327,14 @@ def test_a_server_that_is_back_just_when_the_tries_are_used_up_gets_one_more(
 ) -> None:
     """The tries failed for its absence: the request must not look like the culprit."""
     server = RemoteServer(clock, float("inf"))
-    patient.watch(server, server.probe)
+    server.known.probe = server.probe
 
     def back_with_the_last_wait() -> None:
         if server.asked.count("merge") == 3:
             server.back_at = 0.0
 
     clock.then = back_with_the_last_wait
-    assert with_retries(patient, server.merge) == "done"
+    assert with_retries(patient, server.known, server.merge) == "done"
 
 
 class SlowlyRefusing(RemoteServer):
@@ -354,7 +354,7 @@ def test_a_request_whose_last_try_meets_another_outage_is_not_the_culprit(
 ) -> None:
     """It fails each time, and each time the server answers right after it: by chance."""
     server = SlowlyRefusing(clock, clock.now + 0.5)
-    patient.watch(server, server.probe)
+    server.known.probe = server.probe
     struck = [0]
 
     def another_outage() -> None:
@@ -365,17 +365,17 @@ def test_a_request_whose_last_try_meets_another_outage_is_not_the_culprit(
 
     clock.then = another_outage
     policy = replace(patient, max_retries=retries)
-    assert with_retries(policy, server.merge) == "done"
+    assert with_retries(policy, server.known, server.merge) == "done"
 
 
 def test_a_server_that_comes_and_goes_is_not_waited_for_without_end(
     clock: Clock, patient: RetryPolicy
 ) -> None:
     server = RemoteServer(clock, 0.0)
-    patient.watch(server, server.probe)
+    server.known.probe = server.probe
     clock.then = lambda: setattr(server, "back_at", clock.now + 3.0 * (len(clock.waits) % 2))
     with pytest.raises(BackendUnavailableError):
-        with_retries(patient, server.broken)
+        with_retries(patient, server.known, server.broken)
     assert server.asked.count("broken") <= 20
 
 
@@ -384,7 +384,7 @@ def test_a_lock_is_waited_for_by_time_and_not_by_tries(
     clock: Clock, patient: RetryPolicy, said: list[str], seconds: float
 ) -> None:
     locked = LockedTable(clock, clock.now + seconds)
-    assert with_retries(patient, locked.merge) == "done"
+    assert with_retries(patient, Server(), locked.merge) == "done"
     assert clock.now - locked.free_at <= 7.5, "it is noticed soon that the lock is free"
     assert said == [], "the server is there"
 
@@ -396,7 +396,7 @@ def test_a_lock_that_stays_ends_the_waiting_after_the_time_that_was_asked_for(
     with pytest.raises(
         BackendUnavailableError, match=r"waited for 2 min .*\(--max-wait\)"
     ) as caught:
-        with_retries(patient, locked.merge)
+        with_retries(patient, Server(), locked.merge)
     assert clock.now <= 1_000.0 + 5.0 + 120.0 + 7.5
     assert not caught.value.divisible
 
@@ -404,7 +404,7 @@ def test_a_lock_that_stays_ends_the_waiting_after_the_time_that_was_asked_for(
 def test_where_nobody_waits_a_lock_uses_up_the_tries(clock: Clock) -> None:
     locked = LockedTable(clock, float("inf"))
     with pytest.raises(BackendUnavailableError, match="lock"):
-        with_retries(RetryPolicy(3, clock), locked.merge)
+        with_retries(RetryPolicy(3, clock), Server(), locked.merge)
     assert locked.asked == 4
 
 
@@ -427,22 +427,20 @@ def test_an_outage_is_told_once_whoever_meets_it(
 ) -> None:
     server = RemoteServer(clock, clock.now + 100.0)
     errors = [BackendUnavailableError(f"{number}.") for number in range(3)]
-    known = patient.server_of(server.merge)
     for error in errors:
-        known.away(patient, error)
-    assert patient.server_of(server.probe) is known, "what one of them learns, all know"
-    with_retries(patient, server.merge)
-    known.answered(patient)
+        server.known.away(patient, error)
+    with_retries(patient, server.known, server.merge)
+    server.known.answered(patient)
     assert [line.partition(" ")[0] for line in said] == ["⏳", "The"]
 
 
 def test_each_server_is_away_for_itself(clock: Clock, patient: RetryPolicy) -> None:
     """A database that answers says nothing of an image store that does not."""
     database, store = RemoteServer(clock, 0.0), RemoteServer(clock, clock.now + 50.0)
-    patient.watch(database, database.probe)
-    patient.watch(store, store.probe)
-    clock.then = lambda: with_retries(patient, database.merge)
-    assert with_retries(patient, store.merge) == "done"
+    database.known.probe = database.probe
+    store.known.probe = store.probe
+    clock.then = lambda: with_retries(patient, database.known, database.merge)
+    assert with_retries(patient, store.known, store.merge) == "done"
     assert clock.now >= store.back_at
 
 
@@ -455,14 +453,9 @@ def test_a_request_that_brings_its_server_down_each_time_comes_to_an_end(
         server.back_at = clock.now + 20.0
         raise BackendUnavailableError("server closed the connection unexpectedly.")
 
-    class Crashing:
-        def merge(self) -> None:
-            crash()
-
-    crashing = Crashing()
-    patient.watch(crashing, server.probe)
+    server.known.probe = server.probe
     with pytest.raises(BackendUnavailableError, match="closed the connection"):
-        with_retries(patient, crashing.merge)
+        with_retries(patient, server.known, crash)
 
 
 @pytest.mark.parametrize(
@@ -478,8 +471,8 @@ def test_whatever_is_answered_in_the_place_of_a_server_that_is_away_is_waited_ou
         if clock.now < server.back_at:
             raise error
 
-    patient.watch(server, gateway)
-    assert with_retries(patient, server.merge) == "done"
+    server.known.probe = gateway
+    assert with_retries(patient, server.known, server.merge) == "done"
 
 
 @pytest.mark.parametrize("waits", [1, 4, 8])
@@ -489,21 +482,8 @@ def test_ctrl_c_ends_the_waiting_for_a_server(
     server = RemoteServer(clock, float("inf"))
     clock.then = lambda: clock.set() if len(clock.waits) + 1 == waits else None
     with pytest.raises(BackendUnavailableError, match=r"^connection refused\.$"):
-        with_retries(patient, server.merge)
+        with_retries(patient, server.known, server.merge)
     assert len(clock.waits) == waits
-
-
-def test_what_is_asked_is_known_while_it_is_under_way(stop: CountingEvent) -> None:
-    policy = RetryPolicy(0, stop)
-
-    def operation(number: int) -> None:
-        (asked,) = policy.asked.values()
-        assert asked.arguments == (number,)
-        raise BackendUnavailableError("not now")
-
-    with pytest.raises(BackendUnavailableError):
-        with_retries(policy, operation, 5)
-    assert policy.asked == {}
 
 
 @pytest.mark.parametrize(
@@ -516,7 +496,8 @@ def test_a_duration_is_told_as_people_say_it(seconds: float, text: str) -> None:
 def test_a_retry_is_logged_with_its_reason(
     stop: CountingEvent, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with_retries(RetryPolicy(3, stop), Operation(1, BackendUnavailableError("db went away.")))
+    operation = Operation(1, BackendUnavailableError("db went away."))
+    with_retries(RetryPolicy(3, stop), Server(), operation)
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert "db went away." in record.getMessage()

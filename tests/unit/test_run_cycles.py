@@ -9,12 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from imports.backends.database import ImageStore
 from imports.errors import ImporterError, InterruptedRunError, LimitError, UsageError
 from imports.files.open_files import is_open_for_writing
 from imports.phases import cycles, planning
@@ -77,7 +75,6 @@ def test_files_that_come_meanwhile_are_taken_until_none_is_new(bench: PeopleBenc
 def test_images_are_listed_under_the_id_that_is_forgotten(bench: PeopleBench) -> None:
     """It is the cycle's, as that of all its merges; else their answers would stay for ever."""
     session = bench.session()
-    session.target.store = cast(ImageStore, SimpleNamespace(storage_type="memory"))
     file = ImageFile("/images/1.png", Signature(1, 1))
     session.begin_cycle()
     list_images(session, [Image(file, "ab12", "png", "image/png", 3, None)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -207,11 +208,11 @@ def test_pieces_that_come_out_of_order_are_recorded_in_theirs(
         order.append(done)
         record(item_id, done, *rest)
 
-    def backwards(_: object, function: Any, jobs: Any, **__: object) -> Any:
+    def backwards(executor: Executor, function: Any, jobs: Any, **__: object) -> Any:
         waiting = list(jobs)
         if waiting and isinstance(waiting[0], PieceJob):
             waiting.reverse()
-        return (function(job) for job in waiting)
+        return (executor.submit(function, job).result() for job in waiting)
 
     monkeypatch.setattr(session.queue, "record_piece", watched)
     monkeypatch.setattr("imports.phases.import_.run_bounded", backwards)

@@ -14,7 +14,6 @@ from imports.kinds.states import STATES
 from imports.run.display import SilentDisplay
 from imports.run.waiting import Waiting
 from imports.work_item import Phase
-from tests.support.memory import MemoryDatabase
 
 
 class Seen(SilentDisplay):
@@ -39,8 +38,8 @@ class Watch:
         self.policy = RetryPolicy(clock=lambda: self.now)
         self.waiting = Waiting(self.policy, self.display)
 
-    def ask(self, thread: int, operation: object, *arguments: object) -> None:
-        self.policy.asked[thread] = Asked(self.now, operation, arguments)  # type: ignore[arg-type]
+    def ask(self, thread: int, operation: str, *arguments: object) -> None:
+        self.policy.asked[thread] = Asked(self.now, operation, arguments)
 
     def look(self, seconds: int) -> None:
         """Looks once a second, for so long."""
@@ -56,7 +55,7 @@ def watch() -> Watch:
 
 def test_what_is_answered_soon_is_not_shown(watch: Watch) -> None:
     watch.look(60)
-    watch.ask(1, MemoryDatabase().identify)
+    watch.ask(1, "database.identify")
     watch.look(4)
     watch.policy.asked.clear()
     watch.look(60)
@@ -65,7 +64,7 @@ def test_what_is_answered_soon_is_not_shown(watch: Watch) -> None:
 
 def test_what_takes_long_is_shown_each_second_and_as_a_line_ever_more_rarely(watch: Watch) -> None:
     rows = Rows(STATES.group, {}, {0: [b"{}"] * 1_500})
-    watch.ask(1, MemoryDatabase().merge, None, rows)
+    watch.ask(1, "database.merge", None, rows)
     watch.look(170)
     texts, lines = watch.display.texts, watch.display.lines
     assert texts[0] == "waiting for the database: merging 1,500 rows, 5 s"
@@ -80,9 +79,9 @@ def test_what_takes_long_is_shown_each_second_and_as_a_line_ever_more_rarely(wat
 
 
 def test_of_several_requests_the_longest_one_is_shown(watch: Watch) -> None:
-    watch.ask(1, MemoryDatabase().identify)
+    watch.ask(1, "database.identify")
     watch.look(3)
-    watch.ask(2, MemoryDatabase().merge, None, Rows(STATES.group, {}, {0: [b"{}"]}))
+    watch.ask(2, "database.merge", None, Rows(STATES.group, {}, {0: [b"{}"]}))
     watch.look(2)
     watch.policy.asked.pop(1)
     watch.look(3)
@@ -95,7 +94,7 @@ def test_of_several_requests_the_longest_one_is_shown(watch: Watch) -> None:
 
 def test_it_is_written_to_the_log(watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    watch.ask(1, MemoryDatabase().identify)
+    watch.ask(1, "database.identify")
     watch.look(9)
     assert [each.getMessage() for each in caplog.records] == [
         "waiting for the database: who it is, 5 s"
@@ -131,7 +130,7 @@ def test_on_a_terminal_it_stands_in_the_line_of_the_phase() -> None:
 def test_a_thread_looks_until_it_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imports.run.waiting._SECONDS_BETWEEN_LOOKS", 0.001)
     watch = Watch()
-    watch.ask(1, MemoryDatabase().identify)
+    watch.ask(1, "database.identify")
     watch.now += 10.0
     watch.waiting.start()
     deadline = time.monotonic() + 10.0

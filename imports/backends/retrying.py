@@ -1,0 +1,198 @@
+"""A database and an image store that are asked with retries; each operation is counted and timed.
+
+Whoever asks them knows nothing of retries.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import replace
+from typing import Any, ParamSpec, Self, TypeVar
+from uuid import UUID, uuid4
+
+from imports.backends.database import (
+    Database,
+    ImageStore,
+    Rows,
+    TableComparison,
+    TargetIdentity,
+    WrittenRow,
+)
+from imports.backends.operations import Operations
+from imports.backends.outage import Server
+from imports.backends.retry import Asked, RetryPolicy, with_retries
+from imports.errors import BackendUnavailableError
+from imports.tables.row_format import RowFormat
+from imports.tables.table import Table, TableGroup
+from imports.work_item import Image
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _Retrying:
+    """Asks one server: with the retries of a policy, and counted in `operations`."""
+
+    def __init__(self, policy: RetryPolicy, operations: Operations | None = None) -> None:
+        self.policy = policy
+        self.operations = operations or Operations()
+        self._server = Server()
+
+    def watch(self, probe: Callable[[], object]) -> None:
+        """From now on `probe` tells whether the server answers, when an operation fails."""
+        self._server.probe = probe
+
+    def _ask(self, name: str, operation: Callable[P, R], *args: P.args, **more: P.kwargs) -> R:
+        return self._ask_server(self._server, name, operation, *args, **more)
+
+    def _ask_server(
+        self, server: Server, name: str, operation: Callable[P, R], *args: P.args, **more: P.kwargs
+    ) -> R:
+        policy, thread = self.policy, threading.get_ident()
+        tries = 0
+
+        def attempt() -> R:
+            nonlocal tries
+            tries += 1
+            return operation(*args, **more)
+
+        began = policy.clock()
+        failed = True
+        policy.asked[thread] = Asked(began, name, args)
+        try:
+            answer = with_retries(policy, server, attempt)
+            failed = False
+        finally:
+            policy.asked.pop(thread, None)
+            seconds = policy.clock() - began
+            self.operations.add(name, retries=tries - 1, failed=failed, seconds=seconds)
+        return answer
+
+
+class RetryingDatabase(_Retrying):
+    """A `Database` around another one: its methods are those of that one, with retries."""
+
+    def __init__(
+        self, database: Database, policy: RetryPolicy, operations: Operations | None = None
+    ) -> None:
+        """`unwrapped` is the one that is asked."""
+        super().__init__(policy, operations)
+        self.unwrapped = database
+        self._merging = Server()
+
+    def retrying(self, max_retries: int) -> Self:
+        """The same database, asked with so many retries."""
+        other = copy(self)
+        other.policy = replace(self.policy, max_retries=max_retries)
+        return other
+
+    @property
+    def row_format(self) -> RowFormat:
+        """How it takes rows."""
+        return self.unwrapped.row_format
+
+    def identify(self) -> TargetIdentity:
+        """Who the database is."""
+        return self._ask("database.identify", self.unwrapped.identify)
+
+    def dataset_id(self, kind: str, tag: str, description: str | None, author: str | None) -> int:
+        """The id of a dataset, which is made if it is not there."""
+        ask = self.unwrapped.dataset_id
+        return self._ask("database.dataset_id", ask, kind, tag, description, author)
+
+    def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+        """Merges rows in one transaction; the same request id merges them once."""
+        return self._ask("database.merge", self.unwrapped.merge, request_id, rows)
+
+    def merge_nothing(self, group: TableGroup, run: dict[str, Any]) -> None:
+        """Makes sure that merges go through at all: waits for it as for a server that is away.
+
+        Raises:
+            BackendUnavailableError, DataRefusedError: if they do not.
+        """
+        rows = Rows(group, run, {0: []})
+
+        def merge() -> None:
+            self.unwrapped.merge(uuid4(), rows)
+
+        self._ask_server(self._merging, "database.merge_nothing", merge)
+
+    def compare(self, rows: Rows) -> dict[int, TableComparison]:
+        """Compares rows with what is stored, by table."""
+        return self._ask("database.compare", self.unwrapped.compare, rows)
+
+    def written(
+        self, table: Table, batch_ids: Sequence[str], after: str | None, limit: int
+    ) -> list[WrittenRow]:
+        """A page of the rows that some runs wrote, by id."""
+        ask = self.unwrapped.written
+        return self._ask("database.written", ask, table, batch_ids, after, limit)
+
+    def known_images(self, hashes: Sequence[str]) -> dict[str, str]:
+        """Those of some hashes that `image_assets` has, each with its storage type."""
+        return self._ask("database.known_images", self.unwrapped.known_images, hashes)
+
+    def forget_merges(self, batch_id: str) -> None:
+        """Drops the answers that were kept for a run that has ended."""
+        self._ask("database.forget_merges", self.unwrapped.forget_merges, batch_id)
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self.unwrapped.close()
+
+
+class RetryingStore(_Retrying):
+    """An `ImageStore` around another one: its methods are those of that one, with retries."""
+
+    def __init__(
+        self, store: ImageStore, policy: RetryPolicy, operations: Operations | None = None
+    ) -> None:
+        """`unwrapped` is the one that is asked."""
+        super().__init__(policy, operations)
+        self.unwrapped = store
+
+    @property
+    def storage_type(self) -> str:
+        """What `image_assets` calls it."""
+        return self.unwrapped.storage_type
+
+    @property
+    def put_at_once(self) -> int:
+        """How many images a worker takes at a time."""
+        return self.unwrapped.put_at_once
+
+    def prepare(self) -> str | None:
+        """Makes the bucket or the folder, if it is absent; what the user should know of it."""
+        return self._ask("store.prepare", self.unwrapped.prepare)
+
+    def put(self, image: Image) -> bool:
+        """Stores an image under its hash; False if it was there already."""
+        return self._ask("store.put", self.unwrapped.put, image)
+
+    def size(self, storage_path: str) -> int | None:
+        """The size in bytes of what is stored there, None if nothing is."""
+        return self._ask("store.size", self.unwrapped.size, storage_path)
+
+    def sha256(self, storage_path: str) -> str:
+        """The hash of what is stored there, read anew."""
+        return self._ask("store.sha256", self.unwrapped.sha256, storage_path)
+
+    def remove(self, storage_path: str) -> None:
+        """Removes what is stored there, if anything is."""
+        self._ask("store.remove", self.unwrapped.remove, storage_path)
+
+    def blame_image(self, error: BackendUnavailableError) -> None:
+        """Makes sure that a request failed for its image: the store still answers to others.
+
+        Raises:
+            BackendUnavailableError: if it does not, or the run is stopping.
+        """
+        if self.policy.stop.is_set() or not error.divisible:
+            raise error
+        self.prepare()
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self.unwrapped.close()

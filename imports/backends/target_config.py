@@ -1,0 +1,156 @@
+"""How a target is reached, as plain data, and the connections of this process to it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+from imports.backends.database import Database, ImageStore, TargetIdentity
+from imports.backends.local_images import LocalImages
+from imports.backends.operations import Operations
+from imports.backends.postgresql import PostgreSQLDatabase
+from imports.backends.retry import RetryPolicy
+from imports.backends.retrying import RetryingDatabase, RetryingStore
+from imports.configuration.values import Secret
+from imports.errors import BackendError
+
+MERGES_AT_ONCE = 4
+"""Batches that are merged at the same time; more only wait for each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Supabase:
+    """How a Supabase is reached."""
+
+    url: str
+    key: Secret
+
+    def parts(self) -> tuple[str, str]:
+        """The URL and the key."""
+        return self.url, self.key.get_secret_value()
+
+
+@dataclass(frozen=True, slots=True)
+class TargetConfig:
+    """How a run reaches its target: what a worker is handed in place of connections.
+
+    Rows go into the database of `database_url`, else over the API of `supabase`; images go into
+    that, else into the folder `images`. `embedded` is the folder of an embedded server, which is
+    started again if it was killed.
+
+    `id` is of one opening: what is opened for one run is not shared with another.
+    """
+
+    database_url: Secret | None
+    images: Path
+    supabase: Supabase | None = None
+    uploads_at_once: int = 1
+    embedded: Path | None = None
+    max_retries: int = 0
+    max_wait: float = 0.0
+    id: str = field(default_factory=lambda: uuid4().hex)
+
+
+class OpenTarget(NamedTuple):
+    """The connections to a target. Safe to use from any thread."""
+
+    database: RetryingDatabase
+    store: RetryingStore
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self.database.close()
+        self.store.close()
+
+
+_open: dict[str, OpenTarget] = {}
+_opening = threading.Lock()
+
+
+def opened(config: TargetConfig) -> OpenTarget:
+    """The connections of this process to a target: made by the first job that asks for them.
+
+    They last until they are closed, or the process ends. The coordinator has kept its own, which
+    know of its stop event and its display.
+    """
+    found = _open.get(config.id)
+    if found is not None:
+        return found
+    with _opening:
+        found = _open.get(config.id)
+        if found is None:
+            found = connect(config, RetryPolicy(config.max_retries, max_wait=config.max_wait))
+            watch(config, found)
+            _open[config.id] = found
+    return found
+
+
+def keep(config: TargetConfig, target: OpenTarget) -> None:
+    """Has `opened` hand out these connections from now on."""
+    _open[config.id] = target
+
+
+def close(config: TargetConfig) -> None:
+    """Closes this process's connections to a target, if it has some."""
+    found = _open.pop(config.id, None)
+    if found is not None:
+        found.close()
+
+
+def connect(config: TargetConfig, policy: RetryPolicy) -> OpenTarget:
+    """Connections of its own, asked with the retries of a policy; nothing is asked yet.
+
+    Raises:
+        UsageError: if the URL of the database cannot be understood.
+    """
+    operations = Operations()
+    store: ImageStore
+    if config.supabase is None:
+        store = LocalImages(config.images)
+    else:
+        # On demand: its libraries take long to import.
+        from imports.backends.supabase_images import SupabaseImages
+
+        store = SupabaseImages(*config.supabase.parts(), config.uploads_at_once)
+    if config.database_url is not None:
+        database: Database = PostgreSQLDatabase(config.database_url.get_secret_value())
+    else:
+        database = over_api(config)
+    return OpenTarget(
+        RetryingDatabase(database, policy, operations), RetryingStore(store, policy, operations)
+    )
+
+
+def over_api(config: TargetConfig) -> Database:
+    """The database of a target, over the API of its Supabase.
+
+    Raises:
+        BackendError: if it has none.
+    """
+    if config.supabase is None:
+        raise BackendError("The target has neither the URL of a database nor a Supabase.")
+    from imports.backends.supabase import SupabaseDatabase
+
+    return SupabaseDatabase(*config.supabase.parts(), MERGES_AT_ONCE)
+
+
+def watch(config: TargetConfig, target: OpenTarget) -> None:
+    """Has each server asked, from now on, whether it answers to others when a request fails."""
+    probe = target.database.unwrapped.identify
+    target.database.watch(
+        probe if config.embedded is None else partial(_revived, probe, config.embedded)
+    )
+    target.store.watch(target.store.unwrapped.prepare)
+
+
+def _revived(identify: Callable[[], TargetIdentity], folder: Path) -> TargetIdentity:
+    """Who the embedded database is; a server that was killed is started again: nobody else does."""
+    from imports.servers import embedded
+
+    embedded.revive(folder)
+    return identify()
