@@ -17,7 +17,7 @@ PHASES: dict[str, tuple[str, ...]] = {
     "sha256": ("hash_images", "hash_batch"),
     "upload": ("upload_images", "known_images", "upload_image", "record_images"),
     "import": ("import_items", "import_batch", "import_piece", "prepare_batch", "prepare_piece"),
-    "verify": ("verify", "compare_batch", "compare_piece", "check_image"),
+    "verify": ("verify", "prepare_current", "compare_items", "check_image"),
     "reading": ("read_object",),
 }
 """By which functions on a stack a phase is known: those of the coordinator, and the workers'.

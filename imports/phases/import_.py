@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from imports.phases.disposal import dispose_items
 from imports.phases.doubts import Doubts
+from imports.phases.merge_job import begin_batch, begin_piece
 from imports.phases.merging import (
     Imported,
     ImportTarget,
-    begin_batch,
-    begin_piece,
     import_batch,
     import_piece,
     item_failures,

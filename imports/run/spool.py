@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-import threading
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -114,23 +113,18 @@ def _remove(folder: Path) -> None:
 
 
 class SpoolReader:
-    """Reads the chunks of a spool, and keeps the latest of them: small batches share a chunk.
-
-    Safe to use from any thread.
-    """
+    """Reads the chunks of a spool, and keeps the latest of them: small batches share a chunk."""
 
     def __init__(self, spool: Spool) -> None:
         """Has read nothing yet."""
         self._spool = spool
-        self._lock = threading.Lock()
         self._kept: dict[int, dict[int, Spooled]] = {}
 
     def read(self, chunk: int) -> Mapping[int, Spooled]:
         """The items of a chunk, as `Spool.read` has them."""
-        with self._lock:
-            found = self._kept.get(chunk)
-            if found is None:
-                found = self._kept[chunk] = self._spool.read(chunk)
-            if len(self._kept) > _MOST_KEPT:
-                del self._kept[next(iter(self._kept))]
+        found = self._kept.get(chunk)
+        if found is None:
+            found = self._kept[chunk] = self._spool.read(chunk)
+        if len(self._kept) > _MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
         return found

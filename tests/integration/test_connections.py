@@ -46,7 +46,7 @@ def limited(monkeypatch: pytest.MonkeyPatch) -> Callable[[Limits], None]:
 
     def limit(limits: Limits) -> None:
         database = partial(PostgreSQLDatabase, limits=limits)
-        monkeypatch.setattr("imports.backends.target.PostgreSQLDatabase", database)
+        monkeypatch.setattr("imports.backends.target_config.PostgreSQLDatabase", database)
 
     return limit
 

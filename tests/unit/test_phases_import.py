@@ -18,10 +18,10 @@ from imports.backends.retry import RetryPolicy
 from imports.errors import BackendUnavailableError, DataRefusedError, StatementCancelledError
 from imports.kinds.folders import FOLDERS
 from imports.kinds.states import STATES
+from imports.phases.merge_job import begin_batch
 from imports.phases.merging import (
     Imported,
     ImportTarget,
-    begin_batch,
     import_batch,
 )
 from imports.phases.placing import place_rows

@@ -1,0 +1,73 @@
+"""Jobs of the import: items with their records, out of the spool or prepared in a first step."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
+from imports.work_item import Prepared, Spooled, WorkItem
+from imports.workers.chained import FirstStep
+
+if TYPE_CHECKING:
+    from imports.run.spool import SpoolReader
+
+
+@dataclass(frozen=True, slots=True)
+class MergeJob:
+    """Some work items with their records, in their order; or a piece of a large one.
+
+    A piece has the records of these `numbers` in its item. `began_at` is when the job was begun, in
+    seconds since the epoch.
+    """
+
+    items: list[WorkItem]
+    prepared: Prepared
+    began_at: float
+    numbers: range = range(0)
+
+
+def begin_batch(spool: SpoolReader, job: PrepareJob) -> FirstStep[Prepared, MergeJob] | MergeJob:
+    """The records of the items out of the spool; items that are not in it must be prepared first.
+
+    These are read from their files. Of items that are in another chunk now, an older one may hold
+    what they were before.
+    """
+    began_at = time.time()
+    spooled: dict[int, Spooled] = {}
+    for chunk in sorted({item.chunk for item in job.items if item.chunk is not None}):
+        wanted = {item.id for item in job.items if item.chunk == chunk}
+        found = spool.read(chunk)
+        for item_id in wanted & found.keys():
+            spooled[item_id] = found[item_id]
+    missing = [item for item in job.items if item.id not in spooled]
+    then = partial(_merge_job, job.items, spooled, began_at)
+    if not missing:
+        return then(Prepared([], []))
+    return FirstStep(partial(prepare_batch, replace(job, items=missing)), then)
+
+
+def begin_piece(job: PieceJob) -> FirstStep[Prepared, MergeJob]:
+    """The records of a piece must be prepared first."""
+    numbers = range(job.piece.first, job.piece.first + job.piece.size)
+    then = partial(MergeJob, [job.item], began_at=time.time(), numbers=numbers)
+    return FirstStep(partial(prepare_piece, job), then)
+
+
+def _merge_job(
+    items: list[WorkItem], spooled: dict[int, Spooled], began_at: float, prepared: Prepared
+) -> MergeJob:
+    """The items with the records of those that are spooled, and of those that are prepared."""
+    if spooled:
+        records = {item_id: found.records for item_id, found in spooled.items()}
+        for record in prepared.records:
+            records.setdefault(record.item_id, []).append(record)
+        cleaned = {item_id: found.cleaned for item_id, found in spooled.items() if found.cleaned}
+        prepared = replace(
+            prepared,
+            records=[record for item in items for record in records.get(item.id, ())],
+            cleaned=prepared.cleaned | cleaned,
+        )
+    return MergeJob(items, prepared, began_at)
