@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OperationStats:
     """The sums of one operation: its calls, the retries of these, and the calls that failed.
 
@@ -17,9 +17,6 @@ class OperationStats:
     retries: int = 0
     failures: int = 0
     seconds: float = 0.0
-
-
-_NONE = OperationStats()
 
 
 class Operations:
@@ -33,15 +30,15 @@ class Operations:
     def add(self, operation: str, *, retries: int, failed: bool, seconds: float) -> None:
         """Counts one call."""
         with self._lock:
-            sums = self._stats.get(operation, _NONE)
-            self._stats[operation] = OperationStats(
-                sums.calls + 1,
-                sums.retries + retries,
-                sums.failures + failed,
-                sums.seconds + seconds,
-            )
+            sums = self._stats.get(operation)
+            if sums is None:
+                sums = self._stats[operation] = OperationStats()
+            sums.calls += 1
+            sums.retries += retries
+            sums.failures += failed
+            sums.seconds += seconds
 
     def stats(self) -> dict[str, OperationStats]:
         """The sums so far, by operation."""
         with self._lock:
-            return dict(sorted(self._stats.items()))
+            return {name: replace(sums) for name, sums in sorted(self._stats.items())}

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, Self, TypeVar, TypeVarTuple
 from uuid import UUID, uuid4
 
 from imports.backends.database import (
@@ -28,7 +28,7 @@ from imports.tables.row_format import RowFormat
 from imports.tables.table import Table, TableGroup
 from imports.work_item import Image
 
-P = ParamSpec("P")
+Args = TypeVarTuple("Args")
 R = TypeVar("R")
 
 
@@ -44,25 +44,20 @@ class _Retrying:
         """From now on `probe` tells whether the server answers, when an operation fails."""
         self._server.probe = probe
 
-    def _ask(self, name: str, operation: Callable[P, R], *args: P.args, **more: P.kwargs) -> R:
-        return self._ask_server(self._server, name, operation, *args, **more)
-
-    def _ask_server(
-        self, server: Server, name: str, operation: Callable[P, R], *args: P.args, **more: P.kwargs
-    ) -> R:
+    def _ask(self, name: str, operation: Callable[[*Args], R], *args: *Args) -> R:
         policy, thread = self.policy, threading.get_ident()
         tries = 0
 
         def attempt() -> R:
             nonlocal tries
             tries += 1
-            return operation(*args, **more)
+            return operation(*args)
 
         began = policy.clock()
         failed = True
         policy.asked[thread] = Asked(began, name, args)
         try:
-            answer = with_retries(policy, server, attempt)
+            answer = with_retries(policy, self._server, attempt)
             failed = False
         finally:
             policy.asked.pop(thread, None)
@@ -117,7 +112,9 @@ class RetryingDatabase(_Retrying):
         def merge() -> None:
             self.unwrapped.merge(uuid4(), rows)
 
-        self._ask_server(self._merging, "database.merge_nothing", merge)
+        other = copy(self)
+        other._server = self._merging
+        other._ask("database.merge_nothing", merge)
 
     def compare(self, rows: Rows) -> dict[int, TableComparison]:
         """Compares rows with what is stored, by table."""
