@@ -121,19 +121,19 @@ class RetryingDatabase(_Retrying):
         return self._ask("database.compare", self.unwrapped.compare, rows)
 
     def written(
-        self, table: Table, batch_ids: Sequence[str], after: str | None, limit: int
+        self, table: Table, run_names: Sequence[str], after: str | None, limit: int
     ) -> list[WrittenRow]:
         """A page of the rows that some runs wrote, by id."""
         ask = self.unwrapped.written
-        return self._ask("database.written", ask, table, batch_ids, after, limit)
+        return self._ask("database.written", ask, table, run_names, after, limit)
 
     def known_images(self, hashes: Sequence[str]) -> dict[str, str]:
         """Those of some hashes that `image_assets` has, each with its storage type."""
         return self._ask("database.known_images", self.unwrapped.known_images, hashes)
 
-    def forget_merges(self, batch_id: str) -> None:
+    def forget_merges(self, run_name: str) -> None:
         """Drops the answers that were kept for a run that has ended."""
-        self._ask("database.forget_merges", self.unwrapped.forget_merges, batch_id)
+        self._ask("database.forget_merges", self.unwrapped.forget_merges, run_name)
 
     def close(self) -> None:
         """Closes all connections."""

@@ -41,7 +41,7 @@ _log = logging.getLogger("imports.run")
 
 def upload_images(session: RunSession) -> None:
     """Stores the images of unfinished items that the target lacks."""
-    total = session.images.open_unsettled()
+    total = session.images.open_unstored()
     session.display.begin(Phase.UPLOAD, total)
     if not total:
         return
@@ -50,21 +50,21 @@ def upload_images(session: RunSession) -> None:
         session.notice(notice)
     # A thread for either question: a signal is heard meanwhile, which a database driver is deaf to.
     with ThreadPoolExecutor(2, thread_name_prefix="listing") as beside:
-        settling = _Settling(session, target, beside)
+        stored = _StoredImages(session, target, beside)
         try:
             for outcomes in run_bounded(
                 session.workers.for_waiting(),
                 partial(upload_batch, target),
-                _wanted(session, target, settling, beside),
+                _wanted(session, target, stored, beside),
                 in_flight=session.settings.max_concurrent_uploads,
                 stop=session.policy.stop,
             ):
-                settling.take(outcomes)
+                stored.take(outcomes)
             session.raise_if_stopping()
-            settling.end_doubts()
+            stored.end_doubts()
         finally:
             # What was stored before something went wrong must not be stored again.
-            settling.finish()
+            stored.finish()
     session.raise_if_stopping()
 
 
@@ -77,11 +77,11 @@ def list_images(session: RunSession, images: list[Image]) -> None:
 
 
 def _target(session: RunSession) -> UploadTarget:
-    return UploadTarget(session.target.config, session.state.rows_batch_id)
+    return UploadTarget(session.target.config, session.state.rows_run_name)
 
 
 def _wanted(
-    session: RunSession, target: UploadTarget, settling: _Settling, beside: Executor
+    session: RunSession, target: UploadTarget, stored: _StoredImages, beside: Executor
 ) -> Iterator[list[Image]]:
     """The images to store, as many at a time as a worker of the store takes."""
     doubted = session.settings.force or session.state.repairing or session.single_item is not None
@@ -89,7 +89,7 @@ def _wanted(
     for images, known in _asked_ahead(session, target, beside):
         session.raise_if_stopping()
         if not doubted:
-            settling.expect(known)
+            stored.expect(known)
         if doubted or store.storage_type == "local":
             # What is listed need not be there, nor listed as it should be: a repair, even one that
             # was killed, removes what is damaged. A local file is looked at sooner than it is
@@ -97,7 +97,7 @@ def _wanted(
             wanted = images
         else:
             wanted = [image for image in images if image.sha256 not in known]
-            settling.take_listed([image for image in images if image.sha256 in known])
+            stored.take_listed([image for image in images if image.sha256 in known])
         for first in range(0, len(wanted), store.put_at_once):
             yield wanted[first : first + store.put_at_once]
 
@@ -108,7 +108,7 @@ def _asked_ahead(
     """Images a page at a time, each with the hashes that the target lists."""
     asked: Future[set[str]] | None = None
     before: list[Image] = []
-    for images in session.images.unsettled(BATCH_SIZE):
+    for images in session.images.unstored(BATCH_SIZE):
         asking = beside.submit(known_images, target, images)
         if asked is not None:
             yield before, asked.result()
@@ -117,7 +117,7 @@ def _asked_ahead(
         yield before, asked.result()
 
 
-class _Settling:
+class _StoredImages:
     """What became of images, on its way into `image_assets` and from there into the ledger.
 
     The ledger hears of an image only when the target lists it. At most a page of images is being
@@ -202,10 +202,10 @@ class _Settling:
     def finish(self) -> None:
         """Brings the rest into the target and the ledger."""
         self._list()
-        self._settle()
+        self._record_listed()
 
     def _list(self) -> None:
-        self._settle()
+        self._record_listed()
         new = [image for image in self._images if image.sha256 not in self._known]
         hashes = [image.sha256 for image in self._images]
         listing = self._beside.submit(record_images, self._target, new)
@@ -213,11 +213,11 @@ class _Settling:
         self._known.difference_update(hashes)
         self._images, self._counts = [], Counter()
 
-    def _settle(self) -> None:
+    def _record_listed(self) -> None:
         if self._listing is not None:
             (listing, hashes, counts), self._listing = self._listing, None
             listing.result()
-            self._session.images.record_settled(hashes, counts)
+            self._session.images.record_stored(hashes, counts)
 
 
 def _fail_items(session: RunSession, image: Image, problem: str) -> None:
@@ -237,7 +237,7 @@ class UploadTarget:
     """Where images go, and by which run."""
 
     config: TargetConfig
-    batch_id: str
+    run_name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +306,7 @@ def record_images(target: UploadTarget, images: list[Image]) -> None:
         return
 
     def ask(database: RetryingDatabase, _: int, some: list[Image]) -> None:
-        request = request_id(target.batch_id, [image.sha256 for image in some])
+        request = request_id(target.run_name, [image.sha256 for image in some])
         database.merge(request, image_rows(target, some))
 
     all_answers(in_parts(opened(target.config).database, images, ask))
@@ -330,12 +330,12 @@ def image_rows(target: UploadTarget, images: list[Image]) -> Rows:
         )
         for image in images
     ]
-    return Rows(IMAGES, {"batch_id": target.batch_id}, {0: encoded})
+    return Rows(IMAGES, {"batch_id": target.run_name}, {0: encoded})
 
 
 _NAMESPACE = UUID("5e0f4a26-4a55-5d3c-9f4e-5a0c1c6b6d1f")
 
 
-def request_id(batch_id: str, parts: list[str]) -> UUID:
+def request_id(run_name: str, parts: list[str]) -> UUID:
     """The id of a merge: the same for the same parts of the same run, whoever asks again."""
-    return uuid5(_NAMESPACE, "\n".join([batch_id, *parts]))
+    return uuid5(_NAMESPACE, "\n".join([run_name, *parts]))
