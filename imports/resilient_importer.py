@@ -32,6 +32,7 @@ from imports.phases.disposal import dispose_left, dispose_verified
 from imports.phases.import_ import import_items
 from imports.phases.lacking import plan_what_came
 from imports.phases.listing import list_source
+from imports.phases.placements import place_images
 from imports.phases.planning import plan_items, signatures
 from imports.phases.sha256 import hash_images
 from imports.phases.upload import list_images, upload_images
@@ -215,6 +216,7 @@ class ResilientImporter:
         """Stores the images of unfinished items that the target lacks."""
         with self._phase(Phase.UPLOAD):
             upload_images(self.session)
+            place_images(self.session)
 
     def import_search_results(self) -> None:
         """Imports the items that are planned: rows, merged a batch at a time."""
@@ -257,6 +259,9 @@ class ResilientImporter:
         for image in images:
             session.ask(session.target.store.remove, image.storage_path)
             items.update(session.images.items_of(image.sha256))
+        placed = [each for each in verified.placed if self._can_be_stored_again(each.image)]
+        for each in placed:
+            items.update(session.placements.items_of(each.place))
         self._forget_merges()
         list_images(session, verified.unlisted)
         readable = dict(signatures(session, items))
@@ -268,7 +273,7 @@ class ResilientImporter:
         self.upload_images()
         self.import_search_results()
         noun = session.kind.wording.items
-        count = len(images) + len(verified.unlisted)
+        count = len(images) + len(placed) + len(verified.unlisted)
         self._display.say(f"Imported again: {len(readable):,} {noun}, {count:,} images.")
         with self._phase(Phase.VERIFY):
             report = verify(session, deep=deep or self.settings.deep).report

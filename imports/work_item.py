@@ -181,6 +181,24 @@ class Image(NamedTuple):
         return storage_path(self.sha256, self.extension)
 
 
+class Placement(NamedTuple):
+    """A place of its own for an image: a bucket, and a path in it. As a text, `bucket/path`."""
+
+    bucket: str
+    path: str
+
+    def __str__(self) -> str:
+        """What the ledger, and people, know it by."""
+        return f"{self.bucket}/{self.path}"
+
+
+class PlacedImage(NamedTuple):
+    """An image, and the place where it is stored instead of under its hash."""
+
+    image: Image
+    place: Placement
+
+
 def storage_path(sha256: str, extension: str) -> str:
     """Where every image store keeps an image: `sha256/ab/cd/<hash>.<ext>`."""
     return f"sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}.{extension}"
@@ -255,9 +273,10 @@ class Plan(NamedTuple):
     `images` has None for one that was not found. `group` is a number that is the same for items
     that are the same search (or the like); `failure` says why the item cannot be imported at
     all, `stays` that its file is not of this kind and is left where it is, `warnings` what it will
-    be imported without. `records` and `weight` are how much is in it, where planning has looked
-    that far; `weight` is that of its rows (`phases.prepare.Encoded`). `undated` says that nobody
-    knows whether its records are newer than others: such items are imported last.
+    be imported without. `placements` are the images' places, as in `ItemPlan`. `records` and
+    `weight` are how much is in it, where planning has looked that far; `weight` is that of its rows
+    (`phases.prepare.Encoded`). `undated` says that nobody knows whether its records are newer than
+    others: such items are imported last.
     """
 
     id: int
@@ -270,6 +289,7 @@ class Plan(NamedTuple):
     records: int | None = None
     weight: int = 1
     undated: bool = False
+    placements: tuple[Placement | None, ...] = ()
 
 
 class Family(NamedTuple):

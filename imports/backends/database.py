@@ -154,7 +154,9 @@ class Database(Protocol):
 
 
 class ImageStore(Protocol):
-    """Where images go. Methods may be called from many threads; they raise as Database's do.
+    """A bucket, or a folder, for images. Methods may be called from many threads.
+
+    They raise as Database's do.
 
     One image that is refused raises ImageProblemError; a full store BackendUnavailableError.
     """
@@ -169,6 +171,14 @@ class ImageStore(Protocol):
 
     def put(self, image: Image) -> bool:
         """Stores an image under its hash; False if it was there already."""
+        ...
+
+    def put_at(self, path: str, image: Image, *, over: bool) -> bool:
+        """Stores an image at a path, `over` what is there; else False if something is there."""
+        ...
+
+    def copy(self, path: str, to: str) -> None:
+        """Copies what is stored at a path to another one, over what is there, in one step."""
         ...
 
     def size(self, storage_path: str) -> int | None:

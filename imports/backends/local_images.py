@@ -6,6 +6,9 @@ import contextlib
 import errno
 import hashlib
 import os
+import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,6 +18,7 @@ from imports.errors import (
     ImageProblemError,
     ImporterError,
 )
+from imports.files.free_names import name_exclusively
 from imports.files.patience import patiently
 from imports.files.private_file import FOLDER, make_folder, private
 from imports.files.regular_file import opener
@@ -39,7 +43,7 @@ _OF_THE_IMAGE = (errno.EFBIG, errno.EISDIR, errno.EMFILE, errno.ENFILE)
 
 
 class LocalImages:
-    """A folder with the tree `sha256/ab/cd/<hash>.<ext>`."""
+    """A folder with images: `imagecache` with the tree `sha256/ab/cd/<hash>.<ext>`, or a bucket."""
 
     storage_type = "local"
     put_at_once = 16
@@ -61,24 +65,30 @@ class LocalImages:
 
         It is written beside its place, brought to disk, and renamed into it.
         """
+        return self._stored(self._put, image, f"{self._folder}/{image.storage_path}")
+
+    def put_at(self, path: str, image: Image, *, over: bool) -> bool:
+        """Copies an image to a path, `over` what is there; else False if something is there."""
+        put = partial(self._write, over=over)
+        return self._stored(put, image, f"{self._folder}/{path}")
+
+    def _stored(self, put: Callable[[Image, str], bool], image: Image, place: str) -> bool:
         try:
-            return patiently(self._put, image)
+            return patiently(put, image, place)
         except OSError as error:
             # The image has been read by then, or its problem was told: it is the folder.
-            place = f"{self._folder}/{image.storage_path}"
             if error.errno in _OF_THE_IMAGE:
                 raise ImageProblemError(
                     f"image {image.file.path} cannot be stored at {place}: {error.strerror}"
                 ) from error
             raise self._unusable(place, error) from error
 
-    def _put(self, image: Image) -> bool:
-        # Not with path objects, here and below: they take longer than copying a small image.
-        place = f"{self._folder}/{image.storage_path}"
+    def _put(self, image: Image, place: str) -> bool:
+        return _size(place) != image.file.signature.size and self._write(image, place, over=True)
+
+    def _write(self, image: Image, place: str, *, over: bool) -> bool:
+        # Not with path objects: they take longer than copying a small image.
         folder, _, name = place.rpartition("/")
-        size = image.file.signature.size
-        if _size(place) == size:
-            return False
         part = f"{folder}/.{name}.{os.getpid()}.{uuid4().hex}{_PART}"
         try:
             if not _make_folder(folder):
@@ -87,12 +97,38 @@ class LocalImages:
                 copy.writelines(read_pieces(source, image.file, _CHUNK_BYTES))
                 copy.flush()
                 os.fsync(copy.fileno())
-            os.replace(part, place)  # noqa: PTH105
+            if over:
+                os.replace(part, place)  # noqa: PTH105
+            else:
+                name_exclusively(Path(part), Path(place))
+                _remove(part)
             patiently(sync_folder, folder)
-        except (ImageProblemError, OSError):
+        except (ImageProblemError, OSError) as error:
             _remove(part)
+            if isinstance(error, FileExistsError) and not over:
+                return False
             raise
         return True
+
+    def copy(self, path: str, to: str) -> None:
+        """Copies what is stored at a path to another one, over what is there, in one step."""
+        place = self._folder / to
+        part = place.with_name(f".{place.name}.{os.getpid()}.{uuid4().hex}{_PART}")
+        try:
+            if not _make_folder(str(place.parent)):
+                _remove_leftovers(str(place.parent), place.name)
+            try:
+                # A second name does: what is put at either path later on is another file.
+                os.link(self._folder / path, part)
+            except OSError:
+                _copy_file(self._folder / path, part)
+            part.replace(place)
+            # Of two names of one file, `replace` leaves both.
+            part.unlink(missing_ok=True)
+            patiently(sync_folder, place.parent)
+        except OSError as error:
+            _remove(str(part))
+            raise self._unusable(place, error) from error
 
     def size(self, storage_path: str) -> int | None:
         """The size in bytes of what is stored there, None if nothing is."""
@@ -142,6 +178,13 @@ def _size(place: str) -> int | None:
         return os.stat(place).st_size
     except FileNotFoundError:
         return None
+
+
+def _copy_file(path: Path, to: Path) -> None:
+    with open(path, "rb", opener=opener) as source, open(to, "xb", opener=private) as copy:
+        shutil.copyfileobj(source, copy, _CHUNK_BYTES)
+        copy.flush()
+        os.fsync(copy.fileno())
 
 
 def _make_folder(folder: str) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from imports.backends.database import Database, ImageStore, TargetIdentity
 from imports.backends.local_images import LocalImages
+from imports.backends.places import Places
 from imports.backends.postgresql import PostgreSQLDatabase, location
 from imports.backends.retry import RetryPolicy, with_retries
 from imports.errors import BackendError, SchemaError
@@ -34,6 +35,7 @@ class Target:
     identity: TargetIdentity
     database: Database
     store: ImageStore
+    places: Places
     server: EmbeddedServer | None = None
     _closed: bool = field(default=False, init=False)
 
@@ -49,6 +51,7 @@ class Target:
         self._closed = True
         self.database.close()
         self.store.close()
+        self.places.close()
         if self.server is not None:
             _release(self.server)
 
@@ -118,17 +121,19 @@ def open_target(settings: Settings, policy: RetryPolicy) -> Target:
     images = settings.data_folder / "imagecache"
     tighten(images)
     store = LocalImages(images)
+    places = Places(lambda bucket: LocalImages(settings.data_folder / bucket))
     try:
         identity = _identify(database, policy, own_url=url if server else None)
         policy.watch(database, partial(_revived, database, server) if server else database.identify)
         policy.watch(store, store.prepare)
+        policy.watch(places, places.probe)
     except BaseException:
         database.close()
         if server is not None:
             _release(server)
         raise
     backend = settings.chosen_backend
-    return Target(backend, describe(settings), identity, database, store, server)
+    return Target(backend, describe(settings), identity, database, store, places, server)
 
 
 def _open_supabase(settings: Settings, policy: RetryPolicy) -> Target:
@@ -154,9 +159,11 @@ def _open_supabase(settings: Settings, policy: RetryPolicy) -> Target:
                     " to the project's own, or remove it: rows then go over the API."
                 )
         policy.watch(database, database.identify)
+        places = Places(partial(SupabaseImages, url, key, settings.max_concurrent_uploads))
         policy.watch(store, store.prepare)
+        policy.watch(places, places.probe)
         opened.pop_all()
-    return Target(Backend.SUPABASE, describe(settings), identity, database, store)
+    return Target(Backend.SUPABASE, describe(settings), identity, database, store, places)
 
 
 def _identify(database: Database, policy: RetryPolicy, *, own_url: str | None) -> TargetIdentity:

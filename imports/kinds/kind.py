@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from imports.source.cleaning import Tally
     from imports.source.image_finder import ImageFinder
     from imports.source.tree import ListedEntry
-    from imports.work_item import Image, ImageFile, Signature, Source
+    from imports.work_item import Image, ImageFile, Placement, Signature, Source
 
     Pieces = Callable[[Source, str, Signature, int, int, Tally], Iterator["ContentPiece"]]
 
@@ -24,6 +24,10 @@ class ItemPlan(NamedTuple):
 
     `images` has None for one that was not found. `undated` says that nobody knows whether its
     records are newer than others, where the records do not say so themselves.
+
+    `placements` has the places of the images, in the same order: None for one that is stored under
+    its hash, and nothing at all if all are. A placed image replaces what an earlier run put at its
+    place, and is taken back if the item fails.
     """
 
     images: tuple[ImageFile | None, ...] = ()
@@ -31,6 +35,7 @@ class ItemPlan(NamedTuple):
     warnings: tuple[str, ...] = ()
     images_missing: int = 0
     undated: bool = False
+    placements: tuple[Placement | None, ...] = ()
 
 
 class KindFamily(NamedTuple):

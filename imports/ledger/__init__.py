@@ -10,6 +10,12 @@ from imports.ledger.images import ImageLedger
 from imports.ledger.items import ItemLedger
 from imports.ledger.lacking import LackingLedger
 from imports.ledger.listing import Listing, ListingLedger
+from imports.ledger.placements import (
+    Claim,
+    KnownPlace,
+    PlacementLedger,
+    PlacementStage,
+)
 from imports.ledger.progress import ItemProgress, item_progress
 from imports.ledger.queue import ImportQueue
 from imports.ledger.runs import RunLedger, RunRecord
@@ -17,6 +23,7 @@ from imports.ledger.scope import Scope
 from imports.ledger.vouching import Vouching
 
 __all__ = [
+    "Claim",
     "DisposalLedger",
     "DisposedItem",
     "DueItem",
@@ -25,10 +32,13 @@ __all__ = [
     "ImportQueue",
     "ItemLedger",
     "ItemProgress",
+    "KnownPlace",
     "LackingLedger",
     "LedgerFile",
     "Listing",
     "ListingLedger",
+    "PlacementLedger",
+    "PlacementStage",
     "RunLedger",
     "RunRecord",
     "Scope",

@@ -172,9 +172,29 @@ create table item_image (
   item_id integer not null,
   position integer not null,
   path text not null,
+  place text,  -- bucket and path, where it is stored if that is not under its hash
+  passed_over integer not null default 0,  -- whether what was at its place stays: it is newer
   primary key (item_id, position)
 ) without rowid;
 create index item_image_path on item_image (path);
+create index item_image_place on item_image (place) where place is not null;
+
+-- What this ledger's runs know of the places of images. `putting`: a run puts the image there, or
+-- is about to. `put`: it has done so, and the rows of its item are not in yet. `stands`: they are.
+-- `found`: it was there already, and none of these runs had put it.
+create table placement (
+  target_id text not null,
+  place text not null,
+  sha256 text not null,
+  stage text not null,
+  batch_id text not null,
+  kept text,  -- the path of a copy of what it replaced, while that may have to come back
+  previous text,  -- the SHA-256 of that
+  previous_stage text,  -- `stands` or `found`; null if it was somebody else's
+  primary key (target_id, place)
+) without rowid;
+create index placement_open on placement (target_id, place) where stage in ('putting', 'put');
+create index placement_kept on placement (target_id, place) where kept is not null;
 
 -- An image file of any scope, and what is in it.
 create table image (

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from imports.backends.database import (
     AddedRows,
@@ -17,6 +17,7 @@ from imports.backends.database import (
     WrittenRow,
 )
 from imports.backends.halving import all_answers, in_parts
+from imports.backends.places import Places
 from imports.backends.retry import RetryPolicy, with_retries
 from imports.errors import BackendUnavailableError, ImageProblemError, StatementCancelledError
 from imports.kinds import kind_named
@@ -25,7 +26,9 @@ from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_
 from imports.phases.upload import image_rows
 from imports.run.report import Finding
 from imports.tables.table import IMAGE_ASSETS, Table, TableGroup
-from imports.work_item import Image, Prepared, WorkItem
+from imports.work_item import Image, PlacedImage, Prepared, WorkItem
+
+W = TypeVar("W", contravariant=True)
 
 _WRONG = ("missing", "different", "undecided")
 
@@ -46,6 +49,7 @@ class VerifyTarget:
     group: TableGroup
     run: dict[str, Any]
     parsers: Executor
+    places: Places
 
 
 @dataclass(slots=True)
@@ -225,38 +229,70 @@ def compare_images(target: VerifyTarget, images: list[Image]) -> list[Finding]:
 
 
 def check_image(target: VerifyTarget, image: Image, *, deep: bool) -> Finding | None:
+    """Whether an image is stored under its hash with its size, and with `deep` with its content.
+
+    Raises:
+        BackendUnavailableError: if the store does not answer to anything any more.
+    """
+    store, path = target.store, image.storage_path
+    return _check_stored(target, store, path, image, lambda: store.prepare(), deep=deep)
+
+
+def check_placed(target: VerifyTarget, placed: PlacedImage, *, deep: bool) -> Finding | None:
+    """The same of an image that has a place of its own."""
+    image, place = placed
+    return _check_stored(target, target.places, place, image, target.places.probe, deep=deep)
+
+
+class _Store(Protocol[W]):
+    """What keeps images: under their hashes by a path, or at places."""
+
+    def size(self, where: W, /) -> int | None: ...
+
+    def sha256(self, where: W, /) -> str: ...
+
+
+def _check_stored(
+    target: VerifyTarget,
+    store: _Store[W],
+    where: W,
+    image: Image,
+    probe: Callable[[], object],
+    *,
+    deep: bool,
+) -> Finding | None:
     """Whether an image is stored with its size, and with `deep` with its content.
 
     Raises:
         BackendUnavailableError: if the store does not answer to anything any more.
     """
-    path = image.storage_path
+    path = str(where)
     try:
-        size = with_retries(target.policy, target.store.size, path)
+        size = with_retries(target.policy, store.size, where)
         if size is None:
             return Finding("missing", path, image=image.sha256)
         detail = ""
         if size != image.file.signature.size:
             detail = f"stored with {size:,} bytes, should be {image.file.signature.size:,}"
         elif deep:
-            detail = _wrong_content(target, image)
+            detail = _wrong_content(target, store, where, image.sha256)
     except ImageProblemError as error:
         detail = str(error)
     except BackendUnavailableError as error:
         # Is it the store, or what is stored of this one image?
         if target.policy.stop.is_set() or not error.divisible:
             raise
-        with_retries(target.policy, target.store.prepare)
+        with_retries(target.policy, probe)
         detail = f"it cannot be read: {error}"
     return Finding("different", path, detail, image=image.sha256) if detail else None
 
 
-def _wrong_content(target: VerifyTarget, image: Image) -> str:
+def _wrong_content(target: VerifyTarget, store: _Store[W], where: W, sha256: str) -> str:
     """What is wrong with the content of a stored image; nothing if it is right."""
     found = ""
     for _ in range(2):  # an answer that was cut off is no content
-        found = with_retries(target.policy, target.store.sha256, image.storage_path)
-        if found == image.sha256:
+        found = with_retries(target.policy, store.sha256, where)
+        if found == sha256:
             return ""
     return f"its content has the hash {found}"
 

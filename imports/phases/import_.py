@@ -19,6 +19,7 @@ from imports.phases.merging import (
     write_status_files,
 )
 from imports.phases.pieces import PieceReader
+from imports.phases.placements import passed_over, settle_placements
 from imports.phases.prepare import PieceJob, batches, largest_item
 from imports.run.spool import SpoolReader
 from imports.work_item import ItemState, Phase, RowOutcome, WorkItem
@@ -80,6 +81,7 @@ def import_items(session: RunSession) -> int:
             for item in session.queue.large():
                 _import_large(session, target, item)
     session.spool.clear()
+    settle_placements(session)
     return total
 
 
@@ -133,6 +135,8 @@ def _record(session: RunSession, imported: Imported) -> None:
     counts["import.failed_batches" if imported.failures else "import.completed_batches"] = 1
     if imported.failures:
         counts["import.failed"] = len(imported.failures)
+    if session.placements.is_used:
+        session.placements.pass_over(imported.item_ids, passed_over(imported.merged))
     session.queue.record_imported(
         imported.item_ids,
         imported.failures,

@@ -14,6 +14,7 @@ from imports.phases.comparing import (
     Compared,
     VerifyTarget,
     check_image,
+    check_placed,
     compare_batch,
     compare_images,
     compare_piece,
@@ -25,7 +26,7 @@ from imports.phases.pieces import PieceReader
 from imports.phases.prepare import batches, largest_item
 from imports.phases.upload import BATCH_SIZE
 from imports.run.report import Finding, VerifyReport
-from imports.work_item import Image, ItemState, Phase, WorkItem
+from imports.work_item import Image, ItemState, Phase, PlacedImage, WorkItem
 from imports.workers.executors import FEW_ITEMS, run_bounded
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ _log = logging.getLogger("imports.run")
 class Verified:
     """The report, and the items and images that importing again may put right.
 
-    `unlisted` are images that are stored as they should be, and not listed so.
+    `placed` are images with places of their own. `unlisted` are images that are stored as they
+    should be, and not listed so.
     `wrong` are the paths of all items of which something is not as it should be, or cannot be
     told.
     """
@@ -48,6 +50,7 @@ class Verified:
     items: set[int] = field(default_factory=set)
     wrong: set[str] = field(default_factory=set)
     images: list[Image] = field(default_factory=list)
+    placed: list[PlacedImage] = field(default_factory=list)
     unlisted: list[Image] = field(default_factory=list)
 
     def add(self, finding: Finding) -> None:
@@ -85,11 +88,13 @@ def verify(session: RunSession, *, deep: bool, since: int | None = None) -> Veri
         session.kind.group,
         session.run_values(),
         session.workers.for_parsing(total),
+        session.target.places,
     )
     vouching = Vouching(session.scope)
     vouching.begin()
     _compare_items(session, target, vouching, verified)
     _check_images(session, target, verified, deep=deep, since=since)
+    _check_placed(session, target, verified, deep=deep, since=since)
     _look_for_missing(session, verified)
     # What is there of files that are gone now, nothing could be found to speak for.
     if session.single_item is None and since is None and not session.disposals.disposed():
@@ -199,6 +204,31 @@ def _check_images(
         ]
 
 
+def _check_placed(
+    session: RunSession,
+    target: VerifyTarget,
+    verified: Verified,
+    *,
+    deep: bool,
+    since: int | None,
+) -> None:
+    if not session.placements.open_stored(since):
+        return
+    for placed, finding in run_bounded(
+        session.workers.for_waiting(),
+        partial(_placed_checked, target, deep=deep),
+        session.placements.stored(),
+        in_flight=session.settings.max_concurrent_uploads,
+        stop=session.policy.stop,
+    ):
+        verified.report.images += 1
+        if finding is not None:
+            verified.add(finding)
+            verified.placed.append(placed)
+            verified.report.repairable = True
+    session.raise_if_stopping()
+
+
 def _look_for_missing(session: RunSession, verified: Verified) -> None:
     """Counts the images that are missing, and finds the items whose missing image is there now."""
     verified.report.missing = session.lacking.count().images
@@ -211,6 +241,12 @@ def _look_for_missing(session: RunSession, verified: Verified) -> None:
 
 def _checked(target: VerifyTarget, image: Image, *, deep: bool) -> tuple[Image, Finding | None]:
     return image, check_image(target, image, deep=deep)
+
+
+def _placed_checked(
+    target: VerifyTarget, placed: PlacedImage, *, deep: bool
+) -> tuple[PlacedImage, Finding | None]:
+    return placed, check_placed(target, placed, deep=deep)
 
 
 def _find_orphans(

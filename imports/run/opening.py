@@ -29,6 +29,7 @@ from imports.ledger import (
     LackingLedger,
     LedgerFile,
     ListingLedger,
+    PlacementLedger,
     RunLedger,
     Scope,
 )
@@ -133,6 +134,11 @@ def open_session(
             only_verified=last_run,
         )
         say_run(settings.ledger_file, state.batch_id)
+        placements = PlacementLedger(scope, target.key)
+        if placements.is_used:
+            # What a place had before is forgotten once the ledger has the item.
+            ledger.bring_to_disk()
+        placements.settle()
         items = ItemLedger(scope)
         if state is fresh and not last_run and not settings.scan_only:
             items.list_planned()
@@ -160,6 +166,7 @@ def open_session(
             growing=GrowingLedger(scope),
             queue=ImportQueue(scope),
             images=ImageLedger(scope),
+            placements=placements,
             lacking=LackingLedger(scope),
             spool=Spool(
                 settings.data_folder / "spool" / state.batch_id, target.database.row_format

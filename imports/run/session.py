@@ -31,6 +31,7 @@ from imports.ledger import (
     LackingLedger,
     LedgerFile,
     ListingLedger,
+    PlacementLedger,
     RunLedger,
     Scope,
 )
@@ -92,6 +93,7 @@ class RunSession:
     growing: GrowingLedger
     queue: ImportQueue
     images: ImageLedger
+    placements: PlacementLedger
     lacking: LackingLedger
     spool: Spool
     status_files: StatusFiles | None

@@ -16,6 +16,7 @@ from imports.backends.database import Comparison, Rows, TableComparison
 from imports.backends.retry import RetryPolicy
 from imports.backends.target import Target
 from imports.kinds import kind_named
+from imports.ledger import PlacementLedger
 from imports.resilient_importer import ResilientImporter
 from imports.run.display import SilentDisplay
 from imports.run.disposal_plan import disposal_plan
@@ -137,7 +138,12 @@ class PeopleBench:
         if progress is not None:
             resources.callback(progress.close)
         target = SimpleNamespace(
-            database=self.database, store=None, key="target", backend="postgresql", location="mem"
+            database=self.database,
+            store=None,
+            places=None,
+            key="target",
+            backend="postgresql",
+            location="mem",
         )
         session = RunSession(
             settings=settings,
@@ -156,6 +162,7 @@ class PeopleBench:
             growing=book.growing,
             queue=book.queue,
             images=book.images,
+            placements=PlacementLedger(book.scope, target.key),
             lacking=book.lacking,
             spool=Spool(self.base / ".importer" / "spool" / batch_id, self.database.row_format),
             status_files=None,

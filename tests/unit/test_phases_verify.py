@@ -15,6 +15,7 @@ from imports.backends.database import (
     Rows,
     TableComparison,
 )
+from imports.backends.places import Places
 from imports.backends.retry import RetryPolicy
 from imports.errors import ImageProblemError, StatementCancelledError
 from imports.kinds.people.kind import PEOPLE
@@ -85,6 +86,7 @@ def compared(source: Source, parsers: Executor, database: object, *paths: Path) 
         STATES.group,
         {"dataset_id": 1, "batch_id": "b"},
         parsers,
+        cast(Places, None),
     )
     read_from = ImportSource(str(source.folder), STATES.patterns)
     return compare_batch(target, PrepareJob("states", read_from, RowFormat.JSON, items))
@@ -98,6 +100,7 @@ def checked(store: Store, *, deep: bool) -> Finding | None:
         STATES.group,
         {},
         cast(Executor, None),
+        cast(Places, None),
     )
     return check_image(target, IMAGE, deep=deep)
 
@@ -180,6 +183,7 @@ def test_rows_that_were_added_are_found_and_sets_are_never_compared_in_parts(
         PEOPLE.group,
         {},
         parsers,
+        cast(Places, None),
     )
     items = [WorkItem(1, path.name, Signature(1, 1))]
     job = PrepareJob("people", ImportSource(str(tmp_path), PEOPLE.patterns), RowFormat.JSON, items)

@@ -1,0 +1,192 @@
+"""What workers do at places of images: look, put an image there, and take it back."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from imports.backends.places import Places
+from imports.backends.retry import RetryPolicy, with_retries
+from imports.errors import BackendUnavailableError, ImageProblemError
+from imports.ledger import Claim, KnownPlace, PlacementStage
+from imports.work_item import Placement
+
+_UNREADABLE = ""
+"""In place of a hash: something is there that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceTarget:
+    """Where images are put, and how patiently.
+
+    `trusts_sizes` says that what has the size of what a run put at a place is taken for that.
+    """
+
+    places: Places
+    policy: RetryPolicy
+    trusts_sizes: bool
+
+    def content(self, place: Placement) -> str | None:
+        """The hash of what is at a place, None if nothing is."""
+        if with_retries(self.policy, self.places.size, place) is None:
+            return None
+        try:
+            return with_retries(self.policy, self.places.sha256, place)
+        except ImageProblemError:
+            return _UNREADABLE
+
+
+class Looked(NamedTuple):
+    """What was found at the place of an image: a hash, or None for nothing; else the problem."""
+
+    claim: Claim
+    here: str | None = None
+    problem: str | None = None
+    in_doubt: bool = False
+
+
+class PutJob(NamedTuple):
+    """An image to put at its place, `over` what is there, as the ledger has noted it."""
+
+    claim: Claim
+    noted: KnownPlace
+    over: bool
+
+
+class Put(NamedTuple):
+    """What became of an image; a problem is in doubt if the store did not blame the image."""
+
+    claim: Claim
+    problem: str | None = None
+    in_doubt: bool = False
+
+
+def look_at(target: PlaceTarget, claim: Claim) -> Looked:
+    """Looks what is at the place of an image.
+
+    Raises:
+        BackendUnavailableError: if the store does not answer to anything any more.
+    """
+    place, image, known = claim.place, claim.image, claim.known
+    ours = known is not None and known.stage is PlacementStage.STANDS
+    try:
+        if target.trusts_sizes and ours and known is not None and known.sha256 == image.sha256:
+            size = with_retries(target.policy, target.places.size, place)
+            if size == image.file.signature.size:
+                return Looked(claim, image.sha256)
+        return Looked(claim, target.content(place))
+    except ImageProblemError as error:
+        return Looked(claim, problem=str(error))
+    except BackendUnavailableError as error:
+        return Looked(claim, problem=_problem(target, claim, error), in_doubt=True)
+
+
+def put_image(target: PlaceTarget, job: PutJob) -> Put:
+    """Puts an image at its place, after a copy was made of what it replaces there.
+
+    Raises:
+        BackendUnavailableError: if the store does not answer to anything any more.
+    """
+    claim, places, copy = job.claim, target.places, job.noted.copy
+    try:
+        if copy is not None:
+            if target.content(copy) != job.noted.previous:
+                with_retries(target.policy, places.copy, claim.place, copy)
+            if target.content(copy) != job.noted.previous:
+                return Put(claim, problem=_foreign(claim, "meanwhile "))
+        stored = with_retries(target.policy, places.put, claim.place, claim.image, over=job.over)
+        # A first try may have reached the store, and its answer not us.
+        if not stored and target.content(claim.place) != claim.image.sha256:
+            return Put(claim, problem=_foreign(claim, "meanwhile "))
+    except ImageProblemError as error:
+        return Put(claim, problem=str(error))
+    except BackendUnavailableError as error:
+        return Put(claim, problem=_problem(target, claim, error), in_doubt=True)
+    return Put(claim)
+
+
+def _problem(target: PlaceTarget, claim: Claim, error: BackendUnavailableError) -> str:
+    """The problem with one image, if the store still answers: the others shall go on."""
+    if target.policy.stop.is_set() or not error.divisible:
+        raise error
+    with_retries(target.policy, target.places.probe)
+    return f"image {claim.image.file.path}: {error}"
+
+
+def take_back(target: PlaceTarget, known: KnownPlace) -> tuple[KnownPlace, str | None]:
+    """Brings back what was at a place before; what somebody else has put there since stays.
+
+    What the user must know of it comes second.
+
+    Raises:
+        BackendUnavailableError: if the store does not answer.
+    """
+    here = target.content(known.place)
+    left = None
+    if here not in (None, known.sha256, known.previous):
+        left = f"{known.place} has an image that no run of ours has put there: it stays"
+    elif known.copy is None:
+        if here is not None:
+            with_retries(target.policy, target.places.remove, known.place)
+    elif here != known.previous:
+        if target.content(known.copy) == known.previous:
+            with_retries(target.policy, target.places.copy, known.copy, known.place)
+        else:
+            left = f"{known.place} had another image before, and its copy {known.copy} is gone"
+    remove_copy(target, known)
+    return known, left
+
+
+def remove_copy(target: PlaceTarget, known: KnownPlace) -> KnownPlace:
+    """Removes the copy of what was at a place before, if there is one.
+
+    Raises:
+        BackendUnavailableError: if the store does not answer.
+    """
+    if known.copy is not None:
+        with_retries(target.policy, target.places.remove, known.copy)
+    return known
+
+
+def decided(claim: Claim, here: str | None, batch_id: str, *, replace: bool) -> KnownPlace | str:
+    """What the ledger is to note of a place, of which it has looked what is `here`.
+
+    An image is put there if that is `putting`. A text is the reason for which it cannot be put:
+    nobody asked us to `replace` what is there.
+    """
+    place, sha256, known = claim.place, claim.image.sha256, claim.known
+    if known is not None and known.stage in (PlacementStage.PUTTING, PlacementStage.PUT):
+        # It waits for this image: any other one was taken back before.
+        if here == sha256:
+            return known._replace(stage=PlacementStage.PUT)
+        if here == known.previous or (here == _UNREADABLE and known.kept is None):
+            return known._replace(stage=PlacementStage.PUTTING)
+        return _foreign(claim, "meanwhile ")
+    ours = known is not None and known.stage is PlacementStage.STANDS
+    if here == sha256:
+        stays = ours and known is not None and known.sha256 == sha256
+        return KnownPlace(place, sha256, PlacementStage.STANDS if stays else PlacementStage.FOUND)
+    new = KnownPlace(place, sha256, PlacementStage.PUTTING)
+    if here is None:
+        return new
+    if not replace and not (ours and known is not None and here in (known.sha256, _UNREADABLE)):
+        return _foreign(claim, "")
+    if here == _UNREADABLE:
+        return new
+    before = known.stage if known is not None and known.sha256 == here else None
+    return new._replace(kept=_kept(place, batch_id), previous=here, previous_stage=before)
+
+
+def _kept(place: Placement, batch_id: str) -> str:
+    """The path of a copy: hidden, in the same bucket, and of this run alone."""
+    name = hashlib.blake2b(f"{batch_id}/{place}".encode(), digest_size=16).hexdigest()
+    return f".importer/{name[:2]}/{name[2:]}"
+
+
+def _foreign(claim: Claim, when: str) -> str:
+    return (
+        f"image {claim.image.file.path} belongs at {claim.place}, where {when}somebody else has put"
+        " another image. That one was left as it is. Look at it; to replace it, import this one"
+        " again with --force"
+    )

@@ -1,0 +1,1 @@
+"""Small kinds, each of which uses what one seam of the engine offers."""
