@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
 import pytest
 
+from imports.backends.places import Places
+from imports.backends.postgresql import PostgreSQLDatabase
+from imports.backends.retry import RetryPolicy
+from imports.backends.supabase import SupabaseDatabase
+from imports.backends.target import open_target
+from imports.ledger import ImportQueue, PlacementLedger
+from imports.source.image_content import read_image
+from imports.source.tree import signature_of
+from imports.work_item import ImageFile, Placement
 from tests.support.bench import Bench
-from tests.support.small_kinds.placed import Trays, place
+from tests.support.small_kinds.placed import BUCKET, Trays, place
 from tests.support.source import png
 
 
@@ -182,3 +196,121 @@ def test_what_is_left_of_an_item_that_is_gone_is_taken_back(
     assert trays.run(restart=True).exit_code == 0
     assert (trays.photo(1), trays.photo(2)) == (png(4), None)
     assert trays.stored() == [place(1).path]
+
+
+def test_what_somebody_puts_there_while_a_run_is_interrupted_stays(
+    trays: Trays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trays.add(1, png(1))
+    trays.run()
+    trays.add(1, png(2))
+    with monkeypatch.context() as patched:
+        patched.setattr("imports.resilient_importer.import_items", killed)
+        with pytest.raises(Killed):
+            trays.run()
+    assert len(trays.stored()) == 2
+    trays.put(1, png(9))
+    report = trays.run(restart=True)
+    assert report.exit_code == 3
+    assert "where meanwhile somebody else has put another image" in report.failures[0].reason
+    assert "an image that no run of ours has put there: it stays" in str(report.notices)
+    assert (trays.photo(1), trays.stored()) == (png(9), [place(1).path])
+
+
+def test_a_store_puts_over_nothing_unless_told_to(trays: Trays) -> None:
+    """What the places of each backend promise."""
+    files = [trays.bench.source.write(f"{number}.png", png(number)) for number in (1, 2)]
+    one, other = (read_image(ImageFile(str(each), signature_of(each.stat()))) for each in files)
+    target = open_target(trays.bench.settings(), RetryPolicy(0))
+    try:
+        places, a, b = target.places, place(1), Placement(BUCKET, ".importer/b")
+        places.prepare(BUCKET)
+        assert places.size(a) is None
+        assert places.put(a, one, over=False)
+        assert not places.put(a, other, over=False)
+        assert (places.size(a), places.sha256(a)) == (len(png(1)), one.sha256)
+        for _ in range(2):
+            places.copy(a, b)
+            assert places.sha256(b) == one.sha256
+        assert places.put(a, other, over=True)
+        assert (places.sha256(a), places.sha256(b)) == (other.sha256, one.sha256)
+        places.copy(b, a)
+        assert places.sha256(a) == one.sha256
+        for _ in range(2):
+            places.remove(b)
+        assert trays.stored() == [a.path]
+        places.probe()
+    finally:
+        target.close()
+
+
+STEPS = {
+    PlacementLedger: ("note", "pass_over", "settle", "record_taken_back", "forget_copies"),
+    Places: ("put", "copy", "remove"),
+    PostgreSQLDatabase: ("merge",),
+    SupabaseDatabase: ("merge",),
+    ImportQueue: ("record_imported",),
+}
+
+
+def killed_after(step: int, run: Callable[[], object]) -> bool:
+    """Does something in a process that ends at once after so many steps; whether it came to that.
+
+    Nothing is closed, rolled back or written any more, as after `kill -9`.
+    """
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    code = 1
+    try:
+        done = count(1)
+        for owner, names in STEPS.items():
+            for name in names:
+                setattr(owner, name, _counted(getattr(owner, name), done, step))
+        run()
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _counted(method: Callable[..., Any], done: Iterator[int], last: int) -> Callable[..., Any]:
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        answer = method(*args, **kwargs)
+        if next(done) == last:
+            os._exit(9)
+        return answer
+
+    return counted
+
+
+MOST_STEPS = 20
+
+
+@pytest.mark.parametrize("label", ["new", "bad"])
+def test_a_run_killed_after_any_step_is_gone_on_with(trays: Trays, label: str) -> None:
+    """The first photo replaces an older one, the second one is new."""
+    for number in range(1, MOST_STEPS + 1):
+        trays.add(number, png(number))
+    trays.run()
+    for number in range(1, MOST_STEPS + 1):
+        before = trays.stored()
+        tray = trays.add(number, png(100 + number), png(200 + number), label=label)
+        was_killed = killed_after(number, trays.run)
+        # Whatever rows there are: the photo that they name is there.
+        assert trays.photo(number) in (png(number), png(100 + number))
+        report = trays.run()
+        row = dict(trays.rows())[number]
+        photos = trays.photo(number), trays.photo(number, "camera2")
+        if label == "new":
+            assert (row, *photos) == ("new", png(100 + number), png(200 + number))
+            assert trays.stored() == sorted([*before, place(number, "camera2").path])
+        else:
+            assert (row, *photos) == ("good", png(number), None)
+            assert trays.stored() == before
+        assert report.exit_code == (3 if label == "bad" else 0)
+        if not was_killed:
+            break
+        # Else each further run would try it again.
+        tray.unlink()
+    assert number > 9
+    assert number < MOST_STEPS
