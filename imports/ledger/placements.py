@@ -69,8 +69,11 @@ _CLAIMS = (
     "item_image join item on item.id = item_image.item_id"
     " join image on image.path = item_image.path"
 )
+_CLAIMS_AT = _CLAIMS.replace(" join ", " cross join ")
+"""The same where the place is known: without that, SQLite would begin with all items."""
+
 _OF_PLACE = (
-    f"exists (select 1 from {_CLAIMS} where item_image.place = placement.place"
+    f"exists (select 1 from {_CLAIMS_AT} where item_image.place = placement.place"
     " and image.sha256 = placement.sha256"
     " and item.scope_id in (select id from scope where scope.target_id = placement.target_id)"
 )
@@ -107,25 +110,6 @@ class PlacementLedger:
 
     # From the images of unfinished items to their places
 
-    def rivals(self) -> list[Rival]:
-        """The unfinished items whose image is not for them to put: a later item has the place.
-
-        Of items that have different images for one place, the last by path has it.
-        """
-        planned = f"select id from item where {self._scope.condition(ItemState.PLANNED)}"
-        rows = self._scope.connection.execute(
-            "select item.id, mine.place, max(other.path) from item"
-            " join item_image as mine on mine.item_id = item.id"
-            " join image as my_image on my_image.path = mine.path"
-            " join item_image as its on its.place = mine.place and its.item_id <> item.id"
-            " join image as its_image on its_image.path = its.path"
-            " join item as other on other.id = its.item_id and other.scope_id = item.scope_id"
-            f" where item.id in ({planned}) and mine.place is not null"
-            " and my_image.sha256 <> its_image.sha256"
-            " and other.state <> 'failed' and other.path > item.path group by item.id"
-        )
-        return [Rival(*row) for row in rows]
-
     def open_claims(self, *, again: bool) -> int:
         """Gathers the images of unfinished items that this run has yet to see at their places.
 
@@ -146,6 +130,36 @@ class PlacementLedger:
         )
         return int(connection.execute("select count(*) from temp.claim").fetchone()[0])
 
+    def rivals(self) -> list[Rival]:
+        """The unfinished items whose images are not for them to put: a later item has the place.
+
+        Of items that have different images for one place, the last by path has it. Looks at the
+        places that `open_claims` gathered.
+        """
+        of_scope = (
+            f"item.state <> 'failed' and item.scope_id = {self._scope.id}"
+            " and image.sha256 is not null"
+        )
+        ask = self._scope.connection.execute
+        contested = ask(
+            f"select at from temp.claim cross join {_CLAIMS_AT}"
+            f" where item_image.place = at and {of_scope}"
+            " group by at having count(distinct image.sha256) > 1"
+        ).fetchall()
+        found = []
+        for (place,) in contested:
+            (winner, *others) = ask(
+                f"select item.path, image.sha256, item.id, item.state from {_CLAIMS_AT}"
+                f" where item_image.place = ? and {of_scope} order by item.path desc",
+                (place,),
+            ).fetchall()
+            found += [
+                Rival(item_id, place, winner[0])
+                for _, sha256, item_id, state in others
+                if sha256 != winner[1] and state == ItemState.PLANNED
+            ]
+        return found
+
     def claims(self, size: int) -> Iterator[list[Claim]]:
         """What `open_claims` gathered, in lists of `size`, but for items that failed meanwhile."""
         last = 0
@@ -155,7 +169,7 @@ class PlacementLedger:
                 f" {', '.join(f'placement.{name}' for name in _KNOWN.split(', '))}"
                 " from temp.claim left join placement"
                 " on placement.target_id = ? and placement.place = at"
-                f" where claim.rowid > ? and exists (select 1 from {_CLAIMS}"
+                f" where claim.rowid > ? and exists (select 1 from {_CLAIMS_AT}"
                 f" where item_image.place = at and {self._scope.condition(ItemState.PLANNED)})"
                 " order by claim.rowid limit ?",
                 (self._target_id, last, size),

@@ -66,13 +66,15 @@ def place_images(session: RunSession) -> None:
     if not session.placements.is_used:
         return
     settle_placements(session)
-    for rival in session.placements.rivals():
-        reason = (
-            f"Image upload failed: {rival.place} is also the place of another image, of"
-            f" {rival.later}, which comes later: that one is stored there"
-        )
-        _fail(session, rival.place, reason, session.items.record_rival(rival.item_id, reason))
     total = session.placements.open_claims(again=session.state.repairing)
+    if rivals := session.placements.rivals():
+        for rival in rivals:
+            reason = (
+                f"Image upload failed: {rival.place} is also the place of another image, of"
+                f" {rival.later}, which comes later: that one is stored there"
+            )
+            _fail(session, rival.place, reason, session.items.record_rival(rival.item_id, reason))
+        total = session.placements.open_claims(again=session.state.repairing)
     if not total:
         return
     session.ledger.bring_to_disk()

@@ -167,15 +167,21 @@ def test_an_image_that_an_item_of_another_source_waits_for_is_left(book: Book) -
     assert list(elsewhere.undone(9)) == []
 
 
+def rivals(book: Book) -> list[tuple[object, ...]]:
+    ledger(book).open_claims(again=False)
+    return [tuple(each) for each in ledger(book).rivals()]
+
+
 def test_the_last_of_several_items_has_the_place(book: Book) -> None:
     first, second = planned(book, "1", "a", "aa"), planned(book, "2", "a", "bb")
     planned(book, "3", "b", "aa")
     planned(book, "4", "b", "aa")
-    rivals = [tuple(each) for each in ledger(book).rivals()]
-    assert rivals == [(first, "photos/a.png", "2")]
+    assert rivals(book) == [(first, "photos/a.png", "2")]
     assert book.items.record_rival(first, "another has it") == ["1"]
-    assert ledger(book).rivals() == []
-    # One that failed has none.
-    book.failed(second)
+    assert rivals(book) == []
+    # One that is imported has it too, one that failed does not.
+    book.imported(second)
     planned(book, "1", "a", "aa")
-    assert ledger(book).rivals() == []
+    assert rivals(book) == [(first, "photos/a.png", "2")]
+    book.failed(second)
+    assert rivals(book) == []
