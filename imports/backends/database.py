@@ -185,6 +185,10 @@ class ImageStore(Protocol):
         """The size in bytes of what is stored there, None if nothing is."""
         ...
 
+    def is_empty(self, folder: str) -> bool:
+        """Whether nothing is stored below a folder; False also where that takes long to tell."""
+        ...
+
     def sha256(self, storage_path: str) -> str:
         """The hash of what is stored there, read anew."""
         ...

@@ -39,6 +39,10 @@ class Places:
         """The size in bytes of what is stored there, None if nothing is."""
         return self._of(place.bucket).size(place.path)
 
+    def is_empty(self, folder: Placement) -> bool:
+        """Whether nothing is stored below a folder; False also where that takes long to tell."""
+        return self._of(folder.bucket).is_empty(folder.path)
+
     def sha256(self, place: Placement) -> str:
         """The hash of what is stored there, read anew."""
         return self._of(place.bucket).sha256(place.path)

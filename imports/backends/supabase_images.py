@@ -201,6 +201,15 @@ class SupabaseImages:
             size = found.get("size")
             return int(found["metadata"]["size"] if size is None else size)
 
+    def is_empty(self, folder: str) -> bool:
+        """Whether nothing is stored below a folder."""
+        with self._asking():
+            try:
+                # With a slash: @supabase/lite takes it for the beginning of a name.
+                return self._storage.from_(self._bucket).list(f"{folder}/", {"limit": 1}) == []
+            except StorageApiError as error:
+                raise refusal(_response_behind(error)).error(self._bucket, folder) from error
+
     def sha256(self, storage_path: str) -> str:
         """The hash of what is stored there, downloaded anew."""
         # What is in front of a hosted project may keep what was there before, by its address.

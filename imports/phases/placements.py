@@ -20,6 +20,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 from imports.errors import BackendUnavailableError
@@ -28,8 +29,9 @@ from imports.phases.putting import (
     PlaceTarget,
     Put,
     PutJob,
+    by_folder,
     decided,
-    look_at,
+    look_in,
     put_image,
     remove_copy,
     take_back,
@@ -134,7 +136,8 @@ def _put_page(
     outcomes: list[Put] = []
     jobs: list[PutJob] = []
     there: list[KnownPlace] = []
-    for claim, here, problem, in_doubt in _each(session, partial(look_at, target), claims):
+    looked = chain.from_iterable(_each(session, partial(look_in, target), by_folder(claims)))
+    for claim, here, problem, in_doubt in looked:
         noted = problem if problem is not None else _decided(session, claim, here)
         if isinstance(noted, str):
             outcomes.append(doubts.take(Put(claim, noted, in_doubt)))

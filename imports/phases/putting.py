@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 from imports.backends.places import Places
@@ -27,10 +29,16 @@ class PlaceTarget:
     policy: RetryPolicy
     trusts_sizes: bool
 
+    def size(self, place: Placement) -> int | None:
+        """The size of what is at a place, None if nothing is."""
+        return with_retries(self.policy, self.places.size, place)
+
     def content(self, place: Placement) -> str | None:
         """The hash of what is at a place, None if nothing is."""
-        if with_retries(self.policy, self.places.size, place) is None:
-            return None
+        return None if self.size(place) is None else self.hash(place)
+
+    def hash(self, place: Placement) -> str:
+        """The hash of what is at a place, where something is."""
         try:
             return with_retries(self.policy, self.places.sha256, place)
         except ImageProblemError:
@@ -62,20 +70,43 @@ class Put(NamedTuple):
     in_doubt: bool = False
 
 
-def look_at(target: PlaceTarget, claim: Claim) -> Looked:
-    """Looks what is at the place of an image.
+def by_folder(claims: list[Claim]) -> list[list[Claim]]:
+    """Images whose places are side by side, together."""
+    return [
+        list(some)
+        for _, some in groupby(
+            claims, lambda claim: (claim.place.bucket, claim.place.path.rpartition("/")[0])
+        )
+    ]
+
+
+def look_in(target: PlaceTarget, claims: list[Claim]) -> list[Looked]:
+    """Looks what is at the places of images in one folder, which most often is not there yet.
 
     Raises:
         BackendUnavailableError: if the store does not answer to anything any more.
     """
+    bucket, path = claims[0].place
+    folder = path.rpartition("/")[0]
+    if folder and len(claims) > 1:
+        # If that cannot be answered, the matter shows with the single ones.
+        with suppress(ImageProblemError, BackendUnavailableError):
+            if target.places.is_empty(Placement(bucket, folder)):
+                return [Looked(claim) for claim in claims]
+    return [_look_at(target, claim) for claim in claims]
+
+
+def _look_at(target: PlaceTarget, claim: Claim) -> Looked:
     place, image, known = claim.place, claim.image, claim.known
     ours = known is not None and known.stage is PlacementStage.STANDS
     try:
-        if target.trusts_sizes and ours and known is not None and known.sha256 == image.sha256:
-            size = with_retries(target.policy, target.places.size, place)
-            if size == image.file.signature.size:
-                return Looked(claim, image.sha256)
-        return Looked(claim, target.content(place))
+        size = target.size(place)
+        if size is None:
+            return Looked(claim)
+        same = ours and known is not None and known.sha256 == image.sha256
+        if same and target.trusts_sizes and size == image.file.signature.size:
+            return Looked(claim, image.sha256)
+        return Looked(claim, target.hash(place))
     except ImageProblemError as error:
         return Looked(claim, problem=str(error))
     except BackendUnavailableError as error:

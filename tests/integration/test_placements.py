@@ -19,6 +19,7 @@ from imports.source.image_content import read_image
 from imports.source.tree import signature_of
 from imports.work_item import ImageFile, Placement
 from tests.support.bench import Bench
+from tests.support.proxy import http_answer
 from tests.support.small_kinds.placed import BUCKET, Trays, place
 from tests.support.source import png
 
@@ -242,6 +243,22 @@ def test_a_store_puts_over_nothing_unless_told_to(trays: Trays) -> None:
         places.probe()
     finally:
         target.close()
+
+
+def test_no_item_fails_where_no_image_at_all_can_be_put(
+    supabase_bench_shared: Bench, monkeypatch: pytest.MonkeyPatch, waits: object
+) -> None:
+    trays = Trays(supabase_bench_shared, monkeypatch)
+    for number in range(1, 5):
+        trays.add(number, png(number), png(number))
+    bad_gateway = http_answer("502 Bad Gateway", b"<html><body>nginx</body></html>")
+    put = b"POST /storage/v1/object/%b/" % BUCKET.encode()
+    proxy = supabase_bench_shared.proxied()
+    fault = proxy.add(put, action="answer", answer=bad_gateway, times=10**6)
+    report = trays.run(max_retries=0)
+    assert (report.exit_code, report.failures, trays.rows()) == (75, [], [])
+    fault.times = 0
+    assert (trays.run().exit_code, len(trays.stored()), len(trays.rows())) == (0, 8, 4)
 
 
 STEPS = {
