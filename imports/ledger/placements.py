@@ -126,7 +126,7 @@ class PlacementLedger:
             f" where {self._scope.condition(ItemState.PLANNED)} and item_image.place is not null"
             " and image.sha256 is not null and (:again or placement.place is null)"
             " group by item_image.place order by item_image.place",
-            {"target": self._target_id, "batch_id": self._scope.batch_id, "again": again},
+            {"target": self._target_id, "batch_id": self._scope.run_name, "again": again},
         )
         return int(connection.execute("select count(*) from temp.claim").fetchone()[0])
 
@@ -188,11 +188,11 @@ class PlacementLedger:
                 "insert or replace into placement (target_id, place, batch_id,"
                 f" {_KNOWN}) values (?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (self._target_id, str(known.place), self._scope.batch_id, *known[1:])
+                    (self._target_id, str(known.place), self._scope.run_name, *known[1:])
                     for known in places
                 ],
             )
-            add_counts(connection, self._scope.batch_id, counts)
+            add_counts(connection, self._scope.run_name, counts)
 
     def pass_over(self, item_ids: Iterable[int], passed_over: Iterable[int]) -> None:
         """Notes of items, before they are imported, whose images are not to stay at their places.
@@ -240,7 +240,7 @@ class PlacementLedger:
                         " where target_id = ? and place = ?",
                         (self._target_id, str(known.place)),
                     )
-            add_counts(connection, self._scope.batch_id, counts)
+            add_counts(connection, self._scope.run_name, counts)
 
     def with_copies(self, size: int) -> Iterator[list[KnownPlace]]:
         """The places, settled, of whose previous content there is still a copy, in lists."""

@@ -164,7 +164,7 @@ def _decided(session: RunSession, claim: Claim, here: str | None) -> KnownPlace 
     # That it is not what it was, is what is to be mended.
     mended = session.state.repairing and known is not None and known.sha256 == claim.image.sha256
     replace = session.settings.force or mended
-    return decided(claim, here, session.state.batch_id, replace=replace)
+    return decided(claim, here, session.state.run_name, replace=replace)
 
 
 class _Doubts:

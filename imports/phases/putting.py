@@ -180,7 +180,7 @@ def remove_copy(target: PlaceTarget, known: KnownPlace) -> KnownPlace:
     return known
 
 
-def decided(claim: Claim, here: str | None, batch_id: str, *, replace: bool) -> KnownPlace | str:
+def decided(claim: Claim, here: str | None, run_name: str, *, replace: bool) -> KnownPlace | str:
     """What the ledger is to note of a place, of which it has looked what is `here`.
 
     An image is put there if that is `putting`. A text is the reason for which it cannot be put:
@@ -206,12 +206,12 @@ def decided(claim: Claim, here: str | None, batch_id: str, *, replace: bool) -> 
     if here == _UNREADABLE:
         return new
     before = known.stage if known is not None and known.sha256 == here else None
-    return new._replace(kept=_kept(place, batch_id), previous=here, previous_stage=before)
+    return new._replace(kept=_kept(place, run_name), previous=here, previous_stage=before)
 
 
-def _kept(place: Placement, batch_id: str) -> str:
+def _kept(place: Placement, run_name: str) -> str:
     """The path of a copy: hidden, in the same bucket, and of this run alone."""
-    name = hashlib.blake2b(f"{batch_id}/{place}".encode(), digest_size=16).hexdigest()
+    name = hashlib.blake2b(f"{run_name}/{place}".encode(), digest_size=16).hexdigest()
     return f".importer/{name[:2]}/{name[2:]}"
 
 

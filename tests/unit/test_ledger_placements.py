@@ -66,7 +66,7 @@ def test_an_image_with_a_place_is_not_stored_under_its_hash(book: Book) -> None:
     assert not ledger(book).is_used
     planned(book, "1", "a", "aa")
     assert ledger(book).is_used
-    assert book.images.open_unsettled() == 0
+    assert book.images.open_unstored() == 0
     assert claims(book) == [("a.png", "aa", None)]
 
 
@@ -161,7 +161,7 @@ def test_an_image_that_a_changed_item_does_not_have_any_more_is_taken_back(book:
 def test_an_image_that_an_item_of_another_source_waits_for_is_left(book: Book) -> None:
     planned(book, "1", "a", "aa")
     put(book, "a", "aa")
-    other = Book(book.file.path, source="/other", batch_id="another")
+    other = Book(book.file.path, source="/other", run_name="another")
     assert undone(other) == []
     elsewhere = PlacementLedger(other.scope, "another target")
     assert list(elsewhere.undone(9)) == []

@@ -24,7 +24,7 @@ from imports.source.json_file import read_object
 from imports.source.name_patterns import matcher
 from imports.source.tree import ListedEntry, files_called
 from imports.tables.functions import functions_file
-from imports.tables.table import IMAGES, Column, NewerWins, Table, TableGroup
+from imports.tables.table import IMAGES, Column, Table, TableGroup, UpdateIfNewer
 from imports.work_item import Image, Placement, Signature, Source
 from tests.support.bench import Bench
 from tests.support.command import wait_until
@@ -42,7 +42,7 @@ _TABLE = Table(
         Column("taken_at", "timestamptz"),
     ),
     key=("dataset_id", "number"),
-    on_conflict=NewerWins("taken_at"),
+    on_conflict=UpdateIfNewer("taken_at"),
 )
 _GROUP = TableGroup("placed", (_TABLE,))
 _DDL = """
