@@ -145,7 +145,7 @@ def test_workers_end_soon_after_their_killed_parent(
         workers = running.descendants()
         assert len(workers) >= 2
         running.kill()
-        wait_until(lambda: all(is_gone(worker) for worker in workers), timeout=4)
+        wait_until(lambda: all(is_gone(worker) for worker in workers))
     wait_until(lambda: not somebody_waits(postgresql.database_url))
 
 
@@ -157,7 +157,9 @@ def test_the_next_command_waits_for_nobody(
         running.kill()
     again = pg_place.run(*command(large_source))
 
-    assert again.seconds < 15
+    log = (pg_place.folder / "resilient_import.log").read_text()
+    assert "Waiting" not in again.text + log
+    assert "Again in" not in again.text + log
     assert place_counts(pg_place) == UNINTERRUPTED
     check_whole(pg_place, postgresql, large_source)
 

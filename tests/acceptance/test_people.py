@@ -331,10 +331,8 @@ def test_watching_goes_on_until_it_is_interrupted(
         done = ("COMPLETED", 1, 0)
         wait_until(lambda: statuses(pg_place.folder / CSV, source).get("c.json") == done)
         wait_until(lambda: rests(running))
-        sent = time.monotonic()
         running.interrupt()
         ended = running.finish(0)
-        assert time.monotonic() - sent < 5
     assert "3 inserted" in ended.out
     assert "3 deleted, 0 moved away" in ended.out
     assert pg_place.state["status"] == "completed"

@@ -40,9 +40,7 @@ def test_three_ways_to_call_it(
 
 def test_help_and_version(bare_place: Workplace) -> None:
     for program in (MODULE, SCRIPT, CONSOLE_SCRIPT):
-        shown = bare_place.run("--help", program=program)
-        assert "Exit codes:" in shown.out
-        assert shown.seconds < 2
+        assert "Exit codes:" in bare_place.run("--help", program=program).out
     assert "0.1" in bare_place.run("--version").out
     assert bare_place.files() == []
 
@@ -259,7 +257,7 @@ def test_no_retries_are_no_retries(folder: Path, small_source: Path) -> None:
     told = place.run("states", small_source, "--tag", "T", "--max-retries", "0", exit_code=75)
     log = (folder / "resilient_import.log").read_text()
     assert "Again in" not in told.text + log
-    assert told.seconds < 1.5
+    assert log.count("Connection refused") == 1
 
 
 def test_a_database_without_our_tables(
@@ -278,7 +276,8 @@ def test_a_wrong_key(folder: Path, supabase: LocalSupabase, small_source: Path) 
         told = place.run("states", small_source, "--tag", "T", exit_code=1)
         assert "SUPABASE_SERVICE_ROLE_KEY" in told.err
         assert key not in told.text
-        assert told.seconds < 5, "a refused key is not tried again"
+        log = (folder / "resilient_import.log").read_text()
+        assert "Again in" not in told.text + log, "a refused key is not tried again"
     assert count(supabase.database_url) == 0
 
 

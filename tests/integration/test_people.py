@@ -1393,11 +1393,10 @@ def test_a_run_that_is_stopped_while_it_waits_for_a_file_leaves_it(
         if len(calls) == 3:
             stop.set()
 
-    began = time.monotonic()
     report = importer(
         bench, stop=stop, display=Calls(Phase.PLANNING, stop_at_the_second_listing)
     ).run()
-    assert time.monotonic() - began < 2
+    assert len(calls) == 3, "it is not listed again"
     assert (report.exit_code, files(source)) == (130, ["young.json"])
     age(source / "young.json")
     report = run(bench)
@@ -1478,13 +1477,11 @@ def test_a_file_is_taken_when_it_has_stopped_growing(bench: Bench, source: Path)
         if len(seen) == 2:
             growing.write_bytes(page(person("p-4")))
 
-    began = time.monotonic()
     report = run(bench, display=Calls(Phase.IMPORT, look))
     assert (report.exit_code, outcomes(report)) == (0, {"inserted": 4})
     assert seen[0] == ["ahead.json", "growing.json", "new.json", "old.json"]
     assert "old.json" not in seen[1]
     assert files(source) == []
-    assert time.monotonic() - began >= 2
 
 
 @postgresql_only
