@@ -40,7 +40,7 @@ from tests.support.people import (
     MOMENT,
     TABLES,
     Row,
-    add_awkward,
+    add_examples,
     add_many,
     age,
     count,
@@ -178,7 +178,7 @@ def fill_given(folder: Path) -> None:
 
 SOURCES: dict[str, Callable[[Path], object]] = {
     "own": lambda folder: copied(OWN, folder),
-    "awkward": add_awkward,
+    "awkward": add_examples,
     "given": fill_given,
 }
 FAILED = {
@@ -749,7 +749,7 @@ def test_a_file_fails_only_once_whatever_the_batch(bench: Bench, source: Path) -
 
 def test_one_file_by_a_call(bench: Bench, source: Path) -> None:
     """As the document has it: the counts come back, and the file stays."""
-    expected = add_awkward(source)
+    expected = add_examples(source)
     expected.pop("broken.json")
     write(source, "none.json", b"{}")
     write(source, "null.json", b'{"results": null}')
@@ -1098,7 +1098,7 @@ def test_a_large_file_that_changes_while_it_is_read(
 def test_where_files_are_in_the_end(
     bench: Bench, source: Path, trees: Path, on_success: str, on_failure: str
 ) -> None:
-    add_awkward(source / "deep" / "er")
+    add_examples(source / "deep" / "er")
     write(source, "good.json", [person("k-9")])
     report = run(bench, on_success=on_success, on_failure=on_failure)
     assert report.exit_code == 3
@@ -1122,7 +1122,7 @@ def test_where_files_are_in_the_end(
 
 @postgresql_only
 def test_the_lists_and_the_log_say_what_happened(bench: Bench, source: Path, trees: Path) -> None:
-    expected = add_awkward(source)
+    expected = add_examples(source)
     log = bench.folder / "progress.csv"
     log.write_text(
         "file_path,total_profiles,successful_uploads,failed_uploads,processing_time_seconds,"
@@ -1186,7 +1186,7 @@ def test_a_stopped_run_is_gone_on_with(
 
 @postgresql_only
 def test_folders_inside_the_source_are_not_taken_for_it(bench: Bench, source: Path) -> None:
-    add_awkward(source)
+    add_examples(source)
     folders = {"failed_dir": source / "bad", "done_dir": source / "deep" / "done"}
     report = run(bench, on_success="move", **folders)
     assert disposed(report) == (0, 4)
@@ -1227,7 +1227,7 @@ def test_another_file_system(bench: Bench, source: Path, tmp_path_factory: Any) 
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     if elsewhere.stat().st_dev == source.stat().st_dev:
         pytest.skip("there is only one file system here")
-    add_awkward(source)
+    add_examples(source)
     contents = {path.name: path.read_bytes() for path in source.iterdir()}
     report = run(
         bench, on_success="move", failed_dir=elsewhere / "bad", done_dir=elsewhere / "good"
@@ -1423,7 +1423,7 @@ def test_a_limit(bench: Bench, source: Path) -> None:
 
 @postgresql_only
 def test_a_single_file_stays(bench: Bench, source: Path, trees: Path) -> None:
-    add_awkward(source)
+    add_examples(source)
     listed = files(source)
     for name in ("keepers_p1.json", "one_bad_record.json"):
         run(bench, single_file=source / name)
@@ -1438,7 +1438,7 @@ def test_a_single_file_stays(bench: Bench, source: Path, trees: Path) -> None:
 
 @postgresql_only
 def test_a_scan_only_looks(bench: Bench, source: Path, trees: Path) -> None:
-    add_awkward(source)
+    add_examples(source)
     listed = files(trees)
     report = run(bench, scan_only=True)
     assert (report.exit_code, report.scanned is not None) == (0, True)

@@ -24,12 +24,9 @@ from imports.source.image_finder import ImageFinder, image_finder
 from imports.source.tree import ListingProblem
 from imports.tables.row_format import RowFormat, encoder
 from imports.work_item import Image, ImageFile, ListedItem, Signature, Source
-from tests.support.command import ROOT
-from tests.support.source import jpeg, png
+from tests.support.device_tests import add_examples
+from tests.support.source import png
 from tests.support.walk import walk
-
-GIVEN = ROOT.parent / "shared" / "examples" / "folders"
-"""The examples that the kind was built to, where they lie beside the project."""
 
 NAMES = [column.name for column in DEVICE_TEST.columns]
 MOMENT = 1_700_000_000_123_456_789
@@ -108,29 +105,9 @@ def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path / "source")
 
 
-@pytest.fixture(
-    params=[
-        "made here",
-        pytest.param(
-            "given", marks=pytest.mark.skipif(not GIVEN.is_dir(), reason=f"there is no {GIVEN}")
-        ),
-    ]
-)
-def examples(request: pytest.FixtureRequest, tmp_path: Path) -> Tree:
-    """The folders that are described to us, and the like of them."""
-    if request.param == "given":
-        shutil.copytree(GIVEN, tmp_path / "source")
-        return Tree(tmp_path / "source")
-    tree = Tree(tmp_path / "source")
-    tree.write("Batch54/shot.png", png())
-    tree.write("Batch54/stats.json", {"device_id": "D-54", "test_status": "passed", "n": [3.3]})
-    tree.write("Batch55/a.jpg", jpeg())
-    tree.write("Batch55/b.png", png(1))
-    tree.write("Batch55/stats.json", {"device_id": "D-55", "test_status": "failed"})
-    tree.write("Batch57/stats.json", b"{not json")
-    tree.write("empty_folder/notes.txt", b"nothing to import")
-    tree.write("nested/line-2/Batch56/only_image.png", png(2))
-    return tree
+@pytest.fixture
+def examples(tmp_path: Path) -> Tree:
+    return Tree(add_examples(tmp_path / "source"))
 
 
 # The examples
