@@ -275,7 +275,8 @@ class Workplace:
         """Runs a command that dies at a fault point; fails if it does not come there."""
         variables = {**(environment or {}), **point.environment}
         with self.started(*arguments, program=MORTAL, environment=variables) as running:
-            ended = running.finish(-signal.SIGKILL)
+            ended = running.finish()
+        assert ended.code == -signal.SIGKILL, f"it did not come to {point}:\n{ended.text}"
         self._check_killed_in(point.phase)
         return ended
 

@@ -10,21 +10,26 @@ import os
 import signal
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import Any
+
+from imports.ledger.work_state import WorkState
+from imports.run import session
 
 VARIABLE = "TESTS_FAULT_POINT"
 
 
 @dataclass(frozen=True)
 class FaultPoint:
-    """The `number`th call of a function, `before` or `after` it, in a phase of the run.
+    """The `number`th call of a function in a phase of the run: `before` it, or else after it.
 
-    `where` is the function as `module:name` or `module:Class.name`. `values` are other values of
-    constants, by such names. After the kill the work state has the run in this `phase`.
+    `where` is the function, as `module:name` or `module:Class.name`. `values` are other values of
+    constants, by such names. A run is in a phase from the checkpoint on that says so; without
+    a phase, calls are counted from the start.
     """
 
     where: str
-    phase: str
+    phase: str | None = None
     number: int = 1
     before: bool = True
     values: dict[str, Any] = field(default_factory=dict)
@@ -36,7 +41,8 @@ class FaultPoint:
 
     def __str__(self) -> str:
         when = "before" if self.before else "after"
-        return f"{when} call {self.number} of {self.where.rpartition(':')[2]} in {self.phase}"
+        phase = f" in {self.phase}" if self.phase else ""
+        return f"{when} call {self.number} of {self.where.rpartition(':')[2]}{phase}"
 
 
 def arm() -> None:
@@ -46,23 +52,33 @@ def arm() -> None:
     point = FaultPoint(**json.loads(given))
     for where, value in point.values.items():
         _set(where, value)
+    phase = None
+    save = session.save_work_state
+
+    def note_phase(state: WorkState, path: Path) -> None:
+        nonlocal phase
+        save(state, path)
+        phase = state.current_phase
+
+    session.save_work_state = note_phase
     owner, name = _found(point.where)
     call, left = getattr(owner, name), point.number
 
-    def die() -> None:
+    def pass_by() -> None:
+        nonlocal left
+        left -= point.phase in (None, phase)
         if not left:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def counted(*arguments: Any, **flags: Any) -> Any:
-        nonlocal left
-        left -= 1
+    def watched(*arguments: Any, **flags: Any) -> Any:
         if point.before:
-            die()
+            pass_by()
         result = call(*arguments, **flags)
-        die()
+        if not point.before:
+            pass_by()
         return result
 
-    setattr(owner, name, counted)
+    setattr(owner, name, watched)
 
 
 def _set(where: str, value: Any) -> None:

@@ -15,6 +15,7 @@ from imports.kinds import kind_named
 from tests.support import device_tests, people, searches
 from tests.support.command import ROOT
 from tests.support.database import query
+from tests.support.fault_points import FaultPoint
 from tests.support.source import png
 
 _LONG_AGO = 1_760_000_000
@@ -27,11 +28,13 @@ EXAMPLES = (ROOT / "examples", ROOT / "tests" / "examples")
 class KindUnderContract:
     """A kind, its examples, and what must become of them.
 
-    `rows` and `images` are what a target has after an import of the examples, `failures` the items
-    that fail: phase and words of the reason by path. `change` makes one item another, which writes
-    the rows `changed`; `mend` makes the failed items good. `damage` are statements, and what
-    verification calls their outcome. `fill` makes a source of many items, and returns how many
-    rows of its `root` table they have; of them `fails` fail.
+    `rows` are what a target has after an import of the examples, `failures` the items that fail:
+    phase and words of the reason by path. `change` makes one item another, which writes the rows
+    `changed`; `mend` makes the failed items good. `damage` are statements, and what verification
+    calls their outcome. `flags` let the items stay in the source.
+
+    `fill` makes a source of many items. An import of it is killed at `own_points` too, and after
+    each kill `check_killed` is called with the source, the database and what `fill` has returned.
     """
 
     name: str
@@ -42,7 +45,9 @@ class KindUnderContract:
     changed: Mapping[str, int]
     mend: Callable[[Path], object]
     damage: Mapping[str, str]
-    fill: Callable[[Path], object]
+    fill: Callable[[Path], Any]
+    own_points: tuple[FaultPoint, ...] = ()
+    check_killed: Callable[[Path, str, Any], None] = lambda source, url, filled: None
     flags: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -78,6 +83,15 @@ class KindUnderContract:
             f"SELECT '{table}', ctid::text, xmin::text FROM {table}" for table in self.tables
         )
         return Counter(query(url, " UNION ALL ".join(selects)))
+
+
+IMAGE_POINTS = (
+    FaultPoint("imports.ledger:ImageLedger.record_hashes", "sha256"),
+    FaultPoint("imports.phases.upload:upload_image", "upload", 3, before=False),
+    FaultPoint("imports.phases.upload:record_images", "upload"),
+    FaultPoint("imports.ledger:ImageLedger.record_settled", "upload"),
+)
+"""Images are hashed, some are stored, all are, and are listed; the ledger has not heard of it."""
 
 
 # states
@@ -117,6 +131,7 @@ STATES = KindUnderContract(
         "DELETE FROM search_results WHERE license_number = 'PH401'": "missing",
     },
     fill=lambda source: searches.generate(source, 60, images=6, image_bytes=2_000),
+    own_points=IMAGE_POINTS,
 )
 
 
@@ -140,6 +155,11 @@ FOLDERS = KindUnderContract(
         "DELETE FROM device_test WHERE folder_name = 'Batch55'": "missing",
     },
     fill=lambda source: device_tests.add_many(source, 60, images=6),
+    own_points=(
+        *IMAGE_POINTS,
+        FaultPoint("imports.source.status_files:StatusFiles.succeed", "import", 3),
+        FaultPoint("imports.source.status_files:_replace", "import", 9),
+    ),
 )
 
 
@@ -163,6 +183,26 @@ def _mend_pages(source: Path) -> None:
     content = json.loads(path.read_bytes())
     del content["results"][1]
     people.write(source, path.name, json.dumps(content).encode())
+
+
+def _fill_with_pages(source: Path) -> dict[str, tuple[bytes, list[str]]]:
+    """Pages, of which some are empty, broken or have a bad record; what each has, by path."""
+    persons = people.add_many(source, 30)
+    return {path: ((source / path).read_bytes(), ids) for path, ids in persons.items()}
+
+
+def _check_pages(source: Path, url: str, filled: dict[str, tuple[bytes, list[str]]]) -> None:
+    """No file is gone whose rows are not in, and what was moved away is there as a whole."""
+    failed = source.parent / "failed_uploads"
+    stored = people.person_ids(url)
+    here, moved = set(people.files(source)), set(people.files(failed))
+    for path, (content, ids) in filled.items():
+        assert path in here | moved or stored.issuperset(ids), path
+        assert path not in moved or (failed / path).read_bytes() == content, path
+    log = source.parent / "progress.csv"
+    for row in people.progress(log).values() if log.exists() else ():
+        assert row["status"] in {"IN_PROGRESS", "COMPLETED", "FAILED"}
+        assert row["completed_at"] == "" or row["started_at"] <= row["completed_at"]
 
 
 PEOPLE = KindUnderContract(
@@ -219,7 +259,15 @@ PEOPLE = KindUnderContract(
         "INSERT INTO people.emails (person_id, position, email)"
         " SELECT id, 7, 'added' FROM people.identities WHERE neuron360_profile_id = 'k-1'": "added",
     },
-    fill=lambda source: people.add_many(source, 30),
+    fill=_fill_with_pages,
+    own_points=(
+        FaultPoint("imports.phases.disposal:dispose_batch", "import", 2),
+        FaultPoint("imports.ledger:DisposalLedger.record", "import", 1),
+        FaultPoint("imports.ledger:DisposalLedger.record", "import", 3),
+        FaultPoint("imports.ledger:DisposalLedger.record", "import", 2, before=False),
+        FaultPoint("imports.run.progress_csv:ProgressCsv.update", "import", 2),
+    ),
+    check_killed=_check_pages,
     flags={"on_success": "keep", "on_failure": "keep"},
 )
 
