@@ -81,7 +81,9 @@ def test_what_is_in_is_not_written_again(
         assert report.exit_code == 3
         assert outcomes(report).keys() <= {"unchanged", "skipped"}
         assert report.count("upload.completed") == 0
+        assert report.count("upload.skipped") == len(bench.images())
     assert kind.versions(bench.url) == before
+    assert bench.count("import_merges") == 0
 
 
 def test_of_what_changed_that_alone_is_written(

@@ -700,25 +700,6 @@ def test_a_single_folder_leaves_what_others_wait_for_alone(postgresql_bench: Ben
     assert (again.warnings_total, again.failures_total) == (0, 0)
 
 
-def test_force_writes_no_row(bench: Bench) -> None:
-    add_many(bench.source.folder, 12, images=2)
-    run(bench)
-    before = bench.versions()
-    assert outcomes(run(bench, force=True)) == (0, 0, 12)
-    assert bench.versions() == before
-
-
-def test_a_lost_ledger_is_no_loss(bench: Bench) -> None:
-    add_many(bench.source.folder, 12, images=2)
-    run(bench)
-    before = bench.versions()
-    for file in bench.folder.glob("upload_tracker.db*"):
-        file.unlink()
-    report = run(bench)
-    assert (report.exit_code, outcomes(report)) == (0, (0, 0, 12))
-    assert bench.versions() == before
-
-
 def test_two_kinds_in_one_target(bench: Bench, tmp_path: Path) -> None:
     bench.source.add_many(3, images=True)
     tests = tmp_path / "tests"

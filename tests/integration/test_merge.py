@@ -78,27 +78,6 @@ def test_the_dataset_has_what_was_said_of_it(bench: Bench) -> None:
     ]
 
 
-def test_the_same_again_writes_nothing(bench: Bench) -> None:
-    bench.source.add_many(20, images=True)
-    bench.source.add("none", name="Nobody", licenses=[])
-    bench.run()
-    before = bench.versions()
-
-    assert bench.run().nothing_to_do
-    assert bench.versions() == before
-
-    forced = bench.run(force=True)
-    assert outcomes(forced) == {"unchanged": 21}
-    assert bench.versions() == before
-
-    bench.forget()
-    elsewhere = bench.run()
-    assert outcomes(elsewhere) == {"unchanged": 21}
-    assert (elsewhere.count("upload.completed"), elsewhere.count("upload.skipped")) == (0, 20)
-    assert bench.versions() == before
-    assert bench.count("import_merges") == 0
-
-
 @pytest.mark.parametrize("order", [(OLDER, NEWER), (NEWER, OLDER)], ids=["rising", "falling"])
 def test_the_later_search_wins_across_runs(bench: Bench, order: tuple[str, str]) -> None:
     first, second = order

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import string
 import threading
 import time
@@ -31,7 +30,6 @@ from imports.run.display import SilentDisplay
 from imports.run.report import RunReport
 from imports.work_item import Phase
 from tests.support.bench import Bench
-from tests.support.command import ROOT
 from tests.support.database import query
 from tests.support.people import (
     BROKEN,
@@ -63,11 +61,6 @@ from tests.support.people import (
     whole_person,
     write,
 )
-from tests.support.target import Target
-
-OWN = ROOT / "examples" / "people"
-GIVEN = ROOT.parent / "shared" / "examples" / "people"
-"""The examples that the kind was built to, where they lie beside the project."""
 
 KEEP = {"on_success": "keep", "on_failure": "keep"}
 MERGE = {
@@ -150,70 +143,7 @@ def source(bench: Bench) -> Path:
     return bench.source.folder
 
 
-@pytest.fixture
-def benches(
-    shared_database_url: str, supabase_bench_shared: Bench, tmp_path: Path
-) -> tuple[Bench, Bench]:
-    """Both backends, with a source each."""
-    bench = Bench(Target("postgresql", shared_database_url), tmp_path / "postgresql")
-    bench.folder.mkdir(exist_ok=True)
-    bench.target.empty()
-    return bench, supabase_bench_shared
-
-
 # --- rows ---------------------------------------------------------------------------------------
-
-
-def copied(origin: Path, folder: Path) -> None:
-    shutil.copytree(origin, folder, dirs_exist_ok=True)
-    for path in folder.rglob("*.json"):
-        age(path)
-
-
-def fill_given(folder: Path) -> None:
-    if not GIVEN.is_dir():
-        pytest.skip("the shared examples are not here")
-    copied(GIVEN, folder)
-
-
-SOURCES: dict[str, Callable[[Path], object]] = {
-    "own": lambda folder: copied(OWN, folder),
-    "awkward": add_examples,
-    "given": fill_given,
-}
-FAILED = {
-    "own": [],
-    "awkward": ["broken.json", "one_bad_record.json"],
-    "given": [f"systematic_search_results/{name}.json" for name in ("broken", "one_bad_record")],
-}
-
-
-@pytest.mark.parametrize("name", SOURCES)
-def test_the_examples_go_in_once_and_the_same_on_both_backends(
-    benches: tuple[Bench, Bench], name: str
-) -> None:
-    found = []
-    for bench in benches:
-        SOURCES[name](bench.source.folder)
-        listed = files(bench.source.folder)
-        report = run(bench, **KEEP)
-        assert (report.exit_code, sorted(reasons(report))) == (3 * bool(FAILED[name]), FAILED[name])
-        assert report.count("import.inserted") == count(bench.url) > 0
-        found.append(rows(bench.url))
-        before = versions(bench.url)
-
-        again = run(bench, max_retries=1, **KEEP)
-        assert again.nothing_to_do or again.count("planning.given_up") == len(FAILED[name])
-        forced = run(bench, force=True, if_exists="replace", **KEEP)
-        assert outcomes(forced).keys() <= {"unchanged", "refused"}
-        bench.forget()
-        elsewhere = run(bench)
-        assert outcomes(elsewhere).keys() <= {"unchanged", "refused"}
-        assert disposed(elsewhere) == (len(listed) - len(FAILED[name]), len(FAILED[name]))
-        assert files(bench.source.folder) == []
-        assert versions(bench.url) == before
-        assert bench.count("import_merges") == 0
-    assert found[0] == found[1]
 
 
 def test_a_person_has_rows_in_all_tables(bench: Bench, source: Path) -> None:
@@ -380,26 +310,6 @@ def test_a_company_that_does_not_win_keeps_what_is_its_own(bench: Bench, source:
     jobs = query(bench.url, "SELECT organisation_id::text, office_id::text FROM people.experiences")
     assert len(jobs) == 2
     assert len(set(jobs)) == 1
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "UPDATE people.identities SET first_name = 'x'",
-        "DELETE FROM people.emails WHERE position = 1",
-        "DELETE FROM organisation.offices",
-    ],
-)
-def test_verification_finds_and_repairs_what_is_wrong_in_any_table(
-    bench: Bench, source: Path, damage: str
-) -> None:
-    write(source, "a.json", [whole_person("p-1")])
-    run(bench, **KEEP)
-    before = rows(bench.url)
-    query(bench.url, damage)
-    assert not bench.verify(kind="people").clean
-    assert bench.verify(kind="people", repair=True).clean
-    assert rows(bench.url) == before
 
 
 ADDED = {

@@ -255,6 +255,7 @@ PEOPLE = KindUnderContract(
             "different"
         ),
         "DELETE FROM people.identities WHERE neuron360_profile_id = 'k-2'": "missing",
+        "DELETE FROM people.emails WHERE starts_with(email, 'nia@')": "missing",
         "DELETE FROM organisation.offices": "different",
         "INSERT INTO people.emails (person_id, position, email)"
         " SELECT id, 7, 'added' FROM people.identities WHERE neuron360_profile_id = 'k-1'": "added",
