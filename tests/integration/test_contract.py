@@ -122,10 +122,15 @@ def test_damage_in_the_target_is_found_and_repaired(
     assert (report.clean, report.failed) == (True, len(kind.failures))
     assert report.images == len(bench.images())
     for statement, found in kind.damage.items():
+        before = kind.versions(bench.url)
         query(bench.url, statement)
+        undamaged = before & kind.versions(bench.url)
         assert bench.verify(**flags).found.keys() == {found}, statement
         assert bench.verify(repair=True, **flags).clean
         assert kind.contents(bench.url) == whole
+        # Nothing else is written, but for owners: with them, what they own is replaced.
+        written_again = undamaged - kind.versions(bench.url)
+        assert {table for table, *_ in written_again} <= kind.owners
     for place in [*bench.images().values()][:1]:
         bench.store(place, None)
         assert bench.verify(**flags).found == {"missing": 1}

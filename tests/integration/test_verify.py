@@ -119,13 +119,6 @@ def test_a_change_in_json_and_in_the_image(done: Bench) -> None:
     assert "image_hash is None, should be" in report.findings[0].detail
 
 
-def test_a_row_that_was_deleted(done: Bench) -> None:
-    delete(done, "PH0005")
-    assert found(done.verify()) == [
-        ("missing", "Pharmacy 0005/FL/PH0005", "day/0005_parse.json"),
-    ]
-
-
 def test_a_file_that_was_changed_since(done: Bench) -> None:
     """The record is compared with what its file says now."""
     done.source.add(

@@ -56,6 +56,12 @@ class KindUnderContract:
         own = (table.qualified_name for table in kind_named(self.name).group.tables)
         return (*own, "public.datasets", "public.image_assets")
 
+    @property
+    def owners(self) -> set[str]:
+        """The tables of which rows own those of others."""
+        tables = kind_named(self.name).group.tables
+        return {table.owner for table in tables if table.owner is not None}
+
     def add_examples(self, source: Path) -> None:
         """Puts all examples of the kind into a source."""
         for folder in EXAMPLES:
