@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from tests.acceptance.conftest import FILES, IMAGES, MEDIUM_IMAGES
-from tests.support.command import Workplace, wait_until
+from tests.support.command import Workplace, is_gone, wait_until
 from tests.support.contents import (
     assets,
     count,
@@ -53,13 +53,6 @@ def check_whole(place: Workplace, target: Target, source: Path) -> None:
     assert count(target.database_url, "datasets") == 1
     assert count(target.database_url, "import_merges") == 0
     assert place.files("*.part") == []
-
-
-def is_gone(process: psutil.Process) -> bool:
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 def noted(place: Workplace) -> int:

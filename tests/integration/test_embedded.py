@@ -149,6 +149,7 @@ def test_release_stops_a_server_that_a_killed_run_left_behind(folder: Path) -> N
         process.stdout.readline()
         process.kill()
 
+    assert process.returncode == -signal.SIGKILL
     assert embedded.running_url(folder) is not None
     server = embedded.start(folder)
     assert not server.started
@@ -211,7 +212,7 @@ def test_a_killed_server_that_has_not_quite_ended_is_waited_for(folder: Path) ->
         wait_until(lambda: 'lock file "postmaster.pid" already exists' in log.read_text())
         dying.kill()
         server = starting.result()
-    dying.wait()
+    assert dying.wait() == -signal.SIGKILL
 
     assert query(server.url, "SELECT 1") == [(1,)]
     embedded.release(server)

@@ -50,6 +50,14 @@ def wait_until(
         time.sleep(pause)
 
 
+def is_gone(process: psutil.Process) -> bool:
+    """Whether a process has ended, be it that nobody has heard of its end."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 Process = subprocess.Popen[bytes] | WarmProcess
 
 
