@@ -95,7 +95,7 @@ IMAGE_POINTS = (
     FaultPoint("imports.ledger:ImageLedger.record_hashes", "sha256"),
     FaultPoint("imports.phases.upload:upload_image", "upload", 3, before=False),
     FaultPoint("imports.phases.upload:record_images", "upload"),
-    FaultPoint("imports.ledger:ImageLedger.record_settled", "upload"),
+    FaultPoint("imports.ledger:ImageLedger.record_stored", "upload"),
 )
 """Images are hashed, some are stored, all are, and are listed; the ledger has not heard of it."""
 
