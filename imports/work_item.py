@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 
 from imports.errors import LedgerError
@@ -113,6 +114,13 @@ class Source:
                 " it. Move it away and run again: what the target already has is found there."
             )
         return f"{self.folder}{os.sep}{path}"
+
+    def leaves_out(self, prefix: str) -> Callable[[str], bool]:
+        """Says of names in a folder whether what has them is no part of the source."""
+        # Said once a folder: nearly always it is about the name alone.
+        if prefix in self.left_out or self.apart:
+            return partial(self.is_left_out, prefix)
+        return is_system_name
 
     def is_left_out(self, prefix: str, name: str) -> bool:
         """Whether what has this name in a folder is no part of the source."""

@@ -20,12 +20,13 @@ from imports.kinds.wording import WORDINGS
 from imports.source.cleaning import Tally, clean_text
 from imports.source.image_finder import ImageFinder
 from imports.source.json_file import read_object
+from imports.source.local_file import files_in
 from imports.source.name_patterns import Matcher, matcher
 from imports.source.status_files import is_status_file
 from imports.source.tree import (
     FolderFile,
     ListedEntry,
-    files_in,
+    SourceFile,
     folder_holding,
     is_utf8,
     printable,
@@ -70,9 +71,7 @@ class Folder:
     stats_problem: str | None
 
 
-def items_in(
-    source: Source, prefix: str, files: Iterable[os.DirEntry[str]]
-) -> Iterator[ListedEntry]:
+def items_in(source: Source, prefix: str, files: Iterable[SourceFile]) -> Iterator[ListedEntry]:
     """The folder itself, if it holds a file of the source's patterns."""
     return folder_holding(
         prefix, files, matcher(source.patterns), is_status_file, _marks(source.patterns)

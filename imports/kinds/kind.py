@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from imports.kinds.wording import Wording
     from imports.source.cleaning import Tally
     from imports.source.image_finder import ImageFinder
-    from imports.source.tree import ListedEntry
+    from imports.source.tree import ListedEntry, SourceFile
     from imports.work_item import Image, ImageFile, Signature, Source
 
     Pieces = Callable[[Source, str, Signature, int, int, Tally], Iterator["ContentPiece"]]
@@ -88,7 +87,8 @@ class Kind:
     """A kind of source, as functions.
 
     `items_in(source, prefix, files)` yields the work items that the files of one folder make;
-    `prefix` is the folder's path with a slash behind it, or nothing for the source itself.
+    `prefix` is the folder's path with a slash behind it, or nothing for the source itself. It asks
+    the files alone, and not the disk: they may be objects of a store.
     `sign(source, path)` gives the signature that one has now.
     `read(source, path, signature, tally)` reads one, if it is still the one of the signature.
     `plan(source, path, content, finder)` finds the images of what was read.
@@ -109,7 +109,7 @@ class Kind:
     wording: Wording
     patterns: tuple[str, ...]
     group: TableGroup
-    items_in: Callable[[Source, str, Iterable[os.DirEntry[str]]], Iterator[ListedEntry]]
+    items_in: Callable[[Source, str, Iterable[SourceFile]], Iterator[ListedEntry]]
     sign: Callable[[Source, str], Signature]
     read: Callable[[Source, str, Signature, Tally], Any]
     plan: Callable[[Source, str, Any, ImageFinder], ItemPlan]

@@ -6,7 +6,6 @@ Input and rules: the document "Resilient Importer Documentation". A work item is
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -27,7 +26,7 @@ from imports.source.cleaning import (
 from imports.source.image_finder import ImageFinder
 from imports.source.json_file import read_object
 from imports.source.name_patterns import matcher
-from imports.source.tree import ListedEntry, files_called, signature_of_file
+from imports.source.tree import ListedEntry, SourceFile, files_called, signature_of_file
 from imports.tables.table import Column, NewerWins, Table, TableGroup
 from imports.work_item import Image, ImageFile, Signature, Source
 
@@ -74,11 +73,9 @@ class Search(NamedTuple):
     moment: datetime | None
 
 
-def items_in(
-    source: Source, prefix: str, files: Iterable[os.DirEntry[str]]
-) -> Iterator[ListedEntry]:
+def items_in(source: Source, prefix: str, files: Iterable[SourceFile]) -> Iterator[ListedEntry]:
     """The files of the source's patterns: by default those called `*_parse.json`."""
-    return files_called(source, prefix, files, matcher(source.patterns))
+    return files_called(prefix, files, matcher(source.patterns))
 
 
 def sign(source: Source, path: str) -> Signature:

@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-Matcher = Callable[[str], bool]
+Matcher = Callable[[str], object]
+"""Says of a name whether it matches, by what is true or false: to make a `bool` of it would cost
+a call more, for each of millions of names."""
 
 
 @lru_cache(maxsize=64)
@@ -15,5 +17,4 @@ def matcher(patterns: tuple[str, ...]) -> Matcher:
     """A function that says whether a name matches any of some patterns."""
     if not patterns:
         return lambda name: False
-    matches = re.compile("|".join(map(fnmatch.translate, patterns)), re.IGNORECASE).match
-    return lambda name: matches(name) is not None
+    return re.compile("|".join(map(fnmatch.translate, patterns)), re.IGNORECASE).match

@@ -21,6 +21,7 @@ from imports.kinds.people.kind import PEOPLE, items_in
 from imports.kinds.people.records import NAMESPACE, Page, identifier, records
 from imports.source.cleaning import Tally
 from imports.source.image_finder import image_finder
+from imports.source.local_file import LocalFile
 from imports.tables.row_format import RowFormat, encoder
 from imports.tables.table import BATCH_ID, DATASET_ID, Newest, Replace
 from imports.work_item import ListedItem, Source
@@ -132,7 +133,7 @@ def test_a_table_is_a_root_or_owned(table: Any) -> None:
 def listed(folder: Path, prefix: str = "") -> list[str]:
     source = Source(str(folder), PEOPLE.patterns)
     with os.scandir(folder / prefix) as entries:
-        found = list(items_in(source, prefix, list(entries)))
+        found = list(items_in(source, prefix, [LocalFile(entry) for entry in entries]))
     return sorted(entry.path for entry in found if isinstance(entry, ListedItem))
 
 

@@ -11,7 +11,6 @@ and lists and objects with nothing in them.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 
@@ -28,7 +27,7 @@ from imports.source.cleaning import Tally
 from imports.source.image_finder import ImageFinder
 from imports.source.json_file import no_list, read_object
 from imports.source.name_patterns import matcher
-from imports.source.tree import ListedEntry, files_called, signature_of_file
+from imports.source.tree import ListedEntry, SourceFile, files_called, signature_of_file
 from imports.work_item import Signature, Source
 
 NOT_A_SOURCE = frozenset({"failed_uploads", "done_uploads"})
@@ -43,9 +42,7 @@ _RESULTS = "results"
 _NO_PAGE = re.compile(r"^\.|^work_state\b.*\.json$|\.errors\.json$", re.IGNORECASE)
 
 
-def items_in(
-    source: Source, prefix: str, files: Iterable[os.DirEntry[str]]
-) -> Iterator[ListedEntry]:
+def items_in(source: Source, prefix: str, files: Iterable[SourceFile]) -> Iterator[ListedEntry]:
     """The files of the source's patterns, but not those that the importer itself put there.
 
     Nor hidden ones: under such a name a file is written that is yet to get its own, and hidden
@@ -55,7 +52,6 @@ def items_in(
         return iter(())
     matches = matcher(source.patterns)
     return files_called(
-        source,
         prefix,
         files,
         lambda name: matches(name) and not _NO_PAGE.search(name),
