@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imports.tables.table import NewerWins, Newest, TableGroup
-
 if TYPE_CHECKING:
     from imports.kinds.wording import Wording
     from imports.source.cleaning import Tally
     from imports.source.image_finder import ImageFinder
     from imports.source.tree import ListedEntry, SourceFile
+    from imports.tables.table import TableGroup
     from imports.work_item import Image, ImageFile, Signature, Source
 
     Pieces = Callable[[Source, str, Signature, int, int, Tally], Iterator["ContentPiece"]]
@@ -118,10 +117,3 @@ class Kind:
     items_are_folders: bool = False
     pieces: Pieces | None = None
     worked_off: bool = False
-
-    @property
-    def compares_moments(self) -> bool:
-        """Whether its rows are older or newer than others, and a run may say which to keep."""
-        return any(
-            isinstance(table.on_conflict, (Newest, NewerWins)) for table in self.group.tables
-        )

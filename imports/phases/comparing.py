@@ -208,20 +208,15 @@ def _added_by_owner(
     return found
 
 
-def compare_images(target: VerifyTarget, images: list[Image]) -> list[Finding]:
-    """Compares what `image_assets` has of stored images with what it should have."""
+def compare_images(target: VerifyTarget, images: list[Image]) -> dict[str, Finding]:
+    """What is wrong, by hash, in what `image_assets` has of stored images."""
     rows = image_rows(target.database, target.store, target.run["batch_id"], images)
     answer = _compare_rows(target, rows, [[(0, number)] for number in range(len(images))])[0]
-    return [
-        Finding(
-            each.found,
-            f"{IMAGE_ASSETS.label}/{image.sha256}",
-            _detail(each),
-            image=image.sha256,
-        )
+    return {
+        image.sha256: Finding(each.found, f"{IMAGE_ASSETS.label}/{image.sha256}", _detail(each))
         for image, each in zip(images, answer.rows, strict=True)
         if each.found in _WRONG
-    ]
+    }
 
 
 def check_image(target: VerifyTarget, image: Image, *, deep: bool) -> Finding | None:
@@ -234,7 +229,7 @@ def check_image(target: VerifyTarget, image: Image, *, deep: bool) -> Finding | 
     try:
         size = with_retries(target.policy, target.store.size, path)
         if size is None:
-            return Finding("missing", path, image=image.sha256)
+            return Finding("missing", path)
         detail = ""
         if size != image.file.signature.size:
             detail = f"stored with {size:,} bytes, should be {image.file.signature.size:,}"
@@ -248,7 +243,7 @@ def check_image(target: VerifyTarget, image: Image, *, deep: bool) -> Finding | 
             raise
         with_retries(target.policy, target.store.prepare)
         detail = f"it cannot be read: {error}"
-    return Finding("different", path, detail, image=image.sha256) if detail else None
+    return Finding("different", path, detail) if detail else None
 
 
 def _wrong_content(target: VerifyTarget, image: Image) -> str:

@@ -190,7 +190,7 @@ def _check_images(
                 verified.report.repairable = True
                 damaged.add(image.sha256)
         session.raise_if_stopping()
-        wrong = {finding.image: finding for finding in listed.result()}
+        wrong = listed.result()
         for finding in wrong.values():
             verified.add(finding)
             verified.report.repairable = True

@@ -33,7 +33,6 @@ class Finding:
     detail: str = ""
     path: str = ""
     item_id: int | None = None
-    image: str | None = None
 
 
 @dataclass(slots=True)
@@ -49,7 +48,6 @@ class VerifyReport:
 
     records: int = 0
     images: int = 0
-    superseded: int = 0
     found: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     repairable: bool = False
@@ -76,7 +74,6 @@ def joined(one: VerifyReport | None, other: VerifyReport | None) -> VerifyReport
     return VerifyReport(
         records=one.records + other.records,
         images=one.images + other.images,
-        superseded=one.superseded + other.superseded,
         found=found,
         findings=[*one.findings, *other.findings][:MOST_LISTED],
         repairable=one.repairable or other.repairable,

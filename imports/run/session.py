@@ -226,12 +226,13 @@ class RunSession:
                 self.settings.description,
                 self.settings.created_by,
             )
-        return {
+        values: dict[str, object] = {
             "dataset_id": self.state.dataset_id,
             "batch_id": self.state.rows_batch_id,
-            "if_exists": self.settings.if_exists,
-            "repair": self.state.repairing,
         }
+        if self.kind.group.judges_age:
+            values |= {"if_exists": self.settings.if_exists, "repair": self.state.repairing}
+        return values
 
     @property
     def most_weight_at_once(self) -> int:

@@ -50,19 +50,6 @@ def functions_file(groups: Iterable[TableGroup]) -> str:
     return text + _CHECKSUM.format(hashlib.sha256(text.encode()).hexdigest())
 
 
-def checksum_of(functions: str) -> str:
-    """The checksum that such a file ends with.
-
-    Raises:
-        ValueError: if it does not end with that of what stands before it.
-    """
-    text, _, last = functions.rstrip("\n").rpartition("\n")
-    checksum = hashlib.sha256(f"{text}\n".encode()).hexdigest()
-    if f"{last}\n" != _CHECKSUM.format(checksum):
-        raise ValueError("the checksum is not that of the file")
-    return checksum
-
-
 def merge_function(group: TableGroup) -> str:
     """The function that merges a batch of the group's tables in one transaction."""
     roots = [table for table in group.tables if table.owner is None]

@@ -67,9 +67,6 @@ class Newest:
 
 ConflictRule = Keep | Replace | NewerWins | Newest
 
-IF_EXISTS = ("keep", "newer", "replace")
-"""What a run may say about rows of earlier runs, for the rules `NewerWins` and `Newest`."""
-
 DATASET_ID = Column("dataset_id", "bigint", nullable=False)
 BATCH_ID = Column("batch_id", "text", nullable=False)
 
@@ -158,6 +155,11 @@ class TableGroup:
 
     name: str
     tables: tuple[Table, ...]
+
+    @property
+    def judges_age(self) -> bool:
+        """Whether a run says what becomes of rows of earlier runs, in any of the tables."""
+        return any(table.judges_age for table in self.tables)
 
     def owner_of(self, table: Table) -> Table | None:
         """The table that owns the rows of one of them, if any does."""

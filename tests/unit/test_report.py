@@ -292,8 +292,8 @@ def test_a_verification_that_was_not_is_nothing_to_join() -> None:
 
 
 def test_two_verifications_are_joined_to_one() -> None:
-    first = VerifyReport(10, 2, 1, {"missing": 1, "different": 2}, [Finding("missing", "a")])
-    second = VerifyReport(5, 1, 0, {"missing": 3, "orphaned": 1}, [Finding("missing", "b")])
+    first = VerifyReport(10, 2, {"missing": 1, "different": 2}, [Finding("missing", "a")])
+    second = VerifyReport(5, 1, {"missing": 3, "orphaned": 1}, [Finding("missing", "b")])
     second.repairable = True
     first.left, second.left = 1, 2
     first.gone, second.gone = 7, 3
@@ -301,7 +301,6 @@ def test_two_verifications_are_joined_to_one() -> None:
     assert found == VerifyReport(
         15,
         3,
-        1,
         {"missing": 4, "different": 2, "orphaned": 1},
         [Finding("missing", "a"), Finding("missing", "b")],
         repairable=True,

@@ -179,3 +179,8 @@ def test_every_key_column_comes_from_the_row_or_from_the_run(table: Table) -> No
     assert {column.name for column in (*table.row_key, *table.run_key)} == set(table.key)
     if isinstance(table.on_conflict, NewerWins):
         assert table.on_conflict.column in {column.name for column in table.compared}
+
+
+def test_a_run_says_what_becomes_of_older_rows_only_to_kinds_that_judge_age() -> None:
+    judging = {name for name, kind in all_kinds().items() if kind.group.judges_age}
+    assert judging == {"people", "states"}

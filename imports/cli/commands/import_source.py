@@ -61,7 +61,7 @@ def _source_command(kind: Kind) -> click.Command:
         options = together(options, status_files_option)
     if wording.single_command is None:
         options = together(options, single_file_option)
-    if kind.compares_moments:
+    if kind.group.judges_age:
         options = together(options, if_exists_option)
     if kind.worked_off:
         options = together(options, work_off_options)
