@@ -261,7 +261,7 @@ class Plan(NamedTuple):
     """What planning found out about one work item.
 
     `images` has None for one that was not found. `group` is a number that is the same for items
-    that are the same search (or the like); `failure` says why the item cannot be imported at
+    that tell of the same thing; `failure` says why the item cannot be imported at
     all, `stays` that its file is not of this kind and is left where it is, `warnings` what it will
     be imported without. `records` and `weight` are how much is in it, where planning has looked
     that far; `weight` is that of its rows (`phases.prepare.Encoded`). `undated` says that nobody
@@ -283,9 +283,9 @@ class Plan(NamedTuple):
 class Family(NamedTuple):
     """Rows of a record that go in, or not, with the first of them, encoded for the target.
 
-    `rows` are pairs of the index of a table of the kind and the row. Where records share rows (a
-    company that several people worked for), `key` names whose they are: of families of one key
-    in a batch the one with the latest `moment` is merged, of several the one with the smallest
+    `rows` are pairs of the index of a table of the kind and the row. Where records share rows,
+    `key` names whose they are: of families of one key in a batch the one with the latest `moment`
+    is merged, of several the one with the smallest
     `source`. A `moment` is a text that sorts; families without a key are all merged.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from imports.display_text import shown_lines
+from imports.kinds.wording import WORDINGS
 from imports.ledger.work_state import MOST_LISTED
 from imports.run.logs import log_in_use
 from imports.run.report import MOST_SHOWN, NOT_YET_IMPORTED, RunReport, VerifyReport
@@ -47,7 +48,7 @@ def render_report(report: RunReport) -> str:
     )
     lines += _listing(
         "👥",
-        "The same search in more than one file",
+        f"The same {WORDINGS[state.kind].group} in more than one {report.item}",
         report.duplicates_total,
         [", ".join(paths) for paths in report.duplicates],
     )

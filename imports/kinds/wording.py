@@ -11,7 +11,8 @@ class Wording(NamedTuple):
     `summary` is the help of its command, `details` what else it says. `item` is its work item
     ("file"); `items_sought` and `condition` say what was looked for: "No JSON files found: nothing
     below … is called …". `source_option` is another name for the source's argument,
-    `single_command` a command of its own for a single work item.
+    `single_command` a command of its own for a single work item. `group` is what the items of one
+    group are together, where the kind has groups ("search").
     """
 
     summary: str
@@ -21,6 +22,7 @@ class Wording(NamedTuple):
     source_option: str | None = None
     single_command: str | None = None
     details: str = ""
+    group: str = "group"
 
     @property
     def items(self) -> str:
@@ -35,6 +37,7 @@ WORDINGS = {
         items_sought="JSON files",
         condition="is called",
         source_option="--states-dir",
+        group="search",
     ),
     "folders": Wording(
         summary="Import device tests: folders below DIR that hold images or a stats.json.",
