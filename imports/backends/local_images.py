@@ -20,7 +20,7 @@ from imports.files.regular_file import opener
 from imports.files.whole_file import DRAFT, replacing, sync_folder
 from imports.source.image_file import open_unchanged, read_pieces
 from imports.work_item import Image
-from imports.workers.process_id import is_alive
+from imports.workers.process_id import is_running
 
 _CHUNK_BYTES = 1024 * 1024
 
@@ -151,6 +151,6 @@ def _remove_leftovers(folder: str, name: str) -> None:
         if not (part.startswith(f".{name}.") and part.endswith(DRAFT)):
             continue
         pid = part.removeprefix(f".{name}.").split(".")[0]
-        if pid.isdecimal() and not is_alive(int(pid)):
+        if pid.isdecimal() and not is_running(int(pid)):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{folder}/{part}")  # noqa: PTH108

@@ -45,12 +45,12 @@ from imports.servers.embedded_host import (
     answers,
     closed_to,
     forget_zombie,
-    is_running,
     programs,
     read_postmaster,
     socket_folder,
     system_folder,
 )
+from imports.workers.process_id import is_running
 
 DEFAULT_FOLDER: Final = Path(".importer/postgresql")
 SUPERUSER: Final = "postgres"

@@ -21,7 +21,7 @@ from typing import Any, Final
 from imports.errors import EmbeddedServerError
 from imports.files.private_file import make_folder
 from imports.files.regular_file import read_named
-from imports.workers.process_id import is_alive
+from imports.workers.process_id import is_zombie
 
 PORT: Final = 5432  # only a part of the socket's name: no network address is listened on
 SOCKET: Final = f".s.PGSQL.{PORT}"
@@ -198,23 +198,12 @@ def answers(sockets: Path) -> bool:
     return True
 
 
-def is_running(pid: int) -> bool:
-    """Whether a process runs: one that is dead, and that its parent does not bury, does not.
-
-    In a container whose first process is not an init, killed servers stay in the process table.
-    """
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (OSError, IndexError):  # gone, or a system without /proc
-        return is_alive(pid)
-
-
 def forget_zombie(folder: Path) -> None:
     """Removes the locks of a dead server which PostgreSQL would take for a living one.
 
     Any other case it judges better by itself.
     """
     postmaster = read_postmaster(folder)
-    if postmaster is not None and is_alive(postmaster.pid) and not is_running(postmaster.pid):
+    if postmaster is not None and is_zombie(postmaster.pid):
         (folder / "postmaster.pid").unlink(missing_ok=True)
         (postmaster.sockets / f"{SOCKET}.lock").unlink(missing_ok=True)

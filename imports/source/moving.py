@@ -34,7 +34,7 @@ from imports.files.whole_file import sync_folder
 from imports.source.set_aside import AsideFolders
 from imports.source.tree import is_same_file, is_unchanged
 from imports.work_item import Signature
-from imports.workers.process_id import is_alive
+from imports.workers.process_id import is_running
 
 ERRORS_SUFFIX = ".errors.json"
 """What stands after the stem of a moved file's name in that of the list of its problems."""
@@ -238,7 +238,7 @@ def _part_of(path: Path, folder: Path) -> Path:
     digest = blake2b(os.fsencode(path.absolute()), digest_size=16).hexdigest()
     for left in folder.glob(f".{digest}.*.part"):
         owner = left.name.split(".")[2]
-        if owner.isdecimal() and (int(owner) == os.getpid() or not is_alive(int(owner))):
+        if owner.isdecimal() and (int(owner) == os.getpid() or not is_running(int(owner))):
             left.unlink(missing_ok=True)
     return folder / f".{digest}.{os.getpid()}.part"
 

@@ -20,6 +20,7 @@ import pytest
 from imports.errors import EmbeddedInUseError, EmbeddedServerError
 from imports.servers import embedded, embedded_host
 from imports.servers.embedded_host import account
+from imports.workers.process_id import is_running
 from tests.support.command import wait_until
 from tests.support.database import query
 from tests.support.folder import new_folder
@@ -518,7 +519,7 @@ def test_a_server_that_is_killed_while_it_stops_is_stopped(
     assert time.monotonic() - began < 10
     monkeypatch.undo()
     assert (folder / "postmaster.pid").exists()
-    assert not embedded_host.is_running(pid)
+    assert not is_running(pid)
     assert embedded.release(embedded.start(folder)), "it starts again as if nothing had been"
 
 
