@@ -32,7 +32,8 @@ class LocalFile:
             return ListingProblem(path, f"cannot be read: {error.strerror}")
         if not stat.S_ISREG(status.st_mode):
             return ListingProblem(path, "is not a regular file")
-        return ListedItem(path, signature_of(status, exact=exact))
+        # As in `signature_of`: a call would take longer.
+        return ListedItem._make((path, signature_of(status, exact=exact)))
 
     def as_part(self) -> FolderFile | None:
         """The file as a part of a folder; None if it is gone by now, or a link to a folder.
@@ -53,7 +54,7 @@ class LocalFile:
             return None
         if not stat.S_ISREG(status.st_mode):
             return FolderFile(self.name, Signature(0, 0), False)
-        return FolderFile(self.name, signature_of(status))
+        return FolderFile._make((self.name, signature_of(status), True))
 
 
 class LinkedFile(LocalFile):
