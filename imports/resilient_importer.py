@@ -116,7 +116,7 @@ class ResilientImporter:
                 tell(report)
             # A scan, or a run over one item, does not tell of all that failed.
             whole = session.single_item is None and not self.settings.scan_only
-            session.runs.record_told(session.state.batch_id, session.scope.id if whole else None)
+            session.runs.record_told(session.state.run_name, session.scope.id if whole else None)
         finally:
             self.close()
         return report
@@ -156,7 +156,7 @@ class ResilientImporter:
         finally:
             report = build_report(session, exit_code, listing, verification, problem)
             session.runs.end_run(
-                session.state.batch_id,
+                session.state.run_name,
                 report.exit_code,
                 completed=session.state.finished,
             )

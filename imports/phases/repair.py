@@ -60,7 +60,7 @@ def _import_again(session: RunSession, verified: Verified) -> None:
     list_images(session, verified.unlisted)
     readable = dict(signatures(session, items))
     session.items.import_again(readable.items())
-    session.images.forget_settled()
+    session.images.forget_stored()
     plan_listed(session)
     hash_planned(session)
     upload_planned(session)

@@ -113,7 +113,7 @@ def verify_imported(session: RunSession, *, deep: bool) -> Verified:
     last_batch = session.queue.last_batch()
     with in_phase(session, Phase.VERIFY):
         verified = verify(session, deep=deep, since=session.verified_until)
-    if session.kind.worked_off:
+    if session.kind.consumes_source:
         whole = session.verified_until is None
         session.disposals.record_verified(verified.wrong, whole=whole)
     session.verified_until = last_batch
@@ -123,4 +123,4 @@ def verify_imported(session: RunSession, *, deep: bool) -> Verified:
 
 def forget_merges(session: RunSession) -> None:
     """Drops the target's answers to this run's merges: what comes now is merged for real."""
-    session.ask(session.target.database.forget_merges, session.state.rows_batch_id)
+    session.ask(session.target.database.forget_merges, session.state.rows_run_name)

@@ -57,7 +57,7 @@ def test_every_kind_lists_objects_of_a_store(kind: str) -> None:
     if all_kinds()[kind].items_are_folders:
         assert item == ListedItem("a/b", signature_of_folder([each.as_part() for each in OBJECTS]))
     else:
-        exact = all_kinds()[kind].worked_off
+        exact = all_kinds()[kind].consumes_source
         assert item == OBJECTS[0].as_item("a/b/x_parse.json", exact)
 
 

@@ -63,7 +63,7 @@ def _source_command(kind: Kind) -> click.Command:
         options = together(options, single_file_option)
     if kind.group.judges_age:
         options = together(options, if_exists_option)
-    if kind.worked_off:
+    if kind.consumes_source:
         options = together(options, work_off_options)
     if wording.source_option is not None:
         options = together(
