@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from imports.backends.database import Rows, TableComparison, WrittenRow
-from imports.backends.postgresql import table_comparison, written_rows
+from imports.backends.database import Rows, TableComparison
+from imports.backends.postgresql import table_comparison
+from imports.backends.reading import Row, RowQuestion
 from imports.work_item import RowOutcome
 
 _LETTERS = frozenset(RowOutcome)
@@ -56,12 +57,20 @@ def compared(answer: Any, rows: Rows) -> dict[int, TableComparison]:
     return found
 
 
-def page(answer: Any) -> list[WrittenRow]:
-    """Rows that runs wrote."""
-    found = written_rows(objects(answer))
-    if any(not isinstance(each.id, str) for each in found):
-        raise ValueError("an id is no text")
+def rows(answer: Any, question: RowQuestion) -> list[Row]:
+    """Rows with the columns that were asked for."""
+    found = objects(answer)
+    wanted = {*question.by, *question.columns}
+    if len(found) > question.limit or any(wanted - each.keys() for each in found):
+        raise ValueError(f"at most {question.limit} rows were expected, with {wanted}")
     return found
+
+
+def some_of(answer: Any, asked: Sequence[str]) -> list[str]:
+    """Some of the ids that were asked about."""
+    if not isinstance(answer, list) or set(answer) - set(asked):
+        raise ValueError("a list of ids that were asked about was expected")
+    return answer
 
 
 def listed(answer: Any, hashes: Sequence[str]) -> dict[str, str]:

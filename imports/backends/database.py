@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
+from imports.backends.deleting import RowRemover
+from imports.backends.reading import RowReader
 from imports.errors import BackendUnavailableError, StatementCancelledError
 from imports.tables.row_format import RowFormat
 from imports.tables.table import Table, TableGroup
@@ -90,15 +92,7 @@ class TableComparison:
     added: list[AddedRows]
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenRow:
-    """A row that a run wrote: its id, and its key for people."""
-
-    id: str
-    label: str
-
-
-class Database(Protocol):
+class Database(RowReader, RowRemover, Protocol):
     """Where rows go. Methods may be called from many threads.
 
     All raise BackendUnavailableError for what may pass, DataRefusedError for refused rows, and
@@ -128,16 +122,6 @@ class Database(Protocol):
 
         The rows that an owner has in the tables that it owns must all be there.
         """
-        ...
-
-    def written(
-        self,
-        table: Table,
-        batch_ids: Sequence[str],
-        after: str | None,
-        limit: int,
-    ) -> list[WrittenRow]:
-        """A page of the rows that some runs wrote, by id."""
         ...
 
     def known_images(self, hashes: Sequence[str]) -> dict[str, str]:

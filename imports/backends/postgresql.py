@@ -19,11 +19,20 @@ from imports.backends.database import (
     Rows,
     TableComparison,
     TargetIdentity,
-    WrittenRow,
     small_question,
 )
 from imports.backends.deadlines import Limits
+from imports.backends.deleting import (
+    NotedImages,
+    Written,
+    count_question,
+    counted,
+    deletion,
+    unlisted,
+    unlisting,
+)
 from imports.backends.new_rows import NewRows
+from imports.backends.reading import Row, RowQuestion
 from imports.errors import BackendError, BackendUnavailableError
 from imports.servers.database_url import understood
 from imports.tables.row_format import RowFormat
@@ -128,20 +137,42 @@ class PostgreSQLDatabase:
                 if lines:
                     _copy(cursor, table, lines)
                 tables.append(described(table, relation=incoming(table) if lines else None))
-            answer = _call(cursor, "importer_compare", {"tables": tables, "run": rows.run})
+            question = orjson.dumps({"tables": tables, "run": rows.run})
+            answer = _call(cursor, "importer_compare", question)
         return {index: table_comparison(answer[table.label]) for index, table in rows.compared()}
 
-    def written(
-        self,
-        table: Table,
-        batch_ids: Sequence[str],
-        after: str | None,
-        limit: int,
-    ) -> list[WrittenRow]:
-        """A page of the rows that some runs wrote, by id."""
-        question = written_question(table, batch_ids, after, limit)
+    def rows(self, question: RowQuestion) -> list[Row]:
+        """The rows that are wanted, in their order."""
         with self._connections.transaction() as cursor:
-            return written_rows(_call(cursor, "importer_written", question))
+            found: list[Row] = _call(cursor, "importer_rows", question.as_json())
+            return found
+
+    def count_written(self, group: TableGroup, batch_ids: Sequence[str]) -> Written:
+        """Counts what some runs wrote in the tables of a group."""
+        with self._question() as cursor:
+            return counted(_call(cursor, "importer_count", count_question(group, batch_ids)))
+
+    def delete_written(
+        self, group: TableGroup, table: Table, ids: Sequence[str], batch_ids: Sequence[str]
+    ) -> list[str]:
+        """Deletes rows that some runs wrote, with what belongs to them; see RowRemover."""
+        with self._connections.transaction() as cursor:
+            question = deletion(group, table, ids, batch_ids)
+            stayed: list[str] = _call(cursor, "importer_delete", question)
+            return stayed
+
+    def unlist_images(self, storage_type: str, after: str, limit: int) -> NotedImages:
+        """Takes a page of the noted images off the list of images; see RowRemover."""
+        question = unlisting(storage_type, after, limit)
+        with self._connections.transaction() as cursor:
+            return unlisted(_call(cursor, "importer_unlist", question))
+
+    def forget_noted(self, hashes: Sequence[str]) -> None:
+        """Takes in that noted images are removed from the store."""
+        with self._connections.transaction() as cursor:
+            cursor.execute(
+                "delete from public.import_removals where content_hash = any(%s)", (list(hashes),)
+            )
 
     def known_images(self, hashes: Sequence[str]) -> dict[str, str]:
         """Those of some hashes that `image_assets` has, each with its storage type."""
@@ -187,26 +218,6 @@ def table_comparison(answer: dict[str, Any]) -> TableComparison:
         ],
         [AddedRows(each["i"], each["n"], each["r"]) for each in answer["added"]],
     )
-
-
-def written_question(
-    table: Table, batch_ids: Sequence[str], after: str | None, limit: int
-) -> dict[str, Any]:
-    """What `importer_written` is asked."""
-    return {
-        "table": described(table),
-        "batch_ids": list(batch_ids),
-        "after": after,
-        "limit": limit,
-    }
-
-
-def written_rows(answer: list[dict[str, Any]]) -> list[WrittenRow]:
-    """What `importer_written` answers with, row by row."""
-    return [
-        WrittenRow(each["i"], "/".join("-" if part is None else str(part) for part in each["k"]))
-        for each in answer
-    ]
 
 
 def _merge(cursor: Cursor, rows: Rows) -> dict[str, str]:
@@ -255,9 +266,9 @@ def _replace_sets(cursor: Cursor, rows: Rows, owner: Table, letters: str) -> Non
         )
 
 
-def _call(cursor: Cursor, function: str, payload: dict[str, Any]) -> Any:
+def _call(cursor: Cursor, function: str, payload: bytes) -> Any:
     """What one of the functions answers that both backends ask."""
-    cursor.execute(f"select public.{function}(%s)", (orjson.dumps(payload).decode(),))
+    cursor.execute(f"select public.{function}(%s)", (payload.decode(),))
     return _only(cursor.fetchone())
 
 

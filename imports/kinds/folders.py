@@ -46,7 +46,7 @@ DEVICE_TEST = Table(
         Column("test_status", "text"),
         Column("stats", "jsonb"),
         Column("image_count", "integer"),
-        Column("images", "jsonb"),
+        Column("images", "jsonb", image=True),
         Column("file_count", "integer"),
         Column("content_signature", "text"),
         Column("last_modified", "timestamptz"),

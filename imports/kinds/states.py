@@ -50,7 +50,7 @@ SEARCH_RESULTS = Table(
         Column("result_status", "text"),
         Column("meta", "jsonb"),
         Column("raw", "jsonb"),
-        Column("image_hash", "text"),
+        Column("image_hash", "text", image=True),
     ),
     key=("dataset_id", "search_name", "search_state", "license_number"),
     on_conflict=NewerWins("search_ts"),

@@ -12,6 +12,7 @@ from imports.ledger.lacking import LackingLedger
 from imports.ledger.listing import Listing, ListingLedger
 from imports.ledger.progress import ItemProgress, item_progress
 from imports.ledger.queue import ImportQueue
+from imports.ledger.resets import Undone, undo_run
 from imports.ledger.runs import RunLedger, RunRecord
 from imports.ledger.scope import Scope
 from imports.ledger.vouching import Vouching
@@ -33,6 +34,8 @@ __all__ = [
     "RunRecord",
     "Scope",
     "Settled",
+    "Undone",
     "Vouching",
     "item_progress",
+    "undo_run",
 ]

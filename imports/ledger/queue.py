@@ -203,9 +203,9 @@ class ImportQueue:
                 connection.execute(
                     "update item set state = 'imported', phase = null, reason = null,"
                     f" cause = null, tries = 0, failed_in = null, {_RECORDS}, ended_at = ?,"
-                    " updated_at = ?, imported_in = ?"
+                    " updated_at = ?, imported_in = ?, first_in = coalesce(first_in, ?)"
                     " where id in (select value from json_each(?))",
-                    (*values, took[1], now, number, orjson.dumps(ids).decode()),
+                    (*values, took[1], now, number, number, orjson.dumps(ids).decode()),
                 )
             connection.executemany(
                 f"update item set {_RECORDS} where id = ?",

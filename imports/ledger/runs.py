@@ -115,21 +115,27 @@ class RunLedger:
         ).fetchone()
         return row is not None
 
+    def was_reset(self, batch_id: str) -> bool:
+        """Whether what a run imported was undone."""
+        row = self._file.connection.execute(
+            "select 1 from run where batch_id = ? and reset_at is not null", (batch_id,)
+        ).fetchone()
+        return row is not None
+
     def batch_ids(self, scope_id: int) -> list[str]:
         """The batch ids of those runs of a scope that may have written rows, cycle by cycle."""
         rows = self._file.connection.execute(
-            "select batch_id, (select value from run_count"
-            " where run_count.batch_id = run.batch_id and name = 'cycles')"
-            " from run where scope_id = ? and (finished_at is null or exists ("
+            "select batch_id from run where scope_id = ? and (finished_at is null or exists ("
             " select 1 from run_count where run_count.batch_id = run.batch_id"
             " and name like 'import.%'))",
             (scope_id,),
-        )
-        return [
-            cycle_batch_id(batch_id, cycle)
-            for batch_id, more in rows
-            for cycle in range(1, 2 + (more or 0))
-        ]
+        ).fetchall()
+        return [each for (batch_id,) in rows for each in self.cycles(batch_id)]
+
+    def cycles(self, batch_id: str) -> list[str]:
+        """The batch ids on the rows of a run, cycle by cycle."""
+        more = self.counts(batch_id).get("cycles", 0)
+        return [cycle_batch_id(batch_id, cycle) for cycle in range(1, 2 + more)]
 
     def counts(self, batch_id: str) -> dict[str, int]:
         """All counts of a run, by name."""

@@ -28,7 +28,8 @@ create table run (
   exit_code integer,
   completed integer not null default 0,
   told integer not null default 0,  -- whether the user has seen its report
-  deletes integer not null default 0  -- whether it may have deleted files of its source
+  deletes integer not null default 0,  -- whether it may have deleted files of its source
+  reset_at real  -- when what it imported was undone
 );
 create index run_number on run (number);
 create index run_untold on run (scope_id) where told = 0;
@@ -85,7 +86,8 @@ create table item (
   chunk integer,  -- of the spool, which has its rows
   weight integer not null default 1,  -- of its rows: their count or KiB, whichever is more
   cut_off integer,  -- the first item of its batch, if that was ended early
-  imported_in integer,  -- the batch that it went in with
+  first_in integer,  -- the batch that it first went in with
+  imported_in integer,  -- the batch that it went in with last
 
   -- Its records: how many there are, how many are done, and what these came to.
   records integer,

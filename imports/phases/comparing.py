@@ -14,11 +14,10 @@ from imports.backends.database import (
     ImageStore,
     Rows,
     TableComparison,
-    WrittenRow,
 )
 from imports.backends.halving import all_answers, in_parts
 from imports.backends.retry import RetryPolicy, with_retries
-from imports.errors import BackendUnavailableError, ImageProblemError, StatementCancelledError
+from imports.errors import BackendUnavailableError, ImageProblemError
 from imports.kinds import kind_named
 from imports.phases.placing import Placed, place_rows
 from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
@@ -31,9 +30,6 @@ _WRONG = ("missing", "different", "undecided")
 
 _REPAIRABLE = ("missing", "different", "added")
 """What importing again may put right."""
-
-PAGE_SIZE = 1_000
-"""Rows that are listed at once in the search for orphans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,27 +136,6 @@ def _compare_rows(
             whole.rows.extend(some.rows)
             whole.added.extend(some.added)
     return found
-
-
-def written_rows(
-    target: VerifyTarget, table: Table, batch_ids: list[str], after: str | None
-) -> list[WrittenRow]:
-    """The next rows that runs wrote, by id: a page of them, or fewer if a page takes too long."""
-    size = PAGE_SIZE
-    while True:
-        try:
-            return with_retries(
-                target.policy,
-                target.database.written,
-                table,
-                batch_ids,
-                after,
-                size,
-            )
-        except StatementCancelledError as error:
-            if size == 1:
-                raise BackendUnavailableError(f"Even one row takes too long: {error}.") from error
-            size //= 2
 
 
 class _Wrong(NamedTuple):

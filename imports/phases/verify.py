@@ -8,6 +8,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from imports.backends.reading import written_rows
 from imports.ledger import Vouching
 from imports.ledger.work_state import MOST_LISTED
 from imports.phases.comparing import (
@@ -18,7 +19,6 @@ from imports.phases.comparing import (
     compare_images,
     compare_piece,
     row_mark,
-    written_rows,
 )
 from imports.phases.lacking import find_what_came
 from imports.phases.pieces import PieceReader
@@ -222,8 +222,8 @@ def _find_orphans(
     open_items = items.unfinished(0)[0] + items.failures(0)[0] + items.acknowledged()
     batch_ids = session.runs.batch_ids(session.scope.id)
     after = None
-    ask = session.workers.for_waiting().submit
-    while page := ask(written_rows, target, table, batch_ids, after).result():
+    question = partial(written_rows, target.policy, target.database, table, batch_ids)
+    while page := session.workers.for_waiting().submit(question, after).result():
         after = page[-1].id
         vouched = vouching.vouched([row_mark(table, row.id) for row in page])
         for row in page:

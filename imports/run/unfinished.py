@@ -49,7 +49,7 @@ def take_over(
     Raises:
         StateConflictError: if it is unfinished work of another ledger, which does not keep it.
     """
-    if found is None or not found.unfinished:
+    if found is None or not found.unfinished or RunLedger(ledger).was_reset(found.batch_id):
         return
     own = (found.db_path or settings.state_file.parent / LEDGER_NAME).resolve()
     if own != ledger.path.resolve() and _work_of(found) != _work_of(fresh):

@@ -7,7 +7,6 @@ migration that is written once: the file is generated, and its checksum is kept 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import textwrap
 from collections.abc import Iterable
@@ -15,11 +14,10 @@ from collections.abc import Iterable
 from imports.tables.sql import (
     MERGES,
     UNJUDGED,
-    described_set,
     judge_statement,
     merge_statement,
 )
-from imports.tables.table import Table, TableGroup
+from imports.tables.table import Column, Table, TableGroup
 
 _WIDTH = 108
 _HEAD = """\
@@ -45,7 +43,8 @@ _RUN = {
 def functions_file(groups: Iterable[TableGroup]) -> str:
     """The file with the functions for these groups; it ends with its checksum."""
     all_groups = list(groups)
-    functions = "\n".join([_tables_function(all_groups), *map(merge_function, all_groups)])
+    parts = [_tables_function(all_groups), _named_function(all_groups)]
+    functions = "\n".join([*parts, *map(merge_function, all_groups)])
     text = f"{_HEAD}{functions}\nselect public.importer_close();\nnotify pgrst, 'reload schema';\n"
     return text + _CHECKSUM.format(hashlib.sha256(text.encode()).hexdigest())
 
@@ -77,13 +76,11 @@ def merge_function(group: TableGroup) -> str:
         values["run_if_exists constant text"] = "body -> 'run' ->> 'if_exists'"
         values["run_repair constant boolean"] = "(body -> 'run' ->> 'repair')::boolean"
     run = "".join(f"  {declared} := {value};\n" for declared, value in values.items())
-    # @supabase/lite hands over a JSON argument as a JSON string, PostgREST as it is.
     return f"""\
 create or replace function public.{group.merge_function}(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
 declare
-  body constant jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{{}}')::jsonb else payload end;
+  body constant jsonb := public.importer_body(payload);
   batch constant jsonb := body -> 'rows';
 {run}\
   answer jsonb;
@@ -106,7 +103,10 @@ $function$;
 
 
 def _merge_step(group: TableGroup, root: Table) -> str:
-    """Merges the rows of a table, and replaces the sets that belong to those it wrote."""
+    """Merges the rows of a table, and replaces the sets that belong to those it wrote.
+
+    The tables of these sets are described in what the function is asked.
+    """
     given = f"jsonb_populate_recordset(null::{root.qualified_name}, batch -> '{root.label}')"
     source = f"select *, ordinality as ordinal\nfrom {given} with ordinality"
     count = f"jsonb_array_length(batch -> '{root.label}')"
@@ -119,9 +119,8 @@ def _merge_step(group: TableGroup, root: Table) -> str:
 {_indented(judge, 6)};
     end if;
 """
-    owned = [table for table in group.tables if table.owner == root.qualified_name]
-    if owned:
-        steps += _sets_step(root, owned)
+    if group.owned_by(root):
+        steps += _sets_step(root)
     return f"""\
 
   if batch ? '{root.label}' then
@@ -131,15 +130,11 @@ def _merge_step(group: TableGroup, root: Table) -> str:
 """
 
 
-def _sets_step(root: Table, owned: list[Table]) -> str:
-    tables = ",\n".join(_indented(json.dumps(described_set(table)), 10) for table in owned)
+def _sets_step(root: Table) -> str:
     return f"""\
     if outcomes ~ '[IU]' then
-      perform public.importer_replace_sets(
-        $tables$[
-{tables}
-        ]$tables$,
-        batch, array_agg(id), coalesce(array_agg(id) filter (where outcome = 'U'), '{{}}'))
+      perform public.importer_replace_sets(body -> 'sets' -> '{root.label}', batch,
+        array_agg(id), coalesce(array_agg(id) filter (where outcome = 'U'), '{{}}'))
       from (
         select id, substr(outcomes, ordinal::integer, 1) as outcome
         from rows from (jsonb_to_recordset(batch -> '{root.label}') as (id {root.id_type}))
@@ -153,7 +148,7 @@ def _sets_step(root: Table, owned: list[Table]) -> str:
 def _tables_function(groups: list[TableGroup]) -> str:
     names = ", ".join(f"'{table.qualified_name}'" for group in groups for table in group.tables)
     return f"""\
--- The tables that `importer_compare` and `importer_written` may read.
+-- The tables that the functions for any table may touch.
 create or replace function public.importer_tables() returns text[]
 language plpgsql immutable security invoker set search_path = '' as $function$
 begin
@@ -163,6 +158,45 @@ begin
 end
 $function$;
 """
+
+
+def _named_function(groups: list[TableGroup]) -> str:
+    tables = [(group, table) for group in groups for table in group.tables]
+    named = "\nor ".join(
+        _names(group, table, column)
+        for group, table in tables
+        for column in table.columns
+        if column.image
+    )
+    return f"""\
+-- Those of some hashes that rows name, but for the rows of some runs.
+create or replace function public.importer_named(hashes text[], but text[] default '{{}}')
+returns setof text
+language plpgsql stable security invoker set search_path = '' as $function$
+begin
+  return query select hash from unnest(hashes) as hash
+  where
+{_indented(named or "false", 4)};
+end
+$function$;
+"""
+
+
+def _names(group: TableGroup, table: Table, column: Column) -> str:
+    """Whether any row names an image of `hash`."""
+    match = f"stored.{column.name} = hash"
+    if column.type == "jsonb":
+        hashes = f"jsonb_path_query_array(stored.{column.name}, '$[*].sha256')"
+        match = f"{hashes} @> jsonb_build_array(hash)"
+    owner = group.owner_of(table)
+    join, writer = "", "stored"
+    if owner is not None:
+        join = f" join {owner.qualified_name} as owner on owner.id = stored.{table.key[0]}"
+        writer = "owner"
+    return (
+        f"exists (select from {table.qualified_name} as stored{join}"
+        f" where {match} and {writer}.batch_id <> all (but))"
+    )
 
 
 def _indented(statement: str, by: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from imports.tables.table import Column, Keep, NewerWins, Newest, Replace, Table
+from imports.tables.table import BATCH_ID, Column, Keep, NewerWins, Newest, Replace, Table
 
 UNJUDGED = "!"
 """The letter of a row if a merge could not tell what became of it; see `judge_statement`."""
@@ -94,9 +94,7 @@ with incoming_rows as {reading} (
 {_insert(table, run)}
 )
 select case
-  when (select count(*) from written where inserted)
-    = {count}
-    then repeat('I', {count}::integer)
+  when (select count(*) from written where inserted) = {count} then repeat('I', {count}::integer)
   else (
     with judged as (
       select winner.ordinal, winner.row_key,
@@ -109,10 +107,8 @@ select case
       left join written on written.row_key = winner.row_key
       {_under(_stored(table, run, "winner", _unclear(table, run)), 6)}
     )
-    select string_agg(
-      case when judged.ordinal = rows.ordinal then judged.outcome
-        {_lost(table)}else 'S' end,
-      '' order by rows.ordinal)
+    select string_agg(case when judged.ordinal = rows.ordinal then judged.outcome
+      {_lost(table)}else 'S' end, '' order by rows.ordinal)
     from (select ordinal, {identities} from incoming_rows) as rows
     join judged on judged.row_key = rows.row_key
   ) end {into}"""
@@ -168,8 +164,8 @@ def described(table: Table, *, relation: str | None = None) -> dict[str, Any]:
         "run_key": [{"column_name": each.name, "type": each.type} for each in table.run_key],
         "rule": _described_rule(table),
         "id_type": table.id_type,
-        "names": table.names or [column.name for column in table.row_key],
         "owner": table.owner,
+        "images": [{"name": each.name, "type": each.type} for each in table.columns if each.image],
         "relation": relation,
     }
 
@@ -240,10 +236,8 @@ def _insert(table: Table, run: dict[str, str]) -> str:
     return f"""\
   insert into {table.qualified_name} as stored ({run_names}{_names(table.columns)})
   select {run_values}{_names(table.columns)}
-  from winners
-  order by {_names(table.row_key)}
-  on conflict ({key})
-  {_on_conflict(table, run)}
+  from winners order by {_names(table.row_key)}
+  on conflict ({key}) {_on_conflict(table, run)}
   returning row({_names(table.row_key, "stored")}) as row_key, (stored.xmax = 0) as inserted"""
 
 
@@ -253,6 +247,8 @@ def _on_conflict(table: Table, run: dict[str, str]) -> str:
     updated = [column.name for column in table.replaced]
     updated += [column.name for column in table.run_columns if column.name not in table.key]
     assignments = [f"{name} = excluded.{name}" for name in updated]
+    if BATCH_ID in table.run_columns:
+        assignments.append("inserted_by = coalesce(stored.inserted_by, stored.batch_id)")
     if table.stamped:
         assignments.append("updated_at = now()")
     condition = _differs(table, "stored", "excluded")
@@ -368,4 +364,4 @@ def _stored(table: Table, run: dict[str, str], row: str, condition: str) -> str:
         f"  where {' and '.join([condition, *branch])}"
         for branch in branches
     )
-    return f"left join lateral (\n{selects}\n  limit 1\n) as stored on true"
+    return f"left join lateral (\n{selects} limit 1\n) as stored on true"

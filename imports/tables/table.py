@@ -10,11 +10,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column and its PostgreSQL type; `nullable` matters for the columns of a key."""
+    """A column and its PostgreSQL type; `nullable` matters for the columns of a key.
+
+    `image` says that it names images by their SHA-256: a text has one, a jsonb is a list of objects
+    that each have one as `sha256`.
+    """
 
     name: str
     type: str
     nullable: bool = True
+    image: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +85,8 @@ class Table:
 
     `columns` are what the kind fills, in the order of its rows. `run_columns` have one value
     for all rows of a run; those of them that are in `key` are part of it, the others are only
-    written. `id_type` is the type of the table's own `id`, None where it has none; `stamped`
-    tables have an `updated_at`.
+    written. A table with a batch id has an `inserted_by`, too. `id_type` is the type of the table's
+    own `id`, None where it has none; `stamped` tables have an `updated_at`.
 
     `owner` is the qualified name of the table whose rows own the rows of this one: the first
     column of the key is the `id` of the owner. Owned rows are replaced as a set when their owner
@@ -109,6 +114,19 @@ class Table:
     def qualified_name(self) -> str:
         """The name with its schema, as SQL writes it."""
         return f"{self.schema}.{self.name}"
+
+    def column(self, name: str) -> Column:
+        """The column of this name; `id` may be one that the kind does not fill.
+
+        Raises:
+            LookupError: if there is none.
+        """
+        for column in (*self.columns, *self.run_columns):
+            if column.name == name:
+                return column
+        if name == "id" and self.id_type is not None:
+            return Column("id", self.id_type, nullable=False)
+        raise LookupError(f"{self.qualified_name} has no column {name}")
 
     @property
     def row_key(self) -> tuple[Column, ...]:
@@ -158,6 +176,10 @@ class TableGroup:
 
     name: str
     tables: tuple[Table, ...]
+
+    def owned_by(self, owner: Table) -> list[Table]:
+        """The tables whose rows belong to those of another one."""
+        return [each for each in self.tables if each.owner == owner.qualified_name]
 
     def owner_of(self, table: Table) -> Table | None:
         """The table that owns the rows of one of them, if any does."""

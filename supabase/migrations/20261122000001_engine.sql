@@ -44,6 +44,14 @@ create table public.image_assets (
 );
 comment on column public.image_assets.content_hash is 'SHA-256 of the file, in hexadecimal.';
 
+create table public.import_removals (
+  content_hash text primary key,
+  storage_path text not null,
+  storage_type text not null
+);
+comment on table public.import_removals is
+  'Images that deleted rows named: a reset removes them, unless another row names them.';
+
 -- Only the server's own role reaches what is ours, sequences too, and functions have time enough.
 -- Every migration that makes or replaces anything of ours ends with a call of this, with the tables
 -- that it makes. Not by default privileges: those are the whole project's, and it may have tables of
@@ -104,11 +112,19 @@ begin
 end
 $function$;
 
+-- What a function is asked. @supabase/lite hands over a JSON argument as a JSON string, PostgREST as it
+-- is.
+create or replace function public.importer_body(payload jsonb) returns jsonb
+language plpgsql immutable security invoker set search_path = '' as $function$
+begin
+  return case jsonb_typeof(payload) when 'string' then (payload #>> '{}')::jsonb else payload end;
+end
+$function$;
+
 create or replace function public.importer_known_images(payload jsonb) returns jsonb
 language plpgsql stable security invoker set search_path = '' as $function$
 declare
-  body jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{}')::jsonb else payload end;
+  body constant jsonb := public.importer_body(payload);
 begin
   return (
     select coalesce(jsonb_object_agg(assets.content_hash, assets.storage_type), '{}')
@@ -119,7 +135,8 @@ end
 $function$;
 
 select public.importer_close(
-  'public.import_target', 'public.import_merges', 'public.datasets', 'public.image_assets'
+  'public.import_target', 'public.import_merges', 'public.datasets', 'public.image_assets',
+  'public.import_removals'
 );
 
 update public.import_target set schema_version = '20261122000001';

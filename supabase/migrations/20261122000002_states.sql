@@ -4,6 +4,7 @@ create table public.search_results (
   id bigint generated always as identity primary key,
   dataset_id bigint not null references public.datasets (id) on delete cascade,
   batch_id text not null,
+  inserted_by text,
   search_name text not null,
   search_state text not null,
   search_ts timestamptz,
@@ -25,6 +26,8 @@ create table public.search_results (
   updated_at timestamptz not null default now(),
   unique nulls not distinct (dataset_id, search_name, search_state, license_number)
 );
+comment on column public.search_results.inserted_by is
+  'The batch id that the row was inserted with; null if it is that of batch_id.';
 comment on column public.search_results.meta is 'The metadata of the file, as it stands there.';
 comment on column public.search_results.raw is
   'The rest of the file, with this one licence in search_result.licenses.';

@@ -4,6 +4,7 @@ create table public.device_test (
   id bigint generated always as identity primary key,
   dataset_id bigint not null references public.datasets (id) on delete cascade,
   batch_id text not null,
+  inserted_by text,
   folder_path text not null,
   folder_name text,
   device_id text,
@@ -24,6 +25,8 @@ comment on column public.device_test.images is
 comment on column public.device_test.content_signature is
   'A hash over the names, sizes and mtimes of the files: what a change is noticed by.';
 create index device_test_batch_id on public.device_test (batch_id, id);
+create index device_test_images on public.device_test
+  using gin (jsonb_path_query_array(images, '$[*].sha256') jsonb_path_ops);
 -- By hash: a btree refuses long texts.
 create index device_test_device_id on public.device_test using hash (device_id);
 

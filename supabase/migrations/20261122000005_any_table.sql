@@ -1,5 +1,5 @@
--- What is done with any table of ours: sets of rows replaced, rows compared with what is stored, and
--- what runs wrote listed. Both backends call these functions, and describe the table: see `described`
+-- What is done with any table of ours: sets of rows replaced, rows compared with what is stored, rows
+-- read, and deleted. Both backends call these functions, and describe the table: see `described`
 -- in imports/tables/sql.py. Of a description only quoted names, types that exist and the names of our
 -- own tables come into a statement.
 
@@ -252,9 +252,7 @@ $function$;
 create or replace function public.importer_compare(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
 declare
-  -- @supabase/lite hands over a JSON argument as a JSON string, PostgREST as it is.
-  body constant jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{}')::jsonb else payload end;
+  body constant jsonb := public.importer_body(payload);
   batch constant jsonb := coalesce(body -> 'rows', '{}');
   answer jsonb := '{}';
   same_owners jsonb := '{}';
@@ -275,30 +273,186 @@ begin
 end
 $function$;
 
--- Lists the rows that some runs wrote, by id. `payload` has the `table`, described, `batch_ids`,
--- `after`, the last id of the page before, and `limit`, the size of a page. The answer has for each
--- row `i`, its id, and `k`, an array of what people know it by.
-create or replace function public.importer_written(payload jsonb) returns jsonb
+-- Reads rows in the order of some columns, which tell each row from all others. `payload` has the
+-- `table`, described; `by`, these columns (name, type, nullable), and their values `after` which it
+-- begins; `where`, columns (name, type) and the `values` that each may have; `contains`, columns and a
+-- text that is in one of them; `columns`, which are wanted; and `limit`. The answer is an array of rows.
+create or replace function public.importer_rows(payload jsonb) returns jsonb
 language plpgsql stable security invoker set search_path = '' as $function$
 declare
-  body constant jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{}')::jsonb else payload end;
-  described constant jsonb := body -> 'table';
+  body constant jsonb := public.importer_body(payload);
+  by_columns text;
+  condition text;
+  pages text[] := '{false}';
+  before text := 'true';
+  part record;
   answer jsonb;
 begin
-  execute format($sql$
-    select coalesce(jsonb_agg(jsonb_build_object('i', page.id::text, 'k', page.row_key)
-      order by page.id), '[]')
-    from (
-      select id, jsonb_build_array(%s) as row_key from %s
-      where batch_id = any ($1) and ($2 is null or id > $2::%s)
-      order by id limit $3
-    ) as page$sql$,
-    public.importer_names(described -> 'names'), public.importer_table(described),
-    to_regtype(described ->> 'id_type')) into answer
-    using array(select jsonb_array_elements_text(body -> 'batch_ids')), body ->> 'after',
-      (body ->> 'limit')::integer;
+  select string_agg(case
+      when jsonb_array_length(values) = 1 and values <> '[null]'
+        then format('%I = %L::%s', name, values ->> 0, to_regtype(type))
+      else format(case when values @> '[null]' then '(%1$I = any (%2$L::%3$s[]) or %1$I is null)'
+        else '%1$I = any (%2$L::%3$s[])' end,
+        name, array(select jsonb_array_elements_text(values))::text, to_regtype(type))
+    end, ' and ') into condition
+  from jsonb_to_recordset(body -> 'where') as given(name text, type text, values jsonb);
+  condition := concat_ws(' and ', condition, '(' || (
+    select string_agg(format('strpos(lower(%I::text), lower(%L)) > 0',
+      name, body -> 'contains' ->> 'text'), ' or ')
+    from jsonb_array_elements_text(body -> 'contains' -> 'columns') as name) || ')', 'true');
+  -- Each of these finds its first row by an index: an OR, or a comparison of rows with nulls, does not.
+  for part in
+    select given.*, body -> 'after' ->> (number::integer - 1) as value
+    from rows from (jsonb_to_recordset(body -> 'by') as (name text, type text, nullable boolean))
+      with ordinality as given(name, type, nullable, number)
+  loop
+    by_columns := concat_ws(', ', by_columns, format('%I', part.name));
+    if part.value is not null then
+      pages := pages || format('%s and %I > %L::%s', before, part.name, part.value, to_regtype(part.type))
+        || case when part.nullable then array[format('%s and %I is null', before, part.name)] end;
+    end if;
+    before := before || format(case when part.value is null then ' and %I is null'
+      else ' and %I = %L::%s' end, part.name, part.value, to_regtype(part.type));
+  end loop;
+  if jsonb_typeof(body -> 'after') = 'array' is not true then
+    pages := array['true'];
+  end if;
+  execute format('select coalesce(jsonb_agg(to_jsonb(page)), ''[]'') from
+      (select %s from (%s) as pages order by %s limit $1) as page',
+    coalesce(public.importer_names(body -> 'columns'), '*'),
+    (select string_agg(format('(select * from %s where %s and %s order by %s limit $1)',
+      public.importer_table(body -> 'table'), condition, page, by_columns), ' union all ')
+    from unnest(pages) as page), by_columns)
+  into answer using (body ->> 'limit')::integer;
   return answer;
+end
+$function$;
+
+-- The condition on which a row, `stored`, is one of those that `rows` picks, or belongs to one.
+create or replace function public.importer_belongs(described jsonb, rows text) returns text
+language plpgsql stable security invoker set search_path = '' as $function$
+begin
+  if described ->> 'owner' is null then
+    return rows;
+  end if;
+  return format('stored.%I in (select id from %s where %s)', described -> 'key' ->> 0,
+    public.importer_table(jsonb_build_object('name', described -> 'owner')), rows);
+end
+$function$;
+
+-- The statement that lists the hashes of the images that those rows name.
+create or replace function public.importer_images(described jsonb, rows text) returns text
+language plpgsql stable security invoker set search_path = '' as $function$
+begin
+  return (
+    select coalesce(string_agg(format(case type
+        when 'jsonb' then
+          $sql$select jsonb_path_query(%I, '$[*].sha256') #>> '{}' from %s as stored where %s$sql$
+        else 'select %I from %s as stored where %s' end, name, public.importer_table(described),
+      public.importer_belongs(described, rows)), ' union '),
+      'select null where false')
+    from jsonb_to_recordset(described -> 'images') as image(name text, type text)
+  );
+end
+$function$;
+
+-- Counts what runs wrote. `payload` has the `tables`, described, and the `batch_ids`. The answer has by
+-- label `tables`, for each the number of `rows`, and of those that another run had inserted before
+-- (`earlier`); and how many `images` no other row names, and their `bytes`.
+create or replace function public.importer_count(payload jsonb) returns jsonb
+language plpgsql stable security invoker set search_path = '' as $function$
+declare
+  body constant jsonb := public.importer_body(payload);
+  runs constant text[] := array(select jsonb_array_elements_text(body -> 'batch_ids'));
+  written constant text := 'batch_id = any ($1)';
+  described jsonb;
+  counted jsonb := '{}';
+  found_rows jsonb;
+  hashes text[];
+begin
+  for described in select jsonb_array_elements(body -> 'tables') loop
+    execute format(
+      $sql$select jsonb_build_object('rows', count(*), 'earlier', %s) from %s as stored where %s$sql$,
+      case when described ->> 'owner' is null then 'count(*) filter (where inserted_by <> all ($1))'
+        else '0' end, public.importer_table(described), public.importer_belongs(described, written))
+      into found_rows using runs;
+    counted := counted || jsonb_build_object(public.importer_label(described), found_rows);
+    execute format('select $2 || array(%s)', public.importer_images(described, written))
+      into hashes using runs, hashes;
+  end loop;
+  return (
+    select jsonb_build_object('tables', counted, 'images', count(*), 'bytes', coalesce(sum(file_size), 0))
+    from public.image_assets
+    where content_hash = any (hashes)
+      and content_hash not in (select public.importer_named(hashes, runs))
+  );
+end
+$function$;
+
+-- Deletes rows that runs wrote, with the rows that belong to them, and notes which images they named.
+-- One stays to which any other row refers. `payload` has `tables`, described, the owner first; `ids` and
+-- `batch_ids`. The answer has the ids of those that stayed.
+create or replace function public.importer_delete(payload jsonb) returns jsonb
+language plpgsql volatile security invoker set search_path = '' as $function$
+declare
+  body constant jsonb := public.importer_body(payload);
+  owner constant text := public.importer_table(body -> 'tables' -> 0);
+  picked constant text := format('id = any ($1::%s[])', to_regtype(body -> 'tables' -> 0 ->> 'id_type'));
+  ids text[] := array(select jsonb_array_elements_text(body -> 'ids'));
+  runs constant text[] := array(select jsonb_array_elements_text(body -> 'batch_ids'));
+  unused text;
+  stayed jsonb;
+  described jsonb;
+begin
+  -- From now on nobody can refer to them.
+  execute format('select array(select id::text from %s where %s and batch_id = any ($2) order by id'
+    ' for update)', owner, picked) into ids using ids, runs;
+  select string_agg(format('not exists (select from %s as referring where %s)', conrelid::regclass, (
+      select string_agg(format('referring.%I = stored.%I', its.attname, ours.attname), ' and ')
+      from unnest(conkey, confkey) as pair(its, ours)
+      join pg_attribute as its on (its.attrelid, its.attnum) = (conrelid, pair.its)
+      join pg_attribute as ours on (ours.attrelid, ours.attnum) = (confrelid, pair.ours))), ' and ')
+    into unused
+  from pg_constraint where contype = 'f' and confrelid = owner::regclass and conrelid not in (
+    select (own ->> 'name')::regclass from jsonb_array_elements(body -> 'tables') as own);
+  execute format('select coalesce(jsonb_agg(id::text), ''[]'') from %s as stored where %s and not (%s)',
+    owner, picked, coalesce(unused, 'true')) into stayed using ids;
+  ids := array(select unnest(ids) except select jsonb_array_elements_text(stayed));
+  for described in
+    select value from jsonb_array_elements(body -> 'tables') with ordinality order by ordinality desc
+  loop
+    execute format('insert into public.import_removals select content_hash, storage_path, storage_type'
+      ' from public.image_assets where content_hash in (%s) on conflict do nothing',
+      public.importer_images(described, picked)) using ids;
+    execute format('delete from %s as stored where %s',
+      public.importer_table(described), public.importer_belongs(described, picked)) using ids;
+  end loop;
+  return stayed;
+end
+$function$;
+
+-- Takes images that no row names any more off the list of images: a page by hash, `after` one, of those
+-- noted to be removed from a store of a `storage_type`. The answer has `places`, an object of paths by
+-- hash, and the `last` hash of the page. They stay noted until they are removed.
+create or replace function public.importer_unlist(payload jsonb) returns jsonb
+language plpgsql volatile security invoker set search_path = '' as $function$
+declare
+  body constant jsonb := public.importer_body(payload);
+  noted constant text[] := array(select content_hash from public.import_removals
+    where storage_type = body ->> 'storage_type' and content_hash > body ->> 'after'
+    order by content_hash limit (body ->> 'limit')::integer);
+  named text[];
+begin
+  -- From now on nobody can name them, where a foreign key says so.
+  perform from public.image_assets where content_hash = any (noted) order by content_hash for update;
+  named := array(select public.importer_named(noted));
+  delete from public.import_removals where content_hash = any (named);
+  delete from public.image_assets where content_hash = any (noted) and content_hash <> all (named);
+  return (
+    select jsonb_build_object('last', noted[cardinality(noted)],
+      'places', coalesce(jsonb_object_agg(content_hash, storage_path), '{}'))
+    from public.import_removals where content_hash = any (noted)
+  );
 end
 $function$;
 

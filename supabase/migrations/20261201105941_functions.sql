@@ -2,7 +2,7 @@
 -- schema export`: a change belongs into imports/tables. It is the newest migration for `supabase
 -- db push`; `schema apply` goes by its checksum, which it ends with.
 
--- The tables that `importer_compare` and `importer_written` may read.
+-- The tables that the functions for any table may touch.
 create or replace function public.importer_tables() returns text[]
 language plpgsql immutable security invoker set search_path = '' as $function$
 begin
@@ -19,11 +19,24 @@ begin
 end
 $function$;
 
+-- Those of some hashes that rows name, but for the rows of some runs.
+create or replace function public.importer_named(hashes text[], but text[] default '{}')
+returns setof text
+language plpgsql stable security invoker set search_path = '' as $function$
+begin
+  return query select hash from unnest(hashes) as hash
+  where
+    exists (select from public.search_results as stored where stored.image_hash = hash and
+      stored.batch_id <> all (but))
+    or exists (select from public.device_test as stored where jsonb_path_query_array(stored.images,
+      '$[*].sha256') @> jsonb_build_array(hash) and stored.batch_id <> all (but));
+end
+$function$;
+
 create or replace function public.importer_merge_images(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
 declare
-  body constant jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{}')::jsonb else payload end;
+  body constant jsonb := public.importer_body(payload);
   batch constant jsonb := body -> 'rows';
   answer jsonb;
   outcomes text;
@@ -47,21 +60,18 @@ begin
       insert into public.image_assets as stored (content_hash, storage_path, storage_type, file_size,
         content_type, width, height)
       select content_hash, storage_path, storage_type, file_size, content_type, width, height
-      from winners
-      order by content_hash
-      on conflict (content_hash)
-      do update set storage_path = excluded.storage_path, storage_type = excluded.storage_type,
-        file_size = excluded.file_size, content_type = excluded.content_type, width = excluded.width,
-        height = excluded.height
+      from winners order by content_hash
+      on conflict (content_hash) do update set storage_path = excluded.storage_path,
+        storage_type = excluded.storage_type, file_size = excluded.file_size,
+        content_type = excluded.content_type, width = excluded.width, height = excluded.height
       where (stored.storage_path, stored.storage_type, stored.file_size, stored.content_type, stored.width,
         stored.height) is distinct from (excluded.storage_path, excluded.storage_type, excluded.file_size,
         excluded.content_type, excluded.width, excluded.height)
       returning row(stored.content_hash) as row_key, (stored.xmax = 0) as inserted
     )
     select case
-      when (select count(*) from written where inserted)
-        = jsonb_array_length(batch -> 'image_assets')
-        then repeat('I', jsonb_array_length(batch -> 'image_assets')::integer)
+      when (select count(*) from written where inserted) = jsonb_array_length(batch -> 'image_assets') then
+        repeat('I', jsonb_array_length(batch -> 'image_assets')::integer)
       else (
         with judged as (
           select winner.ordinal, winner.row_key,
@@ -74,14 +84,11 @@ begin
           left join written on written.row_key = winner.row_key
           left join lateral (
             select true as present, kept.* from public.image_assets as kept
-            where written.inserted is null and kept.content_hash = winner.content_hash
-            limit 1
+            where written.inserted is null and kept.content_hash = winner.content_hash limit 1
           ) as stored on true
         )
-        select string_agg(
-          case when judged.ordinal = rows.ordinal then judged.outcome
-            else 'S' end,
-          '' order by rows.ordinal)
+        select string_agg(case when judged.ordinal = rows.ordinal then judged.outcome
+          else 'S' end, '' order by rows.ordinal)
         from (select ordinal, row(content_hash) as row_key from incoming_rows) as rows
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
@@ -96,8 +103,7 @@ $function$;
 create or replace function public.importer_merge_states(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
 declare
-  body constant jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{}')::jsonb else payload end;
+  body constant jsonb := public.importer_body(payload);
   batch constant jsonb := body -> 'rows';
   run_dataset_id constant bigint := (body -> 'run' ->> 'dataset_id')::bigint;
   run_batch_id constant text := (body -> 'run' ->> 'batch_id')::text;
@@ -129,15 +135,15 @@ begin
       select run_dataset_id, run_batch_id, search_name, search_state, search_ts, license_number,
         license_status, license_name, license_type, address, city, state, zip, issue_date, expiration_date,
         result_status, meta, raw, image_hash
-      from winners
-      order by search_name, search_state, license_number
-      on conflict (dataset_id, search_name, search_state, license_number)
-      do update set search_ts = excluded.search_ts, license_status = excluded.license_status,
+      from winners order by search_name, search_state, license_number
+      on conflict (dataset_id, search_name, search_state, license_number) do update set
+        search_ts = excluded.search_ts, license_status = excluded.license_status,
         license_name = excluded.license_name, license_type = excluded.license_type,
         address = excluded.address, city = excluded.city, state = excluded.state, zip = excluded.zip,
         issue_date = excluded.issue_date, expiration_date = excluded.expiration_date,
         result_status = excluded.result_status, meta = excluded.meta, raw = excluded.raw,
-        image_hash = excluded.image_hash, batch_id = excluded.batch_id, updated_at = now()
+        image_hash = excluded.image_hash, batch_id = excluded.batch_id,
+        inserted_by = coalesce(stored.inserted_by, stored.batch_id), updated_at = now()
       where case
         when run_if_exists = 'newer' or stored.batch_id = run_batch_id
           then excluded.search_ts >= stored.search_ts and (stored.search_ts, stored.license_status,
@@ -153,8 +159,7 @@ begin
         (stored.xmax = 0) as inserted
     )
     select case
-      when (select count(*) from written where inserted)
-        = jsonb_array_length(batch -> 'search_results')
+      when (select count(*) from written where inserted) = jsonb_array_length(batch -> 'search_results')
         then repeat('I', jsonb_array_length(batch -> 'search_results')::integer)
       else (
         with judged as (
@@ -194,14 +199,12 @@ begin
             where (written.inserted is null or (not written.inserted and run_if_exists = 'replace')) and
               kept.dataset_id = run_dataset_id and kept.search_name = winner.search_name and
               kept.search_state = winner.search_state and winner.license_number is null and
-              kept.license_number is null
-            limit 1
+              kept.license_number is null limit 1
           ) as stored on true
         )
-        select string_agg(
-          case when judged.ordinal = rows.ordinal then judged.outcome
-            when rows.moment is null or judged.outcome in ('?', '!') then '!' else 'S' end,
-          '' order by rows.ordinal)
+        select string_agg(case when judged.ordinal = rows.ordinal then judged.outcome
+          when rows.moment is null or judged.outcome in ('?', '!') then '!' else 'S' end, '' order by
+            rows.ordinal)
         from (select ordinal, row(search_name, search_state, license_number) as row_key, search_ts as moment
           from incoming_rows) as rows
         join judged on judged.row_key = rows.row_key
@@ -240,8 +243,7 @@ begin
         select true as present, kept.* from public.search_results as kept
         where winner.letter = '!' and kept.dataset_id = run_dataset_id and
           kept.search_name = winner.search_name and kept.search_state = winner.search_state and
-          winner.license_number is null and kept.license_number is null
-        limit 1
+          winner.license_number is null and kept.license_number is null limit 1
       ) as stored on true;
     end if;
     answer := answer || jsonb_build_object('search_results', outcomes);
@@ -255,8 +257,7 @@ $function$;
 create or replace function public.importer_merge_folders(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
 declare
-  body constant jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{}')::jsonb else payload end;
+  body constant jsonb := public.importer_body(payload);
   batch constant jsonb := body -> 'rows';
   run_dataset_id constant bigint := (body -> 'run' ->> 'dataset_id')::bigint;
   run_batch_id constant text := (body -> 'run' ->> 'batch_id')::text;
@@ -283,14 +284,13 @@ begin
         test_status, stats, image_count, images, file_count, content_signature, last_modified)
       select run_dataset_id, run_batch_id, folder_path, folder_name, device_id, test_status, stats,
         image_count, images, file_count, content_signature, last_modified
-      from winners
-      order by folder_path
-      on conflict (dataset_id, folder_path)
-      do update set folder_name = excluded.folder_name, device_id = excluded.device_id,
-        test_status = excluded.test_status, stats = excluded.stats, image_count = excluded.image_count,
-        images = excluded.images, file_count = excluded.file_count,
+      from winners order by folder_path
+      on conflict (dataset_id, folder_path) do update set folder_name = excluded.folder_name,
+        device_id = excluded.device_id, test_status = excluded.test_status, stats = excluded.stats,
+        image_count = excluded.image_count, images = excluded.images, file_count = excluded.file_count,
         content_signature = excluded.content_signature, last_modified = excluded.last_modified,
-        batch_id = excluded.batch_id, updated_at = now()
+        batch_id = excluded.batch_id, inserted_by = coalesce(stored.inserted_by, stored.batch_id),
+        updated_at = now()
       where (stored.folder_name, stored.device_id, stored.test_status, stored.stats, stored.image_count,
         stored.images, stored.file_count, stored.content_signature, stored.last_modified) is distinct from
         (excluded.folder_name, excluded.device_id, excluded.test_status, excluded.stats,
@@ -299,9 +299,8 @@ begin
       returning row(stored.folder_path) as row_key, (stored.xmax = 0) as inserted
     )
     select case
-      when (select count(*) from written where inserted)
-        = jsonb_array_length(batch -> 'device_test')
-        then repeat('I', jsonb_array_length(batch -> 'device_test')::integer)
+      when (select count(*) from written where inserted) = jsonb_array_length(batch -> 'device_test') then
+        repeat('I', jsonb_array_length(batch -> 'device_test')::integer)
       else (
         with judged as (
           select winner.ordinal, winner.row_key,
@@ -315,14 +314,11 @@ begin
           left join lateral (
             select true as present, kept.* from public.device_test as kept
             where written.inserted is null and kept.dataset_id = run_dataset_id and
-              kept.folder_path = winner.folder_path
-            limit 1
+              kept.folder_path = winner.folder_path limit 1
           ) as stored on true
         )
-        select string_agg(
-          case when judged.ordinal = rows.ordinal then judged.outcome
-            else 'S' end,
-          '' order by rows.ordinal)
+        select string_agg(case when judged.ordinal = rows.ordinal then judged.outcome
+          else 'S' end, '' order by rows.ordinal)
         from (select ordinal, row(folder_path) as row_key from incoming_rows) as rows
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
@@ -337,8 +333,7 @@ $function$;
 create or replace function public.importer_merge_people(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
 declare
-  body constant jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{}')::jsonb else payload end;
+  body constant jsonb := public.importer_body(payload);
   batch constant jsonb := body -> 'rows';
   run_dataset_id constant bigint := (body -> 'run' ->> 'dataset_id')::bigint;
   run_batch_id constant text := (body -> 'run' ->> 'batch_id')::text;
@@ -368,14 +363,13 @@ begin
         domain, logo_url, industry, last_modified_date, source, content_signature)
       select run_dataset_id, run_batch_id, id, neuron360_company_id, name, domain, logo_url, industry,
         last_modified_date, source, content_signature
-      from winners
-      order by id
-      on conflict (id)
-      do update set neuron360_company_id = excluded.neuron360_company_id, name = excluded.name,
-        domain = excluded.domain, logo_url = excluded.logo_url, industry = excluded.industry,
-        last_modified_date = excluded.last_modified_date, source = excluded.source,
-        content_signature = excluded.content_signature, dataset_id = excluded.dataset_id,
-        batch_id = excluded.batch_id, updated_at = now()
+      from winners order by id
+      on conflict (id) do update set neuron360_company_id = excluded.neuron360_company_id,
+        name = excluded.name, domain = excluded.domain, logo_url = excluded.logo_url,
+        industry = excluded.industry, last_modified_date = excluded.last_modified_date,
+        source = excluded.source, content_signature = excluded.content_signature,
+        dataset_id = excluded.dataset_id, batch_id = excluded.batch_id,
+        inserted_by = coalesce(stored.inserted_by, stored.batch_id), updated_at = now()
       where case
         when run_repair and stored.content_signature = excluded.content_signature and
           coalesce(excluded.last_modified_date, '-infinity') =
@@ -396,9 +390,9 @@ begin
       returning row(stored.id) as row_key, (stored.xmax = 0) as inserted
     )
     select case
-      when (select count(*) from written where inserted)
-        = jsonb_array_length(batch -> 'organisation.identities')
-        then repeat('I', jsonb_array_length(batch -> 'organisation.identities')::integer)
+      when (select count(*) from written where inserted) =
+        jsonb_array_length(batch -> 'organisation.identities') then repeat('I',
+        jsonb_array_length(batch -> 'organisation.identities')::integer)
       else (
         with judged as (
           select winner.ordinal, winner.row_key,
@@ -415,32 +409,17 @@ begin
           left join written on written.row_key = winner.row_key
           left join lateral (
             select true as present, kept.* from organisation.identities as kept
-            where written.inserted is null and kept.id = winner.id
-            limit 1
+            where written.inserted is null and kept.id = winner.id limit 1
           ) as stored on true
         )
-        select string_agg(
-          case when judged.ordinal = rows.ordinal then judged.outcome
-            else 'S' end,
-          '' order by rows.ordinal)
+        select string_agg(case when judged.ordinal = rows.ordinal then judged.outcome
+          else 'S' end, '' order by rows.ordinal)
         from (select ordinal, row(id) as row_key from incoming_rows) as rows
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
     if outcomes ~ '[IU]' then
-      perform public.importer_replace_sets(
-        $tables$[
-          {"name": "organisation.web_addresses", "key": ["organisation_id"], "compared": ["url", "rank"]},
-          {"name": "organisation.employees", "key": ["organisation_id"], "compared": ["number_of_employees",
-            "number_of_employees_code", "number_of_employees_min", "number_of_employees_max"]},
-          {"name": "organisation.social_links", "key": ["organisation_id", "position"], "compared": ["name",
-            "url"]},
-          {"name": "organisation.industries", "key": ["organisation_id", "position"],
-            "compared": ["industry_id", "standard", "code2", "name2", "code3", "name3", "code4", "name4",
-            "code5", "name5", "code6", "name6", "activity_priority", "priority"]},
-          {"name": "organisation.phones", "key": ["organisation_id", "position"], "compared": ["phone",
-            "ddi", "dnc", "type", "carrier", "priority"]}
-        ]$tables$,
-        batch, array_agg(id), coalesce(array_agg(id) filter (where outcome = 'U'), '{}'))
+      perform public.importer_replace_sets(body -> 'sets' -> 'organisation.identities', batch,
+        array_agg(id), coalesce(array_agg(id) filter (where outcome = 'U'), '{}'))
       from (
         select id, substr(outcomes, ordinal::integer, 1) as outcome
         from rows from (jsonb_to_recordset(batch -> 'organisation.identities') as (id uuid))
@@ -464,14 +443,13 @@ begin
         neuron360_office_id, type, phones, last_modified_date, source, content_signature)
       select run_dataset_id, run_batch_id, id, organisation_id, neuron360_office_id, type, phones,
         last_modified_date, source, content_signature
-      from winners
-      order by id
-      on conflict (id)
-      do update set organisation_id = excluded.organisation_id,
+      from winners order by id
+      on conflict (id) do update set organisation_id = excluded.organisation_id,
         neuron360_office_id = excluded.neuron360_office_id, type = excluded.type, phones = excluded.phones,
         last_modified_date = excluded.last_modified_date, source = excluded.source,
         content_signature = excluded.content_signature, dataset_id = excluded.dataset_id,
-        batch_id = excluded.batch_id, updated_at = now()
+        batch_id = excluded.batch_id, inserted_by = coalesce(stored.inserted_by, stored.batch_id),
+        updated_at = now()
       where case
         when run_repair and stored.content_signature = excluded.content_signature and
           coalesce(excluded.last_modified_date, '-infinity') =
@@ -492,9 +470,9 @@ begin
       returning row(stored.id) as row_key, (stored.xmax = 0) as inserted
     )
     select case
-      when (select count(*) from written where inserted)
-        = jsonb_array_length(batch -> 'organisation.offices')
-        then repeat('I', jsonb_array_length(batch -> 'organisation.offices')::integer)
+      when (select count(*) from written where inserted) =
+        jsonb_array_length(batch -> 'organisation.offices') then repeat('I',
+        jsonb_array_length(batch -> 'organisation.offices')::integer)
       else (
         with judged as (
           select winner.ordinal, winner.row_key,
@@ -511,32 +489,17 @@ begin
           left join written on written.row_key = winner.row_key
           left join lateral (
             select true as present, kept.* from organisation.offices as kept
-            where written.inserted is null and kept.id = winner.id
-            limit 1
+            where written.inserted is null and kept.id = winner.id limit 1
           ) as stored on true
         )
-        select string_agg(
-          case when judged.ordinal = rows.ordinal then judged.outcome
-            else 'S' end,
-          '' order by rows.ordinal)
+        select string_agg(case when judged.ordinal = rows.ordinal then judged.outcome
+          else 'S' end, '' order by rows.ordinal)
         from (select ordinal, row(id) as row_key from incoming_rows) as rows
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
     if outcomes ~ '[IU]' then
-      perform public.importer_replace_sets(
-        $tables$[
-          {"name": "organisation.office_addresses", "key": ["office_id"], "compared": ["formatted_address",
-            "street_address", "street_number", "street", "premise", "subpremise", "establishment",
-            "sublocality", "locality", "city", "postal_code", "postal_town", "county", "state", "region",
-            "administrative_area_level_1", "administrative_area_level_2", "administrative_area_level_3",
-            "administrative_area_level_4", "administrative_area_level_5", "country", "country_code",
-            "continent", "lat", "lng", "place_id", "accuracy", "quality", "score", "confidence_score",
-            "last_modified_date"]},
-          {"name": "organisation.office_industries", "key": ["office_id", "position"],
-            "compared": ["industry_id", "standard", "code2", "name2", "code3", "name3", "code4", "name4",
-            "code5", "name5", "code6", "name6", "activity_priority", "priority"]}
-        ]$tables$,
-        batch, array_agg(id), coalesce(array_agg(id) filter (where outcome = 'U'), '{}'))
+      perform public.importer_replace_sets(body -> 'sets' -> 'organisation.offices', batch,
+        array_agg(id), coalesce(array_agg(id) filter (where outcome = 'U'), '{}'))
       from (
         select id, substr(outcomes, ordinal::integer, 1) as outcome
         from rows from (jsonb_to_recordset(batch -> 'organisation.offices') as (id uuid))
@@ -561,16 +524,16 @@ begin
       select run_dataset_id, run_batch_id, id, neuron360_profile_id, first_name, last_name, full_name,
         picture_url, last_seen_date, last_modified_date, resume_last_modified_date, rest,
         latest_modified_date, source, content_signature
-      from winners
-      order by id
-      on conflict (id)
-      do update set neuron360_profile_id = excluded.neuron360_profile_id, first_name = excluded.first_name,
-        last_name = excluded.last_name, full_name = excluded.full_name, picture_url = excluded.picture_url,
-        last_seen_date = excluded.last_seen_date, last_modified_date = excluded.last_modified_date,
+      from winners order by id
+      on conflict (id) do update set neuron360_profile_id = excluded.neuron360_profile_id,
+        first_name = excluded.first_name, last_name = excluded.last_name, full_name = excluded.full_name,
+        picture_url = excluded.picture_url, last_seen_date = excluded.last_seen_date,
+        last_modified_date = excluded.last_modified_date,
         resume_last_modified_date = excluded.resume_last_modified_date, rest = excluded.rest,
         latest_modified_date = excluded.latest_modified_date, source = excluded.source,
         content_signature = excluded.content_signature, dataset_id = excluded.dataset_id,
-        batch_id = excluded.batch_id, updated_at = now()
+        batch_id = excluded.batch_id, inserted_by = coalesce(stored.inserted_by, stored.batch_id),
+        updated_at = now()
       where case
         when run_repair and stored.content_signature = excluded.content_signature and
           coalesce(excluded.latest_modified_date, '-infinity') =
@@ -600,8 +563,7 @@ begin
       returning row(stored.id) as row_key, (stored.xmax = 0) as inserted
     )
     select case
-      when (select count(*) from written where inserted)
-        = jsonb_array_length(batch -> 'people.identities')
+      when (select count(*) from written where inserted) = jsonb_array_length(batch -> 'people.identities')
         then repeat('I', jsonb_array_length(batch -> 'people.identities')::integer)
       else (
         with judged as (
@@ -625,14 +587,12 @@ begin
           left join written on written.row_key = winner.row_key
           left join lateral (
             select true as present, kept.* from people.identities as kept
-            where written.inserted is null and kept.id = winner.id
-            limit 1
+            where written.inserted is null and kept.id = winner.id limit 1
           ) as stored on true
         )
-        select string_agg(
-          case when judged.ordinal = rows.ordinal then judged.outcome
-            when rows.moment is null or judged.outcome in ('?', '!') then '!' else 'S' end,
-          '' order by rows.ordinal)
+        select string_agg(case when judged.ordinal = rows.ordinal then judged.outcome
+          when rows.moment is null or judged.outcome in ('?', '!') then '!' else 'S' end, '' order by
+            rows.ordinal)
         from (select ordinal, row(id) as row_key, latest_modified_date as moment from incoming_rows) as rows
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
@@ -662,60 +622,12 @@ begin
       ) as winner
       left join lateral (
         select true as present, kept.* from people.identities as kept
-        where winner.letter = '!' and kept.id = winner.id
-        limit 1
+        where winner.letter = '!' and kept.id = winner.id limit 1
       ) as stored on true;
     end if;
     if outcomes ~ '[IU]' then
-      perform public.importer_replace_sets(
-        $tables$[
-          {"name": "people.profiles", "key": ["person_id"], "compared": ["headline", "summary", "languages",
-            "expertises", "tags", "prior_industries", "raw_location"]},
-          {"name": "people.genders", "key": ["person_id"], "compared": ["gender", "confidence_score"]},
-          {"name": "people.social_links", "key": ["person_id", "position"], "compared": ["name", "url"]},
-          {"name": "people.statuses", "key": ["person_id"], "compared": ["status"]},
-          {"name": "people.emails", "key": ["person_id", "position"], "compared": ["email", "type",
-            "priority"]},
-          {"name": "people.phones", "key": ["person_id", "position"], "compared": ["phone", "ddi", "dnc",
-            "type", "carrier", "priority"]},
-          {"name": "people.addresses", "key": ["person_id"], "compared": ["formatted_address",
-            "street_address", "street_number", "street", "premise", "subpremise", "establishment",
-            "sublocality", "locality", "city", "postal_code", "postal_town", "county", "state", "region",
-            "administrative_area_level_1", "administrative_area_level_2", "administrative_area_level_3",
-            "administrative_area_level_4", "administrative_area_level_5", "country", "country_code",
-            "continent", "lat", "lng", "place_id", "accuracy", "quality", "score", "confidence_score",
-            "last_modified_date"]},
-          {"name": "people.experiences", "key": ["person_id", "position"], "compared": ["organisation_id",
-            "office_id", "job_title", "start_date", "end_date", "summary", "current", "priority",
-            "raw_location", "rest"]},
-          {"name": "people.job_title_details", "key": ["person_id", "experience_position"],
-            "compared": ["raw_job_title", "raw_job_title_language_code",
-            "raw_job_title_language_detection_confidence_score", "raw_translated_job_title",
-            "normalized_job_title_id", "normalized_job_title"]},
-          {"name": "people.job_functions", "key": ["person_id", "experience_position", "position"],
-            "compared": ["level1_code", "level1_name", "level1_confidence_score", "level2_code",
-            "level2_name", "level2_confidence_score", "level3_code", "level3_name",
-            "level3_confidence_score", "priority"]},
-          {"name": "people.job_seniority", "key": ["person_id", "experience_position"],
-            "compared": ["job_level"]},
-          {"name": "people.educations", "key": ["person_id", "position"],
-            "compared": ["educational_establishment", "diploma", "specialization", "start_date", "end_date",
-            "priority", "web_address_url", "web_address_rank"]},
-          {"name": "people.certifications", "key": ["person_id", "position"], "compared": ["name",
-            "authority", "reference", "description", "date", "start_date", "end_date", "priority",
-            "web_address_url", "web_address_rank"]},
-          {"name": "people.memberships", "key": ["person_id", "position"], "compared": ["title", "name",
-            "description", "reference", "location", "start_date", "end_date", "priority", "web_address_url",
-            "web_address_rank"]},
-          {"name": "people.publications", "key": ["person_id", "position"], "compared": ["name",
-            "description", "issue", "reference", "date", "priority", "web_address_url", "web_address_rank"]},
-          {"name": "people.patents", "key": ["person_id", "position"], "compared": ["name", "description",
-            "issue", "number", "reference", "date", "start_date", "end_date", "priority", "web_address_url",
-            "web_address_rank"]},
-          {"name": "people.awards", "key": ["person_id", "position"], "compared": ["name", "description",
-            "issue", "date", "priority", "web_address_url", "web_address_rank"]}
-        ]$tables$,
-        batch, array_agg(id), coalesce(array_agg(id) filter (where outcome = 'U'), '{}'))
+      perform public.importer_replace_sets(body -> 'sets' -> 'people.identities', batch,
+        array_agg(id), coalesce(array_agg(id) filter (where outcome = 'U'), '{}'))
       from (
         select id, substr(outcomes, ordinal::integer, 1) as outcome
         from rows from (jsonb_to_recordset(batch -> 'people.identities') as (id uuid))
@@ -733,4 +645,4 @@ $function$;
 
 select public.importer_close();
 notify pgrst, 'reload schema';
-update public.import_target set functions_checksum = '1921fff53dbdc24bbb5857ccf07506a02686610dc2b1cd02f6fe82bb2440a109';
+update public.import_target set functions_checksum = '9055ff2f4773d9ddfc548ae621d193d73f3523b5ea9abbf7683c1aa13f4888cd';
