@@ -45,7 +45,7 @@ ENOUGH_ROWS = 50
 EXIT_INTERRUPTED = 130
 
 _ROWS = (
-    "SELECT to_jsonb(r) - '{id,dataset_id,batch_id,created_at,updated_at}'::text[]"
+    "SELECT to_jsonb(r) - '{id,dataset_id,batch_id,inserted_by,created_at,updated_at}'::text[]"
     " FROM public.search_results r JOIN public.datasets d ON d.id = r.dataset_id"
     " WHERE d.tag = %s ORDER BY search_name, search_state, license_number"
 )

@@ -27,7 +27,7 @@ create table public.search_results (
   unique nulls not distinct (dataset_id, search_name, search_state, license_number)
 );
 comment on column public.search_results.inserted_by is
-  'The batch id that the row was inserted with; null if it is that of batch_id.';
+  'The batch id that the row was inserted with, once it has been written again.';
 comment on column public.search_results.meta is 'The metadata of the file, as it stands there.';
 comment on column public.search_results.raw is
   'The rest of the file, with this one licence in search_result.licenses.';

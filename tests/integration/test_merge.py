@@ -409,7 +409,15 @@ def test_both_backends_end_with_the_same_contents(
 
 def columns_of(bench: Bench, table: str) -> str:
     """The columns that do not hang on when and whither a row was written."""
-    left_out = {"id", "batch_id", "created_at", "updated_at", "first_seen", "storage_type"}
+    left_out = {
+        "id",
+        "batch_id",
+        "inserted_by",
+        "created_at",
+        "updated_at",
+        "first_seen",
+        "storage_type",
+    }
     names = query(
         bench.url,
         "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"

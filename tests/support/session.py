@@ -57,7 +57,7 @@ class PeopleDatabase(MemoryDatabase):
             )
         return answer
 
-    def written(self, *_: object) -> list[Any]:
+    def rows(self, *_: object) -> list[Any]:
         return []
 
     @property

@@ -10,10 +10,11 @@ from imports.backends.database import (
     Comparison,
     Rows,
     TableComparison,
-    WrittenRow,
 )
+from imports.backends.deleting import CountedRows, NotedImages, Written, counted, unlisted
+from imports.backends.reading import RowQuestion
 from imports.kinds.people.kind import PEOPLE
-from imports.tables.table import IMAGES
+from imports.tables.table import IMAGE_ASSETS, IMAGES
 
 ROWS = Rows(IMAGES, {}, {0: [b"1", b"2"]})
 LABEL = IMAGES.tables[0].label
@@ -65,11 +66,27 @@ def test_a_comparison_tells_of_owned_tables_also_where_no_row_of_them_was_sent()
         refuses(answers.compared, {**whole, "people.emails": {"rows": [], "added": [odd]}}, rows)
 
 
-def test_a_page_has_ids_and_keys() -> None:
-    assert answers.page([]) == []
-    assert answers.page([{"i": "7", "k": ["a", None]}]) == [WrittenRow("7", "a/-")]
-    for odd in (None, 5, "text", {}, [None], [[]], [{}], [{"i": 7, "k": []}], [{"i": "7"}]):
-        refuses(answers.page, odd)
+def test_rows_have_the_columns_that_were_asked_for() -> None:
+    question = RowQuestion(IMAGE_ASSETS, 1, ("content_hash",), columns=("width",))
+    assert answers.rows([], question) == []
+    row = {"content_hash": "a", "width": None}
+    assert answers.rows([row], question) == [row]
+    for odd in (None, 5, "text", {}, [None], [[]], [{}], [{"width": 7}], [row, row]):
+        refuses(answers.rows, odd, question)
+
+
+def test_a_count_and_what_a_deletion_leaves() -> None:
+    count = {"tables": {LABEL: {"rows": 2, "earlier": 1}}, "images": 3, "bytes": 4}
+    assert counted(count) == Written({LABEL: CountedRows(2, 1)}, 3, 4)
+    for odd in (*ODD, {**count, "tables": {LABEL: 2}}, {**count, "images": None}):
+        refuses(counted, odd)
+    assert answers.some_of(["a"], ["a", "b"]) == ["a"]
+    for odd in (None, 5, "text", {}, ["c"], [{}]):
+        refuses(answers.some_of, odd, ["a", "b"])
+    assert unlisted({"last": None, "places": {}}) == NotedImages(None, {})
+    assert unlisted({"last": "b", "places": {"a": "x"}}) == NotedImages("b", {"a": "x"})
+    for odd in (*ODD, {"last": "a"}, {"last": "a", "places": None}):
+        refuses(unlisted, odd)
 
 
 def test_known_images_are_of_those_that_were_asked_for() -> None:
