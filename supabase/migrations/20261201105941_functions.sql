@@ -24,12 +24,13 @@ create or replace function public.importer_named(hashes text[], but text[] defau
 returns setof text
 language plpgsql stable security invoker set search_path = '' as $function$
 begin
-  return query select hash from unnest(hashes) as hash
-  where
-    exists (select from public.search_results as stored where stored.image_hash = hash and
-      stored.batch_id <> all (but))
-    or exists (select from public.device_test as stored where jsonb_path_query_array(stored.images,
-      '$[*].sha256') @> jsonb_build_array(hash) and stored.batch_id <> all (but));
+  return query
+    select hash from unnest(hashes) as hash join public.search_results as stored on stored.image_hash = hash
+      where stored.batch_id <> all (but)
+    union
+    select hash from unnest(hashes) as hash join public.device_test as stored on
+      jsonb_path_query_array(stored.images, '$[*].sha256') @> jsonb_build_array(hash) where
+      stored.batch_id <> all (but);
 end
 $function$;
 
@@ -645,4 +646,4 @@ $function$;
 
 select public.importer_close();
 notify pgrst, 'reload schema';
-update public.import_target set functions_checksum = '9055ff2f4773d9ddfc548ae621d193d73f3523b5ea9abbf7683c1aa13f4888cd';
+update public.import_target set functions_checksum = 'c16cabca44e86a74d0900c36fdaa495074fddceedc6f57ba0e778a916ecd1b90';
