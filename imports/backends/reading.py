@@ -7,7 +7,7 @@ is as quick as the first, and rows that are written meanwhile move none to anoth
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from imports.backends.retry import RetryPolicy, with_retries
@@ -135,24 +135,21 @@ def written_rows(
     Raises:
         BackendUnavailableError: if even one row takes too long, or the target does not answer.
     """
-    size = _PAGE_SIZE
-    while True:
-        try:
-            return with_retries(policy, _written, reader, table, batch_ids, after, size)
-        except StatementCancelledError as error:
-            if size == 1:
-                raise BackendUnavailableError(f"Even one row takes too long: {error}.") from error
-            size //= 2
-
-
-def _written(
-    reader: RowReader, table: Table, batch_ids: Sequence[str], after: str | None, limit: int
-) -> list[WrittenRow]:
     names = table.names or tuple(column.name for column in table.row_key)
     before = None if after is None else {"id": after}
     where = {"batch_id": batch_ids}
-    found = reader.rows(RowQuestion(table, limit, ("id",), before, where, columns=names))
-    return [WrittenRow(str(row["id"]), _label(row[name] for name in names)) for row in found]
+    question = RowQuestion(table, _PAGE_SIZE, ("id",), before, where, columns=names)
+    while True:
+        try:
+            found = with_retries(policy, reader.rows, question)
+        except StatementCancelledError as error:
+            if question.limit == 1:
+                raise BackendUnavailableError(f"Even one row takes too long: {error}.") from error
+            question = replace(question, limit=question.limit // 2)
+        else:
+            return [
+                WrittenRow(str(row["id"]), _label(row[name] for name in names)) for row in found
+            ]
 
 
 def _label(values: Iterable[object]) -> str:

@@ -256,6 +256,24 @@ def test_an_image_that_cannot_be_removed_is_told_and_tried_again(
     assert (bench.stored(refused), listed(bench)) == (None, 0)
 
 
+def test_a_row_that_a_table_of_the_users_refers_to_stays(postgresql_bench: Bench) -> None:
+    bench = postgresql_bench
+    add(bench, "a", 1)
+    add(bench, "b", 2)
+    run = batch_id(bench.run())
+    query(
+        bench.url,
+        "CREATE TABLE notes (of bigint REFERENCES search_results ON DELETE CASCADE);"
+        "INSERT INTO notes SELECT id FROM search_results WHERE search_name = 'a'",
+    )
+    with resetting(bench) as reset:
+        report = reset.run(run)
+        assert (report.deleted, report.stayed) == ({"search_results": 1}, {"search_results": 1})
+        assert report.kept == ["search_results a/FL/a"]
+        assert reset.count(run) == ({"search_results": (1, 0)}, 1, len(png(1)))
+    assert (bench.count("notes"), bench.count(), listed(bench)) == (1, 1, 1)
+
+
 def test_people_shared_companies_stay_for_those_of_other_runs(bench: Bench) -> None:
     """A company that both runs bring, the second one newer; each has a company of its own, too."""
     shared = {"office_id": "o-1", "office_type": "hq", "company_phones": phones("1", "2")}

@@ -201,6 +201,29 @@ def test_sets_are_replaced_right_after_their_owners() -> None:
     assert "substr(%(letters)s, ordinal + 1, 1) = 'U'" in flat_sql
 
 
+def test_images_are_named_by_texts_lists_and_rows_that_belong_to_others() -> None:
+    plain = functions_file([TableGroup("things", (THINGS,))])
+    assert "return query select null where false;" in flat(plain)
+    owner = replace(THINGS, columns=(*THINGS.columns, Column("photo", "text", image=True)))
+    parts = replace(
+        THINGS,
+        name="parts",
+        columns=(Column("thing_id", "bigint"), Column("photos", "jsonb", image=True)),
+        key=("thing_id",),
+        owner=owner.qualified_name,
+    )
+    sql = flat(functions_file([TableGroup("things", (owner, parts))]))
+    assert (
+        "from unnest(hashes) as hash join public.things as stored on stored.photo = hash"
+        " where stored.batch_id <> all (but) union" in sql
+    )
+    assert (
+        "join public.parts as stored on jsonb_path_query_array(stored.photos, '$[*].sha256')"
+        " @> jsonb_build_array(hash) join public.things as owner on owner.id = stored.thing_id"
+        " where owner.batch_id <> all (but);" in sql
+    )
+
+
 def test_the_file_of_functions_ends_with_its_own_checksum() -> None:
     file = functions_file([TableGroup("things", (THINGS,))])
     assert checksum_of(file) in file
