@@ -128,7 +128,7 @@ class Database(RowReader, RowRemover, Protocol):
         """Those of some hashes that `image_assets` has, each with its storage type."""
         ...
 
-    def forget_merges(self, batch_id: str) -> None:
+    def forget_merges(self, run_name: str) -> None:
         """Drops the answers that were kept for a run that has ended."""
         ...
 

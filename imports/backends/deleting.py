@@ -43,12 +43,12 @@ class NotedImages:
 class RowRemover(Protocol):
     """What rows can be deleted from; both backends are one. It raises as Database does."""
 
-    def count_written(self, group: TableGroup, batch_ids: Sequence[str]) -> Written:
+    def count_written(self, group: TableGroup, run_names: Sequence[str]) -> Written:
         """Counts what some runs wrote in the tables of a group."""
         ...
 
     def delete_written(
-        self, group: TableGroup, table: Table, ids: Sequence[str], batch_ids: Sequence[str]
+        self, group: TableGroup, table: Table, ids: Sequence[str], run_names: Sequence[str]
     ) -> list[str]:
         """Deletes rows of a table that some runs wrote, by id, with the rows that belong to them.
 
@@ -75,18 +75,18 @@ def resettable(group: TableGroup) -> list[Table]:
     return [each for each in group.tables if BATCH_ID in each.run_columns and each.id_type]
 
 
-def count_question(group: TableGroup, batch_ids: Sequence[str]) -> bytes:
+def count_question(group: TableGroup, run_names: Sequence[str]) -> bytes:
     """What the function `importer_count` is asked."""
     tables = [each for owner in resettable(group) for each in (owner, *group.owned_by(owner))]
-    return orjson.dumps({"tables": [described(each) for each in tables], "batch_ids": batch_ids})
+    return orjson.dumps({"tables": [described(each) for each in tables], "batch_ids": run_names})
 
 
 def deletion(
-    group: TableGroup, table: Table, ids: Sequence[str], batch_ids: Sequence[str]
+    group: TableGroup, table: Table, ids: Sequence[str], run_names: Sequence[str]
 ) -> bytes:
     """What the function `importer_delete` is asked."""
     tables = [described(each) for each in (table, *group.owned_by(table))]
-    return orjson.dumps({"tables": tables, "ids": ids, "batch_ids": batch_ids})
+    return orjson.dumps({"tables": tables, "ids": ids, "batch_ids": run_names})
 
 
 def counted(answer: dict[str, Any]) -> Written:

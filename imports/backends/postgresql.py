@@ -147,17 +147,17 @@ class PostgreSQLDatabase:
             found: list[Row] = _call(cursor, "importer_rows", question.as_json())
             return found
 
-    def count_written(self, group: TableGroup, batch_ids: Sequence[str]) -> Written:
+    def count_written(self, group: TableGroup, run_names: Sequence[str]) -> Written:
         """Counts what some runs wrote in the tables of a group."""
         with self._question() as cursor:
-            return counted(_call(cursor, "importer_count", count_question(group, batch_ids)))
+            return counted(_call(cursor, "importer_count", count_question(group, run_names)))
 
     def delete_written(
-        self, group: TableGroup, table: Table, ids: Sequence[str], batch_ids: Sequence[str]
+        self, group: TableGroup, table: Table, ids: Sequence[str], run_names: Sequence[str]
     ) -> list[str]:
         """Deletes rows that some runs wrote, with what belongs to them; see RowRemover."""
         with self._connections.transaction() as cursor:
-            question = deletion(group, table, ids, batch_ids)
+            question = deletion(group, table, ids, run_names)
             stayed: list[str] = _call(cursor, "importer_delete", question)
             return stayed
 
@@ -184,10 +184,10 @@ class PostgreSQLDatabase:
             )
             return dict(cursor.fetchall())
 
-    def forget_merges(self, batch_id: str) -> None:
+    def forget_merges(self, run_name: str) -> None:
         """Drops the answers that were kept for a run that has ended."""
         with self._question() as cursor:
-            cursor.execute(f"delete from {MERGES} where batch_id = %s", (batch_id,))
+            cursor.execute(f"delete from {MERGES} where batch_id = %s", (run_name,))
 
     def close(self) -> None:
         """Closes all connections."""

@@ -125,7 +125,7 @@ def written_rows(
     policy: RetryPolicy,
     reader: RowReader,
     table: Table,
-    batch_ids: Sequence[str],
+    run_names: Sequence[str],
     after: str | None,
 ) -> list[WrittenRow]:
     """The next rows that some runs wrote, by id, behind the one with the id `after`.
@@ -137,7 +137,7 @@ def written_rows(
     """
     names = table.names or tuple(column.name for column in table.row_key)
     before = None if after is None else {"id": after}
-    where = {"batch_id": batch_ids}
+    where = {"batch_id": run_names}
     question = RowQuestion(table, _PAGE_SIZE, ("id",), before, where, columns=names)
     while True:
         try:

@@ -107,16 +107,16 @@ class SupabaseDatabase:
         shape = partial(answers.rows, question=question)
         return self._call(shape, "importer_rows", _payload(question.as_json()))
 
-    def count_written(self, group: TableGroup, batch_ids: Sequence[str]) -> Written:
+    def count_written(self, group: TableGroup, run_names: Sequence[str]) -> Written:
         """Counts what some runs wrote in the tables of a group."""
         with small_question():
-            return self._call(counted, "importer_count", _payload(count_question(group, batch_ids)))
+            return self._call(counted, "importer_count", _payload(count_question(group, run_names)))
 
     def delete_written(
-        self, group: TableGroup, table: Table, ids: Sequence[str], batch_ids: Sequence[str]
+        self, group: TableGroup, table: Table, ids: Sequence[str], run_names: Sequence[str]
     ) -> list[str]:
         """Deletes rows that some runs wrote, with what belongs to them; see RowRemover."""
-        question = deletion(group, table, ids, batch_ids)
+        question = deletion(group, table, ids, run_names)
         shape = partial(answers.some_of, asked=ids)
         return self._call(shape, "importer_delete", _payload(question))
 
@@ -136,9 +136,9 @@ class SupabaseDatabase:
         shape = partial(answers.listed, hashes=hashes)
         return self._call(shape, "importer_known_images", body)
 
-    def forget_merges(self, batch_id: str) -> None:
+    def forget_merges(self, run_name: str) -> None:
         """Drops the answers that were kept for a run that has ended."""
-        wanted = {"batch_id": f"eq.{batch_id}"}
+        wanted = {"batch_id": f"eq.{run_name}"}
         self._question(answers.nothing, "DELETE", "import_merges", params=wanted)
 
     def close(self) -> None:

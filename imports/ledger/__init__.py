@@ -5,7 +5,7 @@ Only the coordinator writes it. It calls an item imported only after its transac
 
 from imports.ledger.disposal import DisposalLedger, DisposedItem, DueItem
 from imports.ledger.file import LedgerFile
-from imports.ledger.growing import GrowingLedger, Settled
+from imports.ledger.growing import GrowingLedger, StableSince
 from imports.ledger.images import ImageLedger
 from imports.ledger.items import ItemLedger
 from imports.ledger.lacking import LackingLedger
@@ -15,7 +15,7 @@ from imports.ledger.queue import ImportQueue
 from imports.ledger.resets import Undone, undo_run
 from imports.ledger.runs import RunLedger, RunRecord
 from imports.ledger.scope import Scope
-from imports.ledger.vouching import Vouching
+from imports.ledger.seen_rows import SeenRows
 
 __all__ = [
     "DisposalLedger",
@@ -33,9 +33,9 @@ __all__ = [
     "RunLedger",
     "RunRecord",
     "Scope",
-    "Settled",
+    "SeenRows",
+    "StableSince",
     "Undone",
-    "Vouching",
     "item_progress",
     "undo_run",
 ]

@@ -31,7 +31,7 @@ class Undone(NamedTuple):
     gone: int
 
 
-def undo_run(file: LedgerFile, batch_id: str) -> Undone:
+def undo_run(file: LedgerFile, run_name: str) -> Undone:
     """Makes the items importable again whose rows a run may have written; nobody goes on with it.
 
     Those whose files were deleted or moved away are forgotten, not what became of the files. The
@@ -40,7 +40,7 @@ def undo_run(file: LedgerFile, batch_id: str) -> Undone:
     """
     with file.transaction() as connection:
         connection.execute("drop table if exists temp.undone")
-        connection.execute(_ITEMS, {"batch_id": batch_id})
+        connection.execute(_ITEMS, {"batch_id": run_name})
         gone, count = connection.execute(
             "select coalesce(sum(gone), 0), count(*) from temp.undone"
         ).fetchone()
@@ -58,10 +58,10 @@ def undo_run(file: LedgerFile, batch_id: str) -> Undone:
         )
         for table, column in (("failure", "item_id"), ("item_image", "item_id"), ("item", "id")):
             connection.execute(f"delete from {table} where {column} in {_GONE}")
-        connection.execute("delete from work_state where batch_id = ?", (batch_id,))
+        connection.execute("delete from work_state where batch_id = ?", (run_name,))
         connection.execute(
             "update run set reset_at = coalesce(reset_at, ?) where batch_id = ?",
-            (time.time(), batch_id),
+            (time.time(), run_name),
         )
         connection.execute("drop table temp.undone")
     return Undone(int(count - gone), int(gone))

@@ -63,8 +63,8 @@ class ResetReport:
 
 def count_run(target: ResetTarget, ledger: LedgerFile, group: TableGroup, run: str) -> Written:
     """Counts what a reset of a run, by its batch id, would delete."""
-    batch_ids = RunLedger(ledger).cycles(run)
-    return with_retries(target.policy, target.database.count_written, group, batch_ids)
+    run_names = RunLedger(ledger).cycles(run)
+    return with_retries(target.policy, target.database.count_written, group, run_names)
 
 
 def reset_run(target: ResetTarget, ledger: LedgerFile, group: TableGroup, run: str) -> ResetReport:
@@ -76,28 +76,28 @@ def reset_run(target: ResetTarget, ledger: LedgerFile, group: TableGroup, run: s
         BackendUnavailableError: if the target does not answer any more, or takes too long.
         LedgerError: if the ledger cannot be written.
     """
-    batch_ids = RunLedger(ledger).cycles(run)
+    run_names = RunLedger(ledger).cycles(run)
     report = ResetReport(undo_run(ledger, run))
-    forget_merges(target, batch_ids)
-    delete_rows(target, group, batch_ids, report)
+    forget_merges(target, run_names)
+    delete_rows(target, group, run_names, report)
     remove_images(target, report)
     return report
 
 
-def forget_merges(target: ResetTarget, batch_ids: Sequence[str]) -> None:
+def forget_merges(target: ResetTarget, run_names: Sequence[str]) -> None:
     """Has the target forget its answers to merges: else it would take one that comes for done."""
-    for batch_id in batch_ids:
-        with_retries(target.policy, target.database.forget_merges, batch_id)
+    for run_name in run_names:
+        with_retries(target.policy, target.database.forget_merges, run_name)
 
 
 def delete_rows(
-    target: ResetTarget, group: TableGroup, batch_ids: Sequence[str], report: ResetReport
+    target: ResetTarget, group: TableGroup, run_names: Sequence[str], report: ResetReport
 ) -> None:
     """Deletes the rows that runs wrote, a page at a time, children first."""
     for table in reversed(resettable(group)):
         after: str | None = None
-        while page := written_rows(target.policy, target.database, table, batch_ids, after):
-            stayed = _delete_page(target, group, table, batch_ids, page)
+        while page := written_rows(target.policy, target.database, table, run_names, after):
+            stayed = _delete_page(target, group, table, run_names, page)
             after = page[-1].id
             report.deleted[table.label] += len(page) - len(stayed)
             report.stayed[table.label] += len(stayed)
@@ -109,13 +109,13 @@ def _delete_page(
     target: ResetTarget,
     group: TableGroup,
     table: Table,
-    batch_ids: Sequence[str],
+    run_names: Sequence[str],
     page: list[WrittenRow],
 ) -> list[WrittenRow]:
     """Deletes some rows; returns those that stayed."""
 
     def ask(policy: RetryPolicy, _: int, ids: list[str]) -> list[str]:
-        return with_retries(policy, target.database.delete_written, group, table, ids, batch_ids)
+        return with_retries(policy, target.database.delete_written, group, table, ids, run_names)
 
     stayed: set[str] = set()
     for part in in_parts(target.policy, [each.id for each in page], ask, target.answers):

@@ -71,9 +71,9 @@ def resetting(bench: Bench, kind: str = "states") -> Iterator[Reset]:
             target.close()
 
 
-def batch_id(report: RunReport) -> str:
+def run_name(report: RunReport) -> str:
     assert (report.exit_code, report.failures) == (0, [])
-    return report.state.batch_id
+    return report.state.run_name
 
 
 def add(bench: Bench, name: str, image: int | None = None, status: str = "Active") -> None:
@@ -96,11 +96,11 @@ def two_runs(bench: Bench) -> tuple[Bench, str, str]:
     add(bench, "a", 1)
     add(bench, "b", 2)
     add(bench, "c", 3)
-    first = batch_id(bench.run())
+    first = run_name(bench.run())
     add(bench, "b", 4, "Revoked")
     add(bench, "d", 1)
     add(bench, "e", 5)
-    return bench, first, batch_id(bench.run())
+    return bench, first, run_name(bench.run())
 
 
 def contents(bench: Bench) -> list[tuple[Any, ...]]:
@@ -149,13 +149,13 @@ def test_rows_that_a_later_run_found_unchanged_come_back_too(
 ) -> None:
     bench, first, _ = two_runs
     before = contents(bench)
-    batch_id(bench.run(force=True))
+    run_name(bench.run(force=True))
     with resetting(bench) as reset:
         assert reset.count(first) == ({"search_results": (2, 0)}, 1, len(png(3)))
         report = reset.run(first)
         assert report.deleted == {"search_results": 2}
         assert report.items == Undone(3, 0), "not those that a later run brought"
-    assert batch_id(bench.run())
+    assert run_name(bench.run())
     assert contents(bench) == before
     assert bench.verify(deep=True).clean
 
@@ -173,7 +173,7 @@ def test_a_reset_that_was_killed_goes_on_and_an_import_in_its_place_brings_all_b
                 reset.run(run)
                 assert reset.count(run) == ({}, 0, 0)
                 assert listed(bench) == 3
-        batch_id(bench.run())
+        run_name(bench.run())
         assert contents(bench) == before
     assert bench.verify(deep=True).clean
     with resetting(bench) as reset:
@@ -204,14 +204,14 @@ def test_a_run_that_was_interrupted_is_reset_and_not_gone_on_with(bench: Bench) 
     )
     report = importer.run()
     assert report.exit_code != 0
-    run = report.state.batch_id
+    run = report.state.run_name
     assert 0 < bench.count() < 20
     with resetting(bench) as reset:
         done = reset.run(run)
         assert done.items.importable == done.deleted.total() > 0
     assert bench.count() == 0
     report = bench.run(batch_size=2)
-    assert batch_id(report) != run
+    assert run_name(report) != run
     assert (bench.count(), report.count("import.inserted"), listed(bench)) == (20, 20, 6)
     assert bench.verify(deep=True).clean
 
@@ -219,15 +219,15 @@ def test_a_run_that_was_interrupted_is_reset_and_not_gone_on_with(bench: Bench) 
 def test_folders_name_their_images_in_a_list(bench: Bench) -> None:
     source = bench.source.folder
     add_folder(source, "one", {"device_id": "1"}, {"a.png": png(1), "b.png": png(2)})
-    batch_id(bench.run(kind="folders"))
+    run_name(bench.run(kind="folders"))
     add_folder(source, "two", {"device_id": "2"}, {"a.png": png(1), "c.png": png(3)})
-    second = batch_id(bench.run(kind="folders"))
+    second = run_name(bench.run(kind="folders"))
     with resetting(bench, "folders") as reset:
         assert reset.count(second) == ({"device_test": (1, 0)}, 1, len(png(3)))
         report = reset.run(second)
         assert (report.deleted, report.images) == ({"device_test": 1}, 1)
     assert (bench.count("device_test"), listed(bench)) == (1, 2)
-    assert batch_id(bench.run(kind="folders"))
+    assert run_name(bench.run(kind="folders"))
     assert (bench.count("device_test"), listed(bench)) == (2, 3)
     assert bench.verify(kind="folders", deep=True).clean
 
@@ -237,7 +237,7 @@ def test_an_image_that_cannot_be_removed_is_told_and_tried_again(
 ) -> None:
     add(bench, "a", 1)
     add(bench, "b", 2)
-    run = batch_id(bench.run())
+    run = run_name(bench.run())
     with resetting(bench) as reset:
         store, remove = type(reset.target.store), reset.target.store.remove
         refused = min(bench.images().values())
@@ -260,7 +260,7 @@ def test_a_row_that_a_table_of_the_users_refers_to_stays(postgresql_bench: Bench
     bench = postgresql_bench
     add(bench, "a", 1)
     add(bench, "b", 2)
-    run = batch_id(bench.run())
+    run = run_name(bench.run())
     query(
         bench.url,
         "CREATE TABLE notes (of bigint REFERENCES search_results ON DELETE CASCADE);"
@@ -284,7 +284,7 @@ def test_people_shared_companies_stay_for_those_of_other_runs(bench: Bench) -> N
         [person("p-1", job("both", **shared), job("c-1"), emails=emails("1@x.example"))],
     )
     people.write(folder, "old.json", [person("p-0", job("c-1"), emails=emails("0@x.example"))])
-    first = batch_id(bench.run(kind="people", on_success="keep"))
+    first = run_name(bench.run(kind="people", on_success="keep"))
     before = people.rows(bench.url)
     people.write(
         folder,
@@ -299,7 +299,7 @@ def test_people_shared_companies_stay_for_those_of_other_runs(bench: Bench) -> N
         "old.json",
         [person("p-0", job("c-1"), emails=emails("new@x"), modified=people.LATER)],
     )
-    second = batch_id(bench.run(kind="people", on_success="keep"))
+    second = run_name(bench.run(kind="people", on_success="keep"))
     after = people.rows(bench.url, sources=False)
     with resetting(bench, "people") as reset:
         tables, _, _ = reset.count(second)
@@ -324,6 +324,6 @@ def test_people_shared_companies_stay_for_those_of_other_runs(bench: Bench) -> N
         assert ids == {"both", "c-1"}
         assert reset.run(second).deleted.total() == 0
     assert first != second
-    assert batch_id(bench.run(kind="people", on_success="keep"))
+    assert run_name(bench.run(kind="people", on_success="keep"))
     assert people.rows(bench.url, sources=False) == after
     assert bench.verify(kind="people").clean

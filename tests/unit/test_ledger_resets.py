@@ -14,7 +14,7 @@ from tests.support.book import Book, gathered, hashed, listed, picture
 
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[Book]:
-    book = Book(tmp_path / "upload_tracker.db", batch_id="first")
+    book = Book(tmp_path / "upload_tracker.db", run_name="first")
     yield book
     book.file.close()
 
@@ -69,15 +69,15 @@ def test_images_are_looked_for_again_by_whatever_run_saw_them(book: Book) -> Non
     ids = book.add("a", "b")
     book.plan(Plan(ids["a"], images=(shared,)), Plan(ids["b"], images=(other,)))
     book.images.record_hashes([hashed(shared, "1"), hashed(other, "2")], [])
-    book.images.record_settled(["1", "2"], {})
+    book.images.record_stored(["1", "2"], {})
     book.imported(ids["a"])
     book.next_run("second")
-    book.images.record_settled(["1", "2"], {})
+    book.images.record_stored(["1", "2"], {})
     book.plan(Plan(book.add("c")["c"], images=(shared,)))
-    assert [*gathered(book.images, "unsettled", 9)] == []
+    assert [*gathered(book.images, "unstored", 9)] == []
     undo_run(book.file, "first")
     assert book.rows("select distinct sha256 from seen_stored") == [("2",)]
-    (images,) = gathered(book.images, "unsettled", 9)
+    (images,) = gathered(book.images, "unstored", 9)
     assert [image.sha256 for image in images] == ["1"]
 
 
