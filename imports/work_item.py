@@ -43,7 +43,8 @@ class RowOutcome(StrEnum):
     """What a merge did with one row. The values are what the database answers with.
 
     An undecided row was not written: what is there says something else, and nobody knows which of
-    the two is newer.
+    the two is newer. Where what is there says something else and is never to be touched, the row is
+    guarded. One that is left out refers to a row that is not there.
     """
 
     INSERTED = "I"
@@ -51,6 +52,24 @@ class RowOutcome(StrEnum):
     SKIPPED = "S"
     UNCHANGED = "="
     UNDECIDED = "?"
+    GUARDED = "G"
+    LEFT_OUT = "L"
+
+
+def record_outcome(letters: str) -> RowOutcome:
+    """The outcome of a record, out of those of its rows that no row owns; its first row is first.
+
+    What is not in, or not as the record says, counts before all else; that it was inserted, only
+    where its first row was.
+    """
+    for telling in (RowOutcome.UNDECIDED, RowOutcome.LEFT_OUT, RowOutcome.GUARDED):
+        if telling in letters:
+            return telling
+    if letters[0] == RowOutcome.INSERTED:
+        return RowOutcome.INSERTED
+    if RowOutcome.INSERTED in letters or RowOutcome.UPDATED in letters:
+        return RowOutcome.UPDATED
+    return RowOutcome.SKIPPED if RowOutcome.SKIPPED in letters else RowOutcome.UNCHANGED
 
 
 class Signature(NamedTuple):
@@ -327,6 +346,17 @@ class RecordFailure(NamedTuple):
     number: int
     label: str
     reason: str
+
+
+class LeftOut(NamedTuple):
+    """A record that is left out, since it refers to a row that the target does not have (yet).
+
+    `number` is its place in the item.
+    """
+
+    item_id: int
+    number: int
+    label: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -281,6 +281,11 @@ def _scope_lines(scope: ScopeSummary) -> list[str]:
         )
     if scope.lacking.images:
         lines.append(f"Images still missing: {missing_images(scope.lacking)}")
+    if scope.left_out:
+        lines.append(
+            f"Records left out: {scope.left_out:,}, since what they refer to is not in the target"
+            " (--warnings lists them)"
+        )
     if scope.warned:
         what = "With a warning, imported or pending" if scope.pending else "Imported with a warning"
         lines.append(f"{what}: {scope.warned:,} (--warnings lists them)")

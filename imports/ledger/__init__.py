@@ -9,6 +9,7 @@ from imports.ledger.growing import GrowingLedger, Settled
 from imports.ledger.images import ImageLedger
 from imports.ledger.items import ItemLedger
 from imports.ledger.lacking import LackingLedger
+from imports.ledger.left_out import LeftOutLedger
 from imports.ledger.listing import Listing, ListingLedger
 from imports.ledger.progress import ItemProgress, item_progress
 from imports.ledger.queue import ImportQueue
@@ -27,6 +28,7 @@ __all__ = [
     "ItemProgress",
     "LackingLedger",
     "LedgerFile",
+    "LeftOutLedger",
     "Listing",
     "ListingLedger",
     "RunLedger",

@@ -14,7 +14,7 @@ from imports.ledger.acknowledged import COUNTS, FORGOTTEN
 from imports.ledger.recount import COUNTED, uncount
 from imports.ledger.scope import NOTHING_DONE, Scope
 from imports.source.tree import ListedEntry, ListingProblem
-from imports.work_item import ItemState, Phase
+from imports.work_item import Phase
 
 _CHUNK = 5_000
 _PATH = itemgetter(0)
@@ -120,11 +120,7 @@ class ListingLedger:
                 f" where {to_do}",
                 values,
             )
-            connection.execute(
-                "delete from record_failure where exists (select 1 from item"
-                " where item.id = record_failure.item_id"
-                f" and {self._scope.condition(ItemState.LISTED)})"
-            )
+            self._scope.forget_records(connection)
             if problems:
                 unlisted = connection.execute(
                     "select item.id, problem from listing join item"
@@ -205,7 +201,7 @@ class ListingLedger:
             " and path > coalesce((select last from settled where first <= item.path"
             " order by first desc limit 1), '')"
         )
-        for table in ("item_image", "failure", "record_failure"):
+        for table in ("item_image", "failure", "record_failure", "record_left_out"):
             connection.execute(
                 f"delete from {table} where item_id in (select id from {gone})", (self._scope.id,)
             )

@@ -28,6 +28,7 @@ from imports.ledger import (
     ItemLedger,
     LackingLedger,
     LedgerFile,
+    LeftOutLedger,
     ListingLedger,
     RunLedger,
     Scope,
@@ -161,6 +162,7 @@ def open_session(
             queue=ImportQueue(scope),
             images=ImageLedger(scope),
             lacking=LackingLedger(scope),
+            left_out=LeftOutLedger(scope),
             spool=Spool(
                 settings.data_folder / "spool" / state.batch_id, target.database.row_format
             ),

@@ -36,6 +36,7 @@ def build_report(
     if exit_code == 0 and (failed or (verification is not None and not verification.clean)):
         exit_code = EXIT_SOME_FAILED
     warnings_total, warnings = session.items.warnings(MOST_SHOWN)
+    left_out_total, left_out = session.left_out.records(MOST_SHOWN)
     counts = session.counts()
     if warnings_total and (flawed := session.images.count_flawed()):
         counts["sha256.flawed"] = flawed
@@ -81,6 +82,8 @@ def build_report(
         warnings=warnings,
         warnings_total=warnings_total,
         lacking=session.lacking.count(),
+        left_out=left_out,
+        left_out_total=left_out_total,
         duplicates=duplicates,
         duplicates_total=duplicates_total,
         not_disposed=not_disposed if session.disposal is not None else [],

@@ -30,6 +30,7 @@ from imports.ledger import (
     ItemLedger,
     LackingLedger,
     LedgerFile,
+    LeftOutLedger,
     ListingLedger,
     RunLedger,
     Scope,
@@ -93,6 +94,7 @@ class RunSession:
     queue: ImportQueue
     images: ImageLedger
     lacking: LackingLedger
+    left_out: LeftOutLedger
     spool: Spool
     status_files: StatusFiles | None
     disposal: DisposalPlan | None

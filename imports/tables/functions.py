@@ -15,11 +15,13 @@ from collections.abc import Iterable
 from imports.tables.sql import (
     MERGES,
     UNJUDGED,
+    conditions,
+    derive_statement,
     described_set,
     judge_statement,
     merge_statement,
 )
-from imports.tables.table import Table, TableGroup
+from imports.tables.table import Derivation, Table, TableGroup
 
 _WIDTH = 108
 _HEAD = """\
@@ -67,6 +69,7 @@ def merge_function(group: TableGroup) -> str:
     """The function that merges a batch of the group's tables in one transaction."""
     roots = [table for table in group.tables if table.owner is None]
     steps = "".join(_merge_step(group, root) for root in roots)
+    steps += "".join(_derive_step(each, group.derived_from(each)) for each in group.derivations)
     values = {
         f"run_{column.name} constant {column.type}": f"(body -> 'run' ->> '{column.name}')"
         f"::{column.type}"
@@ -92,10 +95,8 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
   select merges.answer into answer from {MERGES} as merges
     where merges.request_id = (body ->> 'request_id')::uuid;
-  if found then
-    return answer;
-  end if;
-  answer := '{{}}';
+  if found then return answer; end if;
+  answer := '{{"outcomes": {{}}, "derived": []}}';
 {steps}\
   insert into {MERGES} (request_id, batch_id, answer)
     values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
@@ -107,12 +108,13 @@ $function$;
 
 def _merge_step(group: TableGroup, root: Table) -> str:
     """Merges the rows of a table, and replaces the sets that belong to those it wrote."""
-    given = f"jsonb_populate_recordset(null::{root.qualified_name}, batch -> '{root.label}')"
-    source = f"select *, ordinality as ordinal\nfrom {given} with ordinality"
+    # A space in it may not become the end of a line: it may be within quotes.
+    root = root.with_guard_text(" ", "\0")
+    source = _given(root)
     count = f"jsonb_array_length(batch -> '{root.label}')"
     merge = merge_statement(root, _RUN, source, count, "into outcomes", reading="materialized")
     steps = f"{_indented(merge, 4)};\n"
-    if root.dated_by is not None:
+    if root.needs_judge:
         judge = judge_statement(root, _RUN, source, "outcomes", 1, "into outcomes")
         steps += f"""\
     if strpos(outcomes, '{UNJUDGED}') > 0 then
@@ -126,7 +128,27 @@ def _merge_step(group: TableGroup, root: Table) -> str:
 
   if batch ? '{root.label}' then
 {steps}\
-    answer := answer || jsonb_build_object('{root.label}', outcomes);
+    answer := jsonb_set(answer, '{{outcomes,{root.label}}}', to_jsonb(outcomes));
+  end if;
+"""
+
+
+def _given(table: Table) -> str:
+    """The query for the rows of a batch."""
+    given = f"jsonb_populate_recordset(null::{table.qualified_name}, batch -> '{table.label}')"
+    return f"select *, ordinality as ordinal\nfrom {given} with ordinality"
+
+
+def _derive_step(derivation: Derivation, table: Table) -> str:
+    """Calls a derivation if rows of its table were written."""
+    letters = f"answer #>> '{{outcomes,{table.label}}}'"
+    derive = derive_statement(derivation, table, "body -> 'run'", _given(table), letters, 1)
+    return f"""\
+
+  if {letters} ~ '[IU]' then
+    answer := jsonb_insert(answer, '{{derived,-1}}', (
+{_indented(derive, 6)}
+    ), true);
   end if;
 """
 
@@ -151,15 +173,19 @@ def _sets_step(root: Table, owned: list[Table]) -> str:
 
 
 def _tables_function(groups: list[TableGroup]) -> str:
-    names = ", ".join(f"'{table.qualified_name}'" for group in groups for table in group.tables)
+    tables = {table.qualified_name: conditions(table) for group in groups for table in group.tables}
+    # Within a condition no line may end, all else is one text to be broken.
+    text = ", ".join(
+        f'"{name}": {json.dumps(found)}'.replace(" ", "\0") for name, found in tables.items()
+    )
     return f"""\
--- The tables that `importer_compare` and `importer_written` may read.
-create or replace function public.importer_tables() returns text[]
+-- The tables that functions for any table may read, with the cases in which a row is not written.
+create or replace function public.importer_tables() returns jsonb
 language plpgsql immutable security invoker set search_path = '' as $function$
 begin
-  return array[
-{_indented(names, 4)}
-  ];
+  return $tables${{
+{_indented(text, 4)}
+  }}$tables$;
 end
 $function$;
 """

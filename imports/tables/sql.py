@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from imports.tables.table import Column, Keep, NewerWins, Newest, Replace, Table
+from imports.tables.table import Column, Derivation, Keep, NewerWins, Newest, Replace, Table
 
 UNJUDGED = "!"
 """The letter of a row if a merge could not tell what became of it; see `judge_statement`."""
@@ -83,6 +83,11 @@ def merge_statement(
     """
     identity = f"row({_names(table.row_key)}) as row_key"
     identities = f"{identity}, {table.dated_by} as moment" if table.dated_by else identity
+    left_out = join = ""
+    if table.parents:
+        source = _with_parents(table, run, source)
+        identities += ", lacks_parent"
+        left_out, join = "when rows.lacks_parent then 'L'\n        ", "left "
     # Most batches are all new: then nothing is looked up. Rows are wide, and copying them out of
     # a table into a materialized CTE would cost as much as inserting them.
     return f"""\
@@ -110,11 +115,11 @@ select case
       {_under(_stored(table, run, "winner", _unclear(table, run)), 6)}
     )
     select string_agg(
-      case when judged.ordinal = rows.ordinal then judged.outcome
+      case {left_out}when judged.ordinal = rows.ordinal then judged.outcome
         {_lost(table)}else 'S' end,
       '' order by rows.ordinal)
     from (select ordinal, {identities} from incoming_rows) as rows
-    join judged on judged.row_key = rows.row_key
+    {join}join judged on judged.row_key = rows.row_key
   ) end {into}"""
 
 
@@ -154,6 +159,38 @@ def replace_sets_statement(owner: Table, letters: str, first: int) -> str:
     return f"""\
 select public.importer_replace_sets(
   %(tables)s, '{{}}', array({ids} in ('I', 'U')), array({ids} = 'U'))"""
+
+
+def derive_statement(
+    derivation: Derivation, table: Table, run: str, source: str, letters: str, first: int
+) -> str:
+    """Calls a derivation with the keys of the rows in `source` that `letters` says were written.
+
+    `run` is the expression of the run's values as jsonb.
+    """
+    key = ", ".join(f"'{column.name}', {column.name}" for column in table.row_key)
+    return f"""\
+select coalesce({derivation.function}({run},
+  jsonb_agg(jsonb_build_object({key}) order by ordinal)), '{{}}')
+from (
+  {_under(source, 2)}
+) as given
+where {_letter(letters, first)} in ('I', 'U')"""
+
+
+def conditions(table: Table) -> dict[str, str]:
+    """In which cases a row is not written, for the function of the database that compares rows.
+
+    `guarded` is about the `stored` row, `left_out` about the row `winner`, with the values of the
+    run as $2.
+    """
+    found = {}
+    if table.guard is not None:
+        found["guarded"] = table.guard
+    if table.parents:
+        run = {each.name: f"($2 ->> '{each.name}')::{each.type}" for each in table.run_columns}
+        found["left_out"] = _lacks_parent(table, run, "winner")
+    return found
 
 
 def described(table: Table, *, relation: str | None = None) -> dict[str, Any]:
@@ -219,6 +256,32 @@ def _under(text: str, by: int) -> str:
     return text.replace("\n", "\n" + " " * by)
 
 
+def _with_parents(table: Table, run: dict[str, str], source: str) -> str:
+    """The rows of a source, each with whether it lacks a parent."""
+    return f"""\
+select given.*, {_lacks_parent(table, run, "given")} as lacks_parent
+from (
+  {_under(source, 2)}
+) as given"""
+
+
+def _lacks_parent(table: Table, run: dict[str, str], row: str) -> str:
+    """Whether a row refers to a row of another table that is not there."""
+    own = {column.name for column in table.columns}
+    found = []
+    for parent in table.parents:
+        values = [f"{row}.{name}" if name in own else run[name] for name in parent.columns]
+        there = " and ".join(
+            f"parent.{name} = {value}"
+            for name, value in zip(parent.parent_columns, values, strict=True)
+        )
+        refers = " and ".join(f"{value} is not null" for value in values)
+        found.append(
+            f"{refers} and not exists (select from {parent.table} as parent where {there})"
+        )
+    return f"({' or '.join(found)})"
+
+
 def _winners(table: Table) -> str:
     key = _names(table.row_key)
     last = "ordinal desc"
@@ -228,8 +291,9 @@ def _winners(table: Table) -> str:
     elif isinstance(table.on_conflict, Newest):
         rule = table.on_conflict
         last = f'{rule.moment} desc nulls last, {rule.source} collate "C", {last}'
+    there = " where not lacks_parent" if table.parents else ""
     return f"""\
-  select distinct on ({key}) * from incoming_rows
+  select distinct on ({key}) * from incoming_rows{there}
   order by {key}, {last}"""
 
 
@@ -260,6 +324,8 @@ def _on_conflict(table: Table, run: dict[str, str]) -> str:
         condition = _newer(table.on_conflict.column, run, condition)
     elif isinstance(table.on_conflict, Newest):
         condition = _better(table.on_conflict, run, condition)
+    if table.guard is not None:
+        condition = f"({table.guard}) is not true and {condition}"
     return f"do update set {', '.join(assignments)}\n  where {condition}"
 
 
@@ -335,16 +401,17 @@ def _not_written(table: Table, run: dict[str, str], unseen: str) -> str:
     That is so where another transaction wrote the stored row while the statement was under way.
     """
     differs = _differs(table, "stored", "winner")
-    if table.dated_by is None:
+    if not table.needs_judge:
         skipped = "" if isinstance(table.on_conflict, Replace) else f"when {differs} then 'S'"
         return f"{skipped}\nelse '='"
+    cases = [f"when stored.present is null then '{unseen}'", f"when not {differs} then '='"]
+    if table.guard is not None:
+        cases.append(f"when {table.guard} then 'G'")
+    if table.dated_by is None:
+        other = unseen if isinstance(table.on_conflict, Replace) else "S"
+        return "\n".join([*cases, f"else '{other}'"])
     kept = f"{run['if_exists']} = 'keep' and stored.batch_id <> {run['batch_id']}"
-    cases = [
-        f"when stored.present is null then '{unseen}'",
-        f"when not {differs} then '='",
-        f"when {kept} then 'S'",
-        f"when {_undated(table.dated_by)} then '?'",
-    ]
+    cases += [f"when {kept} then 'S'", f"when {_undated(table.dated_by)} then '?'"]
     if isinstance(table.on_conflict, NewerWins):
         later = f"stored.{table.dated_by} > winner.{table.dated_by}"
         cases += [f"when {later} then 'S'", f"else '{unseen}'"]

@@ -5,7 +5,7 @@ The SQL for it is in `sql`, the encodings of its rows in `row_format`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,19 @@ BATCH_ID = Column("batch_id", "text", nullable=False)
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """The row of another table that a row refers to.
+
+    `columns` of the row, or of the run, have the values of `parent_columns` of `table`, which is a
+    qualified name. As with a foreign key, a row with NULL in one of them refers to nothing.
+    """
+
+    columns: tuple[str, ...]
+    table: str
+    parent_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """One table that rows are merged into.
 
@@ -87,6 +100,11 @@ class Table:
     column of the key is the `id` of the owner. Owned rows are replaced as a set when their owner
     is inserted or updated, and left alone otherwise. `names` are the columns by which people know a
     row, where that is not the key.
+
+    `guard` is an SQL condition over `stored`, the row in the database: where it is true, that row
+    is never touched, nor are the rows that it owns. Names in it are qualified. What another
+    transaction does meanwhile is seen in the columns of the row itself, not in other tables. A row
+    with one of `parents` that is not in the database is left out. Owned tables have neither.
     """
 
     name: str
@@ -99,6 +117,23 @@ class Table:
     stamped: bool = True
     owner: str | None = None
     names: tuple[str, ...] = ()
+    guard: str | None = None
+    parents: tuple[Parent, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Checks what cannot be said of an owned table.
+
+        Raises:
+            ValueError: if it was said.
+        """
+        if self.owner is not None and (self.guard is not None or self.parents):
+            raise ValueError(f"{self.qualified_name} has an owner: guard and parents are for that")
+
+    def with_guard_text(self, text: str, written: str) -> Table:
+        """The same table, with a text in its guard written as the place for the SQL wants it."""
+        if self.guard is None:
+            return self
+        return replace(self, guard=self.guard.replace(text, written))
 
     @property
     def label(self) -> str:
@@ -139,6 +174,11 @@ class Table:
         return None
 
     @property
+    def needs_judge(self) -> bool:
+        """Whether a merge may not see itself why it did not write a row."""
+        return self.dated_by is not None or self.guard is not None
+
+    @property
     def judges_age(self) -> bool:
         """Whether a run says what becomes of rows of earlier runs."""
         return isinstance(self.on_conflict, NewerWins | Newest)
@@ -150,14 +190,55 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Derivation:
+    """A function of the database that computes rows from those that a merge has written.
+
+    It runs in the transaction of the merge, after all rows of the batch are in, if any row of
+    `table` was inserted or updated: `function(run jsonb, keys jsonb) returns jsonb`. Both names are
+    qualified. `run` has the values of the run, `keys` an object for each of these rows, with the
+    columns of its key. The answer says by table how many rows it wrote; NULL is nothing.
+
+    It must make the same rows from the same stored rows, however often it is called. An error in it
+    is an error of the batch.
+    """
+
+    function: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
 class TableGroup:
     """The tables that one batch fills in one transaction, parents first.
 
-    `name` is the kind's; the function that Supabase calls is named after it.
+    `name` is the kind's; the function that Supabase calls is named after it. `derivations` run in
+    their order.
     """
 
     name: str
     tables: tuple[Table, ...]
+    derivations: tuple[Derivation, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Checks that the tables of the derivations are there, and have no owner.
+
+        Raises:
+            ValueError: if one is not.
+        """
+        for each in self.derivations:
+            self.derived_from(each)
+
+    def derived_from(self, derivation: Derivation) -> Table:
+        """The table whose rows a derivation takes.
+
+        Raises:
+            ValueError: if there is none, or its rows have an owner.
+        """
+        for table in self.tables:
+            if table.qualified_name == derivation.table and table.owner is None:
+                return table
+        raise ValueError(
+            f"{derivation.function} needs a table without an owner: {derivation.table}"
+        )
 
     def owner_of(self, table: Table) -> Table | None:
         """The table that owns the rows of one of them, if any does."""

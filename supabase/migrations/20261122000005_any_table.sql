@@ -27,7 +27,7 @@ $function$;
 create or replace function public.importer_table(described jsonb) returns text
 language plpgsql stable security invoker set search_path = '' as $function$
 begin
-  if (described ->> 'name' = any (public.importer_tables())) is not true then
+  if (public.importer_tables() ? (described ->> 'name')) is not true then
     raise undefined_table using message = format('%s is no table of ours', described ->> 'name');
   end if;
   return described ->> 'name';
@@ -204,6 +204,7 @@ language plpgsql stable security invoker set search_path = '' as $function$
 declare
   differs constant text := coalesce(
     public.importer_differs(described -> 'compared', 'stored.', 'winner.'), 'false');
+  conditions constant jsonb := public.importer_tables() -> (described ->> 'name');
   rule record := public.importer_rule(described, differs);
 begin
   return format($sql$
@@ -222,6 +223,7 @@ begin
       left join lateral (%8$s limit 1) as stored on true
       cross join lateral (
         select case
+          %11$s
           when stored.present is null then 'missing'
           %6$s
           when %7$s then 'different'
@@ -238,17 +240,20 @@ begin
     public.importer_names(described -> 'columns'), public.importer_source(described),
     public.importer_names(described -> 'key'), rule.winner_first,
     case when described ->> 'id_type' is not null then 'stored.id::text' else 'null::text' end,
-    rule.superseded, differs, public.importer_stored(described), described -> 'compared',
-    public.importer_added(described));
+    concat('when (' || (conditions ->> 'guarded') || ') and ' || differs || $$ then 'guarded'$$,
+      rule.superseded),
+    differs, public.importer_stored(described), described -> 'compared',
+    public.importer_added(described),
+    'when ' || (conditions ->> 'left_out') || ' and (stored.present is null or ' || differs
+      || $$) then 'left_out'$$);
 end
 $function$;
 
 -- Compares rows of some tables, owners first. `payload` has `tables`, each described, `run`, and by
 -- label `rows`, or else each table names a temporary one. The answer has for each label `rows`, for
--- each row in its order `s`, what was found (`same`, `different`, `missing`, `undecided` where it is
--- different and nobody knows which is newer, `superseded` by a newer row, or by another row of its
--- key that came with it), `i`, the id of the stored row, and `d`, for each column that differs a pair
--- of what is stored and what should be; and `added`, see importer_added.
+-- each row in its order `s`, what was found (see `Comparison` in imports/backends/database.py), `i`,
+-- the id of the stored row, and `d`, for each column that differs a pair of what is stored and what
+-- should be; and `added`, see importer_added.
 create or replace function public.importer_compare(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
 declare

@@ -2,20 +2,21 @@
 -- schema export`: a change belongs into imports/tables. It is the newest migration for `supabase
 -- db push`; `schema apply` goes by its checksum, which it ends with.
 
--- The tables that `importer_compare` and `importer_written` may read.
-create or replace function public.importer_tables() returns text[]
+-- The tables that functions for any table may read, with the cases in which a row is not written.
+create or replace function public.importer_tables() returns jsonb
 language plpgsql immutable security invoker set search_path = '' as $function$
 begin
-  return array[
-    'public.image_assets', 'public.search_results', 'public.device_test', 'organisation.identities',
-      'organisation.offices', 'organisation.web_addresses', 'organisation.employees',
-      'organisation.social_links', 'organisation.industries', 'organisation.phones',
-      'organisation.office_addresses', 'organisation.office_industries', 'people.identities',
-      'people.profiles', 'people.genders', 'people.social_links', 'people.statuses', 'people.emails',
-      'people.phones', 'people.addresses', 'people.experiences', 'people.job_title_details',
-      'people.job_functions', 'people.job_seniority', 'people.educations', 'people.certifications',
-      'people.memberships', 'people.publications', 'people.patents', 'people.awards'
-  ];
+  return $tables${
+    "public.image_assets": {}, "public.search_results": {}, "public.device_test": {},
+      "organisation.identities": {}, "organisation.offices": {}, "organisation.web_addresses": {},
+      "organisation.employees": {}, "organisation.social_links": {}, "organisation.industries": {},
+      "organisation.phones": {}, "organisation.office_addresses": {}, "organisation.office_industries": {},
+      "people.identities": {}, "people.profiles": {}, "people.genders": {}, "people.social_links": {},
+      "people.statuses": {}, "people.emails": {}, "people.phones": {}, "people.addresses": {},
+      "people.experiences": {}, "people.job_title_details": {}, "people.job_functions": {},
+      "people.job_seniority": {}, "people.educations": {}, "people.certifications": {},
+      "people.memberships": {}, "people.publications": {}, "people.patents": {}, "people.awards": {}
+  }$tables$;
 end
 $function$;
 
@@ -31,10 +32,8 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
   select merges.answer into answer from public.import_merges as merges
     where merges.request_id = (body ->> 'request_id')::uuid;
-  if found then
-    return answer;
-  end if;
-  answer := '{}';
+  if found then return answer; end if;
+  answer := '{"outcomes": {}, "derived": []}';
 
   if batch ? 'image_assets' then
     with incoming_rows as materialized (
@@ -85,7 +84,7 @@ begin
         from (select ordinal, row(content_hash) as row_key from incoming_rows) as rows
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
-    answer := answer || jsonb_build_object('image_assets', outcomes);
+    answer := jsonb_set(answer, '{outcomes,image_assets}', to_jsonb(outcomes));
   end if;
   insert into public.import_merges (request_id, batch_id, answer)
     values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
@@ -109,10 +108,8 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
   select merges.answer into answer from public.import_merges as merges
     where merges.request_id = (body ->> 'request_id')::uuid;
-  if found then
-    return answer;
-  end if;
-  answer := '{}';
+  if found then return answer; end if;
+  answer := '{"outcomes": {}, "derived": []}';
 
   if batch ? 'search_results' then
     with incoming_rows as materialized (
@@ -244,7 +241,7 @@ begin
         limit 1
       ) as stored on true;
     end if;
-    answer := answer || jsonb_build_object('search_results', outcomes);
+    answer := jsonb_set(answer, '{outcomes,search_results}', to_jsonb(outcomes));
   end if;
   insert into public.import_merges (request_id, batch_id, answer)
     values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
@@ -266,10 +263,8 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
   select merges.answer into answer from public.import_merges as merges
     where merges.request_id = (body ->> 'request_id')::uuid;
-  if found then
-    return answer;
-  end if;
-  answer := '{}';
+  if found then return answer; end if;
+  answer := '{"outcomes": {}, "derived": []}';
 
   if batch ? 'device_test' then
     with incoming_rows as materialized (
@@ -326,7 +321,7 @@ begin
         from (select ordinal, row(folder_path) as row_key from incoming_rows) as rows
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
-    answer := answer || jsonb_build_object('device_test', outcomes);
+    answer := jsonb_set(answer, '{outcomes,device_test}', to_jsonb(outcomes));
   end if;
   insert into public.import_merges (request_id, batch_id, answer)
     values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
@@ -350,10 +345,8 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
   select merges.answer into answer from public.import_merges as merges
     where merges.request_id = (body ->> 'request_id')::uuid;
-  if found then
-    return answer;
-  end if;
-  answer := '{}';
+  if found then return answer; end if;
+  answer := '{"outcomes": {}, "derived": []}';
 
   if batch ? 'organisation.identities' then
     with incoming_rows as materialized (
@@ -448,7 +441,7 @@ begin
       ) as owner
       where outcome in ('I', 'U');
     end if;
-    answer := answer || jsonb_build_object('organisation.identities', outcomes);
+    answer := jsonb_set(answer, '{outcomes,organisation.identities}', to_jsonb(outcomes));
   end if;
 
   if batch ? 'organisation.offices' then
@@ -544,7 +537,7 @@ begin
       ) as owner
       where outcome in ('I', 'U');
     end if;
-    answer := answer || jsonb_build_object('organisation.offices', outcomes);
+    answer := jsonb_set(answer, '{outcomes,organisation.offices}', to_jsonb(outcomes));
   end if;
 
   if batch ? 'people.identities' then
@@ -723,7 +716,7 @@ begin
       ) as owner
       where outcome in ('I', 'U');
     end if;
-    answer := answer || jsonb_build_object('people.identities', outcomes);
+    answer := jsonb_set(answer, '{outcomes,people.identities}', to_jsonb(outcomes));
   end if;
   insert into public.import_merges (request_id, batch_id, answer)
     values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
@@ -733,4 +726,4 @@ $function$;
 
 select public.importer_close();
 notify pgrst, 'reload schema';
-update public.import_target set functions_checksum = '1921fff53dbdc24bbb5857ccf07506a02686610dc2b1cd02f6fe82bb2440a109';
+update public.import_target set functions_checksum = 'f8510ab1063aac916d94f0af5600ff32db4dcc60b6886b8082a75c955895f9a0';

@@ -484,7 +484,8 @@ class Merger:
             found += encoded
         placed = place_rows(PEOPLE.group, self.run, found)
         answer = self.database.merge(request or uuid4(), placed.rows)
-        return {PEOPLE.group.tables[table].qualified_name: each for table, each in answer.items()}
+        tables = PEOPLE.group.tables
+        return {tables[table].qualified_name: each for table, each in answer.outcomes.items()}
 
     def close(self) -> None:
         self.target.close()

@@ -18,6 +18,7 @@ from imports.ledger import (
     ItemLedger,
     LackingLedger,
     LedgerFile,
+    LeftOutLedger,
     Listing,
     ListingLedger,
     RunLedger,
@@ -79,6 +80,7 @@ class Book:
         self.queue = ImportQueue(scope)
         self.images = ImageLedger(scope)
         self.lacking = LackingLedger(scope)
+        self.left_out = LeftOutLedger(scope)
         self.disposals = DisposalLedger(scope)
 
     def next_run(self, batch_id: str) -> None:
