@@ -195,15 +195,26 @@ class Derivation:
 
     It runs in the transaction of the merge, after all rows of the batch are in, if any row of
     `table` was inserted or updated: `function(run jsonb, keys jsonb) returns jsonb`. Both names are
-    qualified. `run` has the values of the run, `keys` an object for each of these rows, with the
-    columns of its key. The answer says by table how many rows it wrote; NULL is nothing.
+    qualified; the function is called `public.importer_…`, so that `importer_close` closes it. `run`
+    has the values of the run, `keys` an object for each of these rows, with the columns of its key.
+    The answer says by table how many rows it wrote; NULL is nothing.
 
-    It must make the same rows from the same stored rows, however often it is called. An error in it
-    is an error of the batch.
+    It must make the same rows from the same stored rows, however often it is called. Batches are
+    merged at the same time: what it computes from the rows of several it first locks, in the order
+    of the keys, and reads with a later statement. An error in it is an error of the batch.
     """
 
     function: str
     table: str
+
+    def __post_init__(self) -> None:
+        """Checks that the function will be closed to the public.
+
+        Raises:
+            ValueError: if it will not.
+        """
+        if not self.function.startswith("public.importer_"):
+            raise ValueError(f"{self.function} must be called public.importer_…")
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def bench(
         stack.enter_context(orders.installed(bench))
         done.add(bench.url)
     monkeypatch.setattr("imports.kinds.states.STATES", SMALL_ORDERS)
-    query(bench.url, "INSERT INTO small_customers VALUES (1), (2)")
+    query(bench.url, "INSERT INTO small_customers VALUES (1, 1), (1, 2)")
     return bench
 
 
@@ -146,6 +146,19 @@ def test_the_record_that_a_derivation_refuses_stands_alone(bench: Bench) -> None
     assert report.count("import.derived.small_totals") == 3, "of the merges that went in"
 
 
+def test_merges_at_the_same_time_derive_from_the_rows_of_all(
+    bench: Bench, database: Database
+) -> None:
+    batches = [
+        rows_of(database, *((each * 10 + turn, 1 + each % 2, 1) for each in range(10)))
+        for turn in range(6)
+    ]
+    with ThreadPoolExecutor(3) as threads:
+        answers = list(threads.map(lambda rows: database.merge(uuid4(), rows), batches))
+    assert {answer.outcomes[0] for answer in answers} == {"I" * 10}
+    assert totals(bench) == {1: 30, 2: 30}
+
+
 # Guard
 
 
@@ -208,7 +221,7 @@ def test_a_row_without_its_parent_is_left_out(bench: Bench, database: Database) 
     assert stored(bench) == [(1, 1, 1), (3, None, 3)], "NULL refers to nobody"
     assert calls(bench) == [[1, 3]]
     assert database.merge(uuid4(), rows_of(database, (2, 9, 2))) == MergeAnswer({0: "L"})
-    query(bench.url, "INSERT INTO small_customers VALUES (9)")
+    query(bench.url, "INSERT INTO small_customers VALUES (1, 9)")
     assert database.merge(uuid4(), some).outcomes == {0: "=I="}
 
 
@@ -245,13 +258,13 @@ def test_what_is_left_out_comes_in_when_its_parent_is_there(bench: Bench) -> Non
     assert counts(again) == {"unchanged": 1, "left_out": 2}, "its item is tried by each run"
     assert (again.count("planning.to_import"), again.count("planning.unchanged")) == (1, 1)
 
-    query(bench.url, "INSERT INTO small_customers VALUES (9)")
+    query(bench.url, "INSERT INTO small_customers VALUES (1, 9)")
     assert bench.verify().found == {"missing": 1}, "now it is"
     third = bench.run()
     assert counts(third) == {"inserted": 1, "unchanged": 1, "left_out": 1}
     assert third.left_out == [("a_parse.json", "order 3")]
     assert [row[0] for row in stored(bench)] == [1, 2, 4]
-    query(bench.url, "INSERT INTO small_customers VALUES (8)")
+    query(bench.url, "INSERT INTO small_customers VALUES (1, 8)")
     assert counts(bench.run()) == {"inserted": 1, "unchanged": 2}
     assert bench.run().nothing_to_do
 

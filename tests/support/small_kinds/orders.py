@@ -22,7 +22,6 @@ from imports.source.image_finder import ImageFinder
 from imports.source.json_file import read_object
 from imports.tables.functions import functions_file
 from imports.tables.table import (
-    BATCH_ID,
     IMAGES,
     Column,
     Derivation,
@@ -43,11 +42,10 @@ ORDERS = Table(
         Column("customer", "bigint"),
         Column("total", "integer"),
     ),
-    key=("number",),
+    key=("dataset_id", "number"),
     on_conflict=Replace(),
-    run_columns=(BATCH_ID,),
     guard="stored.edited is not null and stored.edited not like '%  by a robot'",
-    parents=(Parent(("customer",), "public.small_customers", ("id",)),),
+    parents=(Parent(("dataset_id", "customer"), "public.small_customers", ("dataset_id", "id")),),
 )
 NOTES = Table(
     name="small_notes",
@@ -66,16 +64,19 @@ GROUP = TableGroup(
 )
 
 _DDL = """
-create table public.small_customers (id bigint primary key);
+create table public.small_customers (dataset_id bigint, id bigint, primary key (dataset_id, id));
 create table public.small_orders (
   id bigint generated always as identity primary key,
-  number bigint not null unique,
-  customer bigint references public.small_customers,
+  dataset_id bigint not null,
+  number bigint not null,
+  customer bigint,
   total integer not null,
   edited text,
   batch_id text not null,
   created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now()
+  updated_at timestamptz not null default now(),
+  unique (dataset_id, number),
+  foreign key (dataset_id, customer) references public.small_customers
 );
 create table public.small_notes (number bigint primary key, note text);
 create table public.small_totals (customer bigint primary key, total integer not null);
@@ -87,13 +88,16 @@ language plpgsql volatile security invoker set search_path = '' as $function$
 declare
   numbers constant bigint[] := array(
     select number from jsonb_to_recordset(keys) as touched(number bigint));
+  customers constant bigint[] := array(
+    select distinct customer from public.small_orders where number = any (numbers)
+    order by customer);
   derived integer;
 begin
+  perform pg_advisory_xact_lock(42, touched::integer) from unnest(customers) as touched;
   insert into public.small_calls values (run ->> 'batch_id', numbers);
   insert into public.small_totals
     select customer, sum(total) from public.small_orders
-    where customer in (select customer from public.small_orders where number = any (numbers))
-    group by customer
+    where customer = any (customers) group by customer
     on conflict (customer) do update set total = excluded.total;
   get diagnostics derived = row_count;
   if exists (select from public.small_totals where total > 1000) then
