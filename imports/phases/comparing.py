@@ -192,7 +192,7 @@ def _found(
         if family is None:
             continue
         owners: list[tuple[int, str]] = []
-        elsewhere: set[str | None] = set()
+        elsewhere: list[str] = []
         for index, place in ((family.table, family.first), *family.others):
             table = group.tables[index]
             if table.owner in elsewhere:
@@ -204,7 +204,7 @@ def _found(
                 owners.append((index, each.id or ""))
                 continue
             # What it owns is not looked at: it is another row's, or nobody's.
-            elsewhere.add(table.qualified_name)
+            elsewhere.append(table.qualified_name)
             if each.found in _EXEMPT and exempt != "left_out":
                 exempt = each.found
         for owner in owners:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
-from imports.backends.database import Database, MergeAnswer, Rows
+from imports.backends.database import Database, Rows
 from imports.backends.halving import in_parts
 from imports.backends.retry import RetryPolicy, with_retries
 from imports.errors import BackendUnavailableError, DataRefusedError
@@ -44,6 +44,8 @@ UNDECIDED = (
 
 _LONGEST_LABEL = 200
 _OUTCOMES = {outcome.value: outcome for outcome in RowOutcome}
+# To look a member up takes long, for each record.
+_LEFT_OUT, _UNDECIDED = RowOutcome.LEFT_OUT, RowOutcome.UNDECIDED
 
 Refusal = DataRefusedError | BackendUnavailableError
 
@@ -150,9 +152,9 @@ def _imported(
     merged = _merge(target, prepared.records, start, signatures, imported.derived)
     doubtful = []
     for record, outcome in merged:
-        if outcome is RowOutcome.LEFT_OUT:
+        if outcome is _LEFT_OUT:
             imported.left_out.append(LeftOut(record.item_id, record.number, record.label))
-        elif isinstance(outcome, RowOutcome) and outcome is not RowOutcome.UNDECIDED:
+        elif isinstance(outcome, RowOutcome) and outcome is not _UNDECIDED:
             imported.merged.append((record.item_id, outcome, record.label))
         else:
             reason = UNDECIDED if isinstance(outcome, RowOutcome) else str(outcome)
@@ -307,31 +309,34 @@ def _merge_at_once(
     items = [*dict.fromkeys(signatures[record.item_id] for record in records)]
     request = request_id(target.run["batch_id"], [f"{start}+{len(records)}", *items])
     answer = with_retries(policy, target.database.merge, request, placed.rows)
-    merged = _Merged([], answer.derived, [])
+    letters = answer.outcomes
+    found: list[tuple[Record, RowOutcome]] = []
+    others = []
     for record, own in zip(records, placed.own(), strict=True):
         if own is not None:
-            merged.outcomes.append((record, _outcome(answer, own)))
-        elif _is_older(record, placed, answer):
-            merged.outcomes.append((record, RowOutcome.SKIPPED))
+            # Nearly all records of most kinds are one row.
+            alone = not own.others
+            outcome = _OUTCOMES[letters[own.table][own.first]] if alone else _outcome(letters, own)
+            found.append((record, outcome))
+        elif _is_older(record, placed, letters):
+            found.append((record, RowOutcome.SKIPPED))
         else:
-            merged.others.append(record)
-    return merged
+            others.append(record)
+    return _Merged(found, answer.derived, others)
 
 
-def _outcome(answer: MergeAnswer, own: Placed) -> RowOutcome:
+def _outcome(letters: dict[int, str], own: Placed) -> RowOutcome:
     """The outcome of the record whose own family is placed so."""
-    first = answer.outcomes[own.table][own.first]
-    more = [
-        answer.outcomes[table][place] for table, place in own.others if table in answer.outcomes
-    ]
+    first = letters[own.table][own.first]
+    more = [letters[table][place] for table, place in own.others if table in letters]
     return record_outcome("".join([first, *more])) if more else _OUTCOMES[first]
 
 
-def _is_older(record: Record, placed: PlacedRows, answer: MergeAnswer) -> bool:
+def _is_older(record: Record, placed: PlacedRows, letters: dict[int, str]) -> bool:
     """Whether a record lost against one of the batch that is newer, or as new, and decided."""
     key = record.families[0].key
     if key is None:
         return True
     winner, place = placed.winners[key]
-    undecided = _outcome(answer, place) is RowOutcome.UNDECIDED
+    undecided = _outcome(letters, place) is _UNDECIDED
     return bool(winner.moment and record.families[0].moment) and not undecided

@@ -291,7 +291,7 @@ def test_overlapping_merges_neither_deadlock_nor_duplicate(bench: Bench) -> None
                 )
                 answer = with_retries(policy, database.merge, uuid4(), rows)
                 with lock:
-                    found.update(answer[0])
+                    found.update(answer.outcomes[0])
                     for key in keys:
                         latest[key] = max(latest.get(key, -1), day)
 
