@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
@@ -259,6 +259,16 @@ class Lacking(NamedTuple):
 NOTHING_LACKING = Lacking()
 
 
+class ExemptRecords(NamedTuple):
+    """How many exempt records there are, and the first of them: path of the item, and label."""
+
+    total: int = 0
+    first: Sequence[tuple[str, str]] = ()
+
+
+NOTHING_EXEMPT = ExemptRecords()
+
+
 ListedRow = tuple[int, str, int, int, int, str]
 """A listed work item as the ledger has it: its id, its path, and its signature."""
 
@@ -348,15 +358,16 @@ class RecordFailure(NamedTuple):
     reason: str
 
 
-class LeftOut(NamedTuple):
-    """A record that is left out, since it refers to a row that the target does not have (yet).
+class ExemptRecord(NamedTuple):
+    """A record that is not in the target as its file says, and rightly so: left out, or guarded.
 
-    `number` is its place in the item.
+    `number` is its place in the item, `outcome` one of these two.
     """
 
     item_id: int
     number: int
     label: str
+    outcome: RowOutcome
 
 
 @dataclass(frozen=True, slots=True)

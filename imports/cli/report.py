@@ -45,13 +45,12 @@ def render_report(report: RunReport) -> str:
         [f"{path}: {text}" for path, text in report.warnings],
         " (status --warnings lists all)",
     )
-    lines += _listing(
-        "🔗",
-        "Left out, since what they refer to is not in the target; each run tries them again",
-        report.left_out_total,
-        [f"{path}: {label}" for path, label in report.left_out],
-        " (status --warnings lists all)",
-    )
+    for mark, what, exempt in (
+        ("🔗", "Left out, since what they refer to is not in the target", report.left_out),
+        ("🔒", "Guarded: the target keeps what it has", report.guarded),
+    ):
+        records = [f"{path}: {label}" for path, label in exempt.first]
+        lines += _listing(mark, what, exempt.total, records, " (status --warnings lists all)")
     lines += _listing(
         "👥",
         "The same search in more than one file",

@@ -281,9 +281,9 @@ def _scope_lines(scope: ScopeSummary) -> list[str]:
         )
     if scope.lacking.images:
         lines.append(f"Images still missing: {missing_images(scope.lacking)}")
-    if scope.left_out:
+    if scope.left_out or scope.guarded:
         lines.append(
-            f"Records left out: {scope.left_out:,}, since what they refer to is not in the target"
+            f"Records left out: {scope.left_out:,}, guarded: {scope.guarded:,}"
             " (--warnings lists them)"
         )
     if scope.warned:

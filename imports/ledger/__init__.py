@@ -4,12 +4,12 @@ Only the coordinator writes it. It calls an item imported only after its transac
 """
 
 from imports.ledger.disposal import DisposalLedger, DisposedItem, DueItem
+from imports.ledger.exempt import ExemptLedger
 from imports.ledger.file import LedgerFile
 from imports.ledger.growing import GrowingLedger, Settled
 from imports.ledger.images import ImageLedger
 from imports.ledger.items import ItemLedger
 from imports.ledger.lacking import LackingLedger
-from imports.ledger.left_out import LeftOutLedger
 from imports.ledger.listing import Listing, ListingLedger
 from imports.ledger.progress import ItemProgress, item_progress
 from imports.ledger.queue import ImportQueue
@@ -21,6 +21,7 @@ __all__ = [
     "DisposalLedger",
     "DisposedItem",
     "DueItem",
+    "ExemptLedger",
     "GrowingLedger",
     "ImageLedger",
     "ImportQueue",
@@ -28,7 +29,6 @@ __all__ = [
     "ItemProgress",
     "LackingLedger",
     "LedgerFile",
-    "LeftOutLedger",
     "Listing",
     "ListingLedger",
     "RunLedger",

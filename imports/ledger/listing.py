@@ -201,7 +201,7 @@ class ListingLedger:
             " and path > coalesce((select last from settled where first <= item.path"
             " order by first desc limit 1), '')"
         )
-        for table in ("item_image", "failure", "record_failure", "record_left_out"):
+        for table in ("item_image", "failure", "record_failure", "record_exempt"):
             connection.execute(
                 f"delete from {table} where item_id in (select id from {gone})", (self._scope.id,)
             )

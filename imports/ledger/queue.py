@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,13 +9,14 @@ from typing import NamedTuple
 
 import orjson
 
+from imports.ledger.exempt import record_exempt
 from imports.ledger.runs import add_counts
 from imports.ledger.scope import SIGNATURE, Scope
 from imports.work_item import (
+    ExemptRecord,
     Image,
     ImageFile,
     ItemState,
-    LeftOut,
     Phase,
     RecordFailure,
     Signature,
@@ -180,12 +180,13 @@ class ImportQueue:
         took: tuple[float, float],
         succeeded: Mapping[int, int] | None = None,
         record_failures: Sequence[RecordFailure] = (),
-        left_out: Sequence[LeftOut] = (),
+        exempt: Sequence[ExemptRecord] = (),
     ) -> None:
         """Takes in what became of a batch, after its transaction committed.
 
         `took` is when the batch began and ended, in seconds since the epoch; `succeeded` says of
-        items how many of their records are in, `record_failures` and `left_out` which are not.
+        items how many of their records are in, `record_failures` which are not, `exempt` which are
+        not, or not as their files say, and need not be.
         """
         failed = {item_id for item_id, _ in failures}
         now = time.time()
@@ -215,7 +216,7 @@ class ImportQueue:
                 [(*records[item_id], item_id) for item_id in failed],
             )
             connection.executemany(_RECORD_FAILURE, record_failures)
-            _leave_out(connection, left_out)
+            record_exempt(connection, exempt)
             self._scope.fail(connection, Phase.IMPORT, failures)
             add_counts(connection, self._scope.batch_id, counts)
 
@@ -227,7 +228,7 @@ class ImportQueue:
         took: tuple[float, float],
         succeeded: int,
         record_failures: Sequence[RecordFailure],
-        left_out: Sequence[LeftOut] = (),
+        exempt: Sequence[ExemptRecord] = (),
     ) -> None:
         """Takes in that an item's records up to `records_done` went in, or did not."""
         records = _records([item_id], took[0], {item_id: succeeded}, record_failures)
@@ -237,7 +238,7 @@ class ImportQueue:
                 (*records[item_id], records_done, item_id),
             )
             connection.executemany(_RECORD_FAILURE, record_failures)
-            _leave_out(connection, left_out)
+            record_exempt(connection, exempt)
             add_counts(connection, self._scope.batch_id, counts)
 
     def record_failures(self, item_id: int) -> list[RecordFailure]:
@@ -278,15 +279,6 @@ def _batch(items: list[_Queued]) -> int:
 
 _RECORDS = "succeeded = succeeded + ?, refused = refused + ?, began_at = coalesce(began_at, ?)"
 _RECORD_FAILURE = "insert or replace into record_failure values (?, ?, ?, ?)"
-
-
-def _leave_out(connection: sqlite3.Connection, left_out: Sequence[LeftOut]) -> None:
-    connection.executemany("insert or replace into record_left_out values (?, ?, ?)", left_out)
-    connection.executemany(
-        "update item set left_out = (select count(*) from record_left_out where item_id = id)"
-        " where id = ?",
-        [(item_id,) for item_id in {each.item_id for each in left_out}],
-    )
 
 
 def _records(

@@ -43,7 +43,7 @@ def plan_left_out(session: RunSession) -> None:
 
     Only the target can tell whether what they refer to is there by now.
     """
-    if items := session.left_out.of_earlier_runs():
+    if items := session.exempt.left_out_before():
         session.items.import_again(items)
         session.add_counts({"planning.unchanged": -len(items)})
 

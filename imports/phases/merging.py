@@ -18,7 +18,7 @@ from imports.phases.placing import Placed, PlacedRows, place_rows
 from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
 from imports.phases.upload import request_id
 from imports.work_item import (
-    LeftOut,
+    ExemptRecord,
     Phase,
     Prepared,
     Record,
@@ -45,7 +45,11 @@ UNDECIDED = (
 _LONGEST_LABEL = 200
 _OUTCOMES = {outcome.value: outcome for outcome in RowOutcome}
 # To look a member up takes long, for each record.
-_LEFT_OUT, _UNDECIDED = RowOutcome.LEFT_OUT, RowOutcome.UNDECIDED
+_UNDECIDED, _LEFT_OUT, _GUARDED = (
+    RowOutcome.UNDECIDED,
+    RowOutcome.LEFT_OUT,
+    RowOutcome.GUARDED,
+)
 
 Refusal = DataRefusedError | BackendUnavailableError
 
@@ -78,10 +82,9 @@ class ImportTarget:
 class Imported:
     """What became of a batch: its items, those that failed and why, and each record's outcome.
 
-    `merged` has the records that went in, each by its item, its outcome and its label; `left_out`
-    are those that did not, since they refer to rows that are not there, `record_failures` those
-    that failed, of items whose others may have gone in. `derived` says by table how many rows were
-    derived.
+    `merged` has the records that went in, each by its item, its outcome and its label; `exempt` are
+    the guarded ones of these, and those that are left out; `record_failures` those that failed, of
+    items whose others may have gone in. `derived` says by table how many rows were derived.
 
     `refused` are the encoded rows of the records that the target refused, each with its label;
     `took` is when the batch began and ended, in seconds since the epoch; `unwritten` are status
@@ -95,7 +98,7 @@ class Imported:
     item_ids: list[int]
     failures: list[tuple[int, str]] = field(default_factory=list)
     merged: list[tuple[int, RowOutcome, str]] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
+    exempt: list[ExemptRecord] = field(default_factory=list)
     derived: Counter[str] = field(default_factory=Counter)
     record_failures: list[RecordFailure] = field(default_factory=list)
     refused: list[tuple[str, bytes]] = field(default_factory=list)
@@ -152,9 +155,13 @@ def _imported(
     merged = _merge(target, prepared.records, start, signatures, imported.derived)
     doubtful = []
     for record, outcome in merged:
+        if outcome is _LEFT_OUT or outcome is _GUARDED:
+            imported.exempt.append(
+                ExemptRecord(record.item_id, record.number, record.label, outcome)
+            )
         if outcome is _LEFT_OUT:
-            imported.left_out.append(LeftOut(record.item_id, record.number, record.label))
-        elif isinstance(outcome, RowOutcome) and outcome is not _UNDECIDED:
+            continue
+        if isinstance(outcome, RowOutcome) and outcome is not _UNDECIDED:
             imported.merged.append((record.item_id, outcome, record.label))
         else:
             reason = UNDECIDED if isinstance(outcome, RowOutcome) else str(outcome)
@@ -166,7 +173,7 @@ def _imported(
     # An item that failed as a whole is tried again, also by this run once it is resumed.
     failed = {failure.item_id for failure in imported.record_failures}
     failed -= {item_id for item_id, _, _ in imported.merged}
-    failed -= {each.item_id for each in imported.left_out}
+    failed -= {each.item_id for each in imported.exempt}
     for item_id, cleaned in prepared.cleaned.items():
         if item_id not in failed:
             # Counter.update would take more than twice as long.
@@ -193,8 +200,9 @@ def write_status_files(
     tallies: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for item_id, outcome, _ in imported.merged:
         tallies[item_id][outcome.name.lower()] += 1
-    for left_out in imported.left_out:
-        tallies[left_out.item_id]["left_out"] += 1
+    for record in imported.exempt:
+        if record.outcome is _LEFT_OUT:
+            tallies[record.item_id]["left_out"] += 1
     good = [
         (item.path, {"images": sum(map(bool, item.images)), **tallies[item.id]})
         for item in items

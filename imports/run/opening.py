@@ -22,13 +22,13 @@ from imports.kinds import kind_named
 from imports.kinds.kind import Kind
 from imports.ledger import (
     DisposalLedger,
+    ExemptLedger,
     GrowingLedger,
     ImageLedger,
     ImportQueue,
     ItemLedger,
     LackingLedger,
     LedgerFile,
-    LeftOutLedger,
     ListingLedger,
     RunLedger,
     Scope,
@@ -162,7 +162,7 @@ def open_session(
             queue=ImportQueue(scope),
             images=ImageLedger(scope),
             lacking=LackingLedger(scope),
-            left_out=LeftOutLedger(scope),
+            exempt=ExemptLedger(scope),
             spool=Spool(
                 settings.data_folder / "spool" / state.batch_id, target.database.row_format
             ),

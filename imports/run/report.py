@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from imports.ledger.work_state import MOST_LISTED, WorkState
-from imports.work_item import NOTHING_LACKING, Failure, Lacking
+from imports.work_item import NOTHING_EXEMPT, NOTHING_LACKING, ExemptRecords, Failure, Lacking
 
 if TYPE_CHECKING:
     from imports.ledger import Listing
@@ -99,8 +99,8 @@ class RunReport:
     """What a run came to: its state, counts by name, failures, warnings, duplicates.
 
     Warnings are told, and missing images counted as `lacking`, by every run until the item is
-    imported without a warning; so are records that are `left_out`, by the path of their item and
-    their label, until what they refer to is there. `notices` are about the whole run. `item` is
+    imported without a warning; so are records that are `left_out`, until what they refer to is
+    there, or `guarded`. `notices` are about the whole run. `item` is
     what its kind calls a work item; `acknowledged` ones failed, and are not among the failures;
     `scanned` is the listing of a run that did no more; `not_disposed` are files that should have
     been deleted or moved away, and could not be.
@@ -118,8 +118,8 @@ class RunReport:
     warnings: list[tuple[str, str]] = field(default_factory=list)
     warnings_total: int = 0
     lacking: Lacking = NOTHING_LACKING
-    left_out: list[tuple[str, str]] = field(default_factory=list)
-    left_out_total: int = 0
+    left_out: ExemptRecords = NOTHING_EXEMPT
+    guarded: ExemptRecords = NOTHING_EXEMPT
     duplicates: list[list[str]] = field(default_factory=list)
     duplicates_total: int = 0
     not_disposed: list[Failure] = field(default_factory=list)

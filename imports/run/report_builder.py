@@ -15,6 +15,7 @@ from imports.run.report import MOST_SHOWN, RunReport, VerifyReport
 from imports.run.session import RunSession
 from imports.settings import Disposal
 from imports.source.moving import ERRORS_SUFFIX
+from imports.work_item import RowOutcome
 
 EXIT_SOME_FAILED = 3
 
@@ -36,7 +37,6 @@ def build_report(
     if exit_code == 0 and (failed or (verification is not None and not verification.clean)):
         exit_code = EXIT_SOME_FAILED
     warnings_total, warnings = session.items.warnings(MOST_SHOWN)
-    left_out_total, left_out = session.left_out.records(MOST_SHOWN)
     counts = session.counts()
     if warnings_total and (flawed := session.images.count_flawed()):
         counts["sha256.flawed"] = flawed
@@ -82,8 +82,8 @@ def build_report(
         warnings=warnings,
         warnings_total=warnings_total,
         lacking=session.lacking.count(),
-        left_out=left_out,
-        left_out_total=left_out_total,
+        left_out=session.exempt.records(RowOutcome.LEFT_OUT, MOST_SHOWN),
+        guarded=session.exempt.records(RowOutcome.GUARDED, MOST_SHOWN),
         duplicates=duplicates,
         duplicates_total=duplicates_total,
         not_disposed=not_disposed if session.disposal is not None else [],

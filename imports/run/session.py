@@ -24,13 +24,13 @@ from imports.errors import (
 from imports.kinds.kind import Kind
 from imports.ledger import (
     DisposalLedger,
+    ExemptLedger,
     GrowingLedger,
     ImageLedger,
     ImportQueue,
     ItemLedger,
     LackingLedger,
     LedgerFile,
-    LeftOutLedger,
     ListingLedger,
     RunLedger,
     Scope,
@@ -94,7 +94,7 @@ class RunSession:
     queue: ImportQueue
     images: ImageLedger
     lacking: LackingLedger
-    left_out: LeftOutLedger
+    exempt: ExemptLedger
     spool: Spool
     status_files: StatusFiles | None
     disposal: DisposalPlan | None

@@ -12,13 +12,13 @@ from typing import Any
 from imports.ledger import (
     DisposalLedger,
     DisposedItem,
+    ExemptLedger,
     GrowingLedger,
     ImageLedger,
     ImportQueue,
     ItemLedger,
     LackingLedger,
     LedgerFile,
-    LeftOutLedger,
     Listing,
     ListingLedger,
     RunLedger,
@@ -80,7 +80,7 @@ class Book:
         self.queue = ImportQueue(scope)
         self.images = ImageLedger(scope)
         self.lacking = LackingLedger(scope)
-        self.left_out = LeftOutLedger(scope)
+        self.exempt = ExemptLedger(scope)
         self.disposals = DisposalLedger(scope)
 
     def next_run(self, batch_id: str) -> None:

@@ -157,7 +157,7 @@ class PeopleBench:
             queue=book.queue,
             images=book.images,
             lacking=book.lacking,
-            left_out=book.left_out,
+            exempt=book.exempt,
             spool=Spool(self.base / ".importer" / "spool" / batch_id, self.database.row_format),
             status_files=None,
             disposal=disposal_plan(settings, kind, self.folder, only),

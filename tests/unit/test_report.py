@@ -11,7 +11,7 @@ from imports.ledger import Listing
 from imports.ledger.work_state import MOST_LISTED, PhaseState, phase_counts
 from imports.run.logs import log_files
 from imports.run.report import MOST_SHOWN, Finding, VerifyReport, joined
-from imports.work_item import Failure, Lacking, Phase
+from imports.work_item import ExemptRecords, Failure, Lacking, Phase
 from tests.support.reports import report, work_state
 
 COUNTS = {
@@ -70,13 +70,18 @@ def test_damaged_images_are_counted() -> None:
 
 def test_what_few_kinds_know_is_told_where_there_is_some() -> None:
     more = {"import.guarded": 4, "import.left_out": 1_000, "import.derived.raw.sums": 5_000}
-    text = render_report(report(counts=COUNTS | more, left_out_total=1_000, left_out=[("a", "1")]))
+    exempt = {
+        "left_out": ExemptRecords(1_000, [("a", "1")]),
+        "guarded": ExemptRecords(1, [("b", "2")]),
+    }
+    text = render_report(report(counts=COUNTS | more, **exempt))
     assert "12 skipped, 13 unchanged, 4 guarded, 1,000 left out\n" in text
     assert "Derived rows: 5,000 raw.sums" in text
     assert "Left out, since what they refer to is not in the target" in text
-    assert "each run tries them again: 1,000\n     a: 1\n     … and 990 more (status" in text
+    assert "is not in the target: 1,000\n     a: 1\n     … and 990 more (status" in text
+    assert "Guarded: the target keeps what it has: 1\n     b: 2\n" in text
     text = render_report(report(counts=COUNTS))
-    for word in ("guarded", "eft out", "Derived"):
+    for word in ("uarded", "eft out", "Derived"):
         assert word not in text
 
 

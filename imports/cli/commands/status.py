@@ -22,7 +22,7 @@ from imports.display_text import shown
 @click.option(
     "--warnings",
     is_flag=True,
-    help="List what was imported with a warning, and records that were left out, a line each"
+    help="List what was imported with a warning, and records left out or guarded, a line each"
     " (--json: an object a line).",
 )
 @click.option("--limit", type=click.IntRange(1), help="With --warnings: at most so many.")
