@@ -238,7 +238,7 @@ def _merge(cursor: Cursor, rows: Rows) -> dict[str, str]:
             continue
         _copy(cursor, table, lines)
         # As psycopg wants it.
-        guarded = table.with_guard_text("%", "%%")
+        guarded = table.with_guard(lambda guard: guard.replace("%", "%%"))
         statement = merge_statement(guarded, run, all_incoming(table), count_incoming(table))
         cursor.execute(statement, rows.run)
         letters = _only(cursor.fetchone())

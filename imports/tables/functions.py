@@ -12,10 +12,10 @@ import re
 import textwrap
 from collections.abc import Iterable
 
+from imports.tables.conditions import conditions
 from imports.tables.sql import (
     MERGES,
     UNJUDGED,
-    conditions,
     derive_statement,
     described_set,
     judge_statement,
@@ -108,8 +108,7 @@ $function$;
 
 def _merge_step(group: TableGroup, root: Table) -> str:
     """Merges the rows of a table, and replaces the sets that belong to those it wrote."""
-    # A space in it may not become the end of a line: it may be within quotes.
-    root = root.with_guard_text(" ", "\0")
+    root = root.with_guard(_unbroken)
     source = _given(root)
     count = f"jsonb_array_length(batch -> '{root.label}')"
     merge = merge_statement(root, _RUN, source, count, "into outcomes", reading="materialized")
@@ -173,10 +172,13 @@ def _sets_step(root: Table, owned: list[Table]) -> str:
 
 
 def _tables_function(groups: list[TableGroup]) -> str:
-    tables = {table.qualified_name: conditions(table) for group in groups for table in group.tables}
-    # Within a condition no line may end, all else is one text to be broken.
-    text = ", ".join(
-        f'"{name}": {json.dumps(found)}'.replace(" ", "\0") for name, found in tables.items()
+    tables = [table for group in groups for table in group.tables]
+    names = ", ".join(f'"{table.qualified_name}":\0{{}}' for table in tables)
+    found = {table.qualified_name: conditions(table.with_guard(_unbroken)) for table in tables}
+    more = "".join(
+        f"\n    || jsonb_build_object('{name}', jsonb_build_object(\n{_condition_lines(mine)}))"
+        for name, mine in found.items()
+        if mine
     )
     return f"""\
 -- The tables that functions for any table may read, with the cases in which a row is not written.
@@ -184,11 +186,23 @@ create or replace function public.importer_tables() returns jsonb
 language plpgsql immutable security invoker set search_path = '' as $function$
 begin
   return $tables${{
-{_indented(text, 4)}
-  }}$tables$;
+{_indented(names, 4)}
+  }}$tables$::jsonb{more};
 end
 $function$;
 """
+
+
+def _condition_lines(found: dict[str, str]) -> str:
+    """Conditions by name, as arguments of a function."""
+    return ",\n".join(
+        _indented(f"'{name}', $sql${condition}$sql$", 6) for name, condition in found.items()
+    )
+
+
+def _unbroken(condition: str) -> str:
+    """A condition in which no line may end within quotes."""
+    return re.sub("'[^']*'", lambda match: match[0].replace(" ", "\0"), condition)
 
 
 def _indented(statement: str, by: int) -> str:

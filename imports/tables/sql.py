@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from imports.tables.conditions import with_parents
 from imports.tables.table import Column, Derivation, Keep, NewerWins, Newest, Replace, Table
 
 UNJUDGED = "!"
@@ -85,7 +86,7 @@ def merge_statement(
     identities = f"{identity}, {table.dated_by} as moment" if table.dated_by else identity
     left_out = join = ""
     if table.parents:
-        source = _with_parents(table, run, source)
+        source = with_parents(table, run, source)
         identities += ", lacks_parent"
         left_out, join = "when rows.lacks_parent then 'L'\n        ", "left "
     # Most batches are all new: then nothing is looked up. Rows are wide, and copying them out of
@@ -178,21 +179,6 @@ from (
 where {_letter(letters, first)} in ('I', 'U')"""
 
 
-def conditions(table: Table) -> dict[str, str]:
-    """In which cases a row is not written, for the function of the database that compares rows.
-
-    `guarded` is about the `stored` row, `left_out` about the row `winner`, with the values of the
-    run as $2.
-    """
-    found = {}
-    if table.guard is not None:
-        found["guarded"] = table.guard
-    if table.parents:
-        run = {each.name: f"($2 ->> '{each.name}')::{each.type}" for each in table.run_columns}
-        found["left_out"] = _lacks_parent(table, run, "winner")
-    return found
-
-
 def described(table: Table, *, relation: str | None = None) -> dict[str, Any]:
     """What a table is, for the functions of the database that work for any.
 
@@ -254,32 +240,6 @@ def _later(column: str, one: str, other: str, operator: str = ">") -> str:
 def _under(text: str, by: int) -> str:
     """A text of several lines, of which the first stands already where it belongs."""
     return text.replace("\n", "\n" + " " * by)
-
-
-def _with_parents(table: Table, run: dict[str, str], source: str) -> str:
-    """The rows of a source, each with whether it lacks a parent."""
-    return f"""\
-select given.*, {_lacks_parent(table, run, "given")} as lacks_parent
-from (
-  {_under(source, 2)}
-) as given"""
-
-
-def _lacks_parent(table: Table, run: dict[str, str], row: str) -> str:
-    """Whether a row refers to a row of another table that is not there."""
-    own = {column.name for column in table.columns}
-    found = []
-    for parent in table.parents:
-        values = [f"{row}.{name}" if name in own else run[name] for name in parent.columns]
-        there = " and ".join(
-            f"parent.{name} = {value}"
-            for name, value in zip(parent.parent_columns, values, strict=True)
-        )
-        refers = " and ".join(f"{value} is not null" for value in values)
-        found.append(
-            f"{refers} and not exists (select from {parent.table} as parent where {there})"
-        )
-    return f"({' or '.join(found)})"
 
 
 def _winners(table: Table) -> str:

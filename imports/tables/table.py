@@ -5,6 +5,7 @@ The SQL for it is in `sql`, the encodings of its rows in `row_format`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 
@@ -129,11 +130,9 @@ class Table:
         if self.owner is not None and (self.guard is not None or self.parents):
             raise ValueError(f"{self.qualified_name} has an owner: guard and parents are for that")
 
-    def with_guard_text(self, text: str, written: str) -> Table:
-        """The same table, with a text in its guard written as the place for the SQL wants it."""
-        if self.guard is None:
-            return self
-        return replace(self, guard=self.guard.replace(text, written))
+    def with_guard(self, written: Callable[[str], str]) -> Table:
+        """The same table, with its guard written as the place for the SQL wants it."""
+        return self if self.guard is None else replace(self, guard=written(self.guard))
 
     @property
     def label(self) -> str:

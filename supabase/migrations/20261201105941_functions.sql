@@ -16,7 +16,7 @@ begin
       "people.experiences": {}, "people.job_title_details": {}, "people.job_functions": {},
       "people.job_seniority": {}, "people.educations": {}, "people.certifications": {},
       "people.memberships": {}, "people.publications": {}, "people.patents": {}, "people.awards": {}
-  }$tables$;
+  }$tables$::jsonb;
 end
 $function$;
 
@@ -726,4 +726,4 @@ $function$;
 
 select public.importer_close();
 notify pgrst, 'reload schema';
-update public.import_target set functions_checksum = 'f8510ab1063aac916d94f0af5600ff32db4dcc60b6886b8082a75c955895f9a0';
+update public.import_target set functions_checksum = '6e7648d1abc1ec9f5b3ad25eaab207a90fb8d1be8b666a152724f6e466aed544';

@@ -244,7 +244,7 @@ def test_a_row_whose_parent_comes_with_it_goes_in_and_without_it_neither(
 
 
 def test_what_is_left_out_comes_in_when_its_parent_is_there(bench: Bench) -> None:
-    add(bench, "a", (1, 1, 10), (2, 9, 20), (3, 8, 30))
+    add(bench, "a", (1, 1, 10), (2, 9, 20, "with a note"), (3, 8, 30))
     add(bench, "b", (4, 1, 40))
     report = bench.run()
     assert (report.exit_code, report.failures) == (0, [])
@@ -264,6 +264,7 @@ def test_what_is_left_out_comes_in_when_its_parent_is_there(bench: Bench) -> Non
     assert counts(third) == {"inserted": 1, "unchanged": 1, "left_out": 1}
     assert third.left_out == ExemptRecords(1, [("a_parse.json", "order 3")])
     assert [row[0] for row in stored(bench)] == [1, 2, 4]
+    assert query(bench.url, "SELECT number FROM small_notes") == [(2,)]
     query(bench.url, "INSERT INTO small_customers VALUES (1, 8)")
     assert counts(bench.run()) == {"inserted": 1, "unchanged": 2}
     assert bench.run().nothing_to_do

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from imports.tables.conditions import conditions
 from imports.tables.functions import checksum_of, functions_file, merge_function
 from imports.tables.sql import (
-    conditions,
     copy_incoming,
     create_incoming,
     described,
@@ -166,10 +166,13 @@ def test_a_guarded_row_is_not_written_and_said_to_be_guarded_where_it_differs() 
     assert "if strpos(outcomes, '!') > 0 then" in function
 
 
-def test_no_space_within_a_guard_becomes_the_end_of_a_line() -> None:
-    guard = "stored.note <> '" + "  two  spaces" * 20 + "'"
+def test_no_line_of_a_guard_ends_within_quotes() -> None:
+    text = "'" + "  two  spaces" * 4 + "'"
+    guard = f"{' and '.join(['stored.seen is not null'] * 9)} and stored.note <> {text}"
     file = functions_file([TableGroup("things", (replace(THINGS, guard=guard),))])
-    assert file.count(guard) == 4, "for writing, for the merge, its judge, and for comparing"
+    assert file.count(text) == 4, "for writing, for the merge, its judge, and for comparing"
+    assert flat(file).count(flat(guard)) == 4
+    assert max(map(len, file.splitlines()[:-1])) <= 110
 
 
 def test_a_row_without_its_parent_is_no_winner_and_left_out() -> None:
