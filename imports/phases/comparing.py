@@ -108,8 +108,8 @@ def _compare(
         if each.id is not None
     ]
     added = _added_by_owner(target.group, answer)
-    for record, families in zip(prepared.records, placed.families, strict=True):
-        found = _found(target.group, answer, added, families)
+    for record, aggregates in zip(prepared.records, placed.aggregates, strict=True):
+        found = _found(target.group, answer, added, aggregates)
         if found is None:
             continue
         if found.what in _EXEMPT:
@@ -121,19 +121,19 @@ def _compare(
 
 
 def _compare_rows(
-    target: VerifyTarget, rows: Rows, families: list[list[tuple[int, int]]]
+    target: VerifyTarget, rows: Rows, aggregates: list[list[tuple[int, int]]]
 ) -> dict[int, TableComparison]:
     """What `compare` answers about all of the rows.
 
-    `families` are the places of those that must be compared together: table and number.
+    `aggregates` are the places of those that must be compared together: table and number.
     """
 
     def ask(
         policy: RetryPolicy, _: int, some: list[list[tuple[int, int]]]
     ) -> dict[int, TableComparison]:
         by_table: dict[int, list[bytes]] = {}
-        for family in some:
-            for index, number in family:
+        for aggregate in some:
+            for index, number in aggregate:
                 by_table.setdefault(index, []).append(rows.by_table[index][number])
         return with_retries(policy, target.database.compare, replace(rows, by_table=by_table))
 
@@ -141,7 +141,7 @@ def _compare_rows(
         return with_retries(policy, target.database.identify)
 
     found: dict[int, TableComparison] = {}
-    for answer in all_answers(in_parts(target.policy, families, ask, probe)):
+    for answer in all_answers(in_parts(target.policy, aggregates, ask, probe)):
         for index, some in answer.items():
             whole = found.setdefault(index, TableComparison([], []))
             whole.rows.extend(some.rows)
@@ -150,7 +150,7 @@ def _compare_rows(
 
 
 def written_rows(
-    target: VerifyTarget, table: Table, batch_ids: list[str], after: str | None
+    target: VerifyTarget, table: Table, run_names: list[str], after: str | None
 ) -> list[WrittenRow]:
     """The next rows that runs wrote, by id: a page of them, or fewer if a page takes too long."""
     size = PAGE_SIZE
@@ -160,7 +160,7 @@ def written_rows(
                 target.policy,
                 target.database.written,
                 table,
-                batch_ids,
+                run_names,
                 after,
                 size,
             )
@@ -181,19 +181,19 @@ def _found(
     group: TableGroup,
     answer: dict[int, TableComparison],
     added: Mapping[tuple[int, str], list[tuple[Table, AddedRows]]],
-    families: tuple[Placed | None, ...],
+    aggregates: tuple[Placed | None, ...],
 ) -> _Found | None:
     """What is first found wrong in the rows of a record; those of others are not its own.
 
     If nothing is, why one of them is not as the record says, and need not be.
     """
     exempt = None
-    for family in families:
-        if family is None:
+    for aggregate in aggregates:
+        if aggregate is None:
             continue
         owners: list[tuple[int, str]] = []
         elsewhere: list[str] = []
-        for index, place in ((family.table, family.first), *family.others):
+        for index, place in ((aggregate.table, aggregate.first), *aggregate.others):
             table = group.tables[index]
             if table.owner in elsewhere:
                 continue

@@ -342,9 +342,9 @@ def _outcome(letters: dict[int, str], own: Placed) -> RowOutcome:
 
 def _is_older(record: Record, placed: PlacedRows, letters: dict[int, str]) -> bool:
     """Whether a record lost against one of the batch that is newer, or as new, and decided."""
-    key = record.families[0].key
+    key = record.aggregates[0].key
     if key is None:
         return True
     winner, place = placed.winners[key]
     undecided = _outcome(letters, place) is _UNDECIDED
-    return bool(winner.moment and record.families[0].moment) and not undecided
+    return bool(winner.timestamp and record.aggregates[0].timestamp) and not undecided

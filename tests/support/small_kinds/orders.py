@@ -13,7 +13,7 @@ from typing import Any
 
 from imports.cli.schema_export import rendered
 from imports.kinds import all_kinds
-from imports.kinds.kind import ItemPlan, Kind, KindFamily, KindRecord
+from imports.kinds.kind import ItemPlan, Kind, KindAggregate, KindRecord
 from imports.kinds.states import items_in, sign
 from imports.kinds.wording import WORDINGS
 from imports.servers.schema import needed
@@ -139,7 +139,7 @@ def records(
         )
         if "note" in order:
             rows = (*rows, (1, (number, order["note"])))
-        found.append(KindRecord(f"order {number}", (KindFamily(rows),)))
+        found.append(KindRecord(f"order {number}", (KindAggregate(rows),)))
     return found
 
 
