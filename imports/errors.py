@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Self
 
 
@@ -17,6 +18,17 @@ class UsageError(ImporterError):
     """A flag, a variable or a path is missing or makes no sense."""
 
     exit_code: ClassVar[int] = 2
+
+
+class SettingsError(UsageError):
+    """Settings that make no sense: `problems` has what is wrong with each, by its name."""
+
+    def __init__(self, problems: Mapping[str, str], origins: Mapping[str, str]) -> None:
+        """`origins` says where settings came from, of those that came from somewhere."""
+        super().__init__(
+            "; ".join(f"{origins.get(name, name)}: {problem}" for name, problem in problems.items())
+        )
+        self.problems = problems
 
 
 class StateConflictError(ImporterError):

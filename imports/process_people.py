@@ -6,9 +6,11 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from imports.configuration.choices import Disposal
 from imports.errors import InterruptedRunError, RecordError
+from imports.loading import load_settings
 from imports.resilient_importer import ResilientImporter
-from imports.settings import Disposal, Settings, load_settings
+from imports.settings import Settings
 
 _TAG = "default"
 

@@ -13,10 +13,11 @@ from imports.backends.database import Database, ImageStore, TargetIdentity
 from imports.backends.local_images import LocalImages
 from imports.backends.postgresql import PostgreSQLDatabase, location
 from imports.backends.retry import RetryPolicy, with_retries
+from imports.configuration.choices import Backend
 from imports.errors import BackendError, SchemaError
 from imports.files.private_file import tighten
 from imports.servers.schema import apply_schema, needed
-from imports.settings import Backend, Settings
+from imports.settings import Settings
 
 if TYPE_CHECKING:
     from imports.servers.embedded import EmbeddedServer

@@ -37,7 +37,8 @@ class Status:
     """The scopes that were asked for, the last run if it was over one of them, and what is left.
 
     `unfinished` are all runs that did not come to their end, the last one included; `resume_all`
-    is the command that goes on with them, if they are several.
+    is the command that goes on with them, if they are several, and there is one for all: not where
+    only some are to be told `--production`.
     """
 
     scopes: list[ScopeSummary] = field(default_factory=list)
@@ -82,8 +83,11 @@ def read_status(
     if len(unfinished) < 2:
         return Status(scopes, last, unfinished)
     found = state_file.parent / LEDGER_NAME if state is None or not state.db_path else state.db_path
-    command = next_command.resume_all(state_file, None if found == ledger_file else ledger_file)
-    return Status(scopes, last, unfinished, command)
+    named = None if found == ledger_file else ledger_file
+    commands = {
+        next_command.resume_all(state_file, each.state.parameters, named) for each in unfinished
+    }
+    return Status(scopes, last, unfinished, commands.pop() if len(commands) == 1 else "")
 
 
 def _shown_file(path: Path, state_file: Path) -> Path:

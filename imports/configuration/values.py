@@ -11,11 +11,11 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable
+from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from imports.display_text import shown
-from imports.source.tree import is_utf8
 
 T = TypeVar("T")
 S = TypeVar("S", bound=str)
@@ -69,9 +69,16 @@ def any_text(value: object) -> str:
     """A text."""
     if not isinstance(value, str):
         raise ValueError("must be a text")
-    if not is_utf8(value):
+    if not _is_utf8(value):
         raise ValueError("must be valid UTF-8")
     return value
+
+
+def _is_utf8(text: str) -> bool:
+    # On demand: `--help` reads no value.
+    from imports.source.tree import is_utf8
+
+    return is_utf8(text)
 
 
 def secret(value: object) -> Secret:
@@ -94,7 +101,7 @@ def path(value: object) -> Path:
     if isinstance(value, str) and not value.strip():
         raise ValueError("is empty")
     found = Path(value)
-    if not is_utf8(str(found)):
+    if not _is_utf8(str(found)):
         # Neither the ledger nor JSON can have it.
         raise ValueError(f"{shown(str(found))}: its name is not valid UTF-8; rename it")
     return found
@@ -128,29 +135,36 @@ def switch(value: object) -> bool:
     return found
 
 
-def whole_number(least: int) -> Reader[int]:
+class WholeNumber:
     """A whole number from `least` on."""
 
-    def read(value: object) -> int:
-        problem = f"must be a whole number, {least} or more"
+    def __init__(self, least: int) -> None:
+        self.least = least
+
+    def __call__(self, value: object) -> int:
+        """The number that was given."""
+        problem = f"must be a whole number, {self.least} or more"
         if not isinstance(value, (int, str)):
             raise ValueError(problem)
         try:
             number = int(value)
         except ValueError:
             raise ValueError(problem) from None
-        if number < least:
+        if number < self.least:
             raise ValueError(problem)
         return number
 
-    return read
 
-
-def number(least: float, most: float) -> Reader[float]:
+class Number:
     """A number from `least` to `most`."""
 
-    def read(value: object) -> float:
-        problem = f"must be a number from {least:g} to {most:g}"
+    def __init__(self, least: float, most: float) -> None:
+        self.least = least
+        self.most = most
+
+    def __call__(self, value: object) -> float:
+        """The number that was given."""
+        problem = f"must be a number from {self.least:g} to {self.most:g}"
         if not isinstance(value, (int, float, str)):
             raise ValueError(problem)
         try:
@@ -158,40 +172,82 @@ def number(least: float, most: float) -> Reader[float]:
         except (ValueError, OverflowError):
             raise ValueError(problem) from None
         # So put that what is no number (nan) is refused, too.
-        if not least <= found <= most:
+        if not self.least <= found <= self.most:
             raise ValueError(problem)
         return found
 
-    return read
 
-
-def choice(*choices: S) -> Reader[S]:
+class Choice(Generic[S]):
     """One of some words, or of the members of an enumeration."""
 
-    def read(value: object) -> S:
-        for each in choices:
+    def __init__(self, *choices: S) -> None:
+        self.choices = choices
+
+    def __call__(self, value: object) -> S:
+        """The one that was given."""
+        for each in self.choices:
             if each == value:
                 return each
-        raise ValueError(f"must be {' or '.join([', '.join(choices[:-1]), choices[-1]])}")
+        *others, last = self.choices
+        raise ValueError(f"must be {' or '.join([', '.join(others), last])}")
 
-    return read
 
+class Several(Generic[T]):
+    """A list; where it is given as one text, `separator` stands between its values."""
 
-def several(one: Reader[T]) -> Reader[tuple[T, ...]]:
-    """A list."""
+    def __init__(self, one: Reader[T], separator: str) -> None:
+        self.one = one
+        self.separator = separator
 
-    def read(value: object) -> tuple[T, ...]:
+    def __call__(self, value: object) -> tuple[T, ...]:
+        """The values that were given."""
         if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
             raise ValueError("must be a list")
-        return tuple(map(one, value))
+        return tuple(map(self.one, value))
 
-    return read
+    def split(self, text: str) -> tuple[str, ...]:
+        """The values in a text."""
+        return tuple(part for part in text.split(self.separator) if part.strip())
 
 
-def optional(one: Reader[T]) -> Reader[T | None]:
+class OrNone(Generic[T]):
     """The same, or nothing."""
 
-    def read(value: object) -> T | None:
-        return None if value is None else one(value)
+    def __init__(self, one: Reader[T]) -> None:
+        self.one = one
 
-    return read
+    def __call__(self, value: object) -> T | None:
+        """What was given."""
+        return None if value is None else self.one(value)
+
+
+def absolute(value: Any) -> Any:
+    """A path, or several, as absolute ones; None stays."""
+    if isinstance(value, tuple):
+        return tuple(map(absolute, value))
+    return None if value is None else value.absolute()
+
+
+def plain(value: object) -> object:
+    """A value as JSON can have it, without what is secret."""
+    if isinstance(value, (Path, Secret)):
+        return str(value)
+    if isinstance(value, StrEnum):
+        return value.value
+    return list(map(plain, value)) if isinstance(value, tuple) else value
+
+
+def from_text(read: Reader[Any], text: str, base: Path) -> object:
+    """What a variable says, as its reader takes it; `base` is what a path in it is relative to."""
+    if isinstance(read, OrNone):
+        return from_text(read.one, text, base)
+    if isinstance(read, Several):
+        return tuple(from_text(read.one, each, base) for each in read.split(text))
+    return base / text if is_of_paths(read) and text.strip() else text
+
+
+def is_of_paths(read: Reader[Any]) -> bool:
+    """Whether what a reader returns is a path, or paths."""
+    if isinstance(read, (OrNone, Several)):
+        return is_of_paths(read.one)
+    return read in (path, file)

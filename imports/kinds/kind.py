@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from imports.configuration.commands import Commands
 from imports.tables.table import NewerWins, Newest, TableGroup
 
 if TYPE_CHECKING:
@@ -118,6 +121,17 @@ class Kind:
     items_are_folders: bool = False
     pieces: Pieces | None = None
     worked_off: bool = False
+
+    @property
+    def takes(self) -> Commands:
+        """What its command for a source is, to options that are for some commands only."""
+        like = {
+            Commands.OF_FILES: self.wording.single_command is None,
+            Commands.OF_FOLDERS: self.items_are_folders,
+            Commands.OF_MOMENTS: self.compares_moments,
+            Commands.WORKED_OFF: self.worked_off,
+        }
+        return reduce(or_, (each for each, is_so in like.items() if is_so), Commands.SOURCE)
 
     @property
     def compares_moments(self) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from imports.configuration.choices import Disposal
 from imports.errors import UsageError
 from imports.files.open_files import is_open_for_writing
 from imports.kinds import kind_named
@@ -29,7 +30,7 @@ from imports.phases.disposal import (
 from imports.phases.listing import list_source
 from imports.run.disposal_plan import disposal_plan
 from imports.run.report import RunReport
-from imports.settings import Disposal, Settings
+from imports.settings import Settings
 from imports.source.set_aside import BEGINNING, AsideFolders
 from tests.support.folder import files_below
 from tests.support.session import PeopleBench

@@ -9,17 +9,11 @@ from typing import Any
 import orjson
 import pytest
 
+from imports.configuration.choices import Backend, Disposal
 from imports.configuration.values import Secret
-from imports.errors import UsageError
-from imports.settings import (
-    Backend,
-    Disposal,
-    Settings,
-    SettingsError,
-    load_settings,
-    read_settings,
-    split_patterns,
-)
+from imports.errors import SettingsError, UsageError
+from imports.loading import load_settings, read_settings
+from imports.settings import OPTIONS, Settings
 
 KEY = "service-key-that-nobody-may-see"
 PASSWORD = "pa55w0rd-that-nobody-may-see"
@@ -381,7 +375,7 @@ def test_the_ledger_may_lie_elsewhere(tmp_path: Path) -> None:
 def test_patterns_come_with_commas_between_them(
     tmp_path: Path, text: str, patterns: tuple[str, ...]
 ) -> None:
-    assert split_patterns(text) == patterns
+    assert load(tmp_path, patterns=OPTIONS["patterns"].read.split(text)).patterns == patterns
     assert load(tmp_path, {"IMPORTER_PATTERNS": text}).patterns == patterns
     (tmp_path / ".env").write_text(f"IMPORTER_PATTERNS='{text}'\n")
     assert load(tmp_path).patterns == patterns

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from imports.configuration.choices import Backend
 from imports.errors import DiskError, ImporterError, UsageError
 from imports.ledger.work_state import (
     DamagedStateError,
@@ -21,7 +22,6 @@ from imports.ledger.work_state import (
     new_run_ids,
     save_work_state,
 )
-from imports.settings import Backend
 from imports.work_item import Phase
 
 ROOT = Path(__file__).parents[2]

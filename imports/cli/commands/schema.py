@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from imports.cli.group import cli
-from imports.cli.options import target_options
+from imports.cli.options import SettingsCommand
 from imports.cli.printing import print_out
 from imports.cli.running import settings_from
+from imports.configuration.commands import Commands
 from imports.display_text import shown
 
 
@@ -18,8 +19,7 @@ def schema() -> None:
     """The tables and functions that a target needs."""
 
 
-@schema.command("apply")
-@target_options
+@schema.command("apply", cls=SettingsCommand, takes=Commands.SCHEMA)
 def schema_apply(**flags: Any) -> None:
     """Apply the migrations that the PostgreSQL at DATABASE_URL, or the embedded one, lacks."""
     from imports.backends.target import apply_missing_schema

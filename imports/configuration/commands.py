@@ -1,0 +1,31 @@
+"""Commands, as far as options are for some of them."""
+
+from __future__ import annotations
+
+from enum import Flag, auto
+
+
+class Commands(Flag):
+    """Commands that take an option. One for a source takes those of what its kind is like, too."""
+
+    NONE = 0
+    SOURCE = auto()
+    """Those that import a source, of all kinds."""
+    OF_FILES = auto()
+    """Of kinds that have no command for a single item."""
+    OF_FOLDERS = auto()
+    """Of kinds whose items are folders."""
+    OF_MOMENTS = auto()
+    """Of kinds whose rows are older or newer than others."""
+    WORKED_OFF = auto()
+    """Of kinds whose sources are worked off."""
+    ITEM = auto()
+    """Those that import a single item."""
+    VERIFY = auto()
+    RESUME = auto()
+    STATUS = auto()
+    ACKNOWLEDGE = auto()
+    SCHEMA = auto()
+
+    IMPORT = SOURCE | ITEM
+    RUN = IMPORT | VERIFY | RESUME
