@@ -1,4 +1,4 @@
-"""Commands, as far as options are for some of them."""
+"""Commands, by which an option says where it is taken."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Flag, auto
 
 
 class Commands(Flag):
-    """Commands that take an option. One for a source takes those of what its kind is like, too."""
+    """Commands that take an option. Those for a source differ by what their kind is like."""
 
     NONE = 0
     SOURCE = auto()
@@ -29,3 +29,4 @@ class Commands(Flag):
 
     IMPORT = SOURCE | ITEM
     RUN = IMPORT | VERIFY | RESUME
+    """All that work on a run."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import or_
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imports.configuration.commands import Commands
@@ -124,14 +122,17 @@ class Kind:
 
     @property
     def takes(self) -> Commands:
-        """What its command for a source is, to options that are for some commands only."""
-        like = {
-            Commands.OF_FILES: self.wording.single_command is None,
-            Commands.OF_FOLDERS: self.items_are_folders,
-            Commands.OF_MOMENTS: self.compares_moments,
-            Commands.WORKED_OFF: self.worked_off,
-        }
-        return reduce(or_, (each for each, is_so in like.items() if is_so), Commands.SOURCE)
+        """What its command for a source is, to options that not all commands have."""
+        takes = Commands.SOURCE
+        if self.wording.single_command is None:
+            takes |= Commands.OF_FILES
+        if self.items_are_folders:
+            takes |= Commands.OF_FOLDERS
+        if self.compares_moments:
+            takes |= Commands.OF_MOMENTS
+        if self.worked_off:
+            takes |= Commands.WORKED_OFF
+        return takes
 
     @property
     def compares_moments(self) -> bool:

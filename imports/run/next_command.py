@@ -101,7 +101,7 @@ def _import(
     words += _told_again(takes, {**parameters, "tag": tag})
     if retry_failed and takes & OPTIONS["retry_failed"].commands:
         words.append("--retry-failed")
-    return _line(words, state_file, parameters.get("db_path"))
+    return _line(words, state_file, parameters.get("db_path") or None)
 
 
 def _told_again(commands: Commands, parameters: Mapping[str, Any]) -> list[str]:
@@ -124,7 +124,7 @@ def acknowledge(kind: str, tag: str, state_file: Path, db_path: Path | None) -> 
 def verify(
     state_file: Path, parameters: Mapping[str, Any], *options: str, repair: bool = False
 ) -> str:
-    """The command that verifies the run of some parameters: the last one, or as options choose."""
+    """The command that verifies a run of some parameters: the last, or one that options choose."""
     words = ["verify", *_told_again(Commands.VERIFY, parameters), *options]
     return _line([*words, *(["--repair"] if repair else [])], state_file)
 
@@ -132,9 +132,9 @@ def verify(
 def resume_all(
     state_file: Path, parameters: Mapping[str, Any], ledger_file: Path | None = None
 ) -> str:
-    """The command that goes on with all unfinished runs, of a ledger where it must be named.
+    """The command that goes on with all unfinished runs, which have some parameters in common.
 
-    With the parameters of one of them.
+    The ledger is named where it is not the one that would be found.
     """
     return _line(["resume", *_told_again(Commands.RESUME, parameters)], state_file, ledger_file)
 
