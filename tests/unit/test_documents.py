@@ -53,7 +53,7 @@ def test_every_command_and_option_is_in_the_readme(name: str, command: click.Com
     text = (ROOT / "README.md").read_text()
     if not name.startswith(("schema", "db")):
         assert f"`resilient-importer {name}" in text
-    for option in command.get_params(click.Context(command)):
+    for option in command.get_params(click.Context(command, help_option_names=[])):
         if isinstance(option, click.Option) and not option.hidden:
             for flag in option.opts:
                 assert re.search(rf"{flag}(?![\w-])", text), flag
