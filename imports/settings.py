@@ -37,11 +37,11 @@ DATA_FOLDER = Path(".importer")
 
 LEDGER_NAME = "upload_tracker.db"
 PROGRESS_CSV = Path("data/supabase_upload_progress.csv")
-"""Where the progress log is below it, for kinds whose sources are worked off."""
+"""Where the progress log is below it, for kinds whose sources are consumed."""
 
 
 SOURCE, IMPORT, RUN = Commands.SOURCE, Commands.IMPORT, Commands.RUN
-VERIFY, WORKED_OFF = Commands.VERIFY, Commands.WORKED_OFF
+VERIFY, CONSUMED = Commands.VERIFY, Commands.CONSUMED
 TARGET = RUN | Commands.SCHEMA
 MEMORY = RUN | Commands.STATUS | Commands.ACKNOWLEDGE
 
@@ -228,66 +228,66 @@ class Settings:
         "newer",
         Choice[IfExists]("keep", "newer", "replace"),
         "Rows that an earlier import wrote: keep them, replace them by newer ones, or by any.",
-        Commands.OF_MOMENTS,
-        told_again=Commands.OF_MOMENTS,
+        Commands.OF_TIMESTAMPS,
+        told_again=Commands.OF_TIMESTAMPS,
     )
     on_success: Disposal | None = option(
         None,
         OrNone(Choice(*Disposal)),
         "What becomes of a file when all its records are in.",
-        WORKED_OFF,
+        CONSUMED,
         shown_default="delete; keep with --single-file",
-        told_again=WORKED_OFF,
+        told_again=CONSUMED,
     )
     on_failure: OnFailure | None = option(
         None,
         OrNone(Choice[OnFailure](Disposal.MOVE, Disposal.KEEP)),
         "What becomes of a file of which something failed. Moved, it has a list of what is"
         " wrong beside it.",
-        WORKED_OFF,
+        CONSUMED,
         shown_default="move; keep with --single-file",
-        told_again=WORKED_OFF,
+        told_again=CONSUMED,
     )
     failed_dir: Path | None = option(
         None,
         OrNone(path),
         "Where failed files go.",
-        WORKED_OFF,
+        CONSUMED,
         shown_default="failed_uploads, beside DIR",
-        told_again=WORKED_OFF,
+        told_again=CONSUMED,
     )
     done_dir: Path | None = option(
         None,
         OrNone(path),
         "Where files go that are moved on success.",
-        WORKED_OFF,
+        CONSUMED,
         shown_default="done_uploads, beside DIR",
-        told_again=WORKED_OFF,
+        told_again=CONSUMED,
     )
     progress_csv: Path | None = option(
         None,
         OrNone(file),
         "The progress log, a row for each file.",
-        WORKED_OFF,
+        CONSUMED,
         shown_default=str(PROGRESS_CSV),
         metavar="FILE",
-        told_again=WORKED_OFF,
+        told_again=CONSUMED,
     )
     no_progress_csv: bool = option(
-        False, switch, "Keep no progress log.", WORKED_OFF, told_again=WORKED_OFF
+        False, switch, "Keep no progress log.", CONSUMED, told_again=CONSUMED
     )
     watch: bool = option(
         False,
         switch,
         "When all is done, wait for new files, until Ctrl-C.",
-        WORKED_OFF,
-        told_again=WORKED_OFF,
+        CONSUMED,
+        told_again=CONSUMED,
     )
     yes: bool = option(
         False,
         switch,
         "Do not ask, on a terminal, before the first run that deletes files of a source.",
-        WORKED_OFF,
+        CONSUMED,
     )
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ from imports.errors import LedgerError
 from imports.files.regular_file import LatestFolder, OpenedFile
 from imports.files.system_names import is_system_name
 
-BATCH_ID = r"batch_[0-9]{8}_[0-9]{6}_[0-9a-f]{6}"
+RUN_NAME = r"batch_[0-9]{8}_[0-9]{6}_[0-9a-f]{6}"
 """The one form of a run's batch id: it names folders too."""
 
 
@@ -129,9 +129,9 @@ def is_below(path: str) -> bool:
     return not path.startswith("/") and "\0" not in path and ".." not in path.split("/")
 
 
-def is_batch_id(text: str) -> bool:
+def is_run_name(text: str) -> bool:
     """Whether a text has the form of a run's batch id."""
-    return re.fullmatch(BATCH_ID, text) is not None
+    return re.fullmatch(RUN_NAME, text) is not None
 
 
 def folder_prefix(path: str) -> str:
@@ -139,9 +139,9 @@ def folder_prefix(path: str) -> str:
     return "" if path == "." else f"{path}/"
 
 
-def cycle_batch_id(batch_id: str, cycle: int) -> str:
+def cycle_run_name(run_name: str, cycle: int) -> str:
     """The batch id on the rows of a run's cycle, counted from 1: the run's own for the first."""
-    return batch_id if cycle == 1 else f"{batch_id}.{cycle}"
+    return run_name if cycle == 1 else f"{run_name}.{cycle}"
 
 
 class ListedItem(NamedTuple):
@@ -272,24 +272,24 @@ class Plan(NamedTuple):
     undated: bool = False
 
 
-class Family(NamedTuple):
+class Aggregate(NamedTuple):
     """Rows of a record that go in, or not, with the first of them, encoded for the target.
 
     `rows` are pairs of the index of a table of the kind and the row. Where records share rows (a
     company that several people worked for), `key` names whose they are: of families of one key
-    in a batch the one with the latest `moment` is merged, of several the one with the smallest
-    `source`. A `moment` is a text that sorts; families without a key are all merged.
+    in a batch the one with the latest `timestamp` is merged, of several the one with the smallest
+    `source`. A `timestamp` is a text that sorts; families without a key are all merged.
     """
 
     rows: tuple[tuple[int, bytes], ...]
     key: str | None = None
-    moment: str = ""
+    timestamp: str = ""
     source: str = ""
 
-    def wins_against(self, other: Family) -> bool:
+    def wins_against(self, other: Aggregate) -> bool:
         """Whether it is merged rather than another one of the same key."""
-        if self.moment != other.moment:
-            return self.moment > other.moment
+        if self.timestamp != other.timestamp:
+            return self.timestamp > other.timestamp
         return self.source < other.source
 
 
@@ -302,19 +302,19 @@ class Record(NamedTuple):
 
     item_id: int
     label: str
-    families: tuple[Family, ...]
+    aggregates: tuple[Aggregate, ...]
     number: int = 0
 
     @property
     def rows(self) -> tuple[tuple[int, bytes], ...]:
         """The rows of all its families."""
-        return tuple(row for family in self.families for row in family.rows)
+        return tuple(row for aggregate in self.aggregates for row in aggregate.rows)
 
     @property
     def undated(self) -> bool:
         """Whether others may have rows of its own key, and it has no moment to compare."""
-        own = self.families[0]
-        return own.key is not None and not own.moment
+        own = self.aggregates[0]
+        return own.key is not None and not own.timestamp
 
 
 class RecordFailure(NamedTuple):

@@ -15,10 +15,10 @@ class Commands(Flag):
     """Of kinds that have no command for a single item."""
     OF_FOLDERS = auto()
     """Of kinds whose items are folders."""
-    OF_MOMENTS = auto()
+    OF_TIMESTAMPS = auto()
     """Of kinds whose rows are older or newer than others."""
-    WORKED_OFF = auto()
-    """Of kinds whose sources are worked off."""
+    CONSUMED = auto()
+    """Of kinds whose sources are consumed."""
     ITEM = auto()
     """Those that import a single item."""
     VERIFY = auto()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imports.configuration.commands import Commands
-from imports.tables.table import NewerWins, Newest, TableGroup
+from imports.tables.table import LatestWins, TableGroup, UpdateIfNewer
 
 if TYPE_CHECKING:
     from imports.kinds.wording import Wording
@@ -34,12 +34,12 @@ class ItemPlan(NamedTuple):
     undated: bool = False
 
 
-class KindFamily(NamedTuple):
-    """Rows as (index of the table, values) that go in together; see `Family`."""
+class KindAggregate(NamedTuple):
+    """Rows as (index of the table, values) that go in together; see `Aggregate`."""
 
     rows: tuple[tuple[int, tuple[object, ...]], ...]
     key: str | None = None
-    moment: str = ""
+    timestamp: str = ""
     source: str = ""
 
 
@@ -47,17 +47,17 @@ class KindRecord(NamedTuple):
     """One record: a label for people, and its rows in families, its own first."""
 
     label: str
-    families: tuple[KindFamily, ...]
+    aggregates: tuple[KindAggregate, ...]
 
     @property
     def rows(self) -> tuple[tuple[int, tuple[object, ...]], ...]:
         """The rows of all its families."""
-        return tuple(row for family in self.families for row in family.rows)
+        return tuple(row for aggregate in self.aggregates for row in aggregate.rows)
 
 
 def single_row(label: str, row: tuple[object, ...]) -> KindRecord:
     """A record that is one row of the kind's first table, and shares it with no other."""
-    return KindRecord(label, (KindFamily(((0, row),)),))
+    return KindRecord(label, (KindAggregate(((0, row),)),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Kind:
     `path` is always relative to the source. What cannot be used raises RecordError, or OSError
     from `sign`; NotOursError says that a file is whole and not of this kind, so that it is neither
     deleted nor moved. `items_are_folders` says whether a work item is a folder, which can have a
-    status file; `worked_off` whether its files are deleted or moved away when they are done with,
+    status file; `consumes_source` whether its files are deleted or moved away when they are done with,
     unless the user wants them kept.
     """
 
@@ -118,7 +118,7 @@ class Kind:
     story: Callable[[Any], list[str]] = no_story
     items_are_folders: bool = False
     pieces: Pieces | None = None
-    worked_off: bool = False
+    consumes_source: bool = False
 
     @property
     def takes(self) -> Commands:
@@ -128,15 +128,16 @@ class Kind:
             takes |= Commands.OF_FILES
         if self.items_are_folders:
             takes |= Commands.OF_FOLDERS
-        if self.compares_moments:
-            takes |= Commands.OF_MOMENTS
-        if self.worked_off:
-            takes |= Commands.WORKED_OFF
+        if self.compares_timestamps:
+            takes |= Commands.OF_TIMESTAMPS
+        if self.consumes_source:
+            takes |= Commands.CONSUMED
         return takes
 
     @property
-    def compares_moments(self) -> bool:
+    def compares_timestamps(self) -> bool:
         """Whether its rows are older or newer than others, and a run may say which to keep."""
         return any(
-            isinstance(table.on_conflict, (Newest, NewerWins)) for table in self.group.tables
+            isinstance(table.on_conflict, (LatestWins, UpdateIfNewer))
+            for table in self.group.tables
         )

@@ -98,9 +98,9 @@ def test_each_target_of_a_tag_is_named(place: Path) -> None:
     """All of them are meant by a tag; each is called as its last run called it."""
     source = str(place.parent / "data")
     state = work_state(target_id="other", target="Supabase at https://x")
-    book = Book(place / "upload_tracker.db", source=source, batch_id=state.batch_id)
+    book = Book(place / "upload_tracker.db", source=source, run_name=state.run_name)
     scope = book.runs.scope("states", source, "tag", state.target_id)
-    book.use(Scope(book.file, scope, state.batch_id))
+    book.use(Scope(book.file, scope, state.run_name))
     book.failed(book.add("z_parse.json")["z_parse.json"], "is broken")
     keep_state(book.file, scope, state)
     book.file.close()

@@ -59,7 +59,7 @@ _BASIC_DATE = re.compile(r"((?:19|20)\d\d)(\d\d)(\d\d)", re.ASCII)
 _EPOCH = re.compile(r"(\d{10})(\d{3})?(?:\.(\d{1,9}))?", re.ASCII)
 
 
-def read_moment(text: str) -> datetime | None:
+def read_timestamp(text: str) -> datetime | None:
     """The moment that a text says, None if it says none; one without a zone is taken as UTC."""
     try:
         found = _read(text)
@@ -149,10 +149,10 @@ def _in_utc(local: datetime, parts: dict[str, str | None]) -> datetime:
         if hours > 23 or minutes > 59:
             raise ValueError("no such offset")
         offset = timedelta(hours=hours, minutes=minutes)
-        moment = local.replace(tzinfo=timezone(-offset if parts["sign"] == "-" else offset))
-        if zone and moment.astimezone(_zone(zone)).utcoffset() != moment.utcoffset():
+        timestamp = local.replace(tzinfo=timezone(-offset if parts["sign"] == "-" else offset))
+        if zone and timestamp.astimezone(_zone(zone)).utcoffset() != timestamp.utcoffset():
             raise ValueError("not the offset of this zone")
-        return moment.astimezone(UTC)
+        return timestamp.astimezone(UTC)
     if zone and not parts.get("utc"):
         return _in_utc_from(local, _zone(zone))
     if zone:
@@ -162,8 +162,8 @@ def _in_utc(local: datetime, parts: dict[str, str | None]) -> datetime:
 
 def _in_utc_from(local: datetime, zone: ZoneInfo) -> datetime:
     """The moment at which the clocks of a zone show a time, if there is exactly one."""
-    moments = {local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
-    found = [each for each in moments if each.astimezone(zone).replace(tzinfo=None) == local]
+    timestamps = {local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
+    found = [each for each in timestamps if each.astimezone(zone).replace(tzinfo=None) == local]
     if len(found) != 1:
         raise ValueError("no such time, or twice, where clocks are put forward or back")
     return found[0]
