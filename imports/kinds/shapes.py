@@ -150,7 +150,7 @@ def listed(
 ) -> Rest | None:
     """Adds a row for each object of a list that is not all NULL, at its position."""
     if type(value) is not list:
-        raise RecordError(f"{place} is {json_type(value)}, not a list")
+        raise RecordError(f"{place} is {json_type(value)}, not an array")
     table, slots, blank = shape
     rest: Rest | None = None
     for position, each in enumerate(value):
@@ -226,7 +226,7 @@ def _as_boolean(value: Any, tally: Tally) -> bool | None:
         return value
     if _is_no_answer(value, tally):
         return None
-    raise ValueError(f"expected true or false, found {_shown(value)}")
+    raise ValueError(f"expected a boolean, found {_shown(value)}")
 
 
 def _as_integer(value: Any, tally: Tally) -> int | None:
@@ -285,7 +285,7 @@ def _keeps(found: float, value: Any) -> bool:
 
 def _as_texts(value: Any, tally: Tally) -> list[str | None]:
     if not isinstance(value, list):
-        raise ValueError(f"expected a list, found {json_type(value)}")
+        raise ValueError(f"expected an array, found {json_type(value)}")
     return [clean_text(each, tally) for each in value]
 
 
@@ -306,7 +306,7 @@ _CONVERT: dict[str, Convert | None] = {
 
 
 def _is_no_answer(value: Any, tally: Tally) -> bool:
-    """Whether a value is a text that stands for nothing; its words are counted."""
+    """Whether a value is a string that stands for nothing; its words are counted."""
     if not is_blank(value):
         return False
     if text := value.strip():
@@ -316,5 +316,5 @@ def _is_no_answer(value: Any, tally: Tally) -> bool:
 
 def _shown(value: Any) -> str:
     if isinstance(value, str):
-        return f"the text {value[:40]!r}"
+        return f"the string {value[:40]!r}"
     return repr(value) if isinstance(value, float) else json_type(value)

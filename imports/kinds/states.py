@@ -170,7 +170,7 @@ def _licenses(result: dict[str, Any]) -> list[dict[str, Any]]:
     if licenses is None:
         return []
     if not isinstance(licenses, list):
-        raise RecordError(f"search_result.licenses is {json_type(licenses)}, not a list")
+        raise RecordError(f"search_result.licenses is {json_type(licenses)}, not an array")
     for index, license_ in enumerate(licenses):
         if not isinstance(license_, dict):
             raise RecordError(
@@ -218,7 +218,7 @@ def _image(reference: object, path: str, finder: ImageFinder) -> tuple[ImageFile
     if isinstance(reference, str) and (named := reference.strip()):
         image, warning = finder.find(named, path)
     elif reference is not None and not isinstance(reference, str):
-        warning = f"metadata.source_image_file is {json_type(reference)}, not a text"
+        warning = f"metadata.source_image_file is {json_type(reference)}, not a string"
     image = image or finder.beside(
         path.removesuffix(".json").removesuffix("_parse") + ".png", named
     )

@@ -55,7 +55,7 @@ def clean_text(value: object, tally: Tally) -> str | None:
     elif value is None:
         return None
     elif isinstance(value, (bool, list, dict)):
-        raise ValueError(f"expected text, found {json_type(value)}")
+        raise ValueError(f"expected a string, found {json_type(value)}")
     elif type(value) is float and abs(value) >= 10.0**_MOST_DIGITS:
         raise ValueError("a number too large to be read exactly; write it as text")
     else:
@@ -102,7 +102,7 @@ def shortened(text: str) -> str:
 
 
 def is_blank(value: object) -> bool:
-    """Whether a value is a text that stands for nothing."""
+    """Whether a value is a string that stands for nothing."""
     return type(value) is str and value.replace("\0", "").strip().lower() in NULL_WORDS
 
 
@@ -195,5 +195,5 @@ def json_type(value: object) -> str:
     """What JSON calls a value of this type, with its article."""
     if value is None:
         return "null"
-    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
+    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean"}
     return names.get(type(value), "a number")

@@ -311,7 +311,7 @@ def read_exactly(content: bytes, tally: Tally, records: str | None = None) -> di
     for _ in events:  # there is none; that nothing follows is seen by reading on
         pass
     if event != "start_map":
-        raise NotOursError(f"holds {json_type(outside(event, value))} where an object belongs")
+        raise NotOursError(f"is {json_type(outside(event, value))}, not an object")
     if builder.flawed or text.spoiled:
         document = _without_flawed(document, records)
     if text.has_nul:

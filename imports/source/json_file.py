@@ -86,22 +86,22 @@ def _check_memory(content: bytes) -> None:
         )
 
 
-def no_list(name: str, content: Mapping[str, object]) -> NotOursError:
+def no_array(name: str, content: Mapping[str, object]) -> NotOursError:
     """The problem with an object that has no list under a name: what it has in its place.
 
     A list that stands deeper is none: `data.results`.
     """
     if name in content:
-        return NotOursError(f'has {json_type(content[name])} under "{name}", not a list')
+        return NotOursError(f'has {json_type(content[name])} as "{name}", not an array')
     if not content:
-        return NotOursError(f'has no list "{name}", nor anything else')
+        return NotOursError(f'has no array "{name}", nor anything else')
     # In quotes as a whole, so that failures of many such files have one cause.
     names = ", ".join(
         _shortened(each) + (f".{name}" if isinstance(value, dict) and name in value else "")
         for each, value in islice(content.items(), _MOST_NAMES)
     )
     more = " and more" if len(content) > _MOST_NAMES else ""
-    return NotOursError(f'has no list "{name}"; its names are "{names}"{more}')
+    return NotOursError(f'has no array "{name}"; its names are "{names}"{more}')
 
 
 def _shortened(name: str) -> str:
@@ -141,7 +141,7 @@ def parse_object(content: bytes, tally: Tally, records: str | None = None) -> di
             raise RecordError("is empty") from error
         return _exactly(content, tally, records, str(error))
     if not isinstance(parsed, dict):
-        raise NotOursError(f"holds {json_type(parsed)} where an object belongs")
+        raise NotOursError(f"is {json_type(parsed)}, not an object")
     document: dict[str, Any] = parsed
     removed: Tally | None = None
     try:

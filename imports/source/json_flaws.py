@@ -98,14 +98,14 @@ def member(path: str, name: str) -> str:
 
 def twice(path: str) -> str:
     """The flaw of a name that stands twice."""
-    return f"{path} stands twice"
+    return f"{path} occurs twice"
 
 
 def spoiled(path: str, text: str) -> str:
     """The flaw of a text in which a mark stands for what is no character."""
     if HALF in text:
-        return f"{path} holds half of a surrogate pair (an emoji cut in two)"
-    return f"{path} holds bytes that are not UTF-8"
+        return f"{path} contains half of a surrogate pair (an emoji cut in two)"
+    return f"{path} contains bytes that are not UTF-8"
 
 
 def readable(text: str) -> str:

@@ -20,7 +20,7 @@ from imports.source.json_events import (
     outside,
     pass_over,
 )
-from imports.source.json_file import no_list
+from imports.source.json_file import no_array
 from imports.source.json_flaws import UnreadableValue, flaw_in, member, twice
 from imports.source.tree import is_unchanged
 from imports.work_item import Signature
@@ -149,7 +149,7 @@ class _Walk:
         events = self._events
         event, value = next(events)
         if event != "start_map":
-            raise NotOursError(f"holds {json_type(outside(event, value))} where an object belongs")
+            raise NotOursError(f"is {json_type(outside(event, value))}, not an object")
         # As a dictionary, which keeps their order.
         names: dict[str, None] = {}
         for _, name in events:  # ends after the `end_map`, whose name is None
@@ -167,9 +167,9 @@ class _Walk:
             elif event == "start_array":
                 yield from self._elements()
             else:
-                raise no_list(self._key, {self._key: outside(event, value)})
+                raise no_array(self._key, {self._key: outside(event, value)})
         if self._key not in names:
-            raise no_list(self._key, names)
+            raise no_array(self._key, names)
 
     def _elements(self) -> Iterator[Any]:
         self.in_list = True

@@ -309,13 +309,13 @@ BROKEN = {
     "broken": (b"{not json", "stats.json is not JSON: "),
     "empty": (b"", "stats.json is empty"),
     "blank": (b" \n", "stats.json is empty"),
-    "a list": (b"[1]", "stats.json holds a list where an object belongs"),
-    "null": (b"null", "stats.json holds null where an object belongs"),
+    "an array": (b"[1]", "stats.json is an array, not an object"),
+    "null": (b"null", "stats.json is null, not an object"),
     "UTF-16": ('{"a": 1}'.encode("utf-16"), "stats.json is UTF-16, not UTF-8"),
-    "Latin-1": ('{"a": "é"}'.encode("latin-1"), "stats.json a holds bytes that are not UTF-8"),
-    "half a surrogate": (rb'{"a": "\ud800"}', "stats.json a holds half of a surrogate pair"),
+    "Latin-1": ('{"a": "é"}'.encode("latin-1"), "stats.json a contains bytes that are not UTF-8"),
+    "half a surrogate": (rb'{"a": "\ud800"}', "stats.json a contains half of a surrogate pair"),
     "too large a number": (b'{"a": 1e131072}', "stats.json a is a number that PostgreSQL cannot"),
-    "a name twice": (b'{"a": 1, "a": 2}', "stats.json a stands twice"),
+    "a name twice": (b'{"a": 1, "a": 2}', "stats.json a occurs twice"),
     "NaN": (b'{"a": NaN}', "stats.json is not JSON: "),
 }
 

@@ -137,7 +137,7 @@ def test_every_item_gets_a_plan_also_where_one_among_them_is_bad(
     reasons = [plan.failure for plan in found.plans]
     assert reasons == [
         None,
-        "holds a list where an object belongs",
+        "is an array, not an object",
         "metadata.state is missing",
         None,
     ]

@@ -26,7 +26,7 @@ from imports.kinds.people.records import Page, records
 from imports.kinds.wording import WORDINGS
 from imports.source.cleaning import Tally
 from imports.source.image_finder import ImageFinder
-from imports.source.json_file import no_list, read_object
+from imports.source.json_file import no_array, read_object
 from imports.source.name_patterns import matcher
 from imports.source.tree import ListedEntry, files_called, signature_of_file
 from imports.work_item import Signature, Source
@@ -36,7 +36,7 @@ NOT_A_SOURCE = frozenset({"failed_uploads", "done_uploads"})
 
 _NOT_A_PAGE = "not a page of a people search"
 
-NO_RESULTS = (f"{_NOT_A_PAGE}: it has no list ", f"{_NOT_A_PAGE}: it has null ")
+NO_RESULTS = (f"{_NOT_A_PAGE}: it has no array ", f"{_NOT_A_PAGE}: it has null ")
 """What the reasons begin with for which files fail that the document calls empty."""
 
 _RESULTS = "results"
@@ -72,12 +72,12 @@ def read(source: Source, path: str, signature: Signature, tally: Tally) -> Page:
     """The records in a file.
 
     Raises:
-        NotOursError: if it has no list of results; an empty one is an empty page.
+        NotOursError: if it has no array of results; an empty one is an empty page.
     """
     try:
         content = read_object(source.absolute(path), signature, tally, _RESULTS, source.open)
         if type(results := content.get(_RESULTS)) is not list:
-            raise no_list(_RESULTS, content)
+            raise no_array(_RESULTS, content)
     except NotOursError as error:
         raise _not_a_page(error) from error
     return Page(path, 0, results)

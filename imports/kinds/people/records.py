@@ -309,7 +309,7 @@ class _RecordReader:
 
     def _experiences(self, person: str, experiences: Any, rows: Rows) -> None:
         if type(experiences) is not list:
-            raise RecordError(f"resume_data.experiences is {json_type(experiences)}, not a list")
+            raise RecordError(f"resume_data.experiences is {json_type(experiences)}, not an array")
         for position, experience in enumerate(experiences):
             if experience is not None:
                 self._experience(person, position, experience, rows)
@@ -331,7 +331,7 @@ class _RecordReader:
         office_id, office_type, phones = values[_OF_OFFICE:_IN_COMPANY]
         if organisation is not None and office_id is not None:
             if phones is not None and type(phones) is not list:
-                raise RecordError(f"{place}office_phones is {json_type(phones)}, not a list")
+                raise RecordError(f"{place}office_phones is {json_type(phones)}, not an array")
             office = identifier(f"office/{organisation}/{office_id}")
             root = (office, organisation, office_id, office_type, phones or None)
             parts = values[_IN_OFFICE:_IN_EXPERIENCE]
