@@ -898,7 +898,10 @@ def test_lists_of_texts() -> None:
         (person(resume=[]), "resume_data is an array, not an object"),
         (person(resume={"experiences": {}}), "resume_data.experiences is an object, not an array"),
         (employed("x"), "resume_data.experiences[0] is a string, not an object"),
-        (employed({}, {"current": "yes"}), "resume_data.experiences[1].current: expected a boolean"),
+        (
+            employed({}, {"current": "yes"}),
+            "resume_data.experiences[1].current: expected a boolean",
+        ),
         (
             employed({"company_id": "c", "company_employees": 40}),
             "resume_data.experiences[0].company_employees is a number, not an object",
