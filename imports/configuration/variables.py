@@ -1,4 +1,4 @@
-"""The variables that give settings, and those that are misspelt."""
+"""The variables of settings, and finding misspelt ones."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ _OWN_NAMES: dict[str, tuple[str, ...]] = {
         "SUPABASE_SERVICE_KEY",
     ),
     "database_url": ("DATABASE_URL",),
-    # It says which file has the variables.
+    # No variable: it selects the file that has the variables.
     "production": (),
 }
-"""The variables that have names of their own; of several the first that is set is taken."""
+"""Settings whose variables have other names; the first variable that is set counts."""
 
 _MEANT = {
     "IMPORTER_STATES_DIR": "IMPORTER_SOURCE",
     "IMPORTER_WORKERS": "IMPORTER_MAX_WORKERS",
     "IMPORTER_PRODUCTION": "--production",
 }
-"""Options whose variables one would look for under these names."""
+"""Likely wrong names, and what their user means."""
 
 # Kubernetes sets these in every container beside a service that is called `importer`.
 _OF_OTHERS = re.compile(r"IMPORTER_(SERVICE_HOST|(SERVICE_)?PORT(_\w+)?)")
 
 
 def variables_of(setting: str) -> tuple[str, ...]:
-    """The variables that a setting may be given by; the first that is set is taken."""
+    """The variables of a setting; the first that is set counts."""
     return _OWN_NAMES.get(setting, (PREFIX + setting.upper(),))
 
 
 def unknown_variables(
     layers: Iterable[tuple[str, Mapping[str, str | None]]], settings: Iterable[str]
 ) -> Iterator[tuple[str, str]]:
-    """Variables that begin as ours, and give no setting: each, and what is wrong with it.
+    """Variables with our prefix that belong to no setting: yields each name and its problem.
 
-    A layer has the variables of a place; the environment's own place is "".
+    A layer is a place and its variables; the place of the environment is "".
     """
     known = {variable for setting in settings for variable in variables_of(setting)}
     for place, layer in layers:
@@ -52,7 +52,7 @@ def unknown_variables(
             if not name.startswith(PREFIX) or _OF_OTHERS.fullmatch(name):
                 continue
             if place and name == PROJECT:
-                yield f"{name} in {place}", "belongs into the environment: this file is found by it"
+                yield f"{name} in {place}", "must be in the environment: this file is found by it"
             elif name not in known:
                 meant = _nearest(name, known)
                 yield (
@@ -62,12 +62,12 @@ def unknown_variables(
 
 
 def _nearest(name: str, known: set[str]) -> str | None:
-    # On demand: nearly nobody misspells one.
+    # On demand: misspelt variables are rare.
     from difflib import get_close_matches
 
     if name in _MEANT:
         return _MEANT[name]
-    # Without what all have in common.
+    # Compared without the common prefix.
     bare = {each.removeprefix(PREFIX): each for each in known}
     close = get_close_matches(name.removeprefix(PREFIX), bare, 1)
     return bare[close[0]] if close else None
