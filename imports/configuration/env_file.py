@@ -16,7 +16,7 @@ _MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 def read_env_file(file: Path) -> Mapping[str, str | None]:
     """The variables of a file by name; None is the value of a name without `=`.
 
-    A missing file has no variables. `${NAME}` is not expanded, so no secret gets into another value.
+    A missing file has none. `${NAME}` is not expanded, so no secret gets into another value.
 
     Raises:
         UsageError: if the file cannot be read, is not text, or has a line that is not an

@@ -162,7 +162,7 @@ def test_a_number_that_postgresql_cannot_hold_costs_its_file_alone(
     assert report.exit_code == 3
     ((path, reason),) = [(each.path, each.reason) for each in report.failures]
     assert path == "a_parse.json"
-    assert "x.y is a number that PostgreSQL cannot hold" in reason or "too large" in reason
+    assert "x.y is a number that PostgreSQL cannot store" in reason or "too large" in reason
     assert bench.count() == 1
 
 
@@ -249,7 +249,7 @@ BAD: dict[str, tuple[str, str]] = {
     ),
     "beyond": (
         person("p-1", ', "x": 1e131072'),
-        "profile_data.x is a number that PostgreSQL cannot hold",
+        "profile_data.x is a number that PostgreSQL cannot store",
     ),
 }
 

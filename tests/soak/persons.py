@@ -61,7 +61,7 @@ class Persons(Maker):
             bad_page('"text"', "not an object"),
             bad_page(of('"headline": "\\ud83d"'), "surrogate"),
             bad_page(of('"x": {"a": 1, "a": 2}'), "profile_data.x.a occurs twice"),
-            bad_page(of('"x": 1e200000'), "PostgreSQL cannot hold"),
+            bad_page(of('"x": 1e200000'), "PostgreSQL cannot store"),
             bad_page(of(f'"x": {"9" * 4_301}'), "number that is too large"),
             bad_page(of(f'"x": {"[" * 300}{"]" * 300}'), "250"),
             bad_page(of('"profile_last_modified_date": "soon"'), "cannot be read as a date"),

@@ -259,7 +259,7 @@ FLAWS = {
     "a half in bytes": (b'{"a": "\xed\xa0\xbd"}', "a contains bytes that are not UTF-8"),
     "too many digits": (
         b'{"a": [{"b": 1e131072}]}',
-        "a[0].b is a number that PostgreSQL cannot hold",
+        "a[0].b is a number that PostgreSQL cannot store",
     ),
     "too many decimals": (b'{"a": [{"b": 1e-16384}]}', "a[0].b is a number that PostgreSQL cannot"),
     "escape sequences": (
@@ -411,7 +411,7 @@ def test_a_file_that_is_gone_or_a_folder_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_too_large_is_not_even_opened(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match="bytes long; more than"):
+    with pytest.raises(RecordError, match="bytes; a file may have at most"):
         read_object(str(tmp_path / "gone.json"), Signature(MAX_JSON_BYTES + 1, 0), Counter())
 
 

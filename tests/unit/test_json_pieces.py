@@ -365,7 +365,7 @@ FLAWS = {
     "a name twice without NUL": (rb'{"a": {"b": 1, "b\u0000": 2}}', "a.b occurs twice"),
     "too deep": (b'{"a": ' + b"[" * 248 + b"]" * 248 + b"}", "is nested more than 250 levels deep"),
     "far too deep": (b"[" * 30_000 + b"]" * 30_000, "is nested more than 250 levels deep"),
-    "beyond PostgreSQL": (b'{"a": [1, 1e131072]}', "a[1] is a number that PostgreSQL cannot hold"),
+    "beyond PostgreSQL": (b'{"a": [1, 1e131072]}', "a[1] is a number that PostgreSQL cannot store"),
 }
 
 
@@ -402,7 +402,7 @@ PAGE_FLAWS = {
     "bytes in a name": (b'"a\xff": 1', "the name 'a\ufffd' contains bytes that are not UTF-8"),
     "half a name": (rb'"\ud83d": 1', "the name '\ufffd' contains half of a surrogate pair"),
     "too deep": (b'"a": ' + b"[" * 250 + b"]" * 250, "is nested more than 250 levels deep"),
-    "beyond PostgreSQL": (b'"a": {"b": 1e131072}', "a.b is a number that PostgreSQL cannot hold"),
+    "beyond PostgreSQL": (b'"a": {"b": 1e131072}', "a.b is a number that PostgreSQL cannot store"),
 }
 
 

@@ -9,7 +9,7 @@ from imports.ledger.cause import cause_of
 LONGEST = 161
 
 SAME = [
-    ["is 65,000,000 bytes long; more than 67,108,864 are not read"],
+    ["has 65,000,000 bytes; a file may have at most 67,108,864"],
     [
         "stats.json is not JSON: unexpected character: line 1 column 2 (char 1)",
         "stats.json is not JSON: unexpected character: line 30 column 14 (char 2041)",
