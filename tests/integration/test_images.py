@@ -158,7 +158,7 @@ def test_images_that_cannot_be_shown_are_stored_with_a_warning(bench: Bench) -> 
         "header_only": "it is cut off",
         "truncated": "it is cut off",
         "bomb": f"it claims 60,000 × 60,000 pixels in {len(claims)} bytes",
-        "html": "there is no GIF behind its first bytes",
+        "html": "only its first bytes are those of a GIF",
         "endless": "it is cut off",
     }
     for name, content in contents.items():

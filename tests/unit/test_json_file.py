@@ -40,7 +40,9 @@ def read(path: Path, tally: Tally | None = None) -> dict[str, Any]:
 def test_a_document_whose_values_would_take_too_much_memory_is_refused_alone() -> None:
     # 3 MiB of text, 45 MiB of lists for each.
     content = b'{"x":[' + b"[]," * 6_000_000 + b"1]}"
-    with pytest.raises(RecordError, match=r"about [\d,]+ MiB of memory; more than 256"):
+    with pytest.raises(
+        RecordError, match=r"about [\d,]+ MiB of memory; one file may use at most 256"
+    ):
         parse_object(content, Counter())
 
 
