@@ -461,7 +461,7 @@ def test_more_than_one_file_of_stats_fails_the_folder_and_names_them(tree: Tree)
     tree.write("a/x.png", png())
     folder = tree.read("a")
     assert len(tree.plan(folder).images) == 1
-    with pytest.raises(RecordError, match=r"^has more than one file of stats: one\.json, two\.js"):
+    with pytest.raises(RecordError, match=r"^has more than one stats file: one\.json, two\.js"):
         tree.row(folder)
 
 
@@ -470,7 +470,7 @@ def test_two_spellings_of_stats_are_two_files(tree: Tree) -> None:
     tree.write("a/Stats.JSON", {})
     if len(list((tree.folder / "a").iterdir())) == 1:
         pytest.skip("this file system takes them for one name")
-    with pytest.raises(RecordError, match="more than one file of stats"):
+    with pytest.raises(RecordError, match="more than one stats file"):
         tree.row(tree.read("a"))
 
 
@@ -545,7 +545,9 @@ def test_what_is_no_text_is_left_empty_with_a_warning_and_kept_in_the_stats(
     row = tree.row(folder)
     assert row[name] is None
     assert row["stats"] == {name: value}
-    assert tree.plan(folder).warnings == (f"{name} is left empty: it is no text in the stats",)
+    assert tree.plan(folder).warnings == (
+        f"{name} is left empty: in the stats it is neither a string nor a number",
+    )
     assert tree.plan(folder).images_missing == 0
     assert len(FOLDERS.story(folder)) == 4
 

@@ -91,10 +91,10 @@ def test_an_item_that_nobody_knows_the_age_of_is_planned_as_undated(
     assert [plan.warnings for plan in found] == [
         (
             f"{name} cannot be read as a date: '2025-08-04 14:03:10 EST';"
-            " nobody can say which searches are newer",
+            " so it is unknown which searches are newer",
         ),
-        (f"{name} is missing; nobody can say which searches are newer",),
-        (f"{name} is 'N/A'; nobody can say which searches are newer",),
+        (f"{name} is missing; so it is unknown which searches are newer",),
+        (f"{name} is 'N/A'; so it is unknown which searches are newer",),
         (),
     ]
     assert [plan.images_missing for plan in found] == [0, 0, 0, 0]
