@@ -1,10 +1,10 @@
 """The schema of a target: the migrations in `supabase/migrations`, and applying them.
 
-Migrations are written by hand and applied once, in the order of their versions. The functions that
-are rendered from the tables are one generated file among them, the newest: it is applied whenever
-its checksum is not the one that the target has. All are recorded in
-`supabase_migrations.schema_migrations` as the Supabase CLI does, so that `supabase db push` and
-`schema apply` can take turns.
+Migrations are written by hand and applied once, in the order of their versions. The functions are
+rendered from the tables into one generated file, the newest migration. It is applied whenever its
+checksum differs from that of the target. All are recorded in
+`supabase_migrations.schema_migrations`, as the Supabase CLI does, so that you can use
+`supabase db push` and `schema apply` in turn.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ create table if not exists supabase_migrations.schema_migrations (
   version text not null primary key, statements text[], name text
 )"""
 _LOCK = 5_103_880_517_432_011_001
-"""An advisory lock, so that two runs do not apply the schema at once."""
+"""An advisory lock: two runs must not apply the schema at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file of the schema; its version is the 14 digits that its name begins with."""
+    """One file of the schema; its version is the 14 digits at the beginning of its name."""
 
     version: str
     name: str
@@ -45,21 +45,21 @@ class Migration:
 
     @property
     def checksum(self) -> str | None:
-        """The checksum that the file with the functions ends with; None for all others."""
+        """The checksum at the end of the file with the functions; None for other files."""
         found = _CHECKSUM.search(self.sql) if self.name == FUNCTIONS else None
         return None if found is None else found[1]
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaNeeded:
-    """What a target must have: the version of its tables, and the checksum of its functions."""
+    """The version of the tables and the checksum of the functions that a target must have."""
 
     version: str
     functions: str
 
 
 def folder() -> Path:
-    """Where the migrations are.
+    """The folder of the migrations.
 
     Raises:
         SchemaError: if the installation lacks them.
@@ -69,12 +69,12 @@ def folder() -> Path:
         if any(_NAME.fullmatch(path.name) for path in place.glob("*.sql")):
             return place
     raise SchemaError(
-        f"No migrations were found beside {package}. The installation is not whole: install again."
+        f"No migrations were found beside {package}. The installation is incomplete: install again."
     )
 
 
 def migrations(place: Path | None = None) -> list[Migration]:
-    """All migrations, the oldest first; in place of our own those in another folder.
+    """All migrations in a folder, the oldest first; by default our own.
 
     Raises:
         SchemaError: if the installation lacks them.
@@ -87,7 +87,7 @@ def migrations(place: Path | None = None) -> list[Migration]:
 
 
 def needed() -> SchemaNeeded:
-    """What this version needs.
+    """The schema that this version of the importer needs.
 
     Raises:
         SchemaError: if the installation lacks it.
@@ -98,7 +98,7 @@ def needed() -> SchemaNeeded:
     if functions is None:
         raise SchemaError(
             f"The newest migration in {folder()} must be the generated functions. In a checkout,"
-            " write them anew with `resilient-importer schema export`; else install again."
+            " write them again with `resilient-importer schema export`; otherwise install again."
         )
     return SchemaNeeded(newest, functions)
 
@@ -123,7 +123,7 @@ def apply_schema(database_url: str) -> list[str]:
 
 
 def _apply(connection: psycopg2.extensions.connection, migration: Migration) -> bool:
-    """Applies a migration if the database lacks it; whether it did."""
+    """Applies a migration if the database lacks it; returns whether it did."""
     try:
         with connection, connection.cursor() as cursor:
             cursor.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
@@ -146,7 +146,7 @@ def _apply(connection: psycopg2.extensions.connection, migration: Migration) -> 
 
 
 def _has(cursor: psycopg2.extensions.cursor, migration: Migration) -> bool:
-    """Whether the database has a migration: it is recorded, and functions are also those of it."""
+    """Whether a migration is recorded, and its functions, if it has any, have the same checksum."""
     cursor.execute(
         "select from supabase_migrations.schema_migrations where version = %s",
         (migration.version,),
