@@ -2,11 +2,11 @@
 
     .venv-bench/bin/python benchmarks/dlt_states.py SOURCE URL
 
-dlt's filesystem source lists the files; threads parse them with orjson. There is one table, with JSON
-columns for nested values, merged by its key (`upsert`). Rows are written to files that COPY reads
-(`csv`), and normalized in one process per processor. dlt keeps its state and files in the working
-folder. Arrow tables instead of rows took the same time: normalizing is faster, but creating them is
-slower.
+dlt's filesystem source lists the files; threads parse them with orjson. There is one table, with
+JSON columns for nested values, merged by its key (`upsert`). Rows are written to files that COPY
+reads (`csv`), and normalized in one process per processor. dlt keeps its state and files in the
+working folder. Arrow tables instead of rows took the same time: normalizing is faster, but creating
+them is slower.
 """
 
 from __future__ import annotations

@@ -5,10 +5,10 @@
     python benchmarks/limit.py rows-supabase SOURCE --supabase-url URL --key KEY
     python benchmarks/limit.py images-supabase SOURCE --supabase-url URL --key KEY
 
-Each does one part of an import of `states` in the simplest fast way: without ledger, checks, retries
-and resuming. Each is one process. It prints, as JSON, the number of imported rows or images, and
-`seconds`, which does not include the start of Python, nor, for `rows-supabase`, reading files and
-preparing the bodies.
+Each does one part of an import of `states` in the simplest fast way: without ledger, checks,
+retries and resuming. Each is one process. It prints, as JSON, the number of imported rows or
+images, and `seconds`, which does not include the start of Python, nor, for `rows-supabase`, reading
+files and preparing the bodies.
 """
 
 from __future__ import annotations

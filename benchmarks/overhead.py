@@ -2,10 +2,10 @@
 
     python benchmarks/overhead.py states SOURCE --tag bench …
 
-Runs the importer in this process, with the arguments of its command line, and times every method
-of the ledger and every checkpoint. The last line of its output is JSON: the wall time of the `run`, of
-`ledger` and of `checkpoints` (which use the ledger too), and with `_cpu` the processor time of each.
-The wall time is longer, since it includes other threads of Python.
+Runs the importer in this process, with the arguments of its command line, and times every method of
+the ledger and every checkpoint. The last line of its output is JSON: the wall time of the `run`, of
+`ledger` and of `checkpoints` (which use the ledger too), and with `_cpu` the processor time of
+each. The wall time is longer, since it includes other threads of Python.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ def stop(folder: Path = DEFAULT_FOLDER, *, force: bool = False) -> bool:
         return False
     with _one_at_a_time(folder):
         _await_change(folder)
-        if not force and (who := _who_uses(folder)):
+        if not force and (who := _users_of(folder)):
             raise EmbeddedInUseError(
                 f"The embedded PostgreSQL in {folder} is used by {who}. Wait until that ends, or"
                 " end it; `resilient-importer db stop --force` stops the server anyway."
@@ -519,7 +519,7 @@ def _others_use(server: EmbeddedServer) -> bool:
     )
 
 
-def _who_uses(folder: Path) -> str:
+def _users_of(folder: Path) -> str:
     """A description of the users of the server in `folder`; empty if there are none."""
     if (url := running_url(folder)) is None:
         return ""

@@ -37,7 +37,7 @@ from imports.servers.local_program import (
 FOLDER: Final = Path(".importer/supabase")
 DATABASE: Final = "supabase_local"
 PREFERRED_PORT: Final = 54321  # where `supabase start` puts its API
-_ASKED: Final = ("/rest/v1/import_target?select=id", "/storage/v1/bucket")
+_PROBES: Final = ("/rest/v1/import_target?select=id", "/storage/v1/bucket")
 """A request to each part: if both are answered, everything runs."""
 _POLL: Final = 0.2
 """Seconds between two checks whether a program has ended."""
@@ -107,7 +107,7 @@ class LocalSupabase:
     def _answers(self) -> bool:
         port = int(self.url.rpartition(":")[2])
         # Without our schema the answer is 404. A server with another key is not ours.
-        return all(status(port, path, self.secret_key) in (200, 404) for path in _ASKED)
+        return all(status(port, path, self.secret_key) in (200, 404) for path in _PROBES)
 
 
 @contextlib.contextmanager

@@ -17,11 +17,11 @@ class Day(NamedTuple):
 
     `dates` has the readings of each date in the name: one, or one for each possible order of month,
     day and year. `03-02-2026` equals `3_2_2026`, but neither `02-03-2026` nor `2026-03-02`, which
-    is not certain. `whole` says whether the year has four digits.
+    is not certain. `full_year` says whether the year has four digits.
     """
 
     dates: frozenset[tuple[_Date, ...]]
-    whole: bool
+    full_year: bool
     time: str
 
     def is_same(self, other: Day | None) -> bool:
@@ -31,16 +31,16 @@ class Day(NamedTuple):
         return self.time.startswith(other.time) or other.time.startswith(self.time)
 
 
-def day_in(text: str, *, whole: bool | None = None) -> Day | None:
+def day_in(text: str, *, full_year: bool | None = None) -> Day | None:
     """The day in the names of folders (joined by `/`), or in the name of a file; None if none.
 
     If several folders name a day, the last one counts. A date with a year of four digits takes
-    precedence; `whole` restricts the search to dates with such a year, or without. Numbers must be
-    a date between 1970 and 2099.
+    precedence; `full_year` restricts the search to dates with such a year (True) or without
+    (False). Numbers must be a date between 1970 and 2099.
     """
-    if whole is None:
+    if full_year is None:
         return _day(text, True) or _day(text, False)
-    return _day(text, whole)
+    return _day(text, full_year)
 
 
 _YEAR = r"(?P<y>19[7-9]\d|20\d\d)"
@@ -50,7 +50,7 @@ _MONTH = (
 )
 _DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?"
 _GAP = r"[-_., /]{0,2}"
-_WHOLE = (
+_FULL_YEAR = (
     r"(?<!\d){y}(?P<s>[-_. ])(?P<m>\d{{1,2}})(?P=s)(?P<d>\d{{1,2}})(?!\d)",
     r"(?<![^/]){y}[-_./](?P<m>\d{{1,2}})/(?P<d>\d{{1,2}})(?![^/])",
     r"(?<!\d){y}(?P<m>\d\d)(?P<d>\d\d)(?=(?:\d{{4}}(?:\d\d)?)?(?!\d))",
@@ -61,7 +61,7 @@ _WHOLE = (
     r"{month}{gap}{day}{gap}{y}(?!\d)",
     r"(?<!\d){day}{gap}{month}{gap}{y}(?!\d)",
 )
-_SHORT = (
+_SHORT_YEAR = (
     r"(?<!\d)(?P<a>\d\d)(?P<s>[-_.])(?P<b>\d\d)(?P=s)(?P<c>\d\d)(?!\d)",
     r"{month}[-_., ]{{0,2}}{day}(?!\d)",
     r"(?<!\d){day}[-_., ]{{0,2}}{month}",
@@ -75,9 +75,9 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 
 # Compiled on first use: this takes longer than importing the module.
 @lru_cache(maxsize=2)
-def _patterns(whole: bool) -> list[re.Pattern[str]]:
+def _patterns(full_year: bool) -> list[re.Pattern[str]]:
     parts = {"y": _YEAR, "month": _MONTH, "day": _DAY, "gap": _GAP}
-    return [_compiled(each.format(**parts)) for each in (_WHOLE if whole else _SHORT)]
+    return [_compiled(each.format(**parts)) for each in (_FULL_YEAR if full_year else _SHORT_YEAR)]
 
 
 @lru_cache(maxsize=1)
@@ -91,9 +91,9 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 # Most files of a source are in few folders.
 @lru_cache(maxsize=1024)
-def _day(text: str, whole: bool) -> Day | None:
+def _day(text: str, full_year: bool) -> Day | None:
     found: list[tuple[int, int, tuple[_Date, ...]]] = []
-    for pattern in _patterns(whole):
+    for pattern in _patterns(full_year):
         for match in pattern.finditer(text):
             start, end = match.span()
             # Earlier patterns take precedence over later ones that share characters.
@@ -108,7 +108,7 @@ def _day(text: str, whole: bool) -> Day | None:
     time = _time().match(text, end)
     return Day(
         frozenset(readings for start, _, readings in found if start >= folder),
-        whole,
+        full_year,
         "" if time is None else _spelled(time),
     )
 

@@ -57,7 +57,7 @@ class ImageFinder:
                 f"image {reference!r} is outside the folders that images may be read from;"
                 " if it is correct, name its folder with --image-root"
             )
-        alike = self._alike(tried)
+        alike = self._similar(tried)
         if len(alike) == 1:
             return alike[0], None
         problem = f": {_ambiguous(alike)}" if alike else ""
@@ -71,9 +71,9 @@ class ImageFinder:
         image = _regular_file(path)
         if image is None or not self.may_read(image.path):
             return None
-        return image if not reference or _may_stand_in(path, reference) else None
+        return image if not reference or _may_replace(path, reference) else None
 
-    def _alike(self, candidates: list[_Candidate]) -> list[ImageFile]:
+    def _similar(self, candidates: list[_Candidate]) -> list[ImageFile]:
         """The images at the first candidate whose name exists in another spelling.
 
         A candidate with an image in the same case takes precedence over all others.
@@ -132,7 +132,9 @@ class _Candidate(NamedTuple):
         if not self.reference:
             return True
         day = day_in("/".join(self.reference[:-1]))
-        return day is None or day.is_same(day_in(os.path.dirname(self.path), whole=day.whole))
+        if day is None:
+            return True
+        return day.is_same(day_in(os.path.dirname(self.path), full_year=day.full_year))
 
 
 def _spellings(reference: str) -> list[str]:
@@ -160,7 +162,7 @@ def _candidates(reference: str, item: str, bases: tuple[str, ...]) -> Iterator[_
             yield _Candidate(os.path.join(base, parts[0]))
         return
     whole = tuple(parts)
-    places = [*bases, *_between(home, bases[0])]
+    places = [*bases, *_folders_between(home, bases[0])]
     for count in range(min(len(parts), _MOST_PARTS), 1, -1):
         tail = parts[-count:]
         for base in places:
@@ -169,7 +171,7 @@ def _candidates(reference: str, item: str, bases: tuple[str, ...]) -> Iterator[_
         yield _Candidate(os.path.join(home, parts[-1]), whole)
 
 
-def _may_stand_in(path: str, reference: str) -> bool:
+def _may_replace(path: str, reference: str) -> bool:
     """Whether the image at a path may replace a reference: they must not name different days.
 
     The days of the folders are compared, and the days of the file names. If one has its day in the
@@ -177,8 +179,8 @@ def _may_stand_in(path: str, reference: str) -> bool:
     """
     folder, name = os.path.split(path)
     *parts, own = [part for part in _SEPARATORS.split(_spellings(reference)[-1]) if part] or [""]
-    mine = day_in(folder), day_in(name, whole=True)
-    named = day_in("/".join(parts)), day_in(own, whole=True)
+    mine = day_in(folder), day_in(name, full_year=True)
+    named = day_in("/".join(parts)), day_in(own, full_year=True)
     pairs = [*zip(mine, named, strict=True), (mine[0] or mine[1], named[0] or named[1])]
     return all(one is None or other is None or one.is_same(other) for one, other in pairs)
 
@@ -191,7 +193,7 @@ def _ambiguous(alike: list[ImageFile]) -> str:
     )
 
 
-def _between(folder: str, source: str) -> list[str]:
+def _folders_between(folder: str, source: str) -> list[str]:
     """The folders above `folder` and below the source: one of them may have a tree for each day."""
     places = []
     while (folder := os.path.dirname(folder)).startswith(os.path.join(source, "")):

@@ -25,15 +25,15 @@ from imports.source.json_flaws import (
     NOT_UTF_8,
     SPOILED,
     TOO_DEEP,
-    NamedTwice,
+    DuplicateName,
     NestedTooDeeply,
     UnreadableValue,
-    beyond,
+    duplicate_name,
+    encoding_flaw,
     flaw_in,
     is_flawed_number,
-    member,
-    spoiled,
-    twice,
+    member_path,
+    number_flaw,
 )
 from imports.source.json_text import BYTE_ORDER_MARK, MAX_DEPTH, UTF16_MARKS, exact_number
 
@@ -119,7 +119,7 @@ class Content:
         """
         # If nothing was spoiled, the file itself contains the characters of a mark.
         if self.spoiled and SPOILED in text:
-            raise RecordError(spoiled(place, text))
+            raise RecordError(encoding_flaw(place, text))
 
     def _without_mark(self, chunk: bytes) -> bytes:
         if chunk.startswith(UTF16_MARKS):
@@ -248,13 +248,13 @@ class Builder:
             return value
         if depth > MAX_DEPTH:
             self.flawed = True
-            pass_over(self._events, event)
+            skip_value(self._events, event)
             return NestedTooDeeply()
         return self._object(depth) if event == "start_map" else self._list(depth)
 
     def _object(self, depth: int) -> dict[str, Any]:
         built: dict[str, Any] = {}
-        known_twice: list[str] = []
+        duplicates: list[str] = []
         for event, name in self._events:
             if event == "end_map":
                 break
@@ -262,17 +262,17 @@ class Builder:
                 self._tally[NUL_REMOVED] += name.count("\0")
                 name = name.replace("\0", "")
             if name in built:
-                known_twice.append(name)
+                duplicates.append(name)
             event, value = next(self._events)
             self.size += _MEMBER_BYTES + (len(value) if event == "string" else 0)
             if self.overfull:
-                pass_over(self._events, event)
+                skip_value(self._events, event)
                 continue
             # Most values are strings or null: they need no call.
             built[name] = self.built(event, value, depth + 1) if event in _MADE else value
-        if known_twice:
+        if duplicates:
             self.flawed = True
-            return NamedTwice(built, known_twice[0])
+            return DuplicateName(built, duplicates[0])
         return built
 
     def _list(self, depth: int) -> list[Any]:
@@ -282,7 +282,7 @@ class Builder:
                 break
             self.size += _ELEMENT_BYTES + (len(value) if event == "string" else 0)
             if self.overfull:
-                pass_over(self._events, event)
+                skip_value(self._events, event)
                 continue
             built.append(self.built(event, value, depth + 1) if event in _MADE else value)
         return built
@@ -310,7 +310,7 @@ def read_exactly(content: bytes, tally: Tally, records: str | None = None) -> di
     for _ in events:  # reads to the end, which fails if anything follows the object
         pass
     if event != "start_map":
-        raise NotOursError(f"is {json_type(outside(event, value))}, not an object")
+        raise NotOursError(f"is {json_type(without_content(event, value))}, not an object")
     if builder.flawed or text.spoiled:
         document = _without_flawed(document, records)
     if text.has_nul:
@@ -322,7 +322,7 @@ def _without_flawed(document: dict[str, Any], records: str | None) -> dict[str, 
     """The document, with an UnreadableValue for each element of `records` that has a flaw."""
     listed = document.get(records) if records is not None else None
     others: dict[str, Any] = document
-    if records is not None and isinstance(listed, list) and not isinstance(document, NamedTwice):
+    if records is not None and isinstance(listed, list) and not isinstance(document, DuplicateName):
         others = {name: each for name, each in document.items() if name != records}
         document = {
             **document,
@@ -342,12 +342,12 @@ def check_names(names: Collection[str]) -> None:
         raise RecordError(f"has more than {MOST_NAMES:,} names in one object")
 
 
-def outside(event: str, value: object) -> object:
+def without_content(event: str, value: object) -> object:
     """The value that begins with an event, without its content."""
     return _EMPTY_VALUES.get(event, value)
 
 
-def pass_over(events: Iterable[Event], event: str) -> None:
+def skip_value(events: Iterable[Event], event: str) -> None:
     """Skips the rest of a value that began with this event."""
     if event not in _OPENING:
         return
@@ -371,7 +371,7 @@ class _Level:
         self.count = 0
 
 
-def look_through(
+def check_value(
     content: Content, events: Iterator[Event], event: str, value: Any, path: str, depth: int
 ) -> None:
     """Checks a value of a content without building it.
@@ -383,9 +383,9 @@ def look_through(
     while True:
         if event == "map_key":
             level, name = levels[-1], value.replace("\0", "")
-            level.place = member(level.path, name)
+            level.place = member_path(level.path, name)
             if name in level.names:
-                raise RecordError(twice(level.place))
+                raise RecordError(duplicate_name(level.place))
             check_names(level.names)
             content.check(f"the name {level.place}", name)
             level.names.add(name)
@@ -404,7 +404,7 @@ def look_through(
             elif event == "string":
                 content.check(place, value)
             elif isinstance(value, Decimal) and is_flawed_number(value):
-                raise RecordError(beyond(place, value))
+                raise RecordError(number_flaw(place, value))
         if not levels:
             return
         event, value = next(events)

@@ -41,7 +41,7 @@ class UnreadableValue:
     value: Any
 
 
-class NamedTwice(dict[str, Any]):
+class DuplicateName(dict[str, Any]):
     """An object in which `name` occurs more than once; it has the last value of the name."""
 
     def __init__(self, values: dict[str, Any], name: str) -> None:
@@ -68,27 +68,27 @@ def flaw_in(value: Any) -> str | None:
     while pending:
         each, path = pending.pop()
         if isinstance(each, dict):
-            if isinstance(each, NamedTwice):
-                return twice(member(path, each.name))
+            if isinstance(each, DuplicateName):
+                return duplicate_name(member_path(path, each.name))
             for name in each:
                 if SPOILED in name:
-                    return spoiled(f"the name {member(path, name)}", name)
-            pending.extend((each[name], member(path, name)) for name in reversed(each))
+                    return encoding_flaw(f"the name {member_path(path, name)}", name)
+            pending.extend((each[name], member_path(path, name)) for name in reversed(each))
         elif isinstance(each, list):
             pending.extend(
                 (each[index], f"{path}[{index}]") for index in range(len(each) - 1, -1, -1)
             )
         elif isinstance(each, str):
             if SPOILED in each:
-                return spoiled(path, each)
+                return encoding_flaw(path, each)
         elif isinstance(each, NestedTooDeeply):
             return TOO_DEEP
         elif isinstance(each, Decimal) and is_flawed_number(each):
-            return beyond(path, each)
+            return number_flaw(path, each)
     return None
 
 
-def member(path: str, name: str) -> str:
+def member_path(path: str, name: str) -> str:
     """The path of the member `name` of the object at `path`."""
     shown = readable(name)
     if not _PLAIN_NAME.fullmatch(shown):
@@ -96,12 +96,12 @@ def member(path: str, name: str) -> str:
     return f"{path}.{shown}" if path else shown
 
 
-def twice(path: str) -> str:
+def duplicate_name(path: str) -> str:
     """The flaw of a duplicate name."""
     return f"{path} occurs twice"
 
 
-def spoiled(path: str, text: str) -> str:
+def encoding_flaw(path: str, text: str) -> str:
     """The flaw of a string with a mark in it."""
     if HALF in text:
         return f"{path} contains half of a surrogate pair (an emoji cut in two)"
@@ -113,7 +113,7 @@ def readable(text: str) -> str:
     return text.replace(HALF, "\ufffd").replace(NOT_UTF_8, "\ufffd")
 
 
-def beyond(path: str, number: Decimal) -> str:
+def number_flaw(path: str, number: Decimal) -> str:
     """The flaw of a number, see `is_flawed_number`."""
     if not number.is_finite():
         return (

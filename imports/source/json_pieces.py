@@ -15,13 +15,13 @@ from imports.source.json_events import (
     Content,
     Event,
     check_names,
+    check_value,
     events_of,
-    look_through,
-    outside,
-    pass_over,
+    skip_value,
+    without_content,
 )
 from imports.source.json_file import no_array
-from imports.source.json_flaws import UnreadableValue, flaw_in, member, twice
+from imports.source.json_flaws import UnreadableValue, duplicate_name, flaw_in, member_path
 from imports.source.tree import is_unchanged
 from imports.work_item import Signature
 
@@ -149,7 +149,7 @@ class _Walk:
         events = self._events
         event, value = next(events)
         if event != "start_map":
-            raise NotOursError(f"is {json_type(outside(event, value))}, not an object")
+            raise NotOursError(f"is {json_type(without_content(event, value))}, not an object")
         # A dictionary, since it keeps the order.
         names: dict[str, None] = {}
         for _, name in events:  # ends after the `end_map`, whose name is None
@@ -158,16 +158,16 @@ class _Walk:
             event, value = next(events)
             name = name.replace("\0", "")
             if name in names:
-                raise RecordError(twice(member("", name)))
-            self._content.check(f"the name {member('', name)}", name)
+                raise RecordError(duplicate_name(member_path("", name)))
+            self._content.check(f"the name {member_path('', name)}", name)
             check_names(names)
             names[name] = None
             if name != self._key:
-                look_through(self._content, events, event, value, member("", name), 2)
+                check_value(self._content, events, event, value, member_path("", name), 2)
             elif event == "start_array":
                 yield from self._elements()
             else:
-                raise no_array(self._key, {self._key: outside(event, value)})
+                raise no_array(self._key, {self._key: without_content(event, value)})
         if self._key not in names:
             raise no_array(self._key, names)
 
@@ -177,7 +177,7 @@ class _Walk:
             if event == "end_array":
                 break
             if self.passed < self._start:
-                pass_over(self._events, event)
+                skip_value(self._events, event)
                 self.passed += 1
             else:
                 record = self._record(event, value)

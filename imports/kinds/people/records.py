@@ -270,10 +270,10 @@ class _RecordReader:
         Raises:
             RecordError: if it cannot be used.
         """
-        (profile, resume), rest = self._taken(_RECORD, record, "the record")
+        (profile, resume), rest = self._values_and_rest(_RECORD, record, "the record")
         if profile is None:
             raise RecordError("profile_data is missing")
-        values, left = self._taken(_PROFILE, profile, "profile_data")
+        values, left = self._values_and_rest(_PROFILE, profile, "profile_data")
         profile_id, modified = values[0], values[6]
         if profile_id is None:
             raise RecordError("profile_data.profile_id is missing")
@@ -290,7 +290,7 @@ class _RecordReader:
             rest["profile_data"] = left
         resume_modified = None
         if resume is not None:
-            resume_values, left = self._taken(_RESUME, resume, "resume_data")
+            resume_values, left = self._values_and_rest(_RESUME, resume, "resume_data")
             resume_modified, experiences = resume_values[:_IN_RESUME]
             _refuse_unread(left, "resume_data", "resume_last_modified_date")
             # A person is as new as the newer one of profile and résumé.
@@ -316,7 +316,7 @@ class _RecordReader:
 
     def _experience(self, person: str, position: int, experience: Any, rows: Rows) -> None:
         place = f"resume_data.experiences[{position}]"
-        values, rest = self._taken(_EXPERIENCE, experience, place)
+        values, rest = self._values_and_rest(_EXPERIENCE, experience, place)
         place += "."
         organisation = office = None
         name = _organisation_name(*values[_OF_COMPANY : _OF_COMPANY + 3])
@@ -348,7 +348,7 @@ class _RecordReader:
         rows.append((_EXPERIENCES, own))
         rows.extend(children)
 
-    def _taken(
+    def _values_and_rest(
         self, scratch: tuple[Slots, list[Any]], value: Any, place: str
     ) -> tuple[list[Any], Rest | None]:
         """The values of an object that have slots, and its rest."""
