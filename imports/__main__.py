@@ -24,7 +24,7 @@ def start() -> None:
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, signal.default_int_handler)
         # Registered first, so it runs last: Python removes our handlers before its exit.
-        atexit.register(_heed_nothing)
+        atexit.register(_ignore_signals)
         outlive_readers()
         from imports.cli.main import main
     except KeyboardInterrupt:
@@ -43,7 +43,7 @@ def start() -> None:
 def show_traceback(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Shows an error that nobody caught; not one that was none.
+    """Shows an uncaught error, except one of psycopg2 that means nothing.
 
     When a connection breaks in COPY, psycopg2 prints a SystemError, and then raises the true error.
     """
@@ -52,7 +52,7 @@ def show_traceback(
     sys.__excepthook__(kind, error, trace)
 
 
-def _heed_nothing() -> None:
+def _ignore_signals() -> None:
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
 

@@ -91,7 +91,7 @@ def read(source: Source, path: str, signature: Signature, tally: Tally) -> Folde
     except OSError as error:
         raise RecordError(f"cannot be listed: {error.strerror}") from error
     if signature_of_folder(files, _marks(source.patterns)) != signature:
-        raise RecordError("changed while the run was under way; run again to import it")
+        raise RecordError("changed during the run; run again to import it")
     is_stats, is_image = _matchers(source.patterns)
     stats, problem = _stats(source, path, [file for file in files if is_stats(file.name)], tally)
     return Folder(

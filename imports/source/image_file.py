@@ -73,6 +73,4 @@ def unreadable(image: ImageFile, error: OSError) -> UnreadImageError:
 
 
 def _changed(image: ImageFile) -> UnreadImageError:
-    return UnreadImageError(
-        f"image {image.path} changed while the run was under way; run again to import it"
-    )
+    return UnreadImageError(f"image {image.path} changed during the run; run again to import it")

@@ -62,7 +62,7 @@ def read_object(
     except OSError as error:
         raise RecordError(f"cannot be read: {error.strerror}") from error
     if not unchanged or len(content) != signature.size:
-        raise RecordError("changed while the run was under way; run again to import it")
+        raise RecordError("changed during the run; run again to import it")
     return parse_object(content, tally, records)
 
 

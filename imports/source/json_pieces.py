@@ -85,7 +85,7 @@ def _pieces(
 ) -> Iterator[Piece]:
     def check_unchanged() -> None:
         if not is_unchanged(os.fstat(descriptor), signature):
-            raise RecordError("changed while the run was under way; run again to import it")
+            raise RecordError("changed during the run; run again to import it")
 
     content = Content(lambda most: os.read(descriptor, most))
     walk = _Walk(content, key, start, tally)

@@ -397,4 +397,4 @@ def test_an_image_that_changes_while_it_is_sent_stands_under_no_wrong_name(
         assert bench.stored(place(content)) is None
         ((failed, reason),) = [(each.path, each.reason) for each in report.failures]
         assert "changing" in failed
-        assert "changed while the run was under way" in reason
+        assert "changed during the run" in reason

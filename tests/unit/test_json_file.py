@@ -393,7 +393,7 @@ def test_a_file_that_changed_its_size_is_refused(tmp_path: Path, changed: str) -
     path = write(tmp_path / "a.json", '{"a": 1}')
     signature = signature_of(path.stat())
     write(path, changed)
-    with pytest.raises(RecordError, match="changed while the run was under way"):
+    with pytest.raises(RecordError, match="changed during the run"):
         read_object(str(path), signature, Counter())
 
 
@@ -402,7 +402,7 @@ def test_a_file_that_was_written_again_with_the_same_size_is_refused(tmp_path: P
     signature = signature_of(path.stat())
     write(path, '{"a": 2}')
     os.utime(path, ns=(0, signature.mtime_ns + 1))
-    with pytest.raises(RecordError, match="changed while the run was under way"):
+    with pytest.raises(RecordError, match="changed during the run"):
         read_object(str(path), signature, Counter())
 
 

@@ -429,7 +429,7 @@ def test_what_is_beside_the_records_may_be_as_any_json(write: Callable[[bytes], 
 
 def test_a_file_that_is_gone_or_a_folder_cannot_be_read(tmp_path: Path) -> None:
     for path in (tmp_path / "gone.json", tmp_path):
-        with pytest.raises(RecordError, match=r"cannot be read: |changed while"):
+        with pytest.raises(RecordError, match=r"cannot be read: |changed during"):
             list(read_pieces(str(path), Signature(2, 0), "results", 2, 0, Counter()))
 
 
@@ -439,7 +439,7 @@ def test_a_file_that_is_another_one_before_the_first_piece_is_refused(
     path = write(b'{"results": [1]}')
     found = pieces(path)
     os.utime(path, ns=(0, 1))
-    assert "changed while" in taken(found)[1]
+    assert "changed during" in taken(found)[1]
 
 
 @pytest.mark.parametrize("change", [b'{"results": [9, 9, 9, 9, 9, 9]}', b'{"resul', b""])
@@ -452,7 +452,7 @@ def test_a_file_that_changes_meanwhile_is_refused_before_the_next_piece(
     assert next(found) == Piece(0, [1], False)
     write(change)
     os.utime(path, ns=(0, 1))
-    assert taken(found) == ([], "changed while the run was under way; run again to import it")
+    assert taken(found) == ([], "changed during the run; run again to import it")
 
 
 def test_the_file_is_closed_when_nobody_reads_on(

@@ -277,7 +277,7 @@ def test_a_folder_that_changed_since_it_was_listed_is_refused(tree: Tree, change
     tree.write("a/stats.json", {})
     before = tree.listed["a"]
     change(tree.folder / "a")
-    with pytest.raises(RecordError, match="changed while the run was under way"):
+    with pytest.raises(RecordError, match="changed during the run"):
         FOLDERS.read(tree.source, "a", before, Counter())
 
 

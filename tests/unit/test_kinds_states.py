@@ -404,7 +404,7 @@ def test_a_file_is_read_by_the_signature_that_it_is_listed_with(tmp_path: Path) 
     assert (found.name, found.metadata["pharmacy_name"]) == ("Belmar", "Belmar")
     assert tally == {NUL_REMOVED: 1}
     path.write_bytes(b"{}")
-    with pytest.raises(RecordError, match="changed while the run was under way"):
+    with pytest.raises(RecordError, match="changed during the run"):
         STATES.read(source, "FL/a_parse.json", entry.signature, Counter())
 
 

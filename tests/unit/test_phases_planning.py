@@ -209,7 +209,7 @@ def test_a_file_that_changed_since_it_was_listed_fails_alone(source: Source, spo
     finder = image_finder(source.folder, ())
     job = PlanJob("states", read_from(source), finder, spool, 1, listed(items))
     found = written_out(plan_batch(job))
-    assert found.plans[0].failure == "changed while the run was under way; run again to import it"
+    assert found.plans[0].failure == "changed during the run; run again to import it"
     assert found.plans[1].failure is None
 
 
@@ -377,7 +377,7 @@ def test_a_folder_that_changed_or_is_gone_fails_alone(source: Source, spool: Spo
     job = PlanJob("folders", import_source, finder, spool, 1, listed(items))
     found = written_out(plan_batch(job))
     assert [plan.failure for plan in found.plans] == [
-        "changed while the run was under way; run again to import it",
+        "changed during the run; run again to import it",
         "cannot be listed: No such file or directory",
         None,
     ]
