@@ -49,7 +49,7 @@ def import_source(
 def command_for(kind: str, source: Path, folder: Path, *flags: str) -> list[str]:
     """The command that imports a source, and keeps its files."""
     keep: Sequence[str] = ()
-    if kind_named(kind).worked_off:
+    if kind_named(kind).consumes_source:
         keep = ("--on-success", "keep", "--on-failure", "keep")
     state = str(folder / _STATE_FILE)
     return [

@@ -126,7 +126,7 @@ class ResilientImporter:
                 tell(report)
             # A scan, or a run over one item, does not tell of all that failed.
             whole = session.single_item is None and not self.settings.scan_only
-            session.runs.record_told(session.state.batch_id, session.scope.id if whole else None)
+            session.runs.record_told(session.state.run_name, session.scope.id if whole else None)
         finally:
             self.close()
         return report
@@ -169,7 +169,7 @@ class ResilientImporter:
             self._whole_run = False
             report = build_report(session, exit_code, listing, verification, problem)
             session.runs.end_run(
-                session.state.batch_id,
+                session.state.run_name,
                 report.exit_code,
                 completed=session.state.finished,
             )
@@ -238,7 +238,7 @@ class ResilientImporter:
             verified = verify(
                 session, deep=deep or self.settings.deep, since=session.verified_until
             )
-        if session.kind.worked_off:
+        if session.kind.consumes_source:
             whole = session.verified_until is None
             session.disposals.record_verified(verified.wrong, whole=whole)
         session.verified_until = last_batch
@@ -261,7 +261,7 @@ class ResilientImporter:
         list_images(session, verified.unlisted)
         readable = dict(signatures(session, items))
         session.items.import_again(readable.items())
-        session.images.forget_settled()
+        session.images.forget_stored()
         with self._phase(Phase.PLANNING):
             plan_items(session)
         self.compute_sha256_hashes()
@@ -299,7 +299,7 @@ class ResilientImporter:
     def _forget_merges(self) -> None:
         """Drops the target's answers to this run's merges: what comes now is merged for real."""
         session = self.session
-        session.ask(session.target.database.forget_merges, session.state.rows_batch_id)
+        session.ask(session.target.database.forget_merges, session.state.rows_run_name)
 
     def _can_be_stored_again(self, image: Image) -> bool:
         """Whether its file is still there as it was: else what is stored is better than nothing."""

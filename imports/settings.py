@@ -36,7 +36,7 @@ DATA_FOLDER = Path(".importer")
 
 LEDGER_NAME = "upload_tracker.db"
 PROGRESS_CSV = Path("data/supabase_upload_progress.csv")
-"""Where the progress log is below it, for kinds whose sources are worked off."""
+"""Where the progress log is below it, for kinds whose sources are consumed."""
 
 _log = logging.getLogger(__name__)
 

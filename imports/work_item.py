@@ -16,7 +16,7 @@ from imports.errors import LedgerError
 from imports.files.regular_file import LatestFolder, OpenedFile
 from imports.files.system_names import is_system_name
 
-BATCH_ID = r"batch_[0-9]{8}_[0-9]{6}_[0-9a-f]{6}"
+RUN_NAME = r"batch_[0-9]{8}_[0-9]{6}_[0-9a-f]{6}"
 """The form of a run's batch id, which is also the name of a folder."""
 
 
@@ -128,9 +128,9 @@ def is_below(path: str) -> bool:
     return not path.startswith("/") and "\0" not in path and ".." not in path.split("/")
 
 
-def is_batch_id(text: str) -> bool:
+def is_run_name(text: str) -> bool:
     """Whether a string has the form of a run's batch id."""
-    return re.fullmatch(BATCH_ID, text) is not None
+    return re.fullmatch(RUN_NAME, text) is not None
 
 
 def folder_prefix(path: str) -> str:
@@ -138,9 +138,9 @@ def folder_prefix(path: str) -> str:
     return "" if path == "." else f"{path}/"
 
 
-def cycle_batch_id(batch_id: str, cycle: int) -> str:
+def cycle_run_name(run_name: str, cycle: int) -> str:
     """The batch id on the rows of a run's cycle, counted from 1; the first has the run's own."""
-    return batch_id if cycle == 1 else f"{batch_id}.{cycle}"
+    return run_name if cycle == 1 else f"{run_name}.{cycle}"
 
 
 class ListedItem(NamedTuple):
@@ -270,24 +270,24 @@ class Plan(NamedTuple):
     undated: bool = False
 
 
-class Family(NamedTuple):
+class Aggregate(NamedTuple):
     """Encoded rows of a record that are written together; the first row decides.
 
     `rows` are pairs of a table's index in the kind and a row. If records share rows (a company of
     several people), they have the same `key`. From the families with one key in a batch, only one
-    is merged: that with the latest `moment`, and among these that with the smallest `source`. A
-    `moment` is a string that sorts by time. Families without a key are all merged.
+    is merged: that with the latest `timestamp`, and among these that with the smallest `source`. A
+    `timestamp` is a string that sorts by time. Families without a key are all merged.
     """
 
     rows: tuple[tuple[int, bytes], ...]
     key: str | None = None
-    moment: str = ""
+    timestamp: str = ""
     source: str = ""
 
-    def wins_against(self, other: Family) -> bool:
+    def wins_against(self, other: Aggregate) -> bool:
         """Whether this one is merged rather than another one with the same key."""
-        if self.moment != other.moment:
-            return self.moment > other.moment
+        if self.timestamp != other.timestamp:
+            return self.timestamp > other.timestamp
         return self.source < other.source
 
 
@@ -300,19 +300,19 @@ class Record(NamedTuple):
 
     item_id: int
     label: str
-    families: tuple[Family, ...]
+    aggregates: tuple[Aggregate, ...]
     number: int = 0
 
     @property
     def rows(self) -> tuple[tuple[int, bytes], ...]:
         """The rows of all its families."""
-        return tuple(row for family in self.families for row in family.rows)
+        return tuple(row for aggregate in self.aggregates for row in aggregate.rows)
 
     @property
     def undated(self) -> bool:
         """Whether other records may have its key, and it has no date to compare."""
-        own = self.families[0]
-        return own.key is not None and not own.moment
+        own = self.aggregates[0]
+        return own.key is not None and not own.timestamp
 
 
 class RecordFailure(NamedTuple):

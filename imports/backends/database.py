@@ -133,7 +133,7 @@ class Database(Protocol):
     def written(
         self,
         table: Table,
-        batch_ids: Sequence[str],
+        run_names: Sequence[str],
         after: str | None,
         limit: int,
     ) -> list[WrittenRow]:
@@ -144,7 +144,7 @@ class Database(Protocol):
         """Those of some hashes that `image_assets` has, each with its storage type."""
         ...
 
-    def forget_merges(self, batch_id: str) -> None:
+    def forget_merges(self, run_name: str) -> None:
         """Drops the answers that were kept for a run that has ended."""
         ...
 

@@ -134,12 +134,12 @@ class PostgreSQLDatabase:
     def written(
         self,
         table: Table,
-        batch_ids: Sequence[str],
+        run_names: Sequence[str],
         after: str | None,
         limit: int,
     ) -> list[WrittenRow]:
         """A page of the rows that some runs wrote, by id."""
-        question = written_question(table, batch_ids, after, limit)
+        question = written_question(table, run_names, after, limit)
         with self._connections.transaction() as cursor:
             return written_rows(_call(cursor, "importer_written", question))
 
@@ -153,10 +153,10 @@ class PostgreSQLDatabase:
             )
             return dict(cursor.fetchall())
 
-    def forget_merges(self, batch_id: str) -> None:
+    def forget_merges(self, run_name: str) -> None:
         """Drops the answers that were kept for a run that has ended."""
         with self._question() as cursor:
-            cursor.execute(f"delete from {MERGES} where batch_id = %s", (batch_id,))
+            cursor.execute(f"delete from {MERGES} where batch_id = %s", (run_name,))
 
     def close(self) -> None:
         """Closes all connections."""
@@ -190,12 +190,12 @@ def table_comparison(answer: dict[str, Any]) -> TableComparison:
 
 
 def written_question(
-    table: Table, batch_ids: Sequence[str], after: str | None, limit: int
+    table: Table, run_names: Sequence[str], after: str | None, limit: int
 ) -> dict[str, Any]:
     """What `importer_written` is asked."""
     return {
         "table": described(table),
-        "batch_ids": list(batch_ids),
+        "batch_ids": list(run_names),
         "after": after,
         "limit": limit,
     }

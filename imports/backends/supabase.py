@@ -91,12 +91,12 @@ class SupabaseDatabase:
     def written(
         self,
         table: Table,
-        batch_ids: Sequence[str],
+        run_names: Sequence[str],
         after: str | None,
         limit: int,
     ) -> list[WrittenRow]:
         """A page of the rows that some runs wrote, by id."""
-        question = written_question(table, batch_ids, after, limit)
+        question = written_question(table, run_names, after, limit)
         content = orjson.dumps({"payload": question})
         return self._call(answers.page, "importer_written", content)
 
@@ -106,9 +106,9 @@ class SupabaseDatabase:
         shape = partial(answers.listed, hashes=hashes)
         return self._call(shape, "importer_known_images", body)
 
-    def forget_merges(self, batch_id: str) -> None:
+    def forget_merges(self, run_name: str) -> None:
         """Drops the answers that were kept for a run that has ended."""
-        wanted = {"batch_id": f"eq.{batch_id}"}
+        wanted = {"batch_id": f"eq.{run_name}"}
         self._question(answers.nothing, "DELETE", "import_merges", params=wanted)
 
     def close(self) -> None:

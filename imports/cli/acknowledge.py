@@ -123,11 +123,11 @@ def _tell_work_states(path: Path, file: LedgerFile) -> None:
 def _recount_failed(state: WorkState, file: LedgerFile) -> int | None:
     """Writes into a work state what failed; the id of its scope, None where that is unknown."""
     row = file.connection.execute(
-        "select scope_id from run where batch_id = ?", (state.batch_id,)
+        "select scope_id from run where batch_id = ?", (state.run_name,)
     ).fetchone()
     if row is None:
         return None
-    items = ItemLedger(Scope(file, row[0], state.batch_id, state.single_file))
+    items = ItemLedger(Scope(file, row[0], state.run_name, state.single_file))
     state.failed_items_total, failures = items.failures(MOST_LISTED)
     state.failed_items = [FailedItem(*each) for each in failures]
     return int(row[0])

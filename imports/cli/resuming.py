@@ -132,7 +132,7 @@ def resume_all(
         try:
             if isinstance(each.settings, UsageError):
                 raise each.settings
-            codes.append(run(each.settings, each.state.batch_id))
+            codes.append(run(each.settings, each.state.run_name))
         except ImporterError as error:
             fail(error)
             codes.append(error.exit_code)

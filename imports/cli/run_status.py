@@ -28,7 +28,7 @@ class KnownRun:
     @property
     def is_live(self) -> bool:
         """Whether a process works on it now."""
-        return self.holder is not None and self.holder.batch_id == self.state.batch_id
+        return self.holder is not None and self.holder.run_name == self.state.run_name
 
     @property
     def status(self) -> str:
@@ -63,7 +63,7 @@ def run_lines(run: KnownRun) -> list[str]:
         f"{state.kind} from {state.source}, tag {state.tag}"
         f" (Dataset ID: {state.dataset_id or '-'})",
         f"Target: {state.target}",
-        f"Run {state.batch_id}: {_status_words(run)},"
+        f"Run {state.run_name}: {_status_words(run)},"
         f" last heard of {_ago(age.total_seconds())} ago",
         f"In all: {state.total_files:,}, not yet finished {state.work_items_remaining:,},"
         f" failed {state.failed_items_total:,}"

@@ -41,7 +41,7 @@ def import_with(settings: Settings, resumed: str | None = None) -> int:
     """Imports a source, with `resumed` only by going on with that run; its exit code."""
     from imports.cli.report import render_report
 
-    if kind_named(settings.kind).worked_off:
+    if kind_named(settings.kind).consumes_source:
         _announce_disposal(settings)
     return run_import(settings, render_report, resumed)
 
@@ -52,7 +52,7 @@ def _announce_disposal(settings: Settings) -> None:
     It asks nobody but somebody at a terminal: without one the run was started on purpose.
     """
     from imports.ledger.file import reading
-    from imports.ledger.summary import was_worked_off
+    from imports.ledger.summary import was_consumed
     from imports.phases.disposal import what_becomes
     from imports.run.disposal_plan import disposal_plan
     from imports.run.source import find_source
@@ -67,7 +67,7 @@ def _announce_disposal(settings: Settings) -> None:
     if not (asks and sys.stdin.isatty() and sys.stdout.isatty()):
         return
     with reading(settings.ledger_file) as connection:
-        if connection is not None and was_worked_off(connection, kind.name, str(folder)):
+        if connection is not None and was_consumed(connection, kind.name, str(folder)):
             return
     if not click.confirm("No run has worked this folder off yet. Go on?"):
         click.echo(

@@ -74,7 +74,7 @@ def read_status(
         last = runs[0] if runs else None
     elif kind in (None, state.kind) and tag in (None, state.tag):
         last = KnownRun(state, state_file, held_by)
-        same = [each for each in runs if each.state.batch_id == state.batch_id]
+        same = [each for each in runs if each.state.run_name == state.run_name]
         runs = [last, *(each for each in runs if each not in same)]
     else:
         last = None
@@ -193,7 +193,7 @@ def _disposal_words(disposal: Disposal) -> str:
         "gone": "no longer there: deleted by a run that was killed, or taken away by somebody",
     }
     why = "imported" if disposal.reason is None else f"failed: {disposal.reason}"
-    run = "" if disposal.batch_id is None else f", run {disposal.batch_id}"
+    run = "" if disposal.run_name is None else f", run {disposal.run_name}"
     return f"{_moment(disposal.disposed_at)}  {done[disposal.what]} ({why}){run}"
 
 
@@ -221,7 +221,7 @@ def _disposal_json(source: str, disposal: Disposal) -> dict[str, Any]:
         "reason": disposal.reason,
         "moved_to": disposal.moved_to,
         "disposed_at": _moment(disposal.disposed_at),
-        "batch_id": disposal.batch_id,
+        "batch_id": disposal.run_name,
     }
 
 

@@ -159,7 +159,7 @@ def records(folder: Folder, images: Sequence[Image | None], tally: Tally) -> lis
         stored,
         folder.signature.file_count,
         folder.signature.digest,
-        _moment(folder.signature.mtime_ns),
+        _timestamp(folder.signature.mtime_ns),
     )
     return [single_row(folder.path, row)]
 
@@ -232,7 +232,7 @@ def _text(stats: dict[str, Any], name: str, tally: Tally) -> str | None:
         raise RecordError(f"the stats' {name}: {error}") from error
 
 
-def _moment(mtime_ns: int) -> datetime | None:
+def _timestamp(mtime_ns: int) -> datetime | None:
     """The time of an mtime, to the microsecond; None if it is out of Python's range."""
     try:
         return _EPOCH + timedelta(microseconds=mtime_ns // 1_000)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imports.tables.table import NewerWins, Newest, TableGroup
+from imports.tables.table import LatestWins, TableGroup, UpdateIfNewer
 
 if TYPE_CHECKING:
     from imports.kinds.wording import Wording
@@ -34,12 +34,12 @@ class ItemPlan(NamedTuple):
     undated: bool = False
 
 
-class KindFamily(NamedTuple):
-    """Rows as (index of the table, values) that are written together; see `Family`."""
+class KindAggregate(NamedTuple):
+    """Rows as (index of the table, values) that are written together; see `Aggregate`."""
 
     rows: tuple[tuple[int, tuple[object, ...]], ...]
     key: str | None = None
-    moment: str = ""
+    timestamp: str = ""
     source: str = ""
 
 
@@ -47,17 +47,17 @@ class KindRecord(NamedTuple):
     """One record: a label for messages, and its rows in families; the first is its own."""
 
     label: str
-    families: tuple[KindFamily, ...]
+    aggregates: tuple[KindAggregate, ...]
 
     @property
     def rows(self) -> tuple[tuple[int, tuple[object, ...]], ...]:
         """The rows of all its families."""
-        return tuple(row for family in self.families for row in family.rows)
+        return tuple(row for aggregate in self.aggregates for row in aggregate.rows)
 
 
 def single_row(label: str, row: tuple[object, ...]) -> KindRecord:
     """A record of a single row in the kind's first table."""
-    return KindRecord(label, (KindFamily(((0, row),)),))
+    return KindRecord(label, (KindAggregate(((0, row),)),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Kind:
     `path` is always relative to the source. An item that cannot be used raises RecordError (`sign`:
     OSError). NotOursError says that a file is complete, but does not belong to this kind, so it is
     neither deleted nor moved. `items_are_folders` says that a work item is a folder, which can have
-    a status file. `worked_off` says that imported files are deleted or moved, unless the user keeps
+    a status file. `consumes_source` says that imported files are deleted or moved, unless the user keeps
     them.
     """
 
@@ -119,11 +119,12 @@ class Kind:
     story: Callable[[Any], list[str]] = no_story
     items_are_folders: bool = False
     pieces: Pieces | None = None
-    worked_off: bool = False
+    consumes_source: bool = False
 
     @property
-    def compares_moments(self) -> bool:
+    def compares_timestamps(self) -> bool:
         """Whether its rows can be older or newer, so that a run may decide which to keep."""
         return any(
-            isinstance(table.on_conflict, (Newest, NewerWins)) for table in self.group.tables
+            isinstance(table.on_conflict, (LatestWins, UpdateIfNewer))
+            for table in self.group.tables
         )

@@ -28,7 +28,7 @@ from imports.source.image_finder import ImageFinder
 from imports.source.json_file import read_object
 from imports.source.name_patterns import matcher
 from imports.source.tree import ListedEntry, files_called, signature_of_file
-from imports.tables.table import Column, NewerWins, Table, TableGroup
+from imports.tables.table import Column, Table, TableGroup, UpdateIfNewer
 from imports.work_item import Image, ImageFile, Signature, Source
 
 SEARCH_RESULTS = Table(
@@ -53,7 +53,7 @@ SEARCH_RESULTS = Table(
         Column("image_hash", "text"),
     ),
     key=("dataset_id", "search_name", "search_state", "license_number"),
-    on_conflict=NewerWins("search_ts"),
+    on_conflict=UpdateIfNewer("search_ts"),
 )
 
 
@@ -71,7 +71,7 @@ class Search(NamedTuple):
     licenses: list[dict[str, Any]]
     name: str
     state: str
-    moment: datetime | None
+    timestamp: datetime | None
 
 
 def items_in(
@@ -105,8 +105,8 @@ def search_in(document: dict[str, Any], tally: Tally) -> Search:
     if name is None or state is None:
         missing = _METADATA_TEXTS[0 if name is None else 1]
         raise RecordError(f"metadata.{missing} is missing")
-    moment = clean_timestamp(metadata.get("search_timestamp"), tally)
-    return Search(document, metadata, result, _licenses(result), name, state, moment)
+    timestamp = clean_timestamp(metadata.get("search_timestamp"), tally)
+    return Search(document, metadata, result, _licenses(result), name, state, timestamp)
 
 
 def plan(source: Source, path: str, search: Search, finder: ImageFinder) -> ItemPlan:
@@ -117,14 +117,14 @@ def plan(source: Source, path: str, search: Search, finder: ImageFinder) -> Item
     images_missing = len(warnings)
     if len(search.licenses) > 1:
         warnings += _repeated(search.licenses)
-    if search.moment is None:
+    if search.timestamp is None:
         warnings.append(_undated(search.metadata.get("search_timestamp")))
     return ItemPlan(
         images=(image,) if image else (),
-        group=f"{search.name}|{search.state}|{search.moment}",
+        group=f"{search.name}|{search.state}|{search.timestamp}",
         warnings=tuple(warnings),
         images_missing=images_missing,
-        undated=search.moment is None,
+        undated=search.timestamp is None,
     )
 
 
@@ -147,7 +147,7 @@ def records(search: Search, images: Sequence[Image | None], tally: Tally) -> lis
         row = (
             search.name,
             search.state,
-            search.moment,
+            search.timestamp,
             *texts,
             *_address(license_.get("address"), place, tally),
             clean_date(license_.get("issue_date"), tally),

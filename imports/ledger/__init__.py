@@ -5,7 +5,7 @@ Only the coordinator writes it. It calls an item imported only after its transac
 
 from imports.ledger.disposal import DisposalLedger, DisposedItem, DueItem
 from imports.ledger.file import LedgerFile
-from imports.ledger.growing import GrowingLedger, Settled
+from imports.ledger.growing import GrowingLedger, StableSince
 from imports.ledger.images import ImageLedger
 from imports.ledger.items import ItemLedger
 from imports.ledger.lacking import LackingLedger
@@ -14,7 +14,7 @@ from imports.ledger.progress import ItemProgress, item_progress
 from imports.ledger.queue import ImportQueue
 from imports.ledger.runs import RunLedger, RunRecord
 from imports.ledger.scope import Scope
-from imports.ledger.vouching import Vouching
+from imports.ledger.seen_rows import SeenRows
 
 __all__ = [
     "DisposalLedger",
@@ -32,7 +32,7 @@ __all__ = [
     "RunLedger",
     "RunRecord",
     "Scope",
-    "Settled",
-    "Vouching",
+    "SeenRows",
+    "StableSince",
     "item_progress",
 ]

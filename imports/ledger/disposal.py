@@ -90,7 +90,7 @@ class DisposalLedger:
             f" where {self._scope.all_items} and state in ('imported', 'failed')"
             f" and disposed_at is null and found_wrong = 0 and {COUNTS} and {condition}"
             " order by item.id limit :limit",
-            {"limit": -1, "most_tries": None, "batch_id": self._scope.batch_id, **values},
+            {"limit": -1, "most_tries": None, "batch_id": self._scope.run_name, **values},
         )
         return [
             DueItem(row[0], row[1], Signature(*row[6:]), row[2], *map(bool, row[3:6]))
@@ -111,7 +111,7 @@ class DisposalLedger:
                 "insert into disposal (scope_id, path, size, mtime_ns, what, reason, moved_to,"
                 " batch_id, disposed_at) select scope_id, path, size, mtime_ns, ?,"
                 " iif(state = 'failed', reason, null), ?, ?, ? from item where id = ?",
-                [(_what(item), item.moved_to, self._scope.batch_id, now, item.id) for item in gone],
+                [(_what(item), item.moved_to, self._scope.run_name, now, item.id) for item in gone],
             )
             connection.executemany(
                 "update item set disposed_at = ?, moved_to = ?, disposal_problem = null,"
@@ -133,7 +133,7 @@ class DisposalLedger:
                     [(item.id,) for item in items if item.vanished],
                 )
             counts = {"import.files_deleted": len(gone) - moved, "import.files_moved": moved}
-            add_counts(connection, self._scope.batch_id, counts)
+            add_counts(connection, self._scope.run_name, counts)
 
     def leave(self, item_ids: Sequence[int]) -> None:
         """Takes in that the files of items that are about to fail are not of this kind.

@@ -9,7 +9,7 @@ from imports.ledger.scope import Scope
 from imports.work_item import ItemState
 
 
-class Settled(NamedTuple):
+class StableSince(NamedTuple):
     """Since when a file must not have changed, to be taken for complete.
 
     `mtime` is in seconds since the epoch, `seen` by the monotonic clock of this process.
@@ -26,10 +26,10 @@ class GrowingLedger:
         """Works on a scope of an open ledger."""
         self._scope = scope
 
-    def note(self, settled: Settled, now: float) -> None:
+    def note(self, stable: StableSince, now: float) -> None:
         """Takes in, after a listing, which listed files have an mtime that is too late.
 
-        `now` is by the clock of `Settled.seen`. For a file that was found growing before, and has
+        `now` is by the clock of `StableSince.seen`. For a file that was found growing before, and has
         changed since, the time begins anew.
         """
         make_growing(self._scope)
@@ -42,7 +42,7 @@ class GrowingLedger:
         )
         connection.execute(
             "insert or ignore into temp.growing select id, size, mtime_ns, digest, ?"
-            f" from {listed} and mtime_ns > {int(settled.mtime * 1e9)}",
+            f" from {listed} and mtime_ns > {int(stable.mtime * 1e9)}",
             (now,),
         )
 
@@ -73,9 +73,9 @@ def make_growing(scope: Scope) -> None:
     )
 
 
-def has_settled(settled: Settled) -> str:
+def is_stable(stable: StableSince) -> str:
     """The SQL that picks the items whose files may be complete; the table must be there."""
     return (
-        f"coalesce((select seen_at <= {settled.seen!r} from temp.growing"
-        f" where item_id = item.id), mtime_ns <= {int(settled.mtime * 1e9)})"
+        f"coalesce((select seen_at <= {stable.seen!r} from temp.growing"
+        f" where item_id = item.id), mtime_ns <= {int(stable.mtime * 1e9)})"
     )

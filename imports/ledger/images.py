@@ -48,18 +48,18 @@ class ImageLedger:
         for rows in self._pages("unhashed", size):
             yield [ImageFile(row[0], Signature(row[1], row[2])) for row in rows]
 
-    def open_unsettled(self) -> int:
+    def open_unstored(self) -> int:
         """Gathers one image for each hash that this run has yet to see stored; how many."""
         return self._open(
-            "unsettled",
+            "unstored",
             f"select {_IMAGE} {self._named()}"
             f" and image.sha256 is not null and not {self._scope.seen_stored}"
             " group by image.sha256 order by image.sha256",
         )
 
-    def unsettled(self, size: int) -> Iterator[list[Image]]:
-        """What `open_unsettled` gathered, in lists of `size`."""
-        return self._images("unsettled", size)
+    def unstored(self, size: int) -> Iterator[list[Image]]:
+        """What `open_unstored` gathered, in lists of `size`."""
+        return self._images("unstored", size)
 
     def untried(self, hashes: list[str]) -> set[str]:
         """Those of some images which an unfinished item names that has never failed."""
@@ -73,19 +73,19 @@ class ImageLedger:
         )
         return {sha256 for (sha256,) in rows}
 
-    def record_settled(self, hashes: Iterable[str], counts: Mapping[str, int]) -> None:
+    def record_stored(self, hashes: Iterable[str], counts: Mapping[str, int]) -> None:
         """Notes that images are stored: a run that is resumed does not count them again."""
         with self._scope.file.transaction() as connection:
             connection.executemany(
                 "insert or replace into seen_stored values (?, ?, ?, ?)",
                 [
-                    (self._scope.id, sha256, self._scope.only or "", self._scope.batch_id)
+                    (self._scope.id, sha256, self._scope.only or "", self._scope.run_name)
                     for sha256 in hashes
                 ],
             )
-            add_counts(connection, self._scope.batch_id, counts)
+            add_counts(connection, self._scope.run_name, counts)
 
-    def forget_settled(self) -> None:
+    def forget_stored(self) -> None:
         """Has this run look again at images that it saw stored, of items yet to be imported."""
         with self._scope.file.transaction() as connection:
             connection.execute(
@@ -94,7 +94,7 @@ class ImageLedger:
                 " select sha256 from item join item_image on item_image.item_id = item.id"
                 " join image on image.path = item_image.path"
                 f" where {self._scope.condition()} and state <> 'failed')",
-                (self._scope.batch_id,),
+                (self._scope.run_name,),
             )
 
     def record_hashes(self, images: list[Image], problems: list[tuple[ImageFile, str]]) -> None:
@@ -151,7 +151,7 @@ class ImageLedger:
             )
             add_counts(
                 connection,
-                self._scope.batch_id,
+                self._scope.run_name,
                 {"sha256.processed": len(images), "sha256.unusable": len(problems)},
             )
 
@@ -228,7 +228,7 @@ class ImageLedger:
         """Puts what a query finds into a temporary table: it is asked once, not page by page."""
         connection = self._scope.connection
         connection.execute(f"drop table if exists temp.{name}")
-        values = {"batch_id": self._scope.batch_id}
+        values = {"batch_id": self._scope.run_name}
         connection.execute(f"create temp table {name} as {query}", values)
         return int(connection.execute(f"select count(*) from temp.{name}").fetchone()[0])
 

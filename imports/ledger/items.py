@@ -11,7 +11,7 @@ from itertools import accumulate
 import orjson
 
 from imports.ledger.acknowledged import COUNTS
-from imports.ledger.growing import Settled, has_settled, make_growing
+from imports.ledger.growing import StableSince, is_stable, make_growing
 from imports.ledger.recount import uncount
 from imports.ledger.runs import add_counts
 from imports.ledger.scope import NOTHING_DONE, SIGNATURE, UNFINISHED, Scope
@@ -40,17 +40,17 @@ class ItemLedger:
         limit: int | None,
         size: int,
         most_bytes: int | None = None,
-        settled: Settled | None = None,
+        stable: StableSince | None = None,
     ) -> Iterator[list[ListedRow]]:
         """The items that planning has yet to read, at most `limit`, in lists of `size`.
 
         What failed before comes last: it must not use a limit up. A list has items of at most
-        `most_bytes` in all, or one. `settled`: see `listed`.
+        `most_bytes` in all, or one. `stable`: see `listed`.
         """
         left = limit
         for tried in ("tries = 0", "tries > 0"):
             query = (
-                f"select id, path, {SIGNATURE} from item where {self._listed(settled)}"
+                f"select id, path, {SIGNATURE} from item where {self._listed(stable)}"
                 f" and {tried} and id > ? order by id limit ?"
             )
             last = 0
@@ -66,23 +66,23 @@ class ItemLedger:
                 left = None if left is None else left - len(rows)
                 yield rows
 
-    def listed(self, settled: Settled | None = None) -> tuple[int, int]:
+    def listed(self, stable: StableSince | None = None) -> tuple[int, int]:
         """How many items planning has yet to read, and their size in bytes.
 
-        With `settled` only those that may be complete: that have not changed for a while, by
+        With `stable` only those that may be complete: that have not changed for a while, by
         their mtime, or, once they were found growing, as far as listings have seen.
         """
         row = self._scope.connection.execute(
-            f"select count(*), coalesce(sum(size), 0) from item where {self._listed(settled)}"
+            f"select count(*), coalesce(sum(size), 0) from item where {self._listed(stable)}"
         ).fetchone()
         return int(row[0]), int(row[1])
 
-    def _listed(self, settled: Settled | None) -> str:
+    def _listed(self, stable: StableSince | None) -> str:
         listed = self._scope.condition(ItemState.LISTED)
-        if settled is None:
+        if stable is None:
             return listed
         make_growing(self._scope)
-        return f"{listed} and {has_settled(settled)}"
+        return f"{listed} and {is_stable(stable)}"
 
     def record_plans(
         self,
@@ -155,7 +155,7 @@ class ItemLedger:
             )
             _warn_of_flaws(connection, [plan.id for plan in good if plan.images])
             self._scope.fail(connection, Phase.PLANNING, failures)
-            add_counts(connection, self._scope.batch_id, counts)
+            add_counts(connection, self._scope.run_name, counts)
 
     def next_chunk(self) -> int:
         """A number for the next chunk of the spool that no item of this scope has yet."""
@@ -304,7 +304,7 @@ class ItemLedger:
         untold = f"select batch_id from run where scope_id = {self._scope.id} and told = 0"
         news = f"(disposed_at is null or failed_in = :batch_id or failed_in in ({untold}))"
         where = f"from item indexed by item_failed where {failed} and {COUNTS} and {news}"
-        values = {"batch_id": self._scope.batch_id, "limit": limit}
+        values = {"batch_id": self._scope.run_name, "limit": limit}
         count = self._scope.connection.execute(f"select count(*) {where}", values).fetchone()[0]
         rows = self._scope.connection.execute(
             f"select path, phase, reason, tries {where} order by path limit :limit", values

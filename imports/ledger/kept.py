@@ -33,7 +33,7 @@ def keep_state(file: LedgerFile, scope_id: int, state: WorkState) -> None:
     with file.transaction() as connection:
         connection.execute(
             "insert or replace into work_state values (?, ?, ?, ?, ?)",
-            (scope_id, single, state.batch_id, state.unfinished, orjson.dumps(plain).decode()),
+            (scope_id, single, state.run_name, state.unfinished, orjson.dumps(plain).decode()),
         )
         if single:
             connection.execute(
@@ -46,7 +46,7 @@ def keep_state(file: LedgerFile, scope_id: int, state: WorkState) -> None:
 def forget_state(file: LedgerFile, state: WorkState) -> None:
     """Gives a run up: nobody goes on with it."""
     with file.transaction() as connection:
-        connection.execute("delete from work_state where batch_id = ?", (state.batch_id,))
+        connection.execute("delete from work_state where batch_id = ?", (state.run_name,))
 
 
 def kept_states(
@@ -74,7 +74,7 @@ def keeps(ledger: Path, state: WorkState) -> bool:
     """
     with reading(ledger) as connection:
         return connection is not None and any(
-            kept.state.batch_id == state.batch_id for kept in kept_states(connection)
+            kept.state.run_name == state.run_name for kept in kept_states(connection)
         )
 
 

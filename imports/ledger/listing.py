@@ -76,7 +76,7 @@ class ListingLedger:
         """
         least = -1 if most_tries is None else max(1, most_tries)
         with (
-            self._temporary_listing(entries, settle=not again),
+            self._temporary_listing(entries, skip_unchanged=not again),
             self._scope.file.transaction() as connection,
         ):
             own = self._own if resumed else "false"
@@ -89,7 +89,7 @@ class ListingLedger:
                 "now": time.time(),
                 "again": again,
                 "most_tries": least,
-                "batch_id": self._scope.batch_id,
+                "batch_id": self._scope.run_name,
             }
             to_do = (
                 f"({_CHANGED} or :again and not {own} or item.disposed_at is not null"
@@ -136,20 +136,22 @@ class ListingLedger:
         return listing
 
     @contextmanager
-    def _temporary_listing(self, entries: Iterable[ListedEntry], *, settle: bool) -> Iterator[None]:
+    def _temporary_listing(
+        self, entries: Iterable[ListedEntry], *, skip_unchanged: bool
+    ) -> Iterator[None]:
         """The table `listing`, in the order of the paths, so that all that follows is in order.
 
-        Where it is to `settle` what it can, stretches of items that are all imported and as they
-        were are not in it, but in the table `settled`: from which path to which, and how many.
+        Where it is to `skip_unchanged` what it can, stretches of items that are all imported and as they
+        were are not in it, but in the table `unchanged`: from which path to which, and how many.
         """
         connection = self._scope.connection
-        for name in ("listing", "settled"):
+        for name in ("listing", "unchanged"):
             connection.execute(f"drop table if exists temp.{name}")
         connection.execute(
-            "create temp table settled (first text primary key, last text, items integer)"
+            "create temp table unchanged (first text primary key, last text, items integer)"
             " without rowid"
         )
-        settle = settle and not self.none_known()
+        skip_unchanged = skip_unchanged and not self.none_known()
         connection.execute(
             "create temp table listing (path text primary key, size integer, mtime_ns integer,"
             " file_count integer, digest text, problem text) without rowid"
@@ -159,8 +161,8 @@ class ListingLedger:
             # Deferred, it locks nothing but the temporary tables: what is to come may take long.
             connection.execute("begin deferred")
             try:
-                if settle:
-                    chunk = self._unsettled(chunk)
+                if skip_unchanged:
+                    chunk = self._changed(chunk)
                 connection.executemany(
                     "insert into listing values (?, ?, ?, ?, ?, ?)"
                     # Of the same path an item wins against a problem that is only printed like it.
@@ -173,10 +175,10 @@ class ListingLedger:
             finally:
                 connection.execute("commit")
         yield
-        for name in ("listing", "settled", "fresh"):
+        for name in ("listing", "unchanged", "fresh"):
             connection.execute(f"drop table if exists temp.{name}")
 
-    def _unsettled(self, rows: list[_Row]) -> list[_Row]:
+    def _changed(self, rows: list[_Row]) -> list[_Row]:
         """The rows of a listing, in order, but for stretches in one folder that are settled."""
         connection = self._scope.connection
         left = []
@@ -192,7 +194,7 @@ class ListingLedger:
                 ).fetchall()
                 if known == stretch:
                     connection.execute(
-                        "insert or ignore into settled values (?, ?, ?)", (first, last, count)
+                        "insert or ignore into unchanged values (?, ?, ?)", (first, last, count)
                     )
                     continue
             left += stretch
@@ -202,7 +204,7 @@ class ListingLedger:
         gone = (
             "item where scope_id = ? and disposed_at is null"
             " and path not in (select path from listing)"
-            " and path > coalesce((select last from settled where first <= item.path"
+            " and path > coalesce((select last from unchanged where first <= item.path"
             " order by first desc limit 1), '')"
         )
         for table in ("item_image", "failure", "record_failure"):
@@ -244,7 +246,9 @@ class ListingLedger:
         total, problems = connection.execute(
             "select count(*), count(problem) from listing"
         ).fetchone()
-        settled = connection.execute("select coalesce(sum(items), 0) from settled").fetchone()[0]
+        unchanged = connection.execute("select coalesce(sum(items), 0) from unchanged").fetchone()[
+            0
+        ]
         if self.none_known():
             return "listing", Listing(total, total, 0, 0, 0, problems), problems
         joined = (
@@ -264,7 +268,7 @@ class ListingLedger:
             "scope": self._scope.id,
             "most_tries": most_tries,
             "again": again,
-            "batch_id": self._scope.batch_id,
+            "batch_id": self._scope.run_name,
         }
         connection.execute("drop table if exists temp.fresh")
         connection.execute(
@@ -283,10 +287,10 @@ class ListingLedger:
                 values,
             ).fetchone()
         listing = Listing(
-            settled + total,
+            unchanged + total,
             left - changed,
             changed,
-            settled + total - left - tired,
+            unchanged + total - left - tired,
             tired - acknowledged,
             problems - unlisted,
             acknowledged,

@@ -196,7 +196,7 @@ class ImportQueue:
                 "insert into batch (scope_id, batch_id, number, items, failed, started_at,"
                 " finished_at) select ?1, ?2, coalesce(max(number), 0) + 1, ?3, ?4, ?5, ?6"
                 " from batch where batch_id = ?2",
-                (self._scope.id, self._scope.batch_id, len(item_ids), len(failed), *took),
+                (self._scope.id, self._scope.run_name, len(item_ids), len(failed), *took),
             ).lastrowid
             for values, ids in alike.items():
                 # A statement for each of them would take several times as long.
@@ -213,7 +213,7 @@ class ImportQueue:
             )
             connection.executemany(_RECORD_FAILURE, record_failures)
             self._scope.fail(connection, Phase.IMPORT, failures)
-            add_counts(connection, self._scope.batch_id, counts)
+            add_counts(connection, self._scope.run_name, counts)
 
     def record_piece(
         self,
@@ -232,7 +232,7 @@ class ImportQueue:
                 (*records[item_id], records_done, item_id),
             )
             connection.executemany(_RECORD_FAILURE, record_failures)
-            add_counts(connection, self._scope.batch_id, counts)
+            add_counts(connection, self._scope.run_name, counts)
 
     def record_failures(self, item_id: int) -> list[RecordFailure]:
         """The records of an item that failed when it was imported last, in their order."""

@@ -36,7 +36,7 @@ def uncount(
 
     They are items that the scope's run has `COUNTED`, as they are before that.
     """
-    values = {**values, "batch_id": scope.batch_id}
+    values = {**values, "batch_id": scope.run_name}
     sums = ", ".join(f"coalesce(sum({each}), 0)" for each in _OF_ITEMS.values())
     row = connection.execute(f"select {sums} from item where id in ({ids})", values).fetchone()
     if not row[0]:
@@ -52,9 +52,9 @@ def uncount(
         ).fetchone()[0]
     known = dict(
         connection.execute(
-            "select name, value from run_count where batch_id = ?", (scope.batch_id,)
+            "select name, value from run_count where batch_id = ?", (scope.run_name,)
         ).fetchall()
     )
     # A run that was killed may not have counted all of it.
     taken = {name: -min(value, known.get(name, 0)) for name, value in counted.items()}
-    add_counts(connection, scope.batch_id, taken)
+    add_counts(connection, scope.run_name, taken)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imports.ledger.file import LedgerFile
-from imports.work_item import cycle_batch_id
+from imports.work_item import cycle_run_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,19 +17,19 @@ class RunRecord:
     """Which run, over which scope."""
 
     run_id: str
-    batch_id: str
+    run_name: str
     kind: str
     source: str
     tag: str
     target_id: str
 
 
-def add_counts(connection: sqlite3.Connection, batch_id: str, counts: Mapping[str, int]) -> None:
+def add_counts(connection: sqlite3.Connection, run_name: str, counts: Mapping[str, int]) -> None:
     """Adds to the counts of a run, in the transaction that does what they count."""
     connection.executemany(
         "insert into run_count values (?, ?, ?)"
         " on conflict (batch_id, name) do update set value = value + excluded.value",
-        [(batch_id, name, value) for name, value in counts.items() if value],
+        [(run_name, name, value) for name, value in counts.items() if value],
     )
 
 
@@ -58,7 +58,7 @@ class RunLedger:
         self,
         scope_id: int,
         run_id: str,
-        batch_id: str,
+        run_name: str,
         state_file: Path,
         *,
         deletes: bool = False,
@@ -80,7 +80,7 @@ class RunLedger:
                 " exit_code = iif(?7, exit_code, null), completed = completed and ?7,"
                 " deletes = max(deletes, excluded.deletes), told = told and ?7",
                 (
-                    batch_id,
+                    run_name,
                     run_id,
                     scope_id,
                     str(state_file),
@@ -90,20 +90,20 @@ class RunLedger:
                 ),
             )
 
-    def end_run(self, batch_id: str, exit_code: int, *, completed: bool) -> None:
+    def end_run(self, run_name: str, exit_code: int, *, completed: bool) -> None:
         """Remembers how a run ended: `completed` if it came to its end, whatever failed in it."""
         with self._file.transaction() as connection:
             connection.execute(
                 "update run set finished_at = ?, exit_code = ?, completed = ? where batch_id = ?",
-                (time.time(), exit_code, completed, batch_id),
+                (time.time(), exit_code, completed, run_name),
             )
 
-    def record_told(self, batch_id: str, scope_id: int | None = None) -> None:
+    def record_told(self, run_name: str, scope_id: int | None = None) -> None:
         """Remembers that the user has seen the report of a run, and of all others of a scope."""
         with self._file.transaction() as connection:
             connection.execute(
                 "update run set told = 1 where told = 0 and (batch_id = ? or scope_id = ?)",
-                (batch_id, scope_id),
+                (run_name, scope_id),
             )
 
     def knows(self, run: RunRecord) -> bool:
@@ -111,11 +111,11 @@ class RunLedger:
         row = self._file.connection.execute(
             "select 1 from run join scope on scope.id = scope_id where run_id = ? and batch_id = ?"
             " and kind = ? and source = ? and tag = ? and target_id = ?",
-            (run.run_id, run.batch_id, run.kind, run.source, run.tag, run.target_id),
+            (run.run_id, run.run_name, run.kind, run.source, run.tag, run.target_id),
         ).fetchone()
         return row is not None
 
-    def batch_ids(self, scope_id: int) -> list[str]:
+    def run_names(self, scope_id: int) -> list[str]:
         """The batch ids of those runs of a scope that may have written rows, cycle by cycle."""
         rows = self._file.connection.execute(
             "select batch_id, (select value from run_count"
@@ -126,19 +126,19 @@ class RunLedger:
             (scope_id,),
         )
         return [
-            cycle_batch_id(batch_id, cycle)
-            for batch_id, more in rows
+            cycle_run_name(run_name, cycle)
+            for run_name, more in rows
             for cycle in range(1, 2 + (more or 0))
         ]
 
-    def counts(self, batch_id: str) -> dict[str, int]:
+    def counts(self, run_name: str) -> dict[str, int]:
         """All counts of a run, by name."""
         rows = self._file.connection.execute(
-            "select name, value from run_count where batch_id = ? order by name", (batch_id,)
+            "select name, value from run_count where batch_id = ? order by name", (run_name,)
         )
         return dict(rows.fetchall())
 
-    def add_counts(self, batch_id: str, counts: Mapping[str, int]) -> None:
+    def add_counts(self, run_name: str, counts: Mapping[str, int]) -> None:
         """Adds to the counts of a run."""
         with self._file.transaction() as connection:
-            add_counts(connection, batch_id, counts)
+            add_counts(connection, run_name, counts)

@@ -34,7 +34,7 @@ class Scope:
 
     file: LedgerFile
     id: int
-    batch_id: str
+    run_name: str
     only: str | None = None
 
     @property
@@ -69,7 +69,7 @@ class Scope:
         """The SQL that picks the items that went in by this run."""
         return (
             "exists (select 1 from batch where batch.id = item.imported_in"
-            f" and batch.batch_id = {_quoted(self.batch_id)})"
+            f" and batch.batch_id = {_quoted(self.run_name)})"
         )
 
     def fail(
@@ -86,7 +86,7 @@ class Scope:
                 "phase": phase,
                 "reason": reason,
                 "now": now,
-                "batch_id": self.batch_id,
+                "batch_id": self.run_name,
             }
             connection.execute(
                 "update item set state = 'failed', phase = :phase, reason = :reason,"

@@ -125,7 +125,7 @@ def sources_of(connection: sqlite3.Connection, kind: str, place: str) -> list[Kn
     return found
 
 
-def was_worked_off(connection: sqlite3.Connection, kind: str, source: str) -> bool:
+def was_consumed(connection: sqlite3.Connection, kind: str, source: str) -> bool:
     """Whether a run over a source, with whatever tag and target, was to delete its files."""
     row = connection.execute(
         "select exists (select 1 from run join scope on scope.id = scope_id"

@@ -23,7 +23,7 @@ class Disposal:
     reason: str | None
     moved_to: str | None
     disposed_at: float
-    batch_id: str | None
+    run_name: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from imports.files.regular_file import read_named
 from imports.files.whole_file import replacing
 from imports.kinds.wording import WORDINGS
 from imports.work_item import (
-    BATCH_ID,
+    RUN_NAME,
     Phase,
-    cycle_batch_id,
+    cycle_run_name,
     is_below,
 )
 
@@ -101,7 +101,7 @@ class WorkState(msgspec.Struct, kw_only=True):
     """
 
     run_id: Annotated[str, _one_of(_UUID)]
-    batch_id: Annotated[str, _one_of(BATCH_ID)]
+    run_name: Annotated[str, _one_of(RUN_NAME)]
     status: _Status = "running"
     process_id: int
     kind: Annotated[str, _one_of(*WORDINGS)]
@@ -133,12 +133,12 @@ class WorkState(msgspec.Struct, kw_only=True):
         return None if named is None else Path(str(named))
 
     @property
-    def rows_batch_id(self) -> str:
+    def rows_run_name(self) -> str:
         """The batch id on the rows of the cycle in hand: those of an earlier one are as of a run.
 
         The run's own, with the number of the cycle behind it from the second one on.
         """
-        return cycle_batch_id(self.batch_id, self.cycle)
+        return cycle_run_name(self.run_name, self.cycle)
 
     @property
     def finished(self) -> bool:

@@ -103,8 +103,8 @@ def _compare(
         if each.id is not None
     ]
     added = _added_by_owner(target.group, answer)
-    for record, families in zip(prepared.records, placed.families, strict=True):
-        wrong = _first_wrong(answer, added, families)
+    for record, aggregates in zip(prepared.records, placed.aggregates, strict=True):
+        wrong = _first_wrong(answer, added, aggregates)
         if wrong is not None:
             path = paths[record.item_id]
             item_id = record.item_id if wrong.found in _REPAIRABLE else None
@@ -114,19 +114,19 @@ def _compare(
 
 
 def _compare_rows(
-    target: VerifyTarget, rows: Rows, families: list[list[tuple[int, int]]]
+    target: VerifyTarget, rows: Rows, aggregates: list[list[tuple[int, int]]]
 ) -> dict[int, TableComparison]:
     """What `compare` answers about all of the rows.
 
-    `families` are the places of those that must be compared together: table and number.
+    `aggregates` are the places of those that must be compared together: table and number.
     """
 
     def ask(
         policy: RetryPolicy, _: int, some: list[list[tuple[int, int]]]
     ) -> dict[int, TableComparison]:
         by_table: dict[int, list[bytes]] = {}
-        for family in some:
-            for index, number in family:
+        for aggregate in some:
+            for index, number in aggregate:
                 by_table.setdefault(index, []).append(rows.by_table[index][number])
         return with_retries(policy, target.database.compare, replace(rows, by_table=by_table))
 
@@ -134,7 +134,7 @@ def _compare_rows(
         return with_retries(policy, target.database.identify)
 
     found: dict[int, TableComparison] = {}
-    for answer in all_answers(in_parts(target.policy, families, ask, probe)):
+    for answer in all_answers(in_parts(target.policy, aggregates, ask, probe)):
         for index, some in answer.items():
             whole = found.setdefault(index, TableComparison([], []))
             whole.rows.extend(some.rows)
@@ -143,7 +143,7 @@ def _compare_rows(
 
 
 def written_rows(
-    target: VerifyTarget, table: Table, batch_ids: list[str], after: str | None
+    target: VerifyTarget, table: Table, run_names: list[str], after: str | None
 ) -> list[WrittenRow]:
     """The next rows that runs wrote, by id: a page of them, or fewer if a page takes too long."""
     size = PAGE_SIZE
@@ -153,7 +153,7 @@ def written_rows(
                 target.policy,
                 target.database.written,
                 table,
-                batch_ids,
+                run_names,
                 after,
                 size,
             )
@@ -173,22 +173,22 @@ class _Wrong(NamedTuple):
 def _first_wrong(
     answer: dict[int, TableComparison],
     added: Mapping[tuple[int, str], list[tuple[Table, AddedRows]]],
-    families: tuple[Placed | None, ...],
+    aggregates: tuple[Placed | None, ...],
 ) -> _Wrong | None:
     """What is first found wrong in the rows of a record; those of others are not its own."""
-    for family in families:
-        if family is None:
+    for aggregate in aggregates:
+        if aggregate is None:
             continue
-        first = answer[family.table].rows[family.first]
+        first = answer[aggregate.table].rows[aggregate.first]
         if first.found in _WRONG:
             return _Wrong(first.found, _detail(first))
         if first.found != "same":
             continue
-        for table, place in family.others:
+        for table, place in aggregate.others:
             other = answer[table].rows[place]
             if other.found in _WRONG:
                 return _Wrong(other.found, _detail(other))
-        for owned, rows in added.get((family.table, first.id or ""), ()):
+        for owned, rows in added.get((aggregate.table, first.id or ""), ()):
             return _Wrong("added", _added_detail(owned, rows))
     return None
 

@@ -1,4 +1,4 @@
-"""Cycles: a source that is worked off is listed again until there is nothing new in it."""
+"""Cycles: a source that is consumed is listed again until there is nothing new in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from imports.errors import LimitError, UsageError
 from imports.phases.listing import list_source
 from imports.phases.planning import BATCH_SIZE, is_complete
-from imports.run import settling
+from imports.run import stability
 from imports.source.set_aside import BEGINNING
 from imports.work_item import Phase, folder_prefix
 
@@ -28,7 +28,7 @@ _MOST_SECONDS_BETWEEN_LOOKS = 60.0
 
 
 class Cycles:
-    """Finds out whether there is more to do in a source that is worked off."""
+    """Finds out whether there is more to do in a source that is consumed."""
 
     def __init__(self, session: RunSession) -> None:
         """Watches nothing yet."""
@@ -45,7 +45,7 @@ class Cycles:
             InterruptedRunError: if it is stopped while something is left to do.
         """
         session = self._session
-        if not session.works_off:
+        if not session.consumes_source:
             return False
         if session.settings.limit is not None and session.counts().get("planning.to_import"):
             return False
@@ -63,7 +63,7 @@ class Cycles:
                 return False
             if listed:
                 # Before anything else: what is not settled now, is so after that.
-                session.policy.stop.wait(settling.SETTLED_SECONDS)
+                session.policy.stop.wait(stability.STABLE_SECONDS)
                 session.raise_if_stopping()
             elif not session.settings.watch or not self._changed():
                 return False
@@ -71,8 +71,8 @@ class Cycles:
     def _any_complete(self) -> bool:
         """Whether planning would take any file; of those before it, it is noted that they grow."""
         session = self._session
-        settled = settling.settled_at(session)
-        for rows in session.items.listed_items(None, BATCH_SIZE, settled=settled):
+        stable = stability.stable_since(session)
+        for rows in session.items.listed_items(None, BATCH_SIZE, stable=stable):
             seen = session.growing.seen_unchanged([row[0] for row in rows])
             growing: list[int] = []
             for item_id, path, *_ in rows:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from imports.work_item import Source
 
 _AROUND = "is a link to a folder around one that is listed: to follow it would lead in a circle"
-_WORKED_OFF = (
+_CONSUMED = (
     "is a link to a folder: files are deleted or moved away only where they lie in the source"
     " itself; import that folder by a command of its own"
 )
@@ -55,7 +55,7 @@ class LinkedFolders:
 
     def _reason_against(self, place: str) -> str | None:
         if not self._source.follows_links:
-            return _WORKED_OFF
+            return _CONSUMED
         if not self._source.may_read(place):
             return f"is a link that {LEADS_OUT}"
         return _AROUND if place in self._around else None

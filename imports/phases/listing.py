@@ -16,7 +16,7 @@ from imports.errors import UsageError
 from imports.kinds import kind_named
 from imports.phases.disposal import put_back_left
 from imports.phases.linked_folders import LinkedFolders
-from imports.run.settling import settled_at
+from imports.run.stability import stable_since
 from imports.source.disk import read_all
 from imports.source.name_patterns import matcher
 from imports.source.set_aside import is_aside_folder
@@ -55,12 +55,12 @@ def list_source(session: RunSession, *, again: bool = False) -> Listing:
         most_tries=0 if again else _most_tries(settings),
         resumed=session.resumed and not again and not settings.scan_only,
     )
-    settled = settled_at(session)
-    if settled is not None:
-        session.growing.note(settled, time.monotonic())
+    stable = stable_since(session)
+    if stable is not None:
+        session.growing.note(stable, time.monotonic())
     counts = session.counts()
     disposed = counts.get("import.files_deleted", 0) + counts.get("import.files_moved", 0)
-    if not listing.total and not session.works_off:
+    if not listing.total and not session.consumes_source:
         place = f"below {session.source.folder}"
         if session.single_item is not None:
             place = f"at {session.source.absolute(session.single_item)}"
@@ -138,7 +138,7 @@ def _walk_from(
                 yield from read_large(session.kind, session.source, prefix, problems, links)
                 waiting.append(subfolders_of_large(session.source, prefix, problems))
         session.raise_if_stopping()
-    if session.works_off:
+    if session.consumes_source:
         for prefix in left:
             yield from _brought_home(session, prefix)
 

@@ -290,9 +290,9 @@ def _merge_at_once(
 
 def _is_older(record: Record, placed: PlacedRows, answer: dict[int, str]) -> bool:
     """Whether a record lost against one of the batch that is newer, or as new, and decided."""
-    key = record.families[0].key
+    key = record.aggregates[0].key
     if key is None:
         return True
     winner, place = placed.winners[key]
     undecided = answer[place.table][place.first] == RowOutcome.UNDECIDED
-    return bool(winner.moment and record.families[0].moment) and not undecided
+    return bool(winner.timestamp and record.aggregates[0].timestamp) and not undecided

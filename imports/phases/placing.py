@@ -9,7 +9,7 @@ from imports.backends.database import Rows
 
 if TYPE_CHECKING:
     from imports.tables.table import TableGroup
-    from imports.work_item import Family, Record
+    from imports.work_item import Aggregate, Record
 
 
 class Placed(NamedTuple):
@@ -22,65 +22,65 @@ class Placed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PlacedRows:
-    """Rows by table; `families` has for each record where its families are.
+    """Rows by table; `aggregates` has for each record where its families are.
 
     A family is None where another one of the same key went in instead: the one in `winners`.
     """
 
     rows: Rows
-    families: list[tuple[Placed | None, ...]]
-    winners: dict[str, tuple[Family, Placed]]
+    aggregates: list[tuple[Placed | None, ...]]
+    winners: dict[str, tuple[Aggregate, Placed]]
 
     def own(self) -> list[Placed | None]:
         """Where each record's own family is."""
-        return [families[0] for families in self.families]
+        return [aggregates[0] for aggregates in self.aggregates]
 
     def families_placed(self) -> list[list[tuple[int, int]]]:
         """The places of each family that went in, in the order of the rows of every table."""
         return [
-            [(family.table, family.first), *family.others]
-            for families in self.families
-            for family in families
-            if family is not None
+            [(aggregate.table, aggregate.first), *aggregate.others]
+            for aggregates in self.aggregates
+            for aggregate in aggregates
+            if aggregate is not None
         ]
 
 
 def place_rows(group: TableGroup, run: dict[str, Any], records: list[Record]) -> PlacedRows:
     """The rows of some records, by table, in the records' order; of each key those that win."""
-    winners: dict[str, Family] = {}
+    winners: dict[str, Aggregate] = {}
     for record in records:
-        for family in record.families:
-            if family.key is None:
+        for aggregate in record.aggregates:
+            if aggregate.key is None:
                 continue
-            best = winners.get(family.key)
-            if best is None or family.wins_against(best):
-                winners[family.key] = family
+            best = winners.get(aggregate.key)
+            if best is None or aggregate.wins_against(best):
+                winners[aggregate.key] = aggregate
     by_table: dict[int, list[bytes]] = {}
     placed: list[tuple[Placed | None, ...]] = []
-    places: dict[str, tuple[Family, Placed]] = {}
+    places: dict[str, tuple[Aggregate, Placed]] = {}
     for record in records:
-        if len(record.families) == 1 and record.families[0].key is None:
+        if len(record.aggregates) == 1 and record.aggregates[0].key is None:
             # Nearly all records of most kinds.
-            placed.append((_place(record.families[0], by_table),))
+            placed.append((_place(record.aggregates[0], by_table),))
             continue
         mine: list[Placed | None] = []
-        for family in record.families:
+        for aggregate in record.aggregates:
             # A family may be in a batch twice, as the same object or as an equal one.
-            if family.key is not None and winners.get(family.key) is not family:
+            if aggregate.key is not None and winners.get(aggregate.key) is not aggregate:
                 mine.append(None)
                 continue
-            place = _place(family, by_table)
+            place = _place(aggregate, by_table)
             mine.append(place)
-            if family.key is not None:
-                places[family.key] = (family, place)
+            if aggregate.key is not None:
+                places[aggregate.key] = (aggregate, place)
         placed.append(tuple(mine))
     return PlacedRows(Rows(group, run, by_table), placed, places)
 
 
-def _place(family: Family, by_table: dict[int, list[bytes]]) -> Placed:
+def _place(aggregate: Aggregate, by_table: dict[int, list[bytes]]) -> Placed:
     """Appends a family's rows to those of their tables."""
     places = []
-    for table, row in family.rows:
+    for table, row in aggregate.rows:
         rows = by_table.setdefault(table, [])
         places.append((table, len(rows)))
         rows.append(row)

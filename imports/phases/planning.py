@@ -22,7 +22,7 @@ from imports.phases.prepare import (
     reason_of,
     row_encoders,
 )
-from imports.run.settling import settled_at
+from imports.run.stability import stable_since
 from imports.source.image_finder import ImageFinder, image_finder
 from imports.work_item import (
     ItemState,
@@ -51,8 +51,8 @@ _USUAL = 4_000
 
 def plan_items(session: RunSession) -> None:
     """Reads the listed items, finds their images, and has their rows prepared."""
-    settled = settled_at(session)
-    total, size = session.items.listed(settled)
+    stable = stable_since(session)
+    total, size = session.items.listed(stable)
     limit = session.settings.limit
     if limit is not None:
         # What a run has planned before it was interrupted is within its limit.
@@ -67,7 +67,7 @@ def plan_items(session: RunSession) -> None:
         session.spool.open()
     # The size of a folder says nothing of what is read in it.
     most_bytes = None if session.kind.items_are_folders else MOST_BYTES
-    chunks = session.items.listed_items(limit, BATCH_SIZE, most_bytes, settled)
+    chunks = session.items.listed_items(limit, BATCH_SIZE, most_bytes, stable)
     jobs = (
         PlanJob(
             session.kind.name,
@@ -76,7 +76,7 @@ def plan_items(session: RunSession) -> None:
             session.spool,
             chunk,
             items,
-            session.growing.seen_unchanged([item[0] for item in items]) if settled else None,
+            session.growing.seen_unchanged([item[0] for item in items]) if stable else None,
         )
         for chunk, items in enumerate(chunks, session.items.next_chunk())
     )

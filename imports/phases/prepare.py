@@ -13,7 +13,7 @@ from imports.kinds.kind import ContentPiece, Kind, RecordProblem
 from imports.source.disk import read_all
 from imports.source.tree import printable
 from imports.tables.row_format import Encoder, RowFormat, encoder
-from imports.work_item import Family, Image, Prepared, Record, RecordFailure, Source, WorkItem
+from imports.work_item import Aggregate, Image, Prepared, Record, RecordFailure, Source, WorkItem
 
 if TYPE_CHECKING:
     from imports.run.session import RunSession
@@ -158,14 +158,14 @@ def encode_records(
         if isinstance(record, RecordProblem):
             problems.append(RecordFailure(item_id, index, record.label, record.reason))
             continue
-        families = []
-        for family in record.families:
-            encoded = tuple([(table, encoders[table](row)) for table, row in family.rows])
-            families.append(Family(encoded, *family[1:]))
+        aggregates = []
+        for aggregate in record.aggregates:
+            encoded = tuple([(table, encoders[table](row)) for table, row in aggregate.rows])
+            aggregates.append(Aggregate(encoded, *aggregate[1:]))
             rows += len(encoded)
             for _, row in encoded:
                 size += len(row)
-        records.append(Record(item_id, record.label, tuple(families), index))
+        records.append(Record(item_id, record.label, tuple(aggregates), index))
         if size > MOST_ROW_BYTES and len(records) > 1:
             raise RecordError(
                 f"is too large to import: its rows take more than {MOST_ROW_BYTES >> 20} MiB, since"

@@ -40,7 +40,7 @@ _log = logging.getLogger("imports.run")
 
 def upload_images(session: RunSession) -> None:
     """Stores the images of unfinished items that the target lacks."""
-    total = session.images.open_unsettled()
+    total = session.images.open_unstored()
     session.display.begin(Phase.UPLOAD, total)
     if not total:
         return
@@ -49,21 +49,21 @@ def upload_images(session: RunSession) -> None:
         session.notice(notice)
     # A thread for either question: a signal is heard meanwhile, which a database driver is deaf to.
     with ThreadPoolExecutor(2, thread_name_prefix="listing") as beside:
-        settling = _Settling(session, target, beside)
+        stored = _StoredImages(session, target, beside)
         try:
             for outcomes in run_bounded(
                 session.workers.for_waiting(),
                 partial(upload_batch, target),
-                _wanted(session, target, settling, beside),
+                _wanted(session, target, stored, beside),
                 in_flight=session.settings.max_concurrent_uploads,
                 stop=session.policy.stop,
             ):
-                settling.take(outcomes)
+                stored.take(outcomes)
             session.raise_if_stopping()
-            settling.end_doubts()
+            stored.end_doubts()
         finally:
             # What was stored before something went wrong must not be stored again.
-            settling.finish()
+            stored.finish()
     session.raise_if_stopping()
 
 
@@ -77,12 +77,12 @@ def list_images(session: RunSession, images: list[Image]) -> None:
 
 def _target(session: RunSession) -> UploadTarget:
     return UploadTarget(
-        session.target.database, session.target.store, session.policy, session.state.rows_batch_id
+        session.target.database, session.target.store, session.policy, session.state.rows_run_name
     )
 
 
 def _wanted(
-    session: RunSession, target: UploadTarget, settling: _Settling, beside: Executor
+    session: RunSession, target: UploadTarget, stored: _StoredImages, beside: Executor
 ) -> Iterator[list[Image]]:
     """The images to store, as many at a time as a worker of the store takes."""
     doubted = session.settings.force or session.state.repairing or session.single_item is not None
@@ -90,7 +90,7 @@ def _wanted(
     for images, known in _asked_ahead(session, target, beside):
         session.raise_if_stopping()
         if not doubted:
-            settling.expect(known)
+            stored.expect(known)
         if doubted or target.store.storage_type == "local":
             # What is listed need not be there, nor listed as it should be: a repair, even one that
             # was killed, removes what is damaged. A local file is looked at sooner than it is
@@ -98,7 +98,7 @@ def _wanted(
             wanted = images
         else:
             wanted = [image for image in images if image.sha256 not in known]
-            settling.take_listed([image for image in images if image.sha256 in known])
+            stored.take_listed([image for image in images if image.sha256 in known])
         for first in range(0, len(wanted), at_once):
             yield wanted[first : first + at_once]
 
@@ -109,7 +109,7 @@ def _asked_ahead(
     """Images a page at a time, each with the hashes that the target lists."""
     asked: Future[set[str]] | None = None
     before: list[Image] = []
-    for images in session.images.unsettled(BATCH_SIZE):
+    for images in session.images.unstored(BATCH_SIZE):
         asking = beside.submit(known_images, target, images)
         if asked is not None:
             yield before, asked.result()
@@ -118,7 +118,7 @@ def _asked_ahead(
         yield before, asked.result()
 
 
-class _Settling:
+class _StoredImages:
     """What became of images, on its way into `image_assets` and from there into the ledger.
 
     The ledger hears of an image only when the target lists it. At most a page of images is being
@@ -203,10 +203,10 @@ class _Settling:
     def finish(self) -> None:
         """Brings the rest into the target and the ledger."""
         self._list()
-        self._settle()
+        self._record_listed()
 
     def _list(self) -> None:
-        self._settle()
+        self._record_listed()
         new = [image for image in self._images if image.sha256 not in self._known]
         hashes = [image.sha256 for image in self._images]
         listing = self._beside.submit(record_images, self._target, new)
@@ -214,11 +214,11 @@ class _Settling:
         self._known.difference_update(hashes)
         self._images, self._counts = [], Counter()
 
-    def _settle(self) -> None:
+    def _record_listed(self) -> None:
         if self._listing is not None:
             (listing, hashes, counts), self._listing = self._listing, None
             listing.result()
-            self._session.images.record_settled(hashes, counts)
+            self._session.images.record_stored(hashes, counts)
 
 
 def _fail_items(session: RunSession, image: Image, problem: str) -> None:
@@ -240,7 +240,7 @@ class UploadTarget:
     database: Database
     store: ImageStore
     policy: RetryPolicy
-    batch_id: str
+    run_name: str
 
     def answers(self, policy: RetryPolicy) -> None:
         """Makes sure that the database answers."""
@@ -313,14 +313,14 @@ def record_images(target: UploadTarget, images: list[Image]) -> None:
         return
 
     def ask(policy: RetryPolicy, _: int, some: list[Image]) -> None:
-        rows = image_rows(target.database, target.store, target.batch_id, some)
-        request = request_id(target.batch_id, [image.sha256 for image in some])
+        rows = image_rows(target.database, target.store, target.run_name, some)
+        request = request_id(target.run_name, [image.sha256 for image in some])
         with_retries(policy, target.database.merge, request, rows)
 
     all_answers(in_parts(target.policy, images, ask, target.answers))
 
 
-def image_rows(database: Database, store: ImageStore, batch_id: str, images: list[Image]) -> Rows:
+def image_rows(database: Database, store: ImageStore, run_name: str, images: list[Image]) -> Rows:
     """What `image_assets` has of stored images."""
     encode = encoder(IMAGE_ASSETS, database.row_format)
     encoded = [
@@ -337,12 +337,12 @@ def image_rows(database: Database, store: ImageStore, batch_id: str, images: lis
         )
         for image in images
     ]
-    return Rows(IMAGES, {"batch_id": batch_id}, {0: encoded})
+    return Rows(IMAGES, {"batch_id": run_name}, {0: encoded})
 
 
 _NAMESPACE = UUID("5e0f4a26-4a55-5d3c-9f4e-5a0c1c6b6d1f")
 
 
-def request_id(batch_id: str, parts: list[str]) -> UUID:
+def request_id(run_name: str, parts: list[str]) -> UUID:
     """The id of a merge: the same for the same parts of the same run, whoever asks again."""
-    return uuid5(_NAMESPACE, "\n".join([batch_id, *parts]))
+    return uuid5(_NAMESPACE, "\n".join([run_name, *parts]))

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from imports.ledger import Vouching
+from imports.ledger import SeenRows
 from imports.ledger.work_state import MOST_LISTED
 from imports.phases.comparing import (
     Compared,
@@ -86,22 +86,22 @@ def verify(session: RunSession, *, deep: bool, since: int | None = None) -> Veri
         session.run_values(),
         session.workers.for_parsing(total),
     )
-    vouching = Vouching(session.scope)
-    vouching.begin()
-    _compare_items(session, target, vouching, verified)
+    seen_rows = SeenRows(session.scope)
+    seen_rows.begin()
+    _compare_items(session, target, seen_rows, verified)
     _check_images(session, target, verified, deep=deep, since=since)
     _look_for_missing(session, verified)
     # What is there of files that are gone now, nothing could be found to speak for.
     if session.single_item is None and since is None and not session.disposals.disposed():
-        _vouch_for_failed(session, target, vouching)
+        _add_rows_of_failed(session, target, seen_rows)
         for table in session.kind.group.tables:
             if table.id_type is not None:
-                _find_orphans(session, target, table, vouching, verified)
+                _find_orphans(session, target, table, seen_rows, verified)
     return verified
 
 
 def _compare_items(
-    session: RunSession, target: VerifyTarget, vouching: Vouching, verified: Verified
+    session: RunSession, target: VerifyTarget, seen_rows: SeenRows, verified: Verified
 ) -> None:
     for compared in run_bounded(
         session.workers.for_waiting(),
@@ -112,27 +112,27 @@ def _compare_items(
         weigh=lambda job: job.weight,
         most_weight=session.most_weight_at_once,
     ):
-        _add(compared, vouching, verified)
+        _add(compared, seen_rows, verified)
         session.advance(Phase.VERIFY, compared.items)
     session.raise_if_stopping()
     for item in session.queue.large():
-        _compare_large(session, target, item, vouching, verified)
+        _compare_large(session, target, item, seen_rows, verified)
 
 
-def _vouch_for_failed(session: RunSession, target: VerifyTarget, vouching: Vouching) -> None:
+def _add_rows_of_failed(session: RunSession, target: VerifyTarget, seen_rows: SeenRows) -> None:
     """Notes the rows of failed items that are in: others of their records failed, or an image did.
 
     What else is found is not told: it is known that these items failed.
     """
     if session.queue.open(ItemState.FAILED, None, largest_item(session.kind)):
-        _compare_items(session, target, vouching, Verified())
+        _compare_items(session, target, seen_rows, Verified())
 
 
 def _compare_large(
     session: RunSession,
     target: VerifyTarget,
     item: WorkItem,
-    vouching: Vouching,
+    seen_rows: SeenRows,
     verified: Verified,
 ) -> None:
     """Compares a large item piece by piece, as its file is now."""
@@ -150,16 +150,16 @@ def _compare_large(
         in_flight=session.merges_at_once,
         stop=session.policy.stop,
     ):
-        _add(compared, vouching, verified)
+        _add(compared, seen_rows, verified)
     session.raise_if_stopping()
     if reader.problem is not None:
         verified.add(Finding("unreadable", item.path, reader.problem, item.path))
     session.advance(Phase.VERIFY, 1)
 
 
-def _add(compared: Compared, vouching: Vouching, verified: Verified) -> None:
+def _add(compared: Compared, seen_rows: SeenRows, verified: Verified) -> None:
     verified.report.records += compared.records
-    vouching.vouch_for(compared.row_marks)
+    seen_rows.add(compared.row_marks)
     for finding in compared.findings:
         verified.add(finding)
 
@@ -214,24 +214,24 @@ def _checked(target: VerifyTarget, image: Image, *, deep: bool) -> tuple[Image, 
 
 
 def _find_orphans(
-    session: RunSession, target: VerifyTarget, table: Table, vouching: Vouching, verified: Verified
+    session: RunSession, target: VerifyTarget, table: Table, seen_rows: SeenRows, verified: Verified
 ) -> None:
     """Finds rows of a table that runs over this source wrote, and nothing in it speaks for."""
     # Then it is not known of whom such a row is.
     items = session.items
     open_items = items.unfinished(0)[0] + items.failures(0)[0] + items.acknowledged()
-    batch_ids = session.runs.batch_ids(session.scope.id)
+    run_names = session.runs.run_names(session.scope.id)
     after = None
     ask = session.workers.for_waiting().submit
-    while page := ask(written_rows, target, table, batch_ids, after).result():
+    while page := ask(written_rows, target, table, run_names, after).result():
         after = page[-1].id
-        vouched = vouching.vouched([row_mark(table, row.id) for row in page])
+        seen = seen_rows.seen([row_mark(table, row.id) for row in page])
         for row in page:
-            if row_mark(table, row.id) not in vouched:
-                verified.add(_unvouched(row.label, open_items))
+            if row_mark(table, row.id) not in seen:
+                verified.add(_orphan(row.label, open_items))
 
 
-def _unvouched(label: str, open_items: int) -> Finding:
+def _orphan(label: str, open_items: int) -> Finding:
     if not open_items:
         return Finding("orphaned", label, "nothing in the source has it any more")
     return Finding(

@@ -1,4 +1,4 @@
-"""What a run does with the files of a source that it works off."""
+"""What a run does with the files of a source that it consumes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def disposal_plan(
 ) -> DisposalPlan | None:
     """What a run does with the files of a source, None where they all stay.
 
-    A source that is worked off is emptied where nothing else is said; a single file, which
+    A source that is consumed is emptied where nothing else is said; a single file, which
     somebody wants to look into, stays.
 
     Raises:
         UsageError: if files would be moved to where they are, or to a folder around that.
     """
-    if not kind.worked_off or settings.scan_only:
+    if not kind.consumes_source or settings.scan_only:
         return None
     usual = single_item is None
     plan = DisposalPlan(

@@ -21,7 +21,7 @@ class Holder:
     """The process that holds a lock, and the run it is for; None for what it does not say."""
 
     process_id: int | None
-    batch_id: str | None
+    run_name: str | None
 
 
 def hold(path: Path, what: str, option: str, resources: contextlib.ExitStack) -> None:
@@ -80,13 +80,13 @@ def hold(path: Path, what: str, option: str, resources: contextlib.ExitStack) ->
     resources.callback(said.unlink, missing_ok=True)
 
 
-def say_run(path: Path, batch_id: str) -> None:
+def say_run(path: Path, run_name: str) -> None:
     """Says for which run this process holds the lock. That it cannot be written stops nothing."""
     with (
         contextlib.suppress(OSError),
         open(_holder_file(path), "a", opener=private) as file,
     ):
-        file.write(f"\n{batch_id}")
+        file.write(f"\n{run_name}")
 
 
 def holder(path: Path) -> Holder | None:
@@ -111,8 +111,8 @@ def holder(path: Path) -> Holder | None:
 
 def _said(path: Path) -> Holder:
     try:
-        process_id, _, batch_id = read_own(_holder_file(path)).decode("ascii").partition("\n")
-        return Holder(int(process_id), batch_id or None)
+        process_id, _, run_name = read_own(_holder_file(path)).decode("ascii").partition("\n")
+        return Holder(int(process_id), run_name or None)
     except (OSError, ValueError):
         return Holder(None, None)
 

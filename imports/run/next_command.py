@@ -121,8 +121,8 @@ def _import(
 
 def _options_of(kind: Kind) -> list[str]:
     """The options that only some kinds have, of those that this one has."""
-    names = ["if_exists"] if kind.compares_moments else []
-    if kind.worked_off:
+    names = ["if_exists"] if kind.compares_timestamps else []
+    if kind.consumes_source:
         names += ["on_success", "on_failure", "failed_dir", "done_dir"]
         names += ["progress_csv", "no_progress_csv", "watch"]
     return [*names, "no_status_files"] if kind.items_are_folders else names

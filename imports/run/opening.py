@@ -120,19 +120,19 @@ def open_session(
             if not settings.scan_only:
                 left = given_up(fresh, ledger, display, restart=settings.restart)
                 if left is not None:
-                    with_retries(policy, target.database.forget_merges, left.rows_batch_id)
+                    with_retries(policy, target.database.forget_merges, left.rows_run_name)
             state = state_to_go_on_with(fresh, ledger, display, scan_only=settings.scan_only)
         scope_id = runs.scope(kind.name, str(folder), state.tag, target.key)
-        scope = Scope(ledger, scope_id, state.batch_id, single_item)
+        scope = Scope(ledger, scope_id, state.run_name, single_item)
         runs.begin_run(
             scope_id,
             state.run_id,
-            state.batch_id,
+            state.run_name,
             settings.state_file.resolve(),
             deletes=single_item is None and disposal is not None and disposal.deletes,
             only_verified=last_run,
         )
-        say_run(settings.ledger_file, state.batch_id)
+        say_run(settings.ledger_file, state.run_name)
         items = ItemLedger(scope)
         if state is fresh and not last_run and not settings.scan_only:
             items.list_planned()
@@ -162,7 +162,7 @@ def open_session(
             images=ImageLedger(scope),
             lacking=LackingLedger(scope),
             spool=Spool(
-                settings.data_folder / "spool" / state.batch_id, target.database.row_format
+                settings.data_folder / "spool" / state.run_name, target.database.row_format
             ),
             status_files=_status_files(settings, kind, source, state),
             disposal=disposal,
@@ -173,7 +173,7 @@ def open_session(
             began_at=began_at,
             _resources=resources.pop_all(),
             # The file stays that of the last run, also if an earlier one is verified.
-            writes_file=not last_run or found is None or found.batch_id == state.batch_id,
+            writes_file=not last_run or found is None or found.run_name == state.run_name,
         )
     if not on_terminal() and (new := new_by_default(settings, target)):
         session.notice(new)
@@ -185,7 +185,7 @@ def _status_files(
 ) -> StatusFiles | None:
     if not kind.items_are_folders or settings.no_status_files:
         return None
-    return StatusFiles(source, state.batch_id, state.tag, state.target)
+    return StatusFiles(source, state.run_name, state.tag, state.target)
 
 
 def _hold_state_file(path: Path, resources: contextlib.ExitStack) -> None:
@@ -209,10 +209,10 @@ def _fresh_state(
     settings: Settings, kind: Kind, folder: Path, single_item: str | None, target: Target
 ) -> WorkState:
     now = datetime.now(UTC)
-    run_id, batch_id = new_run_ids()
+    run_id, run_name = new_run_ids()
     return WorkState(
         run_id=run_id,
-        batch_id=batch_id,
+        run_name=run_name,
         process_id=os.getpid(),
         kind=kind.name,
         source=str(folder),

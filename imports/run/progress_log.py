@@ -29,10 +29,10 @@ def progress_log(
 ) -> ProgressCsv | None:
     """The progress log that a run keeps; none without one that was asked for, or is usual.
 
-    Usual it is for whole sources that are worked off.
+    Usual it is for whole sources that are consumed.
     """
     path = settings.progress_csv
-    if path is None and kind.worked_off and scope.only is None:
+    if path is None and kind.consumes_source and scope.only is None:
         path = settings.project / PROGRESS_CSV
     if path is None or settings.no_progress_csv or settings.scan_only:
         return None

@@ -111,10 +111,10 @@ class RunSession:
     _told_progress: bool = field(default=False, init=False)
 
     @property
-    def works_off(self) -> bool:
+    def consumes_source(self) -> bool:
         """Whether the source is listed again and again, until there is nothing new in it."""
         settings = self.settings
-        return self.kind.worked_off and self.single_item is None and not settings.scan_only
+        return self.kind.consumes_source and self.single_item is None and not settings.scan_only
 
     @property
     def merges_at_once(self) -> int:
@@ -129,11 +129,11 @@ class RunSession:
 
     def add_counts(self, counts: dict[str, int]) -> None:
         """Adds to the run's counts."""
-        self.runs.add_counts(self.state.batch_id, counts)
+        self.runs.add_counts(self.state.run_name, counts)
 
     def counts(self) -> dict[str, int]:
         """The run's counts, by name."""
-        return self.runs.counts(self.state.batch_id)
+        return self.runs.counts(self.state.run_name)
 
     def set_counts(self, phase: Phase, **values: int) -> None:
         """Sets counts of a phase that say how things stand, rather than add up."""
@@ -228,7 +228,7 @@ class RunSession:
             )
         return {
             "dataset_id": self.state.dataset_id,
-            "batch_id": self.state.rows_batch_id,
+            "batch_id": self.state.rows_run_name,
             "if_exists": self.settings.if_exists,
             "repair": self.state.repairing,
         }

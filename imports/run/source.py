@@ -78,5 +78,5 @@ def source_of(settings: Settings, kind: Kind, folder: Path) -> Source:
         apart,
         roots=image_finder(folder, settings.image_roots).roots,
         # What is deleted must lie where the user said that it may be.
-        follows_links=not kind.worked_off,
+        follows_links=not kind.consumes_source,
     )

@@ -21,7 +21,7 @@ from imports.errors import UsageError
 from imports.files.file_error import about_file
 from imports.files.private_file import make_folder, private, read_own, tighten
 from imports.tables.row_format import RowFormat
-from imports.work_item import Spooled, is_batch_id
+from imports.work_item import Spooled, is_run_name
 
 LEAST_FREE_BYTES = 1024**3
 """Below this much free space on the disk nothing is spooled."""
@@ -57,7 +57,7 @@ class Spool:
                 raise UsageError(f"{each} is a link; prepared rows go into a folder. Remove it.")
         if spools.is_dir():
             for other in spools.iterdir():
-                if other != self.folder and is_batch_id(other.name):
+                if other != self.folder and is_run_name(other.name):
                     _remove(other)
         try:
             make_folder(self.folder)

@@ -62,14 +62,14 @@ def take_over(
         return
     for kept in kept_states(ledger.connection, found.kind, found.tag):
         if _scope_of(kept.state) == _scope_of(found) and (
-            kept.state.batch_id != found.batch_id or kept.state.last_update > found.last_update
+            kept.state.run_name != found.run_name or kept.state.last_update > found.last_update
         ):
             # It has heard of a later one.
             return
     runs = RunLedger(ledger)
     scope_id = runs.scope(found.kind, found.source, found.tag, found.target_id)
     if not runs.knows(_record_of(found)):
-        runs.begin_run(scope_id, found.run_id, found.batch_id, settings.state_file.resolve())
+        runs.begin_run(scope_id, found.run_id, found.run_name, settings.state_file.resolve())
     keep_state(ledger, scope_id, found)
 
 
@@ -141,16 +141,16 @@ def state_to_verify(
     return fresh
 
 
-def check_resumed(batch_id: str, ledger: LedgerFile, target: Target) -> None:
+def check_resumed(run_name: str, ledger: LedgerFile, target: Target) -> None:
     """Makes sure that a run is still to be gone on with, and into the target that is open.
 
     Raises:
         StateConflictError: if it is not.
     """
     kept = [each.state for each in kept_states(ledger.connection)]
-    found = next((each for each in kept if each.batch_id == batch_id and each.unfinished), None)
+    found = next((each for each in kept if each.run_name == run_name and each.unfinished), None)
     if found is None:
-        raise StateConflictError(f"The run {batch_id} was finished or given up meanwhile.")
+        raise StateConflictError(f"The run {run_name} was finished or given up meanwhile.")
     if found.target_id != target.key:
         raise another_target(found, target.location)
 
@@ -189,7 +189,7 @@ def _scope_of(state: WorkState) -> tuple[str | None, ...]:
 def _record_of(state: WorkState) -> RunRecord:
     return RunRecord(
         run_id=state.run_id,
-        batch_id=state.batch_id,
+        run_name=state.run_name,
         kind=state.kind,
         source=state.source,
         tag=state.tag,

@@ -173,9 +173,9 @@ def _only_over_ipv6(tries: list[str]) -> bool:
 
 def _has_route(address: str) -> bool:
     """Whether this machine has a route to an address. Sends nothing."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    aggregate = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        with socket.socket(aggregate, socket.SOCK_DGRAM) as probe:
             probe.connect((address, 9))
     except OSError:
         return False

@@ -83,7 +83,7 @@ def clean_date(value: object, tally: Tally) -> date | None:
 def clean_timestamp(value: object, tally: Tally) -> datetime | None:
     """A timestamp in UTC, to the microsecond; without an offset it is in UTC.
 
-    The value may be ISO 8601, RFC 2822, another unambiguous form (see `moments`), or a number. A
+    The value may be ISO 8601, RFC 2822, another unambiguous form (see `timestamps`), or a number. A
     value that cannot be read becomes None, and is counted.
     """
     if value is None:
@@ -144,10 +144,10 @@ def _value_text(value: object) -> str:
 def _parse_date(text: str) -> date | None:
     if text.lower() in NULL_WORDS:
         return None
-    moment = _parse_iso(text)
+    timestamp = _parse_iso(text)
     # Newer versions of Python read 24:00 as the next day.
-    if moment is not None and text[11:13] != "24":
-        return moment.date()
+    if timestamp is not None and text[11:13] != "24":
+        return timestamp.date()
     spaced = " ".join(text.split())
     for form in _DATE_FORMATS:
         try:
@@ -155,7 +155,7 @@ def _parse_date(text: str) -> date | None:
         except ValueError:
             continue
     # On demand: nearly all dates are in one of the forms above.
-    from imports.source.moments import read_day
+    from imports.source.timestamps import read_day
 
     return read_day(text)
 
@@ -164,20 +164,20 @@ _cached_date = lru_cache(maxsize=65_536)(_parse_date)
 
 
 def _parse_timestamp(text: str) -> datetime | None:
-    moment = _parse_iso(text)
-    if moment is not None:
-        if moment.tzinfo is None:
-            return moment.replace(tzinfo=UTC)
+    timestamp = _parse_iso(text)
+    if timestamp is not None:
+        if timestamp.tzinfo is None:
+            return timestamp.replace(tzinfo=UTC)
         try:
-            return moment.astimezone(UTC)
+            return timestamp.astimezone(UTC)
         except OverflowError:
             return None
     if text.lower() in NULL_WORDS:
         return None
     # On demand: nearly all timestamps are in the form above.
-    from imports.source.moments import read_moment, read_number
+    from imports.source.timestamps import read_number, read_timestamp
 
-    return read_number(text) or read_moment(text)
+    return read_number(text) or read_timestamp(text)
 
 
 def _parse_iso(text: str) -> datetime | None:

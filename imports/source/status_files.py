@@ -77,7 +77,7 @@ class StatusFiles:
     """Writes the status files of one run. Threads and processes may share it."""
 
     source: Source
-    batch_id: str
+    run_name: str
     tag: str
     target: str
 
@@ -109,7 +109,7 @@ class StatusFiles:
             "written_by": WRITTEN_BY,
             "status": name.removesuffix(".json"),
             "folder": path,
-            "batch_id": self.batch_id,
+            "batch_id": self.run_name,
             "time": datetime.now(UTC),
             "tag": self.tag,
             "target": self.target,

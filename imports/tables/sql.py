@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from imports.tables.table import Column, Keep, NewerWins, Newest, Replace, Table
+from imports.tables.table import Column, Keep, LatestWins, Replace, Table, UpdateIfNewer
 
 UNJUDGED = "!"
 """The letter of a row if a merge could not tell what became of it; see `judge_statement`."""
@@ -82,7 +82,7 @@ def merge_statement(
     INTO clause. `reading` is `materialized` for a source that takes long to read.
     """
     identity = f"row({_names(table.row_key)}) as row_key"
-    identities = f"{identity}, {table.dated_by} as moment" if table.dated_by else identity
+    identities = f"{identity}, {table.dated_by} as timestamp" if table.dated_by else identity
     # Most batches are all new: then nothing is looked up. Rows are wide, and copying them out of
     # a table into a materialized CTE would cost as much as inserting them.
     return f"""\
@@ -185,12 +185,12 @@ def described_set(table: Table) -> dict[str, Any]:
 
 def _described_rule(table: Table) -> dict[str, Any] | None:
     rule = table.on_conflict
-    if isinstance(rule, NewerWins):
-        return {"name": "newer", "moment": rule.column}
-    if isinstance(rule, Newest):
+    if isinstance(rule, UpdateIfNewer):
+        return {"name": "update_if_newer", "timestamp": rule.column}
+    if isinstance(rule, LatestWins):
         return {
-            "name": "newest",
-            "moment": rule.moment,
+            "name": "latest_wins",
+            "timestamp": rule.timestamp,
             "source": rule.source,
             "signature": rule.signature,
             "undated_is_oldest": rule.undated_is_oldest,
@@ -222,12 +222,14 @@ def _under(text: str, by: int) -> str:
 def _winners(table: Table) -> str:
     key = _names(table.row_key)
     last = "ordinal desc"
-    if isinstance(table.on_conflict, NewerWins):
-        moment = table.on_conflict.column
-        last = f"{moment} desc nulls last, case when {moment} is null then ordinal end, {last}"
-    elif isinstance(table.on_conflict, Newest):
+    if isinstance(table.on_conflict, UpdateIfNewer):
+        timestamp = table.on_conflict.column
+        last = (
+            f"{timestamp} desc nulls last, case when {timestamp} is null then ordinal end, {last}"
+        )
+    elif isinstance(table.on_conflict, LatestWins):
         rule = table.on_conflict
-        last = f'{rule.moment} desc nulls last, {rule.source} collate "C", {last}'
+        last = f'{rule.timestamp} desc nulls last, {rule.source} collate "C", {last}'
     return f"""\
   select distinct on ({key}) * from incoming_rows
   order by {key}, {last}"""
@@ -256,33 +258,33 @@ def _on_conflict(table: Table, run: dict[str, str]) -> str:
     if table.stamped:
         assignments.append("updated_at = now()")
     condition = _differs(table, "stored", "excluded")
-    if isinstance(table.on_conflict, NewerWins):
+    if isinstance(table.on_conflict, UpdateIfNewer):
         condition = _newer(table.on_conflict.column, run, condition)
-    elif isinstance(table.on_conflict, Newest):
+    elif isinstance(table.on_conflict, LatestWins):
         condition = _better(table.on_conflict, run, condition)
     return f"do update set {', '.join(assignments)}\n  where {condition}"
 
 
-def _newer(moment: str, run: dict[str, str], differs: str) -> str:
+def _newer(timestamp: str, run: dict[str, str], differs: str) -> str:
     """Whether the new row of a key wins against the stored one; never where one is undated."""
     # A row of this run replaces one of an earlier run also where it says the same: else an older
     # one of this run could replace that later on.
     return f"""\
 case
     when {run["if_exists"]} = 'newer' or stored.batch_id = {run["batch_id"]}
-      then excluded.{moment} >= stored.{moment} and {differs}
+      then excluded.{timestamp} >= stored.{timestamp} and {differs}
     else {run["if_exists"]} = 'replace'
   end"""
 
 
-def _better(rule: Newest, run: dict[str, str], differs: str) -> str:
+def _better(rule: LatestWins, run: dict[str, str], differs: str) -> str:
     """Whether the new row of a key wins against the stored one."""
-    later = _later(rule.moment, "excluded", "stored")
-    as_late = _later(rule.moment, "excluded", "stored", "=")
+    later = _later(rule.timestamp, "excluded", "stored")
+    as_late = _later(rule.timestamp, "excluded", "stored", "=")
     same = ""
     if not rule.undated_is_oldest:
-        later = f"excluded.{rule.moment} > stored.{rule.moment}"
-        same = f" and (stored.{rule.moment} is not null or not {differs})"
+        later = f"excluded.{rule.timestamp} > stored.{rule.timestamp}"
+        same = f" and (stored.{rule.timestamp} is not null or not {differs})"
     first = f'excluded.{rule.source} collate "C" < stored.{rule.source} collate "C"'
     # Of one run the first takes over also where it says the same: else the next to come would
     # not know that it was there.
@@ -300,14 +302,14 @@ def _differs(table: Table, one: str, other: str) -> str:
     return f"({_names(table.compared, one)}) is distinct from ({_names(table.compared, other)})"
 
 
-def _undated(moment: str) -> str:
-    return f"(stored.{moment} is null or winner.{moment} is null)"
+def _undated(timestamp: str) -> str:
+    return f"(stored.{timestamp} is null or winner.{timestamp} is null)"
 
 
 def _updated(table: Table) -> str:
     """The case of a row that was there and was written."""
     updated = "when not written.inserted then 'U'"
-    if not isinstance(table.on_conflict, NewerWins):
+    if not isinstance(table.on_conflict, UpdateIfNewer):
         return updated
     same = f"stored.present and not {_differs(table, 'stored', 'winner')}"
     return f"when not written.inserted and {same} then '='\n{updated}"
@@ -315,7 +317,7 @@ def _updated(table: Table) -> str:
 
 def _unclear(table: Table, run: dict[str, str]) -> str:
     """The condition on which the stored row of a key must be looked at."""
-    if isinstance(table.on_conflict, NewerWins):
+    if isinstance(table.on_conflict, UpdateIfNewer):
         replaced = f"not written.inserted and {run['if_exists']} = 'replace'"
         return f"(written.inserted is null or ({replaced}))"
     return "written.inserted is null"
@@ -326,7 +328,7 @@ def _lost(table: Table) -> str:
     if table.dated_by is None:
         return ""
     undecided = f"judged.outcome in ('?', '{UNJUDGED}')"
-    return f"when rows.moment is null or {undecided} then '{UNJUDGED}' "
+    return f"when rows.timestamp is null or {undecided} then '{UNJUDGED}' "
 
 
 def _not_written(table: Table, run: dict[str, str], unseen: str) -> str:
@@ -345,7 +347,7 @@ def _not_written(table: Table, run: dict[str, str], unseen: str) -> str:
         f"when {kept} then 'S'",
         f"when {_undated(table.dated_by)} then '?'",
     ]
-    if isinstance(table.on_conflict, NewerWins):
+    if isinstance(table.on_conflict, UpdateIfNewer):
         later = f"stored.{table.dated_by} > winner.{table.dated_by}"
         cases += [f"when {later} then 'S'", f"else '{unseen}'"]
     else:

@@ -28,7 +28,7 @@ class Replace:
 
 
 @dataclass(frozen=True, slots=True)
-class NewerWins:
+class UpdateIfNewer:
     """The row with the later value in `column` wins; with the same one, the new row does.
 
     So it is among the rows of one run, and where a run's value `if_exists` is `newer`. Else a row
@@ -44,31 +44,31 @@ class NewerWins:
 
 
 @dataclass(frozen=True, slots=True)
-class Newest:
-    """The row with the latest value in `moment` wins, of several with the same one the first.
+class LatestWins:
+    """The row with the latest value in `timestamp` wins, of several with the same one the first.
 
     The first is the one with the smallest value in `source`, which says where a row comes from;
     so the outcome of a run does not depend on the order in which its rows arrive. Against a row
     that an earlier run wrote, the run's value `if_exists` decides: `keep` what is there, replace
     it by a strictly `newer` row, or `replace` it. What differs in `source` alone is the same.
 
-    Undated rows, whose `moment` is NULL, are undecided as with `NewerWins`; or, where rows are
+    Undated rows, whose `timestamp` is NULL, are undecided as with `UpdateIfNewer`; or, where rows are
     shared and `undated_is_oldest`, older than all others.
 
     `signature` is a hash over the row and those that it owns: where it is the same and they are
     not, somebody else has changed them. A run whose value `repair` is true writes them again.
     """
 
-    moment: str
+    timestamp: str
     source: str
     signature: str
     undated_is_oldest: bool = False
 
 
-ConflictRule = Keep | Replace | NewerWins | Newest
+ConflictRule = Keep | Replace | UpdateIfNewer | LatestWins
 
 IF_EXISTS = ("keep", "newer", "replace")
-"""What a run may say about rows of earlier runs, for the rules `NewerWins` and `Newest`."""
+"""What a run may say about rows of earlier runs, for the rules `UpdateIfNewer` and `LatestWins`."""
 
 DATASET_ID = Column("dataset_id", "bigint", nullable=False)
 BATCH_ID = Column("batch_id", "text", nullable=False)
@@ -124,7 +124,7 @@ class Table:
     def compared(self) -> tuple[Column, ...]:
         """The columns in which two rows of one key can differ."""
         left_out = {*self.key}
-        if isinstance(self.on_conflict, Newest):
+        if isinstance(self.on_conflict, LatestWins):
             left_out.add(self.on_conflict.source)
         return tuple(column for column in self.columns if column.name not in left_out)
 
@@ -132,16 +132,16 @@ class Table:
     def dated_by(self) -> str | None:
         """The column without which a row is undated: older or newer than others, nobody knows."""
         rule = self.on_conflict
-        if isinstance(rule, NewerWins):
+        if isinstance(rule, UpdateIfNewer):
             return rule.column
-        if isinstance(rule, Newest) and not rule.undated_is_oldest:
-            return rule.moment
+        if isinstance(rule, LatestWins) and not rule.undated_is_oldest:
+            return rule.timestamp
         return None
 
     @property
     def judges_age(self) -> bool:
         """Whether a run says what becomes of rows of earlier runs."""
-        return isinstance(self.on_conflict, NewerWins | Newest)
+        return isinstance(self.on_conflict, UpdateIfNewer | LatestWins)
 
     @property
     def replaced(self) -> tuple[Column, ...]:

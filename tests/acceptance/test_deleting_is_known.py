@@ -15,7 +15,7 @@ from tests.support.target import Target
 
 KEEP = ["--on-success", "keep", "--on-failure", "keep"]
 ASKED = "[y/N]"
-CONSUMING = [name for name in WORDINGS if kind_named(name).worked_off]
+CONSUMING = [name for name in WORDINGS if kind_named(name).consumes_source]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The kind `people` on the command line: a folder that is worked off, also killed and added to."""
+"""The kind `people` on the command line: a folder that is consumed, also killed and added to."""
 
 from __future__ import annotations
 
@@ -285,19 +285,19 @@ def test_files_that_are_added_while_it_runs(place: Workplace, target: Target, so
                 # Far less than a file must be at rest, and all of it far more.
                 time.sleep(0.35)
 
-    def add(settled: bool) -> None:
+    def add(stable: bool) -> None:
         name = next(names)
         written.append(name)
-        write(source, name, [person(name, job("c-1"))], settled=settled)
+        write(source, name, [person(name, job("c-1"))], stable=stable)
 
     with place.started(*imported(source, "--workers", 4)) as running:
         thread = threading.Thread(target=write_slowly)
         thread.start()
         wait_until(lambda: "first.json" not in files(source) or running.ended)
         for number in range(6):
-            add(settled=number % 2 == 0)
+            add(stable=number % 2 == 0)
         thread.join()
-        add(settled=False)
+        add(stable=False)
         running.finish(0)
     slow_ids = {f"slow-{number}" for number in range(40)}
     assert person_ids(target.database_url) == slow_ids | set(written) - {"slow.json"}
@@ -326,7 +326,7 @@ def test_watching_goes_on_until_it_is_interrupted(
         assert files(source) == []
         write(source, "sub/b.json", [person("p-2")])
         wait_until(lambda: count(url) == 2)
-        write(source, "c.json", [person("p-3")], settled=False)
+        write(source, "c.json", [person("p-3")], stable=False)
         wait_until(lambda: count(url) == 3 and files(source) == [])
         done = ("COMPLETED", 1, 0)
         wait_until(lambda: statuses(pg_place.folder / CSV, source).get("c.json") == done)

@@ -88,7 +88,7 @@ def test_an_unfinished_run_into_a_database_that_was_recreated(bench: Bench) -> N
     proxy.start()
     report = bench.run(batch_size=10)
     assert (report.exit_code, report.count("import.inserted"), bench.count()) == (0, 30, 30)
-    assert report.state.batch_id != first.state.batch_id
+    assert report.state.run_name != first.state.run_name
 
 
 def test_two_datasets_do_not_mix(bench: Bench) -> None:

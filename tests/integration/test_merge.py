@@ -56,7 +56,7 @@ def test_insert(bench: Bench) -> None:
     assert row == (
         *("Belmar", "FL", datetime(2025, 8, 4, 14, 3, 10, tzinfo=UTC), "PH1", "Active"),
         *("BELMAR PHARMACY", "Pharmacy", "123 Main St", "Tampa", "FL", "33601"),
-        *("2020-01-15", "2027-02-28", "found", None, report.state.batch_id),
+        *("2020-01-15", "2027-02-28", "found", None, report.state.run_name),
     )
     meta, raw = bench.rows("meta, raw")[1]
     assert meta == document()["metadata"]
@@ -111,7 +111,7 @@ def test_the_later_search_wins_across_runs(bench: Bench, order: tuple[str, str])
     assert bench.rows() == [("PH1", NEWER)]
     if second == NEWER:
         assert outcomes(report) == {"updated": 1}
-        assert bench.rows("batch_id, updated_at > created_at") == [(report.state.batch_id, True)]
+        assert bench.rows("batch_id, updated_at > created_at") == [(report.state.run_name, True)]
     else:
         assert outcomes(report) == {"skipped": 1}
         assert bench.versions() == before

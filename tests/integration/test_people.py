@@ -462,13 +462,13 @@ def test_a_row_that_was_added_to_what_a_newer_file_says_is_not_the_older_ones(
 class Merger:
     """Merges single records, as workers do: through the database of an opened target."""
 
-    def __init__(self, bench: Bench, batch_id: str = "batch") -> None:
+    def __init__(self, bench: Bench, run_name: str = "batch") -> None:
         self.target = open_target(bench.settings(kind="people"), RetryPolicy(0))
         self.database = self.target.database
         dataset = self.database.dataset_id("people", "test", None, None)
         self.run = {
             "dataset_id": dataset,
-            "batch_id": batch_id,
+            "batch_id": run_name,
             "if_exists": "newer",
             "repair": False,
         }
@@ -1384,7 +1384,7 @@ def test_a_run_that_is_stopped_while_it_waits_for_a_file_leaves_it(
     bench: Bench, source: Path
 ) -> None:
     write(source, "a.json", [person("p-1")])
-    write(source, "young.json", [person("p-2")], settled=False)
+    write(source, "young.json", [person("p-2")], stable=False)
     stop = threading.Event()
     calls: list[int] = []
 
@@ -1467,10 +1467,10 @@ def test_force_imports_what_is_kept_before_it_is_deleted(bench: Bench, source: P
 def test_a_file_is_taken_when_it_has_stopped_growing(bench: Bench, source: Path) -> None:
     """Which the clock that gave it its time may not tell."""
     write(source, "old.json", [person("p-1")])
-    write(source, "new.json", [person("p-2")], settled=False)
+    write(source, "new.json", [person("p-2")], stable=False)
     path = write(source, "ahead.json", [person("p-3")])
     age(path, -3_600)
-    growing = write(source, "growing.json", page(person("p-4"))[:50], settled=False)
+    growing = write(source, "growing.json", page(person("p-4"))[:50], stable=False)
     seen: list[list[str]] = []
 
     def look() -> None:
@@ -1493,7 +1493,7 @@ def test_a_file_that_comes_again_in_the_same_run_is_imported_again(
 ) -> None:
     """Its rows go in as they would in another run."""
     write(source, "a.json", [person("p-1", headline="old"), person("p-2", headline="old")])
-    write(source, "late.json", [person("p-3")], settled=False)
+    write(source, "late.json", [person("p-3")], stable=False)
     came: list[str] = []
 
     def come_again() -> None:

@@ -149,7 +149,7 @@ def test_a_stop_in_the_import(bench: Bench, after: int, workers: int) -> None:
 
     again = bench.run(batch_size=7)
     assert again.exit_code == 0
-    assert again.state.batch_id == report.state.batch_id
+    assert again.state.run_name == report.state.run_name
     assert again.count("import.inserted") == 60 == bench.count()
     assert again.count("import.unchanged") == 0
     assert again.count("planning.to_import") == 60

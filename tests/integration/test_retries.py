@@ -245,7 +245,7 @@ def test_a_target_that_stays_away_is_resumed(bench: Bench, waits: Waits) -> None
 
     proxy.start()
     again = bench.run(max_retries=0, batch_size=10)
-    assert again.state.batch_id == report.state.batch_id
+    assert again.state.run_name == report.state.run_name
     check(bench, again)
 
 

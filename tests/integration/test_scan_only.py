@@ -192,7 +192,7 @@ def test_batches_add_up(bench: Bench) -> None:
     last = ask_ledger(ledger(bench), BATCHES_QUERY)
     assert sorted(row[1:] for row in last) == [(10, 0), (15, 0), (15, 0)]
     names = {row[0] for row in last}
-    assert names == {f"batch {n} of {report.state.batch_id}" for n in (1, 2, 3)}
+    assert names == {f"batch {n} of {report.state.run_name}" for n in (1, 2, 3)}
     for start, end, status in ask_ledger(
         ledger(bench), "SELECT start_time, end_time, status FROM upload_batches"
     ):

@@ -51,7 +51,7 @@ def test_what_they_say(bench: Bench) -> None:
             "written_by": "resilient-importer",
             "status": "success",
             "folder": path,
-            "batch_id": report.state.batch_id,
+            "batch_id": report.state.run_name,
             "tag": "test",
             "target": report.state.target,
             "counts": {"images": images, "inserted": 1},
@@ -63,7 +63,7 @@ def test_what_they_say(bench: Bench) -> None:
         "planning",
     )
     assert failed["reason"] == report.failures[0].reason
-    assert failed["batch_id"] == report.state.batch_id
+    assert failed["batch_id"] == report.state.run_name
     assert not any((source / "empty_folder").glob("*.json"))
     assert len(status_files(source)) == 4
 
@@ -94,13 +94,13 @@ def test_each_is_replaced_by_the_other(bench: Bench) -> None:
     add(source, "b", {})
     first = run(bench)
     assert status_file(folder, "failed")["phase"] == "import"
-    assert status_file(with_none)["batch_id"] == first.state.batch_id
+    assert status_file(with_none)["batch_id"] == first.state.run_name
 
     (folder / "stats.json").write_text('{"device_id": "E"}')
     second = run(bench)
     assert status_file(folder)["counts"] == {"images": 1, "updated": 1}
-    assert status_file(folder)["batch_id"] == second.state.batch_id
-    assert status_file(with_none)["batch_id"] == first.state.batch_id
+    assert status_file(folder)["batch_id"] == second.state.run_name
+    assert status_file(with_none)["batch_id"] == first.state.run_name
 
 
 def test_they_are_no_part_of_the_folder(bench: Bench) -> None:

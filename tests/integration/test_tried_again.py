@@ -138,7 +138,7 @@ def test_what_the_target_refused_goes_in_once_it_does_not(bench: Bench, waits: W
 @one_backend
 def test_every_failure_is_remembered(bench: Bench, failing: Path) -> None:
     began = time.time()
-    batch_ids = [run(bench).state.batch_id for _ in range(4)]
+    run_names = [run(bench).state.run_name for _ in range(4)]
     ledger = bench.settings().ledger_file
     found = ask_ledger(ledger, f"{ERRORS} ORDER BY failed_at, folder_path")
     source = bench.source.folder
@@ -148,7 +148,7 @@ def test_every_failure_is_remembered(bench: Bench, failing: Path) -> None:
     assert [row[:2] for row in found if row[1] == "import"] == [
         (str(source / "with image"), "import")
     ] * 3
-    assert {row[3] for row in found} == set(batch_ids[:3])
+    assert {row[3] for row in found} == set(run_names[:3])
     assert all("not JSON" in row[2] and began <= row[4] <= time.time() for row in found)
     failed = dict(ask_ledger(ledger, FAILED_QUERY))
     assert set(failed) == {"with image", "without"}

@@ -221,7 +221,7 @@ def rows_of(
     database: Database,
     dataset_id: int,
     *searches: tuple[str | None, str],
-    batch_id: str = "batch",
+    run_name: str = "batch",
     if_exists: str = "newer",
 ) -> Rows:
     """Rows of one licence with these timestamps and statuses."""
@@ -236,7 +236,7 @@ def rows_of(
         )
         for ts, status in searches
     ]
-    run = {"dataset_id": dataset_id, "batch_id": batch_id}
+    run = {"dataset_id": dataset_id, "batch_id": run_name}
     return Rows(STATES.group, {**run, "if_exists": if_exists, "repair": False}, {0: encoded})
 
 
@@ -270,7 +270,7 @@ def test_a_merge_tells_of_each_row_what_became_of_it(
 ) -> None:
     with opened(bench) as (database, dataset_id):
         if there:
-            database.merge(uuid4(), rows_of(database, dataset_id, *there, batch_id="before"))
+            database.merge(uuid4(), rows_of(database, dataset_id, *there, run_name="before"))
         request = uuid4()
         rows = rows_of(database, dataset_id, *(SEARCHES[each] for each in coming))
         assert database.merge(request, rows) == {0: letters}
@@ -289,7 +289,7 @@ def test_a_run_decides_against_earlier_ones_and_never_against_itself(
     with opened(bench) as (database, dataset_id):
         for there in (A, D):
             query(bench.url, "DELETE FROM search_results")
-            database.merge(uuid4(), rows_of(database, dataset_id, there, batch_id="before"))
+            database.merge(uuid4(), rows_of(database, dataset_id, there, run_name="before"))
             rows = rows_of(database, dataset_id, B, (None, "c"), if_exists=if_exists)
             assert database.merge(uuid4(), rows) == {0: letters}
             assert database.merge(uuid4(), rows) == {0: letters.replace("U", "=")}

@@ -249,7 +249,7 @@ def _let_it_come(disturber: Disturber, command: list[object]) -> None:
 def _work_off(disturber: Disturber) -> None:
     """What was kept is deleted by a run that may, which writes no row."""
     tree, url = disturber.tree, disturber.target.database_url
-    tree.to_be_worked_off()
+    tree.to_be_consumed()
     before = people.versions(url)
     command = [tree.kind, tree.folder, "--tag", "soak", *tree.options]
     disturber.run(*command, fault=disturber.chance.choice([None, "kill", "kill_aside"]))

@@ -90,7 +90,7 @@ class Drops:
 
 
 class Pages:
-    """Pages of persons, in a source that is worked off."""
+    """Pages of persons, in a source that is consumed."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True)

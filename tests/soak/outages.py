@@ -123,7 +123,7 @@ def _plan(servers: Servers, each: int, longest: float, chance: random.Random) ->
     chance.shuffle(hits)
     in_upload = len(hits) // 4 if servers.supabase is not None else 1
     in_import = len(hits) - in_upload - 2
-    moments = [
+    timestamps = [
         ("planning", 0.0),
         *(("upload", number / in_upload) for number in range(in_upload)),
         *(("import", number / in_import) for number in range(in_import)),
@@ -131,7 +131,7 @@ def _plan(servers: Servers, each: int, longest: float, chance: random.Random) ->
     ]
     return [
         Outage(phase, done, server, killed, chance.uniform(0.0, longest))
-        for (phase, done), (server, killed) in zip(moments, hits, strict=True)
+        for (phase, done), (server, killed) in zip(timestamps, hits, strict=True)
     ]
 
 

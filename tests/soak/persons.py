@@ -111,12 +111,12 @@ class Persons(Maker):
 
     def older_and_newer(self) -> None:
         """The later one stays, whatever the order, in whatever form its time is written."""
-        moments = ["2025-02-01 10:00:00", "2025-02-01T12:00:01+02:00", "2025-02-01 10:00:02 UTC"]
+        timestamps = ["2025-02-01 10:00:00", "2025-02-01T12:00:01+02:00", "2025-02-01 10:00:02 UTC"]
         places = self.chance.sample(range(9), 3)
-        for place, modified in zip(places, moments, strict=True):
+        for place, modified in zip(places, timestamps, strict=True):
             record = people.person("ordered", modified=modified, extra=modified)
             self.tree.write(f"order/{place}.json", people.page(record), consumed=True)
-        self.tree.rows["ordered",] = {"rest": {"profile_data": {"profile_extra": moments[2]}}}
+        self.tree.rows["ordered",] = {"rest": {"profile_data": {"profile_extra": timestamps[2]}}}
         self.tree.updates = True
 
     def undated_alone(self) -> None:

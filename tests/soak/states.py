@@ -217,9 +217,9 @@ class States(Maker):
 
     def older_and_newer(self) -> None:
         """The later one wins, whatever the order, in whatever form its time is written."""
-        moments = ["2025-08-03T09:00:00", "8/3/2025 9:00:01 AM", "2025-08-03T10:00:02+01:00"]
+        timestamps = ["2025-08-03T09:00:00", "8/3/2025 9:00:01 AM", "2025-08-03T10:00:02+01:00"]
         for each in self.chance.sample(range(9), 3):
-            later = moments.pop(0)
+            later = timestamps.pop(0)
             self.search(f"order/{each}", "Ordered", later)
         self.tree.updates = True
 

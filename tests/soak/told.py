@@ -25,7 +25,7 @@ class Told:
     """An import that has ended, with what its work state says then."""
 
     ended: Finished
-    batch_id: str
+    run_name: str
     completed: bool
     inserted: int
     updated: int
@@ -75,8 +75,8 @@ def check_told(tree: Tree, runs: list[Told]) -> None:
 
 def check_counts(tree: Tree, runs: list[Told], *, exactly: bool) -> None:
     """Each row was counted as inserted once, in spite of all repetition."""
-    inserted = sum({each.batch_id: each.inserted for each in runs}.values())
-    updated = sum({each.batch_id: each.updated for each in runs}.values())
+    inserted = sum({each.run_name: each.inserted for each in runs}.values())
+    updated = sum({each.run_name: each.updated for each in runs}.values())
     there = f"there are {len(tree.rows)}"
     demand(inserted <= len(tree.rows), "rows counted twice", inserted, there)
     demand(inserted == len(tree.rows) or not exactly, "rows that are not counted", inserted, there)

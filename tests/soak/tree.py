@@ -76,7 +76,7 @@ class Tree:
         kept = ["--on-success", "keep", "--on-failure", "keep"] if self.keeps else []
         return ["--no-progress-csv", *kept]
 
-    def to_be_worked_off(self) -> None:
+    def to_be_consumed(self) -> None:
         """From now on files are deleted once they are imported; there are none that fail."""
         self.keeps = False
         self.consumed = {path for path in self.left if not _is_hidden(path)}

@@ -21,7 +21,7 @@ def random_tree(kind: str, folder: Path, chance: random.Random) -> Tree:
     for _ in range(chance.choice([3, 30, 120])):
         maker.good()
     hostile = maker.hostile()
-    # What is kept and good in all can be worked off at the end.
+    # What is kept and good in all can be consumed at the end.
     most = 0 if kind == "people" and tree.keeps and chance.random() < 0.5 else len(hostile)
     for make in chance.sample(hostile, chance.randint(0, most)):
         make()

@@ -59,7 +59,7 @@ class Book:
         kind: str = "states",
         source: str = "/data",
         tag: str = "tag",
-        batch_id: str = "batch",
+        run_name: str = "batch",
         only: str | None = None,
     ) -> None:
         if not path.exists():
@@ -67,8 +67,8 @@ class Book:
         self.file = LedgerFile(path)
         self.runs = RunLedger(self.file)
         self.scope_id = self.runs.scope(kind, source, tag, "target")
-        self.runs.begin_run(self.scope_id, "run", batch_id, STATE_FILE)
-        self.use(Scope(self.file, self.scope_id, batch_id, only))
+        self.runs.begin_run(self.scope_id, "run", run_name, STATE_FILE)
+        self.use(Scope(self.file, self.scope_id, run_name, only))
 
     def use(self, scope: Scope) -> None:
         """Works on this scope from now on."""
@@ -81,10 +81,10 @@ class Book:
         self.lacking = LackingLedger(scope)
         self.disposals = DisposalLedger(scope)
 
-    def next_run(self, batch_id: str) -> None:
+    def next_run(self, run_name: str) -> None:
         """Another run over the same scope."""
-        self.runs.begin_run(self.scope_id, batch_id, batch_id, STATE_FILE)
-        self.use(Scope(self.file, self.scope_id, batch_id))
+        self.runs.begin_run(self.scope_id, run_name, run_name, STATE_FILE)
+        self.use(Scope(self.file, self.scope_id, run_name))
 
     def list(
         self,

@@ -166,16 +166,16 @@ def page(*records: object) -> bytes:
     return json.dumps(content).encode()
 
 
-def write(folder: Path, path: str, content: object = None, *, settled: bool = True) -> Path:
+def write(folder: Path, path: str, content: object = None, *, stable: bool = True) -> Path:
     """Writes a file: bytes as they are, a list as a page of these records.
 
-    It appears at once with all its content; `settled`, as one that has long stopped growing.
+    It appears at once with all its content; `stable`, as one that has long stopped growing.
     """
     file = folder / path
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.draft")
     draft.write_bytes(content if isinstance(content, bytes) else page(*(content or ())))  # type: ignore[misc]
-    if settled:
+    if stable:
         age(draft)
     draft.replace(file)
     return file

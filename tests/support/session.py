@@ -44,8 +44,8 @@ class PeopleDatabase(MemoryDatabase):
     def dataset_id(self, *_: object) -> int:
         return 1
 
-    def forget_merges(self, batch_id: str) -> None:
-        self.remembered.discard(batch_id)
+    def forget_merges(self, run_name: str) -> None:
+        self.remembered.discard(run_name)
 
     def compare(self, rows: Rows) -> dict[int, TableComparison]:
         answer = {index: TableComparison([], []) for index, _ in rows.compared()}
@@ -109,7 +109,7 @@ class PeopleBench:
         content = {"results": [person(each) for each in profile_ids]}
         return self.write(name, json.dumps(content).encode(), age=age)
 
-    def session(self, batch_id: str = "batch", only: str | None = None, **flags: Any) -> RunSession:
+    def session(self, run_name: str = "batch", only: str | None = None, **flags: Any) -> RunSession:
         """The session of a run, opened as a run opens it but for the target."""
         settings = Settings(
             kind="people",
@@ -124,7 +124,7 @@ class PeopleBench:
             settings.ledger_file,
             kind="people",
             source=str(self.folder),
-            batch_id=batch_id,
+            run_name=run_name,
             only=only,
         )
         source = source_of(settings, kind, self.folder)
@@ -157,13 +157,13 @@ class PeopleBench:
             queue=book.queue,
             images=book.images,
             lacking=book.lacking,
-            spool=Spool(self.base / ".importer" / "spool" / batch_id, self.database.row_format),
+            spool=Spool(self.base / ".importer" / "spool" / run_name, self.database.row_format),
             status_files=None,
             disposal=disposal_plan(settings, kind, self.folder, only),
             disposals=book.disposals,
             progress=progress,
             state=work_state(
-                batch_id=batch_id, kind="people", source=str(self.folder), tag="t", phases={}
+                run_name=run_name, kind="people", source=str(self.folder), tag="t", phases={}
             ),
             resumed=False,
             began_at=time.monotonic(),
@@ -174,12 +174,12 @@ class PeopleBench:
 
     def run(
         self,
-        batch_id: str = "batch",
+        run_name: str = "batch",
         tell: Callable[[RunReport], None] | None = None,
         **flags: Any,
     ) -> RunReport:
         """A whole run."""
-        return self.go(self.session(batch_id, **flags), tell)
+        return self.go(self.session(run_name, **flags), tell)
 
     def go(self, session: RunSession, tell: Callable[[RunReport], None] | None = None) -> RunReport:
         """A whole run in a session."""

@@ -66,7 +66,7 @@ def take(
         source=source,
         single_item=single_item,
         disposal=None,
-        works_off=found.worked_off and single_item is None,
+        consumes_source=found.consumes_source and single_item is None,
         resumed=resumed,
         counts=dict,
         display=SilentDisplay(),

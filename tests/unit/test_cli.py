@@ -292,7 +292,7 @@ def test_status_needs_no_source_no_tag_and_no_credentials(
 
 def test_status_of_a_kind_tells_of_that_kind_alone(capsys: pytest.CaptureFixture[str]) -> None:
     for kind in ("states", "folders"):
-        book = Book(Path("upload_tracker.db"), kind=kind, batch_id=kind)
+        book = Book(Path("upload_tracker.db"), kind=kind, run_name=kind)
         book.add("a")
         book.file.close()
     assert call("folders", "data", "--status") == 0

@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imports.errors import NotOursError, RecordError
-from imports.kinds.kind import ItemPlan, KindFamily, KindRecord, RecordProblem
+from imports.kinds.kind import ItemPlan, KindAggregate, KindRecord, RecordProblem
 from imports.kinds.people.kind import PEOPLE, items_in
 from imports.kinds.people.records import NAMESPACE, Page, identifier, records
 from imports.source.cleaning import Tally
 from imports.source.image_finder import image_finder
 from imports.tables.row_format import RowFormat, encoder
-from imports.tables.table import BATCH_ID, DATASET_ID, Newest, Replace
+from imports.tables.table import BATCH_ID, DATASET_ID, LatestWins, Replace
 from imports.work_item import ListedItem, Source
 from tests.support.command import ROOT
 
@@ -84,9 +84,9 @@ def filled(row: Row) -> Row:
     return {name: value for name, value in row.items() if value is not None}
 
 
-def family(record: KindRecord, table: str) -> list[KindFamily]:
+def aggregate(record: KindRecord, table: str) -> list[KindAggregate]:
     """The families whose first row is in this table."""
-    return [each for each in record.families if TABLES[each.rows[0][0]].qualified_name == table]
+    return [each for each in record.aggregates if TABLES[each.rows[0][0]].qualified_name == table]
 
 
 # The tables
@@ -109,14 +109,14 @@ def test_a_table_is_a_root_or_owned(table: Any) -> None:
         assert table.key == ("id",)
         assert table.run_columns == (DATASET_ID, BATCH_ID)
         shared = table.schema == "organisation"
-        moment = "last_modified_date" if shared else "latest_modified_date"
-        assert table.on_conflict == Newest(
-            moment, "source", "content_signature", undated_is_oldest=shared
+        timestamp = "last_modified_date" if shared else "latest_modified_date"
+        assert table.on_conflict == LatestWins(
+            timestamp, "source", "content_signature", undated_is_oldest=shared
         )
-        assert table.dated_by == (None if shared else moment)
+        assert table.dated_by == (None if shared else timestamp)
         assert table.id_type == "uuid"
         names = [column.name for column in table.columns]
-        assert names[-3:] == [moment, "source", "content_signature"]
+        assert names[-3:] == [timestamp, "source", "content_signature"]
     else:
         assert next(iter(key.values())).type == "uuid"
         assert {column.type for column in key.values()} <= {"uuid", "integer"}
@@ -275,7 +275,7 @@ def test_identifiers_never_change() -> None:
 
 
 def company_key(**company: Any) -> str | None:
-    found = family(read_one(employed({"job_title": "x", **company})), "organisation.identities")
+    found = aggregate(read_one(employed({"job_title": "x", **company})), "organisation.identities")
     return found[0].key if found else None
 
 
@@ -500,7 +500,7 @@ def test_a_bad_record_leaves_the_others_of_its_file_alone() -> None:
     assert isinstance(sparse, KindRecord)
     assert sparse.label == "n360-0004"
     assert len(sparse.rows) == 1
-    assert sparse.families[0].moment == ""
+    assert sparse.aggregates[0].timestamp == ""
 
 
 def test_families_have_the_ids_moments_and_sources_of_their_first_rows() -> None:
@@ -509,7 +509,7 @@ def test_families_have_the_ids_moments_and_sources_of_their_first_rows() -> None
             {"company_id": "c", "office_id": "o"}, resume_last_modified_date="2025-03-01 00:00:00"
         )
     )
-    own, organisation, office = record.families
+    own, organisation, office = record.aggregates
     last_modified = dt.datetime(2025, 3, 1, tzinfo=dt.UTC)
     for each in (own, organisation, office):
         table, root = each.rows[0]
@@ -517,7 +517,7 @@ def test_families_have_the_ids_moments_and_sources_of_their_first_rows() -> None
         assert each.key == root[0]
         assert each.source == root[-2] == "page.json#000000"
         assert root[-3] == last_modified
-        assert dt.datetime.fromisoformat(each.moment) == last_modified
+        assert dt.datetime.fromisoformat(each.timestamp) == last_modified
         owned_by = {TABLES[index].owner for index, _ in each.rows[1:]}
         assert owned_by <= {TABLES[table].qualified_name}
         assert {values[0] for _, values in each.rows} == {each.key}
@@ -537,8 +537,8 @@ def test_families_have_the_ids_moments_and_sources_of_their_first_rows() -> None
 def test_a_company_is_as_new_as_the_later_date(profile: Any, resume: Any, expected: str) -> None:
     record = employed({"company_id": "c"}, resume_last_modified_date=resume)
     record["profile_data"]["profile_last_modified_date"] = profile
-    (found,) = family(read_one(record), "organisation.identities")
-    assert found.moment == expected
+    (found,) = aggregate(read_one(record), "organisation.identities")
+    assert found.timestamp == expected
 
 
 @pytest.mark.parametrize("value", ["soon", "2025-03-01 10:00:00 EST", 2018, "q" * 300_000])
@@ -557,7 +557,7 @@ def test_a_person_whose_date_cannot_be_read_is_a_problem(value: object) -> None:
 @pytest.mark.parametrize("value", [None, "", "N/A", " not available "])
 def test_a_word_for_no_date_makes_a_person_undated(value: str | None) -> None:
     record = read_one(person(profile_last_modified_date=value))
-    assert record.families[0].moment == ""
+    assert record.aggregates[0].timestamp == ""
 
 
 def test_a_date_of_a_person_that_says_nothing_of_its_age_may_be_unreadable() -> None:
@@ -571,26 +571,26 @@ def test_a_whole_number_with_a_fraction_is_the_same_id() -> None:
     same = {"company_id": "7", "office_id": 8}
     one, other = read_one(employed(job)), read_one(employed(same))
     one_id, other_id = read_one(person(12345.0)), read_one(person("12345"))
-    assert [each.key for each in one.families] == [each.key for each in other.families]
-    assert one_id.families[0].key == other_id.families[0].key
+    assert [each.key for each in one.aggregates] == [each.key for each in other.aggregates]
+    assert one_id.aggregates[0].key == other_id.aggregates[0].key
     assert one_id.label == "12345"
-    large = {read_one(person(9000000000000000000 + each)).families[0].key for each in (0, 100000)}
+    large = {read_one(person(9000000000000000000 + each)).aggregates[0].key for each in (0, 100000)}
     floats = [9000000000000000000.0, 9000000000000100000.0]
-    assert {read_one(person(each)).families[0].key for each in floats} == large
+    assert {read_one(person(each)).aggregates[0].key for each in floats} == large
 
 
 def test_the_source_counts_from_the_first_record_of_a_piece() -> None:
     found = records(page(person(), None, person("p-2"), first=41), (), Counter())
     assert isinstance(found[2], KindRecord)
-    assert found[2].families[0].source == "page.json#000043"
+    assert found[2].aggregates[0].source == "page.json#000043"
 
 
 def test_the_same_person_twice_is_two_records_of_one_key() -> None:
     first, second = records(page(person(profile_tags=["a"]), person()), (), Counter())
     assert isinstance(first, KindRecord)
     assert isinstance(second, KindRecord)
-    assert first.families[0].key == second.families[0].key
-    assert first.families[0].source < second.families[0].source
+    assert first.aggregates[0].key == second.aggregates[0].key
+    assert first.aggregates[0].source < second.aggregates[0].source
 
 
 def test_what_is_said_twice_is_kept_twice() -> None:
@@ -602,7 +602,7 @@ def test_what_is_said_twice_is_kept_twice() -> None:
 def test_a_company_of_two_experiences_is_one_family() -> None:
     company = {"company_id": "c", "company_name": "N", "company_phones": [{"phone": "1"}]}
     record = read_one(employed(company, {**company, "job_title": "Earlier"}))
-    assert len(family(record, "organisation.identities")) == 1
+    assert len(aggregate(record, "organisation.identities")) == 1
     first, second = rows(record, "people.experiences")
     assert first["organisation_id"] == second["organisation_id"]
     assert first["rest"] is second["rest"] is None
@@ -753,7 +753,7 @@ def test_a_company_that_cannot_be_named_stays_with_the_experience() -> None:
     (row,) = rows(record, "people.experiences")
     assert row["organisation_id"] is row["office_id"] is None
     assert row["rest"] == left
-    assert len(record.families) == 1
+    assert len(record.aggregates) == 1
 
 
 def test_an_office_without_an_id_stays_with_the_experience() -> None:

@@ -16,7 +16,7 @@ from imports.ledger import (
     ListingLedger,
     RunRecord,
     Scope,
-    Vouching,
+    SeenRows,
 )
 from imports.ledger.file import holds_nothing
 from imports.ledger.summary import sources_of, summarise
@@ -495,14 +495,14 @@ def test_items_can_be_had_imported_again_with_the_files_they_have_now(book: Book
 
 
 def test_rows_are_vouched_for_until_verification_begins_anew(book: Book) -> None:
-    vouching = Vouching(book.scope)
-    vouching.begin()
-    vouching.vouch_for(["1", "2", "2"])
-    vouching.vouch_for(["3"])
-    assert vouching.vouched(["2", "3", "4"]) == {"2", "3"}
-    assert vouching.vouched([]) == set()
-    vouching.begin()
-    assert vouching.vouched(["2"]) == set()
+    seen_rows = SeenRows(book.scope)
+    seen_rows.begin()
+    seen_rows.add(["1", "2", "2"])
+    seen_rows.add(["3"])
+    assert seen_rows.seen(["2", "3", "4"]) == {"2", "3"}
+    assert seen_rows.seen([]) == set()
+    seen_rows.begin()
+    assert seen_rows.seen(["2"]) == set()
 
 
 # Images
@@ -516,7 +516,7 @@ def test_each_image_is_hashed_once_and_remembered(book: Book) -> None:
     assert list(gathered(book.images, "unhashed", 9)) == [[picture("same")]]
     book.images.record_hashes([hashed(picture("same"), "11")], [])
     assert book.images.open_unhashed() == 0
-    assert list(gathered(book.images, "unsettled", 9)) == [[hashed(picture("same"), "11")]]
+    assert list(gathered(book.images, "unstored", 9)) == [[hashed(picture("same"), "11")]]
     book.list(listed("a"), listed("b"), again=True)
     book.plan(*(Plan(item.id, images=(picture("same"),)) for item in items))
     assert list(gathered(book.images, "unhashed", 9)) == []
@@ -544,7 +544,7 @@ def test_a_flawed_image_is_a_warning_of_all_its_items_whenever_it_was_hashed(boo
     )
     book.images.record_hashes([flawed, hashed(picture("good"), "22")], [])
     assert book.items.warnings(9) == (1, [("a", f"first; {warning}")])
-    assert next(gathered(book.images, "unsettled", 9))[0] == flawed
+    assert next(gathered(book.images, "unstored", 9))[0] == flawed
     book.plan(Plan(items[1].id, images=(picture("bad"), picture("bad"))))
     assert book.items.warnings(9)[1][1] == ("b", warning)
     # Planned once more, by another run, of which it is known.
@@ -562,7 +562,7 @@ def test_a_flawed_image_is_a_warning_of_all_its_items_whenever_it_was_hashed(boo
 def test_an_item_of_another_scope_that_waits_for_a_flawed_image_is_warned_too(
     book: Book, tmp_path: Path
 ) -> None:
-    other = Book(book.file.path, tag="other", batch_id="other")
+    other = Book(book.file.path, tag="other", run_name="other")
     for each in (book, other):
         each.list(listed("a"))
         (items,) = each.listed_items(None, 9)
@@ -585,7 +585,7 @@ def test_an_image_that_cannot_be_used_is_a_warning_of_all_its_items(book: Book) 
     book.images.record_hashes([hashed(picture("good"), "11")], [(picture("bad"), "is no image")])
     assert list(gathered(book.images, "unhashed", 9)) == []
     assert book.items.warnings(9) == (2, [("a", "first; is no image"), ("b", "is no image")])
-    assert book.images.open_unsettled() == 1
+    assert book.images.open_unstored() == 1
 
 
 def test_an_image_that_could_not_be_used_is_looked_at_again_with_its_item(book: Book) -> None:
@@ -607,8 +607,8 @@ def test_images_come_in_lists_each_hash_once(book: Book) -> None:
     book.images.record_hashes(
         [hashed(file, str(number // 2)) for number, file in enumerate(files)], []
     )
-    assert book.images.open_unsettled() == 3
-    found = [[image.sha256 for image in images] for images in gathered(book.images, "unsettled", 2)]
+    assert book.images.open_unstored() == 3
+    found = [[image.sha256 for image in images] for images in gathered(book.images, "unstored", 2)]
     assert found == [["0", "1"], ["2"]]
 
 
@@ -622,34 +622,34 @@ def test_an_image_that_a_run_saw_stored_is_neither_asked_for_nor_counted_again_b
     book.images.record_hashes(
         [hashed(files[0], "11"), hashed(files[1], "11"), hashed(files[2], "22")], []
     )
-    book.images.record_settled(["11"], {"upload.completed": 1})
+    book.images.record_stored(["11"], {"upload.completed": 1})
 
-    assert book.images.open_unsettled() == 1
-    assert [[image.sha256 for image in some] for some in gathered(book.images, "unsettled", 9)] == [
+    assert book.images.open_unstored() == 1
+    assert [[image.sha256 for image in some] for some in gathered(book.images, "unstored", 9)] == [
         ["22"]
     ]
     assert book.runs.counts("batch")["upload.completed"] == 1
     another = ImageLedger(Scope(book.file, book.scope_id, "another run"))
-    assert another.open_unsettled() == 2
-    book.images.forget_settled()
-    assert book.images.open_unsettled() == 2
+    assert another.open_unstored() == 2
+    book.images.forget_stored()
+    assert book.images.open_unstored() == 2
 
 
 def test_what_other_scopes_and_runs_over_one_file_see_stored_is_their_own(book: Book) -> None:
-    other = Book(book.file.path, tag="other", batch_id="other")
+    other = Book(book.file.path, tag="other", run_name="other")
     for each in (book, other):
         each.list(listed("a"))
         (items,) = each.listed_items(None, 9)
         each.plan(Plan(items[0].id, images=(picture("one"),)))
     book.images.record_hashes([hashed(picture("one"), "11")], [])
-    book.images.record_settled(["11"], {})
+    book.images.record_stored(["11"], {})
     single = ImageLedger(Scope(book.file, book.scope_id, "single", "a"))
     for each in (other.images, single):
-        assert each.open_unsettled() == 1
-        each.record_settled(["11"], {})
-        assert each.open_unsettled() == 0
-    other.images.forget_settled()
-    assert (other.images.open_unsettled(), book.images.open_unsettled()) == (1, 0)
+        assert each.open_unstored() == 1
+        each.record_stored(["11"], {})
+        assert each.open_unstored() == 0
+    other.images.forget_stored()
+    assert (other.images.open_unstored(), book.images.open_unstored()) == (1, 0)
     other.file.close()
 
 
@@ -658,11 +658,11 @@ def test_an_image_that_changed_meanwhile_is_not_settled(book: Book) -> None:
     (items,) = book.listed_items(None, 9)
     book.plan(Plan(items[0].id, images=(picture("one"),)))
     book.images.record_hashes([hashed(picture("one"), "11")], [])
-    book.images.record_settled(["11"], {})
+    book.images.record_stored(["11"], {})
     changed = ImageFile(picture("one").path, Signature(9, 9))
     book.plan(Plan(items[0].id, images=(changed,)))
     book.images.record_hashes([hashed(changed, "22")], [])
-    assert [[image.sha256 for image in some] for some in gathered(book.images, "unsettled", 9)] == [
+    assert [[image.sha256 for image in some] for some in gathered(book.images, "unstored", 9)] == [
         ["22"]
     ]
 
@@ -675,7 +675,7 @@ def test_only_unfinished_items_need_their_images_and_only_imported_ones_have_the
     book.plan(Plan(items[0].id, images=(picture("a"),)), Plan(items[1].id, images=(picture("b"),)))
     book.images.record_hashes([hashed(picture("a"), "aa11"), hashed(picture("b"), "bb22")], [])
     book.imported(items[0].id)
-    assert [[image.sha256 for image in some] for some in gathered(book.images, "unsettled", 9)] == [
+    assert [[image.sha256 for image in some] for some in gathered(book.images, "unstored", 9)] == [
         ["bb22"]
     ]
     ((stored,),) = gathered(book.images, "stored", 9)
@@ -731,7 +731,7 @@ def test_a_run_over_a_single_item_sees_its_images_alone(book: Book) -> None:
     assert list(gathered(book.images, "unhashed", 9)) == [[picture("a")]]
     images = [hashed(picture("a"), "aa"), hashed(picture("b"), "bb")]
     book.images.record_hashes(images, [])
-    assert list(gathered(book.images, "unsettled", 9)) == [[images[0]]]
+    assert list(gathered(book.images, "unstored", 9)) == [[images[0]]]
     book.imported(*ids.values())
     assert [[image.sha256 for image in some] for some in gathered(book.images, "stored", 9)] == [
         ["aa"]
@@ -773,11 +773,11 @@ def test_images_may_be_recorded_while_they_are_handed_out(book: Book) -> None:
         book.images.record_hashes([hashed(image, image.path) for image in images], [])
     assert seen == [picture(str(number)) for number in range(5)]
     found = []
-    for some in gathered(book.images, "unsettled", 2):
+    for some in gathered(book.images, "unstored", 2):
         found += [image.sha256 for image in some]
-        book.images.record_settled([image.sha256 for image in some], {})
+        book.images.record_stored([image.sha256 for image in some], {})
     assert found == [picture(str(number)).path for number in range(5)]
-    assert (book.images.open_unhashed(), book.images.open_unsettled()) == (0, 0)
+    assert (book.images.open_unhashed(), book.images.open_unstored()) == (0, 0)
 
 
 def test_the_images_of_an_item_are_forgotten_with_it(book: Book) -> None:
@@ -828,14 +828,14 @@ def test_a_run_that_is_resumed_is_the_same_one_and_unfinished_again(book: Book) 
 
 def test_orphans_are_looked_for_among_the_runs_that_may_have_written(book: Book) -> None:
     scope = book.scope_id
-    for batch_id in ("wrote", "idle", "open"):
-        book.runs.begin_run(scope, batch_id, batch_id, STATE_FILE)
+    for run_name in ("wrote", "idle", "open"):
+        book.runs.begin_run(scope, run_name, run_name, STATE_FILE)
     book.runs.add_counts("wrote", {"import.inserted": 5})
     book.runs.add_counts("idle", {"planning.unchanged": 5})
-    for batch_id in ("batch", "wrote", "idle"):
-        book.runs.end_run(batch_id, 0, completed=True)
-    assert sorted(book.runs.batch_ids(scope)) == ["open", "wrote"]
-    assert book.runs.batch_ids(scope + 1) == []
+    for run_name in ("batch", "wrote", "idle"):
+        book.runs.end_run(run_name, 0, completed=True)
+    assert sorted(book.runs.run_names(scope)) == ["open", "wrote"]
+    assert book.runs.run_names(scope + 1) == []
 
 
 def test_counts_add_up_by_name_and_run(book: Book) -> None:
@@ -950,8 +950,8 @@ def test_the_ledger_and_what_sqlite_puts_beside_it_are_for_their_owner(
 
 
 @pytest.mark.parametrize("batch_id", ["'", "' or 1=1 --", "a?b:c"])
-def test_a_batch_id_is_a_value_and_no_sql(tmp_path: Path, batch_id: str) -> None:
-    book = Book(tmp_path / "upload_tracker.db", batch_id=batch_id)
+def test_a_batch_id_is_a_value_and_no_sql(tmp_path: Path, run_name: str) -> None:
+    book = Book(tmp_path / "upload_tracker.db", run_name=run_name)
     for item_id in book.add("a", "b").values():
         book.failed(item_id)
     total, failures = book.items.failures(1)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from imports.ledger import DisposedItem, Settled, item_progress
+from imports.ledger import DisposedItem, StableSince, item_progress
 from imports.ledger.queue import MOST_WEIGHT
 from imports.work_item import ItemState, Plan, RecordFailure
 from tests.support.book import TOOK, Book, hashed, listed, picture
@@ -153,8 +153,8 @@ def test_all_pages_of_what_is_left_cost_as_much_as_there_are_items(
 @pytest.mark.parametrize(
     "work",
     [
-        lambda book: book.items.listed(Settled(5.0, 5.0)),
-        lambda book: list(book.listed_items(None, 250, 4_000_000, Settled(5.0, 5.0))),
+        lambda book: book.items.listed(StableSince(5.0, 5.0)),
+        lambda book: list(book.listed_items(None, 250, 4_000_000, StableSince(5.0, 5.0))),
         lambda book: book.items.failures(10),
         lambda book: book.items.unfinished(10),
         lambda book: book.disposals.problems(10),
@@ -199,7 +199,7 @@ def test_another_look_at_a_source_costs_next_to_nothing_for_what_was_in_it(tmp_p
         (list_twice, "imported"),
         (list_twice, "failed"),
         (list_twice, "listed"),
-        (lambda book: list(book.listed_items(None, 250, 400_000, Settled(5.0, 5.0))), "listed"),
+        (lambda book: list(book.listed_items(None, 250, 400_000, StableSince(5.0, 5.0))), "listed"),
         (lambda book: book.items.failures(10), "failed"),
         (lambda book: list(item_progress(book.scope)), "imported"),
         (lambda book: book.batches(100), "planned"),

@@ -286,7 +286,7 @@ def test_the_item_of_a_path_is_found_if_it_is_due(book: Book) -> None:
     assert book.disposals.due_at("nowhere") is None
 
 
-# Listings of a source that is worked off
+# Listings of a source that is consumed
 
 
 def work_off(book: Book, *paths: str, **options: bool) -> Listing:

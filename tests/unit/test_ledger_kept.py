@@ -22,20 +22,20 @@ def book(tmp_path: Path) -> Iterator[Book]:
 
 
 def state(number: int, **changes: object) -> WorkState:
-    return work_state(batch_id=f"batch_20251118_120000_00000{number}", **changes)
+    return work_state(run_name=f"batch_20251118_120000_00000{number}", **changes)
 
 
 def keep(book: Book, state: WorkState, tag: str = "tag") -> None:
     scope_id = book.runs.scope("states", "/data", tag, "target")
-    if not book.rows(f"select 1 from run where batch_id = '{state.batch_id}'"):
-        book.runs.begin_run(scope_id, state.run_id, state.batch_id, STATE_FILE)
+    if not book.rows(f"select 1 from run where batch_id = '{state.run_name}'"):
+        book.runs.begin_run(scope_id, state.run_id, state.run_name, STATE_FILE)
     keep_state(book.file, scope_id, state)
 
 
 def kept(book: Book, kind: str | None = None, tag: str | None = None) -> list[str]:
     found = kept_states(book.file.connection, kind, tag)
     assert {each.state_file for each in found} <= {STATE_FILE}
-    return [each.state.batch_id[-1] for each in found]
+    return [each.state.run_name[-1] for each in found]
 
 
 def test_the_last_one_of_each_scope_is_kept_the_latest_first(book: Book) -> None:

@@ -197,9 +197,9 @@ def test_stored_images_of_failed_items_are_verified_and_those_of_other_targets_a
         book.plan(Plan(item.id, images=(picture(item.path),)))
     images = [hashed(picture("a"), "aa"), hashed(picture("b"), "bb")]
     book.images.record_hashes(images, [])
-    book.images.record_settled(["aa"], {})
-    other = Book(book.file.path, source="/other", batch_id="other batch")
-    other.images.record_settled(["bb"], {})
+    book.images.record_stored(["aa"], {})
+    other = Book(book.file.path, source="/other", run_name="other batch")
+    other.images.record_stored(["bb"], {})
     for item in some:
         book.failed(item.id)
     assert list(gathered(book.images, "stored", 9)) == [[images[0]]]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imports.ledger import Settled, queue
+from imports.ledger import StableSince, queue
 from imports.work_item import Failure, ItemState, Plan, RecordFailure, Signature, WorkItem
 from tests.support.book import TOOK, Book, listed
 
@@ -404,8 +404,8 @@ def test_how_much_there_is_to_read_is_told(book: Book) -> None:
     assert book.items.listed() == (0, 0)
 
 
-def settled(mtime: float, seen: float = 0.0) -> Settled:
-    return Settled(mtime, seen)
+def stable(mtime: float, seen: float = 0.0) -> StableSince:
+    return StableSince(mtime, seen)
 
 
 @pytest.mark.parametrize(
@@ -421,28 +421,28 @@ def settled(mtime: float, seen: float = 0.0) -> Settled:
     ],
 )
 def test_a_file_has_settled_by_its_mtime_or_by_when_it_was_last_seen_to_change(
-    book: Book, mtime: int, seen: float, is_settled: bool
+    book: Book, mtime: int, seen: float, is_stable: bool
 ) -> None:
     """Both from the moment on; a clock that is ahead of ours keeps no file out for ever."""
     book.list(listed("a", 5, MTIME * 10**9 + mtime))
-    since = settled(MTIME, 7.0)
+    since = stable(MTIME, 7.0)
     book.growing.note(since, 7.0 + seen)
-    assert book.items.listed(since) == ((1, 5) if is_settled else (0, 0))
+    assert book.items.listed(since) == ((1, 5) if is_stable else (0, 0))
     found = list(book.listed_items(None, 9, None, since))
-    assert len(found) == int(is_settled)
+    assert len(found) == int(is_stable)
 
 
 def test_a_file_that_grows_is_seen_to_change_by_each_listing(book: Book) -> None:
     ahead = 2 * 10**18
     for size in (1, 2, 3):
         book.list(listed("a", size, ahead + size), most_tries=0)
-        book.growing.note(settled(1e9), 10.0 * size)
-        assert book.items.listed(settled(1e9, 10.0 * size - 0.001)) == (0, 0)
-        book.growing.note(settled(1e9), 10.0 * size + 5.0)
+        book.growing.note(stable(1e9), 10.0 * size)
+        assert book.items.listed(stable(1e9, 10.0 * size - 0.001)) == (0, 0)
+        book.growing.note(stable(1e9), 10.0 * size + 5.0)
     # Nothing has changed since: that is what the listings before have seen.
     book.list(listed("a", 3, ahead + 3), most_tries=0)
-    book.growing.note(settled(1e9), 50.0)
-    assert book.items.listed(settled(1e9, 30.0)) == (1, 3)
+    book.growing.note(stable(1e9), 50.0)
+    assert book.items.listed(stable(1e9, 30.0)) == (1, 3)
 
 
 def test_a_file_that_was_found_growing_waits_whatever_its_mtime_is(book: Book) -> None:
@@ -451,14 +451,14 @@ def test_a_file_that_was_found_growing_waits_whatever_its_mtime_is(book: Book) -
     for items in book.listed_items(None, 9):
         ids = {item.path: item.id for item in items}
     book.growing.found([ids["a"]], 10.0)
-    assert book.items.listed(settled(1e9, 9.0))[0] == 1
-    assert book.items.listed(settled(1e9, 10.0))[0] == 2
+    assert book.items.listed(stable(1e9, 9.0))[0] == 1
+    assert book.items.listed(stable(1e9, 10.0))[0] == 2
     assert book.growing.seen_unchanged([*ids.values()]) == {ids["a"]}
     book.growing.found([ids["a"]], 20.0)
-    assert book.items.listed(settled(1e9, 10.0))[0] == 1, "it begins anew"
+    assert book.items.listed(stable(1e9, 10.0))[0] == 1, "it begins anew"
     # Its ctime changed: what is seen of it from then on is another file.
     book.list(listed("a", 1, 1, "5.2"), listed("b", 1, 1, "6.1"), most_tries=0)
-    book.growing.note(settled(1e9), 30.0)
+    book.growing.note(stable(1e9), 30.0)
     assert book.growing.seen_unchanged([*ids.values()]) == set()
 
 
@@ -466,12 +466,12 @@ def test_another_run_has_seen_nothing_of_what_grows(tmp_path: Path) -> None:
     """Its clock is another one."""
     book = Book(tmp_path / "again.db")
     book.list(listed("a", 1, 2 * 10**18))
-    book.growing.note(settled(1e9), 5.0)
+    book.growing.note(stable(1e9), 5.0)
     book.file.close()
-    book = Book(tmp_path / "again.db", batch_id="next")
+    book = Book(tmp_path / "again.db", run_name="next")
     book.list(listed("a", 1, 2 * 10**18))
-    book.growing.note(settled(1e9), 50.0)
-    assert book.items.listed(settled(1e9, 49.0)) == (0, 0)
+    book.growing.note(stable(1e9), 50.0)
+    assert book.items.listed(stable(1e9, 49.0)) == (0, 0)
     book.file.close()
 
 
@@ -479,8 +479,8 @@ def test_another_run_has_seen_nothing_of_what_grows(tmp_path: Path) -> None:
 def test_a_file_from_any_time_is_compared(book: Book, mtime_ns: int) -> None:
     book.list(listed("a", 1, mtime_ns))
     for moment in (1e9, -1e9):
-        book.growing.note(settled(moment), 1.0)
-        assert book.items.listed(settled(moment))[0] == int(mtime_ns <= moment * 1e9)
+        book.growing.note(stable(moment), 1.0)
+        assert book.items.listed(stable(moment))[0] == int(mtime_ns <= moment * 1e9)
 
 
 def test_only_what_has_settled_comes_also_of_what_failed_before(book: Book) -> None:
@@ -490,7 +490,7 @@ def test_only_what_has_settled_comes_also_of_what_failed_before(book: Book) -> N
     book.next_run("next")
     old, new = MTIME * 10**9, (MTIME + 9) * 10**9
     book.list(listed("a", 1, old), listed("b", 1, new), listed("c", 1, old), listed("d", 1, new))
-    found = list(book.listed_items(None, 9, 4_000, settled(MTIME)))
+    found = list(book.listed_items(None, 9, 4_000, stable(MTIME)))
     assert [item.path for items in found for item in items] == ["a", "c"]
 
 

@@ -60,7 +60,7 @@ def test_a_later_version_brings_a_ledger_up_to_date(
     book.add("a")
     book.file.close()
     later_version(monkeypatch)
-    book = Book(tmp_path / "ledger.db", batch_id="new")
+    book = Book(tmp_path / "ledger.db", run_name="new")
     assert book.rows("select path from item") == [("a",)]
     assert book.rows("select * from later") == []
     assert book.rows("pragma user_version") == [(NEWEST + 1,)]

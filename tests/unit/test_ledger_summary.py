@@ -29,11 +29,11 @@ def summary(book: Book, limit: int = 10) -> ScopeSummary:
     return only
 
 
-def another(book: Book, kind: str, source: str, tag: str, batch_id: str, *paths: str) -> None:
+def another(book: Book, kind: str, source: str, tag: str, run_name: str, *paths: str) -> None:
     """A scope of its own with a run and planned items."""
     scope = book.runs.scope(kind, source, tag, "target")
-    book.runs.begin_run(scope, batch_id, batch_id, STATE_FILE)
-    book.use(Scope(book.file, scope, batch_id))
+    book.runs.begin_run(scope, run_name, run_name, STATE_FILE)
+    book.use(Scope(book.file, scope, run_name))
     book.add(*paths)
 
 

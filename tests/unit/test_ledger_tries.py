@@ -317,7 +317,7 @@ def test_a_batch_of_which_nothing_went_in_is_remembered_too(book: Book) -> None:
 
 def test_a_run_over_one_item_leaves_the_others_as_they_are(book: Book) -> None:
     book.list(listed("a"), listed("it's"), listed("c"))
-    only = Book(Path(book.file.path), batch_id="single", only="it's")
+    only = Book(Path(book.file.path), run_name="single", only="it's")
     try:
         only.list(listed("it's", size=2), whole=False, again=True)
         assert only.listed_paths() == ["it's"]

@@ -160,7 +160,7 @@ def test_a_command_for_a_single_item_is_one_that_can_be_typed(kind: str) -> None
         assert Path("/data/a/b") in (values.get("single_file"), values.get("path"))
 
 
-WORKED_OFF = {
+CONSUMED = {
     "on_success": "move",
     "on_failure": "keep",
     "failed_dir": "/my failed",
@@ -174,11 +174,11 @@ WORKED_OFF = {
 
 def test_what_becomes_of_files_stands_in_it_and_is_understood() -> None:
     for line in (
-        words(kind="people", source="/data", tag="t", **WORKED_OFF),
-        resumed(kind="people", parameters=WORKED_OFF),
+        words(kind="people", source="/data", tag="t", **CONSUMED),
+        resumed(kind="people", parameters=CONSUMED),
     ):
         _, values = understood(line)
-        for name, value in WORKED_OFF.items():
+        for name, value in CONSUMED.items():
             assert str(values[name]) == str(value), name
 
 
@@ -204,9 +204,9 @@ def test_a_command_can_be_typed_whatever_variables_are_set(kind: str, single: st
             source="/data",
             single_file=single and f"/data/{single}",
             tag="t",
-            **WORKED_OFF,
+            **CONSUMED,
         ),
-        resumed(kind=kind, single_file=single, parameters=WORKED_OFF),
+        resumed(kind=kind, single_file=single, parameters=CONSUMED),
     ):
         _, values = understood(line)
         assert values["tag"] == "t"

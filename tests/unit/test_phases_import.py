@@ -29,7 +29,7 @@ from imports.run.spool import Spool
 from imports.source.status_files import StatusFiles, Unwritten, is_status_file
 from imports.source.tree import signature_of
 from imports.tables.row_format import RowFormat
-from imports.work_item import Family, ImageFile, Record, RowOutcome, Signature, Spooled, WorkItem
+from imports.work_item import Aggregate, ImageFile, Record, RowOutcome, Signature, Spooled, WorkItem
 from imports.work_item import Source as ImportSource
 from tests.support.book import hashed
 from tests.support.memory import MemoryDatabase
@@ -257,7 +257,7 @@ class SpooledRecords:
                 number = len(self._items)
                 self._items.append(item)
                 row = json.dumps({"number": number, "poison" if number in refused else "x": 1})
-                record = Record(item, str(number), (Family(((0, row.encode()),)),))
+                record = Record(item, str(number), (Aggregate(((0, row.encode()),)),))
                 self.items.setdefault(item, Spooled([], {})).records.append(record)
 
     def item_of(self, number: int) -> int:
@@ -378,7 +378,7 @@ def test_the_request_is_the_same_whether_rows_were_spooled_or_not(bench: Bench) 
 
 def record(item: int, *tables: int) -> Record:
     rows = tuple((table, f"{item}.{table}".encode()) for table in tables)
-    return Record(item, str(item), (Family(rows),))
+    return Record(item, str(item), (Aggregate(rows),))
 
 
 def test_rows_are_placed_by_table_in_the_order_of_records() -> None:
@@ -395,10 +395,10 @@ def test_each_record_gets_the_answer_for_its_own_row() -> None:
     assert [answers[each.table][each.first] for each in own if each] == ["I", "=", "U"]
 
 
-def shared(item: int, key: str, moment: str, source: str) -> Record:
-    own = Family(((0, f"own {item}".encode()),), f"own {item}")
+def shared(item: int, key: str, timestamp: str, source: str) -> Record:
+    own = Aggregate(((0, f"own {item}".encode()),), f"own {item}")
     rows = ((1, f"{key} {item}".encode()), (2, f"part {item}".encode()))
-    return Record(item, str(item), (own, Family(rows, key, moment, source)))
+    return Record(item, str(item), (own, Aggregate(rows, key, timestamp, source)))
 
 
 def test_of_families_of_one_key_the_latest_goes_in_and_of_several_the_first() -> None:
@@ -416,8 +416,8 @@ def test_of_families_of_one_key_the_latest_goes_in_and_of_several_the_first() ->
         assert len(by_table[0]) == 4
         went_in = {
             each.item_id
-            for each, families in zip(order, placed.families, strict=True)
-            if families[1] is not None
+            for each, aggregates in zip(order, placed.aggregates, strict=True)
+            if aggregates[1] is not None
         }
         assert went_in == {3, 4}
 
@@ -426,7 +426,7 @@ def test_one_family_given_twice_goes_in_once() -> None:
     twice = [shared(1, "x", "2025-01-01", "a"), shared(1, "x", "2025-01-01", "a")]
     placed = place_rows(STATES.group, RUN, twice)
     assert placed.rows.by_table[1] == [b"x 1"]
-    assert [families[0] is None for families in placed.families] == [False, True]
+    assert [aggregates[0] is None for aggregates in placed.aggregates] == [False, True]
 
 
 def test_a_document_reaches_the_database_as_its_row(bench: Bench) -> None:
@@ -445,7 +445,7 @@ def test_rows_of_an_item_are_taken_from_its_own_chunk_alone(
     spool = Spool(tmp_path / "spool", RowFormat.JSON)
     spool.open()
     old, two, new = (
-        Spooled([Record(item, label, (Family(((0, b"{}"),)),))], {label: 1})
+        Spooled([Record(item, label, (Aggregate(((0, b"{}"),)),))], {label: 1})
         for item, label in ((1, "old"), (2, "two"), (1, "new"))
     )
     assert spool.write(1, {1: old, 2: two})

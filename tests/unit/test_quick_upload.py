@@ -36,10 +36,10 @@ def known(
     *paths: str,
     kind: str = "folders",
     ledger: str = "upload_tracker.db",
-    batch_id: str = "batch",
+    run_name: str = "batch",
 ) -> None:
     """Has the ledger know of an import, of some items, by default of one that is not asked for."""
-    book = Book(Path(ledger), kind=kind, source=str(source), tag=tag, batch_id=batch_id)
+    book = Book(Path(ledger), kind=kind, source=str(source), tag=tag, run_name=run_name)
     book.add(*(paths or ("another",)))
     book.file.close()
 

@@ -34,10 +34,10 @@ class Shelf:
 
     def keep(self, number: int, status: str = "interrupted", **changes: Any) -> WorkState:
         values = {"source": "/data", "tag": "t", "status": status, **changes}
-        state = work_state(batch_id=f"batch_20251118_120000_00000{number}", **values)
+        state = work_state(run_name=f"batch_20251118_120000_00000{number}", **values)
         scope_id = self.book.runs.scope(state.kind, state.source, state.tag, state.target_id)
         file = self.folder / "work_state.json"
-        self.book.runs.begin_run(scope_id, state.run_id, state.batch_id, file)
+        self.book.runs.begin_run(scope_id, state.run_id, state.run_name, file)
         keep_state(self.book.file, scope_id, state)
         return state
 
@@ -46,7 +46,7 @@ class Shelf:
         return resumable_runs(self.settings, given or {}, **chosen)
 
     def numbers(self, **only: Any) -> list[str]:
-        return [each.state.batch_id[-1] for each in self.found(**only)]
+        return [each.state.run_name[-1] for each in self.found(**only)]
 
 
 @pytest.fixture
@@ -158,8 +158,8 @@ def test_the_exit_code_is_the_worst_and_what_stops_all_stops(
     failed: list[ImporterError] = []
     said: list[str] = []
 
-    def run(settings: Settings, batch_id: str) -> int:
-        assert settings.tag == batch_id[-1]
+    def run(settings: Settings, run_name: str) -> int:
+        assert settings.tag == run_name[-1]
         outcome = next(left)
         if isinstance(outcome, ImporterError):
             raise outcome

@@ -176,9 +176,9 @@ def test_a_row_as_json_is_read_back_by_column(
 
 
 def test_a_moment_in_json_carries_its_offset() -> None:
-    moment = dt.datetime(2025, 8, 3, 14, 3, 10, 5, dt.UTC)
-    encoded = orjson.loads(encoder(table_of("timestamptz"), RowFormat.JSON)((moment,)))
-    assert dt.datetime.fromisoformat(encoded["c0"]) == moment
+    timestamp = dt.datetime(2025, 8, 3, 14, 3, 10, 5, dt.UTC)
+    encoded = orjson.loads(encoder(table_of("timestamptz"), RowFormat.JSON)((timestamp,)))
+    assert dt.datetime.fromisoformat(encoded["c0"]) == timestamp
 
 
 def test_rows_as_json_can_be_put_together_as_one_array() -> None:

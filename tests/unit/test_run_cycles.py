@@ -1,4 +1,4 @@
-"""A source that is worked off, while files are added to it and others are still growing."""
+"""A source that is consumed, while files are added to it and others are still growing."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from imports.phases.cycles import Cycles
 from imports.phases.listing import list_source
 from imports.phases.planning import plan_items
 from imports.phases.upload import list_images
-from imports.run import settling
+from imports.run import stability
 from imports.run.session import RunSession
-from imports.run.settling import SETTLED_SECONDS, settled_at
+from imports.run.stability import STABLE_SECONDS, stable_since
 from imports.work_item import Image, ImageFile, ItemState, Signature
 from tests.support.folder import files_below
 from tests.support.session import PeopleBench
@@ -40,7 +40,7 @@ def bench(tmp_path: Path) -> Iterator[PeopleBench]:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files settle in no time."""
-    monkeypatch.setattr(settling, "SETTLED_SECONDS", 0.05)
+    monkeypatch.setattr(stability, "STABLE_SECONDS", 0.05)
 
 
 def meanwhile(bench: PeopleBench, *actions: Callable[[], object]) -> None:
@@ -81,7 +81,7 @@ def test_images_are_listed_under_the_id_that_is_forgotten(bench: PeopleBench) ->
     file = ImageFile("/images/1.png", Signature(1, 1))
     session.begin_cycle()
     list_images(session, [Image(file, "ab12", "png", "image/png", 3, None)])
-    assert bench.database.remembered == {session.state.rows_batch_id} != {session.state.batch_id}
+    assert bench.database.remembered == {session.state.rows_run_name} != {session.state.run_name}
 
 
 def test_what_fails_is_tried_once_in_a_run_however_many_cycles_it_has(bench: PeopleBench) -> None:
@@ -183,17 +183,17 @@ def test_only_what_has_settled_is_planned(bench: PeopleBench) -> None:
 def test_a_run_that_does_not_work_off_takes_every_file_as_it_is(bench: PeopleBench) -> None:
     bench.add("new.json", "B", age=-3_600)
     session = bench.session("x", only="new.json")
-    assert settled_at(session) is None
+    assert stable_since(session) is None
     list_source(session)
     plan_items(session)
     assert session.items.count(ItemState.PLANNED) == 1
 
 
 def test_settled_is_what_has_not_changed_for_a_while(bench: PeopleBench) -> None:
-    moment = settled_at(bench.session())
+    moment = stable_since(bench.session())
     assert moment is not None
-    assert 0 <= time.time() - SETTLED_SECONDS - moment.mtime < 1
-    assert 0 <= time.monotonic() - SETTLED_SECONDS - moment.seen < 1
+    assert 0 <= time.time() - STABLE_SECONDS - moment.mtime < 1
+    assert 0 <= time.monotonic() - STABLE_SECONDS - moment.seen < 1
 
 
 @pytest.mark.parametrize("age", [0.0, -3_600.0, -4e9])
@@ -247,7 +247,7 @@ def test_where_nobody_tells_who_has_it_open_a_file_is_taken_once_listings_saw_it
     bench: PeopleBench, monkeypatch: pytest.MonkeyPatch, untold: None
 ) -> None:
     """All wait together, whatever their mtimes."""
-    monkeypatch.setattr(settling, "SETTLED_SECONDS", 0.3)
+    monkeypatch.setattr(stability, "STABLE_SECONDS", 0.3)
     for number in range(20):
         bench.add(f"{number}.json", str(number), age=number * 1_000.0)
     waits: list[float] = []
@@ -272,7 +272,7 @@ def test_a_file_that_is_written_in_parts_and_given_an_old_mtime_waits_for_its_la
     bench: PeopleBench, monkeypatch: pytest.MonkeyPatch, untold: None
 ) -> None:
     """Its mtime and size tell nothing: its ctime does, which listings see too."""
-    monkeypatch.setattr(settling, "SETTLED_SECONDS", 0.3)
+    monkeypatch.setattr(stability, "STABLE_SECONDS", 0.3)
     content = b'{"results": [{"profile_data": {"profile_id": "A"}}]}'
     path = bench.write("a.json", content[:9])
 
@@ -304,7 +304,7 @@ def test_a_clock_that_is_set_during_a_run_takes_no_file_that_grows(
         plan_items(session)
         assert session.items.count(ItemState.PLANNED) == 0
         list_source(session, again=True)
-    monkeypatch.setattr(settling, "SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr(stability, "STABLE_SECONDS", 0.0)
     plan_items(session)
     assert session.items.count(ItemState.PLANNED) == 1
 
@@ -329,7 +329,7 @@ def test_a_file_that_stays_open_is_left_for_the_next_run_in_one_cycle(
 def test_a_file_that_grows_is_waited_for_and_taken_whole(
     bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settling, "SETTLED_SECONDS", 0.15)
+    monkeypatch.setattr(stability, "STABLE_SECONDS", 0.15)
     bench.add("old.json", "OLD")
     path = bench.folder / "new.json"
     content = b'{"results": [%s]}' % b",".join(
@@ -396,7 +396,7 @@ def test_a_stop_while_it_waits_for_a_growing_file_ends_the_run_at_once(bench: Pe
     began = time.monotonic()
     with pytest.raises(InterruptedRunError):
         Cycles(session).more()
-    assert time.monotonic() - began < SETTLED_SECONDS - 0.5
+    assert time.monotonic() - began < STABLE_SECONDS - 0.5
 
 
 # Watching

@@ -429,12 +429,12 @@ def test_a_run_tells_what_failed_in_it_when_it_is_over_though_it_was_told_before
 # What a killed run has left
 
 
-def imported(bench: PeopleBench, batch_id: str = "killed", **flags: object) -> None:
+def imported(bench: PeopleBench, run_name: str = "killed", **flags: object) -> None:
     """A run that was killed before it could do anything with its files."""
-    session = bench.session(batch_id, **flags)
+    session = bench.session(run_name, **flags)
     list_source(session)
     # The clock was set back meanwhile, or forth: it does not count.
-    took = (time.time() + 60, time.time() + 61) if batch_id == "earlier" else (1.0, 2.0)
+    took = (time.time() + 60, time.time() + 61) if run_name == "earlier" else (1.0, 2.0)
     for items in session.items.listed_items(None, 9):
         session.queue.record_imported([item[0] for item in items], [], {}, took)
     session.close()

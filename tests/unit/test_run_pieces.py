@@ -43,8 +43,8 @@ def add_large(bench: PeopleBench, name: str, *ids: str | None, tail: bytes = b""
     return bench.write(name, json.dumps({"results": records}).encode() + tail)
 
 
-def planned(bench: PeopleBench, batch_id: str = "batch", **flags: Any) -> RunSession:
-    session = bench.session(batch_id, **flags)
+def planned(bench: PeopleBench, run_name: str = "batch", **flags: Any) -> RunSession:
+    session = bench.session(run_name, **flags)
     list_source(session)
     plan_items(session)
     return session

@@ -150,8 +150,8 @@ def rows(bench: PeopleBench) -> dict[str, ProgressRow]:
     return by_path
 
 
-def run(bench: PeopleBench, batch_id: str = "batch", **flags: object) -> None:
-    bench.run(batch_id, progress_csv=bench.base / "p.csv", **flags)
+def run(bench: PeopleBench, run_name: str = "batch", **flags: object) -> None:
+    bench.run(run_name, progress_csv=bench.base / "p.csv", **flags)
 
 
 def test_a_run_ends_with_a_row_for_each_file(bench: PeopleBench) -> None:

@@ -422,7 +422,7 @@ def test_settings_can_be_read_without_a_backend(tmp_path: Path) -> None:
         read_settings(environment={"IMPORTER_BATCH_SIZE": "0"}, folder=tmp_path)
 
 
-# Sources that are worked off
+# Sources that are consumed
 
 
 def test_what_becomes_of_files_is_left_to_the_kind_where_nothing_is_said(tmp_path: Path) -> None:

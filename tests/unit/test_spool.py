@@ -14,7 +14,7 @@ from imports.errors import UsageError
 from imports.run import spool as module
 from imports.run.spool import Spool, SpoolReader
 from imports.tables.row_format import RowFormat
-from imports.work_item import Family, Record, Spooled
+from imports.work_item import Aggregate, Record, Spooled
 
 NOTHING = Spooled([], {})
 RECORDS = {
@@ -24,17 +24,17 @@ RECORDS = {
                 3,
                 "Belmar/FL/Ä\t1",
                 (
-                    Family(((0, b"a\\tb\n"), (1, "é😀\n".encode()))),
-                    Family(((2, b"c\n"),), "key", "2025-01-01", "a#000001"),
+                    Aggregate(((0, b"a\\tb\n"), (1, "é😀\n".encode()))),
+                    Aggregate(((2, b"c\n"),), "key", "2025-01-01", "a#000001"),
                 ),
                 7,
             ),
-            Record(3, "Belmar/FL/2", (Family(((0, b"\\N\n"),)),)),
+            Record(3, "Belmar/FL/2", (Aggregate(((0, b"\\N\n"),)),)),
         ],
         {"N/A": 2, "é\t": 1},
     ),
     1: NOTHING,
-    2: Spooled([Record(2, "", (Family(((0, b"x\n"),)),))], {}),
+    2: Spooled([Record(2, "", (Aggregate(((0, b"x\n"),)),))], {}),
 }
 
 
@@ -69,7 +69,7 @@ def test_any_rows_come_back(
     spool.open()
     records = {
         item: Spooled(
-            [Record(item, label, (Family(((0, row.encode()),)),)) for label, row in some],
+            [Record(item, label, (Aggregate(((0, row.encode()),)),)) for label, row in some],
             {label: 1 for label, _ in some},
         )
         for item, some in rows.items()

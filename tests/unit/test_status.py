@@ -52,13 +52,13 @@ def known(state: WorkState, state_file: Path = FILE, holder: Holder | None = Non
     return KnownRun(state, state_file, holder)
 
 
-def held_by(process_id: int | None, batch_id: str | None) -> Status:
+def held_by(process_id: int | None, run_name: str | None) -> Status:
     """A last run that its work state calls running, and who holds the lock."""
     state = work_state(
         status="running",
         phases={"planning": PhaseState("completed"), "sha256": PhaseState("running")},
     )
-    return Status(last_run=known(state, holder=Holder(process_id, batch_id)))
+    return Status(last_run=known(state, holder=Holder(process_id, run_name)))
 
 
 def test_where_there_was_no_run_the_first_command_is_offered() -> None:
@@ -139,8 +139,8 @@ def test_a_run_that_holds_its_lock_is_running_and_is_not_to_be_resumed() -> None
 
 
 def test_while_another_run_holds_the_lock_it_is_said_who_is_to_be_waited_for() -> None:
-    for pid, batch_id, who in ((9, "batch_other", "Process 9"), (None, None, "Another process")):
-        status = held_by(pid, batch_id)
+    for pid, run_name, who in ((9, "batch_other", "Process 9"), (None, None, "Another process")):
+        status = held_by(pid, run_name)
         *_, waits, resume = render_status(status, FILE).splitlines()
         assert waits == f"{who} uses its ledger now."
         assert resume.startswith("To resume:  ")
@@ -359,7 +359,7 @@ def test_every_unfinished_run_is_told_with_how_it_goes_on(tmp_path: Path) -> Non
     state_file = tmp_path / "work_state.json"
     for number, tag in enumerate(("one", "two", "done", "three")):
         state = work_state(
-            batch_id=f"batch_20251118_120000_00000{number}",
+            run_name=f"batch_20251118_120000_00000{number}",
             source="/data",
             tag=tag,
             status="completed" if tag == "done" else "interrupted",
@@ -367,7 +367,7 @@ def test_every_unfinished_run_is_told_with_how_it_goes_on(tmp_path: Path) -> Non
         )
         scope_id = book.runs.scope("states", "/data", tag, "t")
         other = tmp_path / "other.json" if tag == "one" else state_file
-        book.runs.begin_run(scope_id, state.run_id, state.batch_id, other)
+        book.runs.begin_run(scope_id, state.run_id, state.run_name, other)
         keep_state(book.file, scope_id, state)
     save_work_state(state, state_file)
     book.file.close()

@@ -35,8 +35,8 @@ def batch(source: Path) -> Path:
 PATH = "line-2/Batch54"
 
 
-def files(source: Path, batch_id: str = "batch_1") -> StatusFiles:
-    return StatusFiles(Source(str(source), ()), batch_id, "Nov-line", "PostgreSQL, mydb at db")
+def files(source: Path, run_name: str = "batch_1") -> StatusFiles:
+    return StatusFiles(Source(str(source), ()), run_name, "Nov-line", "PostgreSQL, mydb at db")
 
 
 def succeed(source: Path, path: str = PATH, **counts: int) -> list[Unwritten]:

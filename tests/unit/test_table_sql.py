@@ -19,15 +19,15 @@ from imports.tables.table import (
     Column,
     ConflictRule,
     Keep,
-    NewerWins,
-    Newest,
+    LatestWins,
     Replace,
     Table,
     TableGroup,
+    UpdateIfNewer,
 )
 
 RUN = {name: f"%({name})s" for name in ("dataset_id", "batch_id", "if_exists", "repair")}
-NEWEST = Newest("seen", "number", "note")
+NEWEST = LatestWins("seen", "number", "note")
 THINGS = Table(
     name="things",
     columns=(
@@ -67,7 +67,7 @@ def test_replace_writes_where_something_differs_and_only_there() -> None:
 
 
 def test_newer_wins_asks_for_the_later_value_too_and_null_is_never_later() -> None:
-    sql = merge(NewerWins("seen"))
+    sql = merge(UpdateIfNewer("seen"))
     assert (
         "when %(if_exists)s = 'newer' or stored.batch_id = %(batch_id)s"
         " then excluded.seen >= stored.seen"
@@ -78,13 +78,13 @@ def test_newer_wins_asks_for_the_later_value_too_and_null_is_never_later() -> No
     assert "coalesce" not in sql
 
 
-@pytest.mark.parametrize("rule", [NewerWins("seen"), NEWEST])
+@pytest.mark.parametrize("rule", [UpdateIfNewer("seen"), NEWEST])
 def test_an_undated_row_is_undecided_or_judged_once_the_others_are_in(rule: ConflictRule) -> None:
     undecided = "when (stored.seen is null or winner.seen is null) then '?'"
     sql = merge(rule)
     assert undecided in sql
     assert "when stored.present is null then '!'" in sql, "another transaction wrote it"
-    assert "when rows.moment is null or judged.outcome in ('?', '!') then '!' else 'S'" in sql
+    assert "when rows.timestamp is null or judged.outcome in ('?', '!') then '!' else 'S'" in sql
     table = replace(THINGS, on_conflict=rule)
     judged = flat(judge_statement(table, RUN, "incoming_things", "%(letters)s", 0))
     assert undecided in judged
@@ -108,7 +108,7 @@ def test_where_no_row_is_undated_nothing_is_undecided(rule: ConflictRule) -> Non
         (Keep(), "order by name, number, ordinal desc"),
         (Replace(), "order by name, number, ordinal desc"),
         (
-            NewerWins("seen"),
+            UpdateIfNewer("seen"),
             "order by name, number, seen desc nulls last,"
             " case when seen is null then ordinal end, ordinal desc",
         ),
@@ -147,7 +147,9 @@ def test_a_table_without_stamp_gets_none() -> None:
 
 
 def test_a_table_is_described_for_the_functions_of_the_database() -> None:
-    things = described(replace(THINGS, on_conflict=NewerWins("seen")), relation="incoming_things")
+    things = described(
+        replace(THINGS, on_conflict=UpdateIfNewer("seen")), relation="incoming_things"
+    )
     assert things == {
         "name": "public.things",
         "columns": ["name", "number", "seen", "note"],
@@ -155,15 +157,15 @@ def test_a_table_is_described_for_the_functions_of_the_database() -> None:
         "nullable": ["number"],
         "run_key": [{"column_name": "dataset_id", "type": "bigint"}],
         "compared": ["seen", "note"],
-        "rule": {"name": "newer", "moment": "seen"},
+        "rule": {"name": "update_if_newer", "timestamp": "seen"},
         "id_type": "bigint",
         "names": ["name", "number"],
         "owner": None,
         "relation": "incoming_things",
     }
     assert described(replace(THINGS, on_conflict=NEWEST))["rule"] == {
-        "name": "newest",
-        "moment": "seen",
+        "name": "latest_wins",
+        "timestamp": "seen",
         "source": "number",
         "signature": "note",
         "undated_is_oldest": False,

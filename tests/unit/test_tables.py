@@ -16,9 +16,9 @@ from imports.tables.table import (
     IMAGES,
     Column,
     Keep,
-    NewerWins,
     Table,
     TableGroup,
+    UpdateIfNewer,
 )
 
 GROUPS = [IMAGES, *(kind.group for kind in all_kinds().values())]
@@ -164,7 +164,7 @@ def test_a_tables_columns_fall_into_key_and_compared() -> None:
         name="things",
         columns=(Column("a", "text"), Column("b", "text"), Column("c", "date")),
         key=("dataset_id", "a"),
-        on_conflict=NewerWins("c"),
+        on_conflict=UpdateIfNewer("c"),
     )
     assert table.qualified_name == "public.things"
     assert [column.name for column in table.row_key] == ["a"]
@@ -177,5 +177,5 @@ def test_a_tables_columns_fall_into_key_and_compared() -> None:
 @by_name
 def test_every_key_column_comes_from_the_row_or_from_the_run(table: Table) -> None:
     assert {column.name for column in (*table.row_key, *table.run_key)} == set(table.key)
-    if isinstance(table.on_conflict, NewerWins):
+    if isinstance(table.on_conflict, UpdateIfNewer):
         assert table.on_conflict.column in {column.name for column in table.compared}

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from imports.errors import LedgerError
-from imports.work_item import Source, is_batch_id
+from imports.work_item import Source, is_run_name
 
 SOURCE = Source("/data", ())
 
@@ -31,4 +31,4 @@ def test_a_path_that_leads_out_of_the_source_is_used_for_nothing(path: str) -> N
     ],
 )
 def test_batch_ids_have_one_form(text: str, right: bool) -> None:
-    assert is_batch_id(text) is right
+    assert is_run_name(text) is right

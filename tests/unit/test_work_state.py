@@ -302,11 +302,11 @@ def test_a_damaged_state_is_keep_unusable_and_never_overwrites_an_older_one(path
 
 
 def test_a_run_has_ids_of_its_own_and_a_readable_batch_id() -> None:
-    run_id, batch_id = new_run_ids()
+    run_id, run_name = new_run_ids()
     assert new_run_ids()[0] != run_id
-    day = datetime.strptime(batch_id[:21], "batch_%Y%m%d_%H%M%S").replace(tzinfo=UTC)
+    day = datetime.strptime(run_name[:21], "batch_%Y%m%d_%H%M%S").replace(tzinfo=UTC)
     assert abs((datetime.now(UTC) - day).total_seconds()) < 60
-    assert batch_id[21:] == f"_{run_id[:6]}"
+    assert run_name[21:] == f"_{run_id[:6]}"
 
 
 @pytest.mark.parametrize(

@@ -61,9 +61,9 @@ def _source_command(kind: Kind) -> click.Command:
         options = together(options, status_files_option)
     if wording.single_command is None:
         options = together(options, single_file_option)
-    if kind.compares_moments:
+    if kind.compares_timestamps:
         options = together(options, if_exists_option)
-    if kind.worked_off:
+    if kind.consumes_source:
         options = together(options, work_off_options)
     if wording.source_option is not None:
         options = together(

@@ -58,8 +58,8 @@ def resume(kind: str | None, tag: str | None, give_up: bool, **flags: Any) -> No
         give_up_runs(settings, runs)
         return
 
-    def go_on(settings: Settings, batch_id: str) -> int:
+    def go_on(settings: Settings, run_name: str) -> int:
         refuse_env_files_in(settings.imported, settings.project, production=flags["production"])
-        return import_with(settings, batch_id)
+        return import_with(settings, run_name)
 
     exit_with(resume_all(runs, go_on, lambda text: tell(shown(text), sys.stdout), tell_error))

@@ -119,5 +119,5 @@ PEOPLE = Kind(
     plan=plan,
     records=records,
     pieces=pieces,
-    worked_off=True,
+    consumes_source=True,
 )

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from imports.errors import RecordError
 from imports.kinds.kind import (
-    KindFamily,
+    KindAggregate,
     KindRecord,
     RecordProblem,
 )
@@ -255,14 +255,14 @@ _NO_PROFILE: list[Any] = [None] * 7
 class _RecordReader:
     """Builds the families of one record; `source` is its file and index."""
 
-    __slots__ = ("encode", "families", "moment", "source", "tally")
+    __slots__ = ("aggregates", "encode", "source", "tally", "timestamp")
 
     def __init__(self, source: str, encode: Callable[[object], bytes], tally: Tally) -> None:
         self.source = source
         self.encode = encode
         self.tally = tally
-        self.moment: datetime | None = None
-        self.families: dict[str, KindFamily] = {}
+        self.timestamp: datetime | None = None
+        self.aggregates: dict[str, KindAggregate] = {}
 
     def record(self, record: Any) -> KindRecord:
         """The record of a person.
@@ -278,7 +278,7 @@ class _RecordReader:
         if profile_id is None:
             raise RecordError("profile_data.profile_id is missing")
         _refuse_unread(left, "profile_data", "profile_last_modified_date")
-        self.moment = modified
+        self.timestamp = modified
         person = identifier(f"person/{profile_id}")
         key = (person,)
         rows: Rows = []
@@ -294,7 +294,7 @@ class _RecordReader:
             resume_modified, experiences = resume_values[:_IN_RESUME]
             _refuse_unread(left, "resume_data", "resume_last_modified_date")
             # A person is as new as the newer one of profile and résumé.
-            self.moment = max(filter(None, (modified, resume_modified)), default=None)
+            self.timestamp = max(filter(None, (modified, resume_modified)), default=None)
             if experiences is not None:
                 self._experiences(person, experiences, rows)
             left = self._add(
@@ -304,8 +304,8 @@ class _RecordReader:
                 rest = rest or {}
                 rest["resume_data"] = left
         own = (person, *values[:6], modified, resume_modified, rest)
-        family = self._family(_PEOPLE, own, rows)
-        return KindRecord(profile_id, (family, *self.families.values()))
+        aggregate = self._family(_PEOPLE, own, rows)
+        return KindRecord(profile_id, (aggregate, *self.aggregates.values()))
 
     def _experiences(self, person: str, experiences: Any, rows: Rows) -> None:
         if type(experiences) is not list:
@@ -388,20 +388,20 @@ class _RecordReader:
         """
         children: Rows = []
         left = self._add(what.parts, values, root[:1], place, children, None)
-        family = self._family(what.table, root, children)
-        known = self.families.setdefault(str(root[0]), family)
-        if known is family or known.rows[0] == family.rows[0]:
+        aggregate = self._family(what.table, root, children)
+        known = self.aggregates.setdefault(str(root[0]), aggregate)
+        if known is aggregate or known.rows[0] == aggregate.rows[0]:
             return left
         return _raw(experience, what.names)
 
-    def _family(self, table: int, values: tuple[object, ...], children: Rows) -> KindFamily:
-        moment = self.moment
+    def _family(self, table: int, values: tuple[object, ...], children: Rows) -> KindAggregate:
+        timestamp = self.timestamp
         content = self.encode((values, children))
         signature = hashlib.blake2b(content, digest_size=16).hexdigest()
-        return KindFamily(
-            ((table, (*values, moment, self.source, signature)), *children),
+        return KindAggregate(
+            ((table, (*values, timestamp, self.source, signature)), *children),
             str(values[0]),
-            moment.isoformat(timespec="microseconds") if moment is not None else "",
+            timestamp.isoformat(timespec="microseconds") if timestamp is not None else "",
             self.source,
         )
 

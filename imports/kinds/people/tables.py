@@ -6,7 +6,7 @@ for each element of an array in the input, with its `position`, or a single row.
 
 from __future__ import annotations
 
-from imports.tables.table import Column, Newest, Replace, Table, TableGroup
+from imports.tables.table import Column, LatestWins, Replace, Table, TableGroup
 
 _LINK = "name text, url text"
 _PHONE = "phone text, ddi boolean, dnc boolean, type text, carrier text, priority integer"
@@ -44,23 +44,23 @@ def _root(
     name: str,
     columns: str,
     *names: str,
-    moment: str = "last_modified_date",
+    timestamp: str = "last_modified_date",
     shared: bool = True,
 ) -> Table:
     """A table whose rows have an id and own rows of other tables; messages show its `names`.
 
-    `moment` is the column that decides which row is newer. Rows of a `shared` table take it from
+    `timestamp` is the column that decides which row is newer. Rows of a `shared` table take it from
     the records that share them.
     """
     return Table(
         schema=schema,
         name=name,
         columns=_columns(
-            f"id uuid not null, {columns}, {moment} timestamptz,"
+            f"id uuid not null, {columns}, {timestamp} timestamptz,"
             " source text not null, content_signature text not null"
         ),
         key=("id",),
-        on_conflict=Newest(moment, "source", "content_signature", undated_is_oldest=shared),
+        on_conflict=LatestWins(timestamp, "source", "content_signature", undated_is_oldest=shared),
         id_type="uuid",
         names=names,
     )
@@ -128,7 +128,7 @@ PEOPLE = _root(
     " picture_url text, last_seen_date timestamptz, last_modified_date timestamptz,"
     " resume_last_modified_date timestamptz, rest jsonb",
     "neuron360_profile_id",
-    moment="latest_modified_date",
+    timestamp="latest_modified_date",
     shared=False,
 )
 PROFILES = _owned(

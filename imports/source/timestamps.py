@@ -58,7 +58,7 @@ _BASIC_DATE = re.compile(r"((?:19|20)\d\d)(\d\d)(\d\d)", re.ASCII)
 _EPOCH = re.compile(r"(\d{10})(\d{3})?(?:\.(\d{1,9}))?", re.ASCII)
 
 
-def read_moment(text: str) -> datetime | None:
+def read_timestamp(text: str) -> datetime | None:
     """The timestamp in a string, None if there is none; without a zone it is in UTC."""
     try:
         found = _read(text)
@@ -147,10 +147,10 @@ def _in_utc(local: datetime, parts: dict[str, str | None]) -> datetime:
         if hours > 23 or minutes > 59:
             raise ValueError("no such offset")
         offset = timedelta(hours=hours, minutes=minutes)
-        moment = local.replace(tzinfo=timezone(-offset if parts["sign"] == "-" else offset))
-        if zone and moment.astimezone(_zone(zone)).utcoffset() != moment.utcoffset():
+        timestamp = local.replace(tzinfo=timezone(-offset if parts["sign"] == "-" else offset))
+        if zone and timestamp.astimezone(_zone(zone)).utcoffset() != timestamp.utcoffset():
             raise ValueError("the zone has another offset")
-        return moment.astimezone(UTC)
+        return timestamp.astimezone(UTC)
     if zone and not parts.get("utc"):
         return _in_utc_from(local, _zone(zone))
     if zone:
@@ -160,8 +160,8 @@ def _in_utc(local: datetime, parts: dict[str, str | None]) -> datetime:
 
 def _in_utc_from(local: datetime, zone: ZoneInfo) -> datetime:
     """The UTC time of a local time in a zone, if there is exactly one."""
-    moments = {local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
-    found = [each for each in moments if each.astimezone(zone).replace(tzinfo=None) == local]
+    timestamps = {local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
+    found = [each for each in timestamps if each.astimezone(zone).replace(tzinfo=None) == local]
     if len(found) != 1:
         raise ValueError("the clock change skips or repeats this time")
     return found[0]

@@ -35,10 +35,10 @@ def states(book: Book) -> dict[str, str]:
     return dict(rows.fetchall())
 
 
-def settled(book: Book, entries: list[ListedItem]) -> list[tuple[str, str, int]]:
+def unchanged(book: Book, entries: list[ListedItem]) -> list[tuple[str, str, int]]:
     """The stretches that a listing finds settled."""
-    with book.listing._temporary_listing(entries, settle=True):
-        return book.file.connection.execute("select * from settled order by first").fetchall()
+    with book.listing._temporary_listing(entries, skip_unchanged=True):
+        return book.file.connection.execute("select * from unchanged order by first").fetchall()
 
 
 def entries_of(names: str) -> list[ListedItem]:
@@ -49,7 +49,7 @@ def entries_of(names: str) -> list[ListedItem]:
 def test_a_folder_as_it_was_is_one_stretch(tmp_path: Path, short: None) -> None:
     book, _ = book_of(tmp_path, "a/1 a/2 b/1 b/c/1")
     entries = entries_of("b/c/1 a/2 a/1 b/1")
-    assert settled(book, entries) == [("a/1", "a/2", 2), ("b/1", "b/1", 1), ("b/c/1", "b/c/1", 1)]
+    assert unchanged(book, entries) == [("a/1", "a/2", 2), ("b/1", "b/1", 1), ("b/c/1", "b/c/1", 1)]
     assert book.list(*entries) == Listing(4, 0, 0, 4, 0, 0)
     book.file.close()
 
@@ -57,7 +57,7 @@ def test_a_folder_as_it_was_is_one_stretch(tmp_path: Path, short: None) -> None:
 def test_few_items_side_by_side_are_no_stretch(tmp_path: Path) -> None:
     book, _ = book_of(tmp_path, "a/1 a/2")
     entries = entries_of("a/1 a/2")
-    assert settled(book, entries) == []
+    assert unchanged(book, entries) == []
     assert book.list(*entries) == Listing(2, 0, 0, 2, 0, 0)
     book.file.close()
 
@@ -79,7 +79,7 @@ def test_what_is_not_as_it_was_leaves_its_folder_unsettled(
     else:
         value = "state = 'listed'" if change == "listed" else "disposed_at = 1.0"
         book.file.connection.execute(f"update item set {value} where path = 'a/2'")
-    assert settled(book, entries) == [("b/1", "b/1", 1)]
+    assert unchanged(book, entries) == [("b/1", "b/1", 1)]
     listing = book.list(*entries)
     unchanged = {"gone": 3, "new": 4}.get(change, 3)
     assert (listing.total, listing.unchanged) == (len(entries), unchanged)
@@ -91,7 +91,7 @@ def test_what_is_not_as_it_was_leaves_its_folder_unsettled(
 def test_what_is_gone_beside_a_stretch_is_forgotten(tmp_path: Path, short: None) -> None:
     book, _ = book_of(tmp_path, "a/1 a/2 a/3 a/9 b/1")
     entries = entries_of("a/1 a/2 a/3")
-    assert settled(book, entries) == [("a/1", "a/3", 3)]
+    assert unchanged(book, entries) == [("a/1", "a/3", 3)]
     assert book.list(*entries) == Listing(3, 0, 0, 3, 0, 0)
     assert set(states(book)) == {"a/1", "a/2", "a/3"}
     book.file.close()

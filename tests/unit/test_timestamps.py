@@ -165,30 +165,30 @@ def read(text: str) -> dt.datetime | None:
 
 
 @given(SECONDS)
-def test_every_moment_in_an_e_mails_form_is_read_back(moment: dt.datetime) -> None:
-    assert read(email.utils.format_datetime(moment)) == moment
+def test_every_moment_in_an_e_mails_form_is_read_back(timestamp: dt.datetime) -> None:
+    assert read(email.utils.format_datetime(timestamp)) == timestamp
 
 
 @given(SECONDS.map(lambda each: each.astimezone(dt.UTC)))
-def test_every_moment_in_a_form_of_utc_is_read_back(moment: dt.datetime) -> None:
+def test_every_moment_in_a_form_of_utc_is_read_back(timestamp: dt.datetime) -> None:
     for form in (
         *("%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%dT%H:%M:%Sz", "%Y%m%dT%H%M%SZ"),
         *("%a, %d %b %Y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y", "%B %d, %Y %I:%M:%S %p"),
         *("%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y, %I:%M:%S %p UTC", "%d-%b-%Y %H:%M:%S"),
     ):
-        assert read(moment.strftime(form)) == moment, form
+        assert read(timestamp.strftime(form)) == timestamp, form
 
 
 @given(MOMENTS.map(lambda each: each.astimezone(dt.UTC)), st.sampled_from(ZONES))
 def test_every_moment_with_the_name_of_its_zone_is_read_back(
-    moment: dt.datetime, zone: str
+    timestamp: dt.datetime, zone: str
 ) -> None:
-    local = moment.astimezone(ZoneInfo(zone))
+    local = timestamp.astimezone(ZoneInfo(zone))
     if "." in str(local.utcoffset()) or local.utcoffset().seconds % 60:  # type: ignore[union-attr]
         return  # before zones had whole minutes
-    assert read(f"{local.isoformat()}[{zone}]") == moment
+    assert read(f"{local.isoformat()}[{zone}]") == timestamp
     bare = read(f"{local.replace(tzinfo=None).isoformat()}[{zone}]")
-    assert bare == moment or (bare is None and zone.startswith("America/"))
+    assert bare == timestamp or (bare is None and zone.startswith("America/"))
 
 
 @given(
@@ -198,15 +198,15 @@ def test_every_moment_with_the_name_of_its_zone_is_read_back(
         timezones=st.just(dt.UTC),
     )
 )
-def test_every_moment_as_a_number_since_1970_is_read_back(moment: dt.datetime) -> None:
-    since = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+def test_every_moment_as_a_number_since_1970_is_read_back(timestamp: dt.datetime) -> None:
+    since = timestamp - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
     micro = since // dt.timedelta(microseconds=1)
-    assert read(f"{micro // 1_000_000}.{micro % 1_000_000:06}") == moment
-    assert read(f"{micro // 1_000}.{micro % 1_000:03}") == moment
-    seconds = moment.replace(microsecond=0)
+    assert read(f"{micro // 1_000_000}.{micro % 1_000_000:06}") == timestamp
+    assert read(f"{micro // 1_000}.{micro % 1_000:03}") == timestamp
+    seconds = timestamp.replace(microsecond=0)
     assert read(f"{micro // 1_000_000}") == seconds
     assert clean_timestamp(micro // 1_000_000, Counter()) == seconds
-    millis = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    millis = timestamp.replace(microsecond=timestamp.microsecond // 1000 * 1000)
     assert read(f"{micro // 1_000}") == millis
 
 
@@ -226,11 +226,11 @@ def test_rubbish_never_becomes_a_moment_whose_figures_are_not_in_it(text: str) -
         numbers = {int(each) for each in re.findall(r"\d+", text)}
         assert {day.year, day.day} <= numbers
         assert day.month in numbers or day.strftime("%b").lower() in text.lower()
-    moment = read(text)
-    if moment is None or re.search(r"[+-]\d\d|Asia|24|60|\d{8}", text):
+    timestamp = read(text)
+    if timestamp is None or re.search(r"[+-]\d\d|Asia|24|60|\d{8}", text):
         return
     numbers = {int(each) for each in re.findall(r"\d+", text)}
-    assert {moment.year, moment.day} <= numbers
-    assert moment.month in numbers or moment.strftime("%b").lower() in text.lower()
-    assert moment.minute in numbers | {0}
-    assert {moment.hour, moment.hour - 12} & (numbers | {0}) or moment.hour % 12 == 0
+    assert {timestamp.year, timestamp.day} <= numbers
+    assert timestamp.month in numbers or timestamp.strftime("%b").lower() in text.lower()
+    assert timestamp.minute in numbers | {0}
+    assert {timestamp.hour, timestamp.hour - 12} & (numbers | {0}) or timestamp.hour % 12 == 0
