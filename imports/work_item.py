@@ -276,9 +276,9 @@ class Aggregate(NamedTuple):
     """Rows of a record that go in, or not, with the first of them, encoded for the target.
 
     `rows` are pairs of the index of a table of the kind and the row. Where records share rows (a
-    company that several people worked for), `key` names whose they are: of families of one key
+    company that several people worked for), `key` names whose they are: of aggregates of one key
     in a batch the one with the latest `timestamp` is merged, of several the one with the smallest
-    `source`. A `timestamp` is a text that sorts; families without a key are all merged.
+    `source`. A `timestamp` is a text that sorts; aggregates without a key are all merged.
     """
 
     rows: tuple[tuple[int, bytes], ...]
@@ -297,7 +297,7 @@ class Record(NamedTuple):
     """One record of a work item, its rows encoded for the target.
 
     `label` names it for people (`Belmar/FL/PH23408`), `number` is its place in the item; its own
-    family comes first.
+    aggregate comes first.
     """
 
     item_id: int
@@ -307,12 +307,12 @@ class Record(NamedTuple):
 
     @property
     def rows(self) -> tuple[tuple[int, bytes], ...]:
-        """The rows of all its families."""
+        """The rows of all its aggregates."""
         return tuple(row for aggregate in self.aggregates for row in aggregate.rows)
 
     @property
     def undated(self) -> bool:
-        """Whether others may have rows of its own key, and it has no moment to compare."""
+        """Whether others may have rows of its own key, and it has no timestamp to compare."""
         own = self.aggregates[0]
         return own.key is not None and not own.timestamp
 

@@ -233,7 +233,7 @@ def _text(stats: dict[str, Any], name: str, tally: Tally) -> str | None:
 
 
 def _timestamp(mtime_ns: int) -> datetime | None:
-    """The moment of an mtime, to the microsecond; None if it is beyond all calendars."""
+    """The timestamp of an mtime, to the microsecond; None if it is beyond all calendars."""
     try:
         return _EPOCH + timedelta(microseconds=mtime_ns // 1_000)
     except OverflowError:

@@ -43,14 +43,14 @@ class KindAggregate(NamedTuple):
 
 
 class KindRecord(NamedTuple):
-    """One record: a label for people, and its rows in families, its own first."""
+    """One record: a label for people, and its rows in aggregates, its own first."""
 
     label: str
     aggregates: tuple[KindAggregate, ...]
 
     @property
     def rows(self) -> tuple[tuple[int, tuple[object, ...]], ...]:
-        """The rows of all its families."""
+        """The rows of all its aggregates."""
         return tuple(row for aggregate in self.aggregates for row in aggregate.rows)
 
 
@@ -101,8 +101,8 @@ class Kind:
     `path` is always relative to the source. What cannot be used raises RecordError, or OSError
     from `sign`; NotOursError says that a file is whole and not of this kind, so that it is neither
     deleted nor moved. `items_are_folders` says whether a work item is a folder, which can have a
-    status file; `consumes_source` whether its files are deleted or moved away when they are done with,
-    unless the user wants them kept.
+    status file; `consumes_source` whether its files are deleted or moved away once they are
+    imported, unless the user wants them kept.
     """
 
     name: str

@@ -205,14 +205,14 @@ def release_afterwards(folder: Path) -> None:
 def stop_once_unused(folder: Path, timeout: float = _STOP_TIMEOUT) -> None:
     """Stops the server in `folder` as soon as nobody uses it, if that is within `timeout` s."""
 
-    def settled() -> bool:
+    def let_go() -> bool:
         _await_change(folder)
         url = running_url(folder)
         if url is None or _keep_marker(folder).exists():
             return True
         return release(EmbeddedServer(folder, url, False, _open_lock(_users_file(folder))))
 
-    _poll_until(settled, timeout, pause=_GRACE)
+    _poll_until(let_go, timeout, pause=_GRACE)
 
 
 def create_database(url: str, name: str, template: str | None = None) -> str:
@@ -390,11 +390,11 @@ def _stop(folder: Path) -> bool:
 def _await_change(folder: Path) -> None:
     """Waits for a server which another process, killed since, was starting or stopping."""
 
-    def settled() -> bool:
+    def at_rest() -> bool:
         postmaster = read_postmaster(folder)
         return postmaster is None or postmaster.status == "ready" or not is_running(postmaster.pid)
 
-    _poll_until(settled, _STOP_TIMEOUT)
+    _poll_until(at_rest, _STOP_TIMEOUT)
 
 
 def _poll_until(condition: Callable[[], bool], timeout: float, pause: float = _POLL) -> bool:

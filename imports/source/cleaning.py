@@ -81,10 +81,10 @@ def clean_date(value: object, tally: Tally) -> date | None:
 
 
 def clean_timestamp(value: object, tally: Tally) -> datetime | None:
-    """A moment in UTC, to the microsecond; one without an offset is taken as UTC.
+    """A timestamp in UTC, to the microsecond; one without an offset is taken as UTC.
 
-    It may be written as ISO 8601, RFC 2822 or in another way that leaves no doubt (see `timestamps`),
-    or as a number. What cannot be read is None, and counted.
+    It may be written as ISO 8601, RFC 2822 or in another way that leaves no doubt (see
+    `timestamps`), or as a number. What cannot be read is None, and counted.
     """
     if value is None:
         return None

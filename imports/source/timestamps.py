@@ -1,4 +1,4 @@
-"""Moments as programs write them, where they are not in the usual form of ISO 8601. No guesses.
+"""Timestamps as programs write them, where they are not in the usual form of ISO 8601. No guesses.
 
 Only forms that say the whole date, with a year of four digits, and can be read in one way are
 read. Anything else in a text makes it unreadable, and so does a zone that is only a name ("EST"),
@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 LONGEST = 100
-"""A longer text is no moment; in characters."""
+"""A longer text is no timestamp; in characters."""
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -60,7 +60,7 @@ _EPOCH = re.compile(r"(\d{10})(\d{3})?(?:\.(\d{1,9}))?", re.ASCII)
 
 
 def read_timestamp(text: str) -> datetime | None:
-    """The moment that a text says, None if it says none; one without a zone is taken as UTC."""
+    """The timestamp that a text says, None if it says none; one without a zone is taken as UTC."""
     try:
         found = _read(text)
         return found and found[1]
@@ -78,11 +78,11 @@ def read_day(text: str) -> date | None:
 
 
 def read_number(text: str) -> datetime | None:
-    """The moment in UTC that a number says: seconds or milliseconds since 1970, or a date.
+    """The timestamp in UTC that a number says: seconds or milliseconds since 1970, or a date.
 
     A date has eight digits (`20260302`) and a year from 1900 to 2099. Seconds have ten digits,
-    milliseconds thirteen, and they mean a moment from September 2001 until the year 2100. Any
-    other number means no moment.
+    milliseconds thirteen, and they mean a timestamp from September 2001 until the year 2100. Any
+    other number means no timestamp.
     """
     if match := _BASIC_DATE.fullmatch(text):
         try:
@@ -92,13 +92,13 @@ def read_number(text: str) -> datetime | None:
     match = _EPOCH.fullmatch(text)
     if match is None or not _EPOCH_BEGIN <= int(match[1]) < _EPOCH_END:
         return None
-    # In whole numbers: a float would be another moment in its last digits.
+    # In whole numbers: a float would be another timestamp in its last digits.
     below = int(((match[2] or "") + (match[3] or "")).ljust(6, "0")[:6])
     return datetime.fromtimestamp(int(match[1]), UTC) + timedelta(microseconds=below)
 
 
 def _read(text: str) -> tuple[date, datetime] | None:
-    """The day that a text names and the moment that it means.
+    """The day that a text names and the timestamp that it means.
 
     Raises:
         ValueError, OverflowError: if there is no such day, time or zone.
@@ -161,7 +161,7 @@ def _in_utc(local: datetime, parts: dict[str, str | None]) -> datetime:
 
 
 def _in_utc_from(local: datetime, zone: ZoneInfo) -> datetime:
-    """The moment at which the clocks of a zone show a time, if there is exactly one."""
+    """The timestamp at which the clocks of a zone show a time, if there is exactly one."""
     timestamps = {local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
     found = [each for each in timestamps if each.astimezone(zone).replace(tzinfo=None) == local]
     if len(found) != 1:

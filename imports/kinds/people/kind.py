@@ -2,7 +2,7 @@
 
 Input and rules: the document "Concurrent Supabase Uploader". A work item is a JSON file, a page
 of a search; each element of its `results` is a record: a person, the organisations that the
-person worked for, and the offices of these. Each is a family of rows with an id of its own.
+person worked for, and the offices of these. Each is an aggregate of rows with an id of its own.
 
 A source file may be deleted once it is in, so nothing of a record may be lost: what no column
 has a place for is kept in `rest`, in the shape it had. Only what says nothing is left out: null,
