@@ -274,7 +274,7 @@ class Aggregate(NamedTuple):
     """Encoded rows of a record that are written together; the first row decides.
 
     `rows` are pairs of a table's index in the kind and a row. If records share rows (a company of
-    several people), they have the same `key`. From the families with one key in a batch, only one
+    several people), they have the same `key`. From the aggregates with one key in a batch, only one
     is merged: that with the latest `timestamp`, and among these that with the smallest `source`. A
     `timestamp` is a string that sorts by time. Families without a key are all merged.
     """
@@ -295,7 +295,7 @@ class Record(NamedTuple):
     """One record of a work item, with encoded rows.
 
     `label` names it in messages (`Belmar/FL/PH23408`), `number` is its index in the item. Its own
-    family is the first.
+    aggregate is the first.
     """
 
     item_id: int
@@ -305,7 +305,7 @@ class Record(NamedTuple):
 
     @property
     def rows(self) -> tuple[tuple[int, bytes], ...]:
-        """The rows of all its families."""
+        """The rows of all its aggregates."""
         return tuple(row for aggregate in self.aggregates for row in aggregate.rows)
 
     @property

@@ -44,14 +44,14 @@ class KindAggregate(NamedTuple):
 
 
 class KindRecord(NamedTuple):
-    """One record: a label for messages, and its rows in families; the first is its own."""
+    """One record: a label for messages, and its rows in aggregates; the first is its own."""
 
     label: str
     aggregates: tuple[KindAggregate, ...]
 
     @property
     def rows(self) -> tuple[tuple[int, tuple[object, ...]], ...]:
-        """The rows of all its families."""
+        """The rows of all its aggregates."""
         return tuple(row for aggregate in self.aggregates for row in aggregate.rows)
 
 
@@ -103,8 +103,8 @@ class Kind:
     `path` is always relative to the source. An item that cannot be used raises RecordError (`sign`:
     OSError). NotOursError says that a file is complete, but does not belong to this kind, so it is
     neither deleted nor moved. `items_are_folders` says that a work item is a folder, which can have
-    a status file. `consumes_source` says that imported files are deleted or moved, unless the user keeps
-    them.
+    a status file. `consumes_source` says that imported files are deleted or moved, unless the
+    user keeps them.
     """
 
     name: str

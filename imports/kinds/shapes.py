@@ -215,7 +215,7 @@ def _as_date(value: Any, tally: Tally) -> date | None:
     return clean_date(value, tally)
 
 
-def _as_moment(value: Any, tally: Tally) -> datetime | None:
+def _as_timestamp(value: Any, tally: Tally) -> datetime | None:
     if isinstance(value, (dict, list, bool)):
         raise ValueError(f"expected a date, found {json_type(value)}")
     return clean_timestamp(value, tally)
@@ -295,7 +295,7 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IG
 _CONVERT: dict[str, Convert | None] = {
     "text": clean_text,
     "date": _as_date,
-    "timestamptz": _as_moment,
+    "timestamptz": _as_timestamp,
     "boolean": _as_boolean,
     "integer": _as_integer,
     "bigint": _as_bigint,

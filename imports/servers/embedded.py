@@ -390,11 +390,11 @@ def _stop(folder: Path) -> bool:
 def _await_change(folder: Path) -> None:
     """Waits while a server starts or stops because of a process that was killed since."""
 
-    def settled() -> bool:
+    def at_rest() -> bool:
         postmaster = read_postmaster(folder)
         return postmaster is None or postmaster.status == "ready" or not is_running(postmaster.pid)
 
-    _poll_until(settled, _STOP_TIMEOUT)
+    _poll_until(at_rest, _STOP_TIMEOUT)
 
 
 def _poll_until(condition: Callable[[], bool], timeout: float, pause: float = _POLL) -> bool:

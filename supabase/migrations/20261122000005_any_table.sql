@@ -130,7 +130,7 @@ create or replace function public.importer_rule(
 ) language plpgsql stable security invoker set search_path = '' as $function$
 declare
   rule constant jsonb := described -> 'rule';
-  moment constant text := rule ->> 'moment';
+  stamp constant text := rule ->> 'timestamp';
   undated text;
   -- If --if-exists decides, nothing is undecided.
   undecided constant text :=
@@ -139,31 +139,31 @@ declare
 begin
   winner_first := 'ordinal desc';
   superseded := '';
-  if moment is null then
+  if stamp is null then
     return;
   end if;
-  undated := format('(stored.%1$I is null or winner.%1$I is null)', moment);
-  if rule ->> 'name' = 'newer' then
+  undated := format('(stored.%1$I is null or winner.%1$I is null)', stamp);
+  if rule ->> 'name' = 'update_if_newer' then
     winner_first := format(
-      '%1$I desc nulls last, case when %1$I is null then ordinal end, ordinal desc', moment);
+      '%1$I desc nulls last, case when %1$I is null then ordinal end, ordinal desc', stamp);
     superseded := format($sql$
       when stored.%1$I > winner.%1$I then 'superseded'
       when $2 ->> 'if_exists' = 'keep' and stored.batch_id <> $2 ->> 'batch_id' and %2$s
         then 'superseded'
-      when %3$s and %2$s then %4$s$sql$, moment, differs, undated, undecided);
-  elsif rule ->> 'name' = 'newest' then
+      when %3$s and %2$s then %4$s$sql$, stamp, differs, undated, undecided);
+  elsif rule ->> 'name' = 'latest_wins' then
     winner_first := format('%I desc nulls last, %I collate "C", ordinal desc',
-      moment, rule ->> 'source');
+      stamp, rule ->> 'source');
     -- A row with the same signature and timestamp has the same content, unless somebody changed it.
     other := format('(stored.%1$I, stored.%2$I) is distinct from (winner.%1$I, winner.%2$I)',
-      rule ->> 'signature', moment);
+      rule ->> 'signature', stamp);
     if not (rule ->> 'undated_is_oldest')::boolean then
       superseded := format('when %s and %s then %s', undated, other, undecided);
     end if;
     superseded := superseded || format($sql$
       when %1$s and ($2 ->> 'if_exists' = 'keep'
           or coalesce(stored.%2$I, '-infinity') >= coalesce(winner.%2$I, '-infinity'))
-        then 'superseded'$sql$, other, moment);
+        then 'superseded'$sql$, other, stamp);
   end if;
 end
 $function$;

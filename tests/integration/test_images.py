@@ -340,7 +340,7 @@ def test_two_licences_share_the_image_of_their_search(bench: Bench) -> None:
     ]
 
 
-def test_images_of_many_pages_are_listed_and_settled_once(
+def test_images_of_many_pages_are_listed_and_noted_once(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("imports.phases.upload.BATCH_SIZE", 3)

@@ -771,7 +771,7 @@ def test_one_file_by_a_call(bench: Bench, source: Path) -> None:
 # --- verification -------------------------------------------------------------------------------
 
 
-def test_of_a_source_that_was_worked_off_there_is_nothing_to_compare(
+def test_of_a_source_that_was_consumed_there_is_nothing_to_compare(
     bench: Bench, source: Path
 ) -> None:
     add_many(source, 6)

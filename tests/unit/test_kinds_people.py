@@ -85,7 +85,7 @@ def filled(row: Row) -> Row:
 
 
 def aggregate(record: KindRecord, table: str) -> list[KindAggregate]:
-    """The families whose first row is in this table."""
+    """The aggregates whose first row is in this table."""
     return [each for each in record.aggregates if TABLES[each.rows[0][0]].qualified_name == table]
 
 
@@ -503,7 +503,7 @@ def test_a_bad_record_leaves_the_others_of_its_file_alone() -> None:
     assert sparse.aggregates[0].timestamp == ""
 
 
-def test_families_have_the_ids_moments_and_sources_of_their_first_rows() -> None:
+def test_aggregates_have_the_ids_timestamps_and_sources_of_their_first_rows() -> None:
     record = read_one(
         employed(
             {"company_id": "c", "office_id": "o"}, resume_last_modified_date="2025-03-01 00:00:00"

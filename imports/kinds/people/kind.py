@@ -2,7 +2,7 @@
 
 Input and rules: the document "Concurrent Supabase Uploader". A work item is a JSON file, a page
 of a search. Each element of its `results` is a record: a person, the organisations that the person
-worked for, and their offices. Each of these is a family of rows with an id of its own.
+worked for, and their offices. Each of these is an aggregate of rows with an id of its own.
 
 A source file may be deleted after its import, so nothing of a record may be lost: values without
 a column are kept in `rest`, in their original structure. Only empty values are left out: null, and

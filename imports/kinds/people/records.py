@@ -253,7 +253,7 @@ _NO_PROFILE: list[Any] = [None] * 7
 
 
 class _RecordReader:
-    """Builds the families of one record; `source` is its file and index."""
+    """Builds the aggregates of one record; `source` is its file and index."""
 
     __slots__ = ("aggregates", "encode", "source", "tally", "timestamp")
 
@@ -304,7 +304,7 @@ class _RecordReader:
                 rest = rest or {}
                 rest["resume_data"] = left
         own = (person, *values[:6], modified, resume_modified, rest)
-        aggregate = self._family(_PEOPLE, own, rows)
+        aggregate = self._aggregate(_PEOPLE, own, rows)
         return KindRecord(profile_id, (aggregate, *self.aggregates.values()))
 
     def _experiences(self, person: str, experiences: Any, rows: Rows) -> None:
@@ -382,19 +382,19 @@ class _RecordReader:
         place: str,
         experience: dict[str, Any],
     ) -> Rest | None:
-        """Adds the family of an organisation or office. Returns the rest for the experience.
+        """Adds the aggregate of an organisation or office. Returns the rest for the experience.
 
         If an earlier experience of the record has other values for it, the rest has all values.
         """
         children: Rows = []
         left = self._add(what.parts, values, root[:1], place, children, None)
-        aggregate = self._family(what.table, root, children)
+        aggregate = self._aggregate(what.table, root, children)
         known = self.aggregates.setdefault(str(root[0]), aggregate)
         if known is aggregate or known.rows[0] == aggregate.rows[0]:
             return left
         return _raw(experience, what.names)
 
-    def _family(self, table: int, values: tuple[object, ...], children: Rows) -> KindAggregate:
+    def _aggregate(self, table: int, values: tuple[object, ...], children: Rows) -> KindAggregate:
         timestamp = self.timestamp
         content = self.encode((values, children))
         signature = hashlib.blake2b(content, digest_size=16).hexdigest()
