@@ -14,7 +14,7 @@ __all__ = ["ResilientImporter", "Settings", "load_settings", "process_people_fro
 
 
 def __getattr__(name: str) -> object:
-    # On demand: the worker processes and `--help` need none of it.
+    # On demand: worker processes and `--help` do not need these modules.
     if name == "ResilientImporter":
         from imports.resilient_importer import ResilientImporter
 

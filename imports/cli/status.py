@@ -198,12 +198,12 @@ def _disposal_words(disposal: Disposal) -> str:
     }
     why = "imported" if disposal.reason is None else f"failed: {disposal.reason}"
     run = "" if disposal.run_name is None else f", run {disposal.run_name}"
-    return f"{_moment(disposal.disposed_at)}  {done[disposal.what]} ({why}){run}"
+    return f"{_timestamp(disposal.disposed_at)}  {done[disposal.what]} ({why}){run}"
 
 
 def _acknowledged_words(found: Acknowledgement) -> str:
     why = "" if found.note is None else f": {found.note}"
-    return f"{_moment(found.at)}  acknowledged by {found.by}{why}"
+    return f"{_timestamp(found.at)}  acknowledged by {found.by}{why}"
 
 
 def _acknowledged_json(source: str, found: Acknowledgement) -> dict[str, Any]:
@@ -211,7 +211,7 @@ def _acknowledged_json(source: str, found: Acknowledgement) -> dict[str, Any]:
         "file": _place(source, found.path),
         "phase": found.phase,
         "reason": found.reason,
-        "acknowledged_at": _moment(found.at),
+        "acknowledged_at": _timestamp(found.at),
         "acknowledged_by": found.by,
         "note": found.note,
     }
@@ -224,7 +224,7 @@ def _disposal_json(source: str, disposal: Disposal) -> dict[str, Any]:
         "why": "imported" if disposal.reason is None else "failed",
         "reason": disposal.reason,
         "moved_to": disposal.moved_to,
-        "disposed_at": _moment(disposal.disposed_at),
+        "disposed_at": _timestamp(disposal.disposed_at),
         "batch_id": disposal.run_name,
     }
 
@@ -233,7 +233,7 @@ def _place(source: str, path: str) -> str:
     return f"{source.rstrip('/')}/{path}"
 
 
-def _moment(seconds: float) -> str:
+def _timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 

@@ -1,8 +1,7 @@
-"""What the value of a setting may be: a reader for each sort of it.
+"""Readers: each converts the value of a setting to its type.
 
-A reader takes what a flag, a variable or a program gave, and returns it as the setting's type. It
-raises ValueError with what the value must be. Only of a path it says what was given: any other
-value may be a secret.
+A reader takes the value of a flag, a variable or an argument in Python. It raises ValueError with
+what the value must be. The message shows the value only if it is a path: others may be secrets.
 """
 
 from __future__ import annotations
@@ -28,20 +27,20 @@ _SWITCHES = {
 }
 
 _NO_FILES = re.compile(r"/(dev(?!/shm/)|proc|sys)/")
-"""Folders of the system that hold devices and the like, and no files."""
+"""Folders of the system with devices and similar things, not files."""
 
 
 class Secret:
-    """A text that shows nowhere, unless it is asked for."""
+    """A string that `repr` and `str` hide."""
 
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
-        """Hides a text."""
+        """Hides `text`."""
         self._text = text
 
     def get_secret_value(self) -> str:
-        """The text."""
+        """The string itself."""
         return self._text
 
     def __repr__(self) -> str:
@@ -58,7 +57,7 @@ class Secret:
 
 
 def text(value: object) -> str:
-    """A text with something in it; blanks around it do not count."""
+    """A string that is not empty; blanks around it are removed."""
     found = any_text(value).strip()
     if not found:
         raise ValueError("must not be empty")
@@ -66,9 +65,9 @@ def text(value: object) -> str:
 
 
 def any_text(value: object) -> str:
-    """A text."""
+    """A string in valid UTF-8."""
     if not isinstance(value, str):
-        raise ValueError("must be a text")
+        raise ValueError("must be a string")
     if not _is_utf8(value):
         raise ValueError("must be valid UTF-8")
     return value
@@ -82,15 +81,15 @@ def _is_utf8(text: str) -> bool:
 
 
 def secret(value: object) -> Secret:
-    """A text that no message may show; blanks around it do not count."""
+    """A string that no message may show; blanks around it are removed."""
     return value if isinstance(value, Secret) else Secret(text(value))
 
 
 def address(value: object) -> str:
-    """A URL with no secret in it: it is shown, and kept."""
+    """A URL without secrets, since it is shown and stored."""
     found = text(value)
-    if any(sign in found for sign in "@?#"):
-        raise ValueError("must be no more than https:// and the host, without user or password")
+    if any(char in found for char in "@?#"):
+        raise ValueError("must be https:// and the host only, without user or password")
     return found
 
 
@@ -102,28 +101,28 @@ def path(value: object) -> Path:
         raise ValueError("is empty")
     found = Path(value)
     if not _is_utf8(str(found)):
-        # Neither the ledger nor JSON can have it.
+        # Neither the ledger nor JSON can store it.
         raise ValueError(f"{shown(str(found))}: its name is not valid UTF-8; rename it")
     return found
 
 
 def file(value: object) -> Path:
-    """A file of ours, which need not be there yet.
+    """A file of ours, which need not exist yet.
 
-    Others are made beside it, and it is replaced as a whole: it must not be a device, nor lie in a
+    We create others beside it, and replace it as a whole: so it must not be a device, nor be in a
     folder of devices.
     """
     found = path(value)
     if _NO_FILES.match(os.path.realpath(found.parent) + "/"):
-        raise ValueError(f"{shown(str(found))} is in a folder of the system that holds no files")
+        raise ValueError(f"{shown(str(found))} is in a system folder, which cannot have files")
     try:
         mode = found.stat().st_mode
     except OSError:
-        # There is none yet, or whoever opens it tells what is in the way.
+        # It does not exist yet; or the code that opens it reports the problem.
         return found
     if not stat.S_ISREG(mode):
-        what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
-        raise ValueError(f"{shown(str(found))} is {what}; name a file, which need not be there")
+        what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+        raise ValueError(f"{shown(str(found))} is {what}; name a file, which need not exist")
     return found
 
 
@@ -171,7 +170,7 @@ class Number:
             found = float(value)
         except (ValueError, OverflowError):
             raise ValueError(problem) from None
-        # So put that what is no number (nan) is refused, too.
+        # In this form it refuses nan too.
         if not self.least <= found <= self.most:
             raise ValueError(problem)
         return found

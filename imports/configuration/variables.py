@@ -1,4 +1,4 @@
-"""The variables that give settings, and those that are misspelt."""
+"""The variables of settings, and finding misspelt ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def unknown_variables(
 ) -> Iterator[tuple[str, str]]:
     """Variables that begin as ours, and give none of some options: each, and what is wrong with it.
 
-    A layer has the variables of a place; the environment's own place is "".
+    A layer is a place and its variables; the place of the environment is "".
     """
     options = list(options)
     known = {variable for option in options for variable in option.variables}
@@ -29,7 +29,7 @@ def unknown_variables(
             if not name.startswith(PREFIX) or _OF_OTHERS.fullmatch(name):
                 continue
             if place and name == PROJECT:
-                yield f"{name} in {place}", "belongs into the environment: this file is found by it"
+                yield f"{name} in {place}", "must be in the environment: this file is found by it"
             elif name not in known:
                 meant = _nearest(name, known, options)
                 yield (
@@ -48,7 +48,7 @@ def _nearest(name: str, known: set[str], options: Iterable[Option]) -> str | Non
             return (*option.variables, flag)[0]
     if name in _MEANT:
         return _MEANT[name]
-    # Without what all have in common.
+    # Compared without the common prefix.
     bare = {each.removeprefix(PREFIX): each for each in known}
     close = get_close_matches(name.removeprefix(PREFIX), bare, 1)
     return bare[close[0]] if close else None

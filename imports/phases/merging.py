@@ -269,7 +269,7 @@ def _merge_at_once(
 ) -> tuple[list[tuple[Record, RowOutcome]], list[Record]]:
     """The outcomes of those records that one merge can tell, and the others.
 
-    Of the families of one key a merge takes one. Where no date says that it is the newest, each
+    Of the aggregates of one key a merge takes one. Where no date says that it is the newest, each
     of the others must be compared with it for itself.
     """
     placed = place_rows(target.group, target.run, records)

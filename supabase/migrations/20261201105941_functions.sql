@@ -200,10 +200,10 @@ begin
         )
         select string_agg(
           case when judged.ordinal = rows.ordinal then judged.outcome
-            when rows.moment is null or judged.outcome in ('?', '!') then '!' else 'S' end,
+            when rows.timestamp is null or judged.outcome in ('?', '!') then '!' else 'S' end,
           '' order by rows.ordinal)
-        from (select ordinal, row(search_name, search_state, license_number) as row_key, search_ts as moment
-          from incoming_rows) as rows
+        from (select ordinal, row(search_name, search_state, license_number) as row_key,
+          search_ts as timestamp from incoming_rows) as rows
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
     if strpos(outcomes, '!') > 0 then
@@ -631,9 +631,10 @@ begin
         )
         select string_agg(
           case when judged.ordinal = rows.ordinal then judged.outcome
-            when rows.moment is null or judged.outcome in ('?', '!') then '!' else 'S' end,
+            when rows.timestamp is null or judged.outcome in ('?', '!') then '!' else 'S' end,
           '' order by rows.ordinal)
-        from (select ordinal, row(id) as row_key, latest_modified_date as moment from incoming_rows) as rows
+        from (select ordinal, row(id) as row_key, latest_modified_date as timestamp from incoming_rows) as
+          rows
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
     if strpos(outcomes, '!') > 0 then
@@ -733,4 +734,4 @@ $function$;
 
 select public.importer_close();
 notify pgrst, 'reload schema';
-update public.import_target set functions_checksum = '1921fff53dbdc24bbb5857ccf07506a02686610dc2b1cd02f6fe82bb2440a109';
+update public.import_target set functions_checksum = 'e4027b7c85c7603f675fe8e9babace819b2f47c8d47b21f3bdeed3231a49f83a';

@@ -109,7 +109,7 @@ def test_a_folder_that_nothing_is_moved_to_may_be_the_source(tmp_path: Path) -> 
 # Whole runs
 
 
-def test_a_source_is_worked_off_until_it_is_empty(bench: PeopleBench) -> None:
+def test_a_source_is_consumed_until_it_is_empty(bench: PeopleBench) -> None:
     bench.add("a.json", "A", "B")
     bench.add("sub/b.json", "C", None)
     bench.add("empty.json")

@@ -220,7 +220,7 @@ def test_an_unknown_setting_is_told_with_the_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
-        ("kind", 5, "must be a text"),
+        ("kind", 5, "must be a string"),
         ("tag", " ", "must not be empty"),
         ("source", 5, "must be a path"),
         ("image_roots", "/a", "must be a list"),
@@ -235,7 +235,7 @@ def test_an_unknown_setting_is_told_with_the_others(tmp_path: Path) -> None:
         ("on_failure", "delete", "must be move or keep"),
         ("force", "2", "must be true or false"),
         ("force", None, "must be true or false"),
-        ("database_url", 5, "must be a text"),
+        ("database_url", 5, "must be a string"),
     ],
 )
 def test_a_program_is_told_what_a_value_must_be(name: str, value: Any, problem: str) -> None:
@@ -628,7 +628,7 @@ FILES = ["state_file", "db_path", "progress_csv"]
 @pytest.mark.parametrize("place", ["/dev/full", "/dev/null", "/dev/none", "/dev/stdout", "/proc/x"])
 def test_a_device_is_no_place_for_a_file(tmp_path: Path, name: str, place: str) -> None:
     said = failing(tmp_path, **{name: place})
-    assert said.startswith(f"--{name.replace('_', '-')}: {place} is in a folder of the system")
+    assert said.startswith(f"--{name.replace('_', '-')}: {place} is in a system folder")
     assert place in failing(tmp_path, {f"IMPORTER_{name.upper()}": place})
 
 
@@ -670,4 +670,4 @@ def test_something_else_in_the_place_of_the_usual_work_state_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     os.mkfifo("work_state.json")
-    assert "work_state.json is no regular file" in failing(tmp_path)
+    assert "work_state.json is not a regular file" in failing(tmp_path)

@@ -31,7 +31,7 @@ NOON = datetime(2025, 11, 18, 12, 0, 0, 123456, UTC)
 def state(**changes: Any) -> WorkState:
     values: dict[str, Any] = {
         "run_id": "96790915-7233-4593-9022-eaa6f22dd730",
-        "batch_id": "batch_20251118_120000_967909",
+        "run_name": "batch_20251118_120000_967909",
         "process_id": 7,
         "kind": "states",
         "source": "/data/2025-08-04",
