@@ -137,8 +137,8 @@ class ListingLedger:
     ) -> Iterator[None]:
         """The table `listing`, in the order of the paths, so that all that follows is in order.
 
-        Where it is to `skip_unchanged` what it can, stretches of items that are all imported and as they
-        were are not in it, but in the table `unchanged`: from which path to which, and how many.
+        With `skip_unchanged`, stretches of items that are all imported and unchanged are not in it,
+        but in the table `unchanged`: the first path, the last one, and how many items.
         """
         connection = self._scope.connection
         for name in ("listing", "unchanged"):
@@ -175,7 +175,7 @@ class ListingLedger:
             connection.execute(f"drop table if exists temp.{name}")
 
     def _changed(self, rows: list[_Row]) -> list[_Row]:
-        """The rows of a listing, in order, but for stretches in one folder that are settled."""
+        """The rows of a listing, in order, without the unchanged stretches of a folder."""
         connection = self._scope.connection
         left = []
         for _, group in groupby(rows, _folder):
@@ -233,18 +233,18 @@ class ListingLedger:
     def _compare_listing(
         self, own: str, *, again: bool, most_tries: int
     ) -> tuple[str, Listing, int]:
-        """The table of what is not settled by what is known, and how the listing compares.
+        """The table of new and changed items, and how the listing compares with what is known.
 
-        Of what is as it was, imported, acknowledged or given up, there is nothing in the table. The
-        number is that of all that cannot be listed, acknowledged or not.
+        Unchanged items that are imported, acknowledged or given up are not in the table. The
+        number counts all that cannot be listed, acknowledged or not.
         """
         connection = self._scope.connection
         total, problems = connection.execute(
             "select count(*), count(problem) from listing"
         ).fetchone()
-        unchanged = connection.execute("select coalesce(sum(items), 0) from unchanged").fetchone()[
-            0
-        ]
+        (unchanged,) = connection.execute(
+            "select coalesce(sum(items), 0) from unchanged"
+        ).fetchone()
         if self.none_known():
             return "listing", Listing(total, total, 0, 0, 0, problems), problems
         joined = (

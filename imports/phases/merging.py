@@ -310,7 +310,7 @@ def _merge_at_once(
 ) -> _Merged:
     """What becomes of some records in one merge.
 
-    Of the families of one key a merge takes one. Where no date says that it is the newest, each
+    Of the aggregates of one key a merge takes one. Where no date says that it is the newest, each
     of the others must be compared with it for itself.
     """
     placed = place_rows(target.group, target.run, records)

@@ -53,8 +53,8 @@ class LatestWins:
     that an earlier run wrote, the run's value `if_exists` decides: `keep` what is there, replace
     it by a strictly `newer` row, or `replace` it. What differs in `source` alone is the same.
 
-    Undated rows, whose `timestamp` is NULL, are undecided as with `UpdateIfNewer`; or, where rows are
-    shared and `undated_is_oldest`, older than all others.
+    Undated rows, whose `timestamp` is NULL, are undecided as with `UpdateIfNewer`; or, where rows
+    are shared and `undated_is_oldest`, older than all others.
 
     `signature` is a hash over the row and those that it owns: where it is the same and they are
     not, somebody else has changed them. A run whose value `repair` is true writes them again.

@@ -1,4 +1,4 @@
--- states: pharmacy licences, as searches on state boards found them.
+-- states: pharmacy licences from searches on state boards.
 
 create table public.search_results (
   id bigint generated always as identity primary key,
@@ -25,7 +25,7 @@ create table public.search_results (
   updated_at timestamptz not null default now(),
   unique nulls not distinct (dataset_id, search_name, search_state, license_number)
 );
-comment on column public.search_results.meta is 'The metadata of the file, as it stands there.';
+comment on column public.search_results.meta is 'The metadata of the file, unchanged.';
 comment on column public.search_results.raw is
   'The rest of the file, with this one licence in search_result.licenses.';
 create index search_results_batch_id on public.search_results (batch_id, id);

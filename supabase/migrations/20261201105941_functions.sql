@@ -197,10 +197,10 @@ begin
         )
         select string_agg(
           case when judged.ordinal = rows.ordinal then judged.outcome
-            when rows.moment is null or judged.outcome in ('?', '!') then '!' else 'S' end,
+            when rows.timestamp is null or judged.outcome in ('?', '!') then '!' else 'S' end,
           '' order by rows.ordinal)
-        from (select ordinal, row(search_name, search_state, license_number) as row_key, search_ts as moment
-          from incoming_rows) as rows
+        from (select ordinal, row(search_name, search_state, license_number) as row_key,
+          search_ts as timestamp from incoming_rows) as rows
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
     if strpos(outcomes, '!') > 0 then
@@ -624,9 +624,10 @@ begin
         )
         select string_agg(
           case when judged.ordinal = rows.ordinal then judged.outcome
-            when rows.moment is null or judged.outcome in ('?', '!') then '!' else 'S' end,
+            when rows.timestamp is null or judged.outcome in ('?', '!') then '!' else 'S' end,
           '' order by rows.ordinal)
-        from (select ordinal, row(id) as row_key, latest_modified_date as moment from incoming_rows) as rows
+        from (select ordinal, row(id) as row_key, latest_modified_date as timestamp from incoming_rows) as
+          rows
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
     if strpos(outcomes, '!') > 0 then
@@ -726,4 +727,4 @@ $function$;
 
 select public.importer_close();
 notify pgrst, 'reload schema';
-update public.import_target set functions_checksum = '6e7648d1abc1ec9f5b3ad25eaab207a90fb8d1be8b666a152724f6e466aed544';
+update public.import_target set functions_checksum = 'e04d589ce42ecef302d1dddf9381ae6e35cf3b4227632774c3259ea534a6f750';
