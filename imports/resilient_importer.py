@@ -30,7 +30,7 @@ from imports.ledger.work_state import PhaseState, phase_counts
 from imports.phases.cycles import Cycles
 from imports.phases.disposal import dispose_left, dispose_verified
 from imports.phases.import_ import import_items
-from imports.phases.lacking import plan_what_came
+from imports.phases.lacking import plan_left_out, plan_what_came
 from imports.phases.listing import list_source
 from imports.phases.planning import plan_items, signatures
 from imports.phases.sha256 import hash_images
@@ -202,6 +202,7 @@ class ResilientImporter:
             if not self.settings.scan_only:
                 session.run_values()
                 plan_what_came(session)
+                plan_left_out(session)
                 plan_items(session)
                 session.state.total_images = session.images.count()
         return listing

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from imports.backends.database import Rows, TableComparison
-from imports.backends.postgresql import table_comparison
+from imports.backends.database import MergeAnswer, Rows, TableComparison
+from imports.backends.postgresql import merge_answer, table_comparison
 from imports.backends.reading import Row, RowQuestion
 from imports.work_item import RowOutcome
 
 _LETTERS = frozenset(RowOutcome)
-_FOUND = frozenset({"same", "different", "missing", "superseded", "undecided"})
+_FOUND = frozenset(
+    {"same", "different", "missing", "superseded", "undecided", "guarded", "left_out"}
+)
 
 
 def nothing(answer: Any) -> None:
@@ -30,17 +32,14 @@ def objects(answer: Any) -> list[dict[str, Any]]:
     raise ValueError("a list of objects was expected")
 
 
-def merged(answer: Any, rows: Rows) -> dict[int, str]:
-    """A letter of RowOutcome for each row that was merged, by table; none for rows of others."""
-    found = {}
-    for index, table, sent in rows.tables():
-        if table.owner is not None:
-            continue
-        letters = answer[table.label] or ""
-        if not isinstance(letters, str) or len(letters) != len(sent) or set(letters) - _LETTERS:
-            raise ValueError(f"{len(sent)} letters were expected for {table.label}")
-        found[index] = letters
-    return found
+def merged(answer: Any, rows: Rows) -> MergeAnswer:
+    """What a merge did; a letter for each row."""
+    for _, table, sent in rows.tables():
+        if table.owner is None:
+            letters = answer["outcomes"][table.label]
+            if not isinstance(letters, str) or len(letters) != len(sent) or set(letters) - _LETTERS:
+                raise ValueError(f"{len(sent)} letters were expected for {table.label}")
+    return merge_answer(answer, rows)
 
 
 def compared(answer: Any, rows: Rows) -> dict[int, TableComparison]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from imports.backends.connections import Connections
 from imports.backends.database import (
     AddedRows,
     Comparison,
+    MergeAnswer,
     Rows,
     TableComparison,
     TargetIdentity,
@@ -43,6 +45,7 @@ from imports.tables.sql import (
     copy_incoming,
     count_incoming,
     create_incoming,
+    derive_statement,
     described,
     incoming,
     judge_statement,
@@ -103,7 +106,7 @@ class PostgreSQLDatabase:
                 row = cursor.fetchone()
         return int(_only(row))
 
-    def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+    def merge(self, request_id: UUID, rows: Rows) -> MergeAnswer:
         """Merges rows in one transaction; see Database."""
         with self._connections.transaction() as cursor:
             # The lock makes a repeated request wait for the first to end.
@@ -117,16 +120,15 @@ class PostgreSQLDatabase:
                 raise BackendUnavailableError(_FIRST_TRY_LIVES, locked=True) from error
             known = cursor.fetchone()
             if known is not None:
-                answer: dict[str, str] = known[0]
+                answer: dict[str, Any] = known[0]
             else:
-                answer = self._new_rows.copy(cursor, rows) or _merge(cursor, rows)
+                letters = self._new_rows.copy(cursor, rows) or _merge(cursor, rows)
+                answer = {"outcomes": letters, "derived": _derive(cursor, rows, letters)}
                 cursor.execute(
                     f"insert into {MERGES} (request_id, batch_id, answer) values (%s, %s, %s)",
                     (str(request_id), rows.run["batch_id"], orjson.dumps(answer).decode()),
                 )
-        return {
-            index: answer[table.label] for index, table, _ in rows.tables() if table.owner is None
-        }
+            return merge_answer(answer, rows)
 
     def compare(self, rows: Rows) -> dict[int, TableComparison]:
         """Compares rows with what is stored, by table."""
@@ -205,6 +207,24 @@ def location(url: str) -> str:
     return understood(url).location
 
 
+def merge_answer(answer: dict[str, Any], rows: Rows) -> MergeAnswer:
+    """What a merge answers with, as `import_merges` keeps it.
+
+    Raises:
+        ValueError: if a derivation has not answered with counts.
+    """
+    letters = answer["outcomes"]
+    derived: Counter[str] = Counter()
+    for counts in answer["derived"]:
+        if any(type(count) is not int for count in counts.values()):
+            raise ValueError(f"a derivation answered with {counts}, not with counts by table")
+        derived.update(counts)
+    return MergeAnswer(
+        {index: letters[table.label] for index, table, _ in rows.tables() if table.owner is None},
+        dict(derived),
+    )
+
+
 def table_comparison(answer: dict[str, Any]) -> TableComparison:
     """What `importer_compare` answers with about a table."""
     return TableComparison(
@@ -228,16 +248,33 @@ def _merge(cursor: Cursor, rows: Rows) -> dict[str, str]:
         if table.owner is not None:
             continue
         _copy(cursor, table, lines)
-        statement = merge_statement(table, run, all_incoming(table), count_incoming(table))
+        # As psycopg wants it.
+        guarded = table.with_guard(lambda guard: guard.replace("%", "%%"))
+        statement = merge_statement(guarded, run, all_incoming(table), count_incoming(table))
         cursor.execute(statement, rows.run)
         letters = _only(cursor.fetchone())
         if UNJUDGED in letters:
-            judging = judge_statement(table, run, all_incoming(table), "%(letters)s", 0)
+            judging = judge_statement(guarded, run, all_incoming(table), "%(letters)s", 0)
             cursor.execute(judging, {**rows.run, "letters": letters})
             letters = _only(cursor.fetchone())
         _replace_sets(cursor, rows, table, letters)
         answer[table.label] = letters
     return answer
+
+
+def _derive(cursor: Cursor, rows: Rows, letters: dict[str, str]) -> list[dict[str, int]]:
+    """Runs the derivations of tables with rows that were written; what each of them answers."""
+    derived = []
+    for derivation in rows.group.derivations:
+        table = rows.group.derived_from(derivation)
+        mine = letters.get(table.label, "")
+        if RowOutcome.INSERTED in mine or RowOutcome.UPDATED in mine:
+            statement = derive_statement(
+                derivation, table, "%(run)s::jsonb", all_incoming(table), "%(letters)s", 0
+            )
+            cursor.execute(statement, {"run": orjson.dumps(rows.run).decode(), "letters": mine})
+            derived.append(_only(cursor.fetchone()))
+    return derived
 
 
 def _copy(cursor: Cursor, table: Table, lines: list[bytes]) -> None:

@@ -12,6 +12,7 @@ import orjson
 
 from imports.backends import answers
 from imports.backends.database import (
+    MergeAnswer,
     Rows,
     TableComparison,
     TargetIdentity,
@@ -85,7 +86,7 @@ class SupabaseDatabase:
             raise BackendUnavailableError(f"The dataset {kind}/{tag} was made, and is not there.")
         return ids[0]
 
-    def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+    def merge(self, request_id: UUID, rows: Rows) -> MergeAnswer:
         """Merges rows in one transaction; see Database."""
         shape = partial(answers.merged, rows=rows)
         sets = {

@@ -4,6 +4,7 @@ Only the coordinator writes it. It calls an item imported only after its transac
 """
 
 from imports.ledger.disposal import DisposalLedger, DisposedItem, DueItem
+from imports.ledger.exempt import ExemptLedger
 from imports.ledger.file import LedgerFile
 from imports.ledger.growing import GrowingLedger, StableSince
 from imports.ledger.images import ImageLedger
@@ -21,6 +22,7 @@ __all__ = [
     "DisposalLedger",
     "DisposedItem",
     "DueItem",
+    "ExemptLedger",
     "GrowingLedger",
     "ImageLedger",
     "ImportQueue",

@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 import orjson
 
+from imports.ledger.exempt import record_exempt
 from imports.ledger.runs import add_counts
 from imports.ledger.scope import SIGNATURE, Scope
 from imports.work_item import (
+    ExemptRecord,
     Image,
     ImageFile,
     ItemState,
@@ -178,11 +180,13 @@ class ImportQueue:
         took: tuple[float, float],
         succeeded: Mapping[int, int] | None = None,
         record_failures: Sequence[RecordFailure] = (),
+        exempt: Sequence[ExemptRecord] = (),
     ) -> None:
         """Takes in what became of a batch, after its transaction committed.
 
         `took` is when the batch began and ended, in seconds since the epoch; `succeeded` says of
-        items how many of their records are in, `record_failures` which are not.
+        items how many of their records are in, `record_failures` which are not, `exempt` which are
+        not, or not as their files say, and need not be.
         """
         failed = {item_id for item_id, _ in failures}
         now = time.time()
@@ -212,6 +216,7 @@ class ImportQueue:
                 [(*records[item_id], item_id) for item_id in failed],
             )
             connection.executemany(_RECORD_FAILURE, record_failures)
+            record_exempt(connection, exempt)
             self._scope.fail(connection, Phase.IMPORT, failures)
             add_counts(connection, self._scope.run_name, counts)
 
@@ -223,8 +228,9 @@ class ImportQueue:
         took: tuple[float, float],
         succeeded: int,
         record_failures: Sequence[RecordFailure],
+        exempt: Sequence[ExemptRecord] = (),
     ) -> None:
-        """Takes in that an item's records up to `records_done` went in, or failed."""
+        """Takes in that an item's records up to `records_done` went in, or did not."""
         records = _records([item_id], took[0], {item_id: succeeded}, record_failures)
         with self._scope.file.transaction() as connection:
             connection.execute(
@@ -232,6 +238,7 @@ class ImportQueue:
                 (*records[item_id], records_done, item_id),
             )
             connection.executemany(_RECORD_FAILURE, record_failures)
+            record_exempt(connection, exempt)
             add_counts(connection, self._scope.run_name, counts)
 
     def record_failures(self, item_id: int) -> list[RecordFailure]:

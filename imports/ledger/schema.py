@@ -94,6 +94,8 @@ create table item (
   records_done integer not null default 0,
   succeeded integer not null default 0,
   refused integer not null default 0,
+  left_out integer not null default 0,  -- see record_exempt
+  guarded integer not null default 0,
   began_at real,
   ended_at real,
   undated integer not null default 0,  -- whether nobody knows if they are newer than others
@@ -131,6 +133,7 @@ create index item_disposed on item (scope_id, state) where disposed_at is not nu
 create index item_found_wrong on item (scope_id, path) where found_wrong <> 0;
 create index item_not_disposed_of on item (scope_id, path) where disposal_problem is not null;
 create index item_lacking on item (scope_id, id) where not_found + unusable > 0;
+create index item_exempt on item (scope_id, id) where left_out + guarded > 0;
 create index item_acknowledged on item (scope_id, path) where acknowledged_at is not null;
 create index item_cause on item (scope_id, cause)
   where state = 'failed' and acknowledged_at is null;
@@ -150,6 +153,16 @@ create table record_failure (
   number integer not null,
   label text not null,
   reason text not null,
+  primary key (item_id, number)
+) without rowid;
+
+-- The records that are not in the target as an item says, and rightly so: they refer to rows that
+-- it lacks (outcome L), or it guards what it has (G).
+create table record_exempt (
+  item_id integer not null,
+  number integer not null,
+  label text not null,
+  outcome text not null,
   primary key (item_id, number)
 ) without rowid;
 

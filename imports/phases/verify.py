@@ -159,6 +159,8 @@ def _compare_large(
 
 def _add(compared: Compared, seen_rows: SeenRows, verified: Verified) -> None:
     verified.report.records += compared.records
+    verified.report.guarded += compared.exempt["guarded"]
+    verified.report.left_out += compared.exempt["left_out"]
     seen_rows.add(compared.row_marks)
     for finding in compared.findings:
         verified.add(finding)

@@ -11,13 +11,15 @@ import re
 import textwrap
 from collections.abc import Iterable
 
+from imports.tables.conditions import conditions
 from imports.tables.sql import (
     MERGES,
     UNJUDGED,
+    derive_statement,
     judge_statement,
     merge_statement,
 )
-from imports.tables.table import Column, Table, TableGroup
+from imports.tables.table import Column, Derivation, Table, TableGroup
 
 _WIDTH = 108
 _HEAD = """\
@@ -66,6 +68,7 @@ def merge_function(group: TableGroup) -> str:
     """The function that merges a batch of the group's tables in one transaction."""
     roots = [table for table in group.tables if table.owner is None]
     steps = "".join(_merge_step(group, root) for root in roots)
+    steps += "".join(_derive_step(each, group.derived_from(each)) for each in group.derivations)
     values = {
         f"run_{column.name} constant {column.type}": f"(body -> 'run' ->> '{column.name}')"
         f"::{column.type}"
@@ -89,10 +92,8 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
   select merges.answer into answer from {MERGES} as merges
     where merges.request_id = (body ->> 'request_id')::uuid;
-  if found then
-    return answer;
-  end if;
-  answer := '{{}}';
+  if found then return answer; end if;
+  answer := '{{"outcomes": {{}}, "derived": []}}';
 {steps}\
   insert into {MERGES} (request_id, batch_id, answer)
     values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
@@ -103,16 +104,16 @@ $function$;
 
 
 def _merge_step(group: TableGroup, root: Table) -> str:
-    """Merges the rows of a table, and replaces the sets that belong to those it wrote.
+    """Merges the rows of a table, and replaces the owned sets of the rows that it wrote.
 
-    The tables of these sets are described in what the function is asked.
+    The request describes the tables of these sets.
     """
-    given = f"jsonb_populate_recordset(null::{root.qualified_name}, batch -> '{root.label}')"
-    source = f"select *, ordinality as ordinal\nfrom {given} with ordinality"
+    root = root.with_guard(_unbroken)
+    source = _given(root)
     count = f"jsonb_array_length(batch -> '{root.label}')"
     merge = merge_statement(root, _RUN, source, count, "into outcomes", reading="materialized")
     steps = f"{_indented(merge, 4)};\n"
-    if root.dated_by is not None:
+    if root.needs_judge:
         judge = judge_statement(root, _RUN, source, "outcomes", 1, "into outcomes")
         steps += f"""\
     if strpos(outcomes, '{UNJUDGED}') > 0 then
@@ -125,7 +126,27 @@ def _merge_step(group: TableGroup, root: Table) -> str:
 
   if batch ? '{root.label}' then
 {steps}\
-    answer := answer || jsonb_build_object('{root.label}', outcomes);
+    answer := jsonb_set(answer, '{{outcomes,{root.label}}}', to_jsonb(outcomes));
+  end if;
+"""
+
+
+def _given(table: Table) -> str:
+    """The query for the rows of a batch."""
+    given = f"jsonb_populate_recordset(null::{table.qualified_name}, batch -> '{table.label}')"
+    return f"select *, ordinality as ordinal\nfrom {given} with ordinality"
+
+
+def _derive_step(derivation: Derivation, table: Table) -> str:
+    """Calls a derivation if rows of its table were written."""
+    letters = f"answer #>> '{{outcomes,{table.label}}}'"
+    derive = derive_statement(derivation, table, "body -> 'run'", _given(table), letters, 1)
+    return f"""\
+
+  if {letters} ~ '[IU]' then
+    answer := jsonb_insert(answer, '{{derived,-1}}', (
+{_indented(derive, 6)}
+    ), true);
   end if;
 """
 
@@ -146,15 +167,22 @@ def _sets_step(root: Table) -> str:
 
 
 def _tables_function(groups: list[TableGroup]) -> str:
-    names = ", ".join(f"'{table.qualified_name}'" for group in groups for table in group.tables)
+    tables = [table for group in groups for table in group.tables]
+    names = ", ".join(f'"{table.qualified_name}":\0{{}}' for table in tables)
+    found = {table.qualified_name: conditions(table.with_guard(_unbroken)) for table in tables}
+    more = "".join(
+        f"\n    || jsonb_build_object('{name}', jsonb_build_object(\n{_condition_lines(mine)}))"
+        for name, mine in found.items()
+        if mine
+    )
     return f"""\
--- The tables that the functions for any table may touch.
-create or replace function public.importer_tables() returns text[]
+-- The tables that functions for any table may read, with the cases in which a row is not written.
+create or replace function public.importer_tables() returns jsonb
 language plpgsql immutable security invoker set search_path = '' as $function$
 begin
-  return array[
+  return $tables${{
 {_indented(names, 4)}
-  ];
+  }}$tables$::jsonb{more};
 end
 $function$;
 """
@@ -197,6 +225,18 @@ def _names(group: TableGroup, table: Table, column: Column) -> str:
         f"select hash from unnest(hashes) as hash join {table.qualified_name} as stored"
         f" on {match}{join} where {writer}.batch_id <> all (but)"
     )
+
+
+def _condition_lines(found: dict[str, str]) -> str:
+    """Conditions by name, as arguments of a function."""
+    return ",\n".join(
+        _indented(f"'{name}', $sql${condition}$sql$", 6) for name, condition in found.items()
+    )
+
+
+def _unbroken(condition: str) -> str:
+    """A condition in which no line may end within quotes."""
+    return re.sub("'[^']*'", lambda match: match[0].replace(" ", "\0"), condition)
 
 
 def _indented(statement: str, by: int) -> str:

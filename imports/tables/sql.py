@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from imports.tables.table import BATCH_ID, Column, Keep, LatestWins, Replace, Table, UpdateIfNewer
+from imports.tables.conditions import with_parents
+from imports.tables.table import (
+    BATCH_ID,
+    Column,
+    Derivation,
+    Keep,
+    LatestWins,
+    Replace,
+    Table,
+    UpdateIfNewer,
+)
 
 UNJUDGED = "!"
 """The letter of a row if a merge could not tell what became of it; see `judge_statement`."""
@@ -83,6 +93,11 @@ def merge_statement(
     """
     identity = f"row({_names(table.row_key)}) as row_key"
     identities = f"{identity}, {table.dated_by} as timestamp" if table.dated_by else identity
+    left_out = join = ""
+    if table.parents:
+        source = with_parents(table, run, source)
+        identities += ", lacks_parent"
+        left_out, join = "when rows.lacks_parent then 'L'\n        ", "left "
     # Most batches are all new: then nothing is looked up. Rows are wide, and copying them out of
     # a table into a materialized CTE would cost as much as inserting them.
     return f"""\
@@ -107,10 +122,12 @@ select case
       left join written on written.row_key = winner.row_key
       {_under(_stored(table, run, "winner", _unclear(table, run)), 6)}
     )
-    select string_agg(case when judged.ordinal = rows.ordinal then judged.outcome
-      {_lost(table)}else 'S' end, '' order by rows.ordinal)
+    select string_agg(
+      case {left_out}when judged.ordinal = rows.ordinal then judged.outcome
+        {_lost(table)}else 'S' end,
+      '' order by rows.ordinal)
     from (select ordinal, {identities} from incoming_rows) as rows
-    join judged on judged.row_key = rows.row_key
+    {join}join judged on judged.row_key = rows.row_key
   ) end {into}"""
 
 
@@ -150,6 +167,23 @@ def replace_sets_statement(owner: Table, letters: str, first: int) -> str:
     return f"""\
 select public.importer_replace_sets(
   %(tables)s, '{{}}', array({ids} in ('I', 'U')), array({ids} = 'U'))"""
+
+
+def derive_statement(
+    derivation: Derivation, table: Table, run: str, source: str, letters: str, first: int
+) -> str:
+    """Calls a derivation with the keys of the rows in `source` that `letters` says were written.
+
+    `run` is the expression of the run's values as jsonb.
+    """
+    key = ", ".join(f"'{column.name}', {column.name}" for column in table.row_key)
+    return f"""\
+select coalesce({derivation.function}({run},
+  jsonb_agg(jsonb_build_object({key}) order by ordinal)), '{{}}')
+from (
+  {_under(source, 2)}
+) as given
+where {_letter(letters, first)} in ('I', 'U')"""
 
 
 def described(table: Table, *, relation: str | None = None) -> dict[str, Any]:
@@ -226,8 +260,9 @@ def _winners(table: Table) -> str:
     elif isinstance(table.on_conflict, LatestWins):
         rule = table.on_conflict
         last = f'{rule.timestamp} desc nulls last, {rule.source} collate "C", {last}'
+    there = " where not lacks_parent" if table.parents else ""
     return f"""\
-  select distinct on ({key}) * from incoming_rows
+  select distinct on ({key}) * from incoming_rows{there}
   order by {key}, {last}"""
 
 
@@ -258,6 +293,8 @@ def _on_conflict(table: Table, run: dict[str, str]) -> str:
         condition = _newer(table.on_conflict.column, run, condition)
     elif isinstance(table.on_conflict, LatestWins):
         condition = _better(table.on_conflict, run, condition)
+    if table.guard is not None:
+        condition = f"({table.guard}) is not true and {condition}"
     return f"do update set {', '.join(assignments)}\n  where {condition}"
 
 
@@ -333,16 +370,17 @@ def _not_written(table: Table, run: dict[str, str], unseen: str) -> str:
     That is so where another transaction wrote the stored row while the statement was under way.
     """
     differs = _differs(table, "stored", "winner")
-    if table.dated_by is None:
+    if not table.needs_judge:
         skipped = "" if isinstance(table.on_conflict, Replace) else f"when {differs} then 'S'"
         return f"{skipped}\nelse '='"
+    cases = [f"when stored.present is null then '{unseen}'", f"when not {differs} then '='"]
+    if table.guard is not None:
+        cases.append(f"when {table.guard} then 'G'")
+    if table.dated_by is None:
+        other = unseen if isinstance(table.on_conflict, Replace) else "S"
+        return "\n".join([*cases, f"else '{other}'"])
     kept = f"{run['if_exists']} = 'keep' and stored.batch_id <> {run['batch_id']}"
-    cases = [
-        f"when stored.present is null then '{unseen}'",
-        f"when not {differs} then '='",
-        f"when {kept} then 'S'",
-        f"when {_undated(table.dated_by)} then '?'",
-    ]
+    cases += [f"when {kept} then 'S'", f"when {_undated(table.dated_by)} then '?'"]
     if isinstance(table.on_conflict, UpdateIfNewer):
         later = f"stored.{table.dated_by} > winner.{table.dated_by}"
         cases += [f"when {later} then 'S'", f"else '{unseen}'"]

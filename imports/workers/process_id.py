@@ -1,4 +1,4 @@
-"""Whether a process still runs, by its id, which a file or its name tells."""
+"""Whether a process is alive, by the id in a file or in its name."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process has this id, whoever owns it."""
+    """Whether a process has this id, of any user."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except OSError:  # somebody else's
+    except OSError:  # another user's
         return True
     return True

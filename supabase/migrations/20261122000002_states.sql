@@ -1,4 +1,4 @@
--- states: pharmacy licences, as searches on state boards found them.
+-- states: pharmacy licences from searches on state boards.
 
 create table public.search_results (
   id bigint generated always as identity primary key,
@@ -27,8 +27,8 @@ create table public.search_results (
   unique nulls not distinct (dataset_id, search_name, search_state, license_number)
 );
 comment on column public.search_results.inserted_by is
-  'The batch id that the row was inserted with, once it has been written again.';
-comment on column public.search_results.meta is 'The metadata of the file, as it stands there.';
+  'The batch id of the run that inserted the row, if another run has updated it.';
+comment on column public.search_results.meta is 'The metadata of the file, unchanged.';
 comment on column public.search_results.raw is
   'The rest of the file, with this one licence in search_result.licenses.';
 create index search_results_batch_id on public.search_results (batch_id, id);

@@ -2,20 +2,21 @@
 -- schema export`: a change belongs into imports/tables. It is the newest migration for `supabase
 -- db push`; `schema apply` goes by its checksum, which it ends with.
 
--- The tables that the functions for any table may touch.
-create or replace function public.importer_tables() returns text[]
+-- The tables that functions for any table may read, with the cases in which a row is not written.
+create or replace function public.importer_tables() returns jsonb
 language plpgsql immutable security invoker set search_path = '' as $function$
 begin
-  return array[
-    'public.image_assets', 'public.search_results', 'public.device_test', 'organisation.identities',
-      'organisation.offices', 'organisation.web_addresses', 'organisation.employees',
-      'organisation.social_links', 'organisation.industries', 'organisation.phones',
-      'organisation.office_addresses', 'organisation.office_industries', 'people.identities',
-      'people.profiles', 'people.genders', 'people.social_links', 'people.statuses', 'people.emails',
-      'people.phones', 'people.addresses', 'people.experiences', 'people.job_title_details',
-      'people.job_functions', 'people.job_seniority', 'people.educations', 'people.certifications',
-      'people.memberships', 'people.publications', 'people.patents', 'people.awards'
-  ];
+  return $tables${
+    "public.image_assets": {}, "public.search_results": {}, "public.device_test": {},
+      "organisation.identities": {}, "organisation.offices": {}, "organisation.web_addresses": {},
+      "organisation.employees": {}, "organisation.social_links": {}, "organisation.industries": {},
+      "organisation.phones": {}, "organisation.office_addresses": {}, "organisation.office_industries": {},
+      "people.identities": {}, "people.profiles": {}, "people.genders": {}, "people.social_links": {},
+      "people.statuses": {}, "people.emails": {}, "people.phones": {}, "people.addresses": {},
+      "people.experiences": {}, "people.job_title_details": {}, "people.job_functions": {},
+      "people.job_seniority": {}, "people.educations": {}, "people.certifications": {},
+      "people.memberships": {}, "people.publications": {}, "people.patents": {}, "people.awards": {}
+  }$tables$::jsonb;
 end
 $function$;
 
@@ -45,10 +46,8 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
   select merges.answer into answer from public.import_merges as merges
     where merges.request_id = (body ->> 'request_id')::uuid;
-  if found then
-    return answer;
-  end if;
-  answer := '{}';
+  if found then return answer; end if;
+  answer := '{"outcomes": {}, "derived": []}';
 
   if batch ? 'image_assets' then
     with incoming_rows as materialized (
@@ -88,12 +87,14 @@ begin
             where written.inserted is null and kept.content_hash = winner.content_hash limit 1
           ) as stored on true
         )
-        select string_agg(case when judged.ordinal = rows.ordinal then judged.outcome
-          else 'S' end, '' order by rows.ordinal)
+        select string_agg(
+          case when judged.ordinal = rows.ordinal then judged.outcome
+            else 'S' end,
+          '' order by rows.ordinal)
         from (select ordinal, row(content_hash) as row_key from incoming_rows) as rows
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
-    answer := answer || jsonb_build_object('image_assets', outcomes);
+    answer := jsonb_set(answer, '{outcomes,image_assets}', to_jsonb(outcomes));
   end if;
   insert into public.import_merges (request_id, batch_id, answer)
     values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
@@ -116,10 +117,8 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
   select merges.answer into answer from public.import_merges as merges
     where merges.request_id = (body ->> 'request_id')::uuid;
-  if found then
-    return answer;
-  end if;
-  answer := '{}';
+  if found then return answer; end if;
+  answer := '{"outcomes": {}, "derived": []}';
 
   if batch ? 'search_results' then
     with incoming_rows as materialized (
@@ -203,11 +202,12 @@ begin
               kept.license_number is null limit 1
           ) as stored on true
         )
-        select string_agg(case when judged.ordinal = rows.ordinal then judged.outcome
-          when rows.moment is null or judged.outcome in ('?', '!') then '!' else 'S' end, '' order by
-            rows.ordinal)
-        from (select ordinal, row(search_name, search_state, license_number) as row_key, search_ts as moment
-          from incoming_rows) as rows
+        select string_agg(
+          case when judged.ordinal = rows.ordinal then judged.outcome
+            when rows.timestamp is null or judged.outcome in ('?', '!') then '!' else 'S' end,
+          '' order by rows.ordinal)
+        from (select ordinal, row(search_name, search_state, license_number) as row_key,
+          search_ts as timestamp from incoming_rows) as rows
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
     if strpos(outcomes, '!') > 0 then
@@ -247,7 +247,7 @@ begin
           winner.license_number is null and kept.license_number is null limit 1
       ) as stored on true;
     end if;
-    answer := answer || jsonb_build_object('search_results', outcomes);
+    answer := jsonb_set(answer, '{outcomes,search_results}', to_jsonb(outcomes));
   end if;
   insert into public.import_merges (request_id, batch_id, answer)
     values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
@@ -268,10 +268,8 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
   select merges.answer into answer from public.import_merges as merges
     where merges.request_id = (body ->> 'request_id')::uuid;
-  if found then
-    return answer;
-  end if;
-  answer := '{}';
+  if found then return answer; end if;
+  answer := '{"outcomes": {}, "derived": []}';
 
   if batch ? 'device_test' then
     with incoming_rows as materialized (
@@ -318,12 +316,14 @@ begin
               kept.folder_path = winner.folder_path limit 1
           ) as stored on true
         )
-        select string_agg(case when judged.ordinal = rows.ordinal then judged.outcome
-          else 'S' end, '' order by rows.ordinal)
+        select string_agg(
+          case when judged.ordinal = rows.ordinal then judged.outcome
+            else 'S' end,
+          '' order by rows.ordinal)
         from (select ordinal, row(folder_path) as row_key from incoming_rows) as rows
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
-    answer := answer || jsonb_build_object('device_test', outcomes);
+    answer := jsonb_set(answer, '{outcomes,device_test}', to_jsonb(outcomes));
   end if;
   insert into public.import_merges (request_id, batch_id, answer)
     values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
@@ -346,10 +346,8 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
   select merges.answer into answer from public.import_merges as merges
     where merges.request_id = (body ->> 'request_id')::uuid;
-  if found then
-    return answer;
-  end if;
-  answer := '{}';
+  if found then return answer; end if;
+  answer := '{"outcomes": {}, "derived": []}';
 
   if batch ? 'organisation.identities' then
     with incoming_rows as materialized (
@@ -413,8 +411,10 @@ begin
             where written.inserted is null and kept.id = winner.id limit 1
           ) as stored on true
         )
-        select string_agg(case when judged.ordinal = rows.ordinal then judged.outcome
-          else 'S' end, '' order by rows.ordinal)
+        select string_agg(
+          case when judged.ordinal = rows.ordinal then judged.outcome
+            else 'S' end,
+          '' order by rows.ordinal)
         from (select ordinal, row(id) as row_key from incoming_rows) as rows
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
@@ -428,7 +428,7 @@ begin
       ) as owner
       where outcome in ('I', 'U');
     end if;
-    answer := answer || jsonb_build_object('organisation.identities', outcomes);
+    answer := jsonb_set(answer, '{outcomes,organisation.identities}', to_jsonb(outcomes));
   end if;
 
   if batch ? 'organisation.offices' then
@@ -493,8 +493,10 @@ begin
             where written.inserted is null and kept.id = winner.id limit 1
           ) as stored on true
         )
-        select string_agg(case when judged.ordinal = rows.ordinal then judged.outcome
-          else 'S' end, '' order by rows.ordinal)
+        select string_agg(
+          case when judged.ordinal = rows.ordinal then judged.outcome
+            else 'S' end,
+          '' order by rows.ordinal)
         from (select ordinal, row(id) as row_key from incoming_rows) as rows
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
@@ -508,7 +510,7 @@ begin
       ) as owner
       where outcome in ('I', 'U');
     end if;
-    answer := answer || jsonb_build_object('organisation.offices', outcomes);
+    answer := jsonb_set(answer, '{outcomes,organisation.offices}', to_jsonb(outcomes));
   end if;
 
   if batch ? 'people.identities' then
@@ -591,10 +593,12 @@ begin
             where written.inserted is null and kept.id = winner.id limit 1
           ) as stored on true
         )
-        select string_agg(case when judged.ordinal = rows.ordinal then judged.outcome
-          when rows.moment is null or judged.outcome in ('?', '!') then '!' else 'S' end, '' order by
-            rows.ordinal)
-        from (select ordinal, row(id) as row_key, latest_modified_date as moment from incoming_rows) as rows
+        select string_agg(
+          case when judged.ordinal = rows.ordinal then judged.outcome
+            when rows.timestamp is null or judged.outcome in ('?', '!') then '!' else 'S' end,
+          '' order by rows.ordinal)
+        from (select ordinal, row(id) as row_key, latest_modified_date as timestamp from incoming_rows) as
+          rows
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
     if strpos(outcomes, '!') > 0 then
@@ -636,7 +640,7 @@ begin
       ) as owner
       where outcome in ('I', 'U');
     end if;
-    answer := answer || jsonb_build_object('people.identities', outcomes);
+    answer := jsonb_set(answer, '{outcomes,people.identities}', to_jsonb(outcomes));
   end if;
   insert into public.import_merges (request_id, batch_id, answer)
     values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
@@ -646,4 +650,4 @@ $function$;
 
 select public.importer_close();
 notify pgrst, 'reload schema';
-update public.import_target set functions_checksum = 'c16cabca44e86a74d0900c36fdaa495074fddceedc6f57ba0e778a916ecd1b90';
+update public.import_target set functions_checksum = '82f7bda9504ca4a96699c2da4c67c989e2ccef243c47aac8b949d0e6e9e3772b';

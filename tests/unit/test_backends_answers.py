@@ -8,6 +8,7 @@ from imports.backends import answers
 from imports.backends.database import (
     AddedRows,
     Comparison,
+    MergeAnswer,
     Rows,
     TableComparison,
 )
@@ -29,11 +30,25 @@ def refuses(shape: Any, answer: Any, *more: Any) -> None:
         shape(answer, *more)
 
 
+def merge_answer(letters: object, *derived: object) -> dict[str, object]:
+    return {"outcomes": {LABEL: letters}, "derived": list(derived)}
+
+
 def test_a_merge_answers_with_a_letter_for_each_row() -> None:
-    assert answers.merged({LABEL: "I?"}, ROWS) == {0: "I?"}
-    assert answers.merged({LABEL: None}, Rows(IMAGES, {}, {0: []})) == {0: ""}
-    for odd in (*ODD, {LABEL: "I"}, {LABEL: "III"}, {LABEL: "IX"}, {LABEL: ["I", "I"]}):
+    assert answers.merged(merge_answer("I?"), ROWS) == MergeAnswer({0: "I?"})
+    assert answers.merged(merge_answer("GL"), ROWS) == MergeAnswer({0: "GL"})
+    assert answers.merged(merge_answer(""), Rows(IMAGES, {}, {0: []})) == MergeAnswer({0: ""})
+    outcomes = ({"outcomes": each, "derived": []} for each in ODD)
+    letters = (merge_answer(each) for each in (None, 5, "I", "III", "IX", ["I", "I"]))
+    for odd in (*ODD, *outcomes, *letters, {"outcomes": {LABEL: "II"}}):
         refuses(answers.merged, odd, ROWS)
+
+
+def test_a_merge_answers_with_what_each_derivation_wrote() -> None:
+    answer = merge_answer("II", {"a": 2, "b": 1}, {}, {"a": 3})
+    assert answers.merged(answer, ROWS) == MergeAnswer({0: "II"}, {"a": 5, "b": 1})
+    for odd in (None, 5, "text", [], {"a": None}, {"a": "2"}, {"a": 1.5}, {"a": True}):
+        refuses(answers.merged, merge_answer("II", odd), ROWS)
 
 
 def test_a_comparison_answers_for_each_row() -> None:
