@@ -248,7 +248,6 @@ class ItemLedger:
                     f" digest = ?, {NOTHING_DONE} where id = ?",
                     (*signature, each),
                 )
-                connection.execute("delete from record_failure where item_id = ?", (each,))
             connection.execute(
                 f"update item set state = 'listed', {NOTHING_DONE}"
                 f" where {self._scope.condition(ItemState.IMPORTED)} and disposed_at is null"
@@ -256,6 +255,7 @@ class ItemLedger:
                 " where item_group is not null)"
             )
             connection.execute("drop table again")
+            self._scope.forget_records(connection)
 
     # Reports
 

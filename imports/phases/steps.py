@@ -12,7 +12,7 @@ from imports.errors import BackendUnavailableError, InterruptedRunError
 from imports.ledger.work_state import PhaseState, phase_counts
 from imports.phases.disposal import dispose_verified
 from imports.phases.import_ import import_items
-from imports.phases.lacking import plan_what_came
+from imports.phases.lacking import plan_left_out, plan_what_came
 from imports.phases.listing import list_source
 from imports.phases.planning import plan_items
 from imports.phases.sha256 import hash_images
@@ -71,6 +71,7 @@ def plan_source(session: RunSession) -> Listing:
         if not session.settings.scan_only:
             session.run_values()
             plan_what_came(session)
+            plan_left_out(session)
             plan_items(session)
             session.state.total_images = session.images.count()
     return listing

@@ -24,6 +24,7 @@ from imports.errors import (
 from imports.kinds.kind import Kind
 from imports.ledger import (
     DisposalLedger,
+    ExemptLedger,
     GrowingLedger,
     ImageLedger,
     ImportQueue,
@@ -93,6 +94,7 @@ class RunSession:
     queue: ImportQueue
     images: ImageLedger
     lacking: LackingLedger
+    exempt: ExemptLedger
     spool: Spool
     status_files: StatusFiles | None
     disposal: DisposalPlan | None

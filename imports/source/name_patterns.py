@@ -1,4 +1,4 @@
-"""Shell patterns for the names of files, such as `*.jpg`; upper and lower case are the same."""
+"""Shell patterns for the names of files, such as `*.jpg`; case does not matter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ a call more, for each of millions of names."""
 
 @lru_cache(maxsize=64)
 def matcher(patterns: tuple[str, ...]) -> Matcher:
-    """A function that says whether a name matches any of some patterns."""
+    """A function that says whether a name matches any of the patterns."""
     if not patterns:
         return lambda name: False
     return re.compile("|".join(map(fnmatch.translate, patterns)), re.IGNORECASE).match

@@ -1,4 +1,4 @@
-"""What a folder of a source holds, and the signatures of files and folders."""
+"""The files in a folder of a source, and the signatures of files and folders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _EARLIEST_NS, _LATEST_NS = -(2**63), 2**63 - 1
 
 
 class ListingProblem(NamedTuple):
-    """A folder or a file that cannot be listed, and why."""
+    """A folder or a file that cannot be listed, and the reason."""
 
     path: str
     reason: str
@@ -23,7 +23,7 @@ ListedEntry = ListedItem | ListingProblem
 
 
 class FolderFile(NamedTuple):
-    """What is directly in a folder and is no folder; `regular` if it is a file that can be read."""
+    """An entry of a folder that is not a folder; `regular` if it is a regular file."""
 
     name: str
     signature: Signature
@@ -56,10 +56,10 @@ class SourceFile(Protocol):
 
 
 def signature_of(status: os.stat_result, *, exact: bool = False) -> Signature:
-    """The signature of a file whose status this is.
+    """The signature of a file with this status.
 
-    An mtime beyond what 64 bits hold (before 1677, after 2262) counts as the outermost. An
-    `exact` one also tells the file from another one that was given the same size and mtime.
+    An mtime beyond 64 bits (before 1677, after 2262) becomes the first or last possible one. An
+    `exact` signature also differs for another file with the same size and mtime.
     """
     mtime_ns = status.st_mtime_ns
     if not _EARLIEST_NS <= mtime_ns <= _LATEST_NS:
@@ -70,14 +70,14 @@ def signature_of(status: os.stat_result, *, exact: bool = False) -> Signature:
 
 
 def is_unchanged(status: os.stat_result, signature: Signature) -> bool:
-    """Whether a file of this status is still the one of a signature, exact or not."""
+    """Whether a file with this status still has the signature, exact or not."""
     return signature_of(status, exact=bool(signature.digest)) == signature
 
 
 def is_same_file(status: os.stat_result, signature: Signature) -> bool:
-    """Whether a status is that of the file of a signature, whatever its ctime is.
+    """Whether a file with this status has the signature, apart from its ctime.
 
-    The ctime changes with the content, but also with each new name that we give a file.
+    The ctime also changes with each new name that we give a file.
     """
     inode = signature.digest.partition(".")[0]
     found = signature_of(status)
@@ -90,16 +90,16 @@ def signature_of_file(path: str, *, exact: bool = False) -> Signature:
     """The signature that a file has now.
 
     Raises:
-        OSError: if it cannot be told.
+        OSError: if its status cannot be read.
     """
     return signature_of(os.stat(path), exact=exact)
 
 
 def signature_of_folder(files: Iterable[FolderFile], marks: str = "") -> Signature:
-    """The signature of a folder with these files: it changes when any of them does.
+    """The signature of a folder with these files: it changes if any of them changes.
 
-    It has their size in sum, the latest mtime, and a digest over their names, sizes and mtimes
-    and over `marks`, which is anything else that shall make a folder another one.
+    It has the sum of their sizes, the latest mtime, and a digest of their names, sizes and mtimes.
+    The digest includes `marks`, which may be anything else that should change the signature.
     """
     ordered = sorted((file.name, file.signature.size, file.signature.mtime_ns) for file in files)
     text = "".join(f"{name}\0{size}\0{mtime_ns}\0" for name, size, mtime_ns in ordered)
@@ -121,15 +121,15 @@ def files_called(
     *,
     exact: bool = False,
 ) -> Iterator[ListedEntry]:
-    """Those of a folder's files whose name is wanted, as work items; `prefix` is before each.
+    """Yields the files of a folder whose name is wanted, as work items; paths begin with `prefix`.
 
-    Their signatures are `exact` where that is asked for.
+    Their signatures are `exact` if requested.
     """
     for file in files:
         name = file.name
         if wanted(name):
             path = prefix + name
-            # Said here rather than in a function of its own: a source has millions of them.
+            # Not in a function of its own, for speed: a source has millions of files.
             if path.isascii() or is_utf8(path):
                 yield file.as_item(path, exact)
             else:
@@ -143,9 +143,9 @@ def folder_holding(
     ignored: Callable[[str], bool],
     marks: str = "",
 ) -> Iterator[ListedEntry]:
-    """A folder as a work item, if it holds a file whose name is wanted.
+    """Yields the folder as a work item, if it has a file whose name is wanted.
 
-    Files whose name is ignored are none. The path of the source itself is `.`.
+    Files whose name is ignored do not count. The path of the source itself is `.`.
     """
     found = [
         part for file in files if not ignored(file.name) and (part := file.as_part()) is not None
@@ -159,7 +159,7 @@ def folder_holding(
 
 
 def is_utf8(text: str) -> bool:
-    """Whether a path, or another text, is valid UTF-8; others cannot be stored."""
+    """Whether a path, or another string, is valid UTF-8; others cannot be stored."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -168,7 +168,7 @@ def is_utf8(text: str) -> bool:
 
 
 def unlistable(path: str, error: OSError) -> ListingProblem:
-    """A folder that cannot be listed."""
+    """The problem of a folder that cannot be listed because of `error`."""
     return ListingProblem(printable(path), f"cannot be listed: {error.strerror}")
 
 
@@ -177,5 +177,5 @@ def _unnameable(path: str) -> ListingProblem:
 
 
 def printable(path: str) -> str:
-    """A path, or a text with one in it, as UTF-8 can hold it."""
+    """A path, or a string that contains one, as valid UTF-8."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

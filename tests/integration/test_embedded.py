@@ -235,7 +235,7 @@ def test_a_folder_with_other_files_is_left_alone(empty_folder: Path) -> None:
     empty_folder.mkdir()
     (empty_folder / "thesis.txt").write_text("years of work")
 
-    with pytest.raises(EmbeddedServerError, match="holds files, but no PostgreSQL database"):
+    with pytest.raises(EmbeddedServerError, match="contains files, but no PostgreSQL database"):
         embedded.start(empty_folder)
     assert (empty_folder / "thesis.txt").read_text() == "years of work"
 

@@ -248,8 +248,8 @@ def test_broken_stats_lose_no_image(bench: Bench) -> None:
     ("content", "reason"),
     [
         (b"", "is empty"),
-        (b"[1]", "holds a list"),
-        (b"null", "where an object belongs"),
+        (b"[1]", "is an array, not an object"),
+        (b"null", "is null, not an object"),
         (b'{"a": NaN}', "not JSON"),
         (b'{"a": "\xff"}', "not UTF-8"),
         ('{"a": 1}'.encode("utf-16"), "UTF-16"),
