@@ -7,7 +7,6 @@ import errno
 import hashlib
 import os
 from pathlib import Path
-from uuid import uuid4
 
 from imports.errors import (
     BackendError,
@@ -16,15 +15,14 @@ from imports.errors import (
     ImporterError,
 )
 from imports.files.patience import patiently
-from imports.files.private_file import FOLDER, make_folder, private
+from imports.files.private_file import FOLDER, make_folder
 from imports.files.regular_file import opener
-from imports.files.whole_file import sync_folder
+from imports.files.whole_file import DRAFT, replacing, sync_folder
 from imports.source.image_file import open_unchanged, read_pieces
 from imports.work_item import Image
-from imports.workers.process_id import is_alive
+from imports.workers.process_id import is_running
 
 _CHUNK_BYTES = 1024 * 1024
-_PART = ".part"
 
 _MAY_PASS = frozenset(
     (
@@ -59,7 +57,7 @@ class LocalImages:
     def put(self, image: Image) -> bool:
         """Copies an image; False if it was there already.
 
-        It is written beside its place, brought to disk, and renamed into it.
+        Its name is on disk, too, when that is answered.
         """
         try:
             return patiently(self._put, image)
@@ -79,19 +77,11 @@ class LocalImages:
         size = image.file.signature.size
         if _size(place) == size:
             return False
-        part = f"{folder}/.{name}.{os.getpid()}.{uuid4().hex}{_PART}"
-        try:
-            if not _make_folder(folder):
-                _remove_leftovers(folder, name)
-            with open_unchanged(image.file) as source, open(part, "xb", opener=private) as copy:
-                copy.writelines(read_pieces(source, image.file, _CHUNK_BYTES))
-                copy.flush()
-                os.fsync(copy.fileno())
-            os.replace(part, place)  # noqa: PTH105
-            patiently(sync_folder, folder)
-        except (ImageProblemError, OSError):
-            _remove(part)
-            raise
+        if not _make_folder(folder):
+            _remove_leftovers(folder, name)
+        with open_unchanged(image.file) as source, replacing(place) as copy:
+            copy.writelines(read_pieces(source, image.file, _CHUNK_BYTES))
+        patiently(sync_folder, folder)
         return True
 
     def size(self, storage_path: str) -> int | None:
@@ -158,13 +148,9 @@ def _make_folder(folder: str) -> bool:
 def _remove_leftovers(folder: str, name: str) -> None:
     """Removes what a killed run left of this image; what a living one writes stays."""
     for part in os.listdir(folder):  # noqa: PTH208
-        if not (part.startswith(f".{name}.") and part.endswith(_PART)):
+        if not (part.startswith(f".{name}.") and part.endswith(DRAFT)):
             continue
         pid = part.removeprefix(f".{name}.").split(".")[0]
-        if pid.isdecimal() and not is_alive(int(pid)):
-            _remove(f"{folder}/{part}")
-
-
-def _remove(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)  # noqa: PTH108
+        if pid.isdecimal() and not is_running(int(pid)):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{folder}/{part}")  # noqa: PTH108

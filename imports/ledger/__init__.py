@@ -4,6 +4,7 @@ Only the coordinator writes it. It calls an item imported only after its transac
 """
 
 from imports.ledger.disposal import DisposalLedger, DisposedItem, DueItem
+from imports.ledger.exempt import ExemptLedger
 from imports.ledger.file import LedgerFile
 from imports.ledger.growing import GrowingLedger, StableSince
 from imports.ledger.images import ImageLedger
@@ -12,6 +13,7 @@ from imports.ledger.lacking import LackingLedger
 from imports.ledger.listing import Listing, ListingLedger
 from imports.ledger.progress import ItemProgress, item_progress
 from imports.ledger.queue import ImportQueue
+from imports.ledger.resets import Undone, undo_run
 from imports.ledger.runs import RunLedger, RunRecord
 from imports.ledger.scope import Scope
 from imports.ledger.seen_rows import SeenRows
@@ -20,6 +22,7 @@ __all__ = [
     "DisposalLedger",
     "DisposedItem",
     "DueItem",
+    "ExemptLedger",
     "GrowingLedger",
     "ImageLedger",
     "ImportQueue",
@@ -34,5 +37,7 @@ __all__ = [
     "Scope",
     "SeenRows",
     "StableSince",
+    "Undone",
     "item_progress",
+    "undo_run",
 ]

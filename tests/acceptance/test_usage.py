@@ -104,7 +104,7 @@ def test_a_device_is_refused_before_anything_is_made_beside_it(
     before = sorted(each.name for each in Path("/dev").iterdir())
     command = ("people", small_source, "--tag", "T")
     told = pg_place.run(*command, option, "/dev/full", exit_code=2)
-    assert f"{option}: /dev/full is in a folder of the system that holds no files" in told.err
+    assert f"{option}: /dev/full is in a system folder, which cannot have files" in told.err
     assert sorted(each.name for each in Path("/dev").iterdir()) == before
     assert pg_place.files() == []
 
@@ -398,7 +398,7 @@ def test_a_bad_env_file_is_told_by_every_command(
     (bare_place.folder / ".env").write_bytes("A=1\n# schlüssel\n".encode("latin-1"))
     given = [str(small_source) if each == "SOURCE" else each for each in command]
     told = bare_place.run(*given, exit_code=2)
-    assert told.err == "Error: .env, line 2: this is no UTF-8 text. Save the file as UTF-8.\n"
+    assert told.err == "Error: .env, line 2: this is not UTF-8 text. Save the file as UTF-8.\n"
 
 
 def test_a_proxy_or_certificates_that_cannot_be_used_are_told(

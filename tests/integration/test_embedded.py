@@ -19,6 +19,7 @@ import pytest
 from imports.errors import EmbeddedInUseError, EmbeddedServerError
 from imports.servers import embedded, embedded_host
 from imports.servers.embedded_host import account
+from imports.workers.process_id import is_running
 from tests.support.command import wait_until
 from tests.support.database import query
 from tests.support.folder import new_folder
@@ -242,7 +243,7 @@ def test_a_folder_with_other_files_is_left_alone(empty_folder: Path) -> None:
     empty_folder.mkdir()
     (empty_folder / "thesis.txt").write_text("years of work")
 
-    with pytest.raises(EmbeddedServerError, match="holds files, but no PostgreSQL database"):
+    with pytest.raises(EmbeddedServerError, match="contains files, but no PostgreSQL database"):
         embedded.start(empty_folder)
     assert (empty_folder / "thesis.txt").read_text() == "years of work"
 
@@ -527,7 +528,7 @@ def test_a_server_that_is_killed_while_it_stops_is_stopped(
         assert embedded.release(server)
     monkeypatch.undo()
     assert (folder / "postmaster.pid").exists()
-    assert not embedded_host.is_running(pid)
+    assert not is_running(pid)
     assert embedded.release(embedded.start(folder)), "it starts again as if nothing had been"
 
 

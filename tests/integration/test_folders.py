@@ -18,6 +18,7 @@ import pytest
 from imports import ResilientImporter
 from imports.errors import UsageError
 from imports.run.report import RunReport
+from imports.source.local_file import LocalFile
 from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.device_tests import (
@@ -247,8 +248,8 @@ def test_broken_stats_lose_no_image(bench: Bench) -> None:
     ("content", "reason"),
     [
         (b"", "is empty"),
-        (b"[1]", "holds a list"),
-        (b"null", "where an object belongs"),
+        (b"[1]", "is an array, not an object"),
+        (b"null", "is null, not an object"),
         (b'{"a": NaN}', "not JSON"),
         (b'{"a": "\xff"}', "not UTF-8"),
         ('{"a": 1}'.encode("utf-16"), "UTF-16"),
@@ -361,11 +362,11 @@ def test_a_folder_of_which_nothing_can_be_told_for_once_is_not_forgotten(
     folders = add_many(bench.source.folder, 3)
     run(bench)
 
-    def no_status(entry: os.DirEntry[str]) -> None:
+    def no_status(file: LocalFile) -> None:
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr("imports.source.tree._folder_file", no_status)
+        patch.setattr(LocalFile, "as_part", no_status)
         report = run(bench, max_workers=1)
     assert (report.exit_code, len(report.failures)) == (3, len(folders))
     assert {each.reason for each in report.failures} == {"cannot be listed: Input/output error"}

@@ -394,7 +394,8 @@ class Merger:
             found += encoded
         placed = place_rows(PEOPLE.group, self.run, found)
         answer = self.database.merge(request or uuid4(), placed.rows)
-        return {PEOPLE.group.tables[table].qualified_name: each for table, each in answer.items()}
+        tables = PEOPLE.group.tables
+        return {tables[table].qualified_name: each for table, each in answer.outcomes.items()}
 
     def close(self) -> None:
         self.target.close()
@@ -592,10 +593,10 @@ def test_each_record_goes_in_or_fails_by_itself(bench: Bench, source: Path) -> N
         ({"resume_data": None}, "", "profile_data is missing"),
         (person(None), "", "profile_data.profile_id is missing"),
         (person(ENDLESS), ENDLESS, "index row size"),
-        (person("p-x", emails={}), "p-x", "profile_emails is an object, not a list"),
+        (person("p-x", emails={}), "p-x", "profile_emails is an object, not an array"),
         (person("p-y", job(priority="first")), "p-y", "expected a whole number"),
         (person("p-z", job(company_employees={"number_of_employees": 2**63})), "p-z", "too large"),
-        ("nobody", "", "the record is a text, not an object"),
+        ("nobody", "", "the record is a string, not an object"),
         (None, "", "the record is null, not an object"),
     ]
     mixed: list[object] = []
@@ -681,7 +682,7 @@ def test_one_file_by_a_call(bench: Bench, source: Path) -> None:
 # --- verification -------------------------------------------------------------------------------
 
 
-def test_of_a_source_that_was_worked_off_there_is_nothing_to_compare(
+def test_of_a_source_that_was_consumed_there_is_nothing_to_compare(
     bench: Bench, source: Path
 ) -> None:
     add_many(source, 6)

@@ -14,6 +14,7 @@ import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
 
+from imports.backends.reading import RowQuestion
 from imports.errors import SchemaError
 from imports.kinds import all_kinds
 from imports.kinds.people.kind import PEOPLE
@@ -47,6 +48,7 @@ OURS = [
     "device_test",
     "image_assets",
     "import_merges",
+    "import_removals",
     "import_target",
     "search_results",
 ]
@@ -156,10 +158,10 @@ def test_two_apply_it_at_once(empty_database_url: str) -> None:
 
 def test_a_migration_that_is_refused_leaves_nothing(empty_database_url: str) -> None:
     url = empty_database_url
-    query(url, "CREATE TABLE public.datasets (mine text)")
+    query(url, "CREATE TABLE mine (id text); CREATE INDEX import_merges_batch_id ON mine (id)")
     with pytest.raises(SchemaError, match="engine was refused"):
         apply_schema(url)
-    assert names(url, TABLES) == ["datasets"]
+    assert names(url, TABLES) == ["mine"]
     assert query(url, "SELECT to_regclass('supabase_migrations.schema_migrations')") == [(None,)]
 
 
@@ -319,7 +321,8 @@ def public(local: LocalSupabase, local_bench: Bench) -> Iterator[httpx.Client]:
     assert local_bench.run(kind="folders", source=tests).exit_code == 0
     query(
         local_bench.url,
-        "INSERT INTO import_merges VALUES (gen_random_uuid(), 'x', '{}')",
+        "INSERT INTO import_merges VALUES (gen_random_uuid(), 'x', '{}');"
+        "INSERT INTO import_removals VALUES ('x', 'x', 'x')",
     )
     key = local.publishable_key
     headers = {"apikey": key, "authorization": f"Bearer {key}"}
@@ -342,7 +345,8 @@ def test_the_public_key_writes_no_table(public: httpx.Client, local_bench: Bench
     before = bench.versions()
     assert not public.post("/rest/v1/datasets", json={"kind": "x", "tag": "y"}).is_success
     for table in OURS:
-        column = "content_hash" if table == "image_assets" else None
+        hashed = ("image_assets", "import_removals")
+        column = "content_hash" if table in hashed else None
         column = column or {"import_merges": "batch_id"}.get(table, "id")
         public.delete(f"/rest/v1/{table}?{column}=not.is.null")
         assert bench.count(table) > 0, table
@@ -407,11 +411,9 @@ def test_the_public_key_calls_no_function(public: httpx.Client, local_bench: Ben
     payloads = {
         "importer_known_images": {"hashes": []},
         "importer_compare": {"tables": [described(IMAGE_ASSETS)], "run": {}, "rows": {}},
-        "importer_written": {
-            "table": described(STATES.group.tables[0]),
-            "batch_ids": [],
-            "limit": 1,
-        },
+        "importer_rows": orjson.loads(
+            RowQuestion(STATES.group.tables[0], limit=1, by=("id",)).as_json()
+        ),
     }
     for function in names(bench.url, FUNCTIONS):
         path = f"/rest/v1/rpc/{function}"
@@ -426,28 +428,47 @@ def test_the_public_key_calls_no_function(public: httpx.Client, local_bench: Ben
 def test_only_tables_of_ours_are_looked_at_and_names_are_quoted(url: str) -> None:
     query(url, 'CREATE TABLE public.secrets (id bigint, batch_id text, "evil name" text)')
     table = described(STATES.group.tables[0])
-    ask = "SELECT public.importer_compare(%s), public.importer_written(%s)"
+    question = orjson.loads(
+        RowQuestion(
+            STATES.group.tables[0],
+            limit=1,
+            by=("id",),
+            after={"id": 1},
+            where={"batch_id": ["x"]},
+            contains=(("city",), "x"),
+            columns=("city",),
+        ).as_json()
+    )
+    ask = "SELECT public.importer_compare(%s), public.importer_rows(%s)"
 
-    def answers(**other: object) -> list[tuple[object, ...]]:
+    def answers(read: dict[str, object] | None = None, **other: object) -> list[tuple[object, ...]]:
         asked = {**table, **other}
         compare = {"tables": [asked], "run": {"dataset_id": 1}, "rows": {}}
-        written = {"table": asked, "batch_ids": ["x"], "limit": 1}
-        return query(url, ask, orjson.dumps(compare).decode(), orjson.dumps(written).decode())
+        rows = {**question, "table": asked, **(read or {})}
+        return query(url, ask, orjson.dumps(compare).decode(), orjson.dumps(rows).decode())
 
     assert answers() == [({"search_results": {"rows": [], "added": []}}, [])]
     for name in ("public.secrets", "pg_authid", "public.search_results, public.secrets", None):
-        with pytest.raises(psycopg2.errors.UndefinedTable, match="no table of ours"):
+        with pytest.raises(psycopg2.errors.UndefinedTable, match="not a table of ours"):
             answers(name=name)
     evil = 'seen" from public.secrets; drop table public.secrets; --'
-    for key in ("columns", "key", "compared", "names"):
+    for key in ("columns", "key", "compared"):
         with pytest.raises(psycopg2.errors.UndefinedColumn):
             answers(**{key: [evil]})
-    for key, value in (
-        ("id_type", "bigint = 0); drop table public.secrets; --"),
-        ("run_key", [{"column_name": "dataset_id", "type": "bigint; drop table public.secrets"}]),
+    evil_type = "bigint; drop table public.secrets"
+    with pytest.raises(psycopg2.errors.SyntaxError):
+        answers(run_key=[{"column_name": "dataset_id", "type": evil_type}])
+    for read in (
+        {"by": [{"name": evil, "type": "text"}]},
+        {"where": [{"name": evil, "type": "text", "values": ["x"]}]},
+        {"contains": {"columns": [evil], "text": "x"}},
+        {"columns": [evil]},
     ):
+        with pytest.raises(psycopg2.errors.UndefinedColumn):
+            answers(read)
+    for key, more in (("by", {}), ("where", {"values": ["x"]})):
         with pytest.raises(psycopg2.errors.SyntaxError):
-            answers(**{key: value})
+            answers({key: [{"name": "city", "type": evil_type, **more}]})
     assert names(url, TABLES) == sorted([*OURS, "secrets"])
 
 

@@ -9,6 +9,7 @@ import pytest
 from imports import ResilientImporter
 from imports.cli.report import render_verification
 from imports.run.report import VerifyReport
+from imports.run.session import RunSession
 from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.source import license_, png
@@ -293,10 +294,10 @@ def test_a_repair_that_was_killed_is_gone_on_with(
     delete(done, "PH0005")
     with monkeypatch.context() as patched:
 
-        def killed(importer: ResilientImporter) -> None:
+        def killed(session: RunSession) -> None:
             raise KeyboardInterrupt
 
-        patched.setattr(ResilientImporter, "upload_images", killed)
+        patched.setattr("imports.phases.repair.upload_planned", killed)
         with pytest.raises(KeyboardInterrupt):
             done.verify(repair=True)
     assert not done.verify().clean

@@ -28,7 +28,7 @@ def results(url: str) -> list[dict[str, Any]]:
     """All rows of search_results, without what differs from run to run."""
     found = query(
         url,
-        "SELECT to_jsonb(r) - '{id,dataset_id,batch_id,created_at,updated_at}'::text[]"
+        "SELECT to_jsonb(r) - '{id,dataset_id,batch_id,inserted_by,created_at,updated_at}'::text[]"
         " FROM public.search_results r ORDER BY search_name, search_state, license_number",
     )
     return [row[0] for row in found]

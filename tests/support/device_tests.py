@@ -71,7 +71,7 @@ def rows(url: str, tag: str | None = None) -> list[dict[str, Any]]:
     """All rows of device_test, or those of a tag, without what differs from run to run."""
     found = query(
         url,
-        "SELECT to_jsonb(t) - '{id,dataset_id,batch_id,created_at,updated_at}'::text[]"
+        "SELECT to_jsonb(t) - '{id,dataset_id,batch_id,inserted_by,created_at,updated_at}'::text[]"
         " FROM public.device_test t JOIN public.datasets d ON d.id = t.dataset_id"
         " WHERE %s IS NULL OR d.tag = %s ORDER BY folder_path",
         tag,

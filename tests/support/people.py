@@ -281,7 +281,9 @@ def rows(url: str, tables: Iterable[str] = TABLES, *, sources: bool = True) -> d
     Without `sources` also without that: of two files that say the same, either may be it.
     """
     found: dict[str, list[Row]] = {table: [] for table in tables}
-    left_out = "{dataset_id,batch_id,created_at,updated_at%s}" % ("" if sources else ",source")
+    left_out = "{dataset_id,batch_id,inserted_by,created_at,updated_at%s}" % (
+        "" if sources else ",source"
+    )
     selects = (
         f"SELECT '{table}', to_jsonb(t) - '{left_out}'::text[] AS content FROM {table} t"
         for table in found

@@ -21,6 +21,7 @@ from imports.kinds.people.kind import PEOPLE, items_in
 from imports.kinds.people.records import NAMESPACE, Page, identifier, records
 from imports.source.cleaning import Tally
 from imports.source.image_finder import image_finder
+from imports.source.local_file import LocalFile
 from imports.tables.row_format import RowFormat, encoder
 from imports.tables.table import BATCH_ID, DATASET_ID, LatestWins, Replace
 from imports.work_item import ListedItem, Source
@@ -82,7 +83,7 @@ def filled(row: Row) -> Row:
 
 
 def aggregate(record: KindRecord, table: str) -> list[KindAggregate]:
-    """The families whose first row is in this table."""
+    """The aggregates whose first row is in this table."""
     return [each for each in record.aggregates if TABLES[each.rows[0][0]].qualified_name == table]
 
 
@@ -129,7 +130,7 @@ def test_a_table_is_a_root_or_owned(table: Any) -> None:
 def listed(folder: Path, prefix: str = "") -> list[str]:
     source = Source(str(folder), PEOPLE.patterns)
     with os.scandir(folder / prefix) as entries:
-        found = list(items_in(source, prefix, list(entries)))
+        found = list(items_in(source, prefix, [LocalFile(entry) for entry in entries]))
     return sorted(entry.path for entry in found if isinstance(entry, ListedItem))
 
 
@@ -183,7 +184,7 @@ def test_results_that_stand_there_twice_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "page.json"
     source = Source(str(tmp_path), ("*.json",))
     path.write_bytes(b'{"results": [{}], "more": {"results": 1}, "results": []}')
-    with pytest.raises(RecordError, match=r"^results stands twice$"):
+    with pytest.raises(RecordError, match=r"^results occurs twice$"):
         PEOPLE.read(source, "page.json", PEOPLE.sign(source, "page.json"), Counter())
     path.write_bytes(b'{"results": [{"results": 1, "text": "\\"results\\""}], "more": "results"}')
     found = PEOPLE.read(source, "page.json", PEOPLE.sign(source, "page.json"), Counter())
@@ -206,26 +207,26 @@ def test_a_page_with_an_empty_list_has_no_records(tmp_path: Path, content: Any) 
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ({"results": {"0": {}}}, 'has an object under "results", not a list'),
-        ({"results": "none"}, 'has a text under "results", not a list'),
-        ({"results": None}, 'has null under "results", not a list'),
-        ([], "holds a list where an object belongs"),
-        (17, "holds a number where an object belongs"),
-        ({}, 'has no list "results", nor anything else'),
-        ({"Results": [], "q": 1}, 'has no list "results"; its names are "Results, q"'),
-        (person(), 'has no list "results"; its names are "profile_data, resume_data"'),
-        ({"data": {"results": []}}, 'has no list "results"; its names are "data.results"'),
+        ({"results": {"0": {}}}, 'has an object as "results", not an array'),
+        ({"results": "none"}, 'has a string as "results", not an array'),
+        ({"results": None}, 'has null as "results", not an array'),
+        ([], "is an array, not an object"),
+        (17, "is a number, not an object"),
+        ({}, 'has no array "results", nor anything else'),
+        ({"Results": [], "q": 1}, 'has no array "results"; its names are "Results, q"'),
+        (person(), 'has no array "results"; its names are "profile_data, resume_data"'),
+        ({"data": {"results": []}}, 'has no array "results"; its names are "data.results"'),
         (
             {"error": "rate limit", "code": 429},
-            'has no list "results"; its names are "error, code"',
+            'has no array "results"; its names are "error, code"',
         ),
         (
             {'say "x"' + "y" * 60: 1},
-            'has no list "results"; its names are "say ' + "'x'" + "y" * 33 + '…"',
+            'has no array "results"; its names are "say ' + "'x'" + "y" * 33 + '…"',
         ),
         (
             {str(each): each for each in range(7)},
-            'has no list "results"; its names are "0, 1, 2, 3, 4, 5" and more',
+            'has no array "results"; its names are "0, 1, 2, 3, 4, 5" and more',
         ),
     ],
 )
@@ -499,7 +500,7 @@ def test_a_bad_record_leaves_the_others_of_its_file_alone() -> None:
     assert sparse.aggregates[0].timestamp == ""
 
 
-def test_families_have_the_ids_moments_and_sources_of_their_first_rows() -> None:
+def test_aggregates_have_the_ids_timestamps_and_sources_of_their_first_rows() -> None:
     record = read_one(
         employed(
             {"company_id": "c", "office_id": "o"}, resume_last_modified_date="2025-03-01 00:00:00"
@@ -861,43 +862,58 @@ def test_lists_of_texts() -> None:
     ("record", "problem"),
     [
         (None, "the record is null, not an object"),
-        ("a text", "the record is a text, not an object"),
+        ("a string", "the record is a string, not an object"),
         ({}, "profile_data is missing"),
         ({"profile_data": None}, "profile_data is missing"),
-        ({"profile_data": []}, "profile_data is a list, not an object"),
+        ({"profile_data": []}, "profile_data is an array, not an object"),
         ({"profile_data": {"profile_id": " "}}, "profile_data.profile_id is missing"),
         (person(None), "profile_data.profile_id is missing"),
-        (person(["p"]), "profile_data.profile_id: expected text, found a list"),
-        (person(profile_headline=["x"]), "profile_data.profile_headline: expected text, found a"),
-        (person(profile_address="London"), "profile_data.profile_address is a text, not an object"),
-        (person(profile_picture="u"), "profile_data.profile_picture is a text, not an object"),
-        (person(profile_tags="a, b"), "profile_data.profile_tags: expected a list, found a text"),
-        (person(profile_tags=[[]]), "profile_data.profile_tags: expected text, found a list"),
-        (person(profile_emails={}), "profile_data.profile_emails is an object, not a list"),
-        (person(profile_emails=["a@b"]), "profile_data.profile_emails[0] is a text, not an object"),
+        (person(["p"]), "profile_data.profile_id: expected a string, found an array"),
+        (
+            person(profile_headline=["x"]),
+            "profile_data.profile_headline: expected a string, found a",
+        ),
+        (
+            person(profile_address="London"),
+            "profile_data.profile_address is a string, not an object",
+        ),
+        (person(profile_picture="u"), "profile_data.profile_picture is a string, not an object"),
+        (
+            person(profile_tags="a, b"),
+            "profile_data.profile_tags: expected an array, found a string",
+        ),
+        (person(profile_tags=[[]]), "profile_data.profile_tags: expected a string, found an array"),
+        (person(profile_emails={}), "profile_data.profile_emails is an object, not an array"),
+        (
+            person(profile_emails=["a@b"]),
+            "profile_data.profile_emails[0] is a string, not an object",
+        ),
         (
             person(profile_last_seen_date=[1]),
             "profile_data.profile_last_seen_date: expected a date",
         ),
-        (person(resume=[]), "resume_data is a list, not an object"),
-        (person(resume={"experiences": {}}), "resume_data.experiences is an object, not a list"),
-        (employed("x"), "resume_data.experiences[0] is a text, not an object"),
-        (employed({}, {"current": "yes"}), "resume_data.experiences[1].current: expected true or"),
+        (person(resume=[]), "resume_data is an array, not an object"),
+        (person(resume={"experiences": {}}), "resume_data.experiences is an object, not an array"),
+        (employed("x"), "resume_data.experiences[0] is a string, not an object"),
+        (
+            employed({}, {"current": "yes"}),
+            "resume_data.experiences[1].current: expected a boolean",
+        ),
         (
             employed({"company_id": "c", "company_employees": 40}),
             "resume_data.experiences[0].company_employees is a number, not an object",
         ),
         (
             employed({"company_id": "c", "company_social_links": [{"url": "u"}]}),
-            "resume_data.experiences[0].company_social_links is a list, not an object",
+            "resume_data.experiences[0].company_social_links is an array, not an object",
         ),
         (
             employed({"company_id": "c", "company_social_links": {"x": "u"}}),
-            "resume_data.experiences[0].company_social_links.x is a text, not an object",
+            "resume_data.experiences[0].company_social_links.x is a string, not an object",
         ),
         (
             employed({"company_id": "c", "office_id": "o", "office_phones": "1"}),
-            "resume_data.experiences[0].office_phones is a text, not a list",
+            "resume_data.experiences[0].office_phones is a string, not an array",
         ),
         (
             employed({"job_functions": [{"level1": {"confidence_score": "high"}}]}),
@@ -905,7 +921,7 @@ def test_lists_of_texts() -> None:
         ),
         (
             person(resume={"awards": [{"web_address": "u"}]}),
-            "resume_data.awards[0].web_address is a text, not an object",
+            "resume_data.awards[0].web_address is a string, not an object",
         ),
     ],
 )
@@ -1092,8 +1108,8 @@ def test_a_record_with_a_flaw_is_a_problem_with_its_id_and_the_place(tmp_path: P
     found = read_persons(tmp_path, '{"profile_data": {"profile_id": "a"}}', half, cut, twice, "[]")
     assert [each.label for each in found] == ["a", "b", "c \ufffd", "e", ""]
     assert [each.reason for each in found if isinstance(each, RecordProblem)] == [
-        "profile_data.profile_summary holds half of a surrogate pair (an emoji cut in two)",
-        "profile_data.profile_id holds half of a surrogate pair (an emoji cut in two)",
-        "profile_data stands twice",
-        "the record is a list, not an object",
+        "profile_data.profile_summary contains half of a surrogate pair (an emoji cut in two)",
+        "profile_data.profile_id contains half of a surrogate pair (an emoji cut in two)",
+        "profile_data occurs twice",
+        "the record is an array, not an object",
     ]

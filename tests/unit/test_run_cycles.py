@@ -40,7 +40,7 @@ def bench(tmp_path: Path) -> Iterator[PeopleBench]:
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files settle in no time."""
+    """Files are stable at once."""
     monkeypatch.setattr(stability, "STABLE_SECONDS", 0.05)
 
 
@@ -115,7 +115,7 @@ def test_a_limit_holds_for_the_whole_run(bench: PeopleBench) -> None:
     assert bench.left() == ["e.json"]
 
 
-def test_an_empty_source_is_no_mistake_where_it_is_worked_off(bench: PeopleBench) -> None:
+def test_an_empty_source_is_no_mistake_where_it_is_consumed(bench: PeopleBench) -> None:
     report = bench.run()
     assert (report.exit_code, report.nothing_to_do) == (0, True)
 
@@ -171,7 +171,7 @@ def test_a_later_cycle_is_verified_though_the_clock_was_set_back(
 # Files that are still growing
 
 
-def test_only_what_has_settled_is_planned(bench: PeopleBench) -> None:
+def test_only_what_is_stable_is_planned(bench: PeopleBench) -> None:
     bench.add("old.json", "A")
     bench.add("new.json", "B", age=0)
     session = bench.session()
@@ -190,7 +190,7 @@ def test_a_run_that_does_not_work_off_takes_every_file_as_it_is(bench: PeopleBen
     assert session.items.count(ItemState.PLANNED) == 1
 
 
-def test_settled_is_what_has_not_changed_for_a_while(
+def test_stable_is_what_has_not_changed_for_a_while(
     bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = bench.session()
