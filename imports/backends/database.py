@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
+from imports.backends.deleting import RowRemover
+from imports.backends.reading import RowReader
 from imports.errors import BackendUnavailableError, StatementCancelledError
 from imports.tables.row_format import RowFormat
 from imports.tables.table import Table, TableGroup
@@ -58,11 +60,23 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
+class MergeAnswer:
+    """What a merge did: a letter of RowOutcome for each row, by table; none for rows of others.
+
+    `derived` says by the name of a table how many rows derivations wrote.
+    """
+
+    outcomes: dict[int, str]
+    derived: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """How one row compares with what is stored.
 
-    `found` is `same`, `different`, `missing` or `superseded`; `differing` has for each column
-    that differs what is stored and what should be.
+    `found` is `same`, `different`, `missing`, `undecided`, `superseded`, `guarded` (different, and
+    never touched) or `left_out` (different or missing, while its parent is not there); `differing`
+    has for each column that differs what is stored and what should be.
     """
 
     found: str
@@ -90,15 +104,7 @@ class TableComparison:
     added: list[AddedRows]
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenRow:
-    """A row that a run wrote: its id, and its key for people."""
-
-    id: str
-    label: str
-
-
-class Database(Protocol):
+class Database(RowReader, RowRemover, Protocol):
     """Where rows go. Methods may be called from many threads.
 
     All raise BackendUnavailableError for what may pass, DataRefusedError for refused rows, and
@@ -115,8 +121,8 @@ class Database(Protocol):
         """The id of a dataset, which is made if it is not there."""
         ...
 
-    def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
-        """Merges rows in one transaction; a letter of RowOutcome for each row, by table.
+    def merge(self, request_id: UUID, rows: Rows) -> MergeAnswer:
+        """Merges rows in one transaction, and runs the derivations of their group in it.
 
         The same request id gets the same answer, and merges nothing again. Where a table has an
         empty list of rows, all is done as for some: it tells whether merges go through at all.
@@ -128,16 +134,6 @@ class Database(Protocol):
 
         The rows that an owner has in the tables that it owns must all be there.
         """
-        ...
-
-    def written(
-        self,
-        table: Table,
-        run_names: Sequence[str],
-        after: str | None,
-        limit: int,
-    ) -> list[WrittenRow]:
-        """A page of the rows that some runs wrote, by id."""
         ...
 
     def known_images(self, hashes: Sequence[str]) -> dict[str, str]:

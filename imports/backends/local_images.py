@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
 from imports.errors import (
     BackendError,
@@ -18,17 +17,15 @@ from imports.errors import (
     ImageProblemError,
     ImporterError,
 )
-from imports.files.free_names import name_exclusively
 from imports.files.patience import patiently
-from imports.files.private_file import FOLDER, make_folder, private
+from imports.files.private_file import FOLDER, make_folder
 from imports.files.regular_file import opener
-from imports.files.whole_file import sync_folder
+from imports.files.whole_file import DRAFT, replacing, sync_folder
 from imports.source.image_file import open_unchanged, read_pieces
 from imports.work_item import Image
-from imports.workers.process_id import is_alive
+from imports.workers.process_id import is_running
 
 _CHUNK_BYTES = 1024 * 1024
-_PART = ".part"
 
 _MAY_PASS = frozenset(
     (
@@ -63,7 +60,7 @@ class LocalImages:
     def put(self, image: Image) -> bool:
         """Copies an image; False if it was there already.
 
-        It is written beside its place, brought to disk, and renamed into it.
+        Its name is on disk, too, when that is answered.
         """
         return self._stored(self._put, image, f"{self._folder}/{image.storage_path}")
 
@@ -89,45 +86,28 @@ class LocalImages:
     def _write(self, image: Image, place: str, *, over: bool) -> bool:
         # Not with path objects: they take longer than copying a small image.
         folder, _, name = place.rpartition("/")
-        part = f"{folder}/.{name}.{os.getpid()}.{uuid4().hex}{_PART}"
+        if not _make_folder(folder):
+            _remove_leftovers(folder, name)
         try:
-            if not _make_folder(folder):
-                _remove_leftovers(folder, name)
-            with open_unchanged(image.file) as source, open(part, "xb", opener=private) as copy:
+            with open_unchanged(image.file) as source, replacing(place, over=over) as copy:
                 copy.writelines(read_pieces(source, image.file, _CHUNK_BYTES))
-                copy.flush()
-                os.fsync(copy.fileno())
+        except FileExistsError:
             if over:
-                os.replace(part, place)  # noqa: PTH105
-            else:
-                name_exclusively(Path(part), Path(place))
-                _remove(part)
-            patiently(sync_folder, folder)
-        except (ImageProblemError, OSError) as error:
-            _remove(part)
-            if isinstance(error, FileExistsError) and not over:
-                return False
-            raise
+                raise
+            return False
+        patiently(sync_folder, folder)
         return True
 
     def copy(self, path: str, to: str) -> None:
         """Copies what is stored at a path to another one, over what is there, in one step."""
         place = self._folder / to
-        part = place.with_name(f".{place.name}.{os.getpid()}.{uuid4().hex}{_PART}")
         try:
             if not _make_folder(str(place.parent)):
                 _remove_leftovers(str(place.parent), place.name)
-            try:
-                # A second name does: what is put at either path later on is another file.
-                os.link(self._folder / path, part)
-            except OSError:
-                _copy_file(self._folder / path, part)
-            part.replace(place)
-            # Of two names of one file, `replace` leaves both.
-            part.unlink(missing_ok=True)
+            with open(self._folder / path, "rb", opener=opener) as source, replacing(place) as copy:
+                shutil.copyfileobj(source, copy, _CHUNK_BYTES)
             patiently(sync_folder, place.parent)
         except OSError as error:
-            _remove(str(part))
             raise self._unusable(place, error) from error
 
     def size(self, storage_path: str) -> int | None:
@@ -184,13 +164,6 @@ def _size(place: str) -> int | None:
         return None
 
 
-def _copy_file(path: Path, to: Path) -> None:
-    with open(path, "rb", opener=opener) as source, open(to, "xb", opener=private) as copy:
-        shutil.copyfileobj(source, copy, _CHUNK_BYTES)
-        copy.flush()
-        os.fsync(copy.fileno())
-
-
 def _make_folder(folder: str) -> bool:
     """Makes a folder that may be absent; whether it was."""
     try:
@@ -205,13 +178,9 @@ def _make_folder(folder: str) -> bool:
 def _remove_leftovers(folder: str, name: str) -> None:
     """Removes what a killed run left of this image; what a living one writes stays."""
     for part in os.listdir(folder):  # noqa: PTH208
-        if not (part.startswith(f".{name}.") and part.endswith(_PART)):
+        if not (part.startswith(f".{name}.") and part.endswith(DRAFT)):
             continue
         pid = part.removeprefix(f".{name}.").split(".")[0]
-        if pid.isdecimal() and not is_alive(int(pid)):
-            _remove(f"{folder}/{part}")
-
-
-def _remove(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)  # noqa: PTH108
+        if pid.isdecimal() and not is_running(int(pid)):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{folder}/{part}")  # noqa: PTH108

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,10 +15,11 @@ from imports.backends.local_images import LocalImages
 from imports.backends.places import Places
 from imports.backends.postgresql import PostgreSQLDatabase, location
 from imports.backends.retry import RetryPolicy, with_retries
+from imports.configuration.choices import Backend
 from imports.errors import BackendError, SchemaError
 from imports.files.private_file import tighten
 from imports.servers.schema import apply_schema, needed
-from imports.settings import Backend, Settings
+from imports.settings import Settings
 
 if TYPE_CHECKING:
     from imports.servers.embedded import EmbeddedServer
@@ -215,15 +217,17 @@ def _revived(database: Database, server: EmbeddedServer) -> TargetIdentity:
     return database.identify()
 
 
-def apply_missing_schema(settings: Settings) -> tuple[list[str], str]:
-    """Applies the migrations that the PostgreSQL of the settings lacks; their names, and where.
+@contextlib.contextmanager
+def schema_database(settings: Settings) -> Iterator[tuple[str, str]]:
+    """The PostgreSQL to which the settings would apply the schema: its URL, and what it is called.
 
     Raises:
-        SchemaError: if there is no PostgreSQL to apply them to, or it refuses them.
+        SchemaError: if there is none.
     """
     backend = settings.chosen_backend
     if settings.database_url is not None and backend is not Backend.EMBEDDED:
-        return apply_schema(settings.database_url.get_secret_value()), _database(settings)
+        yield settings.database_url.get_secret_value(), _database(settings)
+        return
     if backend is Backend.SUPABASE:
         raise SchemaError(
             "Tables cannot be made over Supabase's API. Set DATABASE_URL to the project's"
@@ -232,7 +236,7 @@ def apply_missing_schema(settings: Settings) -> tuple[list[str], str]:
         )
     server = _start_embedded(settings)
     try:
-        return apply_schema(server.url), f"the embedded PostgreSQL in {server.folder}"
+        yield server.url, f"the embedded PostgreSQL in {server.folder}"
     finally:
         _release(server)
 

@@ -4,6 +4,7 @@ Only the coordinator writes it. It calls an item imported only after its transac
 """
 
 from imports.ledger.disposal import DisposalLedger, DisposedItem, DueItem
+from imports.ledger.exempt import ExemptLedger
 from imports.ledger.file import LedgerFile
 from imports.ledger.growing import GrowingLedger, StableSince
 from imports.ledger.images import ImageLedger
@@ -18,6 +19,7 @@ from imports.ledger.placements import (
 )
 from imports.ledger.progress import ItemProgress, item_progress
 from imports.ledger.queue import ImportQueue
+from imports.ledger.resets import Undone, undo_run
 from imports.ledger.runs import RunLedger, RunRecord
 from imports.ledger.scope import Scope
 from imports.ledger.seen_rows import SeenRows
@@ -27,6 +29,7 @@ __all__ = [
     "DisposalLedger",
     "DisposedItem",
     "DueItem",
+    "ExemptLedger",
     "GrowingLedger",
     "ImageLedger",
     "ImportQueue",
@@ -44,5 +47,7 @@ __all__ = [
     "Scope",
     "SeenRows",
     "StableSince",
+    "Undone",
     "item_progress",
+    "undo_run",
 ]

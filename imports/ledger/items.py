@@ -166,7 +166,7 @@ class ItemLedger:
         return int(row[0])
 
     def duplicates(self, limit: int) -> tuple[int, list[list[str]]]:
-        """How many groups of items are the same search, and the paths of the first of them."""
+        """How many groups have more than one item, and the paths of the first of them."""
         groups = (
             "select item_group from item where scope_id = ? and item_group is not null"
             " group by item_group having count(*) > 1"
@@ -241,7 +241,7 @@ class ItemLedger:
     ) -> None:
         """Has items, whose files have these signatures now, read and imported again.
 
-        With them come the imported ones of their groups: else an earlier file of the same search
+        With them come the imported ones of their groups: else an earlier file of the same group
         would replace what a later one has brought. `planned` says that this run has planned the
         items already: what it has counted of them is taken back.
         """
@@ -256,7 +256,6 @@ class ItemLedger:
                     f" digest = ?, {NOTHING_DONE} where id = ?",
                     (*signature, each),
                 )
-                connection.execute("delete from record_failure where item_id = ?", (each,))
             connection.execute(
                 f"update item set state = 'listed', {NOTHING_DONE}"
                 f" where {self._scope.condition(ItemState.IMPORTED)} and disposed_at is null"
@@ -264,6 +263,7 @@ class ItemLedger:
                 " where item_group is not null)"
             )
             connection.execute("drop table again")
+            self._scope.forget_records(connection)
 
     # Reports
 

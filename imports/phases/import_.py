@@ -35,7 +35,11 @@ _OUTCOMES = {
     RowOutcome.UPDATED: ("updated", "📝 updated %s"),
     RowOutcome.SKIPPED: ("skipped", "⏭️  skipped, older %s"),
     RowOutcome.UNCHANGED: ("unchanged", "🟰 unchanged %s"),
+    RowOutcome.GUARDED: ("guarded", "🔒 guarded, and left as it is %s"),
 }
+
+
+_RARE = ("import.guarded", "import.left_out")
 
 
 def import_items(session: RunSession) -> int:
@@ -114,6 +118,7 @@ def _import_large(session: RunSession, target: ImportTarget, item: WorkItem) -> 
                 imported.took,
                 len(imported.merged),
                 imported.record_failures,
+                imported.exempt,
             )
             _log_records(imported)
             session.display.mention(f"  {item.path}: {done:,} records")
@@ -144,6 +149,7 @@ def _record(session: RunSession, imported: Imported) -> None:
         imported.took,
         imported.succeeded,
         imported.record_failures,
+        imported.exempt,
     )
     if session.status_files is not None and imported.doubted:
         imported.unwritten = write_status_files(session.status_files, imported.doubted, imported)
@@ -160,12 +166,18 @@ def _outcome_counts(imported: Imported) -> dict[str, int]:
     counts = {f"import.{name}": letters.count(each) for each, (name, _) in _OUTCOMES.items()}
     counts["import.total_imported"] = counts["import.inserted"] + counts["import.updated"]
     counts["import.refused"] = len(imported.record_failures)
-    return counts
+    counts["import.left_out"] = sum(each.outcome is RowOutcome.LEFT_OUT for each in imported.exempt)
+    counts |= {f"import.derived.{table}": rows for table, rows in imported.derived.items()}
+    # What few kinds know is counted only where there is some of it.
+    return {name: count for name, count in counts.items() if count or name not in _RARE}
 
 
 def _log_records(imported: Imported) -> None:
     if _log.isEnabledFor(logging.DEBUG):
         for _, outcome, label in imported.merged:
             _log.debug(_OUTCOMES[outcome][1], label)
+        for record in imported.exempt:
+            if record.outcome is RowOutcome.LEFT_OUT:
+                _log.debug("🔗 left out, what it refers to is not there %s", record.label)
         for label, row in imported.refused:
             _log.debug("🚫 refused %s: %s", label, row.decode().rstrip())

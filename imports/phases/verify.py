@@ -8,6 +8,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from imports.backends.reading import written_rows
 from imports.ledger import SeenRows
 from imports.ledger.work_state import MOST_LISTED
 from imports.phases.comparing import (
@@ -19,7 +20,6 @@ from imports.phases.comparing import (
     compare_images,
     compare_piece,
     row_mark,
-    written_rows,
 )
 from imports.phases.lacking import find_what_came
 from imports.phases.pieces import PieceReader
@@ -164,6 +164,8 @@ def _compare_large(
 
 def _add(compared: Compared, seen_rows: SeenRows, verified: Verified) -> None:
     verified.report.records += compared.records
+    verified.report.guarded += compared.exempt["guarded"]
+    verified.report.left_out += compared.exempt["left_out"]
     seen_rows.add(compared.row_marks)
     for finding in compared.findings:
         verified.add(finding)
@@ -195,7 +197,7 @@ def _check_images(
                 verified.report.repairable = True
                 damaged.add(image.sha256)
         session.raise_if_stopping()
-        wrong = {finding.image: finding for finding in listed.result()}
+        wrong = listed.result()
         for finding in wrong.values():
             verified.add(finding)
             verified.report.repairable = True
@@ -258,8 +260,8 @@ def _find_orphans(
     open_items = items.unfinished(0)[0] + items.failures(0)[0] + items.acknowledged()
     run_names = session.runs.run_names(session.scope.id)
     after = None
-    ask = session.workers.for_waiting().submit
-    while page := ask(written_rows, target, table, run_names, after).result():
+    question = partial(written_rows, target.policy, target.database, table, run_names)
+    while page := session.workers.for_waiting().submit(question, after).result():
         after = page[-1].id
         seen = seen_rows.seen([row_mark(table, row.id) for row in page])
         for row in page:

@@ -24,6 +24,7 @@ from imports.errors import (
 from imports.kinds.kind import Kind
 from imports.ledger import (
     DisposalLedger,
+    ExemptLedger,
     GrowingLedger,
     ImageLedger,
     ImportQueue,
@@ -95,6 +96,7 @@ class RunSession:
     images: ImageLedger
     placements: PlacementLedger
     lacking: LackingLedger
+    exempt: ExemptLedger
     spool: Spool
     status_files: StatusFiles | None
     disposal: DisposalPlan | None
@@ -228,12 +230,13 @@ class RunSession:
                 self.settings.description,
                 self.settings.created_by,
             )
-        return {
+        values: dict[str, object] = {
             "dataset_id": self.state.dataset_id,
             "batch_id": self.state.rows_run_name,
-            "if_exists": self.settings.if_exists,
-            "repair": self.state.repairing,
         }
+        if self.kind.group.judges_age:
+            values |= {"if_exists": self.settings.if_exists, "repair": self.state.repairing}
+        return values
 
     @property
     def most_weight_at_once(self) -> int:

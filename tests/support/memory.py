@@ -6,7 +6,7 @@ from uuid import UUID
 
 import orjson
 
-from imports.backends.database import Rows, TargetIdentity
+from imports.backends.database import MergeAnswer, Rows, TargetIdentity
 from imports.errors import BackendUnavailableError, DataRefusedError
 from imports.tables.row_format import RowFormat
 
@@ -34,7 +34,7 @@ class MemoryDatabase:
             raise BackendUnavailableError("The database is away.")
         return TargetIdentity("memory", None, None)
 
-    def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+    def merge(self, request_id: UUID, rows: Rows) -> MergeAnswer:
         encoded = [row for _, _, some in rows.tables() for row in some]
         if encoded:
             self.requests.append((request_id, tuple(encoded)))
@@ -44,4 +44,4 @@ class MemoryDatabase:
         if any(each in text for each in self.poison):
             raise DataRefusedError("the database refused it", sqlstate="23514")
         self.stored += [orjson.loads(row) for row in encoded]
-        return {index: "I" * len(some) for index, _, some in rows.tables()}
+        return MergeAnswer({index: "I" * len(some) for index, _, some in rows.tables()})

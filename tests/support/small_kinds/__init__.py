@@ -1,1 +1,1 @@
-"""Small kinds, each of which uses what one seam of the engine offers."""
+"""Small kinds of the tests, a module for each seam of the engine that it uses."""
