@@ -1,8 +1,8 @@
-# Set-up, imports and checks. `make` alone lists what there is.
+# Set-up, imports and checks. `make` alone lists the commands.
 #
-# A fresh machine needs Python 3.11 with pip, make and git; everything else is put into .venv and
-# node_modules on first use. When a command fails, make itself exits 2; the importer's own exit
-# code stands in make's last line ("Error 3": done, but some items failed).
+# A fresh machine needs Python 3.11 with pip, make and git; everything else is installed into .venv
+# and node_modules on first use. If a command fails, make itself exits with 2; the importer's exit
+# code is in make's last line ("Error 3": done, but some items failed).
 
 PYTHON ?= python3.11
 
@@ -20,7 +20,7 @@ SCALE ?= quick
 MINUTES ?= 30
 SEED ?= 1
 
-# Make would leave out a misspelt variable in silence. Those of PASSED_ON are for the programs.
+# Make would silently ignore a misspelt variable. Those in PASSED_ON are for the programs.
 VARIABLES := STATES_DIR FOLDERS_DIR PEOPLE_DIR IMPORT_TAG BACKEND BATCH_SIZE MAX_WORKERS ARGS REST \
 	SCALE MINUTES SEED PYTHON
 PASSED_ON := MAKE% SHELL PATH HOME TMPDIR LANG LC_% TZ XDG_% PIP_% npm_config_% %_PROXY %_proxy SSL_% \
@@ -38,7 +38,7 @@ COMPARED := .venv-bench/.installed
 NODE_MODULES := node_modules/.installed
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-# Without a network npm would try for a quarter of an hour, in silence.
+# Without a network, npm would silently retry for a quarter of an hour.
 NPM := npm install --no-package-lock --no-audit --no-fund --no-update-notifier \
 	--fetch-retries 1 --fetch-timeout 60000
 
@@ -47,18 +47,18 @@ OPTIONS = --tag "$(IMPORT_TAG)" \
 	$(if $(MAX_WORKERS),--max-workers "$(MAX_WORKERS)")
 IMPORT = $(BIN)/python imports/resilient_importer.py --states-dir "$(STATES_DIR)" $(OPTIONS)
 
-# Examples do not belong among the data of a user: $(call into,SOURCE,BACKEND) says where to. Without
-# a source of the user's that is the embedded PostgreSQL, unless another target is asked for.
+# Examples must not get into a user's data: $(call into,SOURCE,BACKEND) chooses the backend. Without a
+# source of the user, it is the embedded PostgreSQL, unless the user names a target.
 given = $(filter-out file,$(firstword $(origin $(1))))
 asked_for = $(filter --backend% --database-url% --states-dir% --single-file%,$(ARGS))
 is_example = $(if $(or $(call given,$(1)),$(call given,BACKEND),$(asked_for)),,yes)
 into = $(if $(call is_example,$(1)),--backend embedded,$(if $(2),--backend "$(2)"))
 tell = $(call refuse_empty,$(1)) $(if $(call is_example,$(1)),echo "The examples go into the embedded \
 	PostgreSQL; a source of yours ($(1)=…) goes where you have configured." &&)
-# An empty name is that of the working folder, where the examples are.
+# An empty name would mean the working folder, which contains the examples.
 refuse_empty = $(if $(strip $($(1))),,$(error $(1) is empty. It names the folder to import))
 
-# Runs a command and shows what it printed only when it fails.
+# Runs a command, and shows its output only if it fails.
 quietly = log=$$(mktemp) && { ( $(1) ) </dev/null >"$$log" 2>&1 \
 	|| { code=$$?; cat "$$log" >&2; rm -f "$$log"; exit $$code; }; } && rm -f "$$log"
 
@@ -74,10 +74,10 @@ help: ## List the commands
 	@echo "Variables of the imports: STATES_DIR=$(STATES_DIR) FOLDERS_DIR=$(FOLDERS_DIR)"
 	@echo "PEOPLE_DIR=$(PEOPLE_DIR)"
 	@echo "IMPORT_TAG=$(IMPORT_TAG) BACKEND=auto|supabase|postgresql|embedded BATCH_SIZE=… MAX_WORKERS=… ARGS='any other option'"
-	@echo "Of the set-up: PYTHON=$(PYTHON); of supabase_local: REST=lite|postgrest"
-	@echo "Of bench: SCALE=quick|normal|full (5 minutes, 1 hour, 2 hours or so)"
-	@echo "  ARGS='--only postgresql --rounds 5'; of profile: ARGS='--items 100000 --backend supabase'"
-	@echo "Of soak: MINUTES=$(MINUTES) SEED=$(SEED) ARGS='--round N' (that round again)"
+	@echo "For the set-up: PYTHON=$(PYTHON); for supabase_local: REST=lite|postgrest"
+	@echo "For bench: SCALE=quick|normal|full (about 5 minutes, 1 hour, 2 hours)"
+	@echo "  ARGS='--only postgresql --rounds 5'; for profile: ARGS='--items 100000 --backend supabase'"
+	@echo "For soak: MINUTES=$(MINUTES) SEED=$(SEED) ARGS='--round N' (repeats this round)"
 
 # --- the user's commands ---------------------------------------------------------------------
 
@@ -91,18 +91,18 @@ import_folders: $(RUNTIME) ## Import the device tests in FOLDERS_DIR, or resume 
 	@$(call tell,FOLDERS_DIR) $(BIN)/resilient-importer folders "$(FOLDERS_DIR)" $(OPTIONS) \
 		$(call into,FOLDERS_DIR,$(BACKEND)) $(ARGS)
 
-# The examples are the checkout's own: they stay.
+# The examples belong to the checkout: keep them.
 KEEP_EXAMPLES = $(if $(filter $(abspath examples)%,$(abspath $(PEOPLE_DIR))), \
 	--on-success keep --on-failure keep)
 
-import_people: $(RUNTIME) ## Import the people in PEOPLE_DIR, and delete each file that is in
+import_people: $(RUNTIME) ## Import the people in PEOPLE_DIR, and delete each imported file
 	@$(call tell,PEOPLE_DIR) $(BIN)/resilient-importer people "$(PEOPLE_DIR)" $(OPTIONS) \
 		$(call into,PEOPLE_DIR,$(BACKEND)) $(KEEP_EXAMPLES) $(ARGS)
 
 status: $(RUNTIME) ## What is imported, pending and failed, and what to type next
 	@$(BIN)/resilient-importer status $(ARGS)
 
-verify: $(RUNTIME) ## Read back what the last run wrote, and compare
+verify: $(RUNTIME) ## Read back the rows and images of the last run, and compare them
 	@$(BIN)/resilient-importer verify $(ARGS)
 
 supabase_local: $(RUNTIME) $(NODE_MODULES) ## Run a local Supabase (REST=postgrest: a real PostgREST)
@@ -116,7 +116,7 @@ system_test: $(RUNTIME) $(NODE_MODULES) ## One check from end to end, on both ba
 test: $(DEVELOPMENT) $(NODE_MODULES) ## Run the tests (ARGS="tests/unit -k dates" for some)
 	@$(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(ARGS)
 
-soak: $(DEVELOPMENT) $(NODE_MODULES) ## Disturb imports of random sources for MINUTES, and check them
+soak: $(DEVELOPMENT) $(NODE_MODULES) ## Import random sources for MINUTES, disturb the imports, and check them
 	@$(BIN)/python -m tests.soak --minutes "$(MINUTES)" --seed "$(SEED)" $(ARGS)
 
 lint: $(DEVELOPMENT) ## Check style, format, types and floors
@@ -126,13 +126,13 @@ lint: $(DEVELOPMENT) ## Check style, format, types and floors
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports >/dev/null || { $(BIN)/lint-imports; exit 1; }
 
-format: $(DEVELOPMENT) ## Put the code into the project's format
+format: $(DEVELOPMENT) ## Format the code
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format --quiet .
 
 # --- speed -----------------------------------------------------------------------------------
 
-bench: $(DEVELOPMENT) $(NODE_MODULES) $(COMPARED) ## Measure speed beside its limits, and judge the goals
+bench: $(DEVELOPMENT) $(NODE_MODULES) $(COMPARED) ## Measure speed, and compare it with limits and goals
 	@$(BIN)/python benchmarks/bench.py --scale "$(SCALE)" $(ARGS)
 
 profile: $(DEVELOPMENT) $(NODE_MODULES) ## Show where the time of an import goes; a flame graph
@@ -154,9 +154,9 @@ $(DEVELOPMENT): pyproject.toml constraints.txt
 	@$(call quietly,$(PIP) install --constraint constraints.txt --editable '.[dev]')
 	@touch $(RUNTIME) $@
 
-# Apart, since the importer and what it is compared with need not get on with each other.
+# Separate, since the dependencies of the importer and of the other tool may conflict.
 $(COMPARED): benchmarks/requirements.txt | $(RUNTIME)
-	@echo "Installing what the importer is compared with into .venv-bench …"
+	@echo "Installing the tool for comparison into .venv-bench …"
 	@test -x .venv-bench/bin/python || { $(call quietly,$(BIN)/python -m venv .venv-bench); }
 	@$(call quietly,.venv-bench/bin/python -m pip --disable-pip-version-check --no-input \
 		install --requirement benchmarks/requirements.txt)
@@ -168,7 +168,7 @@ MAKE_VENV = test -x $(BIN)/python || { \
 		exit 1; }; \
 	$(call quietly,$(PYTHON) -m venv .venv); }
 
-# Where there is no node (22 or newer) with npm, they come as a Python package into .venv.
+# Without node (22 or newer) and npm, they are installed as a Python package into .venv.
 NODE_FITS = node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 22 ? 1 : 0)' && npm --version
 
 $(NODE_MODULES): package.json | $(RUNTIME)
@@ -179,7 +179,7 @@ $(NODE_MODULES): package.json | $(RUNTIME)
 	@$(call quietly,if $(NODE_FITS); then $(NPM); else PATH="$(CURDIR)/$(BIN):$$PATH" $(NPM); fi)
 	@touch $@
 
-clean: ## Remove .venv, node_modules, caches and build products; no data, ledger or work state
+clean: ## Delete .venv, node_modules, caches and build products; keep data, ledger and work state
 	rm -rf .venv .venv-bench node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	rm -rf .bench/data .bench/postgresql* .bench/work
 	rm -rf -- *.egg-info

@@ -45,7 +45,7 @@ ENOUGH_ROWS = 50
 EXIT_INTERRUPTED = 130
 
 _ROWS = (
-    "SELECT to_jsonb(r) - '{id,dataset_id,batch_id,created_at,updated_at}'::text[]"
+    "SELECT to_jsonb(r) - '{id,dataset_id,batch_id,inserted_by,created_at,updated_at}'::text[]"
     " FROM public.search_results r JOIN public.datasets d ON d.id = r.dataset_id"
     " WHERE d.tag = %s ORDER BY search_name, search_state, license_number"
 )
@@ -60,7 +60,7 @@ _COUNT = (
 
 
 class FailedError(Exception):
-    """Something is not as it should be; the message says what."""
+    """A check failed; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,12 @@ class Backend:
         )
 
     def run(self, *arguments: object, exit_code: int = 0) -> str:
-        """Runs a command to its end; what it printed."""
+        """Runs a command to its end; returns its output."""
         with self.start(*arguments) as process:
             return self.finish(process, exit_code, *arguments)
 
     def finish(self, process: subprocess.Popen[str], exit_code: int, *arguments: object) -> str:
-        """Waits for a command's end, and checks what it exits with."""
+        """Waits for the end of a command, and checks its exit code."""
         try:
             printed, _ = process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
@@ -111,7 +111,7 @@ class Backend:
         return printed
 
     def query(self, sql: str, *values: object) -> list[Any]:
-        """The first column of what a query returns."""
+        """The first column of the result of a query."""
         with contextlib.closing(psycopg2.connect(self.database_url)) as connection:
             cursor = connection.cursor()
             cursor.execute(sql, values)
@@ -119,7 +119,7 @@ class Backend:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Lets nobody write rows until the block ends: a run stands still where it is."""
+        """Blocks all writes of rows until the block ends, so that a run stops where it is."""
         with contextlib.closing(psycopg2.connect(self.database_url)) as connection:
             connection.cursor().execute("LOCK TABLE public.search_results IN SHARE MODE")
             yield
@@ -127,7 +127,7 @@ class Backend:
 
 
 def main() -> int:
-    """Runs all steps; the exit code."""
+    """Runs all steps; returns the exit code."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     began = time.monotonic()
@@ -272,7 +272,7 @@ def _workplace() -> Iterator[Path]:
 def _embedded_postgresql(folder: Path, resources: contextlib.ExitStack) -> Backend:
     place = folder / "postgresql"
     place.mkdir()
-    # Where an import in that folder looks for it. It is held open here, to look into it.
+    # An import in that folder uses this path. The server stays in use here, for queries.
     server = embedded.start(place / ".importer" / "postgresql")
     resources.callback(embedded.stop, server.folder, force=True)
     return Backend("PostgreSQL", place, {}, server.url)
@@ -291,7 +291,7 @@ def _local_supabase(folder: Path, other: Backend, resources: contextlib.ExitStac
 
 
 def _expected(source: Path) -> tuple[int, set[tuple[str | None, ...]]]:
-    """How many files the source has, and the keys of the rows that they make."""
+    """The number of files of the source, and the keys of their rows."""
     keys = set()
     paths = list(source.rglob("*_parse.json"))
     for path in paths:

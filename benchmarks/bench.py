@@ -1,10 +1,10 @@
-"""Measures the importer beside its limits and other tools; `make bench` calls it.
+"""Measures the importer, its limits and another tool; `make bench` calls it.
 
     python benchmarks/bench.py [--scale quick|normal|full] [--rounds N] [--only NAME …]
         [--samples NAME …]
 
-Everything is done in rounds, each thing once a round, so that noise of the machine hits all alike.
-It prints one table and how the goals fare; the results are also written below `.bench/results/`.
+Each round makes every measurement once, so that noise of the machine affects all equally. It prints
+one table and which goals are met, and writes the results below `.bench/results/`.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ GROUPS = {
 
 
 def main() -> int:
-    """Measures what the arguments say; 1 if a command failed."""
+    """Measures what the arguments select; returns 1 if a command failed."""
     given = _arguments()
-    # As Ctrl-C: what is under way is ended, and the server stopped.
+    # Like Ctrl-C: ends the running command and stops the server.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     scale = SCALES[given.scale]
     rounds = given.rounds or scale.rounds
@@ -55,7 +55,7 @@ def main() -> int:
     results = Results()
     about: dict[str, object] = {"scale": given.scale, "rounds": rounds, **machine()}
     stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{given.scale}"
-    # After each task, so that a bench that is interrupted keeps what it has.
+    # After each task, so that an interrupted bench keeps its results.
     save = partial(results.write, folder / "results" / f"{stem}.json", about)
     with open_workshop(folder) as workshop:
         tasks = chosen(tasks_of(scale, _dlt_python()), given.only, given.samples)
@@ -79,7 +79,7 @@ def main() -> int:
 
 
 def chosen(tasks: Sequence[Task], only: Sequence[str], samples: Sequence[str] = ()) -> list[Task]:
-    """The tasks of some groups, all but `remote` if none is named; and of some samples."""
+    """The tasks of the given groups (default: all except `remote`) and samples."""
     return [
         task
         for task in tasks
@@ -95,9 +95,9 @@ def run_rounds(
     results: Results,
     save: Callable[[], None],
 ) -> list[str]:
-    """Does all tasks once a round, and saves after each; returns what failed."""
+    """Runs all tasks once a round, and saves the results after each; returns the failures."""
     failures = []
-    # What only a first run ever does is no part of a measurement.
+    # A first run does additional work, which must not be measured.
     compileall.compile_dir(ROOT / "imports", quiet=1)
     for sample in dict.fromkeys(task.sample for task in tasks if task.sample is not None):
         workshop.warm(sample)
@@ -117,14 +117,14 @@ def run_rounds(
 
 
 def _doubt(measurement: Measurement) -> str:
-    """What is to be said of a measurement during which the host had other things to do."""
+    """A note if the host gave much processor time to others during a measurement."""
     if measurement.stolen < _MUCH_STOLEN * measurement.seconds:
         return ""
     return f"  (the host kept {measurement.stolen:.2f} s of processors for others)"
 
 
 def machine() -> dict[str, object]:
-    """What it was measured on."""
+    """A description of the machine."""
     return {
         "processors": os.cpu_count(),
         "processor": _processor(),
@@ -165,7 +165,7 @@ def _arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--scale", choices=tuple(SCALES), default="quick")
-    parser.add_argument("--rounds", type=int, help="in place of the scale's own")
+    parser.add_argument("--rounds", type=int, help="instead of the scale's number")
     parser.add_argument("--only", nargs="+", choices=tuple(GROUPS), default=[], metavar="NAME")
     parser.add_argument(
         "--samples", nargs="+", default=[], metavar="NAME", help="only these, as states-100000"

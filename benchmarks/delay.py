@@ -1,10 +1,9 @@
-"""A proxy that makes a server on this machine as far away as one on the internet.
+"""A proxy that gives a server on this machine the latency of the internet.
 
     python benchmarks/delay.py HOST PORT SECONDS     (prints its own port, and serves)
 
-Whatever passes, in either direction, is held back by half the round trip, and what comes first on
-a new connection by another round trip, for the handshake that there would be. The bandwidth is
-not limited, and there is no TLS.
+It delays data in both directions by half the round trip, and the first data of a new connection by
+another round trip, for the handshake. The bandwidth is not limited, and there is no TLS.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ _MOST_CHUNKS = 1_000
 
 @contextmanager
 def delayed(url: str, round_trip: float) -> Iterator[str]:
-    """The URL of a server, with a round trip of so many seconds, until the block ends."""
+    """Yields the URL of a proxy for a server, with a round trip of so many seconds."""
     parts = urlsplit(url)
     command = [sys.executable, __file__, str(parts.hostname), str(parts.port), str(round_trip)]
-    # A process of its own: it must not wait for Python's lock while others work.
+    # A process of its own, which need not wait for Python's lock.
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
@@ -37,7 +36,7 @@ def delayed(url: str, round_trip: float) -> Iterator[str]:
 
 
 async def serve(host: str, port: int, round_trip: float) -> None:
-    """Serves without end."""
+    """Serves forever."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         up_reader, up_writer = await asyncio.open_connection(host, port)
@@ -56,7 +55,7 @@ async def serve(host: str, port: int, round_trip: float) -> None:
 async def _pass_on(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float, handshake: float
 ) -> None:
-    """Passes on what comes, each chunk so much later, in order."""
+    """Forwards each chunk after the delay, in order."""
     loop = asyncio.get_running_loop()
     chunks: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_MOST_CHUNKS)
     earliest = loop.time() + handshake
@@ -85,7 +84,7 @@ async def _pass_on(
 
 
 def main() -> None:
-    """Serves until the standard input ends: it does not outlive who started it."""
+    """Serves until the standard input ends, so that it ends with its parent process."""
 
     def wait_for_end() -> None:
         sys.stdin.buffer.read()

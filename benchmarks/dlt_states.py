@@ -1,12 +1,12 @@
-"""The same `states` files into the same PostgreSQL by dlt, as somebody would who knows it well.
+"""Imports the same `states` files into the same PostgreSQL with dlt, tuned as an expert would.
 
     .venv-bench/bin/python benchmarks/dlt_states.py SOURCE URL
 
-Files are listed by dlt's filesystem source and parsed with orjson, in threads; one table, with
-what is nested in JSON columns; merged by the key (`upsert`). Rows are written to files that COPY
-reads (`csv`) and normalized in as many processes as there are processors. dlt keeps its state and
-files in the working folder. Arrow tables in place of rows were tried, and took as long: what they
-save when rows are normalized, making them costs before.
+dlt's filesystem source lists the files; threads parse them with orjson. There is one table, with
+JSON columns for nested values, merged by its key (`upsert`). Rows are written to files that COPY
+reads (`csv`), and normalized in one process per processor. dlt keeps its state and files in the
+working folder. Arrow tables instead of rows took the same time: normalizing is faster, but creating
+them is slower.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-# Before dlt is imported, which reads them then.
+# Before the import of dlt, which reads these variables.
 os.environ |= {
     "DLT_DATA_DIR": str(Path.cwd() / "dlt"),
     "RUNTIME__DLTHUB_TELEMETRY": "false",
@@ -33,7 +33,7 @@ from dlt.sources.filesystem import filesystem
 from limit import COLUMNS, values_in
 
 FILES_AT_ONCE = 500
-"""Files that a thread reads before it yields their rows: dlt is quicker with pages than rows."""
+"""Files that a thread reads before it yields their rows: for dlt, pages are faster than rows."""
 
 
 @dlt.transformer(  # type: ignore[untyped-decorator]
@@ -55,7 +55,7 @@ def search_results(files: list[Any]) -> Iterator[list[dict[str, Any]]]:
     """The rows of some files, as one page."""
     rows = []
     for each in files:
-        # By its path: through fsspec each would take four times as long to open.
+        # By its path: opening through fsspec takes four times as long.
         document = orjson.loads(Path(each.local_file_path).read_bytes())
         found = list(values_in(document))
         meta = document.pop("metadata")
@@ -78,7 +78,7 @@ def main(source: Path, url: str) -> None:
 
 
 def with_host(url: str) -> str:
-    """The URL with a host and a password, without which dlt asks for them.
+    """The URL with a host and a password; without these, dlt asks for them.
 
     The `host` among its options, a Unix socket, is the one that counts.
     """

@@ -1,4 +1,4 @@
-"""A flame graph as an SVG file that any browser shows, without scripts."""
+"""A flame graph as an SVG file without scripts, for any browser."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class _Node:
 
     @property
     def depth(self) -> int:
-        """How many rows it needs."""
+        """The number of rows that it needs."""
         return 1 + max((node.depth for node in self.below.values()), default=0)
 
 
 def flame_graph(stacks: Iterable[Stack], title: str, seconds_a_sample: float) -> str:
-    """The flame graph of all stacks that do something: by place, phase and function.
+    """The flame graph of all stacks that do not wait for work: by place, phase and function.
 
-    A box is as wide as the time with its function on the stack; what it called is below it. Its
-    name and time are shown where the mouse rests.
+    The width of a box is the time with its function on the stack; its callees are below it. The
+    mouse pointer shows name and time.
     """
     root = _Node()
     for stack in stacks:
@@ -71,7 +71,7 @@ def _boxes(
 
 
 def _colour(name: str) -> str:
-    """A warm colour, the same for a function wherever it is; ours are a little stronger."""
+    """A warm colour, always the same for a function; ours are a little stronger."""
     number = crc32(name.encode())
     light = 62 if "(imports/" in name else 76
     return f"hsl({10 + number % 45} 85% {light + number // 64 % 8}%)"

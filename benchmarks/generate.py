@@ -1,4 +1,4 @@
-"""Makes a source of a kind, always the same for the same arguments.
+"""Generates a source of a kind, always the same for the same arguments.
 
     python benchmarks/generate.py states FOLDER --items 20000 --images 0 --image-bytes 100000
     python benchmarks/generate.py folders FOLDER --items 100000 --images 0
@@ -28,7 +28,7 @@ FOLDERS_IN_A_FOLDER = 500
 
 def main() -> None:
     """Writes the source that the arguments describe."""
-    # Not at the top: this module is also imported from elsewhere, by its path.
+    # Not at the top: other programs import this module by its path.
     from generate_people import generate_people
 
     generators: dict[str, Callable[..., object]] = {
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    """Takes the arguments of all kinds, and those of each."""
+    """Parses the arguments of all kinds, and those of each."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("folder", type=Path)
     common.add_argument("--items", type=int, default=20_000)
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 def generate(
     folder: Path, files: int, *, images: int = 0, image_bytes: int = 100_000, seed: int = 1
 ) -> None:
-    """Writes `files` searches below `folder`, of which the first `images` have a screenshot."""
+    """Writes `files` searches below `folder`; the first `images` of them have a screenshot."""
     chance = random.Random(seed)
     for number in range(files):
         day, state, name = place_of(number)
@@ -82,13 +82,13 @@ def generate(
 
 
 def place_of(number: int) -> tuple[str, str, str]:
-    """The day and the state in whose folder a search is, and what its files are called."""
+    """The folder of a search (its day and state), and the stem of its files."""
     day = f"2025-08-{1 + number // FILES_IN_A_FOLDER % 28:02d}"
     return day, STATES[number % len(STATES)], f"Pharmacy{number:07d}"
 
 
 def change(folder: Path, files: int, *, every: int = 1_000) -> dict[Path, bytes]:
-    """Makes one in `every` files a later search, with another status; what they had before."""
+    """Makes one in `every` files a later search with another status; returns the old content."""
     before = {}
     for number in range(0, files, every):
         day, state, name = place_of(number)
@@ -99,7 +99,7 @@ def change(folder: Path, files: int, *, every: int = 1_000) -> dict[Path, bytes]
 
 
 def changed(search: bytes) -> bytes:
-    """The same search two years later, its licences revoked."""
+    """The same search two years later, with revoked licences."""
     content = json.loads(search)
     moment = content["metadata"]["search_timestamp"]
     content["metadata"]["search_timestamp"] = f"{int(moment[:4]) + 2}{moment[4:]}"
@@ -111,7 +111,7 @@ def changed(search: bytes) -> bytes:
 def generate_folders(
     folder: Path, folders: int, *, images: int = 0, image_bytes: int = 100_000, seed: int = 1
 ) -> None:
-    """Writes `folders` device tests below `folder`, of which the first `images` have a photo."""
+    """Writes `folders` device tests below `folder`; the first `images` of them have a photo."""
     chance = random.Random(seed)
     for number in range(folders):
         line, day = number // (20 * FOLDERS_IN_A_FOLDER), number // FOLDERS_IN_A_FOLDER % 20
@@ -124,7 +124,7 @@ def generate_folders(
 
 
 def stats(chance: random.Random, number: int) -> dict[str, object]:
-    """The outcome of one device test."""
+    """The result of one device test."""
     return {
         "device_id": f"D-{number:07}",
         "test_status": chance.choice(("passed", "passed", "failed")),

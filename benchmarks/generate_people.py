@@ -1,4 +1,4 @@
-"""Makes a source of the kind `people`; `generate.py people` calls it.
+"""Generates a source of the kind `people`; `generate.py people` calls it.
 
 A person has 5 experiences, about 40 rows in all tables together, and 9.5 KB of JSON, much of it
 keys with nothing in them, as in real pages. With `--experiences 1` these are 13 rows and 3.6 KB,
@@ -71,7 +71,7 @@ NO_WEB_ADDRESS = {"url": None, "rank": None}
 
 
 class Company(NamedTuple):
-    """What an experience says of the company, and of its one office."""
+    """The values of the company, and of its only office, in an experience."""
 
     values: dict[str, Any]
     office: dict[str, Any]
@@ -80,7 +80,7 @@ class Company(NamedTuple):
 def generate_people(
     folder: Path, files: int, *, people: int = 10, experiences: int = 5, seed: int = 1
 ) -> None:
-    """Writes `files` pages of a search below `folder`, each with so many people."""
+    """Writes `files` pages of a search below `folder`, each with `people` persons."""
     chance = random.Random(seed)
     companies = [company(chance, number) for number in range(COMPANIES)]
     for number in range(files):
@@ -99,7 +99,7 @@ def write_page(
     people: int,
     experiences: int,
 ) -> None:
-    """Writes a page person by person, since it may be larger than the memory."""
+    """Writes a page person by person, since it may be larger than memory."""
     head = {
         "query": {"page_size": people, "page_number": number + 1, "parameters": {}},
         "counts": {"profiles_total_results": None, "profiles_total_returned": people},
@@ -112,7 +112,7 @@ def write_page(
 
 
 def compact(value: object) -> bytes:
-    """The value as JSON, without a space."""
+    """The value as JSON, without spaces."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -168,7 +168,7 @@ def person(
 def experience(
     chance: random.Random, company: Company, job: tuple[Any, ...], index: int
 ) -> dict[str, Any]:
-    """A job that somebody has, or had."""
+    """A current or former job of a person."""
     title, title_id, code, function, level = job
     start = 2022 - 4 * index
     done = {
@@ -203,7 +203,7 @@ def experience(
 
 
 def achievements(chance: random.Random) -> dict[str, Any]:
-    """What a résumé lists beside the experiences."""
+    """The parts of a résumé other than the experiences."""
     years = {"start_date": "2001-09-01", "end_date": "2005-06-30", "priority": 1}
     once = {"description": None, "date": f"20{chance.randrange(10, 25)}-05-01", "priority": 1}
     education = {
@@ -264,7 +264,7 @@ def company(chance: random.Random, number: int) -> Company:
 
 
 def employer(chance: random.Random, companies: list[Company]) -> Company:
-    """A company of the pool; the first of them have by far the most people."""
+    """A company of the pool; the first ones have by far the most people."""
     return companies[int(len(companies) * chance.random() ** 2)]
 
 
@@ -280,14 +280,14 @@ def industry(chance: random.Random) -> dict[str, Any]:
 
 
 def phone(chance: random.Random, type_: str) -> dict[str, Any]:
-    """A phone; its number is one that nobody has."""
+    """A phone with a number that nobody has."""
     number = f"+44 20 7946 0{chance.randrange(1_000):03}"
     flags = {"ddi": False, "dnc": False}
     return {"phone": number, **flags, "type": type_, "carrier": None, "priority": 1}
 
 
 def address(chance: random.Random, place: tuple[Any, ...]) -> dict[str, Any]:
-    """An address with all its keys, of which few are known."""
+    """An address with all its keys; most of them have no value."""
     city, country, code, continent, latitude, longitude = place
     return {
         **NO_ADDRESS,
@@ -304,7 +304,7 @@ def address(chance: random.Random, place: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def moment(chance: random.Random) -> str:
-    """A moment in the first half of a year."""
+    """A timestamp in the first half of a year."""
     day = f"2025-{chance.randrange(1, 7):02}-{chance.randrange(1, 29):02}"
     return f"{day} {chance.randrange(24):02}:{chance.randrange(60):02}:00"
 

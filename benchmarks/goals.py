@@ -1,4 +1,4 @@
-"""The goals of this project's speed, judged by what was measured."""
+"""The speed goals of this project, compared with the measurements."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workshop import Sample
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Something that shall be at most, or at least, so much; `value` is None if not measured."""
+    """A value with a limit, at most or at least; `value` is None if it was not measured."""
 
     name: str
     bound: float
@@ -25,14 +25,14 @@ class Goal:
 
     @property
     def met(self) -> bool | None:
-        """Whether it is reached; None if it was not measured."""
+        """Whether the goal is met; None if it was not measured."""
         if self.value is None:
             return None
         return self.value >= self.bound if self.at_least else self.value <= self.bound
 
 
 def goals_of(scale: Scale, results: Results) -> list[Goal]:
-    """All goals, whether or not there is something to judge them by."""
+    """All goals, measured or not."""
     goals: list[Goal] = []
     sample = scale.judged
     files = f"{sample.items:,} files"
@@ -76,14 +76,14 @@ def _image_goals(sample: Sample, backend: str, results: Results) -> list[Goal]:
 
 
 def image_seconds(measurement: Measurement) -> float | None:
-    """How long a run took for its images."""
+    """The seconds that a run needed for its images."""
     parts = measurement.parts
     return parts["sha256"] + parts["upload"] if "upload" in parts else None
 
 
 def _large_goals(sample: Sample, large: Sample, results: Results) -> list[Goal]:
     key, base = f"first/postgresql/{large.name}", f"first/postgresql/{sample.name}"
-    # To the median of all rounds: the large one is measured in one of them.
+    # Compared with the median of all rounds: the large sample is measured in only one of them.
     seconds, usual = results.seconds(key), results.seconds(base)
     growth = None
     if seconds is not None and usual is not None:

@@ -1,4 +1,4 @@
-"""The importer, run as a user runs it, and measured."""
+"""Running the importer as a user does, and measuring it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def import_source(
     rows: int | None = None,
     watched: bool = False,
 ) -> Measurement:
-    """Imports a source from a working folder; `rows` says how many the target has then.
+    """Imports a source from a working folder; afterwards the target must have `rows` rows.
 
-    `parts` of the measurement has the seconds of each phase, as the work state tells them.
+    `parts` of the measurement has the seconds of each phase, from the work state.
 
     Raises:
-        CommandFailedError: if it fails, or there are more or fewer rows.
+        CommandFailedError: if it fails, or the target has another number of rows.
     """
     command = command_for(kind, source, folder, *flags)
     watch, close = row_watch(target.database_url, table_of(kind)) if watched else (None, _nothing)
@@ -47,7 +47,7 @@ def import_source(
 
 
 def command_for(kind: str, source: Path, folder: Path, *flags: str) -> list[str]:
-    """The command that imports a source, and leaves the source as it is."""
+    """The command that imports a source, and keeps its files."""
     keep: Sequence[str] = ()
     if kind_named(kind).consumes_source:
         keep = ("--on-success", "keep", "--on-failure", "keep")
@@ -59,7 +59,7 @@ def command_for(kind: str, source: Path, folder: Path, *flags: str) -> list[str]
 
 
 def phase_seconds(folder: Path) -> dict[str, float]:
-    """How long each phase of the last run took."""
+    """The seconds of each phase of the last run."""
     state: dict[str, Any] = json.loads((folder / _STATE_FILE).read_text())
     return {name: float(phase["duration_seconds"]) for name, phase in state["phases"].items()}
 
@@ -70,12 +70,12 @@ def help_text(folder: Path) -> Measurement:
 
 
 def table_of(kind: str) -> str:
-    """The table in which each record of a kind has its row."""
+    """The table that has one row for each record of a kind."""
     return kind_named(kind).group.tables[0].name
 
 
 def check_rows(target: Target, table: str, rows: int, said: str) -> None:
-    """Sees that a table has so many rows.
+    """Checks the number of rows in a table.
 
     Raises:
         CommandFailedError: if it has not.
@@ -86,7 +86,7 @@ def check_rows(target: Target, table: str, rows: int, said: str) -> None:
 
 
 def row_watch(url: str, table: str) -> tuple[Callable[[], bool], Callable[[], None]]:
-    """A function that says whether a table has a row, and one that ends its connection."""
+    """A function that says whether a table has a row, and one that closes its connection."""
     connection = psycopg2.connect(url)
     connection.autocommit = True
     cursor = connection.cursor()
@@ -106,4 +106,4 @@ def row_watch(url: str, table: str) -> tuple[Callable[[], bool], Callable[[], No
 
 
 def _nothing() -> None:
-    """There is nothing to close."""
+    """Nothing needs to be closed."""

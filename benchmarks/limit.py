@@ -1,14 +1,14 @@
-"""The limit: what this machine takes for the bare work, without anything that makes it safe.
+"""The limit: the minimal work of an import on this machine, without any safety.
 
     python benchmarks/limit.py rows-postgresql SOURCE --database-url URL
     python benchmarks/limit.py rows-postgresql-streamed SOURCE --database-url URL
     python benchmarks/limit.py rows-supabase SOURCE --supabase-url URL --key KEY
     python benchmarks/limit.py images-supabase SOURCE --supabase-url URL --key KEY
 
-Each does one part of an import of `states` in the plainest way that is fast: nothing is
-remembered, checked, retried or resumed. Each is one process; it prints, as JSON, how many rows or
-images it brought in, and in `seconds` how long that took: without the start of Python, and for
-`rows-supabase` without reading files and preparing the bodies.
+Each does one part of an import of `states` in the simplest fast way: without ledger, checks,
+retries and resuming. Each is one process. It prints, as JSON, the number of imported rows or
+images, and `seconds`, which does not include the start of Python, nor, for `rows-supabase`, reading
+files and preparing the bodies.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ _META, _RAW = COLUMNS.index("meta"), COLUMNS.index("raw")
 
 
 class Supabase(NamedTuple):
-    """Where a Supabase is, and its key."""
+    """The URL of a Supabase, and its key."""
 
     url: str
     key: str
 
 
 class Done(NamedTuple):
-    """How much was brought in, and how long that took."""
+    """The number of rows or images, and the seconds."""
 
     number: int
     seconds: float
@@ -68,7 +68,7 @@ class Done(NamedTuple):
 def rows_into_postgresql(source: Path, url: str) -> Done:
     """Reads and parses each file once; then COPY, and one merge."""
     began = time.perf_counter()
-    # What is read makes no cycles: there is nothing for the collector to find.
+    # The data contains no cycles: the garbage collector would find nothing.
     gc.disable()
     content = io.BytesIO()
     content.writelines(map(copy_line, rows_of(source)))
@@ -77,7 +77,7 @@ def rows_into_postgresql(source: Path, url: str) -> Done:
 
 
 def rows_into_postgresql_streamed(source: Path, url: str) -> Done:
-    """The same, but the server takes rows in while files are still read: two processors work."""
+    """The same, but the server receives rows while files are still read: both processors work."""
     began = time.perf_counter()
     gc.disable()
     content = cast(IO[bytes], _Stream(map(copy_line, rows_of(source))))
@@ -85,14 +85,14 @@ def rows_into_postgresql_streamed(source: Path, url: str) -> Done:
 
 
 class _Stream:
-    """What COPY reads from, made as it is asked for."""
+    """The input of COPY, produced on demand."""
 
     def __init__(self, lines: Iterator[bytes]) -> None:
         self._lines = lines
         self._rest = b""
 
     def read(self, size: int = -1) -> bytes:
-        """About `size` bytes: COPY takes what it gets, and an empty answer for the end."""
+        """About `size` bytes: COPY accepts any number; an empty answer is the end."""
         parts, length = [self._rest], len(self._rest)
         while length < size:
             line = next(self._lines, None)
@@ -135,7 +135,7 @@ def _copy_and_merge(url: str, content: IO[bytes]) -> int:
 
 
 def rows_into_supabase(source: Path, target: Supabase) -> Done:
-    """Posts bodies, prepared beforehand, to the function that merges; several at once."""
+    """Posts prepared bodies to the function that merges, several at once."""
     import httpx
 
     with httpx.Client(base_url=target.url, headers=_headers(target), timeout=60) as client:
@@ -160,11 +160,11 @@ def rows_into_supabase(source: Path, target: Supabase) -> Done:
 
 
 def images_into_supabase(source: Path, target: Supabase) -> Done:
-    """Reads each image and posts it into the bucket; several at once."""
+    """Reads each image and posts it into the bucket, several at once."""
     import httpx
 
     with httpx.Client(base_url=target.url, headers=_headers(target), timeout=60) as client:
-        # It may be there already; whether it is to be used shows with the first image.
+        # The bucket may exist already; the first image shows whether it can be used.
         client.post("/storage/v1/bucket", json={"id": BUCKET, "name": BUCKET, "public": False})
     images = [str(path) for path in source.rglob("*.png")]
 
@@ -184,7 +184,7 @@ def images_into_supabase(source: Path, target: Supabase) -> Done:
 def _call_for_all(
     post: Callable[[Any, Any], None], jobs: Sequence[Any], callers: int, target: Supabase
 ) -> float:
-    """Calls `post` for all jobs, each caller over a connection of its own; the seconds."""
+    """Calls `post` for all jobs, each caller over its own connection; returns the seconds."""
     import httpx
 
     own = threading.local()
@@ -234,7 +234,7 @@ def rows_of(source: Path) -> Iterator[tuple[Any, ...]]:
                 with open(f"{folder}/{name}", "rb") as file:
                     document = orjson.loads(file.read())
                 values = list(values_in(document))
-                # Whole, also where there are several licences: the generated files have one.
+                # The whole rest, even with several licences: the generated files have one.
                 meta = orjson.dumps(document.pop("metadata")).decode()
                 raw = orjson.dumps(document).decode()
                 for each in values:
@@ -242,7 +242,7 @@ def rows_of(source: Path) -> Iterator[tuple[Any, ...]]:
 
 
 def values_in(document: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-    """The values of each licence of a search, all but `meta` and `raw`."""
+    """The values of each licence of a search, without `meta` and `raw`."""
     metadata, result = document["metadata"], document["search_result"]
     for each in result["licenses"]:
         address = each["address"]
@@ -276,7 +276,7 @@ def _date(text: str) -> date | None:
 
 
 def copy_line(row: Sequence[Any]) -> bytes:
-    """The row as a line of COPY's text format; there is no tab or newline in what was generated."""
+    """The row as a line of COPY's text format; generated values contain no tab or newline."""
     fields = "\t".join([NULL if value is None else str(value) for value in row])
     if "\\" in fields:
         fields = fields.replace("\\", "\\\\").replace("\\\\N", NULL)
@@ -284,7 +284,7 @@ def copy_line(row: Sequence[Any]) -> bytes:
 
 
 def main() -> None:
-    """Does the part that the arguments name."""
+    """Runs the part that the arguments name."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "part",

@@ -1,4 +1,4 @@
-"""The lines of the table: what each is called, and what it is compared with."""
+"""The lines of the table: the label of each, and its references."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BACKENDS = {"postgresql": "PostgreSQL", "supabase": "local Supabase"}
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What was measured, and the limit it is compared with, which may be a sum."""
+    """A measurement, and the limit for comparison, which may be a sum."""
 
     label: str
     key: str
@@ -24,14 +24,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Some lines under one heading."""
+    """The lines under one heading."""
 
     title: str
     lines: tuple[Line, ...]
 
 
 def sections_of(scale: Scale, results: Results) -> list[Section]:
-    """The sections of which something was measured."""
+    """The sections with at least one measurement."""
     wanted = [
         *(_states(sample, backend) for backend in BACKENDS for sample in _plain(scale)),
         *(_pictured(sample, backend) for backend in BACKENDS for sample in scale.pictured),
@@ -49,7 +49,7 @@ def sections_of(scale: Scale, results: Results) -> list[Section]:
 
 
 def image_references(sample: Sample, backend: str) -> tuple[str, ...]:
-    """What the images of a sample are compared with."""
+    """The limits of the images of a sample."""
     if backend == "supabase":
         return (f"limit-images/supabase/{sample.name}",)
     return (f"sha256sum/{sample.name}", f"cp/{sample.name}")

@@ -1,4 +1,4 @@
-"""Measuring one command: how long it took, and how much memory its processes had together."""
+"""Measuring one command: its time, and the memory of all its processes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _SECONDS_BETWEEN_SAMPLES = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What one run of a command took.
+    """The measurements of one run of a command.
 
-    `seconds` is the wall time of the whole process, start of Python included; `cpu` the time of
-    processors that it and its children used, the server's not. `peak_mb` is the largest sum of
-    the PSS of all its processes (a page that several share counts once), sampled five times a
-    second. `first_row` is when the target had a row. `parts` are times that it told itself.
-    `stolen` is the time of processors that a virtual machine wanted meanwhile and did not get from
-    its host: where it is much, the measurement says little.
+    `seconds` is the wall time of the whole process, including the start of Python. `cpu` is the
+    processor time of the process and its children, without the server. `peak_mb` is the largest
+    sum of the PSS of all its processes (a shared page counts once), sampled five times a second.
+    `first_row` is the time when the target had a row. `parts` are times that the command reported.
+    `stolen` is the processor time that the host of a virtual machine gave to others: if it is
+    large, the measurement means little.
     """
 
     seconds: float
@@ -38,7 +38,7 @@ class Measurement:
 
 
 class CommandFailedError(Exception):
-    """A measured command did not do its work; says which, and what it printed."""
+    """A measured command failed; the message names it and has its output."""
 
 
 def measure(
@@ -47,10 +47,10 @@ def measure(
     environment: Mapping[str, str],
     watch: Callable[[], bool] | None = None,
 ) -> tuple[Measurement, str]:
-    """Runs a command in a folder to its end; what it took, and what it printed.
+    """Runs a command in a folder to its end; returns the measurement, and the output.
 
-    `watch` says whether there is something in the target; it is asked until it says so, and
-    less often the longer its answer takes.
+    `watch` says whether the target has a row. It is called until it does; the longer a call takes,
+    the less often.
 
     Raises:
         CommandFailedError: if the command did not end with 0.
@@ -71,7 +71,7 @@ def measure(
         memory = _Repeated(_memory_of(process.pid))
         rows = _Repeated(_first_time(watch, began)) if watch else None
         try:
-            # wait4, since it knows the time of processors; subprocess does not tell it.
+            # wait4, since it returns the processor time; subprocess does not.
             _, status, usage = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - began
         except BaseException:
@@ -89,7 +89,7 @@ def measure(
         )
     cpu = usage.ru_utime + usage.ru_stime
     if watch and not first and watch():
-        first = seconds  # it came between the last look and the end
+        first = seconds  # the row appeared between the last check and the end
     stolen = _stolen() - stolen
     return Measurement(seconds, cpu, largest / 1e6, first or None, stolen=stolen), said
 
@@ -98,12 +98,12 @@ def _stolen() -> float:
     try:
         fields = Path("/proc/stat").read_text().partition("\n")[0].split()
         return int(fields[8]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, IndexError):  # another system, which does not tell
+    except (OSError, IndexError):  # not on this system
         return 0.0
 
 
 class _Repeated:
-    """Asks a function again and again in a thread; it returns how long to wait, or None to end."""
+    """Calls a function repeatedly in a thread; it returns how long to wait, or None to end."""
 
     def __init__(self, step: Callable[[], tuple[float, float | None]]) -> None:
         self._step = step
@@ -118,7 +118,7 @@ class _Repeated:
             self._value, wait = self._step()
 
     def end(self) -> float:
-        """Asks no more; the last value."""
+        """Stops; returns the last value."""
         self._ended.set()
         self._thread.join()
         return self._value
@@ -136,7 +136,7 @@ def _memory_of(pid: int) -> Callable[[], tuple[float, float | None]]:
 
 
 def tree_memory(pid: int) -> int:
-    """The memory of a process and of all below it, in bytes: the sum of their PSS."""
+    """The memory of a process and its descendants, in bytes: the sum of their PSS."""
     with suppress(psutil.NoSuchProcess):
         root = psutil.Process(pid)
         return sum(_memory(each.pid) for each in (root, *root.children(recursive=True)))
@@ -148,7 +148,7 @@ def _memory(pid: int) -> int:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * 1024
-    except OSError:  # it has ended, or this system has no such file
+    except OSError:  # the process has ended, or the system has no such file
         with suppress(psutil.Error):
             return int(psutil.Process(pid).memory_info().rss)
     return 0
@@ -163,7 +163,7 @@ def _first_time(
         now = time.perf_counter()
         if found:
             return now - began, None
-        # Rows that are not committed yet make the answer slow; it must not slow the command.
+        # Uncommitted rows make the query slow; it must not slow down the command.
         return 0.0, max(0.01, 20 * (now - asked))
 
     return look

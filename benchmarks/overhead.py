@@ -1,12 +1,11 @@
-"""What being resumable costs: the share of a run that goes into ledger and checkpoints.
+"""The cost of resuming: the share of ledger and checkpoints in a run.
 
     python benchmarks/overhead.py states SOURCE --tag bench …
 
-Runs the importer in this process, with the arguments of its command line, and times every method
-of the ledger and every checkpoint. The last line that it prints is JSON: the seconds of the `run`,
-and of them those in `ledger` and in `checkpoints` (these ask the ledger, too); and with `_cpu` the
-time of a processor that each of these took. The former is more: it has in it what Python gave to
-other threads meanwhile.
+Runs the importer in this process, with the arguments of its command line, and times every method of
+the ledger and every checkpoint. The last line of its output is JSON: the wall time of the `run`, of
+`ledger` and of `checkpoints` (which use the ledger too), and with `_cpu` the processor time of
+each. The wall time is longer, since it includes other threads of Python.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class Clock:
     """
 
     def __init__(self) -> None:
-        """Nothing is under way."""
+        """Starts with no call in progress."""
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.cpu: defaultdict[str, float] = defaultdict(float)
         self._thread = threading.local()
@@ -82,8 +81,8 @@ class Clock:
 
 
 def time_everything(clock: Clock) -> None:
-    """Puts the clock around the methods of the ledger, and around checkpoints."""
-    # Not at the top: worker processes load this module, and need none of it.
+    """Times the methods of the ledger, and the checkpoints."""
+    # Not at the top: worker processes load this module, and do not need them.
     import importlib
     import inspect
     import pkgutil
@@ -103,7 +102,7 @@ def time_everything(clock: Clock) -> None:
 
 
 def main() -> None:
-    """Runs the importer with the arguments, and prints what was timed."""
+    """Runs the importer with the arguments, and prints the times."""
     began = time.perf_counter()
     from imports.cli.main import main as importer
 

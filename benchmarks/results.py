@@ -1,4 +1,4 @@
-"""What was measured, round by round, and the medians and ratios of it."""
+"""The measurements of all rounds, their medians and ratios."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from measurement import Measurement
 
 
 class Results:
-    """Measurements by what was measured (`first/postgresql/states-10000`) and round."""
+    """Measurements by name (`first/postgresql/states-10000`) and round."""
 
     def __init__(self) -> None:
-        """Nothing is measured yet."""
+        """Starts without measurements."""
         self._rounds: dict[str, dict[int, Measurement]] = {}
 
     def add(self, key: str, round_: int, measurement: Measurement) -> None:
-        """Keeps a measurement."""
+        """Adds a measurement."""
         self._rounds.setdefault(key, {})[round_] = measurement
 
     def __contains__(self, key: str) -> bool:
-        """Whether there is anything of this."""
+        """Whether there are measurements with this name."""
         return key in self._rounds
 
     def all(self, key: str) -> list[Measurement]:
-        """The measurements of one thing, round by round."""
+        """The measurements with this name, round by round."""
         return list(self._rounds.get(key, {}).values())
 
     def keys(self, prefix: str) -> list[str]:
-        """What was measured of which the name begins so."""
+        """The names that begin with a prefix."""
         return [key for key in self._rounds if key.startswith(prefix)]
 
     def median(self, key: str, of: Callable[[Measurement], float | None]) -> float | None:
-        """The median over all rounds of something; None where there is nothing."""
+        """The median of a value over all rounds; None if there is none."""
         values = [value for each in self.all(key) if (value := of(each)) is not None]
         return statistics.median(values) if values else None
 
@@ -54,7 +54,7 @@ class Results:
     def ratio_of(
         self, key: str, of: Callable[[Measurement], float | None], *references: str
     ) -> float | None:
-        """The same for something else than the seconds of the whole."""
+        """The same for another value than the total seconds."""
         ratios = []
         for round_, measurement in self._rounds.get(key, {}).items():
             bases = [self._rounds.get(name, {}).get(round_) for name in references]
@@ -64,7 +64,7 @@ class Results:
         return statistics.median(ratios) if ratios else None
 
     def write(self, path: Path, about: dict[str, object]) -> None:
-        """Writes everything as JSON."""
+        """Writes all measurements as JSON."""
         content = {
             **about,
             "measurements": {
@@ -77,7 +77,7 @@ class Results:
 
 
 def read_results(path: Path) -> Results:
-    """The results in a file that `write` has written."""
+    """Reads the results from a file that `write` has written."""
     results = Results()
     for key, rounds in json.loads(path.read_text(encoding="utf-8"))["measurements"].items():
         for round_, each in rounds.items():

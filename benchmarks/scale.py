@@ -1,4 +1,4 @@
-"""How much is measured, and how often."""
+"""The amount and the number of measurements."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from workshop import Sample
 
 GOALS_ITEMS = 100_000
-"""So many files the goals are meant for."""
+"""The number of files that the goals refer to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +28,17 @@ class Scale:
 
     @property
     def judged(self) -> Sample:
-        """The sample by which goals are judged: 100,000 files, or the most there are."""
+        """The sample of the goals: 100,000 files, or the largest one."""
         return self.states[-1]
 
 
 _SMALL, _MEDIUM = Sample("states", 10_000), Sample("states", 100_000)
-# What users of the earlier importer had.
+# The amount of data of users of the earlier importer.
 _USUAL = Sample("states", 515, 514)
 _PICTURED = (_USUAL, Sample("states", 5_000, 5_000))
 _OTHERS = (Sample("folders", 10_000), Sample("people", 500))
 
-# For trying the bench itself: so little says nothing of speed.
+# For testing the bench itself: too small to measure speed.
 _TINY = Sample("states", 700)
 
 SCALES = {

@@ -1,4 +1,4 @@
-"""Stacks that a sampling profiler has seen, and the seconds by phase and by function in them."""
+"""Stacks of a sampling profiler, and the seconds by phase and by function in them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PHASE_OF = {function: phase for phase, functions in PHASES.items() for function
 _FRAME = re.compile(r"(?P<function>.*) \((?P<file>[^()]*?)(?::\d+)?\)")
 _LINE = re.compile(r"(?P<frames>.*) (?P<count>\d+)")
 
-# Where a thread waits for something to do, rather than for a disk, a server or Python's lock.
+# Functions in which a thread waits for work, not for a disk, a server or Python's lock.
 _WAITING_IN = frozenset(
     {
         *("_end_with", "Queue.get", "_ExecutorManagerThread.wait_result_broken_or_wakeup"),
@@ -42,7 +42,7 @@ _WAITING_AT_END = frozenset({"_worker", "Queue._feed", "_feed", "Thread.join", "
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """How often a stack was seen; frames are `function (file)`, the outermost first."""
+    """The number of samples of a stack; frames are `function (file)`, the outermost first."""
 
     place: str
     frames: tuple[str, ...]
@@ -55,13 +55,13 @@ class Stack:
 
     @property
     def waiting(self) -> bool:
-        """Whether there was nothing to do but to wait for others."""
+        """Whether it only waited for other threads."""
         functions = self.functions
         return functions[-1] in _WAITING_AT_END or not _WAITING_IN.isdisjoint(functions)
 
     @property
     def phase(self) -> str:
-        """The phase that it is part of; the innermost one that is known."""
+        """Its phase: the innermost one that is known."""
         for function in reversed(self.functions):
             phase = _PHASE_OF.get(function.rpartition(".")[2])
             if phase is not None:
@@ -70,7 +70,7 @@ class Stack:
 
 
 def read_stacks(lines: Iterable[str]) -> Iterator[Stack]:
-    """The stacks in what `py-spy record --format raw --subprocesses --threads` has written."""
+    """The stacks in the output of `py-spy record --format raw --subprocesses --threads`."""
     for line in lines:
         match = _LINE.fullmatch(line.strip())
         if match is None:
@@ -88,7 +88,7 @@ def read_stacks(lines: Iterable[str]) -> Iterator[Stack]:
 
 
 def _split(text: str) -> list[str]:
-    """The frames; the command line in the name of a process may have semicolons, too."""
+    """The frames; a process name may contain a command line with semicolons."""
     frames: list[str] = []
     for part in text.split(";"):
         if frames and frames[-1].startswith("process ") and not frames[-1].endswith('"'):
@@ -117,7 +117,7 @@ class FunctionTime:
 
 
 def by_phase(stacks: Iterable[Stack]) -> dict[str, Counter[str]]:
-    """How many samples each phase has, by place; in `waiting`, when the coordinator waited."""
+    """The samples of each phase, by place; in `waiting`, those when the coordinator waited."""
     phases: dict[str, Counter[str]] = {name: Counter() for name in (*PHASES, REST)}
     for stack in stacks:
         if not stack.waiting:
@@ -128,7 +128,7 @@ def by_phase(stacks: Iterable[Stack]) -> dict[str, Counter[str]]:
 
 
 def by_function(stacks: Iterable[Stack]) -> list[FunctionTime]:
-    """The functions of stacks that do something, the one with most of its own first."""
+    """The functions of stacks that do not wait, the one with the most own samples first."""
     own: Counter[str] = Counter()
     total: Counter[str] = Counter()
     for stack in stacks:

@@ -16,7 +16,7 @@ _LONG_ENOUGH = 1.0
 
 
 def cells_of(line: Line, results: Results) -> tuple[str, ...]:
-    """What the table says of a line."""
+    """The cells of a line."""
     seconds = [each.seconds for each in results.all(line.key)]
     median = results.seconds(line.key)
     ratio = results.ratio(line.key, *line.references) if line.references else None
@@ -34,12 +34,12 @@ def cells_of(line: Line, results: Results) -> tuple[str, ...]:
 
 
 def _memory(measurement: Measurement) -> float | None:
-    # Of what is over at once, too few samples were taken.
+    # Short commands have too few samples of memory.
     return measurement.peak_mb if measurement.seconds >= _LONG_ENOUGH else None
 
 
 def goal_cells(goal: Goal) -> tuple[str, ...]:
-    """What the table says of a goal."""
+    """The cells of a goal."""
     sign = "≥" if goal.at_least else "≤"
     digits = 2 if goal.unit == "×" else 1
     verdict = {True: "met", False: "NOT MET", None: "not measured"}[goal.met]
@@ -48,12 +48,12 @@ def goal_cells(goal: Goal) -> tuple[str, ...]:
 
 
 def number(value: float | None, digits: int) -> str:
-    """A number with so many digits behind the point, or a dash."""
+    """A number with so many decimals, or a dash."""
     return _ABSENT if value is None else f"{value:,.{digits}f}"
 
 
 def as_text(sections: Sequence[Section], results: Results, goals: Sequence[Goal]) -> str:
-    """Everything, in columns."""
+    """All tables as text, in columns."""
     parts = []
     for section in sections:
         rows = [_HEADER, *(cells_of(line, results) for line in section.lines)]
@@ -63,7 +63,7 @@ def as_text(sections: Sequence[Section], results: Results, goals: Sequence[Goal]
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Rows in columns: the first one to the left, the others to the right."""
+    """Rows in columns: the first is aligned to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
@@ -74,7 +74,7 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
 
 
 def as_markdown(sections: Sequence[Section], results: Results, goals: Sequence[Goal]) -> str:
-    """Everything, as Markdown."""
+    """All tables as Markdown."""
     parts = []
     for section in sections:
         rows = [cells_of(line, results) for line in section.lines]
@@ -84,6 +84,6 @@ def as_markdown(sections: Sequence[Section], results: Results, goals: Sequence[G
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of Markdown, numbers to the right."""
+    """A Markdown table, with numbers aligned to the right."""
     rule = ["---", *["---:"] * (len(header) - 1)]
     return "\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *rows))

@@ -1,4 +1,4 @@
-"""The tasks of a bench: each measures a few things once, a round does all of them in turn."""
+"""The tasks of a bench: each makes a few measurements, and a round runs all of them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _HERE = Path(__file__).resolve().parent
 
 
 class Task(NamedTuple):
-    """Something to measure: the group by which it is chosen, its sample, and how."""
+    """A task: its group, by which it is selected, its sample, and its function."""
 
     group: str
     sample: Sample | None
@@ -49,7 +49,7 @@ class Task(NamedTuple):
 
 
 def tasks_of(scale: Scale, dlt_python: Path | None) -> list[Task]:
-    """All tasks of a scale, what is compared with each other side by side."""
+    """All tasks of a scale; compared ones follow each other."""
     tasks: list[Task] = [Task("start", None, start_up)]
     for sample in (*scale.states, *scale.once):
         once = sample in scale.once
@@ -92,7 +92,7 @@ def tasks_of(scale: Scale, dlt_python: Path | None) -> list[Task]:
 
 
 def start_up(workshop: Workshop) -> Measured:
-    """`--help`, and an import of one file; each a few times, since they are short."""
+    """`--help`, and an import of one file; each several times, since they are short."""
     source = workshop.source(Sample("states", 1))
     helps, imports = [], []
     for _ in range(_TIMES_IN_A_ROUND):
@@ -108,7 +108,7 @@ def _middle(measurements: list[Measurement]) -> Measurement:
 
 
 def importer(workshop: Workshop, sample: Sample, backend: str) -> Measured:
-    """A first import, a second one with nothing to do, and one of a thousandth."""
+    """A first import, a second one without changes, and one with one file in a thousand changed."""
     source, rows = workshop.source(sample), sample.items
     with target_on(workshop, backend) as target, workshop.working_folder() as folder:
         run = partial(import_source, "states", source, target, folder, rows=rows)
@@ -121,7 +121,7 @@ def importer(workshop: Workshop, sample: Sample, backend: str) -> Measured:
 
 
 def target_on(workshop: Workshop, backend: str) -> AbstractContextManager[Target]:
-    """A fresh target."""
+    """A new target."""
     return workshop.supabase() if backend == "supabase" else workshop.postgresql()
 
 
@@ -162,7 +162,7 @@ def overhead(workshop: Workshop, sample: Sample) -> Measured:
 
 
 def remote(workshop: Workshop, sample: Sample, flags: Sequence[str] = ()) -> Measured:
-    """A first import, and a second one, into a Supabase that is far away."""
+    """A first and a second import into a Supabase with the latency of the internet."""
     source = workshop.source(sample)
     with (
         workshop.supabase() as near,
@@ -193,7 +193,7 @@ def limit_postgresql(workshop: Workshop, sample: Sample, *, streamed: bool = Fal
 
 
 def limit_supabase(workshop: Workshop, sample: Sample) -> Measured:
-    """The rows of a sample, as prepared bodies: the time of the calls alone."""
+    """The rows of a sample, as prepared bodies: only the time of the calls."""
     source = workshop.source(sample)
     with workshop.supabase() as target, workshop.working_folder() as folder:
         flags = ("--supabase-url", target.url, "--key", target.key)
@@ -217,7 +217,7 @@ def limit_images(workshop: Workshop, sample: Sample) -> Measured:
 
 
 def limit_images_supabase(workshop: Workshop, sample: Sample) -> Measured:
-    """A sample's images, posted by several callers: the time of the calls alone."""
+    """A sample's images, posted by several callers: only the time of the calls."""
     source = workshop.source(sample)
     with workshop.supabase() as target, workshop.working_folder() as folder:
         flags = ("--supabase-url", target.url, "--key", target.key)

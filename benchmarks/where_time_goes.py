@@ -1,4 +1,4 @@
-"""Where the time of an import goes: a table by phase and function, and a flame graph.
+"""Shows where an import spends its time: a table by phase and function, and a flame graph.
 
     python benchmarks/where_time_goes.py [--kind states] [--items N] [--images N]
         [--backend postgresql|supabase] [--second] [-- any options of the importer]
@@ -31,7 +31,7 @@ _PROFILER = Path(sys.executable).with_name("py-spy")
 
 
 def main() -> int:
-    """Profiles what the arguments say."""
+    """Profiles the import that the arguments describe."""
     given = _arguments()
     if not _PROFILER.exists():
         print("py-spy is not installed: run `make setup`.", file=sys.stderr)
@@ -56,7 +56,7 @@ def main() -> int:
 def record(
     workshop: Workshop, sample: Sample, backend: str, second: bool, flags: Sequence[str]
 ) -> tuple[str, dict[str, float]]:
-    """Runs an import under the profiler; the stacks it saw, and the wall time of each phase."""
+    """Runs an import under the profiler; returns its stacks, and the wall time of each phase."""
     source = workshop.source(sample)
     with target_on(workshop, backend) as target, workshop.working_folder() as folder:
         if second:
@@ -82,7 +82,7 @@ def report(stacks: Sequence[Stack], phases: dict[str, float]) -> str:
 
 
 def phase_rows(stacks: Sequence[Stack], phases: dict[str, float]) -> list[tuple[str, ...]]:
-    """Each phase: its wall time, what each place did in it, and how long the coordinator waited."""
+    """Each phase: its wall time, the samples of each place, and the waiting of the coordinator."""
     rows: list[tuple[str, ...]] = [("phase", "wall", *PLACES, f"{COORDINATOR} waits")]
     whole: Counter[str] = Counter()
     for name, counts in by_phase(stacks).items():
@@ -99,7 +99,7 @@ def _cells(counts: Counter[str]) -> list[str]:
 
 
 def function_rows(stacks: Sequence[Stack], place: str) -> list[tuple[str, ...]]:
-    """The functions of a place that took most: by themselves, and with what they called."""
+    """The functions of a place with the most time: their own, and including their calls."""
     mine = [stack for stack in stacks if stack.place == place and not stack.waiting]
     rows: list[tuple[str, ...]] = [("function", "own", "with calls", "phases")]
     for each in by_function(mine)[:MOST_FUNCTIONS]:

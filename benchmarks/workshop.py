@@ -1,4 +1,4 @@
-"""Where benchmarks are run: a folder with a PostgreSQL server, generated sources and results."""
+"""The folder of the benchmarks: a PostgreSQL server, generated sources and results."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NOT_OURS = ("DATABASE_URL", "PYTHONDONTWRITEBYTECODE", "SUPABASE_", "IMPORTER_"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Somewhere to import into: a database of its own, and a Supabase over it if `url` is set."""
+    """A target: a database of its own, and a Supabase over it if `url` is set."""
 
     database_url: str
     url: str = ""
@@ -37,7 +37,7 @@ class Target:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the importer is told by."""
+        """The environment variables that name it."""
         if self.url:
             return {"SUPABASE_URL": self.url, "SUPABASE_SERVICE_ROLE_KEY": self.key}
         return {"DATABASE_URL": self.database_url}
@@ -45,7 +45,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A generated source: `items` of a kind, the first `images` of them with an image."""
+    """A generated source: `items` of a kind; the first `images` of them have an image."""
 
     kind: str
     items: int
@@ -53,7 +53,7 @@ class Sample:
 
     @property
     def name(self) -> str:
-        """What its folder is called, and what it is called in results."""
+        """The name of its folder and of its results."""
         return f"{self.kind}-{self.items}" + (f"-{self.images}" if self.images else "")
 
 
@@ -61,7 +61,7 @@ class Workshop:
     """The folder of the benchmarks, while its server runs; see `open_workshop`."""
 
     def __init__(self, folder: Path, server_url: str) -> None:
-        """Takes a folder in which a server runs already."""
+        """Takes a folder whose server runs already."""
         self.folder = folder
         self._server_url = server_url
         self._number = 0
@@ -69,7 +69,7 @@ class Workshop:
     # Sources
 
     def source(self, sample: Sample) -> Path:
-        """The folder of a source, which is made if it is not there as it should be."""
+        """The folder of a source, which is generated if it is missing or incomplete."""
         folder = self.folder / "data" / sample.name
         if not self._whole(sample).exists():
             shutil.rmtree(folder, ignore_errors=True)
@@ -87,8 +87,8 @@ class Workshop:
 
     @contextmanager
     def changed(self, sample: Sample, every: int = 1_000) -> Iterator[None]:
-        """One in `every` files of a source has changed until the block ends."""
-        # A bench that is killed meanwhile leaves a source that is generated anew.
+        """Changes one in `every` files of a source until the block ends."""
+        # If the bench is killed meanwhile, the source is generated again.
         self._whole(sample).unlink()
         before = change(self.source_folder(sample), sample.items, every=every)
         yield
@@ -97,14 +97,14 @@ class Workshop:
         self._whole(sample).touch()
 
     def source_folder(self, sample: Sample) -> Path:
-        """Where a source is, or would be."""
+        """The path of a source, existing or not."""
         return self.folder / "data" / sample.name
 
     def _whole(self, sample: Sample) -> Path:
         return self.folder / "data" / f"{sample.name}.whole"
 
     def warm(self, sample: Sample) -> None:
-        """Reads all files once, so that the first round finds them in memory as later ones do."""
+        """Reads all files once, so that they are in memory in the first round too."""
         folder = self.source(sample)
         for parent, _, files in os.walk(folder):
             for name in files:
@@ -116,19 +116,19 @@ class Workshop:
 
     @contextmanager
     def postgresql(self) -> Iterator[Target]:
-        """A fresh database with our schema."""
+        """A new database with our schema."""
         with self._database(_POSTGRESQL) as url:
             yield Target(url)
 
     @contextmanager
     def empty_database(self) -> Iterator[Target]:
-        """A fresh database with nothing in it."""
+        """A new, empty database."""
         with self._database(_PLAIN) as url:
             yield Target(url)
 
     @contextmanager
     def supabase(self) -> Iterator[Target]:
-        """A fresh database with our schema, and a local Supabase over it."""
+        """A new database with our schema, and a local Supabase over it."""
         with (
             self._database(_SUPABASE) as url,
             self.working_folder() as folder,
@@ -151,7 +151,7 @@ class Workshop:
             self._execute(f'drop database "{name}" with (force)')
 
     def settle(self) -> None:
-        """Has what earlier measurements left written out, so that later ones do not pay for it."""
+        """Writes the data of earlier measurements to disk, so that later ones are not slower."""
         self._execute("checkpoint")
         os.sync()
 
@@ -179,7 +179,7 @@ class Workshop:
             shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Drops all databases: what a killed bench left, and templates, whose schema may change."""
+        """Drops all databases: those of killed benches, and templates, whose schema may change."""
         left = query(self._server_url, r"select datname from pg_database where datname ~ '^bench_'")
         for (name,) in left:
             self._execute(f'drop database "{name}" with (force)')
@@ -218,20 +218,20 @@ def _opened(folder: Path) -> Iterator[Workshop]:
 
 
 def query(url: str, statement: str) -> list[tuple[object, ...]]:
-    """What a statement answers."""
+    """The result of a statement."""
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         cursor.execute(statement)
         return cursor.fetchall()
 
 
 def environment(target: Target | None = None) -> dict[str, str]:
-    """What a user's commands would find in the environment, and where the target is."""
+    """The environment of a user's commands, with the variables of the target."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith(_NOT_OURS)}
-    # The tree that this program is part of, not another one that may be installed.
+    # The checkout that this program belongs to, not another one that may be installed.
     pinned = {"IMPORTER_PROJECT": ".", "PYTHONPATH": str(ROOT)}
     return {**kept, **pinned, **(target.environment if target else {})}
 
 
 def say(text: str) -> None:
-    """Tells of the progress, beside the table."""
+    """Prints progress on standard error."""
     print(text, file=sys.stderr, flush=True)

@@ -14,21 +14,21 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def start() -> None:
     """Runs the command line, and exits with its code."""
-    # What is imported stays: to look for garbage in it again and again takes a tenth of a small
-    # import. A run collects garbage from its begin on.
+    # Imported modules stay: collecting garbage among them takes a tenth of a small import's time.
+    # A run enables garbage collection at its start.
     gc.disable()
     sys.excepthook = show_traceback
     try:
         for number in _ENDING:
-            # As Ctrl-C; `nohup`, which ignores a hang-up, is left as it is.
+            # Like Ctrl-C; `nohup` ignores a hang-up, and this stays so.
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, signal.default_int_handler)
-        # Registered first, it comes last: Python forgets our handlers before it is gone.
-        atexit.register(_heed_nothing)
+        # Registered first, so it runs last: Python removes our handlers before its exit.
+        atexit.register(_ignore_signals)
         outlive_readers()
         from imports.cli.main import main
     except KeyboardInterrupt:
-        # Nothing is open yet that needs to be closed.
+        # Nothing is open yet that must be closed.
         os._exit(130)
     try:
         main()
@@ -36,14 +36,14 @@ def start() -> None:
         _end_with(ended.code if isinstance(ended.code, int) else 0)
         raise
     finally:
-        # Everything is closed. Python would look through all of it once more before it exits.
+        # Everything is closed. Without this, Python would collect garbage once more at its exit.
         gc.freeze()
 
 
 def show_traceback(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Shows an error that nobody caught; not one that was none.
+    """Shows an uncaught error, except one of psycopg2 that means nothing.
 
     When a connection breaks in COPY, psycopg2 prints a SystemError, and then raises the true error.
     """
@@ -52,13 +52,13 @@ def show_traceback(
     sys.__excepthook__(kind, error, trace)
 
 
-def _heed_nothing() -> None:
+def _ignore_signals() -> None:
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
 
 
 def _end_with(code: int) -> None:
-    """From now on a signal ends the process with the code of what is done."""
+    """After this, a signal ends the process with the exit code of the finished work."""
     for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: os._exit(code))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Self
 
 
 class ImporterError(Exception):
-    """Something ended the run. `exit_code` is what the command line exits with."""
+    """Something ended the run; the command line exits with `exit_code`."""
 
     exit_code: ClassVar[int] = 1
     has_lines: ClassVar[bool] = False
-    """Whether newlines in its message are ours, and not those of a name in it."""
+    """Whether newlines in its message are ours. Otherwise they come from a name and are escaped."""
 
 
 class UsageError(ImporterError):
@@ -19,8 +20,19 @@ class UsageError(ImporterError):
     exit_code: ClassVar[int] = 2
 
 
+class SettingsError(UsageError):
+    """Settings that make no sense: `problems` has what is wrong with each, by its name."""
+
+    def __init__(self, problems: Mapping[str, str], origins: Mapping[str, str]) -> None:
+        """`origins` says where settings came from, of those that came from somewhere."""
+        super().__init__(
+            "; ".join(f"{origins.get(name, name)}: {problem}" for name, problem in problems.items())
+        )
+        self.problems = problems
+
+
 class StateConflictError(ImporterError):
-    """The work state belongs to other, unfinished work."""
+    """The work state belongs to another unfinished run."""
 
 
 class LockedError(ImporterError):
@@ -40,26 +52,26 @@ class EmbeddedServerError(ImporterError):
 
 
 class EmbeddedInUseError(EmbeddedServerError):
-    """The embedded PostgreSQL was to be stopped under somebody who uses it."""
+    """The embedded PostgreSQL cannot be stopped, since a run or another program uses it."""
 
     exit_code: ClassVar[int] = 11
 
 
 class SchemaError(ImporterError):
-    """The target lacks our tables or functions, or has other ones under their names."""
+    """The target lacks our tables or functions, or has others with the same names."""
 
 
 class BackendError(ImporterError):
-    """The target refuses to work with us: a wrong key, a missing right. Trying again is no use."""
+    """The target refuses us, e.g. because of a wrong key or a missing right. Never retried."""
 
 
 class BackendUnavailableError(ImporterError):
-    """The target did not answer, or said that it cannot just now. Trying again may help.
+    """The target did not answer, or has a temporary error. Retried.
 
-    `retry_after` is the number of seconds that the target asked us to wait, where it did.
-    `divisible` says whether a part of the request may pass where the whole did not: not when the
-    disk is full or there is too much to do. `locked` says that another session holds a lock that
-    the request needs, all of it, and will let go of it.
+    `retry_after` is the number of seconds that the target asked us to wait, if it did.
+    `divisible` says whether a smaller request may succeed; it cannot if the disk is full or the
+    server is overloaded. `locked` says that another session holds a lock that the whole request
+    needs, and will release it.
     """
 
     exit_code: ClassVar[int] = 75
@@ -79,10 +91,10 @@ class BackendUnavailableError(ImporterError):
 
 
 class DataRefusedError(ImporterError):
-    """The target took the request, and refused what is in it. A smaller one may pass.
+    """The target read the request and refused its data. A smaller request may succeed.
 
-    `sqlstate` is the code by which the database itself says that values are the matter. Without
-    one it may be a gateway that refuses whatever comes.
+    `sqlstate` is the code by which the database says that a value is the cause. Without it, a
+    gateway may be refusing every request.
     """
 
     def __init__(self, message: str, *, sqlstate: str | None = None) -> None:
@@ -91,47 +103,47 @@ class DataRefusedError(ImporterError):
 
 
 class StatementCancelledError(DataRefusedError):
-    """The target cut a statement short for its time. A smaller one may pass."""
+    """The target cancelled a statement because of its timeout. A smaller one may succeed."""
 
 
 class ImageProblemError(ImporterError):
-    """One image cannot be read, or the store refuses it. The others are not concerned."""
+    """One image cannot be read, or the store refuses it. Other images are not affected."""
 
 
 class UnreadImageError(ImageProblemError):
-    """One image is there and could not be read, or changed meanwhile. Another run tries again."""
+    """One image exists but could not be read, or changed meanwhile. Another run retries it."""
 
 
 class RecordError(ImporterError):
-    """One work item, or one record of it, cannot be read. The others are not concerned."""
+    """One work item, or one record of it, cannot be read. Others are not affected."""
 
 
 class NotOursError(RecordError):
-    """A file is whole, but not of this kind: it fails, and stays where it is."""
+    """A complete file does not belong to this kind: it fails, and stays where it is."""
 
 
 class DiskError(ImporterError):
-    """The disk that one of our files is on is full, broken or away."""
+    """The disk of one of our files is full, broken or gone."""
 
 
 class LimitError(ImporterError):
-    """The system gives this process no more of something: files, threads, memory."""
+    """This process has reached a limit of the system: files, threads, memory."""
 
     @classmethod
     def of_open_files(cls, most: int) -> Self:
-        """It is open files, of which it gives `most`."""
+        """The limit of open files, `most`, is reached."""
         return cls(
             f"Too many files are open: the system allows this process {most} (ulimit -n). Raise"
-            " that (ulimit -n 1024), or use less at once: --max-workers 4"
+            " the limit (ulimit -n 1024), or use fewer at once: --max-workers 4"
             " --max-concurrent-uploads 4. The same command resumes."
         )
 
     @classmethod
     def of_threads(cls) -> Self:
-        """It is threads, or processes."""
+        """The limit of threads or processes is reached."""
         return cls(
             "The system starts no more threads or processes for this user (ulimit -u; in a"
-            " container, its limit of pids). Raise that, or use fewer: --max-workers 2"
+            " container, its limit of pids). Raise the limit, or use fewer: --max-workers 2"
             " --max-concurrent-uploads 2. The same command resumes."
         )
 

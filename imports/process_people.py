@@ -1,4 +1,4 @@
-"""One page of people, imported by a call: the document's `process_people_from_file`."""
+"""Importing one page of people by a function call: the document's `process_people_from_file`."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from imports.configuration.choices import Disposal
 from imports.errors import InterruptedRunError, RecordError
+from imports.loading import load_settings
 from imports.resilient_importer import ResilientImporter
-from imports.settings import Disposal, Settings, load_settings
+from imports.settings import Settings
 
 _TAG = "default"
 
 
 def process_people_from_file(path: str | Path, settings: Settings | None = None) -> tuple[int, int]:
-    """Imports the person records of a JSON file: how many succeeded, and how many failed.
+    """Imports the persons of a JSON file; returns the numbers of imported and failed ones.
 
-    A file with no results, or no `results` key, counts (0, 0). Any file stays where it is, and no
-    ledger remembers it: called again, it finds everything as it should be and changes nothing.
-    May be called from many threads at once. `settings` say where to; by default they come from
-    the environment and the `.env` files, with the tag `default`.
+    For a file without results, or without a key `results`, it returns (0, 0). The file stays where
+    it is, and no ledger stores it; a second call finds all rows unchanged and writes nothing. Many
+    threads may call it at once. `settings` define the target; the default is the environment and
+    the `.env` files, with the tag `default`.
 
     Raises:
         RecordError: if the file as a whole cannot be used; the message says why.
-        ImporterError: if the target cannot be used, or there is no such file.
+        ImporterError: if the target cannot be used, or the file does not exist.
     """
     place = Path(path)
     given = settings or load_settings(kind="people", tag=_TAG)
@@ -48,7 +50,7 @@ def process_people_from_file(path: str | Path, settings: Settings | None = None)
         report.count(f"import.{name}") for name in ("inserted", "updated", "skipped", "unchanged")
     )
     failed = report.count("import.refused")
-    # On demand: the package is imported by whoever imports anything of it.
+    # On demand: Python imports this package for each of its modules.
     from imports.kinds.people.kind import NO_RESULTS
 
     if report.failures and report.failures[0].reason.startswith(NO_RESULTS):

@@ -1,35 +1,36 @@
-"""Settings: flags, then the environment, then .env files, made into one frozen object."""
+"""Settings: each option declared once, as a field, and all of them as one frozen object.
+
+Where their values come from is in `loading`.
+"""
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from imports.configuration.env_file import read_env_file
-from imports.configuration.project_folder import project_folder
+from imports.configuration.choices import Backend, Disposal, IfExists, OnFailure
+from imports.configuration.commands import Commands
+from imports.configuration.option import Kept, checked, declared_option, option
 from imports.configuration.values import (
-    Reader,
+    Choice,
+    Number,
+    OrNone,
     Secret,
+    Several,
+    WholeNumber,
+    absolute,
     address,
     any_text,
-    choice,
     file,
-    number,
-    optional,
+    is_of_paths,
     path,
+    plain,
     secret,
-    several,
     switch,
     text,
-    whole_number,
 )
-from imports.configuration.variables import unknown_variables, variables_of
-from imports.errors import UsageError
 
 DATA_FOLDER = Path(".importer")
 """Where the embedded PostgreSQL and the local images live, below the project folder."""
@@ -38,38 +39,11 @@ LEDGER_NAME = "upload_tracker.db"
 PROGRESS_CSV = Path("data/supabase_upload_progress.csv")
 """Where the progress log is below it, for kinds whose sources are consumed."""
 
-_log = logging.getLogger(__name__)
 
-
-class Backend(StrEnum):
-    """Where to: `auto` takes what is configured, `embedded` does not look at that.
-
-    `postgresql` is the embedded one too, where no other is configured.
-    """
-
-    AUTO = "auto"
-    SUPABASE = "supabase"
-    POSTGRESQL = "postgresql"
-    EMBEDDED = "embedded"
-
-
-class Disposal(StrEnum):
-    """What becomes of a source file that is done with."""
-
-    DELETE = "delete"
-    MOVE = "move"
-    KEEP = "keep"
-
-
-class SettingsError(UsageError):
-    """Settings that make no sense: `problems` has what is wrong with each, by its name."""
-
-    def __init__(self, problems: Mapping[str, str], origins: Mapping[str, str]) -> None:
-        """`origins` says where settings came from, of those that came from somewhere."""
-        super().__init__(
-            "; ".join(f"{origins.get(name, name)}: {problem}" for name, problem in problems.items())
-        )
-        self.problems = problems
+SOURCE, IMPORT, RUN = Commands.SOURCE, Commands.IMPORT, Commands.RUN
+VERIFY, CONSUMED = Commands.VERIFY, Commands.CONSUMED
+TARGET = RUN | Commands.SCHEMA
+MEMORY = RUN | Commands.STATUS | Commands.ACKNOWLEDGE
 
 
 # No pydantic: it takes longer to import than a small import takes to run.
@@ -86,73 +60,248 @@ class Settings:
         SettingsError: if one makes no sense.
     """
 
-    project: Path = Path()
-    production: bool = False
-    kind: str = "states"
-    source: Path | None = None
-    single_file: Path | None = None
-    tag: str | None = None
-    backend: Backend = Backend.AUTO
-    supabase_url: str | None = None
-    supabase_key: Secret | None = None
-    database_url: Secret | None = None
-    image_roots: tuple[Path, ...] = ()
-    state_file: Path = Path("work_state.json")
-    data_folder: Path = DATA_FOLDER
-    batch_size: int = 500
-    max_workers: int = 16
-    max_concurrent_uploads: int = 10
-    max_retries: int = 3
-    max_wait: float = 120.0
-    retry_failed: bool = False
-    batch_delay: float = 0.0
-    patterns: tuple[str, ...] = ()
-    scan_only: bool = False
-    no_status_files: bool = False
-    if_exists: Literal["keep", "newer", "replace"] = "newer"
-    on_success: Disposal | None = None
-    on_failure: Literal[Disposal.MOVE, Disposal.KEEP] | None = None
-    failed_dir: Path | None = None
-    done_dir: Path | None = None
-    progress_csv: Path | None = None
-    no_progress_csv: bool = False
-    watch: bool = False
-    yes: bool = False
-    db_path: Path | None = None
-    limit: int | None = None
-    description: str | None = None
-    created_by: str | None = None
-    force: bool = False
-    restart: bool = False
-    verify_writes: bool = False
-    deep: bool = False
-    debug_log: bool = False
+    project: Path = option(Path(), path, kept=Kept.TO_SHOW)
+    kind: str = option("states", text, kept=Kept.NOT)
+    source: Path | None = option(None, OrNone(path), kept=Kept.NOT)
+    tag: str | None = option(
+        None,
+        OrNone(text),
+        "The dataset's tag (required).",
+        IMPORT,
+        told_again=IMPORT,
+        kept=Kept.NOT,
+    )
+    backend: Backend = option(
+        Backend.AUTO,
+        Choice(*Backend),
+        "Where to. auto: Supabase if SUPABASE_URL is set, else DATABASE_URL, else the"
+        " embedded PostgreSQL in .importer/. embedded: that one, whatever is set.",
+        TARGET,
+        told_again=IMPORT,
+        kept=Kept.TO_SHOW,
+    )
+    supabase_url: str | None = option(
+        None,
+        OrNone(address),
+        variables=("SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_URL"),
+        kept=Kept.NOT,
+    )
+    supabase_key: Secret | None = option(
+        None,
+        OrNone(secret),
+        variables=("SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SERVICE_KEY"),
+        kept=Kept.NOT,
+    )
+    database_url: Secret | None = option(
+        None,
+        OrNone(secret),
+        "PostgreSQL to use, as DATABASE_URL. Everybody on this machine sees a flag: a password"
+        " belongs into DATABASE_URL, .env, PGPASSWORD or ~/.pgpass.",
+        TARGET,
+        metavar="URL",
+        variables=("DATABASE_URL",),
+        kept=Kept.NOT,
+    )
+    production: bool = option(
+        False,
+        switch,
+        "Read .env.production in place of .env.local.",
+        TARGET,
+        # It says which file has the variables.
+        variables=(),
+        told_again=RUN,
+        kept=Kept.TO_SHOW,
+    )
+    max_retries: int = option(
+        3,
+        WholeNumber(0),
+        "Retries per request; also the number of runs that retry a failed item.",
+        RUN,
+    )
+    max_wait: float = option(
+        120.0,
+        Number(0, 86_400),
+        "How long a database or image store that stays away is waited for; 0: no longer than"
+        " the tries take.",
+        RUN,
+        metavar="SECONDS",
+    )
+    max_concurrent_uploads: int = option(10, WholeNumber(1), "Images uploaded at once.", IMPORT)
+    debug_log: bool = option(
+        False,
+        switch,
+        "Log every record.",
+        IMPORT | VERIFY,
+        own_help={VERIFY: "Log every record that is repaired."},
+    )
+    verify_writes: bool = option(False, switch, "Compare what was written with the files.", IMPORT)
+    deep: bool = option(
+        False,
+        switch,
+        "With --verify-writes: also hash the stored images.",
+        IMPORT | VERIFY,
+        own_help={VERIFY: "Also read and hash every stored image."},
+    )
+    state_file: Path = option(
+        Path("work_state.json"),
+        file,
+        "The checkpoint of the run; ledger and logs lie beside it.",
+        MEMORY,
+        kept=Kept.TO_SHOW,
+    )
+    db_path: Path | None = option(
+        None,
+        OrNone(file),
+        "The ledger.",
+        MEMORY,
+        shown_default="upload_tracker.db, beside the work state",
+        metavar="FILE",
+        kept=Kept.TO_SHOW,
+    )
+    data_folder: Path = option(DATA_FOLDER, path, kept=Kept.TO_SHOW)
+    created_by: str | None = option(
+        None, OrNone(any_text), "Who makes the dataset, for its row.", IMPORT
+    )
+    description: str | None = option(
+        None, OrNone(any_text), "What the dataset is, for its row.", IMPORT
+    )
+    image_roots: tuple[Path, ...] = option(
+        (),
+        Several(path, os.pathsep),
+        "A folder from which images may be read too, and to which links may lead, besides the one"
+        " that holds the source.",
+        IMPORT | VERIFY,
+        flags=("--image-root",),
+        told_again=IMPORT,
+        kept=Kept.TO_VERIFY,
+    )
+    patterns: tuple[str, ...] = option(
+        (),
+        Several(text, ","),
+        "Shell patterns for the names of the files that make a work item, in place of the"
+        " kind's own.",
+        IMPORT,
+        metavar="PATTERN,…",
+        told_again=IMPORT,
+        kept=Kept.TO_VERIFY,
+    )
+    batch_size: int = option(
+        500, WholeNumber(1), "Work items that are merged in one transaction.", SOURCE
+    )
+    batch_delay: float = option(
+        0.0,
+        Number(0, 3600),
+        "A pause after each batch; batches are merged one after the other then.",
+        SOURCE,
+        metavar="SECONDS",
+    )
+    max_workers: int = option(
+        16, WholeNumber(1), "Parallel workers.", SOURCE, flags=("--max-workers", "--workers")
+    )
+    scan_only: bool = option(False, switch, "List the source, and import nothing.", SOURCE)
+    retry_failed: bool = option(
+        False, switch, "Try all failed items again, however many runs have tried them.", SOURCE
+    )
+    force: bool = option(False, switch, "Import what is imported already, too.", SOURCE)
+    restart: bool = option(
+        False, switch, "Give up the unfinished run over the same.", SOURCE, kept=Kept.TO_SHOW
+    )
+    limit: int | None = option(
+        None, OrNone(WholeNumber(1)), "Import at most so many work items.", SOURCE
+    )
+    no_status_files: bool = option(
+        False,
+        switch,
+        "Write no success.json or failed.json into the folders.",
+        Commands.OF_FOLDERS | Commands.ITEM,
+        told_again=Commands.OF_FOLDERS | Commands.ITEM,
+        kept=Kept.TO_VERIFY,
+    )
+    single_file: Path | None = option(
+        None,
+        OrNone(path),
+        "Import only this file, imported before or not.",
+        Commands.OF_FILES,
+        kept=Kept.TO_SHOW,
+    )
+    if_exists: IfExists = option(
+        "newer",
+        Choice[IfExists]("keep", "newer", "replace"),
+        "Rows that an earlier import wrote: keep them, replace them by newer ones, or by any.",
+        Commands.OF_TIMESTAMPS,
+        told_again=Commands.OF_TIMESTAMPS,
+    )
+    on_success: Disposal | None = option(
+        None,
+        OrNone(Choice(*Disposal)),
+        "What becomes of a file when all its records are in.",
+        CONSUMED,
+        shown_default="delete; keep with --single-file",
+        told_again=CONSUMED,
+    )
+    on_failure: OnFailure | None = option(
+        None,
+        OrNone(Choice[OnFailure](Disposal.MOVE, Disposal.KEEP)),
+        "What becomes of a file of which something failed. Moved, it has a list of what is"
+        " wrong beside it.",
+        CONSUMED,
+        shown_default="move; keep with --single-file",
+        told_again=CONSUMED,
+    )
+    failed_dir: Path | None = option(
+        None,
+        OrNone(path),
+        "Where failed files go.",
+        CONSUMED,
+        shown_default="failed_uploads, beside DIR",
+        told_again=CONSUMED,
+    )
+    done_dir: Path | None = option(
+        None,
+        OrNone(path),
+        "Where files go that are moved on success.",
+        CONSUMED,
+        shown_default="done_uploads, beside DIR",
+        told_again=CONSUMED,
+    )
+    progress_csv: Path | None = option(
+        None,
+        OrNone(file),
+        "The progress log, a row for each file.",
+        CONSUMED,
+        shown_default=str(PROGRESS_CSV),
+        metavar="FILE",
+        told_again=CONSUMED,
+    )
+    no_progress_csv: bool = option(
+        False, switch, "Keep no progress log.", CONSUMED, told_again=CONSUMED
+    )
+    watch: bool = option(
+        False,
+        switch,
+        "When all is done, wait for new files, until Ctrl-C.",
+        CONSUMED,
+        told_again=CONSUMED,
+    )
+    yes: bool = option(
+        False,
+        switch,
+        "Do not ask, on a terminal, before the first run that deletes files of a source.",
+        CONSUMED,
+    )
 
     def __post_init__(self) -> None:
         """Reads every value that could be wrong."""
-        problems = {}
-        for each in fields(self):
-            value = getattr(self, each.name)
-            # A default is right, but for a path: something else may be in the place of a file.
-            if value is each.default and not isinstance(value, Path):
-                continue
-            try:
-                object.__setattr__(self, each.name, _READERS[each.name](value))
-            except ValueError as error:
-                problems[each.name] = str(error)
-        if problems:
-            raise SettingsError(problems, {})
+        for name, value in checked(vars(self), OPTIONS).items():
+            object.__setattr__(self, name, value)
 
     def absolute(self) -> Settings:
         """The same with absolute paths."""
-        found = {name: getattr(self, name) for name in PATHS if name != "image_roots"}
-        paths = {name: each.absolute() for name, each in found.items() if each is not None}
-        roots = tuple(each.absolute() for each in self.image_roots)
-        return replace(self, image_roots=roots, **paths)
+        return replace(self, **{name: absolute(getattr(self, name)) for name in PATHS})
 
     def as_json(self) -> dict[str, Any]:
         """Every setting as JSON can have it, without what is secret."""
-        return {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+        return {name: plain(getattr(self, name)) for name in OPTIONS}
 
     @property
     def ledger_file(self) -> Path:
@@ -177,209 +326,8 @@ class Settings:
         return Backend.POSTGRESQL if self.database_url else Backend.EMBEDDED
 
 
-_READERS: dict[str, Reader[Any]] = {
-    "project": path,
-    "production": switch,
-    "kind": text,
-    "source": optional(path),
-    "single_file": optional(path),
-    "tag": optional(text),
-    "backend": choice(*Backend),
-    "supabase_url": optional(address),
-    "supabase_key": optional(secret),
-    "database_url": optional(secret),
-    "image_roots": several(path),
-    "state_file": file,
-    "data_folder": path,
-    "batch_size": whole_number(1),
-    "max_workers": whole_number(1),
-    "max_concurrent_uploads": whole_number(1),
-    "max_retries": whole_number(0),
-    "max_wait": number(0, 86_400),
-    "retry_failed": switch,
-    "batch_delay": number(0, 3600),
-    "patterns": several(text),
-    "scan_only": switch,
-    "no_status_files": switch,
-    "if_exists": choice("keep", "newer", "replace"),
-    "on_success": optional(choice(*Disposal)),
-    "on_failure": optional(choice(Disposal.MOVE, Disposal.KEEP)),
-    "failed_dir": optional(path),
-    "done_dir": optional(path),
-    "progress_csv": optional(file),
-    "no_progress_csv": switch,
-    "watch": switch,
-    "yes": switch,
-    "db_path": optional(file),
-    "limit": optional(whole_number(1)),
-    "description": optional(any_text),
-    "created_by": optional(any_text),
-    "force": switch,
-    "restart": switch,
-    "verify_writes": switch,
-    "deep": switch,
-    "debug_log": switch,
-}
+OPTIONS = {each.name: declared_option(each) for each in fields(Settings)}
+"""What is declared of each setting, by its name."""
 
-
-PATHS = frozenset(each.name for each in fields(Settings) if "Path" in str(each.type))
+PATHS = frozenset(each.name for each in OPTIONS.values() if is_of_paths(each.read))
 """The settings that are paths."""
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, (Path, Secret)):
-        return str(value)
-    if isinstance(value, StrEnum):
-        return value.value
-    return [_plain(each) for each in value] if isinstance(value, tuple) else value
-
-
-def load_settings(
-    *,
-    production: bool = False,
-    environment: Mapping[str, str] | None = None,
-    folder: Path | None = None,
-    **flags: Any,
-) -> Settings:
-    """Settings from flags (None where not given), the environment and the project's .env files.
-
-    `.env.local`, or `.env.production` with `production`, goes before `.env`. `folder` is the
-    project folder, which is searched for by default. What a run leaves is there, unless a setting
-    says another place. Paths in these files are relative to it.
-
-    Raises:
-        UsageError: if a value makes no sense, or what the backend needs is missing; the message
-            names where it came from.
-    """
-    settings = read_settings(production=production, environment=environment, folder=folder, **flags)
-    if settings.backend is Backend.EMBEDDED and flags.get("database_url") is not None:
-        raise UsageError(
-            "--database-url and the backend embedded exclude each other. Leave one of them out."
-        )
-    check_backend(settings)
-    return settings
-
-
-def read_settings(
-    *,
-    production: bool = False,
-    environment: Mapping[str, str] | None = None,
-    folder: Path | None = None,
-    **flags: Any,
-) -> Settings:
-    """The same, for what needs no backend.
-
-    Raises:
-        UsageError: if a value makes no sense.
-    """
-    environment = os.environ if environment is None else environment
-    project = project_folder(environment) if folder is None else folder
-    values: dict[str, Any] = {"project": project, "production": production}
-    values |= {name: project / getattr(Settings, name) for name in ("state_file", "data_folder")}
-    origins: dict[str, str] = {}
-    layers: list[tuple[str, Mapping[str, str | None]]] = [("", environment)]
-    layers += [(name, read_env_file(project / name)) for name in _env_files(production)]
-    names = [each.name for each in fields(Settings)]
-    for name in names:
-        if name == "project":
-            continue
-        if (flag := flags.pop(name, None)) is not None:
-            values[name], origins[name] = flag, f"--{name.replace('_', '-')}"
-            continue
-        for place, layer in layers:
-            variable = next((each for each in variables_of(name) if layer.get(each)), None)
-            if variable is not None:
-                value = layer[variable] or ""
-                # Copying brings blanks along. What is nothing else is refused by the reader.
-                base = project if place else Path()
-                values[name] = _from_text(name, value.strip() or value, base)
-                origins[name] = variable + (f" in {place}" if place else "")
-                if name == "supabase_key":
-                    _tell_of_other_keys(variable, layer)
-                break
-    problems = dict.fromkeys(flags, "there is no such setting")
-    problems |= unknown_variables(layers, names)
-    try:
-        settings = Settings(**values)
-    except SettingsError as error:
-        problems = {**error.problems, **problems}
-    else:
-        if not problems:
-            refuse_env_files_in(settings.imported, project, production=production)
-            return settings
-    raise SettingsError(problems, origins)
-
-
-def refuse_env_files_in(imported: Path | None, folder: Path, *, production: bool) -> None:
-    """Makes sure that the .env files of a project folder did not come with the data.
-
-    They could send it to another target.
-
-    Raises:
-        UsageError: if there are some, and they lie in the folder that is imported.
-    """
-    found = [name for name in _env_files(production) if os.path.lexists(folder / name)]
-    if found and imported is not None and folder.resolve().is_relative_to(imported.resolve()):
-        raise UsageError(
-            f"{' and '.join(found)} in {folder.resolve()} would say where the data goes, and may"
-            " have come with it: that folder is imported. Run from another folder that has"
-            " your .env, or set the variables in the environment and move the file away."
-        )
-
-
-def _env_files(production: bool) -> tuple[str, str]:
-    return (".env.production" if production else ".env.local", ".env")
-
-
-def _tell_of_other_keys(variable: str, layer: Mapping[str, str | None]) -> None:
-    """Says which key is taken, where there are several."""
-    names = variables_of("supabase_key")
-    others = [each for each in names if layer.get(each) and layer[each] != layer[variable]]
-    if others:
-        _log.warning("The key is that of %s; %s differs.", variable, " and ".join(others))
-
-
-def _from_text(name: str, text: str, base: Path) -> object:
-    """The value of a variable; `base` is what a path in it is relative to."""
-    if name == "image_roots":
-        return tuple(base / each for each in text.split(os.pathsep) if each.strip())
-    if name in PATHS:
-        return base / text if text.strip() else text
-    return split_patterns(text) if name == "patterns" else text
-
-
-def split_patterns(text: str) -> tuple[str, ...]:
-    """Shell patterns out of a text with commas between them."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def check_backend(settings: Settings) -> None:
-    """Makes sure that everything is set that the backend needs.
-
-    Raises:
-        UsageError: if something is missing, or cannot be right.
-    """
-    if settings.chosen_backend is Backend.SUPABASE:
-        missing = [
-            " or ".join(variables_of(name))
-            for name in ("supabase_url", "supabase_key")
-            if getattr(settings, name) is None
-        ]
-        if missing:
-            raise UsageError(
-                f"The backend is supabase, but not set: {'; '.join(missing)}. Set them in the"
-                " environment or in .env, or choose --backend embedded."
-            )
-        key = settings.supabase_key.get_secret_value() if settings.supabase_key else ""
-        if not (key.isascii() and key.isprintable() and " " not in key):
-            raise UsageError(
-                "The key (SUPABASE_SECRET_KEY or SUPABASE_SERVICE_ROLE_KEY) has a space or a sign"
-                " that no key has. Copy it anew."
-            )
-        if not (settings.supabase_url or "").startswith(("http://", "https://")):
-            raise UsageError("SUPABASE_URL must begin with https:// (or http:// for a local one).")
-    if settings.database_url is not None and settings.chosen_backend is not Backend.EMBEDDED:
-        # On demand: not every run has one.
-        from imports.servers.database_url import understood
-
-        understood(settings.database_url.get_secret_value())

@@ -1,15 +1,16 @@
 """The plain data that passes between the phases. All of it can be pickled.
 
-What there is much of are named tuples: they are made and pickled several times as fast.
+Frequent types are named tuples: creating and pickling them is several times as fast.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 
 from imports.errors import LedgerError
@@ -17,11 +18,11 @@ from imports.files.regular_file import LatestFolder, OpenedFile
 from imports.files.system_names import is_system_name
 
 RUN_NAME = r"batch_[0-9]{8}_[0-9]{6}_[0-9a-f]{6}"
-"""The one form of a run's batch id: it names folders too."""
+"""The form of a run's batch id, which is also the name of a folder."""
 
 
 class Phase(StrEnum):
-    """The steps of a run, in their order."""
+    """The steps of a run, in order."""
 
     PLANNING = "planning"
     SHA256 = "sha256"
@@ -31,7 +32,7 @@ class Phase(StrEnum):
 
 
 class ItemState(StrEnum):
-    """How far a work item has come. It only moves forward, until its file changes."""
+    """The state of a work item. It only moves forward, until its file changes."""
 
     LISTED = "listed"
     PLANNED = "planned"
@@ -40,10 +41,11 @@ class ItemState(StrEnum):
 
 
 class RowOutcome(StrEnum):
-    """What a merge did with one row. The values are what the database answers with.
+    """What a merge did with one row. The values are the answers of the database.
 
-    An undecided row was not written: what is there says something else, and nobody knows which of
-    the two is newer.
+    An undecided row was not written: the stored row differs, and it is unknown which is newer.
+    A guarded row was not written because the stored one must not be changed; a row that is left
+    out refers to a row that does not exist.
     """
 
     INSERTED = "I"
@@ -51,13 +53,31 @@ class RowOutcome(StrEnum):
     SKIPPED = "S"
     UNCHANGED = "="
     UNDECIDED = "?"
+    GUARDED = "G"
+    LEFT_OUT = "L"
+
+
+def record_outcome(letters: str) -> RowOutcome:
+    """The outcome of a record, out of those of its rows that no row owns; its first row is first.
+
+    What is not in, or not as the record says, counts before all else; that it was inserted, only
+    where its first row was.
+    """
+    for telling in (RowOutcome.UNDECIDED, RowOutcome.LEFT_OUT, RowOutcome.GUARDED):
+        if telling in letters:
+            return telling
+    if letters[0] == RowOutcome.INSERTED:
+        return RowOutcome.INSERTED
+    if RowOutcome.INSERTED in letters or RowOutcome.UPDATED in letters:
+        return RowOutcome.UPDATED
+    return RowOutcome.SKIPPED if RowOutcome.SKIPPED in letters else RowOutcome.UNCHANGED
 
 
 class Signature(NamedTuple):
-    """By which a change of a file is noticed: its size in bytes and its mtime in nanoseconds.
+    """Changes when a file changes: its size in bytes and its mtime in nanoseconds.
 
-    A folder's has the sum of its files' sizes, the latest of their mtimes, their count, and a
-    digest over all of it.
+    The signature of a folder has the sum of its files' sizes, the latest of their mtimes, their
+    count, and a digest over names, sizes and mtimes.
     """
 
     size: int
@@ -68,13 +88,13 @@ class Signature(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is imported: a folder by its real, absolute path, and what its work items are called.
+    """The folder that is imported, by its real, absolute path, and which files belong to it.
 
-    `patterns` are shell patterns for names of files; what they pick is the kind's affair.
-    `left_out` has by folder (its prefix, `a/b/`) the beginnings of names that are no part of it,
-    `apart` the prefixes of folders that are none. `roots` are the real folders, each with a
-    separator behind it, that links may lead to besides the source itself; `follows_links` says
-    whether folders are listed to which a link leads.
+    `patterns` are shell patterns for names of files; the kind decides what they select. `left_out`
+    has, for the prefix of a folder (`a/b/`), beginnings of names that do not belong to the source;
+    `apart` has the prefixes of folders that do not. `roots` are the real folders, each with a
+    separator at its end, that links may lead to in addition to the source. `follows_links` says
+    whether linked folders are listed.
     """
 
     folder: str
@@ -93,19 +113,19 @@ class Source:
         """Opens a file by its absolute path, if it may be read.
 
         Raises:
-            OSError: if it cannot be opened, is no regular file, or a link that leads out.
+            OSError: if it cannot be opened, is not a regular file, or is a link that leads out.
         """
         return (self.latest or LatestFolder(self.may_read)).open(path)
 
     def may_read(self, real_path: str) -> bool:
-        """Whether what has this real path lies in the source, or in a folder that links lead to."""
+        """Whether this real path is in the source, or in a folder that links may lead to."""
         return f"{real_path}{os.sep}".startswith((os.path.join(self.folder, ""), *self.roots))
 
     def absolute(self, path: str) -> str:
-        """The path of a work item, which is relative to the source, as the system wants it.
+        """The absolute path of a work item.
 
         Raises:
-            LedgerError: if it leads out of the source: no listing of ours has such a path.
+            LedgerError: if it leads out of the source, so that it cannot come from a listing.
         """
         if (".." in path or path[:1] == "/") and not is_below(path):
             raise LedgerError(
@@ -114,8 +134,15 @@ class Source:
             )
         return f"{self.folder}{os.sep}{path}"
 
+    def leaves_out(self, prefix: str) -> Callable[[str], bool]:
+        """Says of names in a folder whether what has them is no part of the source."""
+        # Said once a folder: nearly always it is about the name alone.
+        if prefix in self.left_out or self.apart:
+            return partial(self.is_left_out, prefix)
+        return is_system_name
+
     def is_left_out(self, prefix: str, name: str) -> bool:
-        """Whether what has this name in a folder is no part of the source."""
+        """Whether a name in a folder is not a part of the source."""
         if is_system_name(name):
             return True
         beginnings = self.left_out.get(prefix)
@@ -125,22 +152,22 @@ class Source:
 
 
 def is_below(path: str) -> bool:
-    """Whether a relative path with slashes stays in the folder that it is relative to."""
+    """Whether a relative path with slashes stays inside its folder."""
     return not path.startswith("/") and "\0" not in path and ".." not in path.split("/")
 
 
 def is_run_name(text: str) -> bool:
-    """Whether a text has the form of a run's batch id."""
+    """Whether a string has the form of a run's batch id."""
     return re.fullmatch(RUN_NAME, text) is not None
 
 
 def folder_prefix(path: str) -> str:
-    """What comes before the names in a folder: its path with a slash, nothing for the source."""
+    """The prefix of names in a folder: its path with a slash; empty for the source itself."""
     return "" if path == "." else f"{path}/"
 
 
 def cycle_run_name(run_name: str, cycle: int) -> str:
-    """The batch id on the rows of a run's cycle, counted from 1: the run's own for the first."""
+    """The batch id on the rows of a run's cycle, counted from 1; the first has the run's own."""
     return run_name if cycle == 1 else f"{run_name}.{cycle}"
 
 
@@ -162,9 +189,9 @@ class ImageFile(NamedTuple):
 
 
 class Image(NamedTuple):
-    """An image whose content is known. Its extension and type come from the content.
+    """An image that was read. Its extension and type come from its content.
 
-    `flaw` says what keeps it from being shown; it is stored all the same.
+    `flaw` describes its damage, if it has any; it is stored anyway.
     """
 
     file: ImageFile
@@ -177,26 +204,44 @@ class Image(NamedTuple):
 
     @property
     def storage_path(self) -> str:
-        """Where every store keeps it: `sha256/ab/cd/<hash>.<ext>`."""
+        """Its path in every store: `sha256/ab/cd/<hash>.<ext>`."""
         return storage_path(self.sha256, self.extension)
 
 
+class Placement(NamedTuple):
+    """A place of its own for an image: a bucket, and a path in it. As a text, `bucket/path`."""
+
+    bucket: str
+    path: str
+
+    def __str__(self) -> str:
+        """What the ledger, and people, know it by."""
+        return f"{self.bucket}/{self.path}"
+
+
+class PlacedImage(NamedTuple):
+    """An image, and the place where it is stored instead of under its hash."""
+
+    image: Image
+    place: Placement
+
+
 def storage_path(sha256: str, extension: str) -> str:
-    """Where every image store keeps an image: `sha256/ab/cd/<hash>.<ext>`."""
+    """The path of an image in every store: `sha256/ab/cd/<hash>.<ext>`."""
     return f"sha256/{sha256[:2]}/{sha256[2:4]}/{sha256}.{extension}"
 
 
 def flaw_warning(path: str, flaw: str) -> str:
-    """What a work item is warned of that names an image with a flaw."""
+    """The warning for a work item whose image has a flaw."""
     return f"image {path} is stored as it is, but {flaw}"
 
 
 class WorkItem(NamedTuple):
-    """A work item as the ledger knows it.
+    """A work item in the ledger.
 
-    `images` are its images in the order the item names them, None for one that it is imported
-    without; `chunk` is where its rows are spooled, None for nowhere; `records_done` is how many
-    of its records, from the first, went in before it was interrupted.
+    `images` are its images in the order of the item, with None for a missing one. `chunk` is the
+    spool chunk with its rows, or None. `records_done` is the number of its first records that were
+    imported before an interruption.
     """
 
     id: int
@@ -209,9 +254,9 @@ class WorkItem(NamedTuple):
 
 
 class LackingItem(NamedTuple):
-    """An imported item that lacks images, and the image files that it was imported with or for.
+    """An imported item that lacks images, and the image files that it has or names.
 
-    `mended` says that one of them can be used by now, as far as the ledger knows.
+    `mended` says that one of them can be used now, according to the ledger.
     """
 
     id: int
@@ -222,9 +267,9 @@ class LackingItem(NamedTuple):
 
 
 class Lacking(NamedTuple):
-    """How many images are missing in what is imported, and of how many items.
+    """The number of missing images of imported items, and of the items that lack them.
 
-    `not_found` are not where they are looked for, `unusable` are there, but are no images.
+    `not_found` images do not exist; `unusable` ones exist, but are not images.
     """
 
     items: int = 0
@@ -233,31 +278,41 @@ class Lacking(NamedTuple):
 
     @property
     def images(self) -> int:
-        """How many images are missing in all."""
+        """The number of missing images."""
         return self.not_found + self.unusable
 
 
 NOTHING_LACKING = Lacking()
 
 
+class ExemptRecords(NamedTuple):
+    """How many exempt records there are, and the first of them: path of the item, and label."""
+
+    total: int = 0
+    first: Sequence[tuple[str, str]] = ()
+
+
+NOTHING_EXEMPT = ExemptRecords()
+
+
 ListedRow = tuple[int, str, int, int, int, str]
-"""A listed work item as the ledger has it: its id, its path, and its signature."""
+"""A listed work item in the ledger: its id, path and signature."""
 
 
 def listed_item(row: ListedRow) -> WorkItem:
-    """The work item that a row of the ledger stands for."""
+    """The work item of a row of the ledger."""
     return WorkItem(row[0], row[1], Signature(*row[2:]))
 
 
 class Plan(NamedTuple):
-    """What planning found out about one work item.
+    """The result of planning one work item.
 
-    `images` has None for one that was not found. `group` is a number that is the same for items
-    that are the same search (or the like); `failure` says why the item cannot be imported at
-    all, `stays` that its file is not of this kind and is left where it is, `warnings` what it will
-    be imported without. `records` and `weight` are how much is in it, where planning has looked
-    that far; `weight` is that of its rows (`phases.prepare.Encoded`). `undated` says that nobody
-    knows whether its records are newer than others: such items are imported last.
+    `images` has None for an image that was not found. Items with the same number `group` must be in
+    one batch. `failure` is the reason if the item cannot be imported; `stays` says that its file
+    does not belong to this kind and is not moved; `warnings` say what is missing. `records` and
+    `weight` (of its rows, see `phases.prepare.Encoded`) are set if planning knows them. `undated`
+    says that its records have no date to compare: such items are imported last. `placements` are
+    the places of the images, as in `ItemPlan`.
     """
 
     id: int
@@ -270,15 +325,16 @@ class Plan(NamedTuple):
     records: int | None = None
     weight: int = 1
     undated: bool = False
+    placements: tuple[Placement | None, ...] = ()
 
 
 class Aggregate(NamedTuple):
-    """Rows of a record that go in, or not, with the first of them, encoded for the target.
+    """Encoded rows of a record that are written together; the first row decides.
 
-    `rows` are pairs of the index of a table of the kind and the row. Where records share rows (a
-    company that several people worked for), `key` names whose they are: of families of one key
-    in a batch the one with the latest `timestamp` is merged, of several the one with the smallest
-    `source`. A `timestamp` is a text that sorts; families without a key are all merged.
+    `rows` are pairs of a table's index in the kind and a row. If records share rows (a company of
+    several people), they have the same `key`. From the aggregates with one key in a batch, only one
+    is merged: that with the latest `timestamp`, and among these that with the smallest `source`. A
+    `timestamp` is a string that sorts by time. Aggregates without a key are all merged.
     """
 
     rows: tuple[tuple[int, bytes], ...]
@@ -287,17 +343,17 @@ class Aggregate(NamedTuple):
     source: str = ""
 
     def wins_against(self, other: Aggregate) -> bool:
-        """Whether it is merged rather than another one of the same key."""
+        """Whether this one is merged rather than another one with the same key."""
         if self.timestamp != other.timestamp:
             return self.timestamp > other.timestamp
         return self.source < other.source
 
 
 class Record(NamedTuple):
-    """One record of a work item, its rows encoded for the target.
+    """One record of a work item, with encoded rows.
 
-    `label` names it for people (`Belmar/FL/PH23408`), `number` is its place in the item; its own
-    family comes first.
+    `label` names it in messages (`Belmar/FL/PH23408`), `number` is its index in the item. Its own
+    aggregate is the first.
     """
 
     item_id: int
@@ -307,20 +363,20 @@ class Record(NamedTuple):
 
     @property
     def rows(self) -> tuple[tuple[int, bytes], ...]:
-        """The rows of all its families."""
+        """The rows of all its aggregates."""
         return tuple(row for aggregate in self.aggregates for row in aggregate.rows)
 
     @property
     def undated(self) -> bool:
-        """Whether others may have rows of its own key, and it has no moment to compare."""
+        """Whether other records may have its key, and it has no date to compare."""
         own = self.aggregates[0]
         return own.key is not None and not own.timestamp
 
 
 class RecordFailure(NamedTuple):
-    """A record that did not go in, while others of its item may have: which, and why.
+    """A record that failed, although others of its item may be imported, and the reason.
 
-    `number` is its place in the item, `label` is empty where nothing names it.
+    `number` is its index in the item; `label` is empty if nothing names it.
     """
 
     item_id: int
@@ -329,11 +385,23 @@ class RecordFailure(NamedTuple):
     reason: str
 
 
+class ExemptRecord(NamedTuple):
+    """A record that is not in the target as its file says, and rightly so: left out, or guarded.
+
+    `number` is its place in the item, `outcome` one of these two.
+    """
+
+    item_id: int
+    number: int
+    label: str
+    outcome: RowOutcome
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A batch of work items, read and encoded: what a worker hands to the merge.
+    """A batch of work items, read and encoded by a worker, to be merged.
 
-    `failures` are pairs of item id and reason, `problems` single records that cannot be read;
+    `failures` are pairs of item id and reason; `problems` are single records that cannot be read.
     `cleaned` counts, by item and value, the values that became NULL or lost characters.
     """
 
@@ -344,14 +412,14 @@ class Prepared:
 
 
 class Spooled(NamedTuple):
-    """A work item that is prepared already: its records, and the values cleaned in them."""
+    """A prepared work item: its records, and the values that were cleaned in them."""
 
     records: list[Record]
     cleaned: dict[str, int]
 
 
 class Failure(NamedTuple):
-    """Something that went wrong, for the report: where, in which phase, why, how often tried."""
+    """A failure for the report: path, phase, reason, and the number of tries."""
 
     path: str
     phase: str

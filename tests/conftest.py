@@ -22,6 +22,7 @@ from imports.servers.local_supabase import LocalSupabase, Rest, serve
 from imports.servers.schema import apply_schema
 from tests.support.database import copy_of, create_database, drop_database
 from tests.support.folder import new_folder
+from tests.support.outside import refuse_what_is_outside
 from tests.support.target import Target
 
 _SCRUBBED = ("IMPORTER_", "SUPABASE_", "PG")
@@ -38,6 +39,7 @@ def pytest_configure() -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # Nor does node, for each local Supabase, compile all that it is made of.
     os.environ.setdefault("NODE_COMPILE_CACHE", str(NODE_MODULES / ".compiled"))
+    sys.addaudithook(refuse_what_is_outside)
     # Until all is collected there is no garbage, and much to look through for it.
     gc.disable()
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from imports.backends.database import Rows, TableComparison, WrittenRow
-from imports.backends.postgresql import table_comparison, written_rows
+from imports.backends.database import MergeAnswer, Rows, TableComparison
+from imports.backends.postgresql import merge_answer, table_comparison
+from imports.backends.reading import Row, RowQuestion
 from imports.work_item import RowOutcome
 
 _LETTERS = frozenset(RowOutcome)
-_FOUND = frozenset({"same", "different", "missing", "superseded", "undecided"})
+_FOUND = frozenset(
+    {"same", "different", "missing", "superseded", "undecided", "guarded", "left_out"}
+)
 
 
 def nothing(answer: Any) -> None:
@@ -29,17 +32,14 @@ def objects(answer: Any) -> list[dict[str, Any]]:
     raise ValueError("a list of objects was expected")
 
 
-def merged(answer: Any, rows: Rows) -> dict[int, str]:
-    """A letter of RowOutcome for each row that was merged, by table; none for rows of others."""
-    found = {}
-    for index, table, sent in rows.tables():
-        if table.owner is not None:
-            continue
-        letters = answer[table.label] or ""
-        if not isinstance(letters, str) or len(letters) != len(sent) or set(letters) - _LETTERS:
-            raise ValueError(f"{len(sent)} letters were expected for {table.label}")
-        found[index] = letters
-    return found
+def merged(answer: Any, rows: Rows) -> MergeAnswer:
+    """What a merge did; a letter for each row."""
+    for _, table, sent in rows.tables():
+        if table.owner is None:
+            letters = answer["outcomes"][table.label]
+            if not isinstance(letters, str) or len(letters) != len(sent) or set(letters) - _LETTERS:
+                raise ValueError(f"{len(sent)} letters were expected for {table.label}")
+    return merge_answer(answer, rows)
 
 
 def compared(answer: Any, rows: Rows) -> dict[int, TableComparison]:
@@ -56,12 +56,20 @@ def compared(answer: Any, rows: Rows) -> dict[int, TableComparison]:
     return found
 
 
-def page(answer: Any) -> list[WrittenRow]:
-    """Rows that runs wrote."""
-    found = written_rows(objects(answer))
-    if any(not isinstance(each.id, str) for each in found):
-        raise ValueError("an id is no text")
+def rows(answer: Any, question: RowQuestion) -> list[Row]:
+    """Rows with the columns that were asked for."""
+    found = objects(answer)
+    wanted = {*question.by, *question.columns}
+    if len(found) > question.limit or any(wanted - each.keys() for each in found):
+        raise ValueError(f"at most {question.limit} rows were expected, with {wanted}")
     return found
+
+
+def some_of(answer: Any, asked: Sequence[str]) -> list[str]:
+    """Some of the ids that were asked about."""
+    if not isinstance(answer, list) or set(answer) - set(asked):
+        raise ValueError("a list of ids that were asked about was expected")
+    return answer
 
 
 def listed(answer: Any, hashes: Sequence[str]) -> dict[str, str]:

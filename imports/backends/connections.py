@@ -114,8 +114,8 @@ def _tell_left_out(url: DatabaseURL) -> None:
         _log.info("Of DATABASE_URL is left out what is for other programs: %s", names)
     if url.other_schemas:
         _log.warning(
-            "DATABASE_URL names the schema %s: that is left out. The importer's tables are in the"
-            " schema public (those of people in people and organisation).",
+            "DATABASE_URL names the schema %s: that is left out. The importer's tables are in"
+            " schemas of fixed names.",
             ", ".join(url.other_schemas),
         )
 

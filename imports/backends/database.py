@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
+from imports.backends.deleting import RowRemover
+from imports.backends.reading import RowReader
 from imports.errors import BackendUnavailableError, StatementCancelledError
 from imports.tables.row_format import RowFormat
 from imports.tables.table import Table, TableGroup
@@ -58,11 +60,23 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
+class MergeAnswer:
+    """What a merge did: a letter of RowOutcome for each row, by table; none for rows of others.
+
+    `derived` says by the name of a table how many rows derivations wrote.
+    """
+
+    outcomes: dict[int, str]
+    derived: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """How one row compares with what is stored.
 
-    `found` is `same`, `different`, `missing` or `superseded`; `differing` has for each column
-    that differs what is stored and what should be.
+    `found` is `same`, `different`, `missing`, `undecided`, `superseded`, `guarded` (different, and
+    never touched) or `left_out` (different or missing, while its parent is not there); `differing`
+    has for each column that differs what is stored and what should be.
     """
 
     found: str
@@ -90,15 +104,7 @@ class TableComparison:
     added: list[AddedRows]
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenRow:
-    """A row that a run wrote: its id, and its key for people."""
-
-    id: str
-    label: str
-
-
-class Database(Protocol):
+class Database(RowReader, RowRemover, Protocol):
     """Where rows go. Methods may be called from many threads.
 
     All raise BackendUnavailableError for what may pass, DataRefusedError for refused rows, and
@@ -118,8 +124,8 @@ class Database(Protocol):
         """The id of a dataset, which is made if it is not there."""
         ...
 
-    def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
-        """Merges rows in one transaction; a letter of RowOutcome for each row, by table.
+    def merge(self, request_id: UUID, rows: Rows) -> MergeAnswer:
+        """Merges rows in one transaction, and runs the derivations of their group in it.
 
         The same request id gets the same answer, and merges nothing again. Where a table has an
         empty list of rows, all is done as for some: it tells whether merges go through at all.
@@ -131,16 +137,6 @@ class Database(Protocol):
 
         The rows that an owner has in the tables that it owns must all be there.
         """
-        ...
-
-    def written(
-        self,
-        table: Table,
-        run_names: Sequence[str],
-        after: str | None,
-        limit: int,
-    ) -> list[WrittenRow]:
-        """A page of the rows that some runs wrote, by id."""
         ...
 
     def known_images(self, hashes: Sequence[str]) -> dict[str, str]:
@@ -157,7 +153,9 @@ class Database(Protocol):
 
 
 class ImageStore(Protocol):
-    """Where images go. Methods may be called from many threads; they raise as Database's do.
+    """A bucket, or a folder, for images. Methods may be called from many threads.
+
+    They raise as Database's do.
 
     One image that is refused raises ImageProblemError; a full store BackendUnavailableError.
     """
@@ -180,8 +178,20 @@ class ImageStore(Protocol):
         """Stores an image under its hash; False if it was there already."""
         ...
 
+    def put_at(self, path: str, image: Image, *, over: bool) -> bool:
+        """Stores an image at a path, `over` what is there; else False if something is there."""
+        ...
+
+    def copy(self, path: str, to: str) -> None:
+        """Copies what is stored at a path to another one, over what is there, in one step."""
+        ...
+
     def size(self, storage_path: str) -> int | None:
         """The size in bytes of what is stored there, None if nothing is."""
+        ...
+
+    def is_empty(self, folder: str) -> bool:
+        """Whether nothing is stored below a folder; False also where that takes long to tell."""
         ...
 
     def sha256(self, storage_path: str) -> str:

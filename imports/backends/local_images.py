@@ -6,8 +6,10 @@ import contextlib
 import errno
 import hashlib
 import os
+import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
 from imports.errors import (
     BackendError,
@@ -16,15 +18,14 @@ from imports.errors import (
     ImporterError,
 )
 from imports.files.patience import patiently
-from imports.files.private_file import FOLDER, make_folder, private
+from imports.files.private_file import FOLDER, make_folder
 from imports.files.regular_file import opener
-from imports.files.whole_file import sync_folder
+from imports.files.whole_file import DRAFT, replacing, sync_folder
 from imports.source.image_file import open_unchanged, read_pieces
 from imports.work_item import Image
-from imports.workers.process_id import is_alive
+from imports.workers.process_id import is_running
 
 _CHUNK_BYTES = 1024 * 1024
-_PART = ".part"
 
 _MAY_PASS = frozenset(
     (
@@ -39,7 +40,7 @@ _OF_THE_IMAGE = (errno.EFBIG, errno.EISDIR, errno.EMFILE, errno.ENFILE)
 
 
 class LocalImages:
-    """A folder with the tree `sha256/ab/cd/<hash>.<ext>`."""
+    """A folder with images: `imagecache` with the tree `sha256/ab/cd/<hash>.<ext>`, or a bucket."""
 
     storage_type = "local"
     put_at_once = 16
@@ -59,40 +60,55 @@ class LocalImages:
     def put(self, image: Image) -> bool:
         """Copies an image; False if it was there already.
 
-        It is written beside its place, brought to disk, and renamed into it.
+        Its name is on disk, too, when that is answered.
         """
+        return self._stored(self._put, image, f"{self._folder}/{image.storage_path}")
+
+    def put_at(self, path: str, image: Image, *, over: bool) -> bool:
+        """Copies an image to a path, `over` what is there; else False if something is there."""
+        put = partial(self._write, over=over)
+        return self._stored(put, image, f"{self._folder}/{path}")
+
+    def _stored(self, put: Callable[[Image, str], bool], image: Image, place: str) -> bool:
         try:
-            return patiently(self._put, image)
+            return patiently(put, image, place)
         except OSError as error:
             # The image has been read by then, or its problem was told: it is the folder.
-            place = f"{self._folder}/{image.storage_path}"
             if error.errno in _OF_THE_IMAGE:
                 raise ImageProblemError(
                     f"image {image.file.path} cannot be stored at {place}: {error.strerror}"
                 ) from error
             raise self._unusable(place, error) from error
 
-    def _put(self, image: Image) -> bool:
-        # Not with path objects, here and below: they take longer than copying a small image.
-        place = f"{self._folder}/{image.storage_path}"
+    def _put(self, image: Image, place: str) -> bool:
+        return _size(place) != image.file.signature.size and self._write(image, place, over=True)
+
+    def _write(self, image: Image, place: str, *, over: bool) -> bool:
+        # Not with path objects: they take longer than copying a small image.
         folder, _, name = place.rpartition("/")
-        size = image.file.signature.size
-        if _size(place) == size:
-            return False
-        part = f"{folder}/.{name}.{os.getpid()}.{uuid4().hex}{_PART}"
+        if not _make_folder(folder):
+            _remove_leftovers(folder, name)
         try:
-            if not _make_folder(folder):
-                _remove_leftovers(folder, name)
-            with open_unchanged(image.file) as source, open(part, "xb", opener=private) as copy:
+            with open_unchanged(image.file) as source, replacing(place, over=over) as copy:
                 copy.writelines(read_pieces(source, image.file, _CHUNK_BYTES))
-                copy.flush()
-                os.fsync(copy.fileno())
-            os.replace(part, place)  # noqa: PTH105
-            patiently(sync_folder, folder)
-        except (ImageProblemError, OSError):
-            _remove(part)
-            raise
+        except FileExistsError:
+            if over:
+                raise
+            return False
+        patiently(sync_folder, folder)
         return True
+
+    def copy(self, path: str, to: str) -> None:
+        """Copies what is stored at a path to another one, over what is there, in one step."""
+        place = self._folder / to
+        try:
+            if not _make_folder(str(place.parent)):
+                _remove_leftovers(str(place.parent), place.name)
+            with open(self._folder / path, "rb", opener=opener) as source, replacing(place) as copy:
+                shutil.copyfileobj(source, copy, _CHUNK_BYTES)
+            patiently(sync_folder, place.parent)
+        except OSError as error:
+            raise self._unusable(place, error) from error
 
     def size(self, storage_path: str) -> int | None:
         """The size in bytes of what is stored there, None if nothing is."""
@@ -101,6 +117,10 @@ class LocalImages:
             return _size(place)
         except OSError as error:
             raise self._unusable(place, error) from error
+
+    def is_empty(self, folder: str) -> bool:
+        """Nobody knows: to look for each image takes no longer."""
+        return False
 
     def sha256(self, storage_path: str) -> str:
         """The hash of what is stored there, read anew."""
@@ -158,13 +178,9 @@ def _make_folder(folder: str) -> bool:
 def _remove_leftovers(folder: str, name: str) -> None:
     """Removes what a killed run left of this image; what a living one writes stays."""
     for part in os.listdir(folder):  # noqa: PTH208
-        if not (part.startswith(f".{name}.") and part.endswith(_PART)):
+        if not (part.startswith(f".{name}.") and part.endswith(DRAFT)):
             continue
         pid = part.removeprefix(f".{name}.").split(".")[0]
-        if pid.isdecimal() and not is_alive(int(pid)):
-            _remove(f"{folder}/{part}")
-
-
-def _remove(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)  # noqa: PTH108
+        if pid.isdecimal() and not is_running(int(pid)):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{folder}/{part}")  # noqa: PTH108

@@ -1,7 +1,8 @@
 """New rows: where a target has nothing of a dataset yet, COPY brings them straight into place.
 
 That spares the temporary table, the comparison and a second writing of each row. A row that is
-there after all makes COPY fail as a whole, and the batch is merged as any other.
+there after all makes COPY fail as a whole, and the batch is merged as any other. So are all batches
+of a kind with derivations or parents: what these ask for is in the temporary table.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ class NewRows:
         if len(rows.group.tables) != 1 or not rows.by_table[0]:
             return None
         (table,) = rows.group.tables
+        if table.parents or rows.group.derivations:
+            return None
         dataset = (table.qualified_name, *(rows.run[column.name] for column in table.run_key))
         with self._lock:
             if dataset not in self._tries_left:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,14 +17,24 @@ from imports.backends.connections import Connections
 from imports.backends.database import (
     AddedRows,
     Comparison,
+    MergeAnswer,
     Rows,
     TableComparison,
     TargetIdentity,
-    WrittenRow,
     small_question,
 )
 from imports.backends.deadlines import Limits
+from imports.backends.deleting import (
+    NotedImages,
+    Written,
+    count_question,
+    counted,
+    deletion,
+    unlisted,
+    unlisting,
+)
 from imports.backends.new_rows import NewRows
+from imports.backends.reading import Row, RowQuestion
 from imports.errors import BackendError, BackendUnavailableError
 from imports.servers.database_url import understood
 from imports.tables.row_format import RowFormat
@@ -34,6 +45,7 @@ from imports.tables.sql import (
     copy_incoming,
     count_incoming,
     create_incoming,
+    derive_statement,
     described,
     incoming,
     judge_statement,
@@ -94,7 +106,7 @@ class PostgreSQLDatabase:
                 row = cursor.fetchone()
         return int(_only(row))
 
-    def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+    def merge(self, request_id: UUID, rows: Rows) -> MergeAnswer:
         """Merges rows in one transaction; see Database."""
         with self._connections.transaction() as cursor:
             # The lock makes a repeated request wait for the first to end.
@@ -108,16 +120,15 @@ class PostgreSQLDatabase:
                 raise BackendUnavailableError(_FIRST_TRY_LIVES, locked=True) from error
             known = cursor.fetchone()
             if known is not None:
-                answer: dict[str, str] = known[0]
+                answer: dict[str, Any] = known[0]
             else:
-                answer = self._new_rows.copy(cursor, rows) or _merge(cursor, rows)
+                letters = self._new_rows.copy(cursor, rows) or _merge(cursor, rows)
+                answer = {"outcomes": letters, "derived": _derive(cursor, rows, letters)}
                 cursor.execute(
                     f"insert into {MERGES} (request_id, batch_id, answer) values (%s, %s, %s)",
                     (str(request_id), rows.run["batch_id"], orjson.dumps(answer).decode()),
                 )
-        return {
-            index: answer[table.label] for index, table, _ in rows.tables() if table.owner is None
-        }
+            return merge_answer(answer, rows)
 
     def compare(self, rows: Rows) -> dict[int, TableComparison]:
         """Compares rows with what is stored, by table."""
@@ -128,20 +139,42 @@ class PostgreSQLDatabase:
                 if lines:
                     _copy(cursor, table, lines)
                 tables.append(described(table, relation=incoming(table) if lines else None))
-            answer = _call(cursor, "importer_compare", {"tables": tables, "run": rows.run})
+            question = orjson.dumps({"tables": tables, "run": rows.run})
+            answer = _call(cursor, "importer_compare", question)
         return {index: table_comparison(answer[table.label]) for index, table in rows.compared()}
 
-    def written(
-        self,
-        table: Table,
-        run_names: Sequence[str],
-        after: str | None,
-        limit: int,
-    ) -> list[WrittenRow]:
-        """A page of the rows that some runs wrote, by id."""
-        question = written_question(table, run_names, after, limit)
+    def rows(self, question: RowQuestion) -> list[Row]:
+        """The rows that are wanted, in their order."""
         with self._connections.transaction() as cursor:
-            return written_rows(_call(cursor, "importer_written", question))
+            found: list[Row] = _call(cursor, "importer_rows", question.as_json())
+            return found
+
+    def count_written(self, group: TableGroup, run_names: Sequence[str]) -> Written:
+        """Counts what some runs wrote in the tables of a group."""
+        with self._question() as cursor:
+            return counted(_call(cursor, "importer_count", count_question(group, run_names)))
+
+    def delete_written(
+        self, group: TableGroup, table: Table, ids: Sequence[str], run_names: Sequence[str]
+    ) -> list[str]:
+        """Deletes rows that some runs wrote, with what belongs to them; see RowRemover."""
+        with self._connections.transaction() as cursor:
+            question = deletion(group, table, ids, run_names)
+            stayed: list[str] = _call(cursor, "importer_delete", question)
+            return stayed
+
+    def unlist_images(self, storage_type: str, after: str, limit: int) -> NotedImages:
+        """Takes a page of the noted images off the list of images; see RowRemover."""
+        question = unlisting(storage_type, after, limit)
+        with self._connections.transaction() as cursor:
+            return unlisted(_call(cursor, "importer_unlist", question))
+
+    def forget_noted(self, hashes: Sequence[str]) -> None:
+        """Takes in that noted images are removed from the store."""
+        with self._connections.transaction() as cursor:
+            cursor.execute(
+                "delete from public.import_removals where content_hash = any(%s)", (list(hashes),)
+            )
 
     def known_images(self, hashes: Sequence[str]) -> dict[str, str]:
         """Those of some hashes that `image_assets` has, each with its storage type."""
@@ -174,6 +207,24 @@ def location(url: str) -> str:
     return understood(url).location
 
 
+def merge_answer(answer: dict[str, Any], rows: Rows) -> MergeAnswer:
+    """What a merge answers with, as `import_merges` keeps it.
+
+    Raises:
+        ValueError: if a derivation has not answered with counts.
+    """
+    letters = answer["outcomes"]
+    derived: Counter[str] = Counter()
+    for counts in answer["derived"]:
+        if any(type(count) is not int for count in counts.values()):
+            raise ValueError(f"a derivation answered with {counts}, not with counts by table")
+        derived.update(counts)
+    return MergeAnswer(
+        {index: letters[table.label] for index, table, _ in rows.tables() if table.owner is None},
+        dict(derived),
+    )
+
+
 def table_comparison(answer: dict[str, Any]) -> TableComparison:
     """What `importer_compare` answers with about a table."""
     return TableComparison(
@@ -189,26 +240,6 @@ def table_comparison(answer: dict[str, Any]) -> TableComparison:
     )
 
 
-def written_question(
-    table: Table, run_names: Sequence[str], after: str | None, limit: int
-) -> dict[str, Any]:
-    """What `importer_written` is asked."""
-    return {
-        "table": described(table),
-        "batch_ids": list(run_names),
-        "after": after,
-        "limit": limit,
-    }
-
-
-def written_rows(answer: list[dict[str, Any]]) -> list[WrittenRow]:
-    """What `importer_written` answers with, row by row."""
-    return [
-        WrittenRow(each["i"], "/".join("-" if part is None else str(part) for part in each["k"]))
-        for each in answer
-    ]
-
-
 def _merge(cursor: Cursor, rows: Rows) -> dict[str, str]:
     """Merges rows by COPY into temporary tables, and one statement for each table."""
     run = _run_expressions(rows.group)
@@ -217,16 +248,33 @@ def _merge(cursor: Cursor, rows: Rows) -> dict[str, str]:
         if table.owner is not None:
             continue
         _copy(cursor, table, lines)
-        statement = merge_statement(table, run, all_incoming(table), count_incoming(table))
+        # As psycopg wants it.
+        guarded = table.with_guard(lambda guard: guard.replace("%", "%%"))
+        statement = merge_statement(guarded, run, all_incoming(table), count_incoming(table))
         cursor.execute(statement, rows.run)
         letters = _only(cursor.fetchone())
         if UNJUDGED in letters:
-            judging = judge_statement(table, run, all_incoming(table), "%(letters)s", 0)
+            judging = judge_statement(guarded, run, all_incoming(table), "%(letters)s", 0)
             cursor.execute(judging, {**rows.run, "letters": letters})
             letters = _only(cursor.fetchone())
         _replace_sets(cursor, rows, table, letters)
         answer[table.label] = letters
     return answer
+
+
+def _derive(cursor: Cursor, rows: Rows, letters: dict[str, str]) -> list[dict[str, int]]:
+    """Runs the derivations of tables with rows that were written; what each of them answers."""
+    derived = []
+    for derivation in rows.group.derivations:
+        table = rows.group.derived_from(derivation)
+        mine = letters.get(table.label, "")
+        if RowOutcome.INSERTED in mine or RowOutcome.UPDATED in mine:
+            statement = derive_statement(
+                derivation, table, "%(run)s::jsonb", all_incoming(table), "%(letters)s", 0
+            )
+            cursor.execute(statement, {"run": orjson.dumps(rows.run).decode(), "letters": mine})
+            derived.append(_only(cursor.fetchone()))
+    return derived
 
 
 def _copy(cursor: Cursor, table: Table, lines: list[bytes]) -> None:
@@ -255,9 +303,9 @@ def _replace_sets(cursor: Cursor, rows: Rows, owner: Table, letters: str) -> Non
         )
 
 
-def _call(cursor: Cursor, function: str, payload: dict[str, Any]) -> Any:
+def _call(cursor: Cursor, function: str, payload: bytes) -> Any:
     """What one of the functions answers that both backends ask."""
-    cursor.execute(f"select public.{function}(%s)", (orjson.dumps(payload).decode(),))
+    cursor.execute(f"select public.{function}(%s)", (payload.decode(),))
     return _only(cursor.fetchone())
 
 

@@ -9,19 +9,22 @@ import threading
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self, TypeVar, TypeVarTuple
 from uuid import UUID, uuid4
 
 from imports.backends.database import (
     Database,
     ImageStore,
+    MergeAnswer,
     Rows,
     TableComparison,
     TargetIdentity,
-    WrittenRow,
 )
+from imports.backends.deleting import NotedImages, Written
 from imports.backends.operations import Operations
 from imports.backends.outage import Server
+from imports.backends.reading import Row, RowQuestion
 from imports.backends.retry import Asked, RetryPolicy, with_retries
 from imports.errors import BackendUnavailableError
 from imports.tables.row_format import RowFormat
@@ -97,7 +100,7 @@ class RetryingDatabase(_Retrying):
         ask = self.unwrapped.dataset_id
         return self._ask("database.dataset_id", ask, kind, tag, description, author)
 
-    def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+    def merge(self, request_id: UUID, rows: Rows) -> MergeAnswer:
         """Merges rows in one transaction; the same request id merges them once."""
         return self._ask("database.merge", self.unwrapped.merge, request_id, rows)
 
@@ -120,12 +123,30 @@ class RetryingDatabase(_Retrying):
         """Compares rows with what is stored, by table."""
         return self._ask("database.compare", self.unwrapped.compare, rows)
 
-    def written(
-        self, table: Table, run_names: Sequence[str], after: str | None, limit: int
-    ) -> list[WrittenRow]:
-        """A page of the rows that some runs wrote, by id."""
-        ask = self.unwrapped.written
-        return self._ask("database.written", ask, table, run_names, after, limit)
+    def rows(self, question: RowQuestion) -> list[Row]:
+        """The rows that are wanted, in their order."""
+        return self._ask("database.rows", self.unwrapped.rows, question)
+
+    def count_written(self, group: TableGroup, run_names: Sequence[str]) -> Written:
+        """Counts what some runs wrote in the tables of a group."""
+        ask = self.unwrapped.count_written
+        return self._ask("database.count_written", ask, group, run_names)
+
+    def delete_written(
+        self, group: TableGroup, table: Table, ids: Sequence[str], run_names: Sequence[str]
+    ) -> list[str]:
+        """Deletes rows of a table that runs wrote, by id; returns the ids of those that stay."""
+        ask = self.unwrapped.delete_written
+        return self._ask("database.delete_written", ask, group, table, ids, run_names)
+
+    def unlist_images(self, storage_type: str, after: str, limit: int) -> NotedImages:
+        """Takes a page of the noted images, by hash, off the list of images."""
+        ask = self.unwrapped.unlist_images
+        return self._ask("database.unlist_images", ask, storage_type, after, limit)
+
+    def forget_noted(self, hashes: Sequence[str]) -> None:
+        """Takes in that noted images are removed from the store."""
+        self._ask("database.forget_noted", self.unwrapped.forget_noted, hashes)
 
     def known_images(self, hashes: Sequence[str]) -> dict[str, str]:
         """Those of some hashes that `image_assets` has, each with its storage type."""
@@ -167,6 +188,18 @@ class RetryingStore(_Retrying):
     def put(self, image: Image) -> bool:
         """Stores an image under its hash; False if it was there already."""
         return self._ask("store.put", self.unwrapped.put, image)
+
+    def put_at(self, path: str, image: Image, *, over: bool) -> bool:
+        """Stores an image at a path, `over` what is there; else False if something is there."""
+        return self._ask("store.put_at", partial(self.unwrapped.put_at, over=over), path, image)
+
+    def copy(self, path: str, to: str) -> None:
+        """Copies what is stored at a path to another one, over what is there, in one step."""
+        self._ask("store.copy", self.unwrapped.copy, path, to)
+
+    def is_empty(self, folder: str) -> bool:
+        """Whether nothing is stored below a folder; False also if that takes long to tell."""
+        return self._ask("store.is_empty", self.unwrapped.is_empty, folder)
 
     def size(self, storage_path: str) -> int | None:
         """The size in bytes of what is stored there, None if nothing is."""

@@ -12,13 +12,22 @@ import orjson
 
 from imports.backends import answers
 from imports.backends.database import (
+    MergeAnswer,
     Rows,
     TableComparison,
     TargetIdentity,
-    WrittenRow,
     small_question,
 )
-from imports.backends.postgresql import written_question
+from imports.backends.deleting import (
+    NotedImages,
+    Written,
+    count_question,
+    counted,
+    deletion,
+    unlisted,
+    unlisting,
+)
+from imports.backends.reading import Row, RowQuestion
 from imports.backends.rest import (
     http_client,
     key_advice,
@@ -30,8 +39,8 @@ from imports.backends.rest import (
 from imports.errors import BackendError, BackendUnavailableError
 from imports.source.json_text import may_be_rounded, parse_answer
 from imports.tables.row_format import RowFormat
-from imports.tables.sql import described
-from imports.tables.table import Table
+from imports.tables.sql import described, described_set
+from imports.tables.table import Table, TableGroup
 
 R = TypeVar("R")
 
@@ -77,10 +86,16 @@ class SupabaseDatabase:
             raise BackendUnavailableError(f"The dataset {kind}/{tag} was made, and is not there.")
         return ids[0]
 
-    def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+    def merge(self, request_id: UUID, rows: Rows) -> MergeAnswer:
         """Merges rows in one transaction; see Database."""
         shape = partial(answers.merged, rows=rows)
-        return self._call(shape, rows.group.merge_function, _body(rows, request_id=str(request_id)))
+        sets = {
+            table.label: [described_set(each) for each in rows.group.owned_by(table)]
+            for _, table, _ in rows.tables()
+            if table.owner is None
+        }
+        body = _body(rows, request_id=str(request_id), sets=sets)
+        return self._call(shape, rows.group.merge_function, body)
 
     def compare(self, rows: Rows) -> dict[int, TableComparison]:
         """Compares rows with what is stored, by table."""
@@ -88,17 +103,33 @@ class SupabaseDatabase:
         tables = [described(table) for _, table in rows.compared()]
         return self._call(shape, "importer_compare", _body(rows, tables=tables))
 
-    def written(
-        self,
-        table: Table,
-        run_names: Sequence[str],
-        after: str | None,
-        limit: int,
-    ) -> list[WrittenRow]:
-        """A page of the rows that some runs wrote, by id."""
-        question = written_question(table, run_names, after, limit)
-        content = orjson.dumps({"payload": question})
-        return self._call(answers.page, "importer_written", content)
+    def rows(self, question: RowQuestion) -> list[Row]:
+        """The rows that are wanted, in their order."""
+        shape = partial(answers.rows, question=question)
+        return self._call(shape, "importer_rows", _payload(question.as_json()))
+
+    def count_written(self, group: TableGroup, run_names: Sequence[str]) -> Written:
+        """Counts what some runs wrote in the tables of a group."""
+        with small_question():
+            return self._call(counted, "importer_count", _payload(count_question(group, run_names)))
+
+    def delete_written(
+        self, group: TableGroup, table: Table, ids: Sequence[str], run_names: Sequence[str]
+    ) -> list[str]:
+        """Deletes rows that some runs wrote, with what belongs to them; see RowRemover."""
+        question = deletion(group, table, ids, run_names)
+        shape = partial(answers.some_of, asked=ids)
+        return self._call(shape, "importer_delete", _payload(question))
+
+    def unlist_images(self, storage_type: str, after: str, limit: int) -> NotedImages:
+        """Takes a page of the noted images off the list of images; see RowRemover."""
+        question = unlisting(storage_type, after, limit)
+        return self._call(unlisted, "importer_unlist", _payload(question))
+
+    def forget_noted(self, hashes: Sequence[str]) -> None:
+        """Takes in that noted images are removed from the store."""
+        wanted = {"content_hash": f"in.({','.join(hashes)})"}
+        self._request(answers.nothing, "DELETE", "import_removals", params=wanted)
 
     def known_images(self, hashes: Sequence[str]) -> dict[str, str]:
         """Those of some hashes that `image_assets` has, each with its storage type."""
@@ -183,4 +214,8 @@ def _body(rows: Rows, **more: Any) -> bytes:
         # As a JSON string, which only the database reads: what reads JSON as JavaScript does
         # (@supabase/lite, a proxy) would round its numbers.
         payload = orjson.dumps(payload.decode())
-    return b'{"payload":%b}' % payload
+    return _payload(payload)
+
+
+def _payload(question: bytes) -> bytes:
+    return b'{"payload":%b}' % question

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import orjson
@@ -34,18 +36,19 @@ _MOST_FORBIDDEN = 20
 
 
 class SupabaseImages:
-    """The private bucket `imagecache` of a Supabase project."""
+    """A bucket of a Supabase project, private if it is ours: `imagecache`, or another one."""
 
     storage_type = "supabase"
     put_at_once = 1
 
-    def __init__(self, url: str, key: str, connections: int) -> None:
+    def __init__(self, url: str, key: str, connections: int, bucket: str = BUCKET) -> None:
         """Connects when it is first used."""
         self._url = url
+        self._bucket = bucket
         self._http = http_client(url, connections)
         headers = key_headers(key)
         self._storage = SyncStorageClient(f"{url}/storage/v1/", headers, http_client=self._http)
-        self._objects = f"{url}/storage/v1/object/{BUCKET}"
+        self._objects = f"{url}/storage/v1/object/{bucket}"
         self._headers = headers
         # Cached for as long as what the storage library uploads.
         self._sent = {**headers, "x-upsert": "false", "Cache-Control": "max-age=3600"}
@@ -55,24 +58,24 @@ class SupabaseImages:
         """Makes the bucket, if it is absent; what the user should know of one that is there."""
         with self._asking():
             try:
-                made = self._storage.create_bucket(BUCKET, options={"public": False})
+                made = self._storage.create_bucket(self._bucket, options={"public": False})
             except StorageApiError as error:
                 refused = refusal(_response_behind(error))
                 if not refused.is_duplicate:
-                    raise refused.general_error(BUCKET) from error
+                    raise refused.general_error(self._bucket) from error
             else:
-                if made["name"] != BUCKET:
+                if made["name"] != self._bucket:
                     raise ValueError(made)
                 return None
             response = self._http.get(
-                f"{self._url}/storage/v1/bucket/{BUCKET}", headers=self._headers
+                f"{self._url}/storage/v1/bucket/{self._bucket}", headers=self._headers
             )
             if not response.is_success:
-                raise refusal(response).general_error(BUCKET)
+                raise refusal(response).general_error(self._bucket)
             if not orjson.loads(response.content)["public"]:
                 return None
         return (
-            f"The bucket {BUCKET} is public: everybody who has an image's address can see it,"
+            f"The bucket {self._bucket} is public: everybody who has an image's address can see it,"
             " without a key. Images are stored there all the same. To make it private: Storage,"
             " Edit bucket, in the dashboard."
         )
@@ -81,33 +84,55 @@ class SupabaseImages:
         """Uploads an image; False if it was there already."""
         return patiently(self._put, image)
 
+    def put_at(self, path: str, image: Image, *, over: bool) -> bool:
+        """Uploads an image to a path, `over` what is there; else False if something is there."""
+        return patiently(partial(self._send, over=over), image, path)
+
+    def copy(self, path: str, to: str) -> None:
+        """Copies what is stored at a path to another one, over what is there, in one step."""
+        body = {"bucketId": self._bucket, "sourceKey": path, "destinationKey": to}
+        with self._asking():
+            response = self._http.post(
+                f"{self._url}/storage/v1/object/copy",
+                json=body,
+                headers={**self._headers, "x-upsert": "true"},
+            )
+            if not response.is_success:
+                raise refusal(response).error(self._bucket, f"a copy of {path}")
+            if not isinstance(orjson.loads(response.content), dict):
+                raise strange_answer(response)
+
     def _put(self, image: Image) -> bool:
         # What is there need not be whole: its content may be gone, which only a look into it tells.
-        return self._send(image) or (not self._is_whole(image) and self._send(image, over=True))
+        path = image.storage_path
+        return self._send(image, path) or (
+            not self._is_whole(image) and self._send(image, path, over=True)
+        )
 
-    def _send(self, image: Image, *, over: bool = False) -> bool:
+    def _send(self, image: Image, path: str, *, over: bool = False) -> bool:
         """Uploads an image, `over` what is there; False if there is something that may not be."""
         if image.file.signature.size <= _SENT_AT_ONCE:
             with open_unchanged(image.file) as file:
                 content = read_whole(file, image.file)
-            return self._post(image, content, over)
+            return self._post(image, path, content, over)
         uploaded = False
         try:
             with open_unchanged(image.file) as file:
-                uploaded = self._post(image, read_pieces(file, image.file, _SENT_AT_ONCE), over)
+                pieces = read_pieces(file, image.file, _SENT_AT_ONCE)
+                uploaded = self._post(image, path, pieces, over)
         except ImageProblemError:
             if uploaded:
-                # It changed under our hands: what is stored is not what its name says.
-                self.remove(image.storage_path)
+                # It changed under our hands: what is stored is not what is known of it.
+                self.remove(path)
             raise
         return uploaded
 
-    def _post(self, image: Image, content: bytes | Iterator[bytes], over: bool) -> bool:
+    def _post(self, image: Image, path: str, content: bytes | Iterator[bytes], over: bool) -> bool:
         # Not through the storage library: it wraps every image into a form. To make that and to
         # take it apart costs both sides a fifth of their time for a small image.
         try:
             response = self._http.post(
-                f"{self._objects}/{image.storage_path}",
+                f"{self._objects}/{path}",
                 content=content,
                 headers={
                     **self._sent,
@@ -120,13 +145,13 @@ class SupabaseImages:
             raise transport_error(error, self._url) from error
         if response.is_success:
             self._forbidden = 0
-            if not _says_stored(response, image):
+            if not _says_stored(response, f"{self._bucket}/{path}"):
                 raise strange_answer(response)
             return True
         refused = refusal(response)
         if refused.is_duplicate and not over:
             return False
-        problem = refused.error(BUCKET, f"image {image.file.path}")
+        problem = refused.error(self._bucket, f"image {image.file.path}")
         if refused.is_policy:
             self._forbidden += 1
             if self._forbidden >= _MOST_FORBIDDEN:
@@ -157,7 +182,7 @@ class SupabaseImages:
                 size: str = part.rpartition("/")[2] or response.headers.get("content-length", "")
                 return size == str(image.file.signature.size)
             response.read()
-            error = refusal(response).error(BUCKET, f"image {image.file.path}")
+            error = refusal(response).error(self._bucket, f"image {image.file.path}")
             if isinstance(error, BackendUnavailableError) and not error.divisible:
                 raise error
             return False
@@ -166,23 +191,34 @@ class SupabaseImages:
         """The size in bytes of what is stored there, None if nothing is."""
         with self._asking():
             try:
-                found = self._storage.from_(BUCKET).info(storage_path)
+                found = self._storage.from_(self._bucket).info(storage_path)
             except StorageApiError as error:
                 refused = refusal(_response_behind(error))
                 if refused.is_missing:
                     return None
-                raise refused.error(BUCKET, storage_path) from error
+                raise refused.error(self._bucket, storage_path) from error
             # Hosted Supabase has the size beside the metadata, @supabase/lite inside of it.
             size = found.get("size")
             return int(found["metadata"]["size"] if size is None else size)
 
+    def is_empty(self, folder: str) -> bool:
+        """Whether nothing is stored below a folder."""
+        with self._asking():
+            try:
+                # With a slash: @supabase/lite takes it for the beginning of a name.
+                return self._storage.from_(self._bucket).list(f"{folder}/", {"limit": 1}) == []
+            except StorageApiError as error:
+                raise refusal(_response_behind(error)).error(self._bucket, folder) from error
+
     def sha256(self, storage_path: str) -> str:
         """The hash of what is stored there, downloaded anew."""
-        place, digest = f"{self._objects}/{storage_path}", hashlib.sha256()
+        # What is in front of a hosted project may keep what was there before, by its address.
+        place = f"{self._objects}/{storage_path}?cacheNonce={uuid4().hex}"
+        digest = hashlib.sha256()
         with self._asking(), self._http.stream("GET", place, headers=self._headers) as response:
             if not response.is_success:
                 response.read()
-                raise _unreadable(refusal(response), storage_path)
+                raise _unreadable(refusal(response), self._bucket, storage_path)
             if response.headers.get("content-type", "").startswith("text/html"):
                 response.read()
                 raise strange_answer(response)
@@ -194,12 +230,12 @@ class SupabaseImages:
         """Removes what is stored there, if anything is."""
         with self._asking():
             try:
-                removed = self._storage.from_(BUCKET).remove([storage_path])
+                removed = self._storage.from_(self._bucket).remove([storage_path])
             except StorageApiError as error:
                 refused = refusal(_response_behind(error))
                 if refused.is_missing:
                     return
-                raise refused.error(BUCKET, storage_path) from error
+                raise refused.error(self._bucket, storage_path) from error
             if not isinstance(removed, list):
                 raise TypeError(removed)
 
@@ -222,19 +258,19 @@ class SupabaseImages:
             ) from error
 
 
-def _says_stored(response: httpx.Response, image: Image) -> bool:
+def _says_stored(response: httpx.Response, place: str) -> bool:
     try:
         answer: Any = orjson.loads(response.content)
     except orjson.JSONDecodeError:
         return False
-    return isinstance(answer, dict) and answer.get("Key") == f"{BUCKET}/{image.storage_path}"
+    return isinstance(answer, dict) and answer.get("Key") == place
 
 
-def _unreadable(refused: StorageRefusal, storage_path: str) -> ImporterError:
+def _unreadable(refused: StorageRefusal, bucket: str, storage_path: str) -> ImporterError:
     """The error for an object that cannot be downloaded; one that is gone is itself the matter."""
     if refused.is_missing and not refused.is_missing_bucket:
         return ImageProblemError(f"its content is gone ({refused.message})")
-    return refused.error(BUCKET, storage_path)
+    return refused.error(bucket, storage_path)
 
 
 def _response_behind(error: StorageApiError) -> httpx.Response:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imports.backends.database import TargetIdentity
+from imports.backends.places import Places
 from imports.backends.postgresql import location
 from imports.backends.retry import RetryPolicy
 from imports.backends.retrying import RetryingDatabase, RetryingStore
@@ -22,11 +24,12 @@ from imports.backends.target_config import (
     over_api,
     watch,
 )
+from imports.configuration.choices import Backend
 from imports.configuration.values import Secret
 from imports.errors import BackendError, SchemaError
 from imports.files.private_file import tighten
 from imports.servers.schema import apply_schema, needed
-from imports.settings import Backend, Settings
+from imports.settings import Settings
 
 if TYPE_CHECKING:
     from imports.servers.embedded import EmbeddedServer
@@ -53,6 +56,11 @@ class Target:
     def store(self) -> RetryingStore:
         """Where images go."""
         return self.connections.store
+
+    @property
+    def places(self) -> Places:
+        """Where images with places of their own go."""
+        return self.connections.places
 
     @property
     def key(self) -> str:
@@ -220,15 +228,17 @@ def _wrong_schema(identity: TargetIdentity) -> str | None:
     )
 
 
-def apply_missing_schema(settings: Settings) -> tuple[list[str], str]:
-    """Applies the migrations that the PostgreSQL of the settings lacks; their names, and where.
+@contextlib.contextmanager
+def schema_database(settings: Settings) -> Iterator[tuple[str, str]]:
+    """The PostgreSQL to which the settings would apply the schema: its URL, and what it is called.
 
     Raises:
-        SchemaError: if there is no PostgreSQL to apply them to, or it refuses them.
+        SchemaError: if there is none.
     """
     backend = settings.chosen_backend
     if settings.database_url is not None and backend is not Backend.EMBEDDED:
-        return apply_schema(settings.database_url.get_secret_value()), _database(settings)
+        yield settings.database_url.get_secret_value(), _database(settings)
+        return
     if backend is Backend.SUPABASE:
         raise SchemaError(
             "Tables cannot be made over Supabase's API. Set DATABASE_URL to the project's"
@@ -237,7 +247,7 @@ def apply_missing_schema(settings: Settings) -> tuple[list[str], str]:
         )
     server = _start_embedded(settings)
     try:
-        return apply_schema(server.url), f"the embedded PostgreSQL in {server.folder}"
+        yield server.url, f"the embedded PostgreSQL in {server.folder}"
     finally:
         _release(server)
 

@@ -13,6 +13,7 @@ from uuid import uuid4
 from imports.backends.database import Database, ImageStore, TargetIdentity
 from imports.backends.local_images import LocalImages
 from imports.backends.operations import Operations
+from imports.backends.places import Places
 from imports.backends.postgresql import PostgreSQLDatabase
 from imports.backends.retry import RetryPolicy
 from imports.backends.retrying import RetryingDatabase, RetryingStore
@@ -61,11 +62,13 @@ class OpenTarget(NamedTuple):
 
     database: RetryingDatabase
     store: RetryingStore
+    places: Places
 
     def close(self) -> None:
         """Closes all connections."""
         self.database.close()
         self.store.close()
+        self.places.close()
 
 
 _open: dict[str, OpenTarget] = {}
@@ -109,21 +112,33 @@ def connect(config: TargetConfig, policy: RetryPolicy) -> OpenTarget:
         UsageError: if the URL of the database cannot be understood.
     """
     operations = Operations()
-    store: ImageStore
-    if config.supabase is None:
-        store = LocalImages(config.images)
-    else:
-        # On demand: its libraries take long to import.
-        from imports.backends.supabase_images import SupabaseImages
-
-        store = SupabaseImages(*config.supabase.parts(), config.uploads_at_once)
     if config.database_url is not None:
         database: Database = PostgreSQLDatabase(config.database_url.get_secret_value())
     else:
         database = over_api(config)
+    open_bucket = partial(_bucket, config, policy, operations)
     return OpenTarget(
-        RetryingDatabase(database, policy, operations), RetryingStore(store, policy, operations)
+        RetryingDatabase(database, policy, operations),
+        open_bucket(config.images.name),
+        Places(open_bucket),
     )
+
+
+def _bucket(
+    config: TargetConfig, policy: RetryPolicy, operations: Operations, name: str
+) -> RetryingStore:
+    """The store of a bucket; locally it is a folder beside that of `images`."""
+    store: ImageStore
+    if config.supabase is None:
+        store = LocalImages(config.images.with_name(name))
+    else:
+        # On demand: its libraries take long to import.
+        from imports.backends.supabase_images import SupabaseImages
+
+        store = SupabaseImages(*config.supabase.parts(), config.uploads_at_once, name)
+    found = RetryingStore(store, policy, operations)
+    found.watch(store.prepare)
+    return found
 
 
 def over_api(config: TargetConfig) -> Database:
@@ -140,12 +155,11 @@ def over_api(config: TargetConfig) -> Database:
 
 
 def watch(config: TargetConfig, target: OpenTarget) -> None:
-    """Has each server asked, from now on, whether it answers to others when a request fails."""
+    """Has the database asked, from now on, whether it answers to others when a request fails."""
     probe = target.database.unwrapped.identify
     target.database.watch(
         probe if config.embedded is None else partial(_revived, probe, config.embedded)
     )
-    target.store.watch(target.store.unwrapped.prepare)
 
 
 def _revived(identify: Callable[[], TargetIdentity], folder: Path) -> TargetIdentity:

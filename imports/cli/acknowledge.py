@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -74,8 +74,8 @@ def acknowledge_failed(
             take_back(file, [each.id for each in fit])
         else:
             acknowledge(file, [each.id for each in fit], _user(), note)
-        _tell_work_states(settings.state_file, file)
-    return [*_unfit(named, undo=undo), *_done(fit, undo=undo)]
+        targets = _tell_work_states(settings.state_file, file)
+    return [*_unfit(named, undo=undo), *_done(fit, targets, undo=undo)]
 
 
 def _named(
@@ -105,9 +105,14 @@ def _near(path: Path, failed: list[KnownItem]) -> list[str]:
     return list(dict.fromkeys([*below, *close]))[:_MOST_NEAR]
 
 
-def _tell_work_states(path: Path, file: LedgerFile) -> None:
-    """Has all work states say what the ledger says by now: `status` shows both."""
+def _tell_work_states(path: Path, file: LedgerFile) -> dict[str, str]:
+    """Has all work states say what the ledger says by now: `status` shows both.
+
+    Returns what they call their targets, by the ids of these.
+    """
+    targets: dict[str, str] = {}
     for kept in kept_states(file.connection):
+        targets.setdefault(kept.state.target_id, kept.state.target)
         scope_id = _recount_failed(kept.state, file)
         if scope_id is not None:
             keep_state(file, scope_id, kept.state)
@@ -115,9 +120,10 @@ def _tell_work_states(path: Path, file: LedgerFile) -> None:
         state = load_work_state(path)
     except DamagedStateError:
         # The next run keeps it, and goes on from the ledger.
-        return
+        return targets
     if state is not None and _recount_failed(state, file) is not None:
         save_work_state(state, path)
+    return targets
 
 
 def _recount_failed(state: WorkState, file: LedgerFile) -> int | None:
@@ -145,14 +151,16 @@ def _unfit(named: list[KnownItem], *, undo: bool) -> list[str]:
     return lines
 
 
-def _done(items: list[KnownItem], *, undo: bool) -> list[str]:
+def _done(items: list[KnownItem], targets: Mapping[str, str], *, undo: bool) -> list[str]:
     if not items:
         return ["Nothing to take back." if undo else "Nothing to acknowledge."]
     lines = []
     done = "Counted as failed again" if undo else "Acknowledged"
-    for (kind, source, tag), group in groupby(items, lambda each: each[1:4]):
+    for (kind, source, tag, target_id), group in groupby(items, lambda each: each[1:5]):
         some = list(group)
-        lines.append(f"{done}: {len(some):,} ({kind} from {source}, tag {tag})")
+        # A tag may be in several targets, and all of them are meant.
+        target = targets.get(target_id) or target_id
+        lines.append(f"{done}: {len(some):,} ({kind} from {source}, tag {tag}, into {target})")
         lines += [f"  {each.path}: {each.reason}" for each in some[:MOST_SHOWN]]
         if len(some) > MOST_SHOWN:
             lines.append(f"  … and {len(some) - MOST_SHOWN:,} more")

@@ -22,6 +22,8 @@ from imports.settings import Settings
 
 _RULE = "=" * 50
 _DEFAULT_TAG = "default"
+_TOLD = ("inserted", "updated", "left_out", "guarded")
+"""The outcomes that are told of it, the first that there is."""
 
 
 def settings_for(kind: Kind, path: Path, settings: Settings) -> Settings:
@@ -123,9 +125,8 @@ def tell_end(kind: Kind, settings: Settings, report: RunReport) -> list[str]:
     imported = not report.failures and report.exit_code in (0, EXIT_SOME_FAILED)
     if imported:
         done = next(
-            (each for each in ("inserted", "updated") if report.count(f"import.{each}")),
-            "unchanged",
-        )
+            (each for each in _TOLD if report.count(f"import.{each}")), "unchanged"
+        ).replace("_", " ")
         lines.append(f"✅ Successfully uploaded {item}: {name} ({done})")
     lines += [f"❌ Not uploaded: {failure.reason}" for failure in report.failures]
     told = kind.items_are_folders and not settings.no_status_files

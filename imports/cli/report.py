@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from imports.display_text import shown_lines
+from imports.kinds.wording import WORDINGS
 from imports.ledger.work_state import MOST_LISTED
 from imports.run.logs import log_in_use
 from imports.run.report import MOST_SHOWN, NOT_YET_IMPORTED, RunReport, VerifyReport
@@ -45,9 +46,15 @@ def render_report(report: RunReport) -> str:
         [f"{path}: {text}" for path, text in report.warnings],
         " (status --warnings lists all)",
     )
+    for mark, what, exempt in (
+        ("🔗", "Left out, since what they refer to is not in the target", report.left_out),
+        ("🔒", "Guarded: the target keeps what it has", report.guarded),
+    ):
+        records = [f"{path}: {label}" for path, label in exempt.first]
+        lines += _listing(mark, what, exempt.total, records, " (status --warnings lists all)")
     lines += _listing(
         "👥",
-        "The same search in more than one file",
+        f"The same {WORDINGS[state.kind].group} in more than one {report.item}",
         report.duplicates_total,
         [", ".join(paths) for paths in report.duplicates],
     )
@@ -83,6 +90,12 @@ def render_verification(report: VerifyReport) -> list[str]:
         left.append(f"     {report.failed:,} failed, and were not compared (status: which)")
     if report.acknowledged:
         left.append(f"     {report.acknowledged:,} acknowledged as failed, and not compared")
+    if report.guarded:
+        left.append(
+            f"     {report.guarded:,} are kept as the target has them, since it guards them"
+        )
+    if report.left_out:
+        left.append(f"     {report.left_out:,} left out: what they refer to is not in the target")
     if report.missing:
         left.append(f"     Images still missing: {report.missing:,} (status --warnings: which)")
     if unfinished := report.found.get(NOT_YET_IMPORTED, 0):
@@ -176,7 +189,13 @@ def _counts(report: RunReport) -> list[str]:
                 f"{report.count(f'import.{name}'):,} {name}"
                 for name in ("inserted", "updated", "skipped", "unchanged")
             )
+            + "".join(
+                f", {report.count(f'import.{name}'):,} {name.replace('_', ' ')}"
+                for name in ("guarded", "left_out")
+                if report.count(f"import.{name}")
+            )
         )
+        lines += _derived(report)
         flawed = report.count("sha256.flawed")
         lines.append(
             f"🖼️  Images: {report.count('upload.completed'):,} uploaded,"
@@ -197,6 +216,17 @@ def _counts(report: RunReport) -> list[str]:
     if report.count("status_files.unwritten"):
         lines.append(f"📄 Status files: {report.count('status_files.unwritten'):,} not written")
     return lines
+
+
+def _derived(report: RunReport) -> list[str]:
+    prefix = "import.derived."
+    derived = sorted(
+        (name.removeprefix(prefix), rows)
+        for name, rows in report.counts.items()
+        if name.startswith(prefix)
+    )
+    tables = ", ".join(f"{rows:,} {table}" for table, rows in derived)
+    return [f"🧮 Derived rows: {tables}"] if derived else []
 
 
 def _cleaned(report: RunReport) -> list[str]:

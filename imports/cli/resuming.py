@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from imports.configuration.choices import Backend
+from imports.configuration.option import Kept
 from imports.errors import (
     BackendUnavailableError,
     ImporterError,
@@ -18,8 +20,9 @@ from imports.errors import (
 from imports.ledger.file import LedgerFile, reading
 from imports.ledger.kept import KeptState, forget_state, kept_states
 from imports.ledger.work_state import WorkState
+from imports.loading import check_backend
 from imports.run.lock import hold
-from imports.settings import LEDGER_NAME, Backend, Settings, check_backend
+from imports.settings import LEDGER_NAME, OPTIONS, Settings
 
 _WORST = (0, 3, 75, 11, 2, 1, 130)
 """What exit code tells more of several: 75 passes by itself, 2 and 1 do not, 130 is the user's."""
@@ -27,19 +30,6 @@ _WORST = (0, 3, 75, 11, 2, 1, 130)
 _FOR_ALL = frozenset(
     each.exit_code for each in (InterruptedRunError, BackendUnavailableError, LockedError)
 )
-
-_OF_THE_TARGET = (
-    "supabase_url",
-    "supabase_key",
-    "database_url",
-    "data_folder",
-    "backend",
-    "project",
-    "production",
-)
-"""Settings that say where a target is: those of today count, and it is known by its id."""
-
-_OF_THE_COMMAND = ("kind", "source", "tag", "single_file", "state_file", "db_path", "restart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +69,7 @@ def resumable_runs(
 
 def _settings_of(kept: KeptState, today: Settings, given: dict[str, Any]) -> Settings | UsageError:
     state, source = kept.state, Path(kept.state.source)
-    names = {each.name for each in fields(Settings)} - {*_OF_THE_TARGET, *_OF_THE_COMMAND}
+    names = {name for name, each in OPTIONS.items() if each.kept >= Kept.TO_RESUME}
     values = {name: value for name, value in state.parameters.items() if name in names}
     values |= {name: value for name, value in given.items() if name in names}
     state_file = _state_file(kept, today)

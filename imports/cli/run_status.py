@@ -129,10 +129,8 @@ def _next(run: KnownRun) -> list[str]:
         return [*waits, f"To try the failed ones again:  {again}"]
     if state.work_items_remaining:
         return [*waits, f"To import the rest:  {next_command.resume(state, state_file)}"]
-    return [
-        *waits,
-        f"To compare what was written with the files:  {next_command.verify(state_file)}",
-    ]
+    command = next_command.verify(state_file, state.parameters)
+    return [*waits, f"To compare what was written with the files:  {command}"]
 
 
 def _ago(seconds: float) -> str:

@@ -107,7 +107,7 @@ def run_import(
 
 def settings_from(kind: str, **flags: Any) -> Settings:
     """The settings for a command, from its flags, the environment and .env files."""
-    from imports.settings import load_settings
+    from imports.loading import load_settings
 
     return load_settings(kind=kind, **given(flags))
 

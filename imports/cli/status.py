@@ -37,7 +37,8 @@ class Status:
     """The scopes that were asked for, the last run if it was over one of them, and what is left.
 
     `unfinished` are all runs that did not come to their end, the last one included; `resume_all`
-    is the command that goes on with them, if they are several.
+    is the command that goes on with them, if they are several, and there is one for all: not where
+    only some are to be told `--production`.
     """
 
     scopes: list[ScopeSummary] = field(default_factory=list)
@@ -82,8 +83,11 @@ def read_status(
     if len(unfinished) < 2:
         return Status(scopes, last, unfinished)
     found = state_file.parent / LEDGER_NAME if state is None or not state.db_path else state.db_path
-    command = next_command.resume_all(state_file, None if found == ledger_file else ledger_file)
-    return Status(scopes, last, unfinished, command)
+    named = None if found == ledger_file else ledger_file
+    commands = {
+        next_command.resume_all(state_file, each.state.parameters, named) for each in unfinished
+    }
+    return Status(scopes, last, unfinished, commands.pop() if len(commands) == 1 else "")
 
 
 def _shown_file(path: Path, state_file: Path) -> Path:
@@ -194,12 +198,12 @@ def _disposal_words(disposal: Disposal) -> str:
     }
     why = "imported" if disposal.reason is None else f"failed: {disposal.reason}"
     run = "" if disposal.run_name is None else f", run {disposal.run_name}"
-    return f"{_moment(disposal.disposed_at)}  {done[disposal.what]} ({why}){run}"
+    return f"{_timestamp(disposal.disposed_at)}  {done[disposal.what]} ({why}){run}"
 
 
 def _acknowledged_words(found: Acknowledgement) -> str:
     why = "" if found.note is None else f": {found.note}"
-    return f"{_moment(found.at)}  acknowledged by {found.by}{why}"
+    return f"{_timestamp(found.at)}  acknowledged by {found.by}{why}"
 
 
 def _acknowledged_json(source: str, found: Acknowledgement) -> dict[str, Any]:
@@ -207,7 +211,7 @@ def _acknowledged_json(source: str, found: Acknowledgement) -> dict[str, Any]:
         "file": _place(source, found.path),
         "phase": found.phase,
         "reason": found.reason,
-        "acknowledged_at": _moment(found.at),
+        "acknowledged_at": _timestamp(found.at),
         "acknowledged_by": found.by,
         "note": found.note,
     }
@@ -220,7 +224,7 @@ def _disposal_json(source: str, disposal: Disposal) -> dict[str, Any]:
         "why": "imported" if disposal.reason is None else "failed",
         "reason": disposal.reason,
         "moved_to": disposal.moved_to,
-        "disposed_at": _moment(disposal.disposed_at),
+        "disposed_at": _timestamp(disposal.disposed_at),
         "batch_id": disposal.run_name,
     }
 
@@ -229,7 +233,7 @@ def _place(source: str, path: str) -> str:
     return f"{source.rstrip('/')}/{path}"
 
 
-def _moment(seconds: float) -> str:
+def _timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
@@ -281,6 +285,11 @@ def _scope_lines(scope: ScopeSummary) -> list[str]:
         )
     if scope.lacking.images:
         lines.append(f"Images still missing: {missing_images(scope.lacking)}")
+    if scope.left_out or scope.guarded:
+        lines.append(
+            f"Records left out: {scope.left_out:,}, guarded: {scope.guarded:,}"
+            " (--warnings lists them)"
+        )
     if scope.warned:
         what = "With a warning, imported or pending" if scope.pending else "Imported with a warning"
         lines.append(f"{what}: {scope.warned:,} (--warnings lists them)")

@@ -1,1 +1,1 @@
-"""Where settings come from: variables, .env files, the project folder; and what values may be."""
+"""Sources of settings (variables, .env files, the project folder), and checks of their values."""

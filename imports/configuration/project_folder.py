@@ -1,7 +1,7 @@
-"""The project folder: it has the .env files, the work state and all else that a run leaves.
+"""The project folder: it has the .env files, the work state and all files that a run writes.
 
-It is found from wherever a command is called, as git finds a repository: a job whose working
-folder is one level off must not begin anew beside it.
+It is found from any folder below it, as git finds a repository: a job that runs in another working
+folder must not start a second project there.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _OWN_FOLDER = ".importer"
 
 
 def project_folder(environment: Mapping[str, str]) -> Path:
-    """The project folder; an empty path if it is the working folder, as paths of today are.
+    """The project folder; an empty path if it is the working folder.
 
-    It is what IMPORTER_PROJECT names; else the nearest folder, from the working folder upwards,
-    that has a file of a project; else the checkout that this program is run from; else the working
-    folder.
+    It is the folder that IMPORTER_PROJECT names; else the nearest folder, from the working folder
+    upwards, that has a file of a project; else the checkout that this program runs from; else the
+    working folder.
 
     Raises:
         UsageError: if IMPORTER_PROJECT names no folder.
@@ -40,9 +40,9 @@ def project_folder(environment: Mapping[str, str]) -> Path:
 
 
 def _upwards(here: Path) -> Path | None:
-    """The nearest folder that is a project's, of the working folder and those above it.
+    """The nearest project folder: the working folder or one above it.
 
-    What others could have put there is not looked at, nor what is above that.
+    The search stops at a folder that other users can write to.
     """
     if _is_project(here):
         return here
@@ -57,7 +57,7 @@ def _upwards(here: Path) -> Path | None:
 def _is_project(folder: Path, *, own_only: bool = False) -> bool:
     """Whether a folder has a file of a project.
 
-    With `own_only`, an .env file is no sign: in a home folder it may be of anything.
+    With `own_only`, an .env file does not count: in a home folder it may belong to any program.
     """
     files = _OWN_FILES if own_only else (*_ENV_FILES, *_OWN_FILES)
     try:
@@ -70,12 +70,12 @@ def _is_project(folder: Path, *, own_only: bool = False) -> bool:
 
 
 def _is_file(path: Path) -> bool:
-    """Whether there is a file, or a link that leads nowhere: whoever reads it tells of that."""
+    """Whether the path is a file or a broken link; the code that reads the link reports it."""
     return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether a folder belongs to this user, and not everybody can write there."""
+    """Whether a folder belongs to this user and is not writable for everybody."""
     try:
         status = folder.stat()
     except OSError:
@@ -91,6 +91,6 @@ def _home() -> Path | None:
 
 
 def _checkout() -> Path | None:
-    """The checkout that this program is run from, if it is installed as editable."""
+    """The checkout that this program runs from, if the installation is editable."""
     folder = Path(__file__).resolve().parents[2]
     return folder if (folder / "pyproject.toml").is_file() and _is_ours(folder) else None

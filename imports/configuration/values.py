@@ -1,8 +1,7 @@
-"""What the value of a setting may be: a reader for each sort of it.
+"""Readers: each converts the value of a setting to its type.
 
-A reader takes what a flag, a variable or a program gave, and returns it as the setting's type. It
-raises ValueError with what the value must be. Only of a path it says what was given: any other
-value may be a secret.
+A reader takes the value of a flag, a variable or an argument in Python. It raises ValueError with
+what the value must be. The message shows the value only if it is a path: others may be secrets.
 """
 
 from __future__ import annotations
@@ -11,11 +10,11 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable
+from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from imports.display_text import shown
-from imports.source.tree import is_utf8
 
 T = TypeVar("T")
 S = TypeVar("S", bound=str)
@@ -28,20 +27,20 @@ _SWITCHES = {
 }
 
 _NO_FILES = re.compile(r"/(dev(?!/shm/)|proc|sys)/")
-"""Folders of the system that hold devices and the like, and no files."""
+"""Folders of the system with devices and similar things, not files."""
 
 
 class Secret:
-    """A text that shows nowhere, unless it is asked for."""
+    """A string that `repr` and `str` hide."""
 
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
-        """Hides a text."""
+        """Hides `text`."""
         self._text = text
 
     def get_secret_value(self) -> str:
-        """The text."""
+        """The string itself."""
         return self._text
 
     def __repr__(self) -> str:
@@ -58,7 +57,7 @@ class Secret:
 
 
 def text(value: object) -> str:
-    """A text with something in it; blanks around it do not count."""
+    """A string that is not empty; blanks around it are removed."""
     found = any_text(value).strip()
     if not found:
         raise ValueError("must not be empty")
@@ -66,24 +65,31 @@ def text(value: object) -> str:
 
 
 def any_text(value: object) -> str:
-    """A text."""
+    """A string in valid UTF-8."""
     if not isinstance(value, str):
-        raise ValueError("must be a text")
-    if not is_utf8(value):
+        raise ValueError("must be a string")
+    if not _is_utf8(value):
         raise ValueError("must be valid UTF-8")
     return value
 
 
+def _is_utf8(text: str) -> bool:
+    # On demand: `--help` reads no value.
+    from imports.source.tree import is_utf8
+
+    return is_utf8(text)
+
+
 def secret(value: object) -> Secret:
-    """A text that no message may show; blanks around it do not count."""
+    """A string that no message may show; blanks around it are removed."""
     return value if isinstance(value, Secret) else Secret(text(value))
 
 
 def address(value: object) -> str:
-    """A URL with no secret in it: it is shown, and kept."""
+    """A URL without secrets, since it is shown and stored."""
     found = text(value)
-    if any(sign in found for sign in "@?#"):
-        raise ValueError("must be no more than https:// and the host, without user or password")
+    if any(char in found for char in "@?#"):
+        raise ValueError("must be https:// and the host only, without user or password")
     return found
 
 
@@ -94,29 +100,29 @@ def path(value: object) -> Path:
     if isinstance(value, str) and not value.strip():
         raise ValueError("is empty")
     found = Path(value)
-    if not is_utf8(str(found)):
-        # Neither the ledger nor JSON can have it.
+    if not _is_utf8(str(found)):
+        # Neither the ledger nor JSON can store it.
         raise ValueError(f"{shown(str(found))}: its name is not valid UTF-8; rename it")
     return found
 
 
 def file(value: object) -> Path:
-    """A file of ours, which need not be there yet.
+    """A file of ours, which need not exist yet.
 
-    Others are made beside it, and it is replaced as a whole: it must not be a device, nor lie in a
+    We create others beside it, and replace it as a whole: so it must not be a device, nor be in a
     folder of devices.
     """
     found = path(value)
     if _NO_FILES.match(os.path.realpath(found.parent) + "/"):
-        raise ValueError(f"{shown(str(found))} is in a folder of the system that holds no files")
+        raise ValueError(f"{shown(str(found))} is in a system folder, which cannot have files")
     try:
         mode = found.stat().st_mode
     except OSError:
-        # There is none yet, or whoever opens it tells what is in the way.
+        # It does not exist yet; or the code that opens it reports the problem.
         return found
     if not stat.S_ISREG(mode):
-        what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
-        raise ValueError(f"{shown(str(found))} is {what}; name a file, which need not be there")
+        what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+        raise ValueError(f"{shown(str(found))} is {what}; name a file, which need not exist")
     return found
 
 
@@ -128,70 +134,119 @@ def switch(value: object) -> bool:
     return found
 
 
-def whole_number(least: int) -> Reader[int]:
+class WholeNumber:
     """A whole number from `least` on."""
 
-    def read(value: object) -> int:
-        problem = f"must be a whole number, {least} or more"
+    def __init__(self, least: int) -> None:
+        self.least = least
+
+    def __call__(self, value: object) -> int:
+        """The number that was given."""
+        problem = f"must be a whole number, {self.least} or more"
         if not isinstance(value, (int, str)):
             raise ValueError(problem)
         try:
             number = int(value)
         except ValueError:
             raise ValueError(problem) from None
-        if number < least:
+        if number < self.least:
             raise ValueError(problem)
         return number
 
-    return read
 
-
-def number(least: float, most: float) -> Reader[float]:
+class Number:
     """A number from `least` to `most`."""
 
-    def read(value: object) -> float:
-        problem = f"must be a number from {least:g} to {most:g}"
+    def __init__(self, least: float, most: float) -> None:
+        self.least = least
+        self.most = most
+
+    def __call__(self, value: object) -> float:
+        """The number that was given."""
+        problem = f"must be a number from {self.least:g} to {self.most:g}"
         if not isinstance(value, (int, float, str)):
             raise ValueError(problem)
         try:
             found = float(value)
         except (ValueError, OverflowError):
             raise ValueError(problem) from None
-        # So put that what is no number (nan) is refused, too.
-        if not least <= found <= most:
+        # In this form it refuses nan too.
+        if not self.least <= found <= self.most:
             raise ValueError(problem)
         return found
 
-    return read
 
-
-def choice(*choices: S) -> Reader[S]:
+class Choice(Generic[S]):
     """One of some words, or of the members of an enumeration."""
 
-    def read(value: object) -> S:
-        for each in choices:
+    def __init__(self, *choices: S) -> None:
+        self.choices = choices
+
+    def __call__(self, value: object) -> S:
+        """The one that was given."""
+        for each in self.choices:
             if each == value:
                 return each
-        raise ValueError(f"must be {' or '.join([', '.join(choices[:-1]), choices[-1]])}")
+        *others, last = self.choices
+        raise ValueError(f"must be {' or '.join([', '.join(others), last])}")
 
-    return read
 
+class Several(Generic[T]):
+    """A list; where it is given as one text, `separator` stands between its values."""
 
-def several(one: Reader[T]) -> Reader[tuple[T, ...]]:
-    """A list."""
+    def __init__(self, one: Reader[T], separator: str) -> None:
+        self.one = one
+        self.separator = separator
 
-    def read(value: object) -> tuple[T, ...]:
+    def __call__(self, value: object) -> tuple[T, ...]:
+        """The values that were given."""
         if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
             raise ValueError("must be a list")
-        return tuple(map(one, value))
+        return tuple(map(self.one, value))
 
-    return read
+    def split(self, text: str) -> tuple[str, ...]:
+        """The values in a text."""
+        return tuple(part for part in text.split(self.separator) if part.strip())
 
 
-def optional(one: Reader[T]) -> Reader[T | None]:
+class OrNone(Generic[T]):
     """The same, or nothing."""
 
-    def read(value: object) -> T | None:
-        return None if value is None else one(value)
+    def __init__(self, one: Reader[T]) -> None:
+        self.one = one
 
-    return read
+    def __call__(self, value: object) -> T | None:
+        """What was given."""
+        return None if value is None else self.one(value)
+
+
+def absolute(value: Any) -> Any:
+    """A path, or several, as absolute ones; None stays."""
+    if isinstance(value, tuple):
+        return tuple(map(absolute, value))
+    return None if value is None else value.absolute()
+
+
+def plain(value: object) -> object:
+    """A value as JSON can have it, without what is secret."""
+    if isinstance(value, (Path, Secret)):
+        return str(value)
+    if isinstance(value, StrEnum):
+        return value.value
+    return list(map(plain, value)) if isinstance(value, tuple) else value
+
+
+def from_text(read: Reader[Any], text: str, base: Path) -> object:
+    """What a variable says, as its reader takes it; `base` is what a path in it is relative to."""
+    if isinstance(read, OrNone):
+        return from_text(read.one, text, base)
+    if isinstance(read, Several):
+        return tuple(from_text(read.one, each, base) for each in read.split(text))
+    return base / text if is_of_paths(read) and text.strip() else text
+
+
+def is_of_paths(read: Reader[Any]) -> bool:
+    """Whether what a reader returns is a path, or paths."""
+    if isinstance(read, (OrNone, Several)):
+        return is_of_paths(read.one)
+    return read in (path, file)

@@ -1,73 +1,54 @@
-"""The variables that give settings, and those that are misspelt."""
+"""The variables of settings, and finding misspelt ones."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from imports.configuration.option import PREFIX, Option
 from imports.configuration.project_folder import VARIABLE as PROJECT
 
-PREFIX = "IMPORTER_"
-"""Every setting can also be given as a variable: IMPORTER_BATCH_SIZE is --batch-size."""
-
-_OWN_NAMES: dict[str, tuple[str, ...]] = {
-    "supabase_url": ("SUPABASE_URL", "NEXT_PUBLIC_SUPABASE_URL"),
-    "supabase_key": (
-        "SUPABASE_SECRET_KEY",
-        "SUPABASE_SERVICE_ROLE_KEY",
-        "SUPABASE_SERVICE_KEY",
-    ),
-    "database_url": ("DATABASE_URL",),
-    # It says which file has the variables.
-    "production": (),
-}
-"""The variables that have names of their own; of several the first that is set is taken."""
-
-_MEANT = {
-    "IMPORTER_STATES_DIR": "IMPORTER_SOURCE",
-    "IMPORTER_WORKERS": "IMPORTER_MAX_WORKERS",
-    "IMPORTER_PRODUCTION": "--production",
-}
-"""Options whose variables one would look for under these names."""
+_MEANT = {"IMPORTER_STATES_DIR": "IMPORTER_SOURCE"}
+"""Variables that one would look for under the names of flags that only some kinds have."""
 
 # Kubernetes sets these in every container beside a service that is called `importer`.
 _OF_OTHERS = re.compile(r"IMPORTER_(SERVICE_HOST|(SERVICE_)?PORT(_\w+)?)")
 
 
-def variables_of(setting: str) -> tuple[str, ...]:
-    """The variables that a setting may be given by; the first that is set is taken."""
-    return _OWN_NAMES.get(setting, (PREFIX + setting.upper(),))
-
-
 def unknown_variables(
-    layers: Iterable[tuple[str, Mapping[str, str | None]]], settings: Iterable[str]
+    layers: Iterable[tuple[str, Mapping[str, str | None]]], options: Iterable[Option]
 ) -> Iterator[tuple[str, str]]:
-    """Variables that begin as ours, and give no setting: each, and what is wrong with it.
+    """Variables that begin as ours, and give none of some options: each, and what is wrong with it.
 
-    A layer has the variables of a place; the environment's own place is "".
+    A layer is a place and its variables; the place of the environment is "".
     """
-    known = {variable for setting in settings for variable in variables_of(setting)}
+    options = list(options)
+    known = {variable for option in options for variable in option.variables}
     for place, layer in layers:
         for name in layer:
             if not name.startswith(PREFIX) or _OF_OTHERS.fullmatch(name):
                 continue
             if place and name == PROJECT:
-                yield f"{name} in {place}", "belongs into the environment: this file is found by it"
+                yield f"{name} in {place}", "must be in the environment: this file is found by it"
             elif name not in known:
-                meant = _nearest(name, known)
+                meant = _nearest(name, known, options)
                 yield (
                     f"{name} in {place}" if place else name,
                     "there is no such variable" + (f"; did you mean {meant}?" if meant else ""),
                 )
 
 
-def _nearest(name: str, known: set[str]) -> str | None:
+def _nearest(name: str, known: set[str], options: Iterable[Option]) -> str | None:
     # On demand: nearly nobody misspells one.
     from difflib import get_close_matches
 
+    flag = "--" + name.removeprefix(PREFIX).lower().replace("_", "-")
+    for option in options:
+        if flag in option.flags:
+            return (*option.variables, flag)[0]
     if name in _MEANT:
         return _MEANT[name]
-    # Without what all have in common.
+    # Compared without the common prefix.
     bare = {each.removeprefix(PREFIX): each for each in known}
     close = get_close_matches(name.removeprefix(PREFIX), bare, 1)
     return bare[close[0]] if close else None

@@ -1,1 +1,1 @@
-"""Files of ours and of others: opened safely, written whole, named freely."""
+"""Files: opening only regular ones, replacing them as a whole, finding free names."""

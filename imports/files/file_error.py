@@ -1,4 +1,4 @@
-"""What an error about one of our files means: a wrong place, or a matter of the machine."""
+"""Errors about our own files: is the path wrong (usage), or has the machine a problem?"""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from imports.errors import DiskError, ImporterError, LimitError, UsageError
 _OPEN_FILES = frozenset((errno.EMFILE, errno.ENFILE))
 
 _SPACE = "Free space on that disk, then run again: the same command resumes."
-_DISK = "See to that disk, then run again: the same command resumes."
+_DISK = "Check that disk, then run again: the same command resumes."
 
 _OF_THE_DISK = {
     errno.ENOSPC: f"The disk is full. {_SPACE}",
-    errno.EDQUOT: f"This user may take no more of the disk (quota). {_SPACE}",
-    errno.EFBIG: "A file may not become so large here (ulimit -f). Raise that, then run again: the"
-    " same command resumes.",
-    errno.EROFS: "Nothing can be written there, as to a disk that has failed. Make it writable, or"
-    " name another place; the same command resumes.",
+    errno.EDQUOT: f"The disk quota of this user is used up. {_SPACE}",
+    errno.EFBIG: "The file would exceed the size limit (ulimit -f). Raise the limit, then run"
+    " again: the same command resumes.",
+    errno.EROFS: "The disk is read-only, perhaps because it has failed. Make it writable, or name"
+    " another place; the same command resumes.",
     **dict.fromkeys((errno.EIO, errno.ENODEV, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY), _DISK),
 }
-"""What a disk says that is full, broken or away, whichever place the user has named, and what to
-do. All else is about the place: it is not there, is another sort of file, is not ours."""
+"""What to do if a disk is full, broken or gone. All other errors concern the path that the user
+named: it does not exist, has the wrong type, or belongs to somebody else."""
 
 
 def about_file(
     what: str, error: OSError, advice: str = "", *, written_before: bool = False
 ) -> ImporterError:
-    """The error to raise where a file of ours cannot be used.
+    """The error to raise if one of our files cannot be used.
 
-    `what` says which file, and what cannot be done with it; `advice` is for a wrong place.
+    `what` names the file and what failed. `advice` is appended if the path is wrong.
 
-    It is a UsageError, or a DiskError or LimitError where the machine is the matter. A place that
-    is read-only was named wrongly, unless this run has `written_before` to it.
+    Returns a DiskError or LimitError if the machine is the cause, else a UsageError. A read-only
+    place is wrong usage, unless this run has `written_before` to it.
     """
     if error.errno != errno.EROFS or written_before:
         known = of_the_machine(error, what)
@@ -43,7 +43,7 @@ def about_file(
 
 
 def of_the_machine(error: OSError, what: str | None = None) -> ImporterError | None:
-    """The error where the machine is the matter; None where it is the place, or what is there."""
+    """The error if the machine is the cause; None if the path is."""
     if error.errno in _OPEN_FILES:
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         return LimitError.of_open_files(most)

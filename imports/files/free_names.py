@@ -1,4 +1,4 @@
-"""Giving a file a name that nothing has: never does it take the place of another one."""
+"""Giving a file a name that is free, so that it never overwrites another file."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ LONGEST_NAME = 255
 _NO_HARD_LINKS = frozenset(
     {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 )
-"""What `link` says on a file system without hard links, or about a file of somebody else."""
+"""Errors of `link` on a file system without hard links, or for another user's file."""
 
 _NO_SUCH_RENAME = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM})
 _AT_FDCWD, _RENAME_NOREPLACE = -100, 1
 
 
 def names(wanted: Path) -> Iterator[Path]:
-    """The name itself, then `name.1.json`, `name.2.json` and so on, none longer than allowed."""
+    """Yields the name, then `name.1.json`, `name.2.json` and so on, none longer than allowed."""
     yield wanted
     for number in count(1):
         yield with_end(wanted, f".{number}{wanted.suffix}")
 
 
 def with_end(path: Path, end: str) -> Path:
-    """The path with another end after its stem, which is cut where the name is too long."""
+    """The path with `end` after its stem; the stem is cut if the name would be too long."""
     stem = path.stem
     while len(os.fsencode(stem + end)) > LONGEST_NAME:
         stem = stem[:-1]
@@ -35,10 +35,10 @@ def with_end(path: Path, end: str) -> Path:
 
 
 def name_exclusively(file: Path, name: Path) -> None:
-    """Lets `name` be a name of the file, in one step; the old name may be gone then.
+    """Gives the file the name `name`, in one atomic step; the old name may be gone afterwards.
 
     Raises:
-        FileExistsError: if something has the name.
+        FileExistsError: if the name is taken.
     """
     try:
         # Not `rename`, which overwrites.
@@ -51,7 +51,7 @@ def name_exclusively(file: Path, name: Path) -> None:
 
 
 def _rename_exclusively(file: Path, name: Path) -> bool:
-    """Renames a file if nothing has the name; False where the system has no such call."""
+    """Renames a file if the name is free; False if the system has no such call."""
     # On demand: only where there are no hard links.
     import ctypes
 
@@ -68,8 +68,8 @@ def _rename_exclusively(file: Path, name: Path) -> bool:
 
 
 def _rename_under_lock(file: Path, name: Path) -> None:
-    """Renames a file if nothing has the name; of others, only the importer heeds the lock."""
-    # On demand: few file systems have neither of the calls above.
+    """Renames a file if the name is free. Only the importer itself respects this lock."""
+    # On demand: most file systems support one of the calls above.
     from filelock import FileLock
 
     with FileLock(name.parent / ".moving.lock"):
@@ -79,10 +79,10 @@ def _rename_under_lock(file: Path, name: Path) -> None:
 
 
 def put_back(aside: Path, home: Path) -> Path:
-    """Gives a file its name back, or the next free one where that is taken; the name it has now.
+    """Gives a file its name back, or the next free name; returns the new path.
 
     Raises:
-        OSError: if that cannot be done; the file then is where it was.
+        OSError: if that fails; the file then stays where it was.
     """
     for name in names(home):
         try:
@@ -90,10 +90,10 @@ def put_back(aside: Path, home: Path) -> Path:
         except FileExistsError:
             if not _is_one_file(aside, name):
                 continue
-            # Whoever put it back before was killed half way.
+            # A process put it back and was killed before it removed the other name.
         aside.unlink(missing_ok=True)
         return name
-    raise AssertionError("there is no last name")
+    raise AssertionError("`names` never ends")
 
 
 def _is_one_file(one: Path, other: Path) -> bool:

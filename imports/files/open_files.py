@@ -1,4 +1,4 @@
-"""Whether a file is being written: known where the system tells who has it open."""
+"""Whether another process has a file open for writing, if the system can tell."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from imports.files.regular_file import opener
 _LOCAL = frozenset(
     {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "tmpfs", "xfs", "zfs"}
 )
-"""File systems that nobody writes to but through this machine: elsewhere (NFS, SMB, the shared
-folders of virtual machines) a writer on another machine would not be seen."""
+"""File systems that only this machine writes to. On others (NFS, SMB, shared folders of virtual
+machines) a writer on another machine would not be seen."""
 
 _READ_LEASE = (
     getattr(fcntl, "F_SETSIG", None),
@@ -24,10 +24,10 @@ _READ_LEASE = (
 
 
 def is_open_for_writing(path: str) -> bool | None:
-    """Whether any process has a file open for writing; None where nobody can tell.
+    """Whether any process has a file open for writing; None if that is unknown.
 
-    It is told by a lease to read, which Linux gives only on a file that is open to no writer:
-    to root, and to the owner of the file.
+    Linux grants a read lease only if no process has the file open for writing, and only to root
+    and the owner of the file.
     """
     set_signal, set_lease = _READ_LEASE
     if set_signal is None or set_lease is None:
@@ -41,8 +41,8 @@ def is_open_for_writing(path: str) -> bool | None:
     try:
         if os.fstat(descriptor).st_dev not in _local_devices():
             return None
-        # Who opens the file for writing in this very moment waits until the lease is given back,
-        # and the system tells us by a signal: by one that ends nothing.
+        # A process that opens the file for writing now waits until the lease is released, and
+        # the system sends us a signal. We choose one that is ignored by default.
         fcntl.fcntl(descriptor, set_signal, signal.SIGURG)
         fcntl.fcntl(descriptor, set_lease, fcntl.F_RDLCK)
         fcntl.fcntl(descriptor, set_lease, fcntl.F_UNLCK)
@@ -58,7 +58,7 @@ def is_open_for_writing(path: str) -> bool | None:
 
 @cache
 def _local_devices() -> frozenset[int]:
-    """The devices of the local file systems, as they are mounted when it is first asked."""
+    """The devices of the local file systems, as mounted at the first call."""
     devices = set()
     with contextlib.suppress(OSError, ValueError):
         mounts = Path("/proc/self/mountinfo").read_text("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Waiting until a file can be opened again, where too many are open just now."""
+"""Retrying while this process has too many open files."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.0, 1.0)
-"""Seconds between two tries: others of our threads close their files meanwhile."""
+"""Seconds between two tries; our other threads close their files meanwhile."""
 
 _TOO_MANY = (errno.EMFILE, errno.ENFILE)
 
 
 def patiently(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Calls a function, and again while too many files are open. It must let go of its own files.
+    """Calls a function, and retries while too many files are open. It must close its own files.
 
     Raises:
-        OSError, ImageProblemError: what it raised, at last also for too many open files.
+        OSError, ImageProblemError: from the function; after the last retry also if too many files
+            are open.
     """
     for wait in WAITS:
         try:

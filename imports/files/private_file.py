@@ -1,4 +1,4 @@
-"""Files and folders for their owner alone, whatever the umask is."""
+"""Files and folders that only their owner can read, whatever the umask is."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ FOLDER = 0o700
 
 
 def private(path: str, flags: int) -> int:
-    """Opens a file as `open(…, opener=private)` asks for: a new one is its owner's alone.
+    """An opener for `open(…, opener=private)`: only the owner can read a new file.
 
     Raises:
-        OSError: if it cannot be opened, or is a link or no regular file.
+        OSError: if the file cannot be opened, is a link, or is not a regular file.
     """
     return open_itself(path, flags, FILE)
 
 
 def read_own(path: Path) -> bytes:
-    """What is in a file that this user wrote.
+    """The content of a file that belongs to this user.
 
     Raises:
-        OSError: if it cannot be read, or is a link, no regular file, or somebody else's.
+        OSError: if it cannot be read, is a link, not a regular file, or another user's.
     """
     with open(path, "rb", opener=private) as file:
         if os.fstat(file.fileno()).st_uid != os.geteuid():
-            raise PermissionError(errno.EPERM, "it is somebody else's", str(path))
+            raise PermissionError(errno.EPERM, "it belongs to another user", str(path))
         return file.read()
 
 
 def make_folder(path: Path, mode: int = FOLDER) -> None:
-    """Makes a folder for its owner alone, and the missing ones around it; one that is there stays.
+    """Creates a folder that only its owner can enter, and missing parents; existing ones stay.
 
     Raises:
-        OSError: if it cannot be made.
+        OSError: if it cannot be created.
     """
-    # Not with `parents`, which gives the mode to the last one alone.
+    # Not with `parents`, which gives the mode to the last one only.
     for folder in reversed((path, *path.parents)):
         if folder.is_dir():
             continue
@@ -51,15 +51,15 @@ def make_folder(path: Path, mode: int = FOLDER) -> None:
             if not folder.is_dir():
                 raise
         else:
-            # The umask may have taken from it.
+            # The umask may have removed bits from the mode.
             folder.chmod(mode)
 
 
 def tighten(file: int | Path) -> None:
-    """Takes a file or folder of ours that all may read from them: an earlier version left it so.
+    """Restricts a file or folder of ours to its owner if everybody can read it.
 
-    One that its group alone may read has been opened to it on purpose, and stays so. What belongs
-    to somebody else, is a link, or is not there, stays as it is.
+    Earlier versions created such files. If only its group can read it, somebody intended that, and
+    it stays. So does a link, a missing file, and one that belongs to another user.
     """
     with contextlib.suppress(OSError):
         status = os.fstat(file) if isinstance(file, int) else file.lstat()

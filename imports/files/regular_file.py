@@ -1,8 +1,7 @@
-"""Opening files where somebody else may have put something: only regular files are ever opened.
+"""Opening only regular files, in folders where other programs may have put anything.
 
-A pipe would make us wait for ever, a device may do anything, and a link leads anywhere. So opening
-never waits, what was opened is looked at before it is read, and a link is followed only if its end
-may be read.
+Opening a pipe would block, a device may do anything, and a link may lead anywhere. So opening never
+blocks, the type is checked before reading, and a link is followed only if its target may be read.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _HARMLESS
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 
 MayRead = Callable[[str], bool]
-"""Whether what has this real path may be read."""
+"""Says whether the file with this real path may be read."""
 
 LEADS_OUT = (
     "leads out of the folders that may be read; if it is meant, name its folder with --image-root"
@@ -31,14 +30,14 @@ LEADS_OUT = (
 _NOT_REGULAR = "is not a regular file"
 
 OpenedFile = tuple[int, os.stat_result]
-"""A descriptor, which the receiver closes, and the status of the file."""
+"""A descriptor, which the caller closes, and the status of the file."""
 
 
 def open_regular(path: str, *, folder: int | None = None) -> OpenedFile:
-    """Opens a regular file to read it; `folder` is an open one that the path is relative to.
+    """Opens a regular file for reading; the path is relative to the open `folder`, if given.
 
     Raises:
-        OSError: if it cannot be opened, is a link, or no regular file.
+        OSError: if it cannot be opened, is a link, or is not a regular file.
     """
     return _open(path, _READ, folder)
 
@@ -47,16 +46,16 @@ def opener(path: str, flags: int) -> int:
     """Opens a regular file that the user named; links are followed. For `open(…, opener=opener)`.
 
     Raises:
-        OSError: if it cannot be opened, or is no regular file.
+        OSError: if it cannot be opened, or is not a regular file.
     """
     return _open(os.path.realpath(path), flags | _HARMLESS, None)[0]
 
 
 def open_itself(path: str, flags: int, mode: int) -> int:
-    """Opens a regular file with these flags, or makes it with this mode; no link is followed.
+    """Opens a regular file with these flags, or creates it with this mode; follows no link.
 
     Raises:
-        OSError: if it cannot be opened, is a link, or no regular file.
+        OSError: if it cannot be opened, is a link, or is not a regular file.
     """
     return _open(path, flags | _HARMLESS, None, mode)[0]
 
@@ -65,17 +64,17 @@ def read_named(path: str | os.PathLike[str]) -> bytes:
     """The content of a regular file that the user named; links are followed.
 
     Raises:
-        OSError: if it cannot be read, or is no regular file.
+        OSError: if it cannot be read, or is not a regular file.
     """
     with open(path, "rb", opener=opener) as file:
         return file.read()
 
 
 def open_real(path: str) -> OpenedFile:
-    """Opens a regular file by its real path, which must have come to have no link in it.
+    """Opens a regular file by its real path, which contains no link.
 
     Raises:
-        OSError: if it cannot be opened, is no regular file, or lies elsewhere by now.
+        OSError: if it cannot be opened, is not a regular file, or a link has replaced its folder.
     """
     descriptor, status = open_regular(path)
     if _is_at(descriptor, path, _nowhere_else):
@@ -85,17 +84,17 @@ def open_real(path: str) -> OpenedFile:
 
 
 def open_new(path: str, mode: int, *, folder: int | None = None) -> int:
-    """Makes a file that is not there, and opens it to write to; `folder` as for `open_regular`.
+    """Creates a file and opens it for writing; `folder` as for `open_regular`.
 
     Raises:
-        FileExistsError: if anything has the name.
-        OSError: if it cannot be made.
+        FileExistsError: if the name is taken.
+        OSError: if it cannot be created.
     """
     return os.open(path, _NEW, mode, dir_fd=folder)
 
 
 def open_folder(path: str, may_read: MayRead) -> int:
-    """Opens a folder; one that lies elsewhere, by way of a link, only if it may be read there.
+    """Opens a folder. If its path contains a link, its real place must be readable.
 
     Raises:
         OSError: if it cannot be opened, or may not be read.
@@ -108,25 +107,25 @@ def open_folder(path: str, may_read: MayRead) -> int:
 
 
 class LatestFolder:
-    """Opens files of a source; of several in one folder that folder stays open for the next ones.
+    """Opens files of a source, and keeps their folder open for the next file of the same folder.
 
-    Use it for a short while only: a folder that is replaced meanwhile would be read as it was. Safe
-    for threads; it cannot be handed to another process.
+    Use it only briefly: if a folder is replaced meanwhile, the old one would be read. Threads may
+    share it; it cannot be pickled.
     """
 
     __slots__ = ("_latest", "_may_read", "_place")
 
     def __init__(self, may_read: MayRead) -> None:
-        """Has opened nothing yet."""
+        """Opens nothing yet."""
         self._may_read = may_read
         self._latest: _Folder | None = None
         self._place = ""
 
     def open(self, path: str) -> OpenedFile:
-        """Opens a regular file to read it; a link only if its end may be read.
+        """Opens a regular file for reading; a link only if its target may be read.
 
         Raises:
-            OSError: if it cannot be opened, is no regular file, or may not be read.
+            OSError: if it cannot be opened, is not a regular file, or may not be read.
         """
         place, _, name = path.rpartition(os.sep)
         folder = self._latest
@@ -134,18 +133,18 @@ class LatestFolder:
             if folder is not None and folder.path == place:
                 return _open(name, _READ, folder.descriptor)
             if self._place != place:
-                # It may be the only one in its folder.
+                # It may be the only file in its folder.
                 self._place = place
                 return self._open_alone(path)
-            # The old one is closed when the last thread has done with it.
+            # The previous folder is closed when no thread uses it any more.
             folder = self._latest = _Folder(place, open_folder(place, self._may_read))
             return _open(name, _READ, folder.descriptor)
         except OSError as error:
-            # This is what the system says of a link that it was not to follow.
+            # The error for a link that must not be followed.
             if error.errno != errno.ELOOP:
                 raise
         finally:
-            # The traceback of an error would keep it open.
+            # Otherwise the traceback of an error would keep the folder open.
             del folder
         real = os.path.realpath(path)
         if not self._may_read(real):
@@ -175,7 +174,7 @@ def _open(path: str, flags: int, folder: int | None, mode: int = 0o666) -> Opene
     try:
         descriptor = os.open(path, flags, mode, dir_fd=folder)
     except OSError as error:
-        # What it says of a socket, and of a pipe that nobody reads.
+        # The error for a socket, and for a pipe without a reader.
         if error.errno == errno.ENXIO:
             raise OSError(errno.EINVAL, _NOT_REGULAR, path) from error
         raise
@@ -187,15 +186,15 @@ def _open(path: str, flags: int, folder: int | None, mode: int = 0o666) -> Opene
 
 
 def _is_at(descriptor: int, path: str, may_read: MayRead) -> bool:
-    """Whether what was opened by a path is really there, or else where it may be read."""
+    """Whether the open file is really at its path, or at another place that may be read."""
     try:
         place = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - a path takes longer
     except OSError:
-        # Not every system has that folder.
+        # Not every system has /proc.
         place = ""
     if place == path or (place and may_read(place)):
         return True
-    # Where case does not matter, the system may spell it in another way.
+    # A file system that ignores case may return another spelling.
     real = os.path.realpath(path)
     try:
         is_same = os.path.samestat(os.stat(real), os.fstat(descriptor))

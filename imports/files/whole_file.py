@@ -1,4 +1,4 @@
-"""Replacing a file as a whole: a reader sees the old one or the new one, also after a crash."""
+"""Replacing a file as a whole: a reader sees the old or the new content, also after a crash."""
 
 from __future__ import annotations
 
@@ -11,47 +11,59 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
+from imports.files.free_names import name_exclusively
 from imports.files.private_file import FILE
 from imports.files.regular_file import open_new
 
 _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS})
-"""What file systems say that cannot bring the names in a folder to disk."""
+"""Errors of file systems that cannot sync a folder."""
+
+
+DRAFT = ".part"
+"""What the names of drafts end with."""
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A draft to write to, which takes the file's place at the end, once it is on disk.
+def replacing(path: str | Path, *, over: bool = True) -> Iterator[BinaryIO]:
+    """Yields a draft; at the end it is synced to disk and replaces the file.
 
-    If something is raised before that, the file stays as it was and the draft goes.
+    On an exception the file stays unchanged and the draft is deleted.
 
     Raises:
+        FileExistsError: without `over`, if there is a file.
         OSError: if it cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{uuid4().hex}.part")
-    descriptor = open_new(str(draft), FILE)
+    # Not with path objects: they take longer than copying a small image.
+    folder, name = os.path.split(path)
+    draft = os.path.join(folder, f".{name}.{os.getpid()}.{uuid4().hex}{DRAFT}")
+    descriptor = open_new(draft, FILE)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(path)
+        if over:
+            os.replace(draft, path)  # noqa: PTH105
+        else:
+            name_exclusively(Path(draft), Path(path))
+            Path(draft).unlink(missing_ok=True)
     except BaseException:
         with contextlib.suppress(OSError):
-            draft.unlink()
+            os.unlink(draft)  # noqa: PTH108
         raise
 
 
 def remove_drafts(path: Path) -> None:
-    """Removes what killed runs left half written of a file. The caller holds the lock."""
-    for draft in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+    """Deletes the drafts that killed runs left of a file. The caller holds the lock."""
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.*{DRAFT}"):
         draft.unlink(missing_ok=True)
 
 
 def sync_folder(folder: str | Path) -> None:
-    """Brings the names in a folder to disk, where the system can do that.
+    """Syncs the names in a folder to disk, if the system supports that.
 
     Raises:
-        OSError: if it failed, or too many files are open.
+        OSError: if it fails, or too many files are open.
     """
     try:
         descriptor = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""The kinds of source that can be imported. A new one is a module here and a migration."""
+"""The kinds of source that can be imported. A new kind is a module here and a migration."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def kind_named(name: str) -> Kind:
-    """The kind of this name; workers look theirs up with it.
+    """The kind with this name; workers look up their kind with it.
 
     Raises:
-        UsageError: if there is none.
+        UsageError: if there is no such kind.
     """
-    # On demand: a run is of one kind.
+    # On demand: a run has one kind.
     if name == "states":
         from imports.kinds.states import STATES
 

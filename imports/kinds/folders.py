@@ -1,8 +1,8 @@
 """folders: device tests, a folder each, with photos and a `stats.json`.
 
 Input and rules: the document "Advanced Supabase Upload System". A work item is a folder, at any
-depth, that directly holds an image or a `stats.json`; the status files that the importer leaves
-in it are no part of it. Images are recognised by their names here, and by their content later.
+depth, that directly contains an image or a `stats.json`; the status files that the importer writes
+do not belong to it. Here, names decide which files are images; later, their content does.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from imports.kinds.wording import WORDINGS
 from imports.source.cleaning import Tally, clean_text
 from imports.source.image_finder import ImageFinder
 from imports.source.json_file import read_object
+from imports.source.local_file import files_in
 from imports.source.name_patterns import Matcher, matcher
 from imports.source.status_files import is_status_file
 from imports.source.tree import (
     FolderFile,
     ListedEntry,
-    files_in,
+    SourceFile,
     folder_holding,
     is_utf8,
     printable,
@@ -35,7 +36,7 @@ from imports.tables.table import Column, Replace, Table, TableGroup
 from imports.work_item import Image, ImageFile, Signature, Source, folder_prefix
 
 PATTERNS = ("stats.json", "*.jpg", "*.jpeg", "*.png", "*.gif", "*.bmp", "*.webp")
-"""Those that end in `.json` name the stats, the others images."""
+"""Patterns that end in `.json` name the stats, the others images."""
 
 DEVICE_TEST = Table(
     name="device_test",
@@ -46,7 +47,7 @@ DEVICE_TEST = Table(
         Column("test_status", "text"),
         Column("stats", "jsonb"),
         Column("image_count", "integer"),
-        Column("images", "jsonb"),
+        Column("images", "jsonb", image=True),
         Column("file_count", "integer"),
         Column("content_signature", "text"),
         Column("last_modified", "timestamptz"),
@@ -60,7 +61,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder that was read; `stats_problem` says why its stats cannot be used."""
+    """A folder that was read; `stats_problem` is the reason if its stats cannot be used."""
 
     path: str
     name: str
@@ -70,17 +71,15 @@ class Folder:
     stats_problem: str | None
 
 
-def items_in(
-    source: Source, prefix: str, files: Iterable[os.DirEntry[str]]
-) -> Iterator[ListedEntry]:
-    """The folder itself, if it holds a file of the source's patterns."""
+def items_in(source: Source, prefix: str, files: Iterable[SourceFile]) -> Iterator[ListedEntry]:
+    """The folder itself, if it contains a file that matches the source's patterns."""
     return folder_holding(
         prefix, files, matcher(source.patterns), is_status_file, _marks(source.patterns)
     )
 
 
 def sign(source: Source, path: str) -> Signature:
-    """The signature that a folder has now."""
+    """The current signature of a folder."""
     return signature_of_folder(_files(source, path), _marks(source.patterns))
 
 
@@ -91,7 +90,7 @@ def read(source: Source, path: str, signature: Signature, tally: Tally) -> Folde
     except OSError as error:
         raise RecordError(f"cannot be listed: {error.strerror}") from error
     if signature_of_folder(files, _marks(source.patterns)) != signature:
-        raise RecordError("changed while the run was under way; run again to import it")
+        raise RecordError("changed during the run; run again to import it")
     is_stats, is_image = _matchers(source.patterns)
     stats, problem = _stats(source, path, [file for file in files if is_stats(file.name)], tally)
     return Folder(
@@ -107,7 +106,7 @@ def read(source: Source, path: str, signature: Signature, tally: Tally) -> Folde
 
 
 def plan(source: Source, path: str, folder: Folder, finder: ImageFinder) -> ItemPlan:
-    """Finds the images of a folder. Broken stats do not keep them from being stored."""
+    """Finds the images of a folder. They are stored even if the stats are broken."""
     images: list[ImageFile | None] = []
     warnings: list[str] = []
     absolute = source.absolute(path)
@@ -116,14 +115,14 @@ def plan(source: Source, path: str, folder: Folder, finder: ImageFinder) -> Item
         images.append(image)
         if image is None:
             warnings.append(
-                f"image {printable(name)!r} cannot be used: it is gone, no regular file, its name"
-                " is not valid UTF-8, or it leads out of the folders that images are read from"
-                " (--image-root)"
+                f"image {printable(name)!r} cannot be used: it is gone, is not a regular file, its"
+                " name is not valid UTF-8, or it leads out of the folders that images may be read"
+                " from (--image-root)"
             )
     missing = len(warnings)
     stats = folder.stats or {}
     warnings += [
-        f"{name} is left empty: it is no text in the stats"
+        f"{name} is left empty: in the stats it is neither a string nor a number"
         for name in ("device_id", "test_status")
         if not _is_text(stats.get(name))
     ]
@@ -165,7 +164,7 @@ def records(folder: Folder, images: Sequence[Image | None], tally: Tally) -> lis
 
 
 def story(folder: Folder) -> list[str]:
-    """What a quick upload tells of its folder."""
+    """The lines that `folder` prints about its folder."""
     lines = [f"📁 Uploading folder: {folder.name}", f"📸 Found {len(folder.images)} image files"]
     if folder.stats_problem is not None:
         lines += ["📊 Found stats.json file", f"❌ {folder.stats_problem}"]
@@ -179,18 +178,18 @@ def story(folder: Folder) -> list[str]:
 
 @lru_cache(maxsize=8)
 def _matchers(patterns: tuple[str, ...]) -> tuple[Matcher, Matcher]:
-    """What tells stats, and what tells images, by their names."""
+    """The matchers for the names of stats, and of images."""
     stats = tuple(each for each in patterns if each.lower().endswith(".json"))
     return matcher(stats), matcher(tuple(each for each in patterns if each not in stats))
 
 
 def _marks(patterns: tuple[str, ...]) -> str:
-    # Other patterns make another item of the same folder.
+    # With other patterns, the same folder is another item.
     return "" if patterns == PATTERNS else "\0".join(patterns)
 
 
 def _files(source: Source, path: str) -> list[FolderFile]:
-    """What a folder holds, without what the importer itself left there."""
+    """The files in a folder, without those that the importer itself wrote."""
     prefix = folder_prefix(path)
     return files_in(
         source.absolute(path),
@@ -201,12 +200,12 @@ def _files(source: Source, path: str) -> list[FolderFile]:
 def _stats(
     source: Source, path: str, files: list[FolderFile], tally: Tally
 ) -> tuple[dict[str, Any] | None, str | None]:
-    """The stats of a folder, or the problem with them; neither if it has none."""
+    """The stats of a folder, or the problem with them; two times None if it has no stats."""
     if not files:
         return None, None
     if len(files) > 1:
         names = ", ".join(file.name for file in files[:3])
-        return None, f"has more than one file of stats: {printable(names)}"
+        return None, f"has more than one stats file: {printable(names)}"
     file = files[0]
     if not file.regular:
         return None, f"{printable(file.name)} is not a regular file"
@@ -218,7 +217,7 @@ def _stats(
 
 
 def _is_text(value: object) -> bool:
-    # What is no other value of JSON is a number, of whatever type.
+    # Strings, and numbers, which may have several Python types.
     return value is None or not isinstance(value, (bool, list, dict))
 
 
@@ -233,7 +232,7 @@ def _text(stats: dict[str, Any], name: str, tally: Tally) -> str | None:
 
 
 def _timestamp(mtime_ns: int) -> datetime | None:
-    """The moment of an mtime, to the microsecond; None if it is beyond all calendars."""
+    """The time of an mtime, to the microsecond; None if it is out of Python's range."""
     try:
         return _EPOCH + timedelta(microseconds=mtime_ns // 1_000)
     except OverflowError:

@@ -1,29 +1,34 @@
-"""Kind: what the engine asks of a kind of source. It knows nothing of backends."""
+"""Kind: the contract between the engine and a kind of source. It knows nothing about backends."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imports.tables.table import LatestWins, TableGroup, UpdateIfNewer
+from imports.configuration.commands import Commands
 
 if TYPE_CHECKING:
     from imports.kinds.wording import Wording
     from imports.source.cleaning import Tally
     from imports.source.image_finder import ImageFinder
-    from imports.source.tree import ListedEntry
-    from imports.work_item import Image, ImageFile, Signature, Source
+    from imports.source.tree import ListedEntry, SourceFile
+    from imports.tables.table import TableGroup
+    from imports.work_item import Image, ImageFile, Placement, Signature, Source
 
     Pieces = Callable[[Source, str, Signature, int, int, Tally], Iterator["ContentPiece"]]
 
 
 class ItemPlan(NamedTuple):
-    """What a kind finds in one work item: its images, its group, and what it lacks.
+    """The images of one work item, its group, its warnings and missing images.
 
-    `images` has None for one that was not found. `undated` says that nobody knows whether its
-    records are newer than others, where the records do not say so themselves.
+    `images` has None for an image that was not found. Items of one group are in one batch.
+    `undated` says that its records have no date to compare, if the records do not say so
+    themselves.
+
+    `placements` has the places of the images, in the same order: None for an image that is stored
+    under its hash; empty if all are. A placed image replaces what an earlier run put at its place.
+    If the item fails, it is taken back.
     """
 
     images: tuple[ImageFile | None, ...] = ()
@@ -31,10 +36,11 @@ class ItemPlan(NamedTuple):
     warnings: tuple[str, ...] = ()
     images_missing: int = 0
     undated: bool = False
+    placements: tuple[Placement | None, ...] = ()
 
 
 class KindAggregate(NamedTuple):
-    """Rows as (index of the table, values) that go in together; see `Aggregate`."""
+    """Rows as (index of the table, values) that are written together; see `Aggregate`."""
 
     rows: tuple[tuple[int, tuple[object, ...]], ...]
     key: str | None = None
@@ -43,34 +49,34 @@ class KindAggregate(NamedTuple):
 
 
 class KindRecord(NamedTuple):
-    """One record: a label for people, and its rows in families, its own first."""
+    """One record: a label for messages, and its rows in aggregates; the first is its own."""
 
     label: str
     aggregates: tuple[KindAggregate, ...]
 
     @property
     def rows(self) -> tuple[tuple[int, tuple[object, ...]], ...]:
-        """The rows of all its families."""
+        """The rows of all its aggregates."""
         return tuple(row for aggregate in self.aggregates for row in aggregate.rows)
 
 
 def single_row(label: str, row: tuple[object, ...]) -> KindRecord:
-    """A record that is one row of the kind's first table, and shares it with no other."""
+    """A record of a single row in the kind's first table."""
     return KindRecord(label, (KindAggregate(((0, row),)),))
 
 
 @dataclass(frozen=True, slots=True)
 class RecordProblem:
-    """A record that cannot be read, while others of its item can; an empty label names nothing."""
+    """A record that cannot be read, although others of its item can. The label may be empty."""
 
     label: str
     reason: str
 
 
 class ContentPiece(NamedTuple):
-    """A part of a large work item: `size` records of it, from the `first` on.
+    """A part of a large work item: `size` records, beginning with the index `first`.
 
-    `content` is what `records` takes.
+    `content` is an argument for `Kind.records`.
     """
 
     first: int
@@ -79,7 +85,7 @@ class ContentPiece(NamedTuple):
 
 
 def no_story(content: Any) -> list[str]:
-    """What a kind tells about a single work item, where it tells nothing."""
+    """The `story` of a kind without one: no lines."""
     return []
 
 
@@ -87,29 +93,31 @@ def no_story(content: Any) -> list[str]:
 class Kind:
     """A kind of source, as functions.
 
-    `items_in(source, prefix, files)` yields the work items that the files of one folder make;
-    `prefix` is the folder's path with a slash behind it, or nothing for the source itself.
-    `sign(source, path)` gives the signature that one has now.
-    `read(source, path, signature, tally)` reads one, if it is still the one of the signature.
-    `plan(source, path, content, finder)` finds the images of what was read.
-    `records(content, images, tally)` turns it into records, or problems with single ones;
-    `images` are its images in the plan's order, None for one that it is imported without.
-    `story(content)` tells a user about a single one, in lines.
-    `pieces(source, path, signature, start, size, tally)` reads one that is too large for memory,
-    from the record `start` on, `size` records at a time; a kind without it has no such items.
+    `items_in(source, prefix, files)` yields the work items in the files of one folder; `prefix` is
+    the folder's path and a slash, or empty for the source itself. It uses only `files`, not the
+    disk, since they may be objects of a store.
+    `sign(source, path)` returns the current signature of an item.
+    `read(source, path, signature, tally)` reads an item if it still has the signature.
+    `plan(source, path, content, finder)` finds the images of an item that was read.
+    `records(content, images, tally)` converts it into records, or problems of single records;
+    `images` are in the plan's order, with None for an image that is missing.
+    `story(content)` describes a single item to the user, in lines.
+    `pieces(source, path, signature, start, size, tally)` reads an item that is too large for
+    memory, from the record `start` on, `size` records at a time; a kind without it has no such
+    items.
 
-    `path` is always relative to the source. What cannot be used raises RecordError, or OSError
-    from `sign`; NotOursError says that a file is whole and not of this kind, so that it is neither
-    deleted nor moved. `items_are_folders` says whether a work item is a folder, which can have a
-    status file; `consumes_source` whether its files are deleted or moved away when they are done with,
-    unless the user wants them kept.
+    `path` is always relative to the source. An item that cannot be used raises RecordError (`sign`:
+    OSError). NotOursError says that a file is complete, but does not belong to this kind, so it is
+    neither deleted nor moved. `items_are_folders` says that a work item is a folder, which can have
+    a status file. `consumes_source` says that imported files are deleted or moved, unless the
+    user keeps them.
     """
 
     name: str
     wording: Wording
     patterns: tuple[str, ...]
     group: TableGroup
-    items_in: Callable[[Source, str, Iterable[os.DirEntry[str]]], Iterator[ListedEntry]]
+    items_in: Callable[[Source, str, Iterable[SourceFile]], Iterator[ListedEntry]]
     sign: Callable[[Source, str], Signature]
     read: Callable[[Source, str, Signature, Tally], Any]
     plan: Callable[[Source, str, Any, ImageFinder], ItemPlan]
@@ -120,9 +128,15 @@ class Kind:
     consumes_source: bool = False
 
     @property
-    def compares_timestamps(self) -> bool:
-        """Whether its rows are older or newer than others, and a run may say which to keep."""
-        return any(
-            isinstance(table.on_conflict, (LatestWins, UpdateIfNewer))
-            for table in self.group.tables
-        )
+    def takes(self) -> Commands:
+        """What its command for a source is, to options that not all commands have."""
+        takes = Commands.SOURCE
+        if self.wording.single_command is None:
+            takes |= Commands.OF_FILES
+        if self.items_are_folders:
+            takes |= Commands.OF_FOLDERS
+        if self.group.judges_age:
+            takes |= Commands.OF_TIMESTAMPS
+        if self.consumes_source:
+            takes |= Commands.CONSUMED
+        return takes

@@ -1,8 +1,8 @@
-"""Shapes: how JSON objects become rows of tables, with nothing lost. Any kind may use them.
+"""Shapes: converting JSON objects into rows, with nothing lost. Any kind may use them.
 
-What no column has a place for is handed back as the object's rest, in the shape it had; the
-elements of a list are called by their positions there. Only what says nothing is left out of it:
-null, and lists and objects with nothing in them.
+Values without a column are returned as the rest of the object, in their original structure; the
+rest of an array is an object with positions as names. Only empty values are left out: null, and
+arrays and objects without content.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from imports.tables.table import Table, TableGroup
 
 Convert = Callable[[Any, Tally], object]
 Slots = dict[str, "tuple[int, Convert | None, Slots | None]"]
-"""Where the values of an object go: by name, a place in the row and what is made of the value.
+"""The slots of an object: for each name, an index in the row and a conversion of the value.
 
-Without that it is taken as it is, for others to look at; or it is an object with slots of its own.
+Without a conversion, the value is taken unchanged, or it is an object with slots of its own.
 """
 
 Rows = list[tuple[int, tuple[object, ...]]]
@@ -39,7 +39,7 @@ Rest = dict[str, Any]
 
 
 class Shape(NamedTuple):
-    """How an object becomes a row of a table, which has its key before these columns."""
+    """How to convert an object into a row of a table; the key columns precede these columns."""
 
     table: int
     slots: Slots
@@ -49,16 +49,16 @@ class Shape(NamedTuple):
 Add = Callable[[Shape, tuple[object, ...], Any, str, Rows, Tally], "Rest | None"]
 """`single`, `listed` or `named`: adds the rows of a value and returns its rest.
 
-It takes a shape, the beginning of the rows' key, the value, the place it stands at, the rows to
-add to, and the tally.
+Takes a shape, the first key columns of the rows, the value, its path, the rows to extend, and the
+tally.
 """
 
 
 def shape_of(group: TableGroup, table: Table, names: dict[str, Any]) -> Shape:
-    """The shape of a table whose columns are called as the values in the input are.
+    """The shape of a table whose columns have the same names as the values in the input.
 
-    `names` has, by the name in the input, the column of a value that is called otherwise, or
-    such names again for an object inside.
+    `names` has the exceptions: it maps a name in the input to a column, or to such a mapping for an
+    inner object.
     """
     values = [column for column in table.columns if column.name not in table.key]
     own: Slots = {
@@ -76,9 +76,9 @@ def shape_of(group: TableGroup, table: Table, names: dict[str, Any]) -> Shape:
 
 
 def scratch(*fields: str) -> tuple[Slots, list[Any]]:
-    """Slots, and an empty row, for values that are no table's alone: `name type` for each.
+    """Slots, and an empty row, for values that do not go into a single table: `name type` for each.
 
-    `object.name type` is a value in an object inside; `jsonb` is taken as it is.
+    `object.name type` is a value in an inner object; `jsonb` is taken unchanged.
     """
     slots: Slots = {}
     for index, field in enumerate(fields):
@@ -94,7 +94,7 @@ def fill(row: list[Any], slots: Slots, value: Any, place: str, tally: Tally) -> 
     """Puts the values of an object into their slots of a row. Returns its rest.
 
     Raises:
-        RecordError: if it is no object, or a value is not what its slot takes.
+        RecordError: if it is not an object, or a value has the wrong type for its slot.
     """
     if type(value) is not dict:
         raise RecordError(f"{place} is {json_type(value)}, not an object")
@@ -105,7 +105,7 @@ def fill(row: list[Any], slots: Slots, value: Any, place: str, tally: Tally) -> 
         slot = slots.get(name)
         left = each
         if slot is None:
-            if says_nothing(each):
+            if is_empty(each):
                 continue
         else:
             index, convert, inside = slot
@@ -114,8 +114,8 @@ def fill(row: list[Any], slots: Slots, value: Any, place: str, tally: Tally) -> 
                     row[index] = found = convert(each, tally)
                 except ValueError as error:
                     raise RecordError(f"{place}.{name}: {error}") from error
-                # What a column cannot hold as it is stays in the rest: a date that nobody can
-                # read ("2018") is NULL, a number with too many digits is rounded.
+                # If the column does not have the exact value, the rest has it: an unreadable date
+                # ("2018") becomes NULL, a number with too many digits is rounded.
                 if type(found) is float:
                     if type(each) is float or _keeps(found, each):
                         continue
@@ -137,7 +137,7 @@ def fill(row: list[Any], slots: Slots, value: Any, place: str, tally: Tally) -> 
 def single(
     shape: Shape, key: tuple[object, ...], value: Any, place: str, rows: Rows, tally: Tally
 ) -> Rest | None:
-    """Adds the row of an object, unless all of it is NULL."""
+    """Adds the row of an object, unless all its columns are NULL."""
     row = shape.blank.copy()
     rest = fill(row, shape.slots, value, place, tally)
     if row != shape.blank:
@@ -148,9 +148,9 @@ def single(
 def listed(
     shape: Shape, key: tuple[object, ...], value: Any, place: str, rows: Rows, tally: Tally
 ) -> Rest | None:
-    """Adds a row for each object of a list that is not all NULL, at its position."""
+    """Adds a row for each object of an array, with its position, unless all columns are NULL."""
     if type(value) is not list:
-        raise RecordError(f"{place} is {json_type(value)}, not a list")
+        raise RecordError(f"{place} is {json_type(value)}, not an array")
     table, slots, blank = shape
     rest: Rest | None = None
     for position, each in enumerate(value):
@@ -169,7 +169,7 @@ def listed(
 def named(
     shape: Shape, key: tuple[object, ...], value: Any, place: str, rows: Rows, tally: Tally
 ) -> Rest | None:
-    """The same for an object of objects; their names go into the first column of the shape."""
+    """The same for an object of objects; the first column of the shape gets their names."""
     if type(value) is not dict:
         raise RecordError(f"{place} is {json_type(value)}, not an object")
     rest: Rest | None = None
@@ -187,16 +187,16 @@ def named(
     return rest
 
 
-def says_nothing(value: Any) -> bool:
-    """Whether a value is null, or a list or object with nothing in it but such values."""
-    # Not recursive: the values may be nested more deeply than Python calls.
-    to_see = [value]
-    while to_see:
-        each = to_see.pop()
+def is_empty(value: Any) -> bool:
+    """Whether a value is null, or an array or object that contains only such values."""
+    # Not recursive: the nesting may exceed Python's limit of calls.
+    pending = [value]
+    while pending:
+        each = pending.pop()
         if type(each) is dict:
-            to_see.extend(each.values())
+            pending.extend(each.values())
         elif type(each) is list:
-            to_see.extend(each)
+            pending.extend(each)
         elif each is not None:
             return False
     return True
@@ -215,7 +215,7 @@ def _as_date(value: Any, tally: Tally) -> date | None:
     return clean_date(value, tally)
 
 
-def _as_moment(value: Any, tally: Tally) -> datetime | None:
+def _as_timestamp(value: Any, tally: Tally) -> datetime | None:
     if isinstance(value, (dict, list, bool)):
         raise ValueError(f"expected a date, found {json_type(value)}")
     return clean_timestamp(value, tally)
@@ -224,9 +224,9 @@ def _as_moment(value: Any, tally: Tally) -> datetime | None:
 def _as_boolean(value: Any, tally: Tally) -> bool | None:
     if isinstance(value, bool):
         return value
-    if _is_no_answer(value, tally):
+    if _is_counted_blank(value, tally):
         return None
-    raise ValueError(f"expected true or false, found {_shown(value)}")
+    raise ValueError(f"expected a boolean, found {_shown(value)}")
 
 
 def _as_integer(value: Any, tally: Tally) -> int | None:
@@ -242,7 +242,7 @@ def _as_bigint(value: Any, tally: Tally) -> int | None:
 def _whole(value: Any, bits: int, tally: Tally) -> int | None:
     number = value
     if isinstance(value, str):
-        if _is_no_answer(value, tally):
+        if _is_counted_blank(value, tally):
             return None
         text = value.strip()
         if _WHOLE.fullmatch(text):
@@ -263,7 +263,7 @@ def _whole(value: Any, bits: int, tally: Tally) -> int | None:
 def _as_number(value: Any, tally: Tally) -> float | None:
     number = value
     if isinstance(value, str):
-        if _is_no_answer(value, tally):
+        if _is_counted_blank(value, tally):
             return None
         text = value.strip()
         number = float(text) if _NUMBER.fullmatch(text) else None
@@ -279,13 +279,13 @@ def _as_number(value: Any, tally: Tally) -> float | None:
 
 
 def _keeps(found: float, value: Any) -> bool:
-    """Whether a double has all digits of the number, or of the text, that it was made of."""
+    """Whether a double has all digits of the number, or string, that it was converted from."""
     return Decimal(repr(found)) == Decimal(value.strip() if type(value) is str else value)
 
 
-def _as_texts(value: Any, tally: Tally) -> list[str | None]:
+def _as_text_array(value: Any, tally: Tally) -> list[str | None]:
     if not isinstance(value, list):
-        raise ValueError(f"expected a list, found {json_type(value)}")
+        raise ValueError(f"expected an array, found {json_type(value)}")
     return [clean_text(each, tally) for each in value]
 
 
@@ -295,18 +295,18 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IG
 _CONVERT: dict[str, Convert | None] = {
     "text": clean_text,
     "date": _as_date,
-    "timestamptz": _as_moment,
+    "timestamptz": _as_timestamp,
     "boolean": _as_boolean,
     "integer": _as_integer,
     "bigint": _as_bigint,
     "double precision": _as_number,
-    "text[]": _as_texts,
+    "text[]": _as_text_array,
     "jsonb": None,
 }
 
 
-def _is_no_answer(value: Any, tally: Tally) -> bool:
-    """Whether a value is a text that stands for nothing; its words are counted."""
+def _is_counted_blank(value: Any, tally: Tally) -> bool:
+    """Whether a value is a string that means "no value", such as "N/A", which is then counted."""
     if not is_blank(value):
         return False
     if text := value.strip():
@@ -316,5 +316,5 @@ def _is_no_answer(value: Any, tally: Tally) -> bool:
 
 def _shown(value: Any) -> str:
     if isinstance(value, str):
-        return f"the text {value[:40]!r}"
+        return f"the string {value[:40]!r}"
     return repr(value) if isinstance(value, float) else json_type(value)

@@ -1,4 +1,4 @@
-"""states: pharmacy licences, as searches on state boards found them.
+"""states: pharmacy licences from searches on state boards.
 
 Input and rules: the document "Resilient Importer Documentation". A work item is a file
 `*_parse.json`: one search, with any number of licences and at most one screenshot.
@@ -6,7 +6,6 @@ Input and rules: the document "Resilient Importer Documentation". A work item is
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -27,7 +26,7 @@ from imports.source.cleaning import (
 from imports.source.image_finder import ImageFinder
 from imports.source.json_file import read_object
 from imports.source.name_patterns import matcher
-from imports.source.tree import ListedEntry, files_called, signature_of_file
+from imports.source.tree import ListedEntry, SourceFile, files_called, signature_of_file
 from imports.tables.table import Column, Table, TableGroup, UpdateIfNewer
 from imports.work_item import Image, ImageFile, Signature, Source
 
@@ -50,7 +49,7 @@ SEARCH_RESULTS = Table(
         Column("result_status", "text"),
         Column("meta", "jsonb"),
         Column("raw", "jsonb"),
-        Column("image_hash", "text"),
+        Column("image_hash", "text", image=True),
     ),
     key=("dataset_id", "search_name", "search_state", "license_number"),
     on_conflict=UpdateIfNewer("search_ts"),
@@ -63,7 +62,7 @@ _ADDRESS_TEXTS = ("street", "suite", "city", "state", "zip_code")
 
 
 class Search(NamedTuple):
-    """A search as a file has it, and what its licences share, cleaned."""
+    """A search from a file, and the cleaned values that its licences share."""
 
     document: dict[str, Any]
     metadata: dict[str, Any]
@@ -74,15 +73,13 @@ class Search(NamedTuple):
     timestamp: datetime | None
 
 
-def items_in(
-    source: Source, prefix: str, files: Iterable[os.DirEntry[str]]
-) -> Iterator[ListedEntry]:
-    """The files of the source's patterns: by default those called `*_parse.json`."""
-    return files_called(source, prefix, files, matcher(source.patterns))
+def items_in(source: Source, prefix: str, files: Iterable[SourceFile]) -> Iterator[ListedEntry]:
+    """The files that match the source's patterns; the default is `*_parse.json`."""
+    return files_called(prefix, files, matcher(source.patterns))
 
 
 def sign(source: Source, path: str) -> Signature:
-    """The signature that a file has now."""
+    """The current signature of a file."""
     return signature_of_file(source.absolute(path))
 
 
@@ -94,10 +91,10 @@ def read(source: Source, path: str, signature: Signature, tally: Tally) -> Searc
 
 
 def search_in(document: dict[str, Any], tally: Tally) -> Search:
-    """The search that a document holds.
+    """The search in a document.
 
     Raises:
-        RecordError: if it holds none.
+        RecordError: if a required value is missing or has the wrong type.
     """
     metadata = _object(document, "metadata")
     result = _object(document, "search_result")
@@ -129,7 +126,7 @@ def plan(source: Source, path: str, search: Search, finder: ImageFinder) -> Item
 
 
 def records(search: Search, images: Sequence[Image | None], tally: Tally) -> list[KindRecord]:
-    """A record for each licence of a search, or one without a licence where there is none."""
+    """A record for each licence of a search; one record without a licence if it has none."""
     metadata, result, licenses = search.metadata, search.result, search.licenses
     status = _text(result, "result_status", "search_result", tally) or _text(
         metadata, "search_result_type", "metadata", tally
@@ -170,7 +167,7 @@ def _licenses(result: dict[str, Any]) -> list[dict[str, Any]]:
     if licenses is None:
         return []
     if not isinstance(licenses, list):
-        raise RecordError(f"search_result.licenses is {json_type(licenses)}, not a list")
+        raise RecordError(f"search_result.licenses is {json_type(licenses)}, not an array")
     for index, license_ in enumerate(licenses):
         if not isinstance(license_, dict):
             raise RecordError(
@@ -180,7 +177,7 @@ def _licenses(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _repeated(licenses: list[dict[str, Any]]) -> list[str]:
-    """A licence that stands twice in one search has one row: the earlier ones are lost."""
+    """Warnings about licences that occur twice in a search: only the last one becomes a row."""
     numbers = Counter(
         _text(each, "license_number", f"search_result.licenses[{index}]", Counter())
         for index, each in enumerate(licenses)
@@ -198,7 +195,7 @@ def _undated(value: object) -> str:
     else:
         shown = shortened(repr(value))
         problem = f"is {shown}" if is_blank(value) else f"cannot be read as a date: {shown}"
-    return f"metadata.search_timestamp {problem}; nobody can say which searches are newer"
+    return f"metadata.search_timestamp {problem}; so it is unknown which searches are newer"
 
 
 def _address(address: object, place: str, tally: Tally) -> list[str | None]:
@@ -218,7 +215,7 @@ def _image(reference: object, path: str, finder: ImageFinder) -> tuple[ImageFile
     if isinstance(reference, str) and (named := reference.strip()):
         image, warning = finder.find(named, path)
     elif reference is not None and not isinstance(reference, str):
-        warning = f"metadata.source_image_file is {json_type(reference)}, not a text"
+        warning = f"metadata.source_image_file is {json_type(reference)}, not a string"
     image = image or finder.beside(
         path.removesuffix(".json").removesuffix("_parse") + ".png", named
     )
@@ -240,11 +237,11 @@ def _text(holder: dict[str, Any], name: str, place: str, tally: Tally) -> str | 
 def _texts(
     holder: dict[str, Any], names: tuple[str, ...], place: str, tally: Tally
 ) -> list[str | None]:
-    """The texts of an object that have these names, cleaned."""
+    """The cleaned texts with these names in an object."""
     found: list[str | None] = []
     for name in names:
         value = holder.get(name)
-        # Nearly all of many millions: a call for each would take as long as all else here.
+        # Inline for speed: nearly all of many millions of values take this branch.
         if type(value) is str and "\0" not in value:
             found.append(value.strip() or None)
         elif value is None:

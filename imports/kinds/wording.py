@@ -1,4 +1,4 @@
-"""How the kinds are spoken of. Apart from them, so that `--help` need not import any."""
+"""The words for each kind in help and messages. Separate, so that `--help` imports no kind."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 
 class Wording(NamedTuple):
-    """How a kind is spoken of.
+    """The words for a kind.
 
-    `summary` is the help of its command, `details` what else it says. `item` is its work item
-    ("file"); `items_sought` and `condition` say what was looked for: "No JSON files found: nothing
-    below … is called …". `source_option` is another name for the source's argument,
-    `single_command` a command of its own for a single work item.
+    `summary` and `details` are the help of its command. `item` is its work item ("file").
+    `items_sought` and `condition` are parts of "No JSON files found: nothing below … is called …".
+    `source_option` is an option for the source in place of the argument. `single_command` is a
+    separate command for a single work item. `group` is the word for items of one group, if the
+    kind has groups ("search").
     """
 
     summary: str
@@ -21,6 +22,7 @@ class Wording(NamedTuple):
     source_option: str | None = None
     single_command: str | None = None
     details: str = ""
+    group: str = "group"
 
     @property
     def items(self) -> str:
@@ -35,6 +37,7 @@ WORDINGS = {
         items_sought="JSON files",
         condition="is called",
         source_option="--states-dir",
+        group="search",
     ),
     "folders": Wording(
         summary="Import device tests: folders below DIR that hold images or a stats.json.",
@@ -48,10 +51,10 @@ WORDINGS = {
         item="file",
         items_sought="JSON files",
         condition="is called",
-        details="The files are pages of search results. Each is deleted once it is imported; one of"
-        " which something failed is moved to failed_uploads, beside DIR. To keep them all:"
+        details="The files are pages of search results. Each is deleted after it is imported; if a"
+        " part of it failed, it is moved to failed_uploads, beside DIR. To keep all files:"
         " --on-success keep --on-failure keep. To see first how many a run would delete:"
         " --scan-only.",
     ),
 }
-"""The wording of every kind, by its name."""
+"""The wording of every kind, by name."""

@@ -4,35 +4,50 @@ Only the coordinator writes it. It calls an item imported only after its transac
 """
 
 from imports.ledger.disposal import DisposalLedger, DisposedItem, DueItem
+from imports.ledger.exempt import ExemptLedger
 from imports.ledger.file import LedgerFile
 from imports.ledger.growing import GrowingLedger, StableSince
 from imports.ledger.images import ImageLedger
 from imports.ledger.items import ItemLedger
 from imports.ledger.lacking import LackingLedger
 from imports.ledger.listing import Listing, ListingLedger
+from imports.ledger.placements import (
+    Claim,
+    KnownPlace,
+    PlacementLedger,
+    PlacementStage,
+)
 from imports.ledger.progress import ItemProgress, item_progress
 from imports.ledger.queue import ImportQueue
+from imports.ledger.resets import Undone, undo_run
 from imports.ledger.runs import RunLedger, RunRecord
 from imports.ledger.scope import Scope
 from imports.ledger.seen_rows import SeenRows
 
 __all__ = [
+    "Claim",
     "DisposalLedger",
     "DisposedItem",
     "DueItem",
+    "ExemptLedger",
     "GrowingLedger",
     "ImageLedger",
     "ImportQueue",
     "ItemLedger",
     "ItemProgress",
+    "KnownPlace",
     "LackingLedger",
     "LedgerFile",
     "Listing",
     "ListingLedger",
+    "PlacementLedger",
+    "PlacementStage",
     "RunLedger",
     "RunRecord",
     "Scope",
     "SeenRows",
     "StableSince",
+    "Undone",
     "item_progress",
+    "undo_run",
 ]

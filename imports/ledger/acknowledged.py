@@ -42,6 +42,7 @@ class KnownItem(NamedTuple):
     kind: str
     source: str
     tag: str
+    target_id: str
     path: str
     reason: str | None
     failed: bool
@@ -49,8 +50,9 @@ class KnownItem(NamedTuple):
 
 
 _ITEMS = (
-    "select item.id, kind, source, tag, path, reason, state = 'failed' and disposed_at is null,"
-    " acknowledged_at is not null from scope cross join item on scope_id = scope.id"
+    "select item.id, kind, source, tag, target_id, path, reason,"
+    " state = 'failed' and disposed_at is null, acknowledged_at is not null"
+    " from scope cross join item on scope_id = scope.id"
     " where (:kind is null or kind = :kind) and (:tag is null or tag = :tag)"
 )
 
@@ -91,8 +93,8 @@ def failed_items(
     return [_known(row) for row in rows]
 
 
-def _known(row: tuple[int, str, str, str, str, str | None, int, int]) -> KnownItem:
-    return KnownItem(*row[:6], failed=bool(row[6]), acknowledged=bool(row[7]))
+def _known(row: tuple[int, str, str, str, str, str, str | None, int, int]) -> KnownItem:
+    return KnownItem(*row[:7], failed=bool(row[7]), acknowledged=bool(row[8]))
 
 
 def acknowledge(file: LedgerFile, item_ids: Iterable[int], by: str, note: str | None) -> None:

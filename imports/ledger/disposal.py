@@ -89,6 +89,8 @@ class DisposalLedger:
             f" {SIGNATURE} from {items}"
             f" where {self._scope.all_items} and state in ('imported', 'failed')"
             f" and disposed_at is null and found_wrong = 0 and {COUNTS} and {condition}"
+            # What was left out is only there.
+            " and (state = 'failed' or left_out = 0)"
             " order by item.id limit :limit",
             {"limit": -1, "most_tries": None, "batch_id": self._scope.run_name, **values},
         )

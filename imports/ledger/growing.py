@@ -29,7 +29,7 @@ class GrowingLedger:
     def note(self, stable: StableSince, now: float) -> None:
         """Takes in, after a listing, which listed files have an mtime that is too late.
 
-        `now` is by the clock of `StableSince.seen`. For a file that was found growing before, and has
+        `now` is by the clock of `StableSince.seen`. For a file that was growing and has
         changed since, the time begins anew.
         """
         make_growing(self._scope)
@@ -56,7 +56,7 @@ class GrowingLedger:
         )
 
     def seen_unchanged(self, item_ids: list[int]) -> frozenset[int]:
-        """Those of some settled items that listings have seen unchanged."""
+        """Those of some stable items that listings have seen unchanged."""
         make_growing(self._scope)
         rows = self._scope.connection.execute(
             "select item_id from temp.growing where item_id in (select value from json_each(?))",

@@ -53,6 +53,7 @@ class ImageLedger:
         return self._open(
             "unstored",
             f"select {_IMAGE} {self._named()}"
+            " and item_image.place is null"
             f" and image.sha256 is not null and not {self._scope.seen_stored}"
             " group by image.sha256 order by image.sha256",
         )
@@ -177,7 +178,7 @@ class ImageLedger:
             "stored",
             f"select {_IMAGE} from item join item_image on item_image.item_id = item.id"
             " join image on image.path = item_image.path"
-            f" where {self._scope.all_items}{later} and sha256 is not null and"
+            f" where {self._scope.all_items}{later} and place is null and sha256 is not null and"
             " (state = 'imported' or state = 'failed' and exists (select 1 from seen_stored"
             f" as seen where seen.scope_id = {self._scope.id} and seen.sha256 = image.sha256))"
             " group by sha256 order by sha256",

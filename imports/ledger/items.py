@@ -132,9 +132,9 @@ class ItemLedger:
                 (orjson.dumps([*plain, *(plan.id for plan in plans)]).decode(),),
             )
             connection.executemany(
-                "insert into item_image values (?, ?, ?)",
+                "insert into item_image (item_id, position, path, place) values (?, ?, ?, ?)",
                 [
-                    (plan.id, position, image.path)
+                    (plan.id, position, image.path, _place(plan, position))
                     for plan in good
                     for position, image in enumerate(plan.images)
                     if image is not None
@@ -166,7 +166,7 @@ class ItemLedger:
         return int(row[0])
 
     def duplicates(self, limit: int) -> tuple[int, list[list[str]]]:
-        """How many groups of items are the same search, and the paths of the first of them."""
+        """How many groups have more than one item, and the paths of the first of them."""
         groups = (
             "select item_group from item where scope_id = ? and item_group is not null"
             " group by item_group having count(*) > 1"
@@ -201,14 +201,22 @@ class ItemLedger:
         return int(count), [(path, "; ".join(json.loads(text))) for path, text in rows]
 
     def record_upload_failure(self, sha256: str, reason: str) -> list[str]:
-        """Fails the unfinished items that name an image; returns their paths."""
-        return self._fail_naming("sha256 = ?", sha256, Phase.UPLOAD, reason)
+        """Fails the unfinished items that name an image of this hash; returns their paths."""
+        return self._fail_naming("sha256 = ? and place is null", sha256, Phase.UPLOAD, reason)
+
+    def record_placement_failure(self, place: str, reason: str) -> list[str]:
+        """Fails the unfinished items that have an image of this place; returns their paths."""
+        return self._fail_naming("place = ?", place, Phase.UPLOAD, reason)
+
+    def record_rival(self, item_id: int, reason: str) -> list[str]:
+        """Fails an unfinished item whose image's place is that of another item; its path."""
+        return self._fail_naming("item.id = ?", item_id, Phase.UPLOAD, reason)
 
     def record_unread_image(self, path: str, reason: str) -> list[str]:
         """Fails the unfinished items that name an image which cannot be read; their paths."""
         return self._fail_naming("image.path = ?", path, Phase.SHA256, reason)
 
-    def _fail_naming(self, image: str, value: str, phase: Phase, reason: str) -> list[str]:
+    def _fail_naming(self, image: str, value: str | int, phase: Phase, reason: str) -> list[str]:
         with self._scope.file.transaction() as connection:
             rows = connection.execute(
                 "select distinct item.id, item.path from image"
@@ -233,7 +241,7 @@ class ItemLedger:
     ) -> None:
         """Has items, whose files have these signatures now, read and imported again.
 
-        With them come the imported ones of their groups: else an earlier file of the same search
+        With them come the imported ones of their groups: else an earlier file of the same group
         would replace what a later one has brought. `planned` says that this run has planned the
         items already: what it has counted of them is taken back.
         """
@@ -248,7 +256,6 @@ class ItemLedger:
                     f" digest = ?, {NOTHING_DONE} where id = ?",
                     (*signature, each),
                 )
-                connection.execute("delete from record_failure where item_id = ?", (each,))
             connection.execute(
                 f"update item set state = 'listed', {NOTHING_DONE}"
                 f" where {self._scope.condition(ItemState.IMPORTED)} and disposed_at is null"
@@ -256,6 +263,7 @@ class ItemLedger:
                 " where item_group is not null)"
             )
             connection.execute("drop table again")
+            self._scope.forget_records(connection)
 
     # Reports
 
@@ -310,6 +318,11 @@ class ItemLedger:
             f"select path, phase, reason, tries {where} order by path limit :limit", values
         )
         return int(count), [Failure(*row) for row in rows]
+
+
+def _place(plan: Plan, position: int) -> str | None:
+    place = plan.placements[position] if plan.placements else None
+    return None if place is None else str(place)
 
 
 def _warn_of_flaws(connection: sqlite3.Connection, item_ids: list[int]) -> None:

@@ -14,7 +14,7 @@ from imports.ledger.acknowledged import COUNTS, FORGOTTEN
 from imports.ledger.recount import COUNTED, uncount
 from imports.ledger.scope import NOTHING_DONE, Scope
 from imports.source.tree import ListedEntry, ListingProblem
-from imports.work_item import ItemState, Phase
+from imports.work_item import Phase
 
 _CHUNK = 5_000
 _PATH = itemgetter(0)
@@ -120,11 +120,7 @@ class ListingLedger:
                 f" where {to_do}",
                 values,
             )
-            connection.execute(
-                "delete from record_failure where exists (select 1 from item"
-                " where item.id = record_failure.item_id"
-                f" and {self._scope.condition(ItemState.LISTED)})"
-            )
+            self._scope.forget_records(connection)
             if problems:
                 unlisted = connection.execute(
                     "select item.id, problem from listing join item"
@@ -141,8 +137,8 @@ class ListingLedger:
     ) -> Iterator[None]:
         """The table `listing`, in the order of the paths, so that all that follows is in order.
 
-        Where it is to `skip_unchanged` what it can, stretches of items that are all imported and as they
-        were are not in it, but in the table `unchanged`: from which path to which, and how many.
+        With `skip_unchanged`, stretches of items that are all imported and unchanged are not in it,
+        but in the table `unchanged`: the first path, the last one, and how many items.
         """
         connection = self._scope.connection
         for name in ("listing", "unchanged"):
@@ -179,7 +175,7 @@ class ListingLedger:
             connection.execute(f"drop table if exists temp.{name}")
 
     def _changed(self, rows: list[_Row]) -> list[_Row]:
-        """The rows of a listing, in order, but for stretches in one folder that are settled."""
+        """The rows of a listing, in order, without the unchanged stretches of a folder."""
         connection = self._scope.connection
         left = []
         for _, group in groupby(rows, _folder):
@@ -207,7 +203,7 @@ class ListingLedger:
             " and path > coalesce((select last from unchanged where first <= item.path"
             " order by first desc limit 1), '')"
         )
-        for table in ("item_image", "failure", "record_failure"):
+        for table in ("item_image", "failure", "record_failure", "record_exempt"):
             connection.execute(
                 f"delete from {table} where item_id in (select id from {gone})", (self._scope.id,)
             )
@@ -237,18 +233,18 @@ class ListingLedger:
     def _compare_listing(
         self, own: str, *, again: bool, most_tries: int
     ) -> tuple[str, Listing, int]:
-        """The table of what is not settled by what is known, and how the listing compares.
+        """The table of new and changed items, and how the listing compares with what is known.
 
-        Of what is as it was, imported, acknowledged or given up, there is nothing in the table. The
-        number is that of all that cannot be listed, acknowledged or not.
+        Unchanged items that are imported, acknowledged or given up are not in the table. The
+        number counts all that cannot be listed, acknowledged or not.
         """
         connection = self._scope.connection
         total, problems = connection.execute(
             "select count(*), count(problem) from listing"
         ).fetchone()
-        unchanged = connection.execute("select coalesce(sum(items), 0) from unchanged").fetchone()[
-            0
-        ]
+        (unchanged,) = connection.execute(
+            "select coalesce(sum(items), 0) from unchanged"
+        ).fetchone()
         if self.none_known():
             return "listing", Listing(total, total, 0, 0, 0, problems), problems
         joined = (

@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 import orjson
 
+from imports.ledger.exempt import record_exempt
 from imports.ledger.runs import add_counts
 from imports.ledger.scope import SIGNATURE, Scope
 from imports.work_item import (
+    ExemptRecord,
     Image,
     ImageFile,
     ItemState,
@@ -178,11 +180,13 @@ class ImportQueue:
         took: tuple[float, float],
         succeeded: Mapping[int, int] | None = None,
         record_failures: Sequence[RecordFailure] = (),
+        exempt: Sequence[ExemptRecord] = (),
     ) -> None:
         """Takes in what became of a batch, after its transaction committed.
 
         `took` is when the batch began and ended, in seconds since the epoch; `succeeded` says of
-        items how many of their records are in, `record_failures` which are not.
+        items how many of their records are in, `record_failures` which are not, `exempt` which are
+        not, or not as their files say, and need not be.
         """
         failed = {item_id for item_id, _ in failures}
         now = time.time()
@@ -203,15 +207,16 @@ class ImportQueue:
                 connection.execute(
                     "update item set state = 'imported', phase = null, reason = null,"
                     f" cause = null, tries = 0, failed_in = null, {_RECORDS}, ended_at = ?,"
-                    " updated_at = ?, imported_in = ?"
+                    " updated_at = ?, imported_in = ?, first_in = coalesce(first_in, ?)"
                     " where id in (select value from json_each(?))",
-                    (*values, took[1], now, number, orjson.dumps(ids).decode()),
+                    (*values, took[1], now, number, number, orjson.dumps(ids).decode()),
                 )
             connection.executemany(
                 f"update item set {_RECORDS} where id = ?",
                 [(*records[item_id], item_id) for item_id in failed],
             )
             connection.executemany(_RECORD_FAILURE, record_failures)
+            record_exempt(connection, exempt)
             self._scope.fail(connection, Phase.IMPORT, failures)
             add_counts(connection, self._scope.run_name, counts)
 
@@ -223,8 +228,9 @@ class ImportQueue:
         took: tuple[float, float],
         succeeded: int,
         record_failures: Sequence[RecordFailure],
+        exempt: Sequence[ExemptRecord] = (),
     ) -> None:
-        """Takes in that an item's records up to `records_done` went in, or failed."""
+        """Takes in that an item's records up to `records_done` went in, or did not."""
         records = _records([item_id], took[0], {item_id: succeeded}, record_failures)
         with self._scope.file.transaction() as connection:
             connection.execute(
@@ -232,6 +238,7 @@ class ImportQueue:
                 (*records[item_id], records_done, item_id),
             )
             connection.executemany(_RECORD_FAILURE, record_failures)
+            record_exempt(connection, exempt)
             add_counts(connection, self._scope.run_name, counts)
 
     def record_failures(self, item_id: int) -> list[RecordFailure]:

@@ -115,21 +115,27 @@ class RunLedger:
         ).fetchone()
         return row is not None
 
+    def was_reset(self, run_name: str) -> bool:
+        """Whether what a run imported was undone."""
+        row = self._file.connection.execute(
+            "select 1 from run where batch_id = ? and reset_at is not null", (run_name,)
+        ).fetchone()
+        return row is not None
+
     def run_names(self, scope_id: int) -> list[str]:
         """The batch ids of those runs of a scope that may have written rows, cycle by cycle."""
         rows = self._file.connection.execute(
-            "select batch_id, (select value from run_count"
-            " where run_count.batch_id = run.batch_id and name = 'cycles')"
-            " from run where scope_id = ? and (finished_at is null or exists ("
+            "select batch_id from run where scope_id = ? and (finished_at is null or exists ("
             " select 1 from run_count where run_count.batch_id = run.batch_id"
             " and name like 'import.%'))",
             (scope_id,),
-        )
-        return [
-            cycle_run_name(run_name, cycle)
-            for run_name, more in rows
-            for cycle in range(1, 2 + (more or 0))
-        ]
+        ).fetchall()
+        return [each for (run_name,) in rows for each in self.cycles(run_name)]
+
+    def cycles(self, run_name: str) -> list[str]:
+        """The batch ids on the rows of a run, cycle by cycle."""
+        more = self.counts(run_name).get("cycles", 0)
+        return [cycle_run_name(run_name, cycle) for cycle in range(1, 2 + more)]
 
     def counts(self, run_name: str) -> dict[str, int]:
         """All counts of a run, by name."""

@@ -28,7 +28,8 @@ create table run (
   exit_code integer,
   completed integer not null default 0,
   told integer not null default 0,  -- whether the user has seen its report
-  deletes integer not null default 0  -- whether it may have deleted files of its source
+  deletes integer not null default 0,  -- whether it may have deleted files of its source
+  reset_at real  -- when what it imported was undone
 );
 create index run_number on run (number);
 create index run_untold on run (scope_id) where told = 0;
@@ -85,13 +86,16 @@ create table item (
   chunk integer,  -- of the spool, which has its rows
   weight integer not null default 1,  -- of its rows: their count or KiB, whichever is more
   cut_off integer,  -- the first item of its batch, if that was ended early
-  imported_in integer,  -- the batch that it went in with
+  first_in integer,  -- the batch that it first went in with
+  imported_in integer,  -- the batch that it went in with last
 
   -- Its records: how many there are, how many are done, and what these came to.
   records integer,
   records_done integer not null default 0,
   succeeded integer not null default 0,
   refused integer not null default 0,
+  left_out integer not null default 0,  -- see record_exempt
+  guarded integer not null default 0,
   began_at real,
   ended_at real,
   undated integer not null default 0,  -- whether nobody knows if they are newer than others
@@ -129,6 +133,7 @@ create index item_disposed on item (scope_id, state) where disposed_at is not nu
 create index item_found_wrong on item (scope_id, path) where found_wrong <> 0;
 create index item_not_disposed_of on item (scope_id, path) where disposal_problem is not null;
 create index item_lacking on item (scope_id, id) where not_found + unusable > 0;
+create index item_exempt on item (scope_id, id) where left_out + guarded > 0;
 create index item_acknowledged on item (scope_id, path) where acknowledged_at is not null;
 create index item_cause on item (scope_id, cause)
   where state = 'failed' and acknowledged_at is null;
@@ -148,6 +153,16 @@ create table record_failure (
   number integer not null,
   label text not null,
   reason text not null,
+  primary key (item_id, number)
+) without rowid;
+
+-- The records that are not in the target as an item says, and rightly so: they refer to rows that
+-- it lacks (outcome L), or it guards what it has (G).
+create table record_exempt (
+  item_id integer not null,
+  number integer not null,
+  label text not null,
+  outcome text not null,
   primary key (item_id, number)
 ) without rowid;
 
@@ -172,9 +187,29 @@ create table item_image (
   item_id integer not null,
   position integer not null,
   path text not null,
+  place text,  -- bucket and path, where it is stored if that is not under its hash
+  passed_over integer not null default 0,  -- whether what was at its place stays: it is newer
   primary key (item_id, position)
 ) without rowid;
 create index item_image_path on item_image (path);
+create index item_image_place on item_image (place) where place is not null;
+
+-- What this ledger's runs know of the places of images. `putting`: a run puts the image there, or
+-- is about to. `put`: it has done so, and the rows of its item are not in yet. `stands`: they are.
+-- `found`: it was there already, and none of these runs had put it.
+create table placement (
+  target_id text not null,
+  place text not null,
+  sha256 text not null,
+  stage text not null,
+  batch_id text not null,
+  kept text,  -- the path of a copy of what it replaced, while that may have to come back
+  previous text,  -- the SHA-256 of that
+  previous_stage text,  -- `stands` or `found`; null if it was somebody else's
+  primary key (target_id, place)
+) without rowid;
+create index placement_open on placement (target_id, place) where stage in ('putting', 'put');
+create index placement_kept on placement (target_id, place) where kept is not null;
 
 -- An image file of any scope, and what is in it.
 create table image (

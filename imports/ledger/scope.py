@@ -15,8 +15,8 @@ UNFINISHED = "state <> 'imported'"
 
 NOTHING_DONE = (
     "records = null, weight = 1, cut_off = null, records_done = 0, succeeded = 0, refused = 0,"
-    " began_at = null, ended_at = null, imported_in = null, disposal_problem = null,"
-    " found_wrong = 0, stays = 0"
+    " left_out = 0, guarded = 0, began_at = null, ended_at = null, imported_in = null,"
+    " disposal_problem = null, found_wrong = 0, stays = 0"
 )
 """Said where an item begins anew."""
 
@@ -99,6 +99,14 @@ class Scope:
                 "insert into failure (item_id, batch_id, phase, reason, failed_at)"
                 " values (:id, :batch_id, :phase, :reason, :now)",
                 values,
+            )
+
+    def forget_records(self, connection: sqlite3.Connection) -> None:
+        """Forgets which records of items that are listed had failed, or were exempt."""
+        for table in ("record_failure", "record_exempt"):
+            connection.execute(
+                f"delete from {table} where exists (select 1 from item"
+                f" where item.id = {table}.item_id and {self.condition(ItemState.LISTED)})"
             )
 
 

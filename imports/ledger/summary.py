@@ -6,12 +6,14 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 from imports.ledger.acknowledged import COUNTS, Acknowledgement, acknowledgements
+from imports.ledger.exempt import count_exempt, exempt_records
 from imports.ledger.lacking import count_lacking
 from imports.ledger.whereabouts import Disposal, count_disposals, latest_disposals
-from imports.work_item import NOTHING_LACKING, Lacking
+from imports.work_item import NOTHING_LACKING, Lacking, RowOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class ScopeSummary:
 
     Of failed ones, `acknowledged` are not among `failed`. `acknowledgements` are the first of them.
     `gone` are imported ones, `moved` failed ones, whose files are no longer in the source;
-    `warned` lack something, `lacking` are the images among that.
+    `warned` lack something, `lacking` are the images among that; `left_out` are records that refer
+    to rows which are not in the target, `guarded` those for which it keeps what it has.
     `files_deleted` and `files_moved` are what all runs did, `disposals` the last of it.
     """
 
@@ -74,6 +77,8 @@ class ScopeSummary:
     moved: int = 0
     warned: int = 0
     lacking: Lacking = NOTHING_LACKING
+    left_out: int = 0
+    guarded: int = 0
     files_deleted: int = 0
     files_moved: int = 0
     disposals: list[Disposal] = field(default_factory=list)
@@ -157,17 +162,31 @@ def warned_items(
 ) -> Iterator[Warned]:
     """The items of a kind and a tag (None for all) that lack something, at most `limit`, by path.
 
-    They come one by one: there may be any number of them.
+    They come one by one: there may be any number of them. After them come those with exempt
+    records, once for each.
     """
+    yield from islice(_warned(connection, kind, tag), limit)
+
+
+_WHY = {
+    RowOutcome.LEFT_OUT: "left out: what it refers to is not in the target",
+    RowOutcome.GUARDED: "guarded: the target keeps what it has",
+}
+
+
+def _warned(connection: sqlite3.Connection, kind: str | None, tag: str | None) -> Iterator[Warned]:
     rows = connection.execute(
         "select kind, source, tag, path, warnings from scope cross join item indexed by item_warned"
         " on item.scope_id = scope.id and warnings is not null"
         " where (?1 is null or kind = ?1) and (?2 is null or tag = ?2) and state <> 'failed'"
-        " order by scope.id, path limit ?3",
-        (kind, tag, -1 if limit is None else limit),
+        " order by scope.id, path",
+        (kind, tag),
     )
     for of_kind, source, of_tag, path, text in rows:
         yield Warned(of_kind, source, of_tag, path, json.loads(text))
+    for of_kind, source, of_tag, path, label, outcome in exempt_records(connection, kind, tag):
+        text = f"record {label} is {_WHY[RowOutcome(outcome)]}"
+        yield Warned(of_kind, source, of_tag, path, [text])
 
 
 def _scope(
@@ -194,6 +213,7 @@ def _scope(
         " group by cause order by count(*) desc, cause limit ?",
         (scope_id, limit),
     ).fetchall()
+    left_out, guarded = count_exempt(connection, scope_id)
     files_deleted, files_moved = count_disposals(connection, scope_id)
     acknowledged, first = acknowledgements(connection, scope_id, limit)
     return ScopeSummary(
@@ -212,6 +232,8 @@ def _scope(
             " and warnings is not null and state <> 'failed'"
         ),
         lacking=count_lacking(connection, f"scope_id = {scope_id}"),
+        left_out=left_out,
+        guarded=guarded,
         files_deleted=files_deleted,
         files_moved=files_moved,
         disposals=latest_disposals(connection, scope_id, limit),

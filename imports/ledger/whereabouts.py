@@ -51,7 +51,7 @@ def latest_disposals(
 ) -> list[Disposal]:
     """The latest disposals of a scope, the last one first; only of a path, where one is named."""
     where = "" if path is None else " and path = :path"
-    # In the order of their ids, not of their moments: a clock may be set back.
+    # In the order of their ids, not of their timestamps: a clock may be set back.
     rows = connection.execute(
         "select path, what, reason, moved_to, disposed_at, batch_id from disposal"
         f" where scope_id = :scope{where} order by id desc limit :limit",

@@ -94,7 +94,7 @@ def _fresh_phases() -> dict[str, PhaseState]:
     return {phase.value: PhaseState() for phase in Phase if phase is not Phase.VERIFY}
 
 
-class WorkState(msgspec.Struct, kw_only=True):
+class WorkState(msgspec.Struct, kw_only=True, rename={"run_name": "batch_id"}):
     """The run in hand, as a user finds it in the file. Its fields stand there in this order.
 
     Some of them name files and folders: they have one form, and nothing else is read.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,11 +13,11 @@ from imports.backends.database import (
     Comparison,
     Rows,
     TableComparison,
-    WrittenRow,
 )
 from imports.backends.halving import all_answers, in_parts
+from imports.backends.reading import WrittenRow, written_rows
 from imports.backends.target_config import TargetConfig, opened
-from imports.errors import BackendUnavailableError, ImageProblemError, StatementCancelledError
+from imports.errors import BackendUnavailableError, ImageProblemError
 from imports.phases.placing import Placed, place_rows
 from imports.phases.prepare import (
     CurrentItems,
@@ -28,7 +29,7 @@ from imports.phases.prepare import (
 from imports.phases.upload import UploadTarget, image_rows
 from imports.run.report import Finding
 from imports.tables.table import IMAGE_ASSETS, Table, TableGroup
-from imports.work_item import Image, Prepared
+from imports.work_item import Image, PlacedImage, Prepared
 from imports.workers.chained import FirstStep
 
 if TYPE_CHECKING:
@@ -36,11 +37,10 @@ if TYPE_CHECKING:
 
 _WRONG = ("missing", "different", "undecided")
 
+_EXEMPT = ("guarded", "left_out")
+
 _REPAIRABLE = ("missing", "different", "added")
 """What importing again may put right."""
-
-PAGE_SIZE = 1_000
-"""Rows that are listed at once in the search for orphans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,13 @@ class VerifyTarget:
 class Compared:
     """What became of a batch: how many records it had, what is wrong, which rows it vouches for.
 
-    These are the rows that have an id, by their marks.
+    These are the rows that have an id, by their marks. `exempt` are records that are not stored as
+    their files say, and need not be: how many are guarded, and how many left out.
     """
 
     items: int
     records: int = 0
+    exempt: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
     row_marks: list[str] = field(default_factory=list)
 
@@ -102,13 +104,15 @@ def compare_items(target: VerifyTarget, current: CurrentItems) -> Compared:
     ]
     added = _added_by_owner(target.group, answer)
     for record, aggregates in zip(prepared.records, placed.aggregates, strict=True):
-        wrong = _first_wrong(answer, added, aggregates)
-        if wrong is not None:
-            path = paths[record.item_id]
-            item_id = record.item_id if wrong.found in _REPAIRABLE else None
-            compared.findings.append(
-                Finding(wrong.found, record.label, wrong.detail, path, item_id)
-            )
+        found = _found(target.group, answer, added, aggregates)
+        if found is None:
+            continue
+        if found.what in _EXEMPT:
+            compared.exempt[found.what] += 1
+            continue
+        item_id = record.item_id if found.what in _REPAIRABLE else None
+        path = paths[record.item_id]
+        compared.findings.append(Finding(found.what, record.label, found.detail, path, item_id))
     return compared
 
 
@@ -139,49 +143,54 @@ def _compare_rows(
     return found
 
 
-def written_rows(
+def rows_written(
     target: VerifyTarget, table: Table, run_names: list[str], after: str | None
 ) -> list[WrittenRow]:
-    """The next rows that runs wrote, by id: a page of them, or fewer if a page takes too long."""
-    database = opened(target.config).database
-    size = PAGE_SIZE
-    while True:
-        try:
-            return database.written(table, run_names, after, size)
-        except StatementCancelledError as error:
-            if size == 1:
-                raise BackendUnavailableError(f"Even one row takes too long: {error}.") from error
-            size //= 2
+    """The next rows that runs wrote; see `written_rows`."""
+    return written_rows(opened(target.config).database, table, run_names, after)
 
 
-class _Wrong(NamedTuple):
-    """What is wrong with a record: what was found, and in what."""
+class _Found(NamedTuple):
+    """What was found that is not the same, and in what."""
 
-    found: str
-    detail: str
+    what: str
+    detail: str = ""
 
 
-def _first_wrong(
+def _found(
+    group: TableGroup,
     answer: dict[int, TableComparison],
     added: Mapping[tuple[int, str], list[tuple[Table, AddedRows]]],
     aggregates: tuple[Placed | None, ...],
-) -> _Wrong | None:
-    """What is first found wrong in the rows of a record; those of others are not its own."""
+) -> _Found | None:
+    """What is first found wrong in the rows of a record; those of others are not its own.
+
+    If nothing is, why one of them is not as the record says, and need not be.
+    """
+    exempt = None
     for aggregate in aggregates:
         if aggregate is None:
             continue
-        first = answer[aggregate.table].rows[aggregate.first]
-        if first.found in _WRONG:
-            return _Wrong(first.found, _detail(first))
-        if first.found != "same":
-            continue
-        for table, place in aggregate.others:
-            other = answer[table].rows[place]
-            if other.found in _WRONG:
-                return _Wrong(other.found, _detail(other))
-        for owned, rows in added.get((aggregate.table, first.id or ""), ()):
-            return _Wrong("added", _added_detail(owned, rows))
-    return None
+        owners: list[tuple[int, str]] = []
+        elsewhere: list[str] = []
+        for index, place in ((aggregate.table, aggregate.first), *aggregate.others):
+            table = group.tables[index]
+            if table.owner in elsewhere:
+                continue
+            each = answer[index].rows[place]
+            if each.found in _WRONG:
+                return _Found(each.found, _detail(each))
+            if each.found == "same":
+                owners.append((index, each.id or ""))
+                continue
+            # What it owns is not looked at: it is another row's, or nobody's.
+            elsewhere.append(table.qualified_name)
+            if each.found in _EXEMPT and exempt != "left_out":
+                exempt = each.found
+        for owner in owners:
+            for owned, rows in added.get(owner, ()):
+                return _Found("added", _added_detail(owned, rows))
+    return None if exempt is None else _Found(exempt)
 
 
 def _added_by_owner(
@@ -199,53 +208,65 @@ def _added_by_owner(
     return found
 
 
-def compare_images(target: VerifyTarget, images: list[Image]) -> list[Finding]:
-    """Compares what `image_assets` has of stored images with what it should have."""
+def compare_images(target: VerifyTarget, images: list[Image]) -> dict[str, Finding]:
+    """What is wrong, by hash, in what `image_assets` has of stored images."""
     rows = image_rows(UploadTarget(target.config, target.run["batch_id"]), images)
     answer = _compare_rows(target, rows, [[(0, number)] for number in range(len(images))])[0]
-    return [
-        Finding(
-            each.found,
-            f"{IMAGE_ASSETS.label}/{image.sha256}",
-            _detail(each),
-            image=image.sha256,
-        )
+    return {
+        image.sha256: Finding(each.found, f"{IMAGE_ASSETS.label}/{image.sha256}", _detail(each))
         for image, each in zip(images, answer.rows, strict=True)
         if each.found in _WRONG
-    ]
+    }
 
 
 def check_image(target: VerifyTarget, image: Image, *, deep: bool) -> Finding | None:
-    """Whether an image is stored with its size, and with `deep` with its content.
+    """Whether an image is stored under its hash with its size, and with `deep` with its content.
 
     Raises:
         BackendUnavailableError: if the store does not answer to anything any more.
     """
     store = opened(target.config).store
-    path = image.storage_path
+    return _check_stored(store, image.storage_path, image, image.storage_path, deep=deep)
+
+
+def check_placed(target: VerifyTarget, placed: PlacedImage, *, deep: bool) -> Finding | None:
+    """The same of an image that has a place of its own."""
+    image, place = placed
+    store = opened(target.config).places.bucket(place.bucket)
+    return _check_stored(store, place.path, image, str(place), deep=deep)
+
+
+def _check_stored(
+    store: RetryingStore, path: str, image: Image, subject: str, *, deep: bool
+) -> Finding | None:
+    """Whether an image is stored with its size, and with `deep` with its content.
+
+    Raises:
+        BackendUnavailableError: if the store does not answer to anything any more.
+    """
     try:
         size = store.size(path)
         if size is None:
-            return Finding("missing", path, image=image.sha256)
+            return Finding("missing", subject)
         detail = ""
         if size != image.file.signature.size:
             detail = f"stored with {size:,} bytes, should be {image.file.signature.size:,}"
         elif deep:
-            detail = _wrong_content(store, image)
+            detail = _wrong_content(store, path, image.sha256)
     except ImageProblemError as error:
         detail = str(error)
     except BackendUnavailableError as error:
         store.blame_image(error)
         detail = f"it cannot be read: {error}"
-    return Finding("different", path, detail, image=image.sha256) if detail else None
+    return Finding("different", subject, detail) if detail else None
 
 
-def _wrong_content(store: RetryingStore, image: Image) -> str:
+def _wrong_content(store: RetryingStore, path: str, sha256: str) -> str:
     """What is wrong with the content of a stored image; nothing if it is right."""
     found = ""
     for _ in range(2):  # an answer that was cut off is no content
-        found = store.sha256(image.storage_path)
-        if found == image.sha256:
+        found = store.sha256(path)
+        if found == sha256:
             return ""
     return f"its content has the hash {found}"
 

@@ -62,7 +62,7 @@ class Cycles:
                 session.display.say(f"Still growing, and left for the next run: {listed:,}")
                 return False
             if listed:
-                # Before anything else: what is not settled now, is so after that.
+                # Before anything else: a file that is not stable now, is stable after that.
                 session.policy.stop.wait(stability.STABLE_SECONDS)
                 session.raise_if_stopping()
             elif not session.settings.watch or not self._changed():

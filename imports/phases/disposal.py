@@ -15,8 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imports.configuration.choices import Disposal
 from imports.ledger import DisposedItem, DueItem
-from imports.settings import Disposal
 from imports.source.moving import (
     Fate,
     Outcome,

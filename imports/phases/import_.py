@@ -19,6 +19,7 @@ from imports.phases.merging import (
     write_status_files,
 )
 from imports.phases.pieces import PieceReader
+from imports.phases.placements import passed_over, settle_placements
 from imports.phases.prepare import batches, largest_item
 from imports.run.spool import SpoolReader
 from imports.work_item import ItemState, Phase, RowOutcome, WorkItem
@@ -35,7 +36,11 @@ _OUTCOMES = {
     RowOutcome.UPDATED: ("updated", "📝 updated %s"),
     RowOutcome.SKIPPED: ("skipped", "⏭️  skipped, older %s"),
     RowOutcome.UNCHANGED: ("unchanged", "🟰 unchanged %s"),
+    RowOutcome.GUARDED: ("guarded", "🔒 guarded, and left as it is %s"),
 }
+
+
+_RARE = ("import.guarded", "import.left_out")
 
 
 def import_items(session: RunSession) -> int:
@@ -77,6 +82,7 @@ def import_items(session: RunSession) -> int:
             for item in session.queue.large():
                 _import_large(session, target, item)
     session.spool.clear()
+    settle_placements(session)
     return total
 
 
@@ -109,6 +115,7 @@ def _import_large(session: RunSession, target: ImportTarget, item: WorkItem) -> 
                 imported.took,
                 len(imported.merged),
                 imported.record_failures,
+                imported.exempt,
             )
             _log_records(imported)
             session.display.mention(f"  {item.path}: {done:,} records")
@@ -130,6 +137,8 @@ def _record(session: RunSession, imported: Imported) -> None:
     counts["import.failed_batches" if imported.failures else "import.completed_batches"] = 1
     if imported.failures:
         counts["import.failed"] = len(imported.failures)
+    if session.placements.is_used:
+        session.placements.pass_over(imported.item_ids, passed_over(imported.merged))
     session.queue.record_imported(
         imported.item_ids,
         imported.failures,
@@ -137,6 +146,7 @@ def _record(session: RunSession, imported: Imported) -> None:
         imported.took,
         imported.succeeded,
         imported.record_failures,
+        imported.exempt,
     )
     if session.status_files is not None and imported.doubted:
         imported.unwritten = write_status_files(session.status_files, imported.doubted, imported)
@@ -153,12 +163,18 @@ def _outcome_counts(imported: Imported) -> dict[str, int]:
     counts = {f"import.{name}": letters.count(each) for each, (name, _) in _OUTCOMES.items()}
     counts["import.total_imported"] = counts["import.inserted"] + counts["import.updated"]
     counts["import.refused"] = len(imported.record_failures)
-    return counts
+    counts["import.left_out"] = sum(each.outcome is RowOutcome.LEFT_OUT for each in imported.exempt)
+    counts |= {f"import.derived.{table}": rows for table, rows in imported.derived.items()}
+    # What few kinds know is counted only where there is some of it.
+    return {name: count for name, count in counts.items() if count or name not in _RARE}
 
 
 def _log_records(imported: Imported) -> None:
     if _log.isEnabledFor(logging.DEBUG):
         for _, outcome, label in imported.merged:
             _log.debug(_OUTCOMES[outcome][1], label)
+        for record in imported.exempt:
+            if record.outcome is RowOutcome.LEFT_OUT:
+                _log.debug("🔗 left out, what it refers to is not there %s", record.label)
         for label, row in imported.refused:
             _log.debug("🚫 refused %s: %s", label, row.decode().rstrip())

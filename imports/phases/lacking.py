@@ -1,4 +1,4 @@
-"""Images that came or changed since their items were read are found by looking again."""
+"""What came since items were read: their images, by looking again; and what records refer to."""
 
 from __future__ import annotations
 
@@ -36,6 +36,16 @@ def plan_what_came(session: RunSession) -> None:
         # In any other run none is planned yet, and to find that out takes a while.
         _find_changed(session)
     _plan_found(session, planned=True)
+
+
+def plan_left_out(session: RunSession) -> None:
+    """Has items of earlier runs planned anew of which records were left out.
+
+    Only the target can tell whether what they refer to is there by now.
+    """
+    if items := session.exempt.left_out_before():
+        session.items.import_again(items)
+        session.add_counts({"planning.unchanged": -len(items)})
 
 
 def find_what_came(

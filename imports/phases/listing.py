@@ -18,6 +18,7 @@ from imports.phases.disposal import put_back_left
 from imports.phases.linked_folders import LinkedFolders
 from imports.run.stability import stable_since
 from imports.source.disk import read_all
+from imports.source.local_file import LinkedFile, LocalFile, local_file
 from imports.source.name_patterns import matcher
 from imports.source.set_aside import is_aside_folder
 from imports.source.tree import ListedEntry, ListingProblem, printable, unlistable
@@ -153,7 +154,9 @@ def _brought_home(session: RunSession, prefix: str) -> Iterator[ListedEntry]:
         names = {each.place.name for each in put_back_left(session, private)}
         if names:
             with os.scandir(private.parent) as entries:
-                files = [entry for entry in entries if entry.name in names]
+                files = [
+                    local_file(session.source, entry) for entry in entries if entry.name in names
+                ]
             parent = prefix.removesuffix("/").rpartition("/")[0]
             yield from session.kind.items_in(session.source, folder_prefix(parent or "."), files)
     except OSError as error:
@@ -273,16 +276,19 @@ def _list_some(job: ListJob) -> ListedFolders:
             if len(found) > MOST_ENTRIES:
                 listed.large.append(prefix)
                 continue
+            is_left_out = source.leaves_out(prefix)
             links = Links()
             folders: list[os.DirEntry[str]] = []
-            files: list[os.DirEntry[str]] = []
+            files: list[LocalFile] = []
             for entry in found:
-                if source.is_left_out(prefix, entry.name):
+                if is_left_out(entry.name):
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry)
-                elif not entry.is_symlink() or not links.take(source, prefix, entry):
-                    files.append(entry)
+                elif not entry.is_symlink():
+                    files.append(LocalFile(entry))
+                elif not links.take(source, prefix, entry):
+                    files.append(LinkedFile(entry, source))
             items = list(kind.items_in(source, prefix, files))
         except OSError as error:
             listed.entries.append(_problem(source, prefix, error))
@@ -328,7 +334,7 @@ def read_large(
 ) -> Iterator[ListedEntry]:
     """The work items in a large folder, and its links; that it cannot be read becomes a problem."""
     files = (
-        entry
+        local_file(source, entry)
         for entry in _read(source, prefix, folders=False)
         if not entry.is_symlink() or not links.take(source, prefix, entry)
     )
@@ -353,10 +359,10 @@ def _problem(source: Source, prefix: str, error: OSError) -> ListingProblem:
 
 def _read(source: Source, prefix: str, *, folders: bool) -> Iterator[os.DirEntry[str]]:
     """The folders, or else the files, in a folder, as they come."""
+    is_left_out = source.leaves_out(prefix)
     with os.scandir(_place(source, prefix)) as entries:
         for entry in entries:
-            wanted = entry.is_dir(follow_symlinks=False) is folders
-            if wanted and not source.is_left_out(prefix, entry.name):
+            if entry.is_dir(follow_symlinks=False) is folders and not is_left_out(entry.name):
                 yield entry
 
 

@@ -6,20 +6,22 @@ import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imports.backends.halving import in_parts
 from imports.backends.target_config import TargetConfig, opened
 from imports.errors import BackendUnavailableError, DataRefusedError
 from imports.phases.merge_job import MergeJob
-from imports.phases.placing import PlacedRows, place_rows
+from imports.phases.placing import Placed, PlacedRows, place_rows
 from imports.phases.upload import request_id
 from imports.work_item import (
+    ExemptRecord,
     Phase,
     Record,
     RecordFailure,
     RowOutcome,
     WorkItem,
+    record_outcome,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +40,12 @@ UNDECIDED = (
 
 _LONGEST_LABEL = 200
 _OUTCOMES = {outcome.value: outcome for outcome in RowOutcome}
+# To look a member up takes long, for each record.
+_UNDECIDED, _LEFT_OUT, _GUARDED = (
+    RowOutcome.UNDECIDED,
+    RowOutcome.LEFT_OUT,
+    RowOutcome.GUARDED,
+)
 
 Refusal = DataRefusedError | BackendUnavailableError
 
@@ -56,8 +64,9 @@ class ImportTarget:
 class Imported:
     """What became of a batch: its items, those that failed and why, and each record's outcome.
 
-    `merged` has the records that went in, each by its item, its outcome and its label;
-    `record_failures` are those that did not, of items whose others may have.
+    `merged` has the records that went in, each by its item, its outcome and its label; `exempt` are
+    the guarded ones of these, and those that are left out; `record_failures` those that failed, of
+    items whose others may have gone in. `derived` says by table how many rows were derived.
 
     `refused` are the encoded rows of the records that the target refused, each with its label;
     `took` is when the batch began and ended, in seconds since the epoch; `unwritten` are status
@@ -71,6 +80,8 @@ class Imported:
     item_ids: list[int]
     failures: list[tuple[int, str]] = field(default_factory=list)
     merged: list[tuple[int, RowOutcome, str]] = field(default_factory=list)
+    exempt: list[ExemptRecord] = field(default_factory=list)
+    derived: Counter[str] = field(default_factory=Counter)
     record_failures: list[RecordFailure] = field(default_factory=list)
     refused: list[tuple[str, bytes]] = field(default_factory=list)
     cleaned: Tally = field(default_factory=Counter)
@@ -121,10 +132,17 @@ def _imported(target: ImportTarget, job: MergeJob) -> Imported:
     imported = Imported([item.id for item in items], list(prepared.failures))
     imported.record_failures += prepared.problems
     database = opened(target.config).database
-    merged = _merge(target, database, prepared.records, job.numbers.start, signatures)
+    numbers, derived = job.numbers, imported.derived
+    merged = _merge(target, database, prepared.records, numbers.start, signatures, derived)
     doubtful = []
     for record, outcome in merged:
-        if isinstance(outcome, RowOutcome) and outcome is not RowOutcome.UNDECIDED:
+        if outcome is _LEFT_OUT or outcome is _GUARDED:
+            imported.exempt.append(
+                ExemptRecord(record.item_id, record.number, record.label, outcome)
+            )
+        if outcome is _LEFT_OUT:
+            continue
+        if isinstance(outcome, RowOutcome) and outcome is not _UNDECIDED:
             imported.merged.append((record.item_id, outcome, record.label))
         else:
             reason = UNDECIDED if isinstance(outcome, RowOutcome) else str(outcome)
@@ -136,6 +154,7 @@ def _imported(target: ImportTarget, job: MergeJob) -> Imported:
     # An item that failed as a whole is tried again, also by this run once it is resumed.
     failed = {failure.item_id for failure in imported.record_failures}
     failed -= {item_id for item_id, _, _ in imported.merged}
+    failed -= {each.item_id for each in imported.exempt}
     for item_id, cleaned in prepared.cleaned.items():
         if item_id not in failed:
             # Counter.update would take more than twice as long.
@@ -162,6 +181,9 @@ def write_status_files(
     tallies: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for item_id, outcome, _ in imported.merged:
         tallies[item_id][outcome.name.lower()] += 1
+    for record in imported.exempt:
+        if record.outcome is _LEFT_OUT:
+            tallies[record.item_id]["left_out"] += 1
     good = [
         (item.path, {"images": sum(map(bool, item.images)), **tallies[item.id]})
         for item in items
@@ -198,16 +220,26 @@ def _identity(item: WorkItem) -> str:
     return f"{item.path}\t{signature.size}\t{signature.mtime_ns}\t{signature.digest}\t{hashes}"
 
 
+class _Merged(NamedTuple):
+    """What one merge can tell: the outcomes of records, and what was derived; and the others."""
+
+    outcomes: list[tuple[Record, RowOutcome]]
+    derived: dict[str, int]
+    others: list[Record]
+
+
 def _merge(
     target: ImportTarget,
     database: RetryingDatabase,
     records: list[Record],
     start: int,
     signatures: dict[int, str],
+    derived: Counter[str],
 ) -> list[tuple[Record, RowOutcome | Refusal]]:
     """The outcome of each record, or the error by which it was refused.
 
-    `start` is where the records begin in their batch: it tells the halves of one item apart.
+    `start` is where the records begin in their batch: it tells the halves of one item apart. What
+    was derived is added to `derived`.
     """
     if not records:
         return []
@@ -221,9 +253,9 @@ def _merge(
         if isinstance(part.answer, (DataRefusedError, BackendUnavailableError)):
             found.append((part.things[0], part.answer))
             continue
-        outcomes, others = part.answer
-        found += outcomes
-        found += _merge(target, database, others, part.first, signatures)
+        found += part.answer.outcomes
+        derived.update(part.answer.derived)
+        found += _merge(target, database, part.answer.others, part.first, signatures, derived)
     return found
 
 
@@ -233,33 +265,44 @@ def _merge_at_once(
     database: RetryingDatabase,
     start: int,
     records: list[Record],
-) -> tuple[list[tuple[Record, RowOutcome]], list[Record]]:
-    """The outcomes of those records that one merge can tell, and the others.
+) -> _Merged:
+    """What becomes of some records in one merge.
 
-    Of the families of one key a merge takes one. Where no date says that it is the newest, each
+    Of the aggregates of one key a merge takes one. Where no date says that it is the newest, each
     of the others must be compared with it for itself.
     """
     placed = place_rows(target.group, target.run, records)
     items = [*dict.fromkeys(signatures[record.item_id] for record in records)]
     request = request_id(target.run["batch_id"], [f"{start}+{len(records)}", *items])
     answer = database.merge(request, placed.rows)
+    letters = answer.outcomes
     found: list[tuple[Record, RowOutcome]] = []
     others = []
     for record, own in zip(records, placed.own(), strict=True):
         if own is not None:
-            found.append((record, _OUTCOMES[answer[own.table][own.first]]))
-        elif _is_older(record, placed, answer):
+            # Nearly all records of most kinds are one row.
+            alone = not own.others
+            outcome = _OUTCOMES[letters[own.table][own.first]] if alone else _outcome(letters, own)
+            found.append((record, outcome))
+        elif _is_older(record, placed, letters):
             found.append((record, RowOutcome.SKIPPED))
         else:
             others.append(record)
-    return found, others
+    return _Merged(found, answer.derived, others)
 
 
-def _is_older(record: Record, placed: PlacedRows, answer: dict[int, str]) -> bool:
+def _outcome(letters: dict[int, str], own: Placed) -> RowOutcome:
+    """The outcome of the record whose own family is placed so."""
+    first = letters[own.table][own.first]
+    more = [letters[table][place] for table, place in own.others if table in letters]
+    return record_outcome("".join([first, *more])) if more else _OUTCOMES[first]
+
+
+def _is_older(record: Record, placed: PlacedRows, letters: dict[int, str]) -> bool:
     """Whether a record lost against one of the batch that is newer, or as new, and decided."""
     key = record.aggregates[0].key
     if key is None:
         return True
     winner, place = placed.winners[key]
-    undecided = answer[place.table][place.first] == RowOutcome.UNDECIDED
+    undecided = _outcome(letters, place) is _UNDECIDED
     return bool(winner.timestamp and record.aggregates[0].timestamp) and not undecided

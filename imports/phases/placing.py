@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Placed(NamedTuple):
-    """Where the rows of a family are: its first row's table and place, and those of the others."""
+    """Where an aggregate's rows are: the first one's table and place, and those of the others."""
 
     table: int
     first: int
@@ -22,9 +22,9 @@ class Placed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PlacedRows:
-    """Rows by table; `aggregates` has for each record where its families are.
+    """Rows by table; `aggregates` has for each record where its aggregates are.
 
-    A family is None where another one of the same key went in instead: the one in `winners`.
+    An aggregate is None where another one of the same key went in instead: the one in `winners`.
     """
 
     rows: Rows
@@ -32,11 +32,11 @@ class PlacedRows:
     winners: dict[str, tuple[Aggregate, Placed]]
 
     def own(self) -> list[Placed | None]:
-        """Where each record's own family is."""
+        """Where each record's own aggregate is."""
         return [aggregates[0] for aggregates in self.aggregates]
 
     def families_placed(self) -> list[list[tuple[int, int]]]:
-        """The places of each family that went in, in the order of the rows of every table."""
+        """The places of each aggregate that went in, in the order of the rows of every table."""
         return [
             [(aggregate.table, aggregate.first), *aggregate.others]
             for aggregates in self.aggregates
@@ -65,7 +65,7 @@ def place_rows(group: TableGroup, run: dict[str, Any], records: list[Record]) ->
             continue
         mine: list[Placed | None] = []
         for aggregate in record.aggregates:
-            # A family may be in a batch twice, as the same object or as an equal one.
+            # An aggregate may be in a batch twice, as the same object or as an equal one.
             if aggregate.key is not None and winners.get(aggregate.key) is not aggregate:
                 mine.append(None)
                 continue
@@ -78,7 +78,7 @@ def place_rows(group: TableGroup, run: dict[str, Any], records: list[Record]) ->
 
 
 def _place(aggregate: Aggregate, by_table: dict[int, list[bytes]]) -> Placed:
-    """Appends a family's rows to those of their tables."""
+    """Appends an aggregate's rows to those of their tables."""
     places = []
     for table, row in aggregate.rows:
         rows = by_table.setdefault(table, [])

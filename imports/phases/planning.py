@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from imports.errors import NotOursError, RecordError
 from imports.files.open_files import is_open_for_writing
 from imports.kinds import kind_named
+from imports.kinds.placements import check_placements
 from imports.phases.disposal import dispose_items
 from imports.phases.prepare import (
     encode_records,
@@ -226,6 +227,8 @@ def plan_batch(job: PlanJob) -> Planned:
         try:
             found = kind.plan(job.source, item.path, content, job.finder)
             undated = found.undated
+            if found.placements:
+                check_placements(found)
             if any(found.images):
                 if item.signature.size > _SMALL_BYTES:
                     weight = _weight_without_images(kind, encoders, item.id, content)
@@ -253,6 +256,7 @@ def plan_batch(job: PlanJob) -> Planned:
                     records=found_records,
                     weight=weight,
                     undated=undated,
+                    placements=found.placements,
                 )
             )
     if not prepared or not job.spool.write(job.chunk, prepared):

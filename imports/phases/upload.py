@@ -259,7 +259,7 @@ def known_images(target: UploadTarget, images: list[Image]) -> set[str]:
     def ask(database: RetryingDatabase, _: int, some: list[str]) -> dict[str, str]:
         return database.known_images(some)
 
-    database, store = opened(target.config)
+    database, store, _ = opened(target.config)
     hashes = [image.sha256 for image in images]
     return {
         sha256
@@ -314,7 +314,7 @@ def record_images(target: UploadTarget, images: list[Image]) -> None:
 
 def image_rows(target: UploadTarget, images: list[Image]) -> Rows:
     """What `image_assets` has of stored images."""
-    database, store = opened(target.config)
+    database, store, _ = opened(target.config)
     encode = encoder(IMAGE_ASSETS, database.row_format)
     encoded = [
         encode(

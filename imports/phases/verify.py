@@ -16,17 +16,18 @@ from imports.phases.comparing import (
     begin_batch,
     begin_piece,
     check_image,
+    check_placed,
     compare_images,
     compare_items,
     row_mark,
-    written_rows,
+    rows_written,
 )
 from imports.phases.lacking import find_what_came
 from imports.phases.pieces import PieceReader
 from imports.phases.prepare import batches, largest_item
 from imports.phases.upload import BATCH_SIZE
 from imports.run.report import Finding, VerifyReport
-from imports.work_item import Image, ItemState, Phase, WorkItem
+from imports.work_item import Image, ItemState, Phase, PlacedImage, WorkItem
 from imports.workers.chained import Chained
 from imports.workers.executors import FEW_ITEMS, run_bounded
 
@@ -41,7 +42,8 @@ _log = logging.getLogger("imports.run")
 class Verified:
     """The report, and the items and images that importing again may put right.
 
-    `unlisted` are images that are stored as they should be, and not listed so.
+    `placed` are images with places of their own. `unlisted` are images that are stored as they
+    should be, and not listed so.
     `wrong` are the paths of all items of which something is not as it should be, or cannot be
     told.
     """
@@ -50,6 +52,7 @@ class Verified:
     items: set[int] = field(default_factory=set)
     wrong: set[str] = field(default_factory=set)
     images: list[Image] = field(default_factory=list)
+    placed: list[PlacedImage] = field(default_factory=list)
     unlisted: list[Image] = field(default_factory=list)
 
     def add(self, finding: Finding) -> None:
@@ -85,6 +88,7 @@ def verify(session: RunSession, *, deep: bool, since: int | None = None) -> Veri
     seen_rows.begin()
     _compare_items(session, target, total, seen_rows, verified)
     _check_images(session, target, verified, deep=deep, since=since)
+    _check_placed(session, target, verified, deep=deep, since=since)
     _look_for_missing(session, verified)
     # What is there of files that are gone now, nothing could be found to speak for.
     if session.single_item is None and since is None and not session.disposals.disposed():
@@ -156,6 +160,8 @@ def _compare_large(
 
 def _add(compared: Compared, seen_rows: SeenRows, verified: Verified) -> None:
     verified.report.records += compared.records
+    verified.report.guarded += compared.exempt["guarded"]
+    verified.report.left_out += compared.exempt["left_out"]
     seen_rows.add(compared.row_marks)
     for finding in compared.findings:
         verified.add(finding)
@@ -187,13 +193,38 @@ def _check_images(
                 verified.report.repairable = True
                 damaged.add(image.sha256)
         session.raise_if_stopping()
-        wrong = {finding.image: finding for finding in listed.result()}
+        wrong = listed.result()
         for finding in wrong.values():
             verified.add(finding)
             verified.report.repairable = True
         verified.unlisted += [
             image for image in stored if image.sha256 in wrong and image.sha256 not in damaged
         ]
+
+
+def _check_placed(
+    session: RunSession,
+    target: VerifyTarget,
+    verified: Verified,
+    *,
+    deep: bool,
+    since: int | None,
+) -> None:
+    if not session.placements.open_stored(since):
+        return
+    for placed, finding in run_bounded(
+        session.workers.for_waiting(),
+        partial(_placed_checked, target, deep=deep),
+        session.placements.stored(),
+        in_flight=session.settings.max_concurrent_uploads,
+        stop=session.policy.stop,
+    ):
+        verified.report.images += 1
+        if finding is not None:
+            verified.add(finding)
+            verified.placed.append(placed)
+            verified.report.repairable = True
+    session.raise_if_stopping()
 
 
 def _look_for_missing(session: RunSession, verified: Verified) -> None:
@@ -210,6 +241,12 @@ def _checked(target: VerifyTarget, image: Image, *, deep: bool) -> tuple[Image, 
     return image, check_image(target, image, deep=deep)
 
 
+def _placed_checked(
+    target: VerifyTarget, placed: PlacedImage, *, deep: bool
+) -> tuple[PlacedImage, Finding | None]:
+    return placed, check_placed(target, placed, deep=deep)
+
+
 def _find_orphans(
     session: RunSession, target: VerifyTarget, table: Table, seen_rows: SeenRows, verified: Verified
 ) -> None:
@@ -219,8 +256,8 @@ def _find_orphans(
     open_items = items.unfinished(0)[0] + items.failures(0)[0] + items.acknowledged()
     run_names = session.runs.run_names(session.scope.id)
     after = None
-    ask = session.workers.for_waiting().submit
-    while page := ask(written_rows, target, table, run_names, after).result():
+    question = partial(rows_written, target, table, run_names)
+    while page := session.workers.for_waiting().submit(question, after).result():
         after = page[-1].id
         seen = seen_rows.seen([row_mark(table, row.id) for row in page])
         for row in page:

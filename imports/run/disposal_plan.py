@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from imports.configuration.choices import Disposal
 from imports.errors import UsageError
 from imports.kinds.kind import Kind
 from imports.ledger import DueItem
-from imports.settings import Disposal, Settings
+from imports.settings import Settings
 
 
 def disposal_plan(

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from imports.configuration.choices import Backend
+from imports.configuration.commands import Commands
+from imports.configuration.option import Kept
 from imports.errors import UsageError
 from imports.ledger.file import reading
 from imports.ledger.kept import kept_states
 from imports.ledger.work_state import WorkState, load_work_state
-from imports.settings import Backend, Settings
+from imports.settings import OPTIONS, Settings
 
 
 def last_work(
@@ -43,11 +47,19 @@ def last_work(
         single_file=folder / last.single_file if last.single_file else None,
         tag=last.tag,
         backend=Backend(last.backend or "auto"),
-        image_roots=settings.image_roots
-        or tuple(map(Path, last.parameters.get("image_roots") or ())),
-        patterns=tuple(last.parameters.get("patterns") or ()),
-        no_status_files=bool(last.parameters.get("no_status_files")),
+        **_taken_over(last, settings),
     )
+
+
+def _taken_over(last: WorkState, settings: Settings) -> dict[str, Any]:
+    """How the run read its source, but for what the verification is told anew."""
+    values = {}
+    for name, option in OPTIONS.items():
+        told = option.commands & Commands.VERIFY and getattr(settings, name) != option.default
+        if option.kept is Kept.TO_VERIFY and not told:
+            began_with = last.parameters.get(name)
+            values[name] = option.default if began_with is None else began_with
+    return values
 
 
 def _kept(settings: Settings, kind: str | None, tag: str | None) -> list[WorkState]:

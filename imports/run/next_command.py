@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from imports.configuration.commands import Commands
 from imports.configuration.project_folder import VARIABLE, project_folder
 from imports.display_text import shown
 from imports.kinds import kind_named
-from imports.kinds.kind import Kind
 from imports.ledger.work_state import WorkState
-from imports.settings import PATHS, Backend, Settings
+from imports.settings import OPTIONS, PATHS, Settings
 
 NAME = "resilient-importer"
 
@@ -88,8 +88,9 @@ def _import(
     *,
     retry_failed: bool,
 ) -> str:
-    command = kind_named(kind).wording.single_command
+    takes, command = kind_named(kind).takes, kind_named(kind).wording.single_command
     if single is not None and command is not None:
+        takes = Commands.ITEM
         words = [command, single, *(["--source", source] if source else [])]
     else:
         words = [
@@ -97,61 +98,51 @@ def _import(
             *(["--single-file", single] if single else []),
             *([source] if source else []),
         ]
-    words += ["--tag", tag]
-    if parameters.get("production"):
-        words.append("--production")
-    if parameters.get("backend", Backend.AUTO) != Backend.AUTO:
-        words += ["--backend", str(parameters["backend"])]
-    for root in parameters.get("image_roots") or ():
-        words += ["--image-root", str(root)]
-    if patterns := parameters.get("patterns"):
-        words += ["--patterns", ",".join(patterns)]
-    if db_path := parameters.get("db_path"):
-        words += ["--db-path", str(db_path)]
-    for name in _options_of(kind_named(kind)):
-        value = parameters.get(name)
-        if value is True:
-            words.append(_option(name))
-        elif value is not None and value != getattr(Settings, name):
-            words += [_option(name), str(value)]
-    if retry_failed and (single is None or command is None):
+    words += _told_again(takes, {**parameters, "tag": tag})
+    if retry_failed and takes & OPTIONS["retry_failed"].commands:
         words.append("--retry-failed")
-    return _line(words, state_file)
+    return _line(words, state_file, parameters.get("db_path") or None)
 
 
-def _options_of(kind: Kind) -> list[str]:
-    """The options that only some kinds have, of those that this one has."""
-    names = ["if_exists"] if kind.compares_timestamps else []
-    if kind.consumes_source:
-        names += ["on_success", "on_failure", "failed_dir", "done_dir"]
-        names += ["progress_csv", "no_progress_csv", "watch"]
-    return [*names, "no_status_files"] if kind.items_are_folders else names
-
-
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
+def _told_again(commands: Commands, parameters: Mapping[str, Any]) -> list[str]:
+    """The options that commands must be told again to go on with a run, from its parameters."""
+    return [
+        word
+        for name, option in OPTIONS.items()
+        if option.told_again & commands
+        for word in option.words(parameters.get(name))
+    ]
 
 
 def acknowledge(kind: str, tag: str, state_file: Path, db_path: Path | None) -> str:
     """The command that acknowledges all that failed of a kind and a tag, and what it does."""
     words = ["acknowledge", "--kind", kind, "--tag", tag, "--all"]
+    line = _line(words, state_file, db_path)
+    return f"To leave what failed as it is, and no longer count it:  {line}"
+
+
+def verify(
+    state_file: Path, parameters: Mapping[str, Any], *options: str, repair: bool = False
+) -> str:
+    """The command that verifies a run of some parameters: the last, or one that options choose."""
+    words = ["verify", *_told_again(Commands.VERIFY, parameters), *options]
+    return _line([*words, *(["--repair"] if repair else [])], state_file)
+
+
+def resume_all(
+    state_file: Path, parameters: Mapping[str, Any], ledger_file: Path | None = None
+) -> str:
+    """The command that goes on with all unfinished runs, which have some parameters in common.
+
+    The ledger is named where it is not the one that would be found.
+    """
+    return _line(["resume", *_told_again(Commands.RESUME, parameters)], state_file, ledger_file)
+
+
+def _line(words: list[str], state_file: Path, db_path: object = None) -> str:
+    """A command, and where it finds the state and the ledger."""
     if db_path is not None:
-        words += ["--db-path", str(db_path)]
-    return f"To leave what failed as it is, and no longer count it:  {_line(words, state_file)}"
-
-
-def verify(state_file: Path, *options: str, repair: bool = False) -> str:
-    """The command that verifies the last run, or the one that options choose."""
-    return _line(["verify", *options, *(["--repair"] if repair else [])], state_file)
-
-
-def resume_all(state_file: Path, ledger_file: Path | None = None) -> str:
-    """The command that goes on with all unfinished runs, of a ledger where it must be named."""
-    ledger = [] if ledger_file is None else ["--db-path", str(ledger_file)]
-    return _line(["resume", *ledger], state_file)
-
-
-def _line(words: list[str], state_file: Path) -> str:
+        words = [*words, "--db-path", str(db_path)]
     project = project_folder(os.environ)
     if state_file != project / Settings.state_file:
         words = [*words, "--state-file", str(state_file)]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from imports.backends.retry import RetryPolicy
 from imports.backends.target import Target, new_by_default, open_target
+from imports.configuration.option import Kept
 from imports.errors import (
     BackendUnavailableError,
     ImporterError,
@@ -22,6 +23,7 @@ from imports.kinds import kind_named
 from imports.kinds.kind import Kind
 from imports.ledger import (
     DisposalLedger,
+    ExemptLedger,
     GrowingLedger,
     ImageLedger,
     ImportQueue,
@@ -29,6 +31,7 @@ from imports.ledger import (
     LackingLedger,
     LedgerFile,
     ListingLedger,
+    PlacementLedger,
     RunLedger,
     Scope,
 )
@@ -52,7 +55,7 @@ from imports.run.unfinished import (
     take_over,
 )
 from imports.run.waiting import Waiting
-from imports.settings import Settings
+from imports.settings import OPTIONS, Settings
 from imports.source.moving import check_writable
 from imports.source.status_files import StatusFiles
 from imports.work_item import Source
@@ -133,6 +136,11 @@ def open_session(
             only_verified=last_run,
         )
         say_run(settings.ledger_file, state.run_name)
+        placements = PlacementLedger(scope, target.key)
+        if placements.is_used:
+            # What a place had before is forgotten once the ledger has the item.
+            ledger.bring_to_disk()
+        placements.settle()
         items = ItemLedger(scope)
         if state is fresh and not last_run and not settings.scan_only:
             items.list_planned()
@@ -160,7 +168,9 @@ def open_session(
             growing=GrowingLedger(scope),
             queue=ImportQueue(scope),
             images=ImageLedger(scope),
+            placements=placements,
             lacking=LackingLedger(scope),
+            exempt=ExemptLedger(scope),
             spool=Spool(
                 settings.data_folder / "spool" / state.run_name, target.database.row_format
             ),
@@ -229,6 +239,5 @@ def _fresh_state(
 
 def _parameters(settings: Settings) -> dict[str, object]:
     """The settings, for the record; nothing secret is in them. Paths hold wherever it is read."""
-    left_out = {"supabase_key", "database_url", "supabase_url", "source", "tag", "kind"}
     values = settings.absolute().as_json()
-    return {name: value for name, value in values.items() if name not in left_out}
+    return {name: value for name, value in values.items() if OPTIONS[name].kept is not Kept.NOT}

@@ -60,12 +60,12 @@ def _row(item: ItemProgress, source: Source) -> ProgressRow:
         item.refused,
         seconds,
         ProgressStatus.ACKNOWLEDGED if item.acknowledged else _STATUS[item.state],
-        _moment(item.began_at),
-        _moment(ended_at),
+        _timestamp(item.began_at),
+        _timestamp(ended_at),
     )
 
 
-def _moment(seconds: float | None) -> str:
+def _timestamp(seconds: float | None) -> str:
     if seconds is None:
         return ""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from imports.ledger.work_state import MOST_LISTED, WorkState
-from imports.work_item import NOTHING_LACKING, Failure, Lacking
+from imports.work_item import NOTHING_EXEMPT, NOTHING_LACKING, ExemptRecords, Failure, Lacking
 
 if TYPE_CHECKING:
     from imports.ledger import Listing
@@ -33,7 +33,6 @@ class Finding:
     detail: str = ""
     path: str = ""
     item_id: int | None = None
-    image: str | None = None
 
 
 @dataclass(slots=True)
@@ -44,12 +43,13 @@ class VerifyReport:
     many work items a finished run left for another one, `gone` of how many the files are gone,
     since they were deleted or moved away after their import; `missing` is how many images what is
     imported lacks, `failed` how many work items are not in, since they failed, `acknowledged` how
-    many of which somebody has acknowledged that.
+    many of which somebody has acknowledged that. `guarded` and `left_out` are records that are not
+    stored as their files say, and need not be: the target keeps what it has, or lacks what they
+    refer to.
     """
 
     records: int = 0
     images: int = 0
-    superseded: int = 0
     found: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     repairable: bool = False
@@ -58,6 +58,8 @@ class VerifyReport:
     missing: int = 0
     failed: int = 0
     acknowledged: int = 0
+    guarded: int = 0
+    left_out: int = 0
 
     @property
     def clean(self) -> bool:
@@ -76,7 +78,6 @@ def joined(one: VerifyReport | None, other: VerifyReport | None) -> VerifyReport
     return VerifyReport(
         records=one.records + other.records,
         images=one.images + other.images,
-        superseded=one.superseded + other.superseded,
         found=found,
         findings=[*one.findings, *other.findings][:MOST_LISTED],
         repairable=one.repairable or other.repairable,
@@ -85,6 +86,8 @@ def joined(one: VerifyReport | None, other: VerifyReport | None) -> VerifyReport
         missing=other.missing,
         failed=other.failed,
         acknowledged=other.acknowledged,
+        guarded=one.guarded + other.guarded,
+        left_out=one.left_out + other.left_out,
     )
 
 
@@ -93,10 +96,11 @@ class RunReport:
     """What a run came to: its state, counts by name, failures, warnings, duplicates.
 
     Warnings are told, and missing images counted as `lacking`, by every run until the item is
-    imported without a warning; `notices` are about the whole run. `item` is what its kind calls a
-    work item; `acknowledged` ones failed, and are not among the failures; `scanned` is the listing
-    of a run that did no more; `not_disposed` are files that should have been deleted or moved away,
-    and could not be.
+    imported without a warning; so are records that are `left_out`, until what they refer to is
+    there, or `guarded`. `notices` are about the whole run. `item` is
+    what its kind calls a work item; `acknowledged` ones failed, and are not among the failures;
+    `scanned` is the listing of a run that did no more; `not_disposed` are files that should have
+    been deleted or moved away, and could not be.
     """
 
     state: WorkState
@@ -111,6 +115,8 @@ class RunReport:
     warnings: list[tuple[str, str]] = field(default_factory=list)
     warnings_total: int = 0
     lacking: Lacking = NOTHING_LACKING
+    left_out: ExemptRecords = NOTHING_EXEMPT
+    guarded: ExemptRecords = NOTHING_EXEMPT
     duplicates: list[list[str]] = field(default_factory=list)
     duplicates_total: int = 0
     not_disposed: list[Failure] = field(default_factory=list)

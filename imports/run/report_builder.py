@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from imports.configuration.choices import Disposal
 from imports.errors import ImporterError
 from imports.ledger import Listing
 from imports.ledger.work_state import MOST_LISTED
@@ -13,8 +14,8 @@ from imports.run import next_command
 from imports.run.disposal_plan import disposal_plan
 from imports.run.report import MOST_SHOWN, RunReport, VerifyReport
 from imports.run.session import RunSession
-from imports.settings import Disposal
 from imports.source.moving import ERRORS_SUFFIX
+from imports.work_item import RowOutcome
 
 EXIT_SOME_FAILED = 3
 
@@ -43,18 +44,18 @@ def build_report(
     shown = MOST_SHOWN if counts.get("planning.to_import") else 0
     duplicates_total, duplicates = session.items.duplicates(shown) if shown else (0, [])
     again = next_command.import_again(session.settings)
-    state_file = session.settings.state_file
+    state_file, parameters = session.settings.state_file, session.settings.as_json()
     if scan_only and problem is None:
         commands = [*_to_be_deleted(session, listing), f"To import:  {again}"]
     elif exit_code == 0 and (verification is not None or _deletes(session)):
         commands = []
     elif exit_code == 0:
-        command = next_command.verify(state_file)
+        command = next_command.verify(state_file, parameters)
         commands = [f"To compare what was written with the files:  {command}"]
     elif problem is not None:
         commands = [str(problem), f"To resume:  {again}"]
     elif verification is not None and verification.repairable:
-        command = next_command.verify(state_file, repair=True)
+        command = next_command.verify(state_file, parameters, repair=True)
         commands = [f"To import what differs again:  {command}"]
     else:
         given_up = listing.given_up if listing is not None else 0
@@ -81,6 +82,8 @@ def build_report(
         warnings=warnings,
         warnings_total=warnings_total,
         lacking=session.lacking.count(),
+        left_out=session.exempt.records(RowOutcome.LEFT_OUT, MOST_SHOWN),
+        guarded=session.exempt.records(RowOutcome.GUARDED, MOST_SHOWN),
         duplicates=duplicates,
         duplicates_total=duplicates_total,
         not_disposed=not_disposed if session.disposal is not None else [],

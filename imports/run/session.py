@@ -22,6 +22,7 @@ from imports.errors import (
 from imports.kinds.kind import Kind
 from imports.ledger import (
     DisposalLedger,
+    ExemptLedger,
     GrowingLedger,
     ImageLedger,
     ImportQueue,
@@ -29,6 +30,7 @@ from imports.ledger import (
     LackingLedger,
     LedgerFile,
     ListingLedger,
+    PlacementLedger,
     RunLedger,
     Scope,
 )
@@ -90,7 +92,9 @@ class RunSession:
     growing: GrowingLedger
     queue: ImportQueue
     images: ImageLedger
+    placements: PlacementLedger
     lacking: LackingLedger
+    exempt: ExemptLedger
     spool: Spool
     status_files: StatusFiles | None
     disposal: DisposalPlan | None
@@ -215,12 +219,13 @@ class RunSession:
                 self.settings.description,
                 self.settings.created_by,
             )
-        return {
+        values: dict[str, object] = {
             "dataset_id": self.state.dataset_id,
             "batch_id": self.state.rows_run_name,
-            "if_exists": self.settings.if_exists,
-            "repair": self.state.repairing,
         }
+        if self.kind.group.judges_age:
+            values |= {"if_exists": self.settings.if_exists, "repair": self.state.repairing}
+        return values
 
     @property
     def most_weight_at_once(self) -> int:

@@ -49,7 +49,7 @@ def take_over(
     Raises:
         StateConflictError: if it is unfinished work of another ledger, which does not keep it.
     """
-    if found is None or not found.unfinished:
+    if found is None or not found.unfinished or RunLedger(ledger).was_reset(found.run_name):
         return
     own = (found.db_path or settings.state_file.parent / LEDGER_NAME).resolve()
     if own != ledger.path.resolve() and _work_of(found) != _work_of(fresh):
@@ -89,7 +89,7 @@ def state_to_go_on_with(
     if not found.total_files:
         # Nothing was found in its source: a mistyped folder is no unfinished work.
         return fresh
-    display.say(f"Resuming the run of {_moment(found)}.")
+    display.say(f"Resuming the run of {_started(found)}.")
     # Its database may be reached another way now.
     found.backend, found.target = fresh.backend, fresh.target
     found.status = "running"
@@ -113,7 +113,7 @@ def given_up(
         if not restart:
             if not fresh.parameters.get("force") or each.parameters.get("force"):
                 return None
-            display.say(f"--force begins anew: the run of {_moment(each)} is given up.")
+            display.say(f"--force begins anew: the run of {_started(each)} is given up.")
         forget_state(ledger, each)
         return each
     return None
@@ -174,7 +174,7 @@ def _unfinished(fresh: WorkState, ledger: LedgerFile) -> list[WorkState]:
     ]
 
 
-def _moment(state: WorkState) -> str:
+def _started(state: WorkState) -> str:
     return f"{state.start_time:%Y-%m-%d %H:%M:%S} UTC"
 
 

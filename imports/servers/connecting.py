@@ -1,4 +1,4 @@
-"""Connecting to a PostgreSQL, and what it means when that fails."""
+"""Connecting to a PostgreSQL, and classifying the errors of that."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from imports.servers.database_url import DatabaseURL
 
 C = TypeVar("C", bound=Connection)
 
-# What the URL says goes before. A peer that is gone is noticed within a minute: by keepalives
-# while we wait for it, by the user time-out while it should take what we send (milliseconds).
-_UNLESS_GIVEN = {
+# Parameters of the URL take precedence. If a peer is gone, we notice it within a minute: by
+# keepalives while we wait for it, by tcp_user_timeout (milliseconds) while we send.
+_DEFAULTS = {
     "connect_timeout": "10",
     "application_name": "resilient-importer",
     "keepalives_idle": "30",
@@ -25,9 +25,9 @@ _UNLESS_GIVEN = {
     "tcp_user_timeout": "60000",
 }
 
-# libpq's and the server's own words, in English: connecting gives no SQLSTATE. A message in
-# another language is taken for something that may pass.
-_REFUSALS = (
+# Texts of libpq and the server, in English, since errors of connecting have no SQLSTATE. A message
+# in another language counts as temporary.
+_PERMANENT = (
     (
         (
             "does not support SSL",
@@ -39,13 +39,13 @@ _REFUSALS = (
             "no protocols available",
             "unsupported protocol",
         ),
-        "Check sslmode and what goes with it (sslrootcert, channel_binding, gssencmode …) in"
-        " DATABASE_URL and in variables such as PGSSLMODE: the server cannot do what is asked for,"
-        " or is not the one that is expected.",
+        "Check sslmode and similar parameters (sslrootcert, channel_binding, gssencmode …) in"
+        " DATABASE_URL and in variables such as PGSSLMODE: the server does not support them, or is"
+        " not the expected server.",
     ),
     (
         ("invalid response to SSL negotiation", "expected authentication request"),
-        "What answers there is no PostgreSQL. Check host and port in DATABASE_URL.",
+        "The server there is not a PostgreSQL. Check host and port in DATABASE_URL.",
     ),
     (
         (
@@ -60,8 +60,8 @@ _REFUSALS = (
     ),
     (
         ("enant or user not found", "tenant/user"),
-        "Copy the URL of the pooler anew, from Connect in the dashboard of the project: host and"
-        " user must be those of one project, the user is postgres.PROJECT. A paused project must"
+        "Copy the URL of the pooler again, from Connect in the dashboard of the project: host and"
+        " user must belong to the same project; the user is postgres.PROJECT. A paused project must"
         " be restored first.",
     ),
     (
@@ -77,14 +77,14 @@ _REFUSALS = (
         "Check DATABASE_URL (or --database-url): its user, password and database.",
     ),
 )
-_PASSING = (
+_TEMPORARY = (
     (
         ("too many", "connection slots", "ax client connections", "MaxClients"),
-        "Close connections that are not needed, or use the URL of a pooler.",
+        "Close unused connections, or use the URL of a pooler.",
     ),
     (
         ("session is read-only", "in hot standby mode", "not read-only"),
-        "No host of DATABASE_URL is as target_session_attrs asks.",
+        "No host of DATABASE_URL satisfies target_session_attrs.",
     ),
 )
 _TRY = re.compile(r'connection to server (?:at|on socket) "([^"]*)"(?: \(([^)]*)\))?.*? failed: ')
@@ -92,21 +92,21 @@ _OF_OURS = "for connection option"
 _NO_ADDRESS = "could not translate host name"
 _QUOTED = re.compile(r'"[^"]*"')
 _POOLER = (
-    " On Supabase take the URL of the Session pooler, from Connect in the dashboard of the"
+    " With Supabase, use the URL of the Session pooler, from Connect in the dashboard of the"
     " project: it has IPv4."
 )
 
 
 def connect(url: DatabaseURL, factory: type[C]) -> C:
-    """Connects. A server that accepts the connection and says nothing more is given up, too.
+    """Connects to a server; the timeout includes a server that accepts but does not answer.
 
     Raises:
-        UsageError: if libpq refuses what the URL, or a variable such as PGSSLMODE, says.
-        BackendError: if it can never succeed as it is configured.
-        BackendUnavailableError: if it may pass.
+        UsageError: if libpq refuses a parameter of the URL, or a variable such as PGSSLMODE.
+        BackendError: if this configuration can never succeed.
+        BackendUnavailableError: if the error may be temporary.
     """
-    parameters: dict[str, Any] = {**_UNLESS_GIVEN, **url.parts()}
-    # What COPY is fed with, whatever the environment says.
+    parameters: dict[str, Any] = {**_DEFAULTS, **url.parts()}
+    # COPY sends UTF-8, whatever the environment says.
     parameters["client_encoding"] = "UTF8"
     try:
         connection: C = psycopg2.connect(connection_factory=factory, **parameters)
@@ -116,17 +116,17 @@ def connect(url: DatabaseURL, factory: type[C]) -> C:
 
 
 def connect_error(message: str, url: DatabaseURL) -> ImporterError:
-    """The error of ours for what libpq said when it did not connect.
+    """Our error for libpq's message about a failed connection.
 
-    With several hosts, or with and without TLS, it tries several times: only if each of them was
-    refused for good, it is.
+    libpq tries several times if there are several hosts, or with and without TLS. The error is
+    permanent only if each try failed permanently.
     """
     tries = [line for line in message.splitlines() if _TRY.match(line) or _NO_ADDRESS in line]
     if not tries or all(_OF_OURS in line for line in tries):
-        # It did not come to a try: libpq does not accept what it was given.
+        # There was no try: libpq refuses a parameter.
         said = message.strip().splitlines()[0].rstrip(".") if message.strip() else "no reason"
         return UsageError(
-            f"{url.location} cannot be connected to as it is configured: {said}. Correct"
+            f"The connection to {url.location} is configured wrongly: {said}. Correct"
             " DATABASE_URL, or the variables of PostgreSQL in the environment (PGSSLMODE,"
             " PGSERVICE …)."
         )
@@ -134,18 +134,18 @@ def connect_error(message: str, url: DatabaseURL) -> ImporterError:
     if _only_over_ipv6(tries):
         return BackendError(
             f"{url.location} has only an IPv6 address, and this machine has no IPv6: {said}. Use a"
-            f" host that has an IPv4 address.{_POOLER}"
+            f" host with an IPv4 address.{_POOLER}"
         )
-    advices = [_advice(each, _REFUSALS) for each in tries]
+    advices = [_advice(each, _PERMANENT) for each in tries]
     if all(advices):
         return BackendError(f"{url.location} refuses the connection: {said}. {advices[0]}")
-    advice = next(filter(None, (_advice(each, _PASSING) for each in tries)), "")
+    advice = next(filter(None, (_advice(each, _TEMPORARY) for each in tries)), "")
     if not advice and all(_NO_ADDRESS in each for each in tries):
         advice = "Check the host in DATABASE_URL, and the network of this machine."
         if ".supabase.co" in said:
             advice += (
-                " A paused project has no host. Where there is no IPv6, db.….supabase.co may not"
-                f" be found either.{_POOLER}"
+                " A paused project has no host. Without IPv6, db.….supabase.co may not be found"
+                f" either.{_POOLER}"
             )
     return BackendUnavailableError(f"{url.location} cannot be reached: {said}. {advice}".rstrip())
 
@@ -154,25 +154,25 @@ def _advice(line: str, table: tuple[tuple[tuple[str, ...], str], ...]) -> str | 
     found = _TRY.match(line)
     if found is None:
         return None
-    # Names of users and databases are in quotes, and could be anything.
+    # Without quoted text: names of users and databases could contain these words.
     said = _QUOTED.sub('""', line[found.end() :])
     return next((advice for words, advice in table if any(word in said for word in words)), None)
 
 
 def _only_over_ipv6(tries: list[str]) -> bool:
-    """Whether all that was tried are IPv6 addresses, and this machine reaches only IPv4 ones."""
+    """Whether only IPv6 addresses were tried, and this machine has only IPv4."""
     found = [_TRY.match(line) for line in tries]
     addresses = [(match[2] or match[1]) for match in found if match is not None]
     return (
         len(addresses) == len(tries)
         and all(":" in address and not _has_route(address) for address in addresses)
-        # Else the whole network may be down just now.
+        # Without IPv4 too, the whole network may be down.
         and _has_route("192.0.2.1")
     )
 
 
 def _has_route(address: str) -> bool:
-    """Whether this machine knows a way to an address. Nothing is sent there."""
+    """Whether this machine has a route to an address. Sends nothing."""
     aggregate = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(aggregate, socket.SOCK_DGRAM) as probe:

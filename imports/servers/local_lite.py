@@ -70,7 +70,7 @@ def _environment(connection: Mapping[str, str], keys: Mapping[str, str]) -> dict
         "SUPABASE_PUBLISHABLE_KEY": keys["publishable"],
         "SUPABASE_JWT_SECRET": keys["jwt"],
         "EXPERIMENTAL_STORAGE": "1",
-        # Nothing of this machine is to be told to anybody.
+        # No telemetry about this machine.
         "LITE_TELEMETRY": "0",
         "DO_NOT_TRACK": "1",
     }

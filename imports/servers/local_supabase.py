@@ -1,8 +1,8 @@
 """A Supabase on this machine: `@supabase/lite` (npm) over a PostgreSQL database.
 
-For trying the importer, and for its tests. `python -m imports.servers.local_supabase` (or
+For trying out the importer, and for its tests. `python -m imports.servers.local_supabase` (or
 `make supabase_local`) runs one over the embedded PostgreSQL until Ctrl-C. Its REST API is that of
-`@supabase/lite` too, or a real PostgREST (`--rest postgrest`) behind a gateway as hosted ones are.
+`@supabase/lite`, or (`--rest postgrest`) a real PostgREST behind a gateway like the hosted one.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from imports.servers.local_program import (
 FOLDER: Final = Path(".importer/supabase")
 DATABASE: Final = "supabase_local"
 PREFERRED_PORT: Final = 54321  # where `supabase start` puts its API
-_ASKED: Final = ("/rest/v1/import_target?select=id", "/storage/v1/bucket")
-"""What answers once each part of it does."""
-_LOOK: Final = 0.2
-"""How often it is looked whether a program has ended, in seconds."""
+_PROBES: Final = ("/rest/v1/import_target?select=id", "/storage/v1/bucket")
+"""A request to each part: if both are answered, everything runs."""
+_POLL: Final = 0.2
+"""Seconds between two checks whether a program has ended."""
 
 
 class Rest(StrEnum):
-    """Who answers at /rest/v1."""
+    """The server of /rest/v1."""
 
     LITE = "lite"
     POSTGREST = "postgrest"
@@ -54,7 +54,7 @@ class Rest(StrEnum):
 class LocalSupabase:
     """One local Supabase. It can be stopped and started again, at the same URL.
 
-    So can each of its programs: after `local.postgrest.kill()`, `local.start()` starts that one.
+    So can each of its programs: after `local.postgrest.kill()`, `local.start()` starts it again.
     """
 
     url: str
@@ -69,11 +69,11 @@ class LocalSupabase:
 
     @property
     def programs(self) -> list[Program]:
-        """All of them; users talk to the last one."""
+        """All programs; clients connect to the last one."""
         return [each for each in (self.lite, self.postgrest, self.gateway) if each is not None]
 
     def start(self) -> None:
-        """Starts what does not run, and returns when all answers. The schema must be there."""
+        """Starts the programs that do not run, and waits until all answer. Needs the schema."""
         try:
             for program in self.programs:
                 program.launch()
@@ -87,28 +87,27 @@ class LocalSupabase:
             raise
 
     def stop(self) -> None:
-        """Stops all of it. The database is left as it is."""
+        """Stops all programs. The database stays."""
         for program in reversed(self.programs):
             program.stop()
 
     def kill(self) -> None:
-        """Ends all of it at once. Asked to end, it could wait for what it has under way."""
+        """Kills all programs; `stop` could wait for running requests."""
         for program in reversed(self.programs):
             program.kill()
 
     def wait(self) -> Program:
-        """Waits until one of its programs ends by itself, and tells which."""
+        """Waits until one of its programs ends by itself; returns it."""
         while True:
             for program in self.programs:
                 if program.exit_code is not None:
                     return program
-            time.sleep(_LOOK)
+            time.sleep(_POLL)
 
     def _answers(self) -> bool:
         port = int(self.url.rpartition(":")[2])
-        # Without our schema there is nothing to find, which is an answer too. Who knows another
-        # key is another server.
-        return all(status(port, path, self.secret_key) in (200, 404) for path in _ASKED)
+        # Without our schema the answer is 404. A server with another key is not ours.
+        return all(status(port, path, self.secret_key) in (200, 404) for path in _PROBES)
 
 
 @contextlib.contextmanager
@@ -119,7 +118,7 @@ def serve(
 
     Its configuration, keys, logs and stored objects live in `folder`.
     """
-    # On demand: `--help` does without a driver.
+    # On demand: `--help` needs no driver.
     from imports.servers.hosted_database import prepare_database
 
     # Before the servers start: `@supabase/lite` reads the schema once.
@@ -158,7 +157,7 @@ def _configure(database_url: str, folder: Path, port: int, rest: Rest) -> LocalS
 
 
 def _keys(path: Path) -> dict[str, str]:
-    """The keys of a folder: made once, so that what a user has exported stays right."""
+    """The keys of a folder: created once, so that exported variables stay valid."""
     found: dict[str, str] = {}
     with contextlib.suppress(FileNotFoundError):
         found = json.loads(path.read_text())
@@ -186,7 +185,7 @@ def _connection(database_url: str) -> dict[str, str]:
 
 
 def run(rest: Rest, port: int | None) -> int:
-    """Runs the local Supabase over the embedded PostgreSQL until Ctrl-C; the exit code."""
+    """Runs the local Supabase over the embedded PostgreSQL until Ctrl-C; returns the exit code."""
     from imports.servers import embedded
 
     for ending in (signal.SIGINT, signal.SIGTERM):
@@ -216,7 +215,7 @@ def run(rest: Rest, port: int | None) -> int:
     "--rest",
     type=click.Choice([each.value for each in Rest]),
     default=Rest.LITE.value,
-    help="Who answers at /rest/v1: @supabase/lite, or a real PostgREST.",
+    help="The server of /rest/v1: @supabase/lite, or a real PostgREST.",
 )
 @click.option("--port", type=click.IntRange(1, 65_535), help="Default: 54321, if it is free.")
 def main(rest: str, port: int | None) -> None:

@@ -1,16 +1,17 @@
 """The schema of a target: the migrations in `supabase/migrations`, and applying them.
 
-Migrations are written by hand and applied once, in the order of their versions. The functions that
-are rendered from the tables are one generated file among them, the newest: it is applied whenever
-its checksum is not the one that the target has. All are recorded in
-`supabase_migrations.schema_migrations` as the Supabase CLI does, so that `supabase db push` and
-`schema apply` can take turns.
+Migrations are written by hand and applied once, in the order of their versions. The functions are
+rendered from the tables into one generated file, the newest migration. It is applied whenever its
+checksum differs from that of the target. All are recorded in
+`supabase_migrations.schema_migrations`, as the Supabase CLI does, so that you can use
+`supabase db push` and `schema apply` in turn.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,13 @@ import psycopg2.extensions
 from imports.errors import SchemaError
 from imports.servers.connecting import connect
 from imports.servers.database_url import understood
+from imports.servers.earlier_tables import (
+    Earlier,
+    SetAside,
+    earlier_tables,
+    in_the_way,
+    set_aside,
+)
 
 FUNCTIONS = "functions"
 """The name of the generated migration."""
@@ -32,12 +40,12 @@ create table if not exists supabase_migrations.schema_migrations (
   version text not null primary key, statements text[], name text
 )"""
 _LOCK = 5_103_880_517_432_011_001
-"""An advisory lock, so that two runs do not apply the schema at once."""
+"""An advisory lock: two runs must not apply the schema at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file of the schema; its version is the 14 digits that its name begins with."""
+    """One file of the schema; its version is the 14 digits at the beginning of its name."""
 
     version: str
     name: str
@@ -45,21 +53,21 @@ class Migration:
 
     @property
     def checksum(self) -> str | None:
-        """The checksum that the file with the functions ends with; None for all others."""
+        """The checksum at the end of the file with the functions; None for other files."""
         found = _CHECKSUM.search(self.sql) if self.name == FUNCTIONS else None
         return None if found is None else found[1]
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaNeeded:
-    """What a target must have: the version of its tables, and the checksum of its functions."""
+    """The version of the tables and the checksum of the functions that a target must have."""
 
     version: str
     functions: str
 
 
 def folder() -> Path:
-    """Where the migrations are.
+    """The folder of the migrations.
 
     Raises:
         SchemaError: if the installation lacks them.
@@ -69,12 +77,12 @@ def folder() -> Path:
         if any(_NAME.fullmatch(path.name) for path in place.glob("*.sql")):
             return place
     raise SchemaError(
-        f"No migrations were found beside {package}. The installation is not whole: install again."
+        f"No migrations were found beside {package}. The installation is incomplete: install again."
     )
 
 
 def migrations(place: Path | None = None) -> list[Migration]:
-    """All migrations, the oldest first; in place of our own those in another folder.
+    """All migrations in a folder, the oldest first; by default our own.
 
     Raises:
         SchemaError: if the installation lacks them.
@@ -87,7 +95,7 @@ def migrations(place: Path | None = None) -> list[Migration]:
 
 
 def needed() -> SchemaNeeded:
-    """What this version needs.
+    """The schema that this version of the importer needs.
 
     Raises:
         SchemaError: if the installation lacks it.
@@ -98,7 +106,7 @@ def needed() -> SchemaNeeded:
     if functions is None:
         raise SchemaError(
             f"The newest migration in {folder()} must be the generated functions. In a checkout,"
-            " write them anew with `resilient-importer schema export`; else install again."
+            " write them again with `resilient-importer schema export`; otherwise install again."
         )
     return SchemaNeeded(newest, functions)
 
@@ -106,12 +114,35 @@ def needed() -> SchemaNeeded:
 def apply_schema(database_url: str) -> list[str]:
     """Applies the migrations that the database lacks, each in its own transaction.
 
-    Returns the names of those applied.
+    Returns the names of those applied. Migrations that were applied without being recorded, in an
+    SQL editor, are recorded: what they made is ours.
 
     Raises:
-        SchemaError: if the database is too old, or refuses one of them.
+        SchemaError: if the database is too old, tables of other programs have the names of ours,
+            or it refuses a migration.
         BackendError, BackendUnavailableError, UsageError: if it cannot be connected to.
     """
+    with _connected(database_url) as connection:
+        with _explained(connection) as cursor:
+            found = _earlier(cursor)
+        if found:
+            raise SchemaError(in_the_way(found))
+        return [migration.name for migration in migrations() if _apply(connection, migration)]
+
+
+def set_aside_earlier(database_url: str) -> SetAside:
+    """Moves tables of other programs that have the names of ours to schemas of their own.
+
+    Raises:
+        SchemaError: if the database refuses to move one; none is moved then.
+        BackendError, BackendUnavailableError, UsageError: if it cannot be connected to.
+    """
+    with _connected(database_url) as connection, _explained(connection) as cursor:
+        return set_aside(cursor, _earlier(cursor))
+
+
+@contextlib.contextmanager
+def _connected(database_url: str) -> Iterator[psycopg2.extensions.connection]:
     connection = connect(understood(database_url), psycopg2.extensions.connection)
     with contextlib.closing(connection):
         if connection.server_version < 150_000:
@@ -119,11 +150,63 @@ def apply_schema(database_url: str) -> list[str]:
                 f"The server is PostgreSQL {connection.server_version // 10_000};"
                 " 15 or later is needed (UNIQUE NULLS NOT DISTINCT)."
             )
-        return [migration.name for migration in migrations() if _apply(connection, migration)]
+        yield connection
+
+
+@contextlib.contextmanager
+def _explained(
+    connection: psycopg2.extensions.connection,
+) -> Iterator[psycopg2.extensions.cursor]:
+    """A transaction that looks at tables of other programs."""
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
+            yield cursor
+    except psycopg2.Error as error:
+        raise SchemaError(
+            "Tables of other programs may have the names of ours, and cannot be read or moved:"
+            f" {_first_line(error)}. Nothing was changed. Connect as the role that owns them."
+        ) from error
+
+
+def _earlier(cursor: psycopg2.extensions.cursor) -> list[Earlier]:
+    """What is in the way of the migrations that the database lacks; see `apply_schema`."""
+    missing = [each for each in migrations() if not _is_recorded(cursor, each)]
+    present = _version(cursor)
+    unrecorded = [each for each in missing if each.version <= present]
+    if unrecorded:
+        cursor.execute(HISTORY)
+    for each in unrecorded:
+        _record(cursor, each)
+    return earlier_tables(cursor, [each.sql for each in missing if each.version > present])
+
+
+def _is_recorded(cursor: psycopg2.extensions.cursor, migration: Migration) -> bool:
+    cursor.execute("select to_regclass('supabase_migrations.schema_migrations')")
+    if cursor.fetchone() == (None,):
+        return False
+    cursor.execute(
+        "select from supabase_migrations.schema_migrations where version = %s",
+        (migration.version,),
+    )
+    return cursor.rowcount == 1
+
+
+def _version(cursor: psycopg2.extensions.cursor) -> str:
+    """The version of the tables that the database says it has; nothing if they are not ours."""
+    cursor.execute(
+        "select from pg_attribute where attrelid = to_regclass('public.import_target')"
+        " and attname = 'schema_version'"
+    )
+    if not cursor.rowcount:
+        return ""
+    cursor.execute("select schema_version from public.import_target")
+    row = cursor.fetchone()
+    return "" if row is None or row[0] is None else str(row[0])
 
 
 def _apply(connection: psycopg2.extensions.connection, migration: Migration) -> bool:
-    """Applies a migration if the database lacks it; whether it did."""
+    """Applies a migration if the database lacks it; returns whether it did."""
     try:
         with connection, connection.cursor() as cursor:
             cursor.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
@@ -131,12 +214,7 @@ def _apply(connection: psycopg2.extensions.connection, migration: Migration) -> 
             if _has(cursor, migration):
                 return False
             cursor.execute(migration.sql)
-            cursor.execute(
-                "insert into supabase_migrations.schema_migrations (version, statements, name)"
-                " values (%s, %s, %s)"
-                " on conflict (version) do update set statements = excluded.statements",
-                (migration.version, [migration.sql], migration.name),
-            )
+            _record(cursor, migration)
             return True
     except psycopg2.Error as error:
         raise SchemaError(
@@ -145,13 +223,18 @@ def _apply(connection: psycopg2.extensions.connection, migration: Migration) -> 
         ) from error
 
 
-def _has(cursor: psycopg2.extensions.cursor, migration: Migration) -> bool:
-    """Whether the database has a migration: it is recorded, and functions are also those of it."""
+def _record(cursor: psycopg2.extensions.cursor, migration: Migration) -> None:
     cursor.execute(
-        "select from supabase_migrations.schema_migrations where version = %s",
-        (migration.version,),
+        "insert into supabase_migrations.schema_migrations (version, statements, name)"
+        " values (%s, %s, %s)"
+        " on conflict (version) do update set statements = excluded.statements",
+        (migration.version, [migration.sql], migration.name),
     )
-    recorded = cursor.rowcount == 1
+
+
+def _has(cursor: psycopg2.extensions.cursor, migration: Migration) -> bool:
+    """Whether a migration is recorded, and its functions, if it has any, have the same checksum."""
+    recorded = _is_recorded(cursor, migration)
     if not recorded or migration.checksum is None:
         return recorded
     cursor.execute(

@@ -1,6 +1,6 @@
-"""Dates, timestamps and text as boards write them, made fit for PostgreSQL. Pure functions.
+"""Converting dates, timestamps and text, as boards write them, for PostgreSQL. Pure functions.
 
-Each takes the value and a tally, in which it counts by value what it had to drop.
+Each takes a value and a tally, in which it counts the values that it had to drop.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ Tally = Counter[str]
 NULL_WORDS = frozenset(
     {"", "not on file", "not available", "n/a", "---", "unknown", "none", "null"}
 )
-"""What boards write where there is no date, in lower case."""
+"""What boards write if there is no date, in lower case."""
 
 NUL_REMOVED = "\\u0000"
-"""The tally's name for a NUL character, which neither text nor jsonb can hold."""
+"""The tally's name for a NUL character, which neither text nor jsonb can store."""
 
 _SHORT_BELOW = 2.0**53
-"""A float below this size has few digits, and is quickly written."""
+"""A float below this size has few digits, so converting it is fast."""
 
 _MOST_DIGITS = 100
-"""A whole number with an exponent that has more of them keeps it: `1e100000` has 100,001."""
+"""A whole number with more digits keeps its exponent: `1e100000` would have 100,001 digits."""
 
 _LONGEST_TALLIED = 40
-"""How many characters are kept of a value that is counted: it may be as long as its file."""
+"""Characters of a dropped value in the tally: the value may be as long as its file."""
 
 _LONGEST_CACHED = 32
-"""A text of more characters is read anew each time: what is cached stays for the whole run."""
+"""Longer strings are not cached: the cache lives as long as the run."""
 
 _DATE_FORMATS = (
     "%m/%d/%Y",
@@ -45,19 +45,19 @@ _DATE_FORMATS = (
 
 
 def clean_text(value: object, tally: Tally) -> str | None:
-    """Text, trimmed, without NUL; None where nothing is left. Numbers are taken as text.
+    """A string or number as text, trimmed, without NUL; None if nothing is left.
 
     Raises:
-        ValueError: if the value is an object, a list or a boolean, where text belongs.
+        ValueError: if the value is an object, an array or a boolean.
     """
     if type(value) is str:
         text = value
     elif value is None:
         return None
     elif isinstance(value, (bool, list, dict)):
-        raise ValueError(f"expected text, found {json_type(value)}")
+        raise ValueError(f"expected a string, found {json_type(value)}")
     elif type(value) is float and abs(value) >= 10.0**_MOST_DIGITS:
-        raise ValueError("a number too large to be read exactly; write it as text")
+        raise ValueError("a number too large to be read exactly; write it as a string")
     else:
         text = _number_text(value)
     if "\0" in text:
@@ -67,9 +67,9 @@ def clean_text(value: object, tally: Tally) -> str | None:
 
 
 def clean_date(value: object, tally: Tally) -> date | None:
-    """A date out of the forms that boards use, None for any other; what became None is counted.
+    """The date of a value in a form that boards use; None for any other, which is counted.
 
-    Of a date with a time it is the day that stands there, whatever the time zone.
+    If the value has a time, its day counts as written, whatever the time zone.
     """
     if value is None:
         return None
@@ -81,10 +81,10 @@ def clean_date(value: object, tally: Tally) -> date | None:
 
 
 def clean_timestamp(value: object, tally: Tally) -> datetime | None:
-    """A moment in UTC, to the microsecond; one without an offset is taken as UTC.
+    """A timestamp in UTC, to the microsecond; without an offset it is in UTC.
 
-    It may be written as ISO 8601, RFC 2822 or in another way that leaves no doubt (see `timestamps`),
-    or as a number. What cannot be read is None, and counted.
+    The value may be ISO 8601, RFC 2822, another unambiguous form (see `timestamps`), or a number. A
+    value that cannot be read becomes None, and is counted.
     """
     if value is None:
         return None
@@ -97,17 +97,17 @@ def clean_timestamp(value: object, tally: Tally) -> datetime | None:
 
 
 def shortened(text: str) -> str:
-    """The beginning of a text that may be as long as its file, for people to see."""
+    """The beginning of a string that may be very long, for messages."""
     return text if len(text) <= _LONGEST_TALLIED else f"{text[:_LONGEST_TALLIED]}…"
 
 
 def is_blank(value: object) -> bool:
-    """Whether a value is a text that stands for nothing."""
+    """Whether a value is a string that means "no value"."""
     return type(value) is str and value.replace("\0", "").strip().lower() in NULL_WORDS
 
 
 def without_nul(value: Any, tally: Tally) -> Any:
-    """A JSON value with the NUL characters taken out of all its texts, names included."""
+    """A JSON value without the NUL characters in its strings and names."""
     if isinstance(value, str):
         if "\0" not in value:
             return value
@@ -121,12 +121,12 @@ def without_nul(value: Any, tally: Tally) -> Any:
 
 
 def _number_text(value: Any) -> str:
-    """A number as text, with all its digits: whole ones without a fraction, as 12345.0 is 12345."""
+    """A number as text, with all its digits; 12345.0 becomes 12345."""
     if type(value) is int:
         return str(value)
     if type(value) is float and abs(value) < _SHORT_BELOW:
         return str(int(value)) if value.is_integer() else str(value)
-    # On demand: hardly any text is such a number.
+    # On demand: such numbers are rare.
     from decimal import Decimal
 
     number = Decimal(repr(value)) if type(value) is float else value
@@ -145,7 +145,7 @@ def _parse_date(text: str) -> date | None:
     if text.lower() in NULL_WORDS:
         return None
     timestamp = _parse_iso(text)
-    # Newer versions of Python take 24:00 for the next day.
+    # Newer versions of Python read 24:00 as the next day.
     if timestamp is not None and text[11:13] != "24":
         return timestamp.date()
     spaced = " ".join(text.split())
@@ -181,7 +181,7 @@ def _parse_timestamp(text: str) -> datetime | None:
 
 
 def _parse_iso(text: str) -> datetime | None:
-    # fromisoformat also takes forms that no board writes, a bare `20250804` or a week date, and any
+    # fromisoformat also accepts forms that no board writes (`20250804`, week dates), and any
     # character before the time: `2025-08-04-05:00` is a day in a time zone.
     if len(text) < 10 or text[4] != "-" or text[7] != "-" or text[10:11] not in "T t":
         return None
@@ -192,8 +192,8 @@ def _parse_iso(text: str) -> datetime | None:
 
 
 def json_type(value: object) -> str:
-    """What JSON calls a value of this type, with its article."""
+    """The JSON type of a value, with an article: "an array"."""
     if value is None:
         return "null"
-    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
+    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean"}
     return names.get(type(value), "a number")

@@ -1,4 +1,4 @@
-"""The days that folders and files are named after, however they spell them."""
+"""Days in the names of folders and files, in any spelling."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from functools import lru_cache
 from typing import NamedTuple
 
 _Date = tuple[int, int, int]
-"""Year, month, day; the year is 0 where none is named."""
+"""Year, month, day; the year is 0 if the name has none."""
 
 
 class Day(NamedTuple):
-    """What a name says of its day. Two are equal only if they surely mean the same day.
+    """The day in a name. Two are equal only if they certainly mean the same day.
 
-    `dates` has for each date that is named what it may be: one reading, or one for each order of
-    month, day and year. `03-02-2026` is the day of another `3_2_2026`, neither that of
-    `02-03-2026` nor surely that of `2026-03-02`. `whole` says whether the year has four digits.
+    `dates` has the readings of each date in the name: one, or one for each possible order of month,
+    day and year. `03-02-2026` equals `3_2_2026`, but neither `02-03-2026` nor `2026-03-02`, which
+    is not certain. `full_year` says whether the year has four digits.
     """
 
     dates: frozenset[tuple[_Date, ...]]
-    whole: bool
+    full_year: bool
     time: str
 
     def is_same(self, other: Day | None) -> bool:
-        """Whether the other one is surely this day, and not surely another time of it."""
+        """Whether the other is certainly this day, and has no other time."""
         if other is None or self.dates != other.dates:
             return False
         return self.time.startswith(other.time) or other.time.startswith(self.time)
 
 
-def day_in(text: str, *, whole: bool | None = None) -> Day | None:
-    """The day that some folders (joined by `/`), or the name of a file, name; None if they do not.
+def day_in(text: str, *, full_year: bool | None = None) -> Day | None:
+    """The day in the names of folders (joined by `/`), or in the name of a file; None if none.
 
-    The last of several folders that names a day counts. A date with a year of four digits goes
-    before one without; `whole` asks for one of the two alone. Numbers that are no date between 1970
-    and 2099 name none.
+    If several folders name a day, the last one counts. A date with a year of four digits takes
+    precedence; `full_year` restricts the search to dates with such a year (True) or without
+    (False). Numbers must be a date between 1970 and 2099.
     """
-    if whole is None:
+    if full_year is None:
         return _day(text, True) or _day(text, False)
-    return _day(text, whole)
+    return _day(text, full_year)
 
 
 _YEAR = r"(?P<y>19[7-9]\d|20\d\d)"
@@ -50,7 +50,7 @@ _MONTH = (
 )
 _DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?"
 _GAP = r"[-_., /]{0,2}"
-_WHOLE = (
+_FULL_YEAR = (
     r"(?<!\d){y}(?P<s>[-_. ])(?P<m>\d{{1,2}})(?P=s)(?P<d>\d{{1,2}})(?!\d)",
     r"(?<![^/]){y}[-_./](?P<m>\d{{1,2}})/(?P<d>\d{{1,2}})(?![^/])",
     r"(?<!\d){y}(?P<m>\d\d)(?P<d>\d\d)(?=(?:\d{{4}}(?:\d\d)?)?(?!\d))",
@@ -61,7 +61,7 @@ _WHOLE = (
     r"{month}{gap}{day}{gap}{y}(?!\d)",
     r"(?<!\d){day}{gap}{month}{gap}{y}(?!\d)",
 )
-_SHORT = (
+_SHORT_YEAR = (
     r"(?<!\d)(?P<a>\d\d)(?P<s>[-_.])(?P<b>\d\d)(?P=s)(?P<c>\d\d)(?!\d)",
     r"{month}[-_., ]{{0,2}}{day}(?!\d)",
     r"(?<!\d){day}[-_., ]{{0,2}}{month}",
@@ -73,11 +73,11 @@ _TIME = (
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
-# When they are first needed: it takes longer than to import this module.
+# Compiled on first use: this takes longer than importing the module.
 @lru_cache(maxsize=2)
-def _patterns(whole: bool) -> list[re.Pattern[str]]:
+def _patterns(full_year: bool) -> list[re.Pattern[str]]:
     parts = {"y": _YEAR, "month": _MONTH, "day": _DAY, "gap": _GAP}
-    return [_compiled(each.format(**parts)) for each in (_WHOLE if whole else _SHORT)]
+    return [_compiled(each.format(**parts)) for each in (_FULL_YEAR if full_year else _SHORT_YEAR)]
 
 
 @lru_cache(maxsize=1)
@@ -91,12 +91,12 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 # Most files of a source are in few folders.
 @lru_cache(maxsize=1024)
-def _day(text: str, whole: bool) -> Day | None:
+def _day(text: str, full_year: bool) -> Day | None:
     found: list[tuple[int, int, tuple[_Date, ...]]] = []
-    for pattern in _patterns(whole):
+    for pattern in _patterns(full_year):
         for match in pattern.finditer(text):
             start, end = match.span()
-            # An earlier spelling goes before one that has some of the same characters.
+            # Earlier patterns take precedence over later ones that share characters.
             if any(start < other_end and other_start < end for other_start, other_end, _ in found):
                 continue
             if readings := tuple(dict.fromkeys(_readings(match.groupdict()))):
@@ -108,13 +108,13 @@ def _day(text: str, whole: bool) -> Day | None:
     time = _time().match(text, end)
     return Day(
         frozenset(readings for start, _, readings in found if start >= folder),
-        whole,
+        full_year,
         "" if time is None else _spelled(time),
     )
 
 
 def _readings(parts: dict[str, str | None]) -> Iterator[_Date]:
-    """The dates that the parts of a spelling may be, in a fixed order."""
+    """Yields the possible dates of the parts of a spelling, in a fixed order."""
     year, name = int(parts.get("y") or 0), parts.get("name")
     if "a" not in parts:
         month = _MONTHS.index(name[:3].lower()) + 1 if name else int(parts["m"] or 0)
@@ -135,6 +135,6 @@ def _readings(parts: dict[str, str | None]) -> Iterator[_Date]:
 
 
 def _spelled(time: re.Match[str]) -> str:
-    """A time so that one without seconds is the begin of one with them."""
+    """A time as text; without seconds, it is a prefix of the same time with seconds."""
     half = (time["half"] or "").lstrip("-_. ").lower()
     return f"{half}{time['h']}{time['m']}{time['s'] or ''}"

@@ -1,7 +1,7 @@
-"""Whether the disk makes us wait, and reading with several threads when it does.
+"""Reading with several threads if the disk is slow.
 
-A disk that is asked one thing after the other, by a cold cache above all, answers several
-questions at once sooner. Where nothing is waited for, threads would be in each other's way.
+A slow disk, above all with a cold cache, answers several requests at once faster than one after
+the other. With a fast disk, threads would only slow each other down.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ R = TypeVar("R")
 
 THREADS = 8
 PROBE = 32
-"""So many jobs are done first, one by one, to see whether the disk makes us wait."""
+"""The number of jobs that run one by one first, to measure the disk."""
 
 _SLOW = 3.0
-"""It does when they take so many times as long as they keep the processor busy."""
+"""The disk is slow if the jobs take this many times longer than their processor time …"""
 
 _SLEEPS = PROBE // 2
-"""And when we sleep so often meanwhile: a processor that is busy with others is no slow disk."""
+"""… and the thread sleeps at least this often: else other programs keep the processor busy."""
 
 _WHO = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
 
 
 def read_all(function: Callable[[J], R], jobs: Sequence[J], *, at_once: bool) -> Iterator[R]:
-    """The results of a function that reads, in the jobs' order.
+    """Yields the results of `function`, which reads from disk, in the order of the jobs.
 
-    `at_once` says whether several of them may be under way, and their results held, together.
+    `at_once` says whether several jobs may run, and their results be in memory, at once.
     """
     waited = busy = 0.0
     sleeps = _sleeps()
@@ -51,5 +51,5 @@ def read_all(function: Callable[[J], R], jobs: Sequence[J], *, at_once: bool) ->
 
 
 def _sleeps() -> int:
-    """How often this thread has given the processor up by itself, to wait for something."""
+    """The voluntary context switches of this thread: how often it waited for something."""
     return resource.getrusage(_WHO).ru_nvcsw

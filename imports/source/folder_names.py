@@ -13,7 +13,7 @@ _Listing = dict[str, list[str]]
 _Stamp = tuple[int, int, int, int]
 
 MOST_BYTES = 32 * 1024 * 1024
-"""The listings that a process keeps take no more memory than about that, nor does any of them."""
+"""The approximate limit of memory for all cached listings of a process, and for a single one."""
 
 _MOST_FOLDERS = 256
 _NAME_BYTES = 250
@@ -21,29 +21,29 @@ _RECENT_NS = 2_000_000_000
 
 
 def composed(name: str) -> str:
-    """A name in one normal form: macOS writes é as e and an accent."""
+    """The name in normal form NFC: macOS writes é as e and an accent."""
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def caseless(name: str) -> str:
-    """What is the same for names that differ in case, or in their normal form."""
+    """A key that is equal for names that differ only in case or normal form."""
     if name.isascii():
         return name.lower()
     return composed(unicodedata.normalize("NFD", name).casefold())
 
 
 class FolderNames:
-    """The names in folders, each folder looked at once: for one search, and then no longer."""
+    """The names in folders, for one search: each folder is listed once."""
 
     def __init__(self) -> None:
-        """Has looked at nothing yet."""
+        """Lists nothing yet."""
         self._seen: dict[str, _Listing | None] = {}
 
     def paths_alike(self, folder: str, parts: Sequence[str]) -> list[str]:
-        """The paths below a folder whose parts differ from these only in case and normal form.
+        """The paths below a folder whose parts differ from `parts` only in case and normal form.
 
-        In a folder of too many names (`MOST_BYTES`) only the two normal forms of a name are
-        tried, whether they are there or not.
+        For a folder with too many names (`MOST_BYTES`) the result has the two normal forms of the
+        name, whether they exist or not.
         """
         wanted = parts[0]
         if folder not in self._seen:
@@ -60,7 +60,7 @@ class FolderNames:
 
 
 class _Listings:
-    """The names in the folders that were asked for last, by what is the same for names alike."""
+    """A cache of the last listings: for each folder its names by their caseless key."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[_Stamp, _Listing | None, int]] = OrderedDict()
@@ -68,7 +68,7 @@ class _Listings:
         self._lock = threading.Lock()
 
     def names_in(self, folder: str) -> _Listing | None:
-        """The names as they are now, none of a folder that cannot be read; None if too many."""
+        """The current names of a folder: empty if it cannot be read, None if there are too many."""
         try:
             stamp = _stamp(folder)
             with self._lock:
@@ -77,7 +77,7 @@ class _Listings:
                     self._kept.move_to_end(folder)
                     return kept[1]
                 listing, size = _listed(folder)
-                # What changed just now may change again without another mtime.
+                # A folder that changed just now may change again with the same mtime.
                 if abs(time_ns() - stamp[0]) > _RECENT_NS and stamp == _stamp(folder):
                     self._keep(folder, stamp, listing, size)
                 return listing

@@ -1,4 +1,4 @@
-"""What an image is by its content: hash, format, size in pixels and flaws, in one reading."""
+"""Reading an image once: its hash, format, size in pixels and flaw."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BMP_HEADER_SIZES = frozenset({12, 40, 52, 56, 64, 108, 124})
 
 @dataclass(frozen=True, slots=True)
 class ImageFormat:
-    """A format that is taken; the extension and type do not depend on the file's name."""
+    """A supported format; extension and type do not depend on the file's name."""
 
     extension: str
     content_type: str
@@ -42,9 +42,9 @@ _HEIF_BRANDS = frozenset({b"mif1", b"mif2", b"msf1"})
 
 
 def image_format(head: bytes) -> ImageFormat | None:
-    """The format of an image by its first bytes (256 are enough), None if it is none of ours.
+    """The format of an image by its first bytes (256 are enough); None if it is not supported.
 
-    Formats that a browser runs scripts of, SVG above all, are left out on purpose.
+    Formats that may contain scripts, such as SVG, are not supported on purpose.
     """
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return PNG
@@ -66,7 +66,7 @@ def image_format(head: bytes) -> ImageFormat | None:
 
 
 def _heif_format(head: bytes) -> ImageFormat | None:
-    """By the brands of a file: its own first, then those that it is compatible with."""
+    """The format by the brands of a file: the major brand, then the compatible ones."""
     own = head[8:12]
     brands = {own}
     if own in _HEIF_BRANDS:
@@ -80,15 +80,15 @@ def _heif_format(head: bytes) -> ImageFormat | None:
 
 
 def read_image(file: ImageFile) -> Image:
-    """Reads an image once, and tells what it is, and its flaw if it cannot be shown.
+    """Reads an image once; returns its hash, format, size and flaw.
 
     Raises:
-        UnreadImageError: if it changed meanwhile, or cannot be read just now.
-        ImageProblemError: if it is no image.
+        UnreadImageError: if it changed meanwhile, or cannot be read now.
+        ImageProblemError: if it is not an image.
     """
     try:
         with open_unchanged(file) as stream:
-            # No larger a buffer than the file needs: making one takes as long as reading.
+            # The buffer is not larger than the file: allocating it takes as long as reading.
             head = stream.read(min(file.signature.size, _CHUNK_BYTES))
             found = image_format(head)
             if found is None:
@@ -112,13 +112,13 @@ def _pixels(content: Content, image_format: ImageFormat) -> tuple[int | None, in
     if image_format is TIFF:
         width, height = _tiff_pixels(content)
     else:
-        # It takes long to import, and most runs hash nothing.
+        # On demand: importing it is slow, and most runs hash nothing.
         import imagesize
 
         try:
             width, height = imagesize.get(io.BytesIO(content.head))
         except (ValueError, OSError, IndexError, OverflowError):
-            # A broken header is no reason to lose the picture.
+            # A broken header is no reason to refuse the image.
             return None, None
     if not (0 < width <= _MOST_PIXELS and 0 < height <= _MOST_PIXELS):
         return None, None
@@ -126,7 +126,7 @@ def _pixels(content: Content, image_format: ImageFormat) -> tuple[int | None, in
 
 
 def _tiff_pixels(content: Content) -> tuple[int, int]:
-    # Its directory may be anywhere, and as long as it likes: imagesize would read all of it.
+    # The directory may be anywhere and have any size: imagesize would read all of it.
     tags = tiff_tags(content) or {}
     width, height, turned = (
         tags[tag].last(content) or 0 if tag in tags else 0 for tag in (256, 257, 274)

@@ -1,4 +1,4 @@
-"""Opening an image of the source that is still the one that its signature is of."""
+"""Opening an image of the source, and checking that it still has its signature."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from imports.work_item import ImageFile
 
 @contextmanager
 def open_unchanged(image: ImageFile) -> Iterator[FileIO]:
-    """The open file, if it is still the one of its signature, at the start and at the end.
+    """Yields the open file; checks its signature at the start and at the end.
 
     Raises:
-        UnreadImageError: if it is not, or cannot be read.
+        UnreadImageError: if the file changed, or cannot be read.
     """
     try:
         file = FileIO(open_real(image.path)[0])
@@ -40,7 +40,7 @@ def read_whole(file: FileIO, image: ImageFile) -> bytes:
 
 
 def read_pieces(file: FileIO, image: ImageFile, most: int, done: int = 0) -> Iterator[bytes]:
-    """The content of an open image, at most `most` bytes at a time; `done` bytes have been read.
+    """Yields the content of an open image, at most `most` bytes at a time, after `done` bytes.
 
     Raises:
         UnreadImageError: if it is shorter than it was, or cannot be read.
@@ -58,21 +58,19 @@ def read_pieces(file: FileIO, image: ImageFile, most: int, done: int = 0) -> Ite
 
 
 def check_unchanged(image: ImageFile, file: FileIO) -> None:
-    """Makes sure that an open image is still the one of its signature.
+    """Checks that an open image still has its signature.
 
     Raises:
-        UnreadImageError: if it is not.
+        UnreadImageError: if it does not.
     """
     if signature_of(os.fstat(file.fileno())) != image.signature:
         raise _changed(image)
 
 
 def unreadable(image: ImageFile, error: OSError) -> UnreadImageError:
-    """The problem with an image that the system does not let us read."""
+    """The error for an image that cannot be read because of `error`."""
     return UnreadImageError(f"image {image.path} cannot be read: {error.strerror}")
 
 
 def _changed(image: ImageFile) -> UnreadImageError:
-    return UnreadImageError(
-        f"image {image.path} changed while the run was under way; run again to import it"
-    )
+    return UnreadImageError(f"image {image.path} changed during the run; run again to import it")

@@ -1,4 +1,4 @@
-"""Finding the image that a JSON file names, on a machine that may not be the one that made it."""
+"""Finding the image that a JSON file names, even if another machine wrote the path."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from imports.work_item import ImageFile
 _SEPARATORS = re.compile(r"[\\/]+")
 _MOST_PARTS = 8
 _LONGEST = 4096
-"""The longest path that a system opens; a longer reference is none."""
+"""The longest path that a system can open."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFinder:
-    """Where images are looked for (`bases`), and from where they may be read (`roots`).
+    """Looks for images below `bases`; they may be read below `roots`.
 
     All are real, absolute paths.
     """
@@ -32,16 +32,15 @@ class ImageFinder:
     roots: tuple[str, ...]
 
     def find(self, reference: str, item: str) -> tuple[ImageFile | None, str | None]:
-        """The image that `reference` means in the JSON file `item`, and a warning if there is none.
+        """The image that `reference` means in the JSON file `item`, or None and a warning.
 
-        The reference is tried as it stands, a relative one from the folder of the file on, then by
-        its last parts below each base and each folder between the source and the file, the most
-        parts first. After that it is tried without its percent escapes, and last of all by names
-        that differ in normal form, or in case. One that names a day is only answered with a file
-        of that day.
+        Tries, in this order: the reference unchanged (a relative one from the folder of the file);
+        its last parts, the most parts first, below each base and each folder between the source
+        and the file; the same without percent escapes; names that differ only in normal form or
+        case. If the reference names a day, only a file of that day is returned.
         """
         if len(reference) > _LONGEST:
-            return None, f"image {reference[:100]!r}… was not found: this is too long for a path"
+            return None, f"image {reference[:100]!r}… was not found: it is too long for a path"
         outside = None
         tried: list[_Candidate] = []
         for spelling in _spellings(reference):
@@ -55,29 +54,29 @@ class ImageFinder:
                 outside = image.path
         if outside is not None:
             return None, (
-                f"image {reference!r} is outside of the folders that images are read from;"
-                " name its folder with --image-root if it is meant"
+                f"image {reference!r} is outside the folders that images may be read from;"
+                " if it is correct, name its folder with --image-root"
             )
-        alike = self._alike(tried)
+        alike = self._similar(tried)
         if len(alike) == 1:
             return alike[0], None
         problem = f": {_ambiguous(alike)}" if alike else ""
         return None, f"image {reference!r} was not found{problem}"
 
     def beside(self, path: str, reference: str = "") -> ImageFile | None:
-        """The image at exactly this path, if there is one that may be read.
+        """The image at exactly this path, if it may be read, else None.
 
-        None, too, if `reference`, which it stands in for, names another day than the path.
+        Also None if `reference`, the image that is replaced by this one, names another day.
         """
         image = _regular_file(path)
         if image is None or not self.may_read(image.path):
             return None
-        return image if not reference or _may_stand_in(path, reference) else None
+        return image if not reference or _may_replace(path, reference) else None
 
-    def _alike(self, candidates: list[_Candidate]) -> list[ImageFile]:
-        """The images at the first place that has any under another spelling of its name.
+    def _similar(self, candidates: list[_Candidate]) -> list[ImageFile]:
+        """The images at the first candidate whose name exists in another spelling.
 
-        A place that has one in the same case goes before all others.
+        A candidate with an image in the same case takes precedence over all others.
         """
         folders = FolderNames()
         first: list[ImageFile] = []
@@ -101,14 +100,14 @@ class ImageFinder:
         return [*{image.path: image for image in images if self.may_read(image.path)}.values()]
 
     def may_read(self, real_path: str) -> bool:
-        """Whether a real path lies below one of the roots."""
+        """Whether a real path is below one of the roots."""
         return any(real_path.startswith(root) for root in self.roots)
 
 
 def image_finder(source: Path, image_roots: tuple[Path, ...]) -> ImageFinder:
-    """The finder for a source: its own folder and the one that holds it, and the given roots.
+    """The finder for a source: its folder, the parent of this folder, and the given roots.
 
-    The root of the file system is never one that a source implies.
+    The root of the file system is used only if it is given.
     """
     folder = Path(os.path.realpath(source))
     top = Path(folder.anchor)
@@ -122,25 +121,27 @@ def image_finder(source: Path, image_roots: tuple[Path, ...]) -> ImageFinder:
 
 
 class _Candidate(NamedTuple):
-    """A path that a reference may mean; `reference` are its parts if the path has only some."""
+    """A path that a reference may mean; `reference` has all its parts if the path has only some."""
 
     path: str
     reference: tuple[str, ...] = ()
 
     @property
     def is_of_its_day(self) -> bool:
-        """Whether the path has the day that its reference names, if it names one."""
+        """Whether the path has the day of its reference, if the reference names one."""
         if not self.reference:
             return True
         day = day_in("/".join(self.reference[:-1]))
-        return day is None or day.is_same(day_in(os.path.dirname(self.path), whole=day.whole))
+        if day is None:
+            return True
+        return day.is_same(day_in(os.path.dirname(self.path), full_year=day.full_year))
 
 
 def _spellings(reference: str) -> list[str]:
-    """A reference as it stands, and without what makes it a URL."""
+    """The reference unchanged, and without `file:` and percent escapes."""
     spellings = [reference]
     if "%" in reference or reference[:5].lower() == "file:":
-        # On demand: hardly any reference is a URL.
+        # On demand: few references are URLs.
         from urllib.parse import unquote
 
         path = re.sub(r"(?i)^file:(//(localhost)?(?=/))?", "", reference)
@@ -161,7 +162,7 @@ def _candidates(reference: str, item: str, bases: tuple[str, ...]) -> Iterator[_
             yield _Candidate(os.path.join(base, parts[0]))
         return
     whole = tuple(parts)
-    places = [*bases, *_between(home, bases[0])]
+    places = [*bases, *_folders_between(home, bases[0])]
     for count in range(min(len(parts), _MOST_PARTS), 1, -1):
         tail = parts[-count:]
         for base in places:
@@ -170,16 +171,16 @@ def _candidates(reference: str, item: str, bases: tuple[str, ...]) -> Iterator[_
         yield _Candidate(os.path.join(home, parts[-1]), whole)
 
 
-def _may_stand_in(path: str, reference: str) -> bool:
-    """Whether a picture at a path is not of another day than the one that a reference names.
+def _may_replace(path: str, reference: str) -> bool:
+    """Whether the image at a path may replace a reference: they must not name different days.
 
-    Days of folders are compared, and of the files' names; where one has its day in the folder and
-    the other in the name, these.
+    The days of the folders are compared, and the days of the file names. If one has its day in the
+    folder and the other in the name, these are compared.
     """
     folder, name = os.path.split(path)
     *parts, own = [part for part in _SEPARATORS.split(_spellings(reference)[-1]) if part] or [""]
-    mine = day_in(folder), day_in(name, whole=True)
-    named = day_in("/".join(parts)), day_in(own, whole=True)
+    mine = day_in(folder), day_in(name, full_year=True)
+    named = day_in("/".join(parts)), day_in(own, full_year=True)
     pairs = [*zip(mine, named, strict=True), (mine[0] or mine[1], named[0] or named[1])]
     return all(one is None or other is None or one.is_same(other) for one, other in pairs)
 
@@ -192,8 +193,8 @@ def _ambiguous(alike: list[ImageFile]) -> str:
     )
 
 
-def _between(folder: str, source: str) -> list[str]:
-    """The folders above `folder` and below the source: trees of several days lie in one of them."""
+def _folders_between(folder: str, source: str) -> list[str]:
+    """The folders above `folder` and below the source: one of them may have a tree for each day."""
     places = []
     while (folder := os.path.dirname(folder)).startswith(os.path.join(source, "")):
         places.append(folder)
@@ -204,10 +205,10 @@ def _regular_file(path: str) -> ImageFile | None:
     try:
         status = os.stat(path)
     except (OSError, ValueError):
-        # Not there, not allowed, or not even a path: all the same, there is no such image.
+        # Missing, forbidden, or not a valid path: in each case there is no image.
         return None
     if not stat.S_ISREG(status.st_mode):
         return None
     real = os.path.realpath(path)
-    # The ledger could not remember another name.
+    # The ledger cannot store a name that is not UTF-8.
     return ImageFile(real, signature_of(status)) if is_utf8(real) else None

@@ -1,7 +1,7 @@
-"""What keeps an image from being shown, as far as its structure tells: nothing is decoded.
+"""Damage of an image that its structure shows; nothing is decoded.
 
-Only what cannot be right is a flaw: bytes behind the end of a picture, odd chunks, or sizes in a
-header that no viewer looks at, are not.
+Only certain damage is a flaw. Bytes after the end of an image, unknown chunks, and sizes in a
+header that viewers ignore, are not flaws.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from dataclasses import dataclass
 
 MOST_PIXELS = 100_000_000
 MOST_PIXELS_PER_BYTE = 2_000
-"""A picture of more pixels, and of more for each of its bytes, is a bomb.
+"""An image that exceeds both limits is a decompression bomb.
 
-A blank page comes to about 1,000 pixels a byte in a PNG, and to less in a JPEG.
+A blank page has about 1,000 pixels per byte as a PNG, and fewer as a JPEG.
 """
 
 _TAIL = 64 * 1024
 _MOST_STEPS = 100_000
-"""How many parts of a file are looked at; a file with more of them is taken for good."""
+"""The most parts of a file that are checked; a file with more parts counts as undamaged."""
 
 _CUT_OFF = "it is cut off"
 _BROKEN = "its header is broken"
-_NO_PICTURE = "there is no picture in it"
+_NO_PICTURE = "it contains no image"
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The bytes of an open file of a known size; the first ones have been read."""
+    """The content of an open file of a known size; `head` has its first bytes."""
 
     head: bytes
     size: int
     descriptor: int
 
     def at(self, offset: int, length: int) -> bytes:
-        """Some bytes; fewer where the file ends.
+        """The bytes at an offset; fewer if the file ends before.
 
         Raises:
             OSError: if they cannot be read.
@@ -49,11 +49,11 @@ class Content:
         return os.pread(self.descriptor, length, offset)
 
     def tail(self) -> bytes:
-        """The last bytes, as many as may follow the end of a picture."""
+        """The last bytes of the file; the end of the image must be in them."""
         return self.at(max(0, self.size - _TAIL), _TAIL)
 
     def has_after(self, offset: int, wanted: bytes) -> bool:
-        """Whether some bytes are anywhere from an offset on."""
+        """Whether the file has the bytes `wanted` anywhere after an offset."""
         while piece := self.at(offset, 1024 * 1024):
             if wanted in piece:
                 return True
@@ -64,13 +64,13 @@ class Content:
 
 
 def flaw_in(content: Content, extension: str, width: int | None, height: int | None) -> str | None:
-    """What is wrong with an image of the format that has this extension; None if nothing is.
+    """The flaw of an image in the format with this extension; None if it has none.
 
     Raises:
         OSError: if it cannot be read.
     """
-    look = _LOOKS.get(extension)
-    flaw = None if look is None else look(content)
+    check = _CHECKS.get(extension)
+    flaw = None if check is None else check(content)
     if flaw is not None:
         return flaw
     pixels = (width or 0) * (height or 0)
@@ -117,7 +117,7 @@ def _jpeg(content: Content) -> str | None:
             break
         has_frame = has_frame or (0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC))
         if kind == 0xFF:
-            offset += 1  # any number of these may stand before a marker
+            offset += 1  # a marker may begin with any number of these
         else:
             offset += 2 if 0xD0 <= kind <= 0xD8 or kind == 1 else 2 + _big(marker[2:])
     else:
@@ -125,7 +125,7 @@ def _jpeg(content: Content) -> str | None:
     if not has_frame:
         return _BROKEN
     end = b"\xff\xd9"
-    # All of it is read only where much is behind its end, such as the film that telephones add.
+    # The whole file is read only if much follows the end, such as a film that phones add.
     if end in content.at(max(offset, content.size - _TAIL), _TAIL):
         return None
     return None if content.has_after(offset, end) else _CUT_OFF
@@ -141,7 +141,7 @@ def _gif(content: Content) -> str | None:
         part = content.at(offset, 10)
         kind = part[:1]
         if not kind:
-            # Some end without the last byte that says so, and can be shown.
+            # Some files lack the byte that marks the end, and can be shown.
             return None if found and not in_blocks else _CUT_OFF
         if in_blocks:
             offset += 1 + kind[0]
@@ -159,8 +159,8 @@ def _gif(content: Content) -> str | None:
         elif kind == b";":
             return None if found else _NO_PICTURE
         else:
-            # What is behind a picture does not matter; before one, it is none.
-            return None if found else "there is no GIF behind its first bytes"
+            # Unknown bytes after an image do not matter; before one, this is not a GIF.
+            return None if found else "only its first bytes are those of a GIF"
     return None
 
 
@@ -171,7 +171,7 @@ def _palette(flags: int) -> int:
 
 def _webp(content: Content) -> str | None:
     length = int.from_bytes(content.at(4, 4), "little")
-    # Some programs do not count the byte that makes it even, and some do not write it.
+    # Some programs do not count the padding byte, and some do not write it.
     if content.size + 1 < 8 + length:
         return _CUT_OFF
     offset = 12
@@ -201,7 +201,7 @@ def _bmp(content: Content) -> str | None:
         return _BROKEN
     start = int.from_bytes(header[10:14], "little")
     row = (width * bits + 31) // 32 * 4
-    # The last row may lack what fills it up.
+    # The last row may lack its padding.
     uncompressed = compression in (0, 3, 6)
     needed = (
         start + row * (abs(height) - 1) + (width * bits + 7) // 8 if uncompressed else start + 1
@@ -221,20 +221,20 @@ def _tiff(content: Content) -> str | None:
             if place is None or length is None or place + length > content.size:
                 return _CUT_OFF
             return None
-    # 330: the pictures are in other directories, as cameras do; 513: in a JPEG inside.
+    # 330: the images are in other directories, as cameras write them; 513: in an inner JPEG.
     return None if 273 in tags or 330 in tags or 513 in tags else _NO_PICTURE
 
 
 @dataclass(frozen=True, slots=True)
 class TiffTag:
-    """The values of a tag in the first directory of a TIFF: where they are, and how they look."""
+    """The values of a tag in the first directory of a TIFF: their offset, count and format."""
 
     offset: int
     count: int
     form: str
 
     def last(self, content: Content) -> int | None:
-        """The last of the values, None where the file ends before it."""
+        """The last of the values; None if the file ends before it."""
         size = struct.calcsize(self.form)
         value = content.at(self.offset + (self.count - 1) * size, size)
         return int(struct.unpack(self.form, value)[0]) if len(value) == size else None
@@ -244,10 +244,11 @@ _TIFF_FORMS = {1: "B", 3: "H", 4: "L", 13: "L", 16: "Q", 18: "Q"}
 
 
 def tiff_tags(content: Content) -> dict[int, TiffTag] | None:
-    """The tags of the first directory with whole numbers as values; None if it is not there."""
+    """The tags of the first directory with whole numbers as values; None if it is missing."""
     order = "<" if content.head[:1] == b"I" else ">"
     big = content.head[2:4] in (b"+\0", b"\0+")
-    # Where the directory is; the form of its count; the form of an entry, which ends with a place.
+    # The offset of the directory, the format of its count, and the format of an entry, which ends
+    # with an offset.
     start, counted, entry = (8, "Q", "HHQQ") if big else (4, "H", "HHLL")
     word = struct.calcsize(order + entry[-1])
     place = content.at(start, word)
@@ -260,7 +261,7 @@ def tiff_tags(content: Content) -> dict[int, TiffTag] | None:
     count = struct.unpack(order + counted, number)[0]
     size = struct.calcsize(order + entry)
     first = offset + len(number)
-    # There are about a hundred kinds of tags.
+    # There are about a hundred different tags.
     entries = content.at(first, min(count, 4096) * size)
     if len(entries) < min(count, 4096) * size:
         return None
@@ -286,7 +287,7 @@ def _heif(content: Content) -> str | None:
 
 
 def _boxes(content: Content) -> Iterator[tuple[bytes, int]]:
-    """The boxes of a file, by their kind, each with where it ends, as long as they are some."""
+    """Yields the boxes of a file: the type of each, and the offset of its end."""
     offset = 0
     for _ in range(_MOST_STEPS):
         header = content.at(offset, 16)
@@ -311,7 +312,7 @@ def _big(number: bytes) -> int:
     return int.from_bytes(number, "big")
 
 
-_LOOKS = {
+_CHECKS = {
     "png": _png,
     "jpg": _jpeg,
     "gif": _gif,

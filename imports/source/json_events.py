@@ -1,7 +1,7 @@
-"""JSON read exactly, as a stream of events, and the values that these make.
+"""Reading JSON exactly, as a stream of events, and building values from them.
 
-Slower than orjson, and used for what orjson does not see or refuses: numbers keep all their
-digits, names that stand twice are noticed, and a flaw costs no more than the value that has it.
+Slower than orjson, and used for what orjson loses or refuses: numbers keep all their digits,
+duplicate names are detected, and a flaw affects only the value that has it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation, localcontext
 from itertools import chain
 from typing import Any
 
-# The fastest of its parsers that the machine has, with wheels for most: `yajl2_c`.
+# It uses the fastest parser that is available; most machines have a wheel of `yajl2_c`.
 import ijson
 
 from imports.errors import NotOursError, RecordError
@@ -25,20 +25,20 @@ from imports.source.json_flaws import (
     NOT_UTF_8,
     SPOILED,
     TOO_DEEP,
-    NamedTwice,
+    DuplicateName,
     NestedTooDeeply,
     UnreadableValue,
-    beyond,
+    duplicate_name,
+    encoding_flaw,
     flaw_in,
     is_flawed_number,
-    member,
-    spoiled,
-    twice,
+    member_path,
+    number_flaw,
 )
 from imports.source.json_text import BYTE_ORDER_MARK, MAX_DEPTH, UTF16_MARKS, exact_number
 
 _CHUNK_BYTES = 16 * 1024
-"""Small: of larger ones there are so many events at once that Python's collector is busy."""
+"""Small: larger chunks make so many events at once that garbage collection becomes slow."""
 
 _CUTS = tuple(b' ,:"\n\r\t{}[]')
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -48,42 +48,42 @@ _ESCAPE = re.compile(
 _UNDECODED = re.compile("[\udc80-\udcff]+")
 _WRITTEN_HALF = HALF.encode()
 
-# Of so many bytes one is looked at: most chunks have no such number, and none costs time.
+# One byte in this many is checked first: most chunks have no long number, and this is fast.
 _STRIDE = 256
 _MANY_DIGITS = re.compile(rb"[0-9]{%d}" % (MOST_READ // _STRIDE))
-# Possessive: a text of megabytes is passed without a memory of how.
+# Possessive, so that a string of megabytes needs no memory for backtracking.
 _TEXT = rb'[^"\\]*+(?:\\.[^"\\]*+)*+"?'
 _REST_OF_TEXT = re.compile(_TEXT, re.DOTALL)
 _LONG_NUMBER = re.compile(
     rb'"%b|(?<![0-9.eE+-])(-?[1-9][0-9]{%d,})(?![0-9.eE])' % (_TEXT, MOST_READ), re.DOTALL
 )
 _NO_NUMBER = b"1e99999999999999999999"
-"""A number that is read as NaN."""
+"""A number that Decimal reads as NaN."""
 
 _OPENING = frozenset({"start_map", "start_array"})
 _MADE = _OPENING | {"number"}
 _CLOSING = frozenset({"end_map", "end_array"})
 _EMPTY_VALUES: dict[str, object] = {"start_map": {}, "start_array": []}
 
-# What a member of an object, and an element of a list, take in memory, roughly.
+# The approximate memory of a member of an object, and of an element of an array.
 _MEMBER_BYTES, _ELEMENT_BYTES = 150, 80
 
 MOST_NAMES = 1_000_000
-"""An object outside of all records may have so many names."""
+"""The most names in an object outside the records."""
 
 Event = tuple[str, Any]
 
 BROKEN = (ijson.JSONError, ValueError, ArithmeticError)
-"""What reading events raises where a text is no JSON."""
+"""The errors of reading events if a text is not JSON."""
 
 
 class Content:
-    """JSON in chunks that end between two tokens or within a plain text.
+    """JSON in chunks that end between two tokens or inside a string.
 
-    No chunk ends within an escape sequence, or between the two of a surrogate pair. `read` gives
-    the next bytes, at most so many. What is no character has a mark of `json_flaws` in its place;
-    `spoiled` is whether there was any. A whole number that Python does not read is one that is read
-    as NaN.
+    No chunk ends inside an escape sequence or a surrogate pair. `read` returns the next bytes, at
+    most the number that it is given. Invalid parts of a string are replaced by a mark of
+    `json_flaws`; `spoiled` says whether there was any. A whole number that Python cannot read is
+    replaced by one that is read as NaN.
     """
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
@@ -100,26 +100,26 @@ class Content:
         chunk = self._without_mark(self._read(_CHUNK_BYTES))
         held: list[bytes] = []
         while chunk:
-            # What follows the last of these bytes cannot be within an escape sequence.
+            # The byte after one of these cannot be inside an escape sequence.
             cut = max(map(chunk.rfind, _CUTS)) + 1
             if cut:
                 yield self._seen(b"".join([*held, chunk[:cut]]))
                 held = []
             held.append(chunk[cut:])
             chunk = self._read(_CHUNK_BYTES)
-        # Not if nothing is left: an empty chunk is the end to the parser.
+        # Not if nothing is left: an empty chunk ends the parser.
         if rest := b"".join(held):
             yield self._seen(rest)
 
     def check(self, place: str, text: str) -> None:
-        """Refuses a text of it that holds what is no character.
+        """Refuses a string of the content that has a mark.
 
         Raises:
-            RecordError: that says so of the place.
+            RecordError: naming the place.
         """
-        # Where nothing was spoiled, the file itself has the text of a mark.
+        # If nothing was spoiled, the file itself contains the characters of a mark.
         if self.spoiled and SPOILED in text:
-            raise RecordError(spoiled(place, text))
+            raise RecordError(encoding_flaw(place, text))
 
     def _without_mark(self, chunk: bytes) -> bytes:
         if chunk.startswith(UTF16_MARKS):
@@ -145,7 +145,7 @@ class Content:
 
 
 def _decodable(chunk: bytes) -> bytes:
-    """A chunk with marks for what is no character; the same object if all of it is."""
+    """A chunk with marks for its invalid parts; the same object if it is valid."""
     marked = chunk
     try:
         chunk.decode()
@@ -153,16 +153,16 @@ def _decodable(chunk: bytes) -> bytes:
         text = chunk.decode("utf-8", "surrogateescape")
         marked = _UNDECODED.sub(NOT_UTF_8, text).encode()
     if _SURROGATE.search(marked):
-        # The parser would make a question mark of a half, and nobody would know.
+        # The parser would silently replace half of a pair by a question mark.
         found = _ESCAPE.sub(lambda escape: _WRITTEN_HALF if escape[1] else escape[0], marked)
         return marked if found == marked else found
     return marked
 
 
 def _with_readable_numbers(chunk: bytes, *, in_text: bool) -> bytes:
-    """A chunk without whole numbers that Python does not read; `in_text`: it begins in a text."""
+    """A chunk without whole numbers that Python cannot read; `in_text`: it begins in a string."""
     end = _REST_OF_TEXT.match(chunk).end() if in_text else 0  # type: ignore[union-attr]
-    # Not `sub`: it copies the texts, too.
+    # Not `sub`: it would copy the strings too.
     places = [each.span(1) for each in _LONG_NUMBER.finditer(chunk, end) if each[1] is not None]
     for start, end in reversed(places):
         chunk = b"".join((chunk[:start], _NO_NUMBER, chunk[end:]))
@@ -170,16 +170,16 @@ def _with_readable_numbers(chunk: bytes, *, in_text: bool) -> bytes:
 
 
 def events_of(content: Content) -> Iterator[Event]:
-    """What the parser says of a content, until it ends or breaks.
+    """Yields the events of a content, until its end or its first error.
 
     Raises:
-        Exception: one of those in `BROKEN`, or what reading raises.
+        Exception: one of those in `BROKEN`, or an error of reading.
     """
     return chain.from_iterable(_events(content))
 
 
 def _events(content: Content) -> Iterator[list[Event]]:
-    """What the parser says of each chunk; of a broken one, what is before the break."""
+    """Yields the events of each chunk; of a broken one, the events before the error."""
     events: list[Event] = ijson.sendable_list()
     # Not `use_float`: it refuses whole numbers beyond 63 bits.
     parser = ijson.basic_parse_coro(events)
@@ -192,14 +192,14 @@ def _events(content: Content) -> Iterator[list[Event]]:
             try:
                 if chunk:
                     with localcontext() as context:
-                        # An exponent that Decimal does not read makes NaN.
+                        # An exponent that Decimal cannot read becomes NaN.
                         context.traps[InvalidOperation] = False
                         parser.send(chunk)
             except (ijson.JSONError, ValueError) as error:
                 problem = error
             except SystemError:
-                # Somebody lets Python read fewer digits. The parser in C does not notice that it
-                # has no value, and the last event must not be looked at.
+                # Python's limit of digits was lowered. The parser in C does not notice that it has
+                # no value; the last event must not be used.
                 del events[-1]
                 problem = ValueError("a number that is too large")
             yield events
@@ -209,23 +209,23 @@ def _events(content: Content) -> Iterator[list[Event]]:
         parser.close()
         yield events
     finally:
-        # Nobody reads on, or it was broken: that it is not at its end is no news.
+        # The caller stopped, or the text was broken: an error about its end says nothing new.
         with contextlib.suppress(ijson.JSONError):
             parser.close()
 
 
 def _passed_by_the_parser(chunk: bytes) -> int | None:
-    """Where the first thing in a chunk is that the parser would let pass, and orjson does not."""
+    """The position of the first byte that the parser would accept, but orjson refuses."""
     places = [place for each in (b"\x0b", b"\x0c") if (place := chunk.find(each)) >= 0]
     return min(places, default=None)
 
 
 class Builder:
-    """Makes values of events. `flawed` is whether one was made since that has a flaw.
+    """Builds values from events. `flawed` says whether a value with a flaw was built.
 
-    NUL characters are taken out of names here, and counted. `size` is about how much memory the
-    values take that were made since it was set to 0, in bytes; what would take it beyond `most`
-    is left out.
+    NUL characters in names are removed and counted here. `size` is the approximate memory of the
+    values since it was set to 0, in bytes; values beyond `most` are left out. The caller resets
+    `flawed` and `size`.
     """
 
     def __init__(self, events: Iterator[Event], tally: Tally, most: int | None = None) -> None:
@@ -241,20 +241,20 @@ class Builder:
         return self._most is not None and self.size > self._most
 
     def built(self, event: str, value: Any, depth: int) -> Any:
-        """The value that begins with this event, `depth` levels within its document."""
+        """The value that begins with this event, at the level `depth` of its document."""
         if event == "number":
             return self._number(value)
         if event not in _OPENING:
             return value
         if depth > MAX_DEPTH:
             self.flawed = True
-            pass_over(self._events, event)
+            skip_value(self._events, event)
             return NestedTooDeeply()
         return self._object(depth) if event == "start_map" else self._list(depth)
 
     def _object(self, depth: int) -> dict[str, Any]:
         built: dict[str, Any] = {}
-        known_twice: list[str] = []
+        duplicates: list[str] = []
         for event, name in self._events:
             if event == "end_map":
                 break
@@ -262,17 +262,17 @@ class Builder:
                 self._tally[NUL_REMOVED] += name.count("\0")
                 name = name.replace("\0", "")
             if name in built:
-                known_twice.append(name)
+                duplicates.append(name)
             event, value = next(self._events)
             self.size += _MEMBER_BYTES + (len(value) if event == "string" else 0)
             if self.overfull:
-                pass_over(self._events, event)
+                skip_value(self._events, event)
                 continue
-            # Most values are texts or nothing: they go no further.
+            # Most values are strings or null: they need no call.
             built[name] = self.built(event, value, depth + 1) if event in _MADE else value
-        if known_twice:
+        if duplicates:
             self.flawed = True
-            return NamedTwice(built, known_twice[0])
+            return DuplicateName(built, duplicates[0])
         return built
 
     def _list(self, depth: int) -> list[Any]:
@@ -282,7 +282,7 @@ class Builder:
                 break
             self.size += _ELEMENT_BYTES + (len(value) if event == "string" else 0)
             if self.overfull:
-                pass_over(self._events, event)
+                skip_value(self._events, event)
                 continue
             built.append(self.built(event, value, depth + 1) if event in _MADE else value)
         return built
@@ -295,23 +295,22 @@ class Builder:
 
 
 def read_exactly(content: bytes, tally: Tally, records: str | None = None) -> dict[str, Any]:
-    """The object in a JSON text, as `json_file.parse_object` gives it.
+    """The object in a JSON text, as `json_file.parse_object` returns it.
 
     Raises:
-        NotOursError: if it is no object.
-        RecordError: if it has a flaw elsewhere than in an element of the list under the name
-            `records`.
-        Exception: one of those in `BROKEN`, if it is no JSON.
+        NotOursError: if it is not an object.
+        RecordError: if it has a flaw outside the elements of the array `records`.
+        Exception: one of those in `BROKEN`, if it is not JSON.
     """
     text = Content(io.BytesIO(content).read)
     events = events_of(text)
     event, value = next(events)
     builder = Builder(events, tally)
     document: dict[str, Any] = builder.built(event, value, 1)
-    for _ in events:  # there is none; that nothing follows is seen by reading on
+    for _ in events:  # reads to the end, which fails if anything follows the object
         pass
     if event != "start_map":
-        raise NotOursError(f"holds {json_type(outside(event, value))} where an object belongs")
+        raise NotOursError(f"is {json_type(without_content(event, value))}, not an object")
     if builder.flawed or text.spoiled:
         document = _without_flawed(document, records)
     if text.has_nul:
@@ -320,10 +319,10 @@ def read_exactly(content: bytes, tally: Tally, records: str | None = None) -> di
 
 
 def _without_flawed(document: dict[str, Any], records: str | None) -> dict[str, Any]:
-    """A document in whose list each element with a flaw is an UnreadableValue."""
+    """The document, with an UnreadableValue for each element of `records` that has a flaw."""
     listed = document.get(records) if records is not None else None
     others: dict[str, Any] = document
-    if records is not None and isinstance(listed, list) and not isinstance(document, NamedTwice):
+    if records is not None and isinstance(listed, list) and not isinstance(document, DuplicateName):
         others = {name: each for name, each in document.items() if name != records}
         document = {
             **document,
@@ -338,18 +337,18 @@ def _without_flawed(document: dict[str, Any], records: str | None) -> dict[str, 
 
 
 def check_names(names: Collection[str]) -> None:
-    """Refuses an object with so many names that they would take too much memory."""
+    """Refuses an object with so many names that they would need too much memory."""
     if len(names) >= MOST_NAMES:
         raise RecordError(f"has more than {MOST_NAMES:,} names in one object")
 
 
-def outside(event: str, value: object) -> object:
-    """The value that begins with an event, without what is in it."""
+def without_content(event: str, value: object) -> object:
+    """The value that begins with an event, without its content."""
     return _EMPTY_VALUES.get(event, value)
 
 
-def pass_over(events: Iterable[Event], event: str) -> None:
-    """Takes the rest of a value that began with this event."""
+def skip_value(events: Iterable[Event], event: str) -> None:
+    """Skips the rest of a value that began with this event."""
     if event not in _OPENING:
         return
     depth = 1
@@ -363,7 +362,7 @@ def pass_over(events: Iterable[Event], event: str) -> None:
 
 
 class _Level:
-    """A list or object that is open: its path, and the names so far or how many elements."""
+    """An open array or object: its path, and its names or the number of its elements so far."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -372,10 +371,10 @@ class _Level:
         self.count = 0
 
 
-def look_through(
+def check_value(
     content: Content, events: Iterator[Event], event: str, value: Any, path: str, depth: int
 ) -> None:
-    """Takes a value of a content without building it.
+    """Checks a value of a content without building it.
 
     Raises:
         RecordError: if it has a flaw.
@@ -384,9 +383,9 @@ def look_through(
     while True:
         if event == "map_key":
             level, name = levels[-1], value.replace("\0", "")
-            level.place = member(level.path, name)
+            level.place = member_path(level.path, name)
             if name in level.names:
-                raise RecordError(twice(level.place))
+                raise RecordError(duplicate_name(level.place))
             check_names(level.names)
             content.check(f"the name {level.place}", name)
             level.names.add(name)
@@ -405,7 +404,7 @@ def look_through(
             elif event == "string":
                 content.check(place, value)
             elif isinstance(value, Decimal) and is_flawed_number(value):
-                raise RecordError(beyond(place, value))
+                raise RecordError(number_flaw(place, value))
         if not levels:
             return
         event, value = next(events)

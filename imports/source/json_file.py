@@ -1,4 +1,4 @@
-"""Reading the JSON files of a source: the only code that opens them."""
+"""Reading JSON files of a source as a whole."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MAX_JSON_BYTES = 64 * 1024 * 1024
 """The largest JSON file that is read into memory as a whole."""
 
 MOST_MEMORY_BYTES = 256 * 1024 * 1024
-"""A file is not read if its values would take more memory than that, by a rough count."""
+"""A file is not read if its values would need more memory, by a rough estimate."""
 
 _HARMLESS_BYTES = 1024 * 1024
-"""Of a smaller file the values are not counted."""
+"""The values of a smaller file are not counted."""
 
-# What values take in memory, roughly: an empty list with its place in another one, a dictionary of
-# a few names, anything that is followed by another value.
+# Rough memory of values: an empty list and its reference, a dictionary of a few names, any value
+# that is followed by another one.
 _LIST_BYTES, _DICTIONARY_BYTES, _VALUE_BYTES = 72, 232, 40
 
 _MOST_NAMES = 6
@@ -40,17 +40,17 @@ def read_object(
     records: str | None = None,
     opener: Callable[[str], OpenedFile] = open_regular,
 ) -> dict[str, Any]:
-    """The JSON object in a file that is still the one of the signature; see `parse_object`.
+    """The JSON object in a file that still has this signature; see `parse_object`.
 
-    `opener` says which files may be opened: `Source.open` those that a source may have.
+    `opener` decides which files may be opened; `Source.open` opens those that a source may contain.
 
     Raises:
-        NotOursError: if it is JSON and no object.
-        RecordError: if the file changed, cannot be read, or holds no JSON that can be used.
+        NotOursError: if it is JSON, but not an object.
+        RecordError: if the file changed, cannot be read, or contains no usable JSON.
     """
     if signature.size > MAX_JSON_BYTES:
         raise RecordError(
-            f"is {signature.size:,} bytes long; more than {MAX_JSON_BYTES:,} are not read"
+            f"has {signature.size:,} bytes; a file may have at most {MAX_JSON_BYTES:,}"
         )
     try:
         descriptor, status = opener(path)
@@ -62,14 +62,14 @@ def read_object(
     except OSError as error:
         raise RecordError(f"cannot be read: {error.strerror}") from error
     if not unchanged or len(content) != signature.size:
-        raise RecordError("changed while the run was under way; run again to import it")
+        raise RecordError("changed during the run; run again to import it")
     return parse_object(content, tally, records)
 
 
 def _check_memory(content: bytes) -> None:
-    """Refuses a document whose values would take too much memory.
+    """Refuses a document whose values would need too much memory.
 
-    A file of `[[],[],…]` takes forty times its size.
+    A file of `[[],[],…]` needs forty times its size.
     """
     if len(content) <= _HARMLESS_BYTES:
         return
@@ -81,27 +81,27 @@ def _check_memory(content: bytes) -> None:
     )
     if needed > MOST_MEMORY_BYTES:
         raise RecordError(
-            f"has so many values that they would take about {needed >> 20:,} MiB of memory; more"
-            f" than {MOST_MEMORY_BYTES >> 20} are not used for one file. Split the file"
+            f"has so many values that they would need about {needed >> 20:,} MiB of memory; one"
+            f" file may use at most {MOST_MEMORY_BYTES >> 20}. Split the file"
         )
 
 
-def no_list(name: str, content: Mapping[str, object]) -> NotOursError:
-    """The problem with an object that has no list under a name: what it has in its place.
+def no_array(name: str, content: Mapping[str, object]) -> NotOursError:
+    """The error for an object without an array `name`; it says what the object has instead.
 
-    A list that stands deeper is none: `data.results`.
+    An array at a deeper level, such as `data.results`, does not count.
     """
     if name in content:
-        return NotOursError(f'has {json_type(content[name])} under "{name}", not a list')
+        return NotOursError(f'has {json_type(content[name])} as "{name}", not an array')
     if not content:
-        return NotOursError(f'has no list "{name}", nor anything else')
-    # In quotes as a whole, so that failures of many such files have one cause.
+        return NotOursError(f'has no array "{name}", nor anything else')
+    # All names in one pair of quotes, so that failures of many such files have the same cause.
     names = ", ".join(
         _shortened(each) + (f".{name}" if isinstance(value, dict) and name in value else "")
         for each, value in islice(content.items(), _MOST_NAMES)
     )
     more = " and more" if len(content) > _MOST_NAMES else ""
-    return NotOursError(f'has no list "{name}"; its names are "{names}"{more}')
+    return NotOursError(f'has no array "{name}"; its names are "{names}"{more}')
 
 
 def _shortened(name: str) -> str:
@@ -110,7 +110,7 @@ def _shortened(name: str) -> str:
 
 
 def _read(descriptor: int, size: int) -> bytes:
-    """All of a file that should be `size` bytes long, or one byte more if it is longer."""
+    """The content of a file that should have `size` bytes; one byte more if it is longer."""
     content = os.read(descriptor, size + 1)
     while 0 < len(content) < size and (more := os.read(descriptor, size + 1 - len(content))):
         content += more
@@ -118,14 +118,15 @@ def _read(descriptor: int, size: int) -> bytes:
 
 
 def parse_object(content: bytes, tally: Tally, records: str | None = None) -> dict[str, Any]:
-    """The JSON object in these bytes; a UTF-8 byte-order mark before it is accepted.
+    """The JSON object in these bytes, which may begin with a UTF-8 byte-order mark.
 
-    It comes without NUL characters, which are counted. A number that neither 64 bits nor a double
-    keep is a Decimal. In the list under the name `records`, an element that has a flaw (see
-    `json_flaws`) is an UnreadableValue.
+    NUL characters are removed and counted. A number that neither 64 bits nor a double can
+    represent becomes a Decimal. In the array `records`, an element with a flaw (see `json_flaws`)
+    becomes an UnreadableValue.
 
     Raises:
-        RecordError: if there is none, or one that has a flaw elsewhere.
+        NotOursError: if it is JSON, but not an object.
+        RecordError: if it is not JSON, or has a flaw elsewhere.
     """
     # On demand: the command line loads the kinds, and `--help` parses nothing.
     import orjson
@@ -141,11 +142,11 @@ def parse_object(content: bytes, tally: Tally, records: str | None = None) -> di
             raise RecordError("is empty") from error
         return _exactly(content, tally, records, str(error))
     if not isinstance(parsed, dict):
-        raise NotOursError(f"holds {json_type(parsed)} where an object belongs")
+        raise NotOursError(f"is {json_type(parsed)}, not an object")
     document: dict[str, Any] = parsed
     removed: Tally | None = None
     try:
-        # The first of these is quickly told, and hardly any file passes it.
+        # The first check is fast, and is false for nearly all files.
         if b"\\" in content and b"\\u0000" in content:
             removed = Counter()
             document = without_nul(document, removed)
@@ -159,8 +160,8 @@ def parse_object(content: bytes, tally: Tally, records: str | None = None) -> di
 
 
 def _exactly(content: bytes, tally: Tally, records: str | None, problem: str) -> dict[str, Any]:
-    """The object in JSON in which orjson misses something; `problem` is what is told of no JSON."""
-    # On demand: hardly any file needs it.
+    """The object, read exactly from JSON that orjson cannot; `problem` describes invalid JSON."""
+    # On demand: few files need it.
     from imports.source.json_events import BROKEN, read_exactly
 
     try:
@@ -170,20 +171,20 @@ def _exactly(content: bytes, tally: Tally, records: str | None, problem: str) ->
 
 
 def _has_all(document: dict[str, Any], content: bytes) -> bool:
-    """Whether a document that orjson read surely has all that its text has.
+    """Whether a document that orjson read certainly has everything that its text has.
 
-    What it reads of a name that stands twice is the last value, and of a number what a double
-    keeps. But what it writes then is another text.
+    orjson keeps the last value of a duplicate name, and rounds numbers to a double. But then it
+    writes the document as another text.
 
     Raises:
         orjson.JSONEncodeError: if the document is nested more than `MAX_DEPTH` levels deep.
     """
     import orjson
 
-    # As `json.dump` writes with `indent=2`. So few bytes are too few for so many levels then.
+    # As `json.dump` writes with `indent=2`. The text is then too short for too many levels.
     if content.startswith(b"{\n  ") and len(content) < MAX_DEPTH**2:
         again = orjson.dumps(document, option=orjson.OPT_INDENT_2)
-        if content.startswith(again):  # all else is space behind it
+        if content.startswith(again):  # only whitespace follows
             return True
     # orjson writes 254 levels.
     again = orjson.dumps([[[[document]]]])[4:-4]
@@ -191,12 +192,12 @@ def _has_all(document: dict[str, Any], content: bytes) -> bool:
         return True
     if content.translate(None, _SPACE) == again.translate(None, _SPACE):
         return True
-    # The same value can be written in several ways, but with as many quotes around it.
+    # Equal values may be written differently, but with the same number of quotes.
     return _quotes(content) == _quotes(again) and not may_be_rounded(content, by_doubles=False)
 
 
 def _quotes(content: bytes) -> int:
-    """How many quotes of a JSON text are no part of a string."""
+    """The number of quotes in a JSON text that are not inside a string."""
     if b"\\" not in content:
         return content.count(b'"')
     content = content.replace(rb"\\", b"")

@@ -1,7 +1,7 @@
-"""Flaws: what keeps a value that was read from being stored as it stands in its file.
+"""Flaws: reasons why a value cannot be stored exactly as it is in its file.
 
-A name that stands twice, text that cannot be decoded, lists and objects that are nested too deeply,
-and numbers that PostgreSQL has no place for.
+Duplicate names, strings that cannot be decoded, arrays and objects that are nested too deeply, and
+numbers that PostgreSQL cannot store.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from imports.source.json_text import MAX_DEPTH
 
 SPOILED = "\ufdd0\ufdd1"
 HALF, NOT_UTF_8 = f"{SPOILED}\ufdd2", f"{SPOILED}\ufdd3"
-"""These stand in a text for what is no character: half of a surrogate pair, and bytes that are not
-UTF-8. They are made of code points that are no characters either."""
+"""Marks that replace invalid parts of a string: half of a surrogate pair, and bytes that are not
+UTF-8. They consist of Unicode noncharacters."""
 
 MOST_DIGITS, MOST_DECIMALS = 131_072, 16_383
-"""How many digits PostgreSQL's numeric has before the point, and behind it."""
+"""The most digits of PostgreSQL's numeric before the point, and after it."""
 
 MOST_READ = 4_300
-"""Python reads no whole number of more digits, since that takes long."""
+"""Python reads no whole number with more digits, since that is slow."""
 
 TOO_DEEP = f"is nested more than {MAX_DEPTH} levels deep"
 
@@ -32,95 +32,95 @@ _LONGEST_NAME = 80
 
 @dataclass(frozen=True, slots=True)
 class UnreadableValue:
-    """Stands in a list in place of an element with a flaw.
+    """Replaces an array element that has a flaw.
 
-    `reason` says what is wrong with it, `value` is what could be read of it.
+    `reason` describes the flaw; `value` is the part that could be read.
     """
 
     reason: str
     value: Any
 
 
-class NamedTwice(dict[str, Any]):
-    """An object in which `name` stands more than once, with the last value of it."""
+class DuplicateName(dict[str, Any]):
+    """An object in which `name` occurs more than once; it has the last value of the name."""
 
     def __init__(self, values: dict[str, Any], name: str) -> None:
-        """Takes over the values."""
+        """Copies the values."""
         super().__init__(values)
         self.name = name
 
 
 class NestedTooDeeply:
-    """Stands where a value began that is nested too deeply; it is not read."""
+    """Replaces a value that is nested too deeply, which is not read."""
 
 
 def is_flawed_number(number: Decimal) -> bool:
-    """Whether PostgreSQL would refuse a number, or it is NaN: Python could not read it."""
+    """Whether PostgreSQL would refuse a number, or it is NaN because Python could not read it."""
     if not number.is_finite():
         return True
     return number.adjusted() >= MOST_DIGITS or -int(number.as_tuple().exponent) > MOST_DECIMALS
 
 
 def flaw_in(value: Any) -> str | None:
-    """The first flaw of a value, in words, with the path in it; None if it has none."""
-    # Not recursive: then the depth of a value does not matter.
-    to_see: list[tuple[Any, str]] = [(value, "")]
-    while to_see:
-        each, path = to_see.pop()
+    """A description of the first flaw in a value, with its path; None if it has none."""
+    # Not recursive, so that any depth is possible.
+    pending: list[tuple[Any, str]] = [(value, "")]
+    while pending:
+        each, path = pending.pop()
         if isinstance(each, dict):
-            if isinstance(each, NamedTwice):
-                return twice(member(path, each.name))
+            if isinstance(each, DuplicateName):
+                return duplicate_name(member_path(path, each.name))
             for name in each:
                 if SPOILED in name:
-                    return spoiled(f"the name {member(path, name)}", name)
-            to_see.extend((each[name], member(path, name)) for name in reversed(each))
+                    return encoding_flaw(f"the name {member_path(path, name)}", name)
+            pending.extend((each[name], member_path(path, name)) for name in reversed(each))
         elif isinstance(each, list):
-            to_see.extend(
+            pending.extend(
                 (each[index], f"{path}[{index}]") for index in range(len(each) - 1, -1, -1)
             )
         elif isinstance(each, str):
             if SPOILED in each:
-                return spoiled(path, each)
+                return encoding_flaw(path, each)
         elif isinstance(each, NestedTooDeeply):
             return TOO_DEEP
         elif isinstance(each, Decimal) and is_flawed_number(each):
-            return beyond(path, each)
+            return number_flaw(path, each)
     return None
 
 
-def member(path: str, name: str) -> str:
-    """The path of a value by its name in the object that has a path."""
+def member_path(path: str, name: str) -> str:
+    """The path of the member `name` of the object at `path`."""
     shown = readable(name)
     if not _PLAIN_NAME.fullmatch(shown):
         shown = repr(shown[:_LONGEST_NAME])
     return f"{path}.{shown}" if path else shown
 
 
-def twice(path: str) -> str:
-    """The flaw of a name that stands twice."""
-    return f"{path} stands twice"
+def duplicate_name(path: str) -> str:
+    """The flaw of a duplicate name."""
+    return f"{path} occurs twice"
 
 
-def spoiled(path: str, text: str) -> str:
-    """The flaw of a text in which a mark stands for what is no character."""
+def encoding_flaw(path: str, text: str) -> str:
+    """The flaw of a string with a mark in it."""
     if HALF in text:
-        return f"{path} holds half of a surrogate pair (an emoji cut in two)"
-    return f"{path} holds bytes that are not UTF-8"
+        return f"{path} contains half of a surrogate pair (an emoji cut in two)"
+    return f"{path} contains bytes that are not UTF-8"
 
 
 def readable(text: str) -> str:
-    """A text with U+FFFD for what is no character."""
+    """A string with U+FFFD instead of marks."""
     return text.replace(HALF, "\ufffd").replace(NOT_UTF_8, "\ufffd")
 
 
-def beyond(path: str, number: Decimal) -> str:
+def number_flaw(path: str, number: Decimal) -> str:
     """The flaw of a number, see `is_flawed_number`."""
     if not number.is_finite():
         return (
-            f"{path} is a number that is too large: of more than {MOST_READ:,} digits, or with"
-            " more than 18 in its exponent"
+            f"{path} is a number that is too large: it has more than {MOST_READ:,} digits, or more"
+            " than 18 in its exponent"
         )
     return (
-        f"{path} is a number that PostgreSQL cannot hold: of more than {MOST_DIGITS:,} digits"
-        f" before the point, or {MOST_DECIMALS:,} behind it"
+        f"{path} is a number that PostgreSQL cannot store: it has more than {MOST_DIGITS:,} digits"
+        f" before the point, or {MOST_DECIMALS:,} after it"
     )

@@ -1,4 +1,4 @@
-"""Reading a JSON file that is too large for memory: the list in it, some records at a time."""
+"""Reading the array of a JSON file that is too large for memory, some records at a time."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from imports.source.json_events import (
     Content,
     Event,
     check_names,
+    check_value,
     events_of,
-    look_through,
-    outside,
-    pass_over,
+    skip_value,
+    without_content,
 )
-from imports.source.json_file import no_list
-from imports.source.json_flaws import UnreadableValue, flaw_in, member, twice
+from imports.source.json_file import no_array
+from imports.source.json_flaws import UnreadableValue, duplicate_name, flaw_in, member_path
 from imports.source.tree import is_unchanged
 from imports.work_item import Signature
 
 MOST_RECORD_BYTES = 128 * 1024 * 1024
-"""A record whose values would take more memory than that is not read."""
+"""A record whose values would need more memory is not read."""
 
 MOST_PIECE_BYTES = 32 * 1024 * 1024
-"""A piece has records that take about so much memory together, or one that takes more."""
+"""The records of a piece need about this much memory, or it has a single record that needs more."""
 
 _RECORD_DEPTH = 3
-"""The level of a record: within a list within the outermost object."""
+"""The level of a record: in an array in the outermost object."""
 
 
 class Piece(NamedTuple):
-    """Some records of the list in a file: the index of the first, and whether these are the last.
+    """Some records of the array: the index of the first, and whether these are the last.
 
-    The last piece may be empty, no other is.
+    Only the last piece may be empty.
     """
 
     first: int
@@ -55,20 +55,20 @@ def read_pieces(
     tally: Tally,
     opener: Callable[[str], OpenedFile] = open_regular,
 ) -> Iterator[Piece]:
-    """The list under a name of the outermost object, `size` records at a time.
+    """Yields the array `key` of the outermost object, `size` records at a time.
 
-    Values come as `json_file.read_object` gives them, NUL characters removed and counted, an
-    UnreadableValue for a record with a flaw; the first `start` records are passed over without
-    being built. In memory is one piece, and the record after it.
+    Values are like those of `json_file.read_object`: NUL characters are removed and counted, and a
+    record with a flaw is an UnreadableValue. The first `start` records are skipped without being
+    built. Memory has one piece, and the record after it.
 
-    That the file is broken is noticed where it is broken: the whole records before that place
-    have been yielded, none of them as the last piece, which comes only when all of the file has
-    been read. Each piece is of a file that was still the one of the signature.
+    If the file is broken somewhere, the records before that place are yielded first. The last
+    piece is yielded only after the whole file has been read. While a piece was read, the file
+    still had its signature.
 
     Raises:
-        NotOursError: if it is JSON and no object, or has no list under the key.
-        RecordError: if the file changed or cannot be read, is no JSON in UTF-8, or has a flaw
-            outside of its records.
+        NotOursError: if it is JSON, but not an object, or has no array `key`.
+        RecordError: if the file changed or cannot be read, is not JSON in UTF-8, or has a flaw
+            outside its records.
     """
     try:
         descriptor, _ = opener(path)
@@ -85,7 +85,7 @@ def _pieces(
 ) -> Iterator[Piece]:
     def check_unchanged() -> None:
         if not is_unchanged(os.fstat(descriptor), signature):
-            raise RecordError("changed while the run was under way; run again to import it")
+            raise RecordError("changed during the run; run again to import it")
 
     content = Content(lambda most: os.read(descriptor, most))
     walk = _Walk(content, key, start, tally)
@@ -102,7 +102,7 @@ def _pieces(
     except OSError as error:
         raise RecordError(f"cannot be read: {error.strerror}") from error
     except BROKEN as error:
-        # A file that is being written again looks broken, and is not.
+        # A file that is being rewritten looks broken.
         check_unchanged()
         if records:
             yield Piece(first, records, last=False)
@@ -119,14 +119,14 @@ def _complaint(error: Exception, content: Content, walk: _Walk) -> str:
         place = f"in record {walk.passed}, {place}"
     reason = error.args[0] if error.args else ""
     text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason or error)
-    # The parser goes on with the text around the place, which is nobody's business.
+    # The other lines of the parser's message quote the file, which does not belong into a log.
     return f"is not JSON {place}: {text.strip().partition(chr(10))[0].rstrip('. ')}"
 
 
 class _Walk:
-    """Goes through the events of one file. `passed` is how many records are behind it.
+    """Walks through the events of one file. `passed` is the number of records read or skipped.
 
-    `piece_size` is about how much memory the records since `begin_piece` take, in bytes.
+    `piece_size` is the approximate memory of the records since `begin_piece`, in bytes.
     """
 
     def __init__(self, content: Content, key: str, start: int, tally: Tally) -> None:
@@ -141,16 +141,16 @@ class _Walk:
         self.in_list = False
 
     def begin_piece(self) -> None:
-        """The last record is the first one of a piece."""
+        """Starts a piece with the last record."""
         self.piece_size = self._size_of_last
 
     def records(self) -> Iterator[Any]:
-        """The records of the list, after the first `start`; ends with the file."""
+        """Yields the records after the first `start`; reads to the end of the file."""
         events = self._events
         event, value = next(events)
         if event != "start_map":
-            raise NotOursError(f"holds {json_type(outside(event, value))} where an object belongs")
-        # As a dictionary, which keeps their order.
+            raise NotOursError(f"is {json_type(without_content(event, value))}, not an object")
+        # A dictionary, since it keeps the order.
         names: dict[str, None] = {}
         for _, name in events:  # ends after the `end_map`, whose name is None
             if name is None:
@@ -158,18 +158,18 @@ class _Walk:
             event, value = next(events)
             name = name.replace("\0", "")
             if name in names:
-                raise RecordError(twice(member("", name)))
-            self._content.check(f"the name {member('', name)}", name)
+                raise RecordError(duplicate_name(member_path("", name)))
+            self._content.check(f"the name {member_path('', name)}", name)
             check_names(names)
             names[name] = None
             if name != self._key:
-                look_through(self._content, events, event, value, member("", name), 2)
+                check_value(self._content, events, event, value, member_path("", name), 2)
             elif event == "start_array":
                 yield from self._elements()
             else:
-                raise no_list(self._key, {self._key: outside(event, value)})
+                raise no_array(self._key, {self._key: without_content(event, value)})
         if self._key not in names:
-            raise no_list(self._key, names)
+            raise no_array(self._key, names)
 
     def _elements(self) -> Iterator[Any]:
         self.in_list = True
@@ -177,7 +177,7 @@ class _Walk:
             if event == "end_array":
                 break
             if self.passed < self._start:
-                pass_over(self._events, event)
+                skip_value(self._events, event)
                 self.passed += 1
             else:
                 record = self._record(event, value)
@@ -192,13 +192,13 @@ class _Walk:
         if builder.overfull:
             self._size_of_last = 0
             return UnreadableValue(
-                f"is too large: its values would take more than {MOST_RECORD_BYTES >> 20} MiB of"
+                f"is too large: its values would need more than {MOST_RECORD_BYTES >> 20} MiB of"
                 " memory",
                 None,
             )
         self._size_of_last = builder.size
         self.piece_size += builder.size
-        # What was seen may be in a record that is yet to come.
+        # `spoiled` may be due to a later record in the same chunk.
         if builder.flawed or self._content.spoiled:
             reason = flaw_in(record)
             if reason is not None:

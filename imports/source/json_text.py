@@ -1,7 +1,6 @@
-"""JSON as text: values written with all digits of their numbers, answers read so.
+"""Reading and writing JSON with all digits of its numbers.
 
-`orjson` keeps whole numbers of 64 bits and what a double holds. Any other number is a `Decimal`
-in our values, and is written as it is.
+`orjson` keeps whole numbers of 64 bits, and doubles. Any other number is a `Decimal` in our values.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 MAX_DEPTH = 250
-"""The most levels of lists and objects, one in the other, that a document may have.
+"""The most levels of nested arrays and objects in a document.
 
-orjson writes no more than 254, and a row has a few of its own around a value.
+orjson writes at most 254, and a row adds a few levels around a value.
 """
 
 _LEAST_INTEGER, _INTEGER_END = -(2**63), 2**64
@@ -34,7 +33,7 @@ _LONG_EXPONENT = re.compile(rb"0e-?0{3,}[,\]}\s]")
 
 
 def as_json(value: object, option: int = 0) -> bytes:
-    """A value as orjson writes it, but numbers that are a Decimal with all their digits.
+    """A value as JSON; a Decimal is written with all its digits.
 
     Raises:
         RecordError: if it cannot be written.
@@ -59,9 +58,9 @@ def _written(value: object) -> object:
 
 
 def may_be_rounded(content: bytes, *, by_doubles: bool) -> bool:
-    """Whether a JSON text may hold a number that orjson rounds, or a reader that knows doubles.
+    """Whether a JSON text may contain a number that orjson (or a double, `by_doubles`) rounds.
 
-    A number within a string may be taken for one, and a long exponent is always suspected.
+    May be true without need: for a number inside a string, and for any long exponent.
     """
     shape = content.translate(_SHAPES)
     for exponent in (b"0e000", b"0e-000"):
@@ -87,12 +86,12 @@ def _is_rounded(number: str, by_doubles: bool) -> bool:
         return not _LEAST_INTEGER <= int(number) < _INTEGER_END
     try:
         return isinstance(exact_number(Decimal(number)), Decimal)
-    except InvalidOperation:  # it is none: digits and points within a string
+    except InvalidOperation:  # not a number: digits and points inside a string
         return False
 
 
 def exact_number(number: int | Decimal) -> int | float | Decimal:
-    """A number as orjson has it where that keeps its value, else a Decimal."""
+    """The number as orjson represents it if that is exact, else a Decimal."""
     from decimal import Decimal
 
     if type(number) is int:
@@ -104,7 +103,7 @@ def exact_number(number: int | Decimal) -> int | float | Decimal:
 
 
 def parse_answer(content: str | bytes) -> Any:
-    """What a database answered as JSON, with all digits of its numbers.
+    """The JSON answer of a database as a value, with all digits of its numbers.
 
     Raises:
         ValueError: if it is not JSON.

@@ -1,11 +1,11 @@
-"""What becomes of a source file once it is safe: it is deleted, or moved to another folder.
+"""Deleting a source file, or moving it to another folder, after it is imported.
 
-A file is set aside first, so that nobody can put another one in its place: then it is looked at,
-and deleted, moved, or put back.
+A file is set aside first, so that no program can replace it. Then it is checked, and deleted,
+moved or put back.
 
-Whatever is done here may be killed at any instant and done again: the file is then at the source,
-set aside in it, at the destination, or at two of them with the same content, and never torn under
-its final name.
+Each function may be killed at any instant and called again. The file is then in the source, set
+aside, at the destination, or at two of these places with the same content. It is never incomplete
+under its final name.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from imports.files.whole_file import sync_folder
 from imports.source.set_aside import AsideFolders
 from imports.source.tree import is_same_file, is_unchanged
 from imports.work_item import Signature
-from imports.workers.process_id import is_alive
+from imports.workers.process_id import is_running
 
 ERRORS_SUFFIX = ".errors.json"
-"""What stands after the stem of a moved file's name in that of the list of its problems."""
+"""The end of the name of a list of problems; the stem is that of the moved file."""
 
 _BLOCK_BYTES = 1024 * 1024
 _ERRORS_HEAD = b'[\n  {\n    "index": '
@@ -45,11 +45,10 @@ _NO_ERRORS = b"[]"
 
 
 class Fate(StrEnum):
-    """What became of a source file.
+    """What happened to a source file.
 
-    `done`: it is no longer at the source. `gone`: nor was it before. `changed`: it is another one
-    than was imported, and stays where it is. `in_use`: somebody has it open for writing, and it
-    stays.
+    `done`: it was deleted or moved. `gone`: it no longer existed. `changed`: it is not the file
+    that was imported, and stays. `in_use`: a program has it open for writing, and it stays.
     """
 
     DONE = "done"
@@ -59,11 +58,11 @@ class Fate(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """What became of a file that was to be deleted or moved.
+    """The result of deleting or moving a file.
 
-    `path` is where it was moved to; None if it was not, or is gone and not at the destination.
-    `kept_as` is the new name of a file that had come in its place, where a third one had come
-    under that name before it could be put back: both are there.
+    `path` is the place where it was moved to; None if it was not moved, or is gone and not at the
+    destination. `kept_as` is set if a file that was set aside got a new name, since another file
+    took its name meanwhile: both exist.
     """
 
     fate: Fate
@@ -73,9 +72,9 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A record that failed: its place in the file, its id if it has one, and why.
+    """A record that failed: its index in the file, its id if it has one, and the reason.
 
-    Without an index it is the file as a whole.
+    Without an index, the whole file failed.
     """
 
     index: int | None
@@ -84,12 +83,12 @@ class Problem:
 
 
 def check_writable(folders: Iterable[str]) -> None:
-    """Makes sure that files can be created, renamed and removed in these folders.
+    """Checks that files can be created, renamed and deleted in these folders.
 
-    It does all three with an empty file, and makes the folders that are missing.
+    It tries all three with an empty file, and creates missing folders.
 
     Raises:
-        UsageError, DiskError: naming the first folder where one of them fails.
+        UsageError, DiskError: naming the first folder where this fails.
     """
     for folder in folders:
         trial = Path(folder, f".{uuid4().hex}.part")
@@ -106,20 +105,20 @@ def check_writable(folders: Iterable[str]) -> None:
             raise about_file(
                 f"Files cannot be moved or deleted in the folder {folder}",
                 error,
-                "Make it writable, choose other folders with --failed-dir and --done-dir, or leave"
+                "Make it writable, choose other folders with --failed-dir and --done-dir, or keep"
                 " all files where they are with --on-success keep --on-failure keep.",
             ) from error
 
 
 def delete(path: str, signature: Signature, private: AsideFolders) -> Outcome:
-    """Removes a file if it is still the one of the signature; of a link, only the link.
+    """Deletes a file if it still has the signature; if it is a link, only the link.
 
     Raises:
-        OSError: if it cannot be removed; it is then still at the source.
+        OSError: if it cannot be deleted; it is then still in the source.
     """
     source = Path(path)
     try:
-        entry = _look(source, signature)
+        entry = _entry_of(source, signature)
     except FileNotFoundError:
         return Outcome(Fate.GONE)
     if entry is None:
@@ -130,18 +129,18 @@ def delete(path: str, signature: Signature, private: AsideFolders) -> Outcome:
 def move(
     path: str, signature: Signature, folder: str, relative: str, private: AsideFolders
 ) -> Outcome:
-    """Moves a file that is still the one of the signature to `relative` in a folder.
+    """Moves a file that still has the signature to the path `relative` in a folder.
 
-    Nothing is overwritten: where the name is taken by other content, `name.1.json` is tried, then
-    `name.2.json`. Where it is taken by the same content, a killed run had come that far: the file
-    is only removed from the source. It keeps its mtime; of a link, the content is moved.
+    Nothing is overwritten: if a file with other content has the name, `name.1.json` is tried, then
+    `name.2.json`. If it has the same content, a killed run has already moved it there, and the file
+    is only deleted from the source. The mtime is kept. If the file is a link, its content is moved.
 
     Raises:
-        OSError: if it cannot be moved; it is then still at the source.
+        OSError: if it cannot be moved; it is then still in the source.
     """
     source, destination = Path(path), Path(folder, relative)
     try:
-        entry = _look(source, signature)
+        entry = _entry_of(source, signature)
         if entry is None and _is_linked_at(source, signature, destination):
             entry = source.lstat()
     except FileNotFoundError:
@@ -162,7 +161,7 @@ def move(
 
 
 def is_left_of(aside: Path, signature: Signature) -> bool:
-    """Whether what a killed run had set aside is the file of the signature, and can be ended."""
+    """Whether a file that a killed run had set aside has the signature, and no writer."""
     status = aside.lstat()
     return (
         stat.S_ISREG(status.st_mode)
@@ -172,7 +171,7 @@ def is_left_of(aside: Path, signature: Signature) -> bool:
 
 
 def finish_delete(aside: Path) -> Outcome:
-    """Deletes what a killed run had set aside for it.
+    """Deletes a file that a killed run had set aside to delete it.
 
     Raises:
         OSError: if it cannot be deleted.
@@ -182,7 +181,7 @@ def finish_delete(aside: Path) -> Outcome:
 
 
 def finish_move(aside: Path, home: Path, folder: str, relative: str) -> Outcome:
-    """Moves what a killed run had set aside for it; `home` is the path that it had.
+    """Moves a file that a killed run had set aside to move it; `home` is its original path.
 
     Raises:
         OSError: if it cannot be moved.
@@ -193,15 +192,15 @@ def finish_move(aside: Path, home: Path, folder: str, relative: str) -> Outcome:
 
 
 def has_errors(path: str) -> bool:
-    """Whether there is a list of errors beside a moved file."""
+    """Whether a list of problems exists beside a moved file."""
     return os.path.lexists(_errors_path(Path(path)))
 
 
 def write_errors(path: str, problems: Iterable[Problem]) -> str:
-    """Writes the problems of a moved file beside it; the path of that list.
+    """Writes the problems of a moved file beside it; returns the path of the list.
 
-    `a.json` gets `a.errors.json` (a name too long for that is cut), with `index`, `id` and
-    `reason` for each. It replaces the list that is there as a whole.
+    The list of `a.json` is `a.errors.json` (a long name is cut), with `index`, `id` and `reason` of
+    each problem. It replaces an existing list as a whole.
 
     Raises:
         OSError: if it cannot be written.
@@ -228,28 +227,28 @@ def write_errors(path: str, problems: Iterable[Problem]) -> str:
 def _errors_path(path: Path) -> Path:
     if len(os.fsencode(path.stem + ERRORS_SUFFIX)) <= LONGEST_NAME:
         return path.with_name(path.stem + ERRORS_SUFFIX)
-    # What is cut off may be all that tells two names apart.
+    # Two names may differ only in the part that is cut off.
     digest = blake2b(os.fsencode(path.name), digest_size=4).hexdigest()
     return with_end(path, f".{digest}{ERRORS_SUFFIX}")
 
 
 def _part_of(path: Path, folder: Path) -> Path:
-    """A hidden file in a folder, this process's own: another run may move the same file."""
+    """The path of a hidden file in a folder, unique to this process. Deletes those of dead ones."""
     digest = blake2b(os.fsencode(path.absolute()), digest_size=16).hexdigest()
     for left in folder.glob(f".{digest}.*.part"):
         owner = left.name.split(".")[2]
-        if owner.isdecimal() and (int(owner) == os.getpid() or not is_alive(int(owner))):
+        if owner.isdecimal() and (int(owner) == os.getpid() or not is_running(int(owner))):
             left.unlink(missing_ok=True)
     return folder / f".{digest}.{os.getpid()}.part"
 
 
-# Publishing: to give a file a name that nothing has
+# Publishing: giving a file a free name
 
 
 def _publish(file: Path, original: Path, destination: Path) -> Path:
-    """Gives a file the first of the names that is free or has the same content; that name.
+    """Gives a file the first name that is free or has the same content; returns that name.
 
-    `file` and `original` have the same content, and may be the same.
+    `file` and `original` have the same content, and may be the same file.
     """
     for name in names(destination):
         while True:
@@ -262,13 +261,13 @@ def _publish(file: Path, original: Path, destination: Path) -> Path:
             try:
                 name_exclusively(file, name)
             except FileExistsError:
-                continue  # somebody was quicker: look at what they put there
+                continue  # another process was faster: compare with its file
             return name
-    raise AssertionError("there is no last name")
+    raise AssertionError("`names` never ends")
 
 
 def _errors_of_another(name: Path) -> bool:
-    """Whether the list of errors for this name would overwrite what is no list of errors."""
+    """Whether the list of problems for this name would overwrite a file of another type."""
     try:
         with open(_errors_path(name), "rb", opener=opener) as file:
             head = file.read(len(_ERRORS_HEAD))
@@ -282,11 +281,11 @@ def _errors_of_another(name: Path) -> bool:
 # Setting aside
 
 
-def _look(source: Path, signature: Signature) -> os.stat_result | None:
-    """The status of a source's entry, if it leads to the file of the signature; else None.
+def _entry_of(source: Path, signature: Signature) -> os.stat_result | None:
+    """The status of the path itself, if its file has the signature; else None.
 
     Raises:
-        OSError: if there is no such file.
+        OSError: if the file does not exist.
     """
     entry = source.lstat()
     status = source.stat() if stat.S_ISLNK(entry.st_mode) else entry
@@ -297,11 +296,11 @@ def _take(
     source: Path,
     entry: os.stat_result,
     private: AsideFolders,
-    end: Callable[[Path, Path], Outcome],
+    finish: Callable[[Path, Path], Outcome],
 ) -> Outcome:
-    """Sets a file aside, and brings it to its end if it is the entry that was looked at.
+    """Sets a file aside, and calls `finish` if it is still the same as `entry`.
 
-    Else it is put back: under its name, or the next free one where that is taken by now.
+    Otherwise it is put back, under its name or the next free one.
     """
     try:
         aside = private.take(source)
@@ -315,12 +314,12 @@ def _take(
         fate = Fate.CHANGED
         if same:
             if not is_open_for_writing(str(aside)):
-                return end(aside, source)
+                return finish(aside, source)
             fate = Fate.IN_USE
         place = put_back(aside, source)
     except OSError:
         if not os.path.lexists(aside):
-            # A run on another machine, which cannot see the lock, has put it back.
+            # A run on another machine, where the lock is not visible, has put it back.
             return Outcome(Fate.CHANGED)
         with contextlib.suppress(OSError):
             put_back(aside, source)
@@ -360,7 +359,7 @@ def _is_as_before(status: os.stat_result, before: os.stat_result) -> bool:
 def _publish_copy(
     file: Path, part: Path, destination: Path, is_same: Callable[[os.stat_result], bool]
 ) -> Path | None:
-    """Publishes a copy of a file, when all of it is on disk; None if the file changed meanwhile."""
+    """Publishes a copy of a file after it is on disk; None if the file changed meanwhile."""
     try:
         published = _publish(part, file, destination) if _copy(file, part, is_same) else None
     except OSError:
@@ -371,7 +370,7 @@ def _publish_copy(
 
 
 def _copy(source: Path, part: Path, is_same: Callable[[os.stat_result], bool]) -> bool:
-    """Copies content, mode and mtime, down to the disk; False if the file changed meanwhile."""
+    """Copies content, mode and mtime to disk; False if the file changed meanwhile."""
     with (
         open(source, "rb", opener=opener) as reader,
         os.fdopen(open_new(str(part), FILE), "wb") as writer,
@@ -382,7 +381,7 @@ def _copy(source: Path, part: Path, is_same: Callable[[os.stat_result], bool]) -
         status = os.fstat(reader.fileno())
         if not is_same(status) or writer.tell() != status.st_size:
             return False
-        # By name: not every system takes a descriptor here.
+        # By name: not every system accepts a descriptor here.
         part.chmod(stat.S_IMODE(status.st_mode))
         os.utime(part, ns=(status.st_atime_ns, status.st_mtime_ns))
         os.fsync(writer.fileno())
@@ -390,7 +389,7 @@ def _copy(source: Path, part: Path, is_same: Callable[[os.stat_result], bool]) -
 
 
 def _moved_before(signature: Signature, destination: Path) -> str | None:
-    """Where a killed run has moved a file that is gone from the source: by its size and mtime."""
+    """Where a killed run has moved a file of this size and mtime; None if it did not."""
     for name in names(destination):
         try:
             if is_unchanged(name.lstat(), signature._replace(digest="")):
@@ -401,7 +400,7 @@ def _moved_before(signature: Signature, destination: Path) -> str | None:
 
 
 def _is_linked_at(source: Path, signature: Signature, destination: Path) -> bool:
-    """Whether a killed run had got so far as to give the file its name at the destination."""
+    """Whether a killed run has already linked the file at the destination."""
     status = source.lstat()
     if status.st_nlink < 2 or not is_same_file(status, signature):
         return False
@@ -411,7 +410,7 @@ def _is_linked_at(source: Path, signature: Signature, destination: Path) -> bool
                 return True
         except FileNotFoundError:
             return False
-    raise AssertionError("there is no last name")
+    raise AssertionError("`names` never ends")
 
 
 def _same_content(one: Path, other: Path) -> bool:
@@ -442,7 +441,7 @@ def _remove_quietly(path: Path) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Makes a folder and those it is in, and brings them to disk."""
+    """Creates a folder and its missing parents, and syncs them to disk."""
     if folder.is_dir():
         return
     if folder.parent != folder:

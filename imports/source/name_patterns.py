@@ -1,4 +1,4 @@
-"""Shell patterns for the names of files, such as `*.jpg`; upper and lower case are the same."""
+"""Shell patterns for the names of files, such as `*.jpg`; case does not matter."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-Matcher = Callable[[str], bool]
+Matcher = Callable[[str], object]
+"""Says of a name whether it matches, by what is true or false: to make a `bool` of it would cost
+a call more, for each of millions of names."""
 
 
 @lru_cache(maxsize=64)
 def matcher(patterns: tuple[str, ...]) -> Matcher:
-    """A function that says whether a name matches any of some patterns."""
+    """A function that says whether a name matches any of the patterns."""
     if not patterns:
         return lambda name: False
-    matches = re.compile("|".join(map(fnmatch.translate, patterns)), re.IGNORECASE).match
-    return lambda name: matches(name) is not None
+    return re.compile("|".join(map(fnmatch.translate, patterns)), re.IGNORECASE).match

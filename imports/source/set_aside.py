@@ -1,8 +1,8 @@
-"""Setting files aside: nobody can replace one between a look at it and what is done with it.
+"""Setting files aside, so that no program can replace one between its check and its deletion.
 
-A file is renamed into a hidden folder beside it, and the process that made this folder holds it
-locked. The lock ends with the process: if nobody holds such a folder, a killed process has left
-what is in it, and the next run brings it home.
+A file is renamed into a hidden folder beside it. The process that created the folder holds a lock
+on it, which ends with the process. If a folder is not locked, its process was killed, and the next
+run puts its files back.
 """
 
 from __future__ import annotations
@@ -22,26 +22,25 @@ from uuid import uuid4
 from imports.files.free_names import put_back
 
 BEGINNING = ".resilient-importer-aside."
-"""What the names of these folders begin with; then come the machine, the process, and a unique
-part."""
+"""The names of these folders begin with this; machine, process id and a unique part follow."""
 
 
 class BroughtHome(NamedTuple):
-    """A file that was set aside: where it had been, and where it is now."""
+    """A file that was put back: its original path, and its path now."""
 
     home: Path
     place: Path
 
 
 class AsideFolders:
-    """The hidden folders of a piece of work: one in each folder that it takes files from."""
+    """The hidden folders of one job: one in each folder that it takes files from."""
 
     def __init__(self) -> None:
-        """Makes none yet."""
+        """Creates none yet."""
         self._held: dict[str, tuple[str, int]] = {}
 
     def __enter__(self) -> Self:
-        """The folders are made when they are needed."""
+        """The folders are created on demand."""
         return self
 
     def __exit__(
@@ -50,7 +49,7 @@ class AsideFolders:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Removes them, and lets go of one in which something is left."""
+        """Removes the empty ones, and unlocks all."""
         while self._held:
             _, (private, lock) = self._held.popitem()
             try:
@@ -59,13 +58,13 @@ class AsideFolders:
                 os.close(lock)
 
     def take(self, path: Path) -> Path:
-        """Sets aside what has this path; where it is now.
+        """Sets a file aside; returns its path there.
 
         Raises:
-            FileNotFoundError: if nothing has it.
+            FileNotFoundError: if the file does not exist.
             OSError: if it cannot be renamed.
         """
-        # Texts, not paths: there may be millions of files.
+        # Strings, not paths, for speed: there may be millions of files.
         folder, name = os.path.split(path)
         if folder not in self._held:
             private_folder, lock = _make(path.parent)
@@ -77,7 +76,7 @@ class AsideFolders:
         except FileNotFoundError:
             if os.path.isdir(private) or not os.path.lexists(path):  # noqa: PTH112
                 raise
-            # Somebody has tidied up.
+            # Somebody has deleted the hidden folder.
             os.close(lock)
             del self._held[folder]
             return self.take(path)
@@ -85,13 +84,13 @@ class AsideFolders:
 
 
 def bring_home(private: Path, finish: Callable[[Path, Path], bool]) -> list[BroughtHome]:
-    """Puts back what a killed process had set aside, and removes its folder; what was put back.
+    """Puts back the files that a killed process had set aside; returns them. Removes the folder.
 
-    `finish` is asked first, with the path of a file and the one that it had: it may bring the
-    file to its end, and answers whether it did. What a living process holds is not touched.
+    First calls `finish` with the path of a file and its original path: it may complete the deletion
+    or move, and then returns True. The folder of a living process is not touched.
 
     Raises:
-        OSError: if something cannot be put back; it then stays where it is.
+        OSError: if a file cannot be put back; it then stays where it is.
     """
     lock = _lock(private)
     if lock is None:
@@ -109,7 +108,7 @@ def bring_home(private: Path, finish: Callable[[Path, Path], bool]) -> list[Brou
 
 
 def aside_folders_in(folder: Path) -> list[Path]:
-    """The hidden folders of any process in a folder; none if that cannot be listed."""
+    """The hidden folders of all processes in a folder; none if it cannot be listed."""
     try:
         with os.scandir(folder) as entries:
             return [
@@ -122,7 +121,7 @@ def aside_folders_in(folder: Path) -> list[Path]:
 
 
 def is_aside_folder(prefix: str) -> bool:
-    """Whether the prefix of a folder (`a/b/`) is that of one in which files are set aside."""
+    """Whether a prefix (`a/b/`) is that of a folder with files that were set aside."""
     return prefix.removesuffix("/").rpartition("/")[2].startswith(BEGINNING)
 
 
@@ -131,16 +130,16 @@ def _make(parent: Path) -> tuple[Path, int]:
     while True:
         private = parent / f"{BEGINNING}{machine}.{os.getpid()}.{uuid4().hex}"
         private.mkdir()
-        # Whoever may work in the source may bring home what is left here.
+        # Every user who may write to the source may put back the files left here.
         private.chmod(stat.S_IMODE(parent.stat().st_mode))
         lock = _lock(private)
         if lock is not None:
             return private, lock
-        # Another run took it for one that was left.
+        # Another run has just removed it as the folder of a killed process.
 
 
 def _lock(private: Path) -> int | None:
-    """A descriptor that holds a folder; None if somebody else does, or it is gone."""
+    """A descriptor with a lock on a folder; None if another process has it, or it is gone."""
     try:
         descriptor = os.open(private, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -153,8 +152,8 @@ def _lock(private: Path) -> int | None:
         pass
     except OSError as error:
         if error.errno in (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS):
-            # No locks here: then nobody can tell who lives, and what is put back too early is
-            # only looked at once more.
+            # No locks here: so nobody knows which process is alive. If a file is put back too
+            # early, it is only checked once more.
             return descriptor
         os.close(descriptor)
         raise

@@ -1,4 +1,4 @@
-"""Status files: what became of a work item that is a folder, told in the folder itself."""
+"""Status files: the result of the import of a folder, written into the folder."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SUCCESS = "success.json"
 FAILED = "failed.json"
 
 WRITTEN_BY = "resilient-importer"
-"""What a status file says of who wrote it."""
+"""The value of `written_by` in a status file."""
 
 _DRAFTS = {SUCCESS: f".{SUCCESS}.part", FAILED: f".{FAILED}.part"}
 _NAMES = frozenset({*_DRAFTS, *_DRAFTS.values()})
 _MOST_BYTES = 1024 * 1024
-"""Nothing that we write is larger."""
+"""Our own status files are smaller."""
 
 _BEGINNINGS = (
     f'{{\n  "written_by": "{WRITTEN_BY}"'.encode(),
@@ -33,17 +33,17 @@ _BEGINNINGS = (
 _EARLIER_KEYS = frozenset({"status", "folder", "batch_id", "time", "tag", "target"})
 _EARLIER_DETAILS = (frozenset({"counts"}), frozenset({"phase", "reason"}))
 _NO_FILE_OF_OURS = frozenset({errno.ELOOP, errno.EINVAL, errno.EACCES, errno.EPERM})
-"""What the system says of a link, of what is no regular file, and of what we may not read."""
+"""Errors for a link, for a file that is not regular, and for one that we may not read."""
 
 
 def is_status_file(name: str) -> bool:
-    """Whether a file of this name is a status file, whoever wrote it: no part of the content."""
+    """Whether this is the name of a status file, whoever wrote it: it is not content."""
     return name in _NAMES
 
 
 def is_ours(content: bytes) -> bool:
-    """Whether this is the content of a status file that this program wrote, or an earlier one."""
-    # On demand: kinds ask this module for names, and the command line loads the kinds.
+    """Whether this version, or an earlier one, wrote a status file with this content."""
+    # On demand: the kinds import this module, and the command line loads the kinds.
     import orjson
 
     try:
@@ -59,9 +59,9 @@ def is_ours(content: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Unwritten:
-    """A status file that could not be written or removed, and why.
+    """A status file that could not be written or deleted, and the reason.
 
-    `foreign` says that there is something that we did not write: it stays as it is.
+    `foreign` says that the importer did not write the existing file, which stays unchanged.
     """
 
     path: str
@@ -69,12 +69,12 @@ class Unwritten:
     foreign: bool = False
 
 
-_FOREIGN = "there is something else that the importer did not write; it stays as it is"
+_FOREIGN = "the importer did not write the file with this name; it stays unchanged"
 
 
 @dataclass(frozen=True, slots=True)
 class StatusFiles:
-    """Writes the status files of one run. Safe to use from any thread or process."""
+    """Writes the status files of one run. Threads and processes may share it."""
 
     source: Source
     run_name: str
@@ -82,7 +82,7 @@ class StatusFiles:
     target: str
 
     def succeed(self, items: Iterable[tuple[str, Mapping[str, int]]]) -> list[Unwritten]:
-        """Writes `success.json` into folders, each with its counts; those where it cannot."""
+        """Writes `success.json`, with its counts, into each folder; returns the problems."""
         return [
             problem
             for path, counts in items
@@ -90,7 +90,7 @@ class StatusFiles:
         ]
 
     def fail(self, phase: Phase, items: Iterable[tuple[str, str]]) -> list[Unwritten]:
-        """Writes `failed.json` into folders, each with its reason; those where it cannot."""
+        """Writes `failed.json`, with its reason, into each folder; returns the problems."""
         return [
             problem
             for path, reason in items
@@ -98,11 +98,11 @@ class StatusFiles:
         ]
 
     def _write(self, path: str, name: str, details: Mapping[str, object]) -> list[Unwritten]:
-        """Replaces the file of this name as a whole, and removes the one of the other name.
+        """Replaces the file of this name as a whole, and deletes the one with the other name.
 
-        Neither if it is not ours.
+        A file that is not ours is left unchanged.
         """
-        # On demand: kinds ask this module for names, and the command line loads the kinds.
+        # On demand: the kinds import this module, and the command line loads the kinds.
         import orjson
 
         content = {
@@ -128,7 +128,7 @@ class StatusFiles:
                     done = _replace(folder, name, text) if each == name else _remove(folder, other)
                 except OSError as error:
                     problems.append(Unwritten(f"{path}/{each}", error.strerror or str(error)))
-                    # What is told there is still the last that was written.
+                    # So the other file still shows the last result that was written.
                     break
                 if not done:
                     problems.append(Unwritten(f"{path}/{each}", _FOREIGN, foreign=True))
@@ -138,7 +138,7 @@ class StatusFiles:
 
 
 def _replace(folder: int, name: str, content: bytes) -> bool:
-    """Replaces a file in an open folder as a whole; False if what is there is not ours."""
+    """Replaces a file in an open folder as a whole; False if an existing one is not ours."""
     if _is_there(folder, name, is_ours) is False:
         return False
     draft = _DRAFTS[name]
@@ -156,7 +156,7 @@ def _replace(folder: int, name: str, content: bytes) -> bool:
                 content = content[os.write(descriptor, content) :]
         finally:
             os.close(descriptor)
-        # Not brought to disk: a power failure may cost the file, the ledger has the truth.
+        # Not synced: a power failure may lose the file, but the ledger has the result.
         os.replace(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
     except OSError:
         with contextlib.suppress(OSError):
@@ -166,7 +166,7 @@ def _replace(folder: int, name: str, content: bytes) -> bool:
 
 
 def _remove(folder: int, name: str) -> bool:
-    """Removes a file in an open folder, if there is one; False if it is not ours."""
+    """Deletes a file in an open folder if it exists; False if it is not ours."""
     ours = _is_there(folder, name, is_ours)
     if ours:
         with contextlib.suppress(FileNotFoundError):
@@ -175,7 +175,7 @@ def _remove(folder: int, name: str) -> bool:
 
 
 def _is_there(folder: int, name: str, is_one: Callable[[bytes], bool]) -> bool | None:
-    """Whether a file in an open folder is one of ours by its content; None if nothing is there."""
+    """Whether a file in an open folder has content that `is_one` accepts; None if it is missing."""
     try:
         descriptor, status = open_regular(name, folder=folder)
     except FileNotFoundError:
@@ -185,12 +185,12 @@ def _is_there(folder: int, name: str, is_one: Callable[[bytes], bool]) -> bool |
             return False
         raise
     try:
-        # A file need not be read any further to see that it is not ours.
+        # A larger file need not be read: it is not ours.
         return status.st_size <= _MOST_BYTES and is_one(os.read(descriptor, status.st_size))
     finally:
         os.close(descriptor)
 
 
 def _is_begun(content: bytes) -> bool:
-    """Whether a status file may begin like this: a killed run left its draft half written."""
+    """Whether a status file may begin like this: a killed run may leave an incomplete draft."""
     return any(content.startswith(each) or each.startswith(content) for each in _BEGINNINGS)

@@ -1,9 +1,8 @@
-"""Moments as programs write them, where they are not in the usual form of ISO 8601. No guesses.
+"""Timestamps as programs write them, in other forms than the usual one of ISO 8601. No guesses.
 
-Only forms that say the whole date, with a year of four digits, and can be read in one way are
-read. Anything else in a text makes it unreadable, and so does a zone that is only a name ("EST"),
-unless it is one of the IANA's. General parsers fill in what is missing and leave out what they do
-not know, so this is a grammar of its own.
+Only unambiguous forms with the whole date, and a year of four digits, are read. A string with
+anything else is refused, and so is an abbreviated zone ("EST"), but not an IANA zone. General
+parsers guess what is missing and ignore what they do not know; so we have our own grammar.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 LONGEST = 100
-"""A longer text is no moment; in characters."""
+"""A longer string is not a timestamp; in characters."""
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -37,7 +36,7 @@ _UTC_OR_OFFSET = (
 )
 _PLACE = r"[a-z][a-z_]*(?:/[a-z0-9_+-]+){1,2}"
 _ZONE = (
-    rf"(?:{_UTC_OR_OFFSET}(?: \([a-z ]+\))?)?"  # a comment may stand behind what says it all
+    rf"(?:{_UTC_OR_OFFSET}(?: \([a-z ]+\))?)?"  # a comment may follow an offset
     rf"(?: ?\[!?(?P<bracket>{_PLACE}|z|utc|gmt)\]| (?P<place>{_PLACE}))?"
 )
 _WHOLE_FORMS = (
@@ -45,7 +44,7 @@ _WHOLE_FORMS = (
     rf"(?:t|,? ){_TIME}{_ZONE}",
     r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)t(?P<hour>\d\d):?(?P<minute>\d\d)"
     rf"(?::?(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?{_ZONE}",
-    # A day and a month in figures are read in the American way, as AM and PM say that it is.
+    # Numeric month and day: AM or PM shows that the order is the American one.
     rf"(?P<month>\d\d?)/(?P<day>\d\d?)/(?P<year>\d{{4}}),? (?=.*[ap]\.?m){_TIME}{_ZONE}",
     rf"(?:{_WEEKDAY},? )?(?P<day>\d\d?)[ -]{_MONTH},?[ -](?P<year>\d{{4}})"
     rf"(?:,? (?:at )?{_TIME}{_ZONE})?",
@@ -60,7 +59,7 @@ _EPOCH = re.compile(r"(\d{10})(\d{3})?(?:\.(\d{1,9}))?", re.ASCII)
 
 
 def read_timestamp(text: str) -> datetime | None:
-    """The moment that a text says, None if it says none; one without a zone is taken as UTC."""
+    """The timestamp in a string, None if there is none; without a zone it is in UTC."""
     try:
         found = _read(text)
         return found and found[1]
@@ -69,7 +68,7 @@ def read_timestamp(text: str) -> datetime | None:
 
 
 def read_day(text: str) -> date | None:
-    """The day that a text with a day and a time names, as it stands there, whatever the zone."""
+    """The day in a string with a day and a time, as written, whatever the zone."""
     try:
         found = _read(text)
         return found and found[0]
@@ -78,11 +77,10 @@ def read_day(text: str) -> date | None:
 
 
 def read_number(text: str) -> datetime | None:
-    """The moment in UTC that a number says: seconds or milliseconds since 1970, or a date.
+    """The timestamp in UTC of a number: seconds or milliseconds since 1970, or a date.
 
     A date has eight digits (`20260302`) and a year from 1900 to 2099. Seconds have ten digits,
-    milliseconds thirteen, and they mean a moment from September 2001 until the year 2100. Any
-    other number means no moment.
+    milliseconds thirteen, from September 2001 until the year 2100. For other numbers: None.
     """
     if match := _BASIC_DATE.fullmatch(text):
         try:
@@ -92,27 +90,27 @@ def read_number(text: str) -> datetime | None:
     match = _EPOCH.fullmatch(text)
     if match is None or not _EPOCH_BEGIN <= int(match[1]) < _EPOCH_END:
         return None
-    # In whole numbers: a float would be another moment in its last digits.
+    # With integers: a float would change the last digits.
     below = int(((match[2] or "") + (match[3] or "")).ljust(6, "0")[:6])
     return datetime.fromtimestamp(int(match[1]), UTC) + timedelta(microseconds=below)
 
 
 def _read(text: str) -> tuple[date, datetime] | None:
-    """The day that a text names and the moment that it means.
+    """The day and the timestamp in a string.
 
     Raises:
-        ValueError, OverflowError: if there is no such day, time or zone.
+        ValueError, OverflowError: if the day, time or zone does not exist.
     """
     if len(text) > LONGEST:
         return None
     text = " ".join(text.split())
     for form in _FORMS:
         if match := form.fullmatch(text):
-            return _said(match.groupdict())
+            return _converted(match.groupdict())
     return None
 
 
-def _said(parts: dict[str, str | None]) -> tuple[date, datetime]:
+def _converted(parts: dict[str, str | None]) -> tuple[date, datetime]:
     name = parts.get("name")
     month = _MONTHS.index(name[:3].lower()) + 1 if name else int(parts["month"] or 0)
     day = date(int(parts["year"] or 0), month, int(parts["day"] or 0))
@@ -129,7 +127,7 @@ def _since_midnight(parts: dict[str, str | None]) -> timedelta:
         if not 1 <= hour <= 12:
             raise ValueError("no such hour")
         hour = hour % 12 + (12 if half.lower() == "p" else 0)
-    # 24:00 is the end of the day; 60 is a leap second, for which clocks have the next one.
+    # 24:00 is the end of the day; 60 is a leap second, which counts as the next second.
     if (
         minute > 59
         or second > 60
@@ -151,7 +149,7 @@ def _in_utc(local: datetime, parts: dict[str, str | None]) -> datetime:
         offset = timedelta(hours=hours, minutes=minutes)
         timestamp = local.replace(tzinfo=timezone(-offset if parts["sign"] == "-" else offset))
         if zone and timestamp.astimezone(_zone(zone)).utcoffset() != timestamp.utcoffset():
-            raise ValueError("not the offset of this zone")
+            raise ValueError("the zone has another offset")
         return timestamp.astimezone(UTC)
     if zone and not parts.get("utc"):
         return _in_utc_from(local, _zone(zone))
@@ -161,19 +159,19 @@ def _in_utc(local: datetime, parts: dict[str, str | None]) -> datetime:
 
 
 def _in_utc_from(local: datetime, zone: ZoneInfo) -> datetime:
-    """The moment at which the clocks of a zone show a time, if there is exactly one."""
+    """The UTC time of a local time in a zone, if there is exactly one."""
     timestamps = {local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
     found = [each for each in timestamps if each.astimezone(zone).replace(tzinfo=None) == local]
     if len(found) != 1:
-        raise ValueError("no such time, or twice, where clocks are put forward or back")
+        raise ValueError("the clock change skips or repeats this time")
     return found[0]
 
 
 def _zone(name: str) -> ZoneInfo:
-    # `right/` has zones that count leap seconds.
+    # The zones in `right/` count leap seconds.
     if name.lower().startswith(("right/", "posix/")):
-        raise ValueError("no zone of the IANA's")
+        raise ValueError("not an IANA zone")
     try:
         return ZoneInfo(name)
     except (KeyError, OSError) as error:
-        raise ValueError("no zone of the IANA's") from error
+        raise ValueError("not an IANA zone") from error

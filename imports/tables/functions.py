@@ -7,19 +7,19 @@ migration that is written once: the file is generated, and its checksum is kept 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import textwrap
 from collections.abc import Iterable
 
+from imports.tables.conditions import conditions
 from imports.tables.sql import (
     MERGES,
     UNJUDGED,
-    described_set,
+    derive_statement,
     judge_statement,
     merge_statement,
 )
-from imports.tables.table import Table, TableGroup
+from imports.tables.table import Column, Derivation, Table, TableGroup
 
 _WIDTH = 108
 _HEAD = """\
@@ -45,28 +45,17 @@ _RUN = {
 def functions_file(groups: Iterable[TableGroup]) -> str:
     """The file with the functions for these groups; it ends with its checksum."""
     all_groups = list(groups)
-    functions = "\n".join([_tables_function(all_groups), *map(merge_function, all_groups)])
+    parts = [_tables_function(all_groups), _named_function(all_groups)]
+    functions = "\n".join([*parts, *map(merge_function, all_groups)])
     text = f"{_HEAD}{functions}\nselect public.importer_close();\nnotify pgrst, 'reload schema';\n"
     return text + _CHECKSUM.format(hashlib.sha256(text.encode()).hexdigest())
-
-
-def checksum_of(functions: str) -> str:
-    """The checksum that such a file ends with.
-
-    Raises:
-        ValueError: if it does not end with that of what stands before it.
-    """
-    text, _, last = functions.rstrip("\n").rpartition("\n")
-    checksum = hashlib.sha256(f"{text}\n".encode()).hexdigest()
-    if f"{last}\n" != _CHECKSUM.format(checksum):
-        raise ValueError("the checksum is not that of the file")
-    return checksum
 
 
 def merge_function(group: TableGroup) -> str:
     """The function that merges a batch of the group's tables in one transaction."""
     roots = [table for table in group.tables if table.owner is None]
     steps = "".join(_merge_step(group, root) for root in roots)
+    steps += "".join(_derive_step(each, group.derived_from(each)) for each in group.derivations)
     values = {
         f"run_{column.name} constant {column.type}": f"(body -> 'run' ->> '{column.name}')"
         f"::{column.type}"
@@ -77,13 +66,11 @@ def merge_function(group: TableGroup) -> str:
         values["run_if_exists constant text"] = "body -> 'run' ->> 'if_exists'"
         values["run_repair constant boolean"] = "(body -> 'run' ->> 'repair')::boolean"
     run = "".join(f"  {declared} := {value};\n" for declared, value in values.items())
-    # @supabase/lite hands over a JSON argument as a JSON string, PostgREST as it is.
     return f"""\
 create or replace function public.{group.merge_function}(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
 declare
-  body constant jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{{}}')::jsonb else payload end;
+  body constant jsonb := public.importer_body(payload);
   batch constant jsonb := body -> 'rows';
 {run}\
   answer jsonb;
@@ -92,10 +79,8 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
   select merges.answer into answer from {MERGES} as merges
     where merges.request_id = (body ->> 'request_id')::uuid;
-  if found then
-    return answer;
-  end if;
-  answer := '{{}}';
+  if found then return answer; end if;
+  answer := '{{"outcomes": {{}}, "derived": []}}';
 {steps}\
   insert into {MERGES} (request_id, batch_id, answer)
     values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
@@ -106,40 +91,58 @@ $function$;
 
 
 def _merge_step(group: TableGroup, root: Table) -> str:
-    """Merges the rows of a table, and replaces the sets that belong to those it wrote."""
-    given = f"jsonb_populate_recordset(null::{root.qualified_name}, batch -> '{root.label}')"
-    source = f"select *, ordinality as ordinal\nfrom {given} with ordinality"
+    """Merges the rows of a table, and replaces the owned sets of the rows that it wrote.
+
+    The request describes the tables of these sets.
+    """
+    root = root.with_guard(_unbroken)
+    source = _given(root)
     count = f"jsonb_array_length(batch -> '{root.label}')"
     merge = merge_statement(root, _RUN, source, count, "into outcomes", reading="materialized")
     steps = f"{_indented(merge, 4)};\n"
-    if root.dated_by is not None:
+    if root.needs_judge:
         judge = judge_statement(root, _RUN, source, "outcomes", 1, "into outcomes")
         steps += f"""\
     if strpos(outcomes, '{UNJUDGED}') > 0 then
 {_indented(judge, 6)};
     end if;
 """
-    owned = [table for table in group.tables if table.owner == root.qualified_name]
-    if owned:
-        steps += _sets_step(root, owned)
+    if group.owned_by(root):
+        steps += _sets_step(root)
     return f"""\
 
   if batch ? '{root.label}' then
 {steps}\
-    answer := answer || jsonb_build_object('{root.label}', outcomes);
+    answer := jsonb_set(answer, '{{outcomes,{root.label}}}', to_jsonb(outcomes));
   end if;
 """
 
 
-def _sets_step(root: Table, owned: list[Table]) -> str:
-    tables = ",\n".join(_indented(json.dumps(described_set(table)), 10) for table in owned)
+def _given(table: Table) -> str:
+    """The query for the rows of a batch."""
+    given = f"jsonb_populate_recordset(null::{table.qualified_name}, batch -> '{table.label}')"
+    return f"select *, ordinality as ordinal\nfrom {given} with ordinality"
+
+
+def _derive_step(derivation: Derivation, table: Table) -> str:
+    """Calls a derivation if rows of its table were written."""
+    letters = f"answer #>> '{{outcomes,{table.label}}}'"
+    derive = derive_statement(derivation, table, "body -> 'run'", _given(table), letters, 1)
+    return f"""\
+
+  if {letters} ~ '[IU]' then
+    answer := jsonb_insert(answer, '{{derived,-1}}', (
+{_indented(derive, 6)}
+    ), true);
+  end if;
+"""
+
+
+def _sets_step(root: Table) -> str:
     return f"""\
     if outcomes ~ '[IU]' then
-      perform public.importer_replace_sets(
-        $tables$[
-{tables}
-        ]$tables$,
-        batch, array_agg(id), coalesce(array_agg(id) filter (where outcome = 'U'), '{{}}'))
+      perform public.importer_replace_sets(body -> 'sets' -> '{root.label}', batch,
+        array_agg(id), coalesce(array_agg(id) filter (where outcome = 'U'), '{{}}'))
       from (
         select id, substr(outcomes, ordinal::integer, 1) as outcome
         from rows from (jsonb_to_recordset(batch -> '{root.label}') as (id {root.id_type}))
@@ -151,18 +154,76 @@ def _sets_step(root: Table, owned: list[Table]) -> str:
 
 
 def _tables_function(groups: list[TableGroup]) -> str:
-    names = ", ".join(f"'{table.qualified_name}'" for group in groups for table in group.tables)
+    tables = [table for group in groups for table in group.tables]
+    names = ", ".join(f'"{table.qualified_name}":\0{{}}' for table in tables)
+    found = {table.qualified_name: conditions(table.with_guard(_unbroken)) for table in tables}
+    more = "".join(
+        f"\n    || jsonb_build_object('{name}', jsonb_build_object(\n{_condition_lines(mine)}))"
+        for name, mine in found.items()
+        if mine
+    )
     return f"""\
--- The tables that `importer_compare` and `importer_written` may read.
-create or replace function public.importer_tables() returns text[]
+-- The tables that functions for any table may read, with the cases in which a row is not written.
+create or replace function public.importer_tables() returns jsonb
 language plpgsql immutable security invoker set search_path = '' as $function$
 begin
-  return array[
+  return $tables${{
 {_indented(names, 4)}
-  ];
+  }}$tables$::jsonb{more};
 end
 $function$;
 """
+
+
+def _named_function(groups: list[TableGroup]) -> str:
+    tables = [(group, table) for group in groups for table in group.tables]
+    # Not by EXISTS: for the first row that it wants, no index over JSON would be used.
+    named = "\nunion\n".join(
+        _names(group, table, column)
+        for group, table in tables
+        for column in table.columns
+        if column.image
+    )
+    return f"""\
+-- Those of some hashes that rows name, but for the rows of some runs.
+create or replace function public.importer_named(hashes text[], but text[] default '{{}}')
+returns setof text
+language plpgsql stable security invoker set search_path = '' as $function$
+begin
+  return query
+{_indented(named or "select null where false", 4)};
+end
+$function$;
+"""
+
+
+def _names(group: TableGroup, table: Table, column: Column) -> str:
+    """The query for those of `hashes` that rows of a table name in a column."""
+    match = f"stored.{column.name} = hash"
+    if column.type == "jsonb":
+        hashes = f"jsonb_path_query_array(stored.{column.name}, '$[*].sha256')"
+        match = f"{hashes} @> jsonb_build_array(hash)"
+    owner = group.owner_of(table)
+    join, writer = "", "stored"
+    if owner is not None:
+        join = f" join {owner.qualified_name} as owner on owner.id = stored.{table.key[0]}"
+        writer = "owner"
+    return (
+        f"select hash from unnest(hashes) as hash join {table.qualified_name} as stored"
+        f" on {match}{join} where {writer}.batch_id <> all (but)"
+    )
+
+
+def _condition_lines(found: dict[str, str]) -> str:
+    """Conditions by name, as arguments of a function."""
+    return ",\n".join(
+        _indented(f"'{name}', $sql${condition}$sql$", 6) for name, condition in found.items()
+    )
+
+
+def _unbroken(condition: str) -> str:
+    """A condition in which no line may end within quotes."""
+    return re.sub("'[^']*'", lambda match: match[0].replace(" ", "\0"), condition)
 
 
 def _indented(statement: str, by: int) -> str:

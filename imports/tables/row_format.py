@@ -60,7 +60,7 @@ def _json_field(value: object) -> str:
     return as_json(value, _JSON_OPTIONS).decode().replace("\\", "\\\\")
 
 
-def _moment_field(value: object) -> str:
+def _timestamp_field(value: object) -> str:
     return value.isoformat() if isinstance(value, date) else _other_field(value)
 
 
@@ -76,8 +76,8 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 _FIELDS: dict[str, Callable[[object], str]] = {
     "text": text_field,
     "jsonb": _json_field,
-    "date": _moment_field,
-    "timestamptz": _moment_field,
+    "date": _timestamp_field,
+    "timestamptz": _timestamp_field,
 }
 
 

@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from imports.tables.table import Column, Keep, LatestWins, Replace, Table, UpdateIfNewer
+from imports.tables.conditions import with_parents
+from imports.tables.table import (
+    BATCH_ID,
+    Column,
+    Derivation,
+    Keep,
+    LatestWins,
+    Replace,
+    Table,
+    UpdateIfNewer,
+)
 
 UNJUDGED = "!"
 """The letter of a row if a merge could not tell what became of it; see `judge_statement`."""
@@ -83,6 +93,11 @@ def merge_statement(
     """
     identity = f"row({_names(table.row_key)}) as row_key"
     identities = f"{identity}, {table.dated_by} as timestamp" if table.dated_by else identity
+    left_out = join = ""
+    if table.parents:
+        source = with_parents(table, run, source)
+        identities += ", lacks_parent"
+        left_out, join = "when rows.lacks_parent then 'L'\n        ", "left "
     # Most batches are all new: then nothing is looked up. Rows are wide, and copying them out of
     # a table into a materialized CTE would cost as much as inserting them.
     return f"""\
@@ -94,9 +109,7 @@ with incoming_rows as {reading} (
 {_insert(table, run)}
 )
 select case
-  when (select count(*) from written where inserted)
-    = {count}
-    then repeat('I', {count}::integer)
+  when (select count(*) from written where inserted) = {count} then repeat('I', {count}::integer)
   else (
     with judged as (
       select winner.ordinal, winner.row_key,
@@ -110,11 +123,11 @@ select case
       {_under(_stored(table, run, "winner", _unclear(table, run)), 6)}
     )
     select string_agg(
-      case when judged.ordinal = rows.ordinal then judged.outcome
+      case {left_out}when judged.ordinal = rows.ordinal then judged.outcome
         {_lost(table)}else 'S' end,
       '' order by rows.ordinal)
     from (select ordinal, {identities} from incoming_rows) as rows
-    join judged on judged.row_key = rows.row_key
+    {join}join judged on judged.row_key = rows.row_key
   ) end {into}"""
 
 
@@ -156,6 +169,23 @@ select public.importer_replace_sets(
   %(tables)s, '{{}}', array({ids} in ('I', 'U')), array({ids} = 'U'))"""
 
 
+def derive_statement(
+    derivation: Derivation, table: Table, run: str, source: str, letters: str, first: int
+) -> str:
+    """Calls a derivation with the keys of the rows in `source` that `letters` says were written.
+
+    `run` is the expression of the run's values as jsonb.
+    """
+    key = ", ".join(f"'{column.name}', {column.name}" for column in table.row_key)
+    return f"""\
+select coalesce({derivation.function}({run},
+  jsonb_agg(jsonb_build_object({key}) order by ordinal)), '{{}}')
+from (
+  {_under(source, 2)}
+) as given
+where {_letter(letters, first)} in ('I', 'U')"""
+
+
 def described(table: Table, *, relation: str | None = None) -> dict[str, Any]:
     """What a table is, for the functions of the database that work for any.
 
@@ -168,8 +198,8 @@ def described(table: Table, *, relation: str | None = None) -> dict[str, Any]:
         "run_key": [{"column_name": each.name, "type": each.type} for each in table.run_key],
         "rule": _described_rule(table),
         "id_type": table.id_type,
-        "names": table.names or [column.name for column in table.row_key],
         "owner": table.owner,
+        "images": [{"name": each.name, "type": each.type} for each in table.columns if each.image],
         "relation": relation,
     }
 
@@ -230,8 +260,9 @@ def _winners(table: Table) -> str:
     elif isinstance(table.on_conflict, LatestWins):
         rule = table.on_conflict
         last = f'{rule.timestamp} desc nulls last, {rule.source} collate "C", {last}'
+    there = " where not lacks_parent" if table.parents else ""
     return f"""\
-  select distinct on ({key}) * from incoming_rows
+  select distinct on ({key}) * from incoming_rows{there}
   order by {key}, {last}"""
 
 
@@ -242,10 +273,8 @@ def _insert(table: Table, run: dict[str, str]) -> str:
     return f"""\
   insert into {table.qualified_name} as stored ({run_names}{_names(table.columns)})
   select {run_values}{_names(table.columns)}
-  from winners
-  order by {_names(table.row_key)}
-  on conflict ({key})
-  {_on_conflict(table, run)}
+  from winners order by {_names(table.row_key)}
+  on conflict ({key}) {_on_conflict(table, run)}
   returning row({_names(table.row_key, "stored")}) as row_key, (stored.xmax = 0) as inserted"""
 
 
@@ -255,6 +284,8 @@ def _on_conflict(table: Table, run: dict[str, str]) -> str:
     updated = [column.name for column in table.replaced]
     updated += [column.name for column in table.run_columns if column.name not in table.key]
     assignments = [f"{name} = excluded.{name}" for name in updated]
+    if BATCH_ID in table.run_columns:
+        assignments.append("inserted_by = coalesce(stored.inserted_by, stored.batch_id)")
     if table.stamped:
         assignments.append("updated_at = now()")
     condition = _differs(table, "stored", "excluded")
@@ -262,6 +293,8 @@ def _on_conflict(table: Table, run: dict[str, str]) -> str:
         condition = _newer(table.on_conflict.column, run, condition)
     elif isinstance(table.on_conflict, LatestWins):
         condition = _better(table.on_conflict, run, condition)
+    if table.guard is not None:
+        condition = f"({table.guard}) is not true and {condition}"
     return f"do update set {', '.join(assignments)}\n  where {condition}"
 
 
@@ -337,16 +370,17 @@ def _not_written(table: Table, run: dict[str, str], unseen: str) -> str:
     That is so where another transaction wrote the stored row while the statement was under way.
     """
     differs = _differs(table, "stored", "winner")
-    if table.dated_by is None:
+    if not table.needs_judge:
         skipped = "" if isinstance(table.on_conflict, Replace) else f"when {differs} then 'S'"
         return f"{skipped}\nelse '='"
+    cases = [f"when stored.present is null then '{unseen}'", f"when not {differs} then '='"]
+    if table.guard is not None:
+        cases.append(f"when {table.guard} then 'G'")
+    if table.dated_by is None:
+        other = unseen if isinstance(table.on_conflict, Replace) else "S"
+        return "\n".join([*cases, f"else '{other}'"])
     kept = f"{run['if_exists']} = 'keep' and stored.batch_id <> {run['batch_id']}"
-    cases = [
-        f"when stored.present is null then '{unseen}'",
-        f"when not {differs} then '='",
-        f"when {kept} then 'S'",
-        f"when {_undated(table.dated_by)} then '?'",
-    ]
+    cases += [f"when {kept} then 'S'", f"when {_undated(table.dated_by)} then '?'"]
     if isinstance(table.on_conflict, UpdateIfNewer):
         later = f"stored.{table.dated_by} > winner.{table.dated_by}"
         cases += [f"when {later} then 'S'", f"else '{unseen}'"]
@@ -370,4 +404,4 @@ def _stored(table: Table, run: dict[str, str], row: str, condition: str) -> str:
         f"  where {' and '.join([condition, *branch])}"
         for branch in branches
     )
-    return f"left join lateral (\n{selects}\n  limit 1\n) as stored on true"
+    return f"left join lateral (\n{selects} limit 1\n) as stored on true"

@@ -1,4 +1,4 @@
-"""Running plain functions on executors, with a bound on what is under way at once."""
+"""Running plain functions on executors, with a limit on how many jobs are in progress."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 FEW_ITEMS = 600
-"""Below this many, starting processes takes longer than it saves."""
+"""For fewer items, starting processes takes longer than it saves."""
 
 MANY_FOLDERS = 5_000
-"""Above this many, listing them in processes saves more than starting those takes."""
+"""For more folders, listing in processes saves more time than their start takes."""
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 _OWN_FILES = 16
-"""So many files and connections a run has open at least, beside those of its threads."""
+"""Files and connections that a run has open itself, in addition to those of its threads."""
 
 
 class Workers:
-    """The executors of a run: threads for waiting, processes for parsing. Made when first used."""
+    """The executors of a run: threads for waiting, processes for parsing. Created on first use."""
 
     def __init__(self, max_workers: int) -> None:
-        """`max_workers` bounds the threads; there are never more processes than processors.
+        """`max_workers` limits the threads; the number of processors limits the processes.
 
-        Nor more threads than can have their files open, by what the system lets us open.
+        The system's limit of open files limits the threads too.
         """
         self.max_workers = min(max_workers, _most_threads())
         self.process_count = min(max_workers, os.cpu_count() or 1)
@@ -59,7 +59,7 @@ class Workers:
         return self._threads
 
     def for_parsing(self, items: int) -> Executor:
-        """Processes, for work that keeps Python busy; for a few items a thread does."""
+        """Processes, for work that keeps Python busy; one thread if there are few items."""
         if self._processes is None and (items < FEW_ITEMS or self.process_count == 1):
             if self._alone is None:
                 self._alone = ThreadPoolExecutor(1, thread_name_prefix="parser")
@@ -67,10 +67,10 @@ class Workers:
         return self._started_processes()
 
     def for_listing(self, folders: int) -> tuple[Executor, int | None]:
-        """An executor for a walk that has come to so many folders, and for how many more.
+        """An executor for a walk that has listed `folders` so far, and for how many more to use it.
 
-        It is the caller's own thread until there are so many folders that starting processes is
-        worth while: another one would only wait for this one, and this one for it.
+        It is the caller's own thread until there are enough folders for processes. Another thread
+        would not help: only one of the two could run Python at a time.
         """
         if self._processes is None and (folders < MANY_FOLDERS or self.process_count == 1):
             left = None if self.process_count == 1 else MANY_FOLDERS - folders
@@ -78,11 +78,11 @@ class Workers:
         return self._started_processes(), None
 
     def in_flight(self, executor: Executor) -> int:
-        """How many jobs are to be under way on it at once, so that none of its workers waits."""
+        """How many jobs to submit at once, so that no worker of the executor waits."""
         return 1 if isinstance(executor, _Here) else 2 * self.process_count
 
     def expect_parsing(self, entries: Iterable[J]) -> Iterator[J]:
-        """Passes entries on; once they are many, the processes begin to start meanwhile."""
+        """Yields the entries; if there are many, starts the processes meanwhile."""
         for number, entry in enumerate(entries):
             if number == FEW_ITEMS and self.process_count > 1:
                 for _ in range(self.process_count):
@@ -91,43 +91,43 @@ class Workers:
 
     def _started_processes(self) -> Executor:
         if self._processes is None:
-            # On demand: a small import has no use for them.
+            # On demand: a small import does not need them.
             from imports.workers.processes import Processes
 
             self._processes = Processes(self.process_count)
         return self._processes
 
     def close(self) -> None:
-        """Ends all of them; what was not begun is given up."""
+        """Ends all of them and cancels jobs that have not begun."""
         for executor in (self._processes, self._threads, self._alone):
             if executor is not None:
                 executor.shutdown(wait=True, cancel_futures=True)
 
 
 class _Here(Executor):
-    """Does each job at once, in the thread that submits it."""
+    """Runs each job immediately, in the thread that submits it."""
 
     def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """Does the job; its future is done."""
+        """Runs the job; returns a future that is done."""
         future: Future[R] = Future()
         try:
             future.set_result(function(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - it is raised where the result is asked for
+        except Exception as error:  # noqa: BLE001 - `Future.result` raises it
             future.set_exception(error)
         return future
 
 
 def in_a_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Calls a function in a thread and waits for it.
+    """Calls a function in a thread and waits for its result.
 
-    A signal is handled meanwhile; it is not while the main thread is in a database driver.
+    So signals are handled meanwhile; they are not while the main thread is in a database driver.
     """
     with ThreadPoolExecutor(1) as executor:
         return executor.submit(function, *args, **kwargs).result()
 
 
-def _nothing_of(job: object) -> int:
-    """The weight of a job where it does not matter."""
+def _weightless(job: object) -> int:
+    """The weight of every job if weights are not limited."""
     return 0
 
 
@@ -138,16 +138,17 @@ def run_bounded(
     *,
     in_flight: int,
     stop: threading.Event,
-    weigh: Callable[[J], int] = _nothing_of,
+    weigh: Callable[[J], int] = _weightless,
     most_weight: int = 0,
 ) -> Iterator[R]:
     """Yields the results of `function` for all jobs as they come, at most `in_flight` at once.
 
-    Jobs that are under way together weigh at most `most_weight`, by `weigh`; a heavier one is
-    under way alone.
+    `weigh` gives the weight of a job. The jobs in progress weigh at most `most_weight` together; a
+    heavier job runs alone.
 
-    When `stop` is set, or a job fails, or no next one can be had, no more are begun; those under
-    way are still yielded, for what they did is done. The first failure is raised after them.
+    If `stop` is set, a job fails, or the next job cannot be read, no more jobs are started. The
+    results of running jobs are still yielded, since their work is done. Then the first failure is
+    raised.
     """
     remaining = iter(jobs)
     pending: dict[Future[R], int] = {}
@@ -174,11 +175,11 @@ def run_bounded(
             except BrokenExecutor as broken:
                 failure = broken
             except RuntimeError as refused:
-                # No thread or process can be started for it.
+                # The system cannot start another thread or process.
                 failure = refused
         if not pending:
             break
-        # Not without end: a signal that another thread gets would not wake this one.
+        # With a timeout, since a signal for another thread would not wake this one.
         done, _ = wait(pending, _SECONDS_BETWEEN_LOOKS, return_when=FIRST_COMPLETED)
         if not done and getattr(executor, "has_stopped", False):
             raise LimitError.of_threads() from failure
@@ -193,15 +194,15 @@ def run_bounded(
         if stop.is_set():
             return
         raise ImporterError(
-            "A worker process was ended from outside, perhaps for want of memory."
-            " The same command resumes; with a lower --batch-size it needs less."
+            "A worker process was killed from outside, perhaps for lack of memory."
+            " The same command resumes; a lower --batch-size needs less memory."
         ) from failure
     if failure is not None:
         raise failure
 
 
 def _most_threads() -> int:
-    """How many threads can have two files open each, beside the run's own."""
+    """How many threads can have two open files each, in addition to the run's own files."""
     most_open, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most_open == resource.RLIM_INFINITY:
         return sys.maxsize
@@ -209,4 +210,4 @@ def _most_threads() -> int:
 
 
 def _nothing() -> None:
-    """The first thing for a process to do, so that it starts."""
+    """A first job for a process, so that it starts."""

@@ -1,4 +1,4 @@
-"""When Python looks for garbage that reference counts do not find."""
+"""When Python collects cyclic garbage."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
 def collect_from_now_on() -> None:
-    """Has garbage sought, but not among what is there by now: it stays."""
+    """Enables garbage collection, except for the objects that exist now."""
     gc.freeze()
     gc.enable()
 
 
 def collect_rarely() -> None:
-    """Has it sought rarely, for work on batches of plain data, which hold no cycles."""
+    """Enables it, but rarely, for work on batches of plain data, which contain no cycles."""
     collect_from_now_on()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, 10, 10)

@@ -1,7 +1,7 @@
-"""Worker processes: what ends the run never reaches them; they end with the process they work for.
+"""Worker processes that ignore the signals of a terminal and end with the coordinator.
 
-Ctrl-C, a terminal that is closed, and `timeout` or a service manager that ends a run, signal the
-whole group. The coordinator alone decides what that means.
+Ctrl-C, a closed terminal, `timeout` and service managers signal the whole process group. Only the
+coordinator decides what to do.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 class Processes(ProcessPoolExecutor):
-    """Processes that signals to the whole group never reach: not even at birth."""
+    """A pool whose processes never receive signals to the group, not even while they start."""
 
     def __init__(self, count: int) -> None:
-        """So many at most; each starts when there is something for it to do."""
+        """`count` processes at most; each starts when there is a job for it."""
         _start_tracker()
         # Spawned, not forked: a fork would inherit our threads' locks, and our lock file.
         super().__init__(
@@ -42,12 +42,12 @@ class Processes(ProcessPoolExecutor):
 
     @property
     def has_stopped(self) -> bool:
-        """Whether the thread that hands out the jobs has died: the system gave it no other one."""
-        handing_out: threading.Thread | None = getattr(self, "_executor_manager_thread", None)
-        return handing_out is not None and not handing_out.is_alive()
+        """Whether the thread that distributes jobs has died: it could not start another thread."""
+        manager: threading.Thread | None = getattr(self, "_executor_manager_thread", None)
+        return manager is not None and not manager.is_alive()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Ends the processes; those that nobody tells to end are killed."""
+        """Ends the processes; kills them if the thread that would tell them to end has died."""
         if self.has_stopped:
             for process in multiprocessing.active_children():
                 process.kill()
@@ -55,7 +55,7 @@ class Processes(ProcessPoolExecutor):
         super().shutdown(wait, cancel_futures=cancel_futures)
 
     def submit(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """Submits, and starts a process if need be, with the signals blocked: it is inherited."""
+        """Submits a job. If a process starts for it, it inherits that the signals are blocked."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         try:
             return super().submit(function, *args, **kwargs)
@@ -64,10 +64,10 @@ class Processes(ProcessPoolExecutor):
 
 
 def _start_tracker() -> None:
-    """Starts the process that removes semaphores when this one is killed.
+    """Starts the process that removes semaphores after this one is killed.
 
-    It is to do so without a word on the terminal, and to outlive a hang-up. Its start unblocks the
-    signals, so it comes before they are ever blocked.
+    It must print no warning, and must survive a hang-up. Its start unblocks the signals, so it must
+    start before we block them.
     """
     silent = "ignore:resource_tracker"
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
@@ -89,14 +89,15 @@ def _begin_process(parent: int) -> None:
     try:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     except RuntimeError:
-        # The system gives it no thread. The executor notices; Python would show a traceback.
+        # The system can start no thread. The executor notices that this process ends; Python
+        # would print a traceback.
         os._exit(1)
 
 
 def _end_with(parent: int) -> None:
-    """Ends this process when its parent is gone, or asks for it: a killed run leaves nobody behind.
+    """Ends this process when its parent is gone, or requests it: a killed run leaves none behind.
 
-    The executor asks by SIGTERM, when another of its processes is gone.
+    The executor requests it by SIGTERM when another of its processes has died.
     """
     while os.getppid() == parent:
         if not hasattr(signal, "sigtimedwait"):

@@ -1,4 +1,4 @@
--- What every kind stands on: the target's own id, datasets, images, and the memory of merges.
+-- The tables that every kind needs: the target's id, datasets, images, and answers of merges.
 
 create table public.import_target (
   id uuid primary key default gen_random_uuid(),
@@ -7,9 +7,9 @@ create table public.import_target (
   functions_checksum text
 );
 comment on table public.import_target is
-  'Who this database is: one row, by which a ledger recognises it.';
+  'The identity of this database: one row, by which a ledger recognises it.';
 comment on column public.import_target.functions_checksum is
-  'Which functions it has: the checksum of the generated file that they come from.';
+  'The checksum of the generated file that the functions come from.';
 insert into public.import_target default values;
 
 create table public.import_merges (
@@ -19,7 +19,7 @@ create table public.import_merges (
   merged_at timestamptz not null default now()
 );
 comment on table public.import_merges is
-  'The answers to the merges of runs under way: a merge that is repeated gets the same answer.';
+  'The answers to the merges of active runs: a repeated merge gets the same answer.';
 create index import_merges_batch_id on public.import_merges (batch_id);
 
 create table public.datasets (
@@ -44,10 +44,18 @@ create table public.image_assets (
 );
 comment on column public.image_assets.content_hash is 'SHA-256 of the file, in hexadecimal.';
 
--- Only the server's own role reaches what is ours, sequences too, and functions have time enough.
--- Every migration that makes or replaces anything of ours ends with a call of this, with the tables
--- that it makes. Not by default privileges: those are the whole project's, and it may have tables of
--- its own in `public` that everybody is to read.
+create table public.import_removals (
+  content_hash text primary key,
+  storage_path text not null,
+  storage_type text not null
+);
+comment on table public.import_removals is
+  'Images that deleted rows named: a reset removes them, unless another row names them.';
+
+-- Restricts our tables, sequences and functions to the service role, and sets the functions' limits.
+-- Every migration that creates or replaces objects of ours ends with a call of this, with the tables
+-- that it creates. Default privileges would apply to the whole project, which may have tables of its
+-- own in `public` that everybody may read.
 create or replace function public.importer_close(variadic tables regclass[] default '{}')
 returns void language plpgsql volatile security invoker set search_path = '' as $function$
 declare
@@ -88,13 +96,12 @@ begin
     if is_supabase then
       execute format('grant execute on function %s to service_role', ours.name);
     end if;
-    -- PostgREST from 12.2 on takes it for the transaction, in place of the 8 s of its role. It is
-    -- less than the 60 s that we, and hosted gateways, wait for an answer: so a batch that takes
-    -- longer is cancelled, which is told and makes it be halved, rather than given up while it
-    -- goes on and holds its locks.
+    -- PostgREST (12.2 and later) uses this limit instead of the 8 s of its role. It is less than the
+    -- 60 s that we, and hosted gateways, wait for an answer. So a slow batch is cancelled with an
+    -- error, and halved. Otherwise we would stop waiting while it continues and holds its locks.
     execute format('alter function %s set statement_timeout = ''50s''', ours.name);
-    -- A request that is repeated waits for its first try, which a broken connection may have left
-    -- behind. It is told of that within the limits of any gateway, and asks again.
+    -- After a broken connection, the first try of a request may still run, and the second one waits
+    -- for its locks. This limit ends the second one before a gateway's timeout; then it is retried.
     execute format('alter function %s set lock_timeout = ''5s''', ours.name);
   end loop;
   execute format('revoke all on function public.importer_close from %s', others);
@@ -104,11 +111,19 @@ begin
 end
 $function$;
 
+-- What a function is asked. @supabase/lite hands over a JSON argument as a JSON string, PostgREST as it
+-- is.
+create or replace function public.importer_body(payload jsonb) returns jsonb
+language plpgsql immutable security invoker set search_path = '' as $function$
+begin
+  return case jsonb_typeof(payload) when 'string' then (payload #>> '{}')::jsonb else payload end;
+end
+$function$;
+
 create or replace function public.importer_known_images(payload jsonb) returns jsonb
 language plpgsql stable security invoker set search_path = '' as $function$
 declare
-  body jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{}')::jsonb else payload end;
+  body constant jsonb := public.importer_body(payload);
 begin
   return (
     select coalesce(jsonb_object_agg(assets.content_hash, assets.storage_type), '{}')
@@ -119,7 +134,8 @@ end
 $function$;
 
 select public.importer_close(
-  'public.import_target', 'public.import_merges', 'public.datasets', 'public.image_assets'
+  'public.import_target', 'public.import_merges', 'public.datasets', 'public.image_assets',
+  'public.import_removals'
 );
 
 update public.import_target set schema_version = '20261122000001';

@@ -1,9 +1,10 @@
--- states: pharmacy licences, as searches on state boards found them.
+-- states: pharmacy licences from searches on state boards.
 
 create table public.search_results (
   id bigint generated always as identity primary key,
   dataset_id bigint not null references public.datasets (id) on delete cascade,
   batch_id text not null,
+  inserted_by text,
   search_name text not null,
   search_state text not null,
   search_ts timestamptz,
@@ -25,7 +26,9 @@ create table public.search_results (
   updated_at timestamptz not null default now(),
   unique nulls not distinct (dataset_id, search_name, search_state, license_number)
 );
-comment on column public.search_results.meta is 'The metadata of the file, as it stands there.';
+comment on column public.search_results.inserted_by is
+  'The batch id of the run that inserted the row, if another run has updated it.';
+comment on column public.search_results.meta is 'The metadata of the file, unchanged.';
 comment on column public.search_results.raw is
   'The rest of the file, with this one licence in search_result.licenses.';
 create index search_results_batch_id on public.search_results (batch_id, id);

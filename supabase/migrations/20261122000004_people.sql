@@ -1,4 +1,4 @@
--- people: persons as searches found them, with their résumés and the companies in these.
+-- people: persons from people searches, with their résumés and companies.
 
 create schema if not exists organisation;
 create schema if not exists people;
@@ -7,6 +7,7 @@ create table organisation.identities (
   id uuid primary key,
   dataset_id bigint not null references public.datasets (id) on delete cascade,
   batch_id text not null,
+  inserted_by text,
   neuron360_company_id text,
   name text,
   domain text,
@@ -23,12 +24,12 @@ comment on table organisation.identities is
 comment on column organisation.identities.last_modified_date is
   'The later of the dates of the profile and of the résumé that the row comes from.';
 comment on column organisation.identities.source is
-  'Where the row comes from: the path of the file, and the index of the record in it.';
+  'The source of the row: the path of the file, and the index of the record in it.';
 comment on column organisation.identities.content_signature is
-  'A hash over this row and those that belong to it: what a change of any is noticed by.';
+  'A hash over this row and its owned rows, which shows a change of any of them.';
 create index identities_batch_id on organisation.identities (batch_id, id);
--- Not unique, nor are the others: `id` says it already, and of two transactions that insert the
--- same row at once ON CONFLICT (id) would not keep the second from failing on another index.
+-- Not unique, like the following indexes: `id` is unique already. If two transactions insert the same
+-- row at once, ON CONFLICT (id) would not prevent that the second one fails on another unique index.
 create index identities_neuron360_company_id on organisation.identities (neuron360_company_id)
   where neuron360_company_id is not null;
 
@@ -36,6 +37,7 @@ create table organisation.offices (
   id uuid primary key,
   dataset_id bigint not null references public.datasets (id) on delete cascade,
   batch_id text not null,
+  inserted_by text,
   organisation_id uuid not null references organisation.identities (id) on delete cascade,
   neuron360_office_id text not null,
   type text,
@@ -49,11 +51,11 @@ create table organisation.offices (
 comment on table organisation.offices is
   'Offices of companies. `id` is a UUIDv5 of the organisation and the office''s id.';
 comment on column organisation.offices.phones is
-  'The list of the input, as it stands there.';
+  'The array of the input, unchanged.';
 comment on column organisation.offices.source is
-  'Where the row comes from: the path of the file, and the index of the record in it.';
+  'The source of the row: the path of the file, and the index of the record in it.';
 comment on column organisation.offices.content_signature is
-  'A hash over this row and those that belong to it: what a change of any is noticed by.';
+  'A hash over this row and its owned rows, which shows a change of any of them.';
 create index offices_batch_id on organisation.offices (batch_id, id);
 create index offices_organisation_id on organisation.offices (organisation_id);
 
@@ -79,7 +81,7 @@ create table organisation.social_links (
   primary key (organisation_id, position)
 );
 comment on column organisation.social_links.position is
-  'The place among the company''s links, from 0.';
+  'The position among the company''s links, from 0.';
 
 create table organisation.industries (
   organisation_id uuid not null references organisation.identities (id) on delete cascade,
@@ -172,6 +174,7 @@ create table people.identities (
   id uuid primary key,
   dataset_id bigint not null references public.datasets (id) on delete cascade,
   batch_id text not null,
+  inserted_by text,
   neuron360_profile_id text not null,
   first_name text,
   last_name text,
@@ -190,13 +193,13 @@ create table people.identities (
 comment on table people.identities is
   'Persons. `id` is a UUIDv5 of neuron360_profile_id.';
 comment on column people.identities.rest is
-  'What of the record no column has a place for, as it was; list elements by their positions.';
+  'Values of the record without a column, unchanged; array elements by their positions.';
 comment on column people.identities.latest_modified_date is
-  'The later of the dates of the profile and of the résumé: what makes a person newer.';
+  'The later of the dates of the profile and of the résumé; it decides which person is newer.';
 comment on column people.identities.source is
-  'Where the row comes from: the path of the file, and the index of the record in it.';
+  'The source of the row: the path of the file, and the index of the record in it.';
 comment on column people.identities.content_signature is
-  'A hash over this row and those that belong to it: what a change of any is noticed by.';
+  'A hash over this row and its owned rows, which shows a change of any of them.';
 create index identities_batch_id on people.identities (batch_id, id);
 create index identities_neuron360_profile_id on people.identities (neuron360_profile_id);
 
@@ -302,7 +305,7 @@ create table people.experiences (
   primary key (person_id, position)
 );
 comment on column people.experiences.rest is
-  'What of the experience, its company and its office no column has a place for.';
+  'Values of the experience, its company and its office without a column.';
 create index experiences_organisation_id on people.experiences (organisation_id)
   where organisation_id is not null;
 create index experiences_office_id on people.experiences (office_id) where office_id is not null;

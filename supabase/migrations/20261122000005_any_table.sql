@@ -1,9 +1,9 @@
--- What is done with any table of ours: sets of rows replaced, rows compared with what is stored, and
--- what runs wrote listed. Both backends call these functions, and describe the table: see `described`
--- in imports/tables/sql.py. Of a description only quoted names, types that exist and the names of our
--- own tables come into a statement.
+-- Functions for any table of ours: replacing sets of owned rows, comparing rows with stored ones,
+-- reading and deleting. Both backends call them with a description of the table: see `described` in
+-- imports/tables/sql.py. A statement contains only quoted names, existing types and the names of our
+-- own tables from a description.
 
--- Names of columns as a list in SQL, each behind a prefix.
+-- Names of columns as a list in SQL, each after a prefix.
 create or replace function public.importer_names(names jsonb, prefix text default '') returns text
 language plpgsql immutable security invoker set search_path = '' as $function$
 begin
@@ -14,7 +14,7 @@ begin
 end
 $function$;
 
--- Whether two rows differ in columns of these names; NULL where there are none.
+-- An expression that is true if two rows differ in these columns; NULL if there are no columns.
 create or replace function public.importer_differs(names jsonb, one text, other text) returns text
 language plpgsql immutable security invoker set search_path = '' as $function$
 begin
@@ -23,18 +23,18 @@ begin
 end
 $function$;
 
--- The name of the table that is described; it must be one of ours.
+-- The name of the described table; it must be one of ours.
 create or replace function public.importer_table(described jsonb) returns text
 language plpgsql stable security invoker set search_path = '' as $function$
 begin
-  if (described ->> 'name' = any (public.importer_tables())) is not true then
-    raise undefined_table using message = format('%s is no table of ours', described ->> 'name');
+  if (public.importer_tables() ? (described ->> 'name')) is not true then
+    raise undefined_table using message = format('%s is not a table of ours', described ->> 'name');
   end if;
   return described ->> 'name';
 end
 $function$;
 
--- What the table is called in requests and answers: `label` of `Table`.
+-- The name of the table in requests and answers: `label` of `Table`.
 create or replace function public.importer_label(described jsonb) returns text
 language plpgsql immutable security invoker set search_path = '' as $function$
 begin
@@ -42,8 +42,8 @@ begin
 end
 $function$;
 
--- Where the rows are that a table is to get, or is compared with: a temporary table with a column
--- `ordinal`, or $1, a JSON array.
+-- The source of the incoming rows of a table: a temporary table with a column `ordinal`, or $1, a
+-- JSON array.
 create or replace function public.importer_source(described jsonb) returns text
 language plpgsql stable security invoker set search_path = '' as $function$
 begin
@@ -55,9 +55,9 @@ begin
 end
 $function$;
 
--- Replaces the sets of rows that belong to owners which were just written; of those among them that
--- were just updated, rows that are not in `batch` any more are deleted. `tables` are described, and
--- `batch` has by label the rows of those that no temporary table has.
+-- Replaces the owned rows of the owners that were just written. For updated owners, it deletes stored
+-- rows that are no longer in the batch. `tables` has descriptions; `batch` has, by label, the rows of
+-- the tables without a temporary table.
 create or replace function public.importer_replace_sets(
   tables jsonb, batch jsonb, owners_written anyarray, owners_updated anyarray
 ) returns void language plpgsql volatile security invoker set search_path = '' as $function$
@@ -93,8 +93,8 @@ begin
 end
 $function$;
 
--- The statement that finds the stored rows of a key: one, or one for each choice of the columns that
--- are null in it, since only so an index is used.
+-- The statement that finds the stored row of a key. If columns of the key may be null, it has a branch
+-- for each combination of null columns: otherwise PostgreSQL would not use the index.
 create or replace function public.importer_stored(described jsonb) returns text
 language plpgsql stable security invoker set search_path = '' as $function$
 declare
@@ -123,53 +123,53 @@ begin
 end
 $function$;
 
--- In which order the rows of one key come, the winner first, and the cases in which a stored row has
--- its own good reason to be another one, or may have.
+-- The order of the rows of one key, with the winner first; and the cases in which a stored row may
+-- differ for a good reason.
 create or replace function public.importer_rule(
   described jsonb, differs text, out winner_first text, out superseded text
 ) language plpgsql stable security invoker set search_path = '' as $function$
 declare
   rule constant jsonb := described -> 'rule';
-  moment constant text := rule ->> 'moment';
+  stamp constant text := rule ->> 'timestamp';
   undated text;
-  -- A run that decides what dates do not will not be told that they do not.
+  -- If --if-exists decides, nothing is undecided.
   undecided constant text :=
     $sql$case when $2 ->> 'if_exists' = 'newer' then 'undecided' else 'superseded' end$sql$;
   other text;
 begin
   winner_first := 'ordinal desc';
   superseded := '';
-  if moment is null then
+  if stamp is null then
     return;
   end if;
-  undated := format('(stored.%1$I is null or winner.%1$I is null)', moment);
-  if rule ->> 'name' = 'newer' then
+  undated := format('(stored.%1$I is null or winner.%1$I is null)', stamp);
+  if rule ->> 'name' = 'update_if_newer' then
     winner_first := format(
-      '%1$I desc nulls last, case when %1$I is null then ordinal end, ordinal desc', moment);
+      '%1$I desc nulls last, case when %1$I is null then ordinal end, ordinal desc', stamp);
     superseded := format($sql$
       when stored.%1$I > winner.%1$I then 'superseded'
       when $2 ->> 'if_exists' = 'keep' and stored.batch_id <> $2 ->> 'batch_id' and %2$s
         then 'superseded'
-      when %3$s and %2$s then %4$s$sql$, moment, differs, undated, undecided);
-  elsif rule ->> 'name' = 'newest' then
+      when %3$s and %2$s then %4$s$sql$, stamp, differs, undated, undecided);
+  elsif rule ->> 'name' = 'latest_wins' then
     winner_first := format('%I desc nulls last, %I collate "C", ordinal desc',
-      moment, rule ->> 'source');
-    -- With the same signature and moment it would be the same, had nobody changed it.
+      stamp, rule ->> 'source');
+    -- A row with the same signature and timestamp has the same content, unless somebody changed it.
     other := format('(stored.%1$I, stored.%2$I) is distinct from (winner.%1$I, winner.%2$I)',
-      rule ->> 'signature', moment);
+      rule ->> 'signature', stamp);
     if not (rule ->> 'undated_is_oldest')::boolean then
       superseded := format('when %s and %s then %s', undated, other, undecided);
     end if;
     superseded := superseded || format($sql$
       when %1$s and ($2 ->> 'if_exists' = 'keep'
           or coalesce(stored.%2$I, '-infinity') >= coalesce(winner.%2$I, '-infinity'))
-        then 'superseded'$sql$, other, moment);
+        then 'superseded'$sql$, other, stamp);
   end if;
 end
 $function$;
 
--- The expression of what rows of ours the owners in $3 have that are not among the incoming ones: an
--- element for each owner, with its id (`i`), how many (`n`), and the first of them (`r`).
+-- An expression for the stored rows of the owners in $3 that are not among the incoming rows: an
+-- element for each owner with its id (`i`), the number of these rows (`n`) and the first one (`r`).
 create or replace function public.importer_added(described jsonb) returns text
 language plpgsql stable security invoker set search_path = '' as $function$
 declare
@@ -197,13 +197,14 @@ begin
 end
 $function$;
 
--- The statement that compares the rows of one table. It takes these as $1 where they are no temporary
--- table, the values of the run as $2, and the ids of owners who are stored as they should be as $3.
+-- The statement that compares the rows of one table. $1 has the rows, unless they are in a temporary
+-- table; $2 has the values of the run; $3 has the ids of the owners that are stored correctly.
 create or replace function public.importer_comparison(described jsonb) returns text
 language plpgsql stable security invoker set search_path = '' as $function$
 declare
   differs constant text := coalesce(
     public.importer_differs(described -> 'compared', 'stored.', 'winner.'), 'false');
+  conditions constant jsonb := public.importer_tables() -> (described ->> 'name');
   rule record := public.importer_rule(described, differs);
 begin
   return format($sql$
@@ -222,6 +223,7 @@ begin
       left join lateral (%8$s limit 1) as stored on true
       cross join lateral (
         select case
+          %11$s
           when stored.present is null then 'missing'
           %6$s
           when %7$s then 'different'
@@ -238,23 +240,25 @@ begin
     public.importer_names(described -> 'columns'), public.importer_source(described),
     public.importer_names(described -> 'key'), rule.winner_first,
     case when described ->> 'id_type' is not null then 'stored.id::text' else 'null::text' end,
-    rule.superseded, differs, public.importer_stored(described), described -> 'compared',
-    public.importer_added(described));
+    concat('when (' || (conditions ->> 'guarded') || ') and ' || differs || $$ then 'guarded'$$,
+      rule.superseded),
+    differs, public.importer_stored(described), described -> 'compared',
+    public.importer_added(described),
+    'when ' || (conditions ->> 'left_out') || ' and (stored.present is null or ' || differs
+      || $$) then 'left_out'$$);
 end
 $function$;
 
--- Compares rows of some tables, owners first. `payload` has `tables`, each described, `run`, and by
--- label `rows`, or else each table names a temporary one. The answer has for each label `rows`, for
--- each row in its order `s`, what was found (`same`, `different`, `missing`, `undecided` where it is
--- different and nobody knows which is newer, `superseded` by a newer row, or by another row of its
--- key that came with it), `i`, the id of the stored row, and `d`, for each column that differs a pair
--- of what is stored and what should be; and `added`, see importer_added.
+-- Compares rows of tables, owners first. `payload` has `tables` (descriptions), `run`, and the rows by
+-- label in `rows`, unless the descriptions name temporary tables. The answer has for each label `added`
+-- (see importer_added) and `rows`. These have for each incoming row, in the same order:
+-- `s`: the result: `same`, `different`, `missing`, `undecided` (different, and it is unknown which is
+-- newer), or `superseded` (by a newer row, or by another incoming row of its key);
+-- `i`: the id of the stored row; `d`: for each differing column a pair of stored and expected value.
 create or replace function public.importer_compare(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
 declare
-  -- @supabase/lite hands over a JSON argument as a JSON string, PostgREST as it is.
-  body constant jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{}')::jsonb else payload end;
+  body constant jsonb := public.importer_body(payload);
   batch constant jsonb := coalesce(body -> 'rows', '{}');
   answer jsonb := '{}';
   same_owners jsonb := '{}';
@@ -275,30 +279,186 @@ begin
 end
 $function$;
 
--- Lists the rows that some runs wrote, by id. `payload` has the `table`, described, `batch_ids`,
--- `after`, the last id of the page before, and `limit`, the size of a page. The answer has for each
--- row `i`, its id, and `k`, an array of what people know it by.
-create or replace function public.importer_written(payload jsonb) returns jsonb
+-- Reads rows ordered by columns that identify a row. `payload` has the `table` (a description); `by`,
+-- these columns (name, type, nullable), and `after`, their values in the last row of the previous page;
+-- `where`, columns (name, type) and the permitted `values` of each; `contains`, columns and a text that
+-- one of them contains; `columns`, the wanted ones; and `limit`. The answer is an array of rows.
+create or replace function public.importer_rows(payload jsonb) returns jsonb
 language plpgsql stable security invoker set search_path = '' as $function$
 declare
-  body constant jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{}')::jsonb else payload end;
-  described constant jsonb := body -> 'table';
+  body constant jsonb := public.importer_body(payload);
+  by_columns text;
+  condition text;
+  pages text[] := '{false}';
+  before text := 'true';
+  part record;
   answer jsonb;
 begin
-  execute format($sql$
-    select coalesce(jsonb_agg(jsonb_build_object('i', page.id::text, 'k', page.row_key)
-      order by page.id), '[]')
-    from (
-      select id, jsonb_build_array(%s) as row_key from %s
-      where batch_id = any ($1) and ($2 is null or id > $2::%s)
-      order by id limit $3
-    ) as page$sql$,
-    public.importer_names(described -> 'names'), public.importer_table(described),
-    to_regtype(described ->> 'id_type')) into answer
-    using array(select jsonb_array_elements_text(body -> 'batch_ids')), body ->> 'after',
-      (body ->> 'limit')::integer;
+  select string_agg(case
+      when jsonb_array_length(values) = 1 and values <> '[null]'
+        then format('%I = %L::%s', name, values ->> 0, to_regtype(type))
+      else format(case when values @> '[null]' then '(%1$I = any (%2$L::%3$s[]) or %1$I is null)'
+        else '%1$I = any (%2$L::%3$s[])' end,
+        name, array(select jsonb_array_elements_text(values))::text, to_regtype(type))
+    end, ' and ') into condition
+  from jsonb_to_recordset(body -> 'where') as given(name text, type text, values jsonb);
+  condition := concat_ws(' and ', condition, '(' || (
+    select string_agg(format('strpos(lower(%I::text), lower(%L)) > 0',
+      name, body -> 'contains' ->> 'text'), ' or ')
+    from jsonb_array_elements_text(body -> 'contains' -> 'columns') as name) || ')', 'true');
+  -- Each of these finds its first row by an index: an OR, or a comparison of rows with nulls, does not.
+  for part in
+    select given.*, body -> 'after' ->> (number::integer - 1) as value
+    from rows from (jsonb_to_recordset(body -> 'by') as (name text, type text, nullable boolean))
+      with ordinality as given(name, type, nullable, number)
+  loop
+    by_columns := concat_ws(', ', by_columns, format('%I', part.name));
+    if part.value is not null then
+      pages := pages || format('%s and %I > %L::%s', before, part.name, part.value, to_regtype(part.type))
+        || case when part.nullable then array[format('%s and %I is null', before, part.name)] end;
+    end if;
+    before := before || format(case when part.value is null then ' and %I is null'
+      else ' and %I = %L::%s' end, part.name, part.value, to_regtype(part.type));
+  end loop;
+  if jsonb_typeof(body -> 'after') = 'array' is not true then
+    pages := array['true'];
+  end if;
+  execute format('select coalesce(jsonb_agg(to_jsonb(page)), ''[]'') from
+      (select %s from (%s) as pages order by %s limit $1) as page',
+    coalesce(public.importer_names(body -> 'columns'), '*'),
+    (select string_agg(format('(select * from %s where %s and %s order by %s limit $1)',
+      public.importer_table(body -> 'table'), condition, page, by_columns), ' union all ')
+    from unnest(pages) as page), by_columns)
+  into answer using (body ->> 'limit')::integer;
   return answer;
+end
+$function$;
+
+-- The condition on which a row, `stored`, is one of those that `rows` picks, or belongs to one.
+create or replace function public.importer_belongs(described jsonb, rows text) returns text
+language plpgsql stable security invoker set search_path = '' as $function$
+begin
+  if described ->> 'owner' is null then
+    return rows;
+  end if;
+  return format('stored.%I in (select id from %s where %s)', described -> 'key' ->> 0,
+    public.importer_table(jsonb_build_object('name', described -> 'owner')), rows);
+end
+$function$;
+
+-- The statement that lists the hashes of the images that those rows name.
+create or replace function public.importer_images(described jsonb, rows text) returns text
+language plpgsql stable security invoker set search_path = '' as $function$
+begin
+  return (
+    select coalesce(string_agg(format(case type
+        when 'jsonb' then
+          $sql$select jsonb_path_query(%I, '$[*].sha256') #>> '{}' from %s as stored where %s$sql$
+        else 'select %I from %s as stored where %s' end, name, public.importer_table(described),
+      public.importer_belongs(described, rows)), ' union '),
+      'select null where false')
+    from jsonb_to_recordset(described -> 'images') as image(name text, type text)
+  );
+end
+$function$;
+
+-- Counts what runs wrote. `payload` has the `tables`, described, and the `batch_ids`. The answer has by
+-- label `tables`, for each the number of `rows`, and of those that another run had inserted before
+-- (`earlier`); and how many `images` no other row names, and their `bytes`.
+create or replace function public.importer_count(payload jsonb) returns jsonb
+language plpgsql stable security invoker set search_path = '' as $function$
+declare
+  body constant jsonb := public.importer_body(payload);
+  runs constant text[] := array(select jsonb_array_elements_text(body -> 'batch_ids'));
+  written constant text := 'batch_id = any ($1)';
+  described jsonb;
+  counted jsonb := '{}';
+  found_rows jsonb;
+  hashes text[];
+begin
+  for described in select jsonb_array_elements(body -> 'tables') loop
+    execute format(
+      $sql$select jsonb_build_object('rows', count(*), 'earlier', %s) from %s as stored where %s$sql$,
+      case when described ->> 'owner' is null then 'count(*) filter (where inserted_by <> all ($1))'
+        else '0' end, public.importer_table(described), public.importer_belongs(described, written))
+      into found_rows using runs;
+    counted := counted || jsonb_build_object(public.importer_label(described), found_rows);
+    execute format('select $2 || array(%s)', public.importer_images(described, written))
+      into hashes using runs, hashes;
+  end loop;
+  return (
+    select jsonb_build_object('tables', counted, 'images', count(*), 'bytes', coalesce(sum(file_size), 0))
+    from public.image_assets
+    where content_hash = any (hashes)
+      and content_hash not in (select public.importer_named(hashes, runs))
+  );
+end
+$function$;
+
+-- Deletes rows that runs wrote, with the rows that belong to them, and notes which images they named.
+-- One stays to which any other row refers. `payload` has `tables`, described, the owner first; `ids` and
+-- `batch_ids`. The answer has the ids of those that stayed.
+create or replace function public.importer_delete(payload jsonb) returns jsonb
+language plpgsql volatile security invoker set search_path = '' as $function$
+declare
+  body constant jsonb := public.importer_body(payload);
+  owner constant text := public.importer_table(body -> 'tables' -> 0);
+  picked constant text := format('id = any ($1::%s[])', to_regtype(body -> 'tables' -> 0 ->> 'id_type'));
+  ids text[] := array(select jsonb_array_elements_text(body -> 'ids'));
+  runs constant text[] := array(select jsonb_array_elements_text(body -> 'batch_ids'));
+  unused text;
+  stayed jsonb;
+  described jsonb;
+begin
+  -- From now on nobody can refer to them.
+  execute format('select array(select id::text from %s where %s and batch_id = any ($2) order by id'
+    ' for update)', owner, picked) into ids using ids, runs;
+  select string_agg(format('not exists (select from %s as referring where %s)', conrelid::regclass, (
+      select string_agg(format('referring.%I = stored.%I', its.attname, ours.attname), ' and ')
+      from unnest(conkey, confkey) as pair(its, ours)
+      join pg_attribute as its on (its.attrelid, its.attnum) = (conrelid, pair.its)
+      join pg_attribute as ours on (ours.attrelid, ours.attnum) = (confrelid, pair.ours))), ' and ')
+    into unused
+  from pg_constraint where contype = 'f' and confrelid = owner::regclass and conrelid not in (
+    select (own ->> 'name')::regclass from jsonb_array_elements(body -> 'tables') as own);
+  execute format('select coalesce(jsonb_agg(id::text), ''[]'') from %s as stored where %s and not (%s)',
+    owner, picked, coalesce(unused, 'true')) into stayed using ids;
+  ids := array(select unnest(ids) except select jsonb_array_elements_text(stayed));
+  for described in
+    select value from jsonb_array_elements(body -> 'tables') with ordinality order by ordinality desc
+  loop
+    execute format('insert into public.import_removals select content_hash, storage_path, storage_type'
+      ' from public.image_assets where content_hash in (%s) on conflict do nothing',
+      public.importer_images(described, picked)) using ids;
+    execute format('delete from %s as stored where %s',
+      public.importer_table(described), public.importer_belongs(described, picked)) using ids;
+  end loop;
+  return stayed;
+end
+$function$;
+
+-- Takes images that no row names any more off the list of images: a page by hash, `after` one, of those
+-- noted to be removed from a store of a `storage_type`. The answer has `places`, an object of paths by
+-- hash, and the `last` hash of the page. They stay noted until they are removed.
+create or replace function public.importer_unlist(payload jsonb) returns jsonb
+language plpgsql volatile security invoker set search_path = '' as $function$
+declare
+  body constant jsonb := public.importer_body(payload);
+  noted constant text[] := array(select content_hash from public.import_removals
+    where storage_type = body ->> 'storage_type' and content_hash > body ->> 'after'
+    order by content_hash limit (body ->> 'limit')::integer);
+  named text[];
+begin
+  -- From now on nobody can name them, where a foreign key says so.
+  perform from public.image_assets where content_hash = any (noted) order by content_hash for update;
+  named := array(select public.importer_named(noted));
+  delete from public.import_removals where content_hash = any (named);
+  delete from public.image_assets where content_hash = any (noted) and content_hash <> all (named);
+  return (
+    select jsonb_build_object('last', noted[cardinality(noted)],
+      'places', coalesce(jsonb_object_agg(content_hash, storage_path), '{}'))
+    from public.import_removals where content_hash = any (noted)
+  );
 end
 $function$;
 

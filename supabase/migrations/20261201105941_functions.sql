@@ -2,28 +2,43 @@
 -- schema export`: a change belongs into imports/tables. It is the newest migration for `supabase
 -- db push`; `schema apply` goes by its checksum, which it ends with.
 
--- The tables that `importer_compare` and `importer_written` may read.
-create or replace function public.importer_tables() returns text[]
+-- The tables that functions for any table may read, with the cases in which a row is not written.
+create or replace function public.importer_tables() returns jsonb
 language plpgsql immutable security invoker set search_path = '' as $function$
 begin
-  return array[
-    'public.image_assets', 'public.search_results', 'public.device_test', 'organisation.identities',
-      'organisation.offices', 'organisation.web_addresses', 'organisation.employees',
-      'organisation.social_links', 'organisation.industries', 'organisation.phones',
-      'organisation.office_addresses', 'organisation.office_industries', 'people.identities',
-      'people.profiles', 'people.genders', 'people.social_links', 'people.statuses', 'people.emails',
-      'people.phones', 'people.addresses', 'people.experiences', 'people.job_title_details',
-      'people.job_functions', 'people.job_seniority', 'people.educations', 'people.certifications',
-      'people.memberships', 'people.publications', 'people.patents', 'people.awards'
-  ];
+  return $tables${
+    "public.image_assets": {}, "public.search_results": {}, "public.device_test": {},
+      "organisation.identities": {}, "organisation.offices": {}, "organisation.web_addresses": {},
+      "organisation.employees": {}, "organisation.social_links": {}, "organisation.industries": {},
+      "organisation.phones": {}, "organisation.office_addresses": {}, "organisation.office_industries": {},
+      "people.identities": {}, "people.profiles": {}, "people.genders": {}, "people.social_links": {},
+      "people.statuses": {}, "people.emails": {}, "people.phones": {}, "people.addresses": {},
+      "people.experiences": {}, "people.job_title_details": {}, "people.job_functions": {},
+      "people.job_seniority": {}, "people.educations": {}, "people.certifications": {},
+      "people.memberships": {}, "people.publications": {}, "people.patents": {}, "people.awards": {}
+  }$tables$::jsonb;
+end
+$function$;
+
+-- Those of some hashes that rows name, but for the rows of some runs.
+create or replace function public.importer_named(hashes text[], but text[] default '{}')
+returns setof text
+language plpgsql stable security invoker set search_path = '' as $function$
+begin
+  return query
+    select hash from unnest(hashes) as hash join public.search_results as stored on stored.image_hash = hash
+      where stored.batch_id <> all (but)
+    union
+    select hash from unnest(hashes) as hash join public.device_test as stored on
+      jsonb_path_query_array(stored.images, '$[*].sha256') @> jsonb_build_array(hash) where
+      stored.batch_id <> all (but);
 end
 $function$;
 
 create or replace function public.importer_merge_images(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
 declare
-  body constant jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{}')::jsonb else payload end;
+  body constant jsonb := public.importer_body(payload);
   batch constant jsonb := body -> 'rows';
   answer jsonb;
   outcomes text;
@@ -31,10 +46,8 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
   select merges.answer into answer from public.import_merges as merges
     where merges.request_id = (body ->> 'request_id')::uuid;
-  if found then
-    return answer;
-  end if;
-  answer := '{}';
+  if found then return answer; end if;
+  answer := '{"outcomes": {}, "derived": []}';
 
   if batch ? 'image_assets' then
     with incoming_rows as materialized (
@@ -47,21 +60,18 @@ begin
       insert into public.image_assets as stored (content_hash, storage_path, storage_type, file_size,
         content_type, width, height)
       select content_hash, storage_path, storage_type, file_size, content_type, width, height
-      from winners
-      order by content_hash
-      on conflict (content_hash)
-      do update set storage_path = excluded.storage_path, storage_type = excluded.storage_type,
-        file_size = excluded.file_size, content_type = excluded.content_type, width = excluded.width,
-        height = excluded.height
+      from winners order by content_hash
+      on conflict (content_hash) do update set storage_path = excluded.storage_path,
+        storage_type = excluded.storage_type, file_size = excluded.file_size,
+        content_type = excluded.content_type, width = excluded.width, height = excluded.height
       where (stored.storage_path, stored.storage_type, stored.file_size, stored.content_type, stored.width,
         stored.height) is distinct from (excluded.storage_path, excluded.storage_type, excluded.file_size,
         excluded.content_type, excluded.width, excluded.height)
       returning row(stored.content_hash) as row_key, (stored.xmax = 0) as inserted
     )
     select case
-      when (select count(*) from written where inserted)
-        = jsonb_array_length(batch -> 'image_assets')
-        then repeat('I', jsonb_array_length(batch -> 'image_assets')::integer)
+      when (select count(*) from written where inserted) = jsonb_array_length(batch -> 'image_assets') then
+        repeat('I', jsonb_array_length(batch -> 'image_assets')::integer)
       else (
         with judged as (
           select winner.ordinal, winner.row_key,
@@ -74,8 +84,7 @@ begin
           left join written on written.row_key = winner.row_key
           left join lateral (
             select true as present, kept.* from public.image_assets as kept
-            where written.inserted is null and kept.content_hash = winner.content_hash
-            limit 1
+            where written.inserted is null and kept.content_hash = winner.content_hash limit 1
           ) as stored on true
         )
         select string_agg(
@@ -85,7 +94,7 @@ begin
         from (select ordinal, row(content_hash) as row_key from incoming_rows) as rows
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
-    answer := answer || jsonb_build_object('image_assets', outcomes);
+    answer := jsonb_set(answer, '{outcomes,image_assets}', to_jsonb(outcomes));
   end if;
   insert into public.import_merges (request_id, batch_id, answer)
     values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
@@ -96,8 +105,7 @@ $function$;
 create or replace function public.importer_merge_states(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
 declare
-  body constant jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{}')::jsonb else payload end;
+  body constant jsonb := public.importer_body(payload);
   batch constant jsonb := body -> 'rows';
   run_dataset_id constant bigint := (body -> 'run' ->> 'dataset_id')::bigint;
   run_batch_id constant text := (body -> 'run' ->> 'batch_id')::text;
@@ -109,10 +117,8 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
   select merges.answer into answer from public.import_merges as merges
     where merges.request_id = (body ->> 'request_id')::uuid;
-  if found then
-    return answer;
-  end if;
-  answer := '{}';
+  if found then return answer; end if;
+  answer := '{"outcomes": {}, "derived": []}';
 
   if batch ? 'search_results' then
     with incoming_rows as materialized (
@@ -129,15 +135,15 @@ begin
       select run_dataset_id, run_batch_id, search_name, search_state, search_ts, license_number,
         license_status, license_name, license_type, address, city, state, zip, issue_date, expiration_date,
         result_status, meta, raw, image_hash
-      from winners
-      order by search_name, search_state, license_number
-      on conflict (dataset_id, search_name, search_state, license_number)
-      do update set search_ts = excluded.search_ts, license_status = excluded.license_status,
+      from winners order by search_name, search_state, license_number
+      on conflict (dataset_id, search_name, search_state, license_number) do update set
+        search_ts = excluded.search_ts, license_status = excluded.license_status,
         license_name = excluded.license_name, license_type = excluded.license_type,
         address = excluded.address, city = excluded.city, state = excluded.state, zip = excluded.zip,
         issue_date = excluded.issue_date, expiration_date = excluded.expiration_date,
         result_status = excluded.result_status, meta = excluded.meta, raw = excluded.raw,
-        image_hash = excluded.image_hash, batch_id = excluded.batch_id, updated_at = now()
+        image_hash = excluded.image_hash, batch_id = excluded.batch_id,
+        inserted_by = coalesce(stored.inserted_by, stored.batch_id), updated_at = now()
       where case
         when run_if_exists = 'newer' or stored.batch_id = run_batch_id
           then excluded.search_ts >= stored.search_ts and (stored.search_ts, stored.license_status,
@@ -153,8 +159,7 @@ begin
         (stored.xmax = 0) as inserted
     )
     select case
-      when (select count(*) from written where inserted)
-        = jsonb_array_length(batch -> 'search_results')
+      when (select count(*) from written where inserted) = jsonb_array_length(batch -> 'search_results')
         then repeat('I', jsonb_array_length(batch -> 'search_results')::integer)
       else (
         with judged as (
@@ -194,16 +199,15 @@ begin
             where (written.inserted is null or (not written.inserted and run_if_exists = 'replace')) and
               kept.dataset_id = run_dataset_id and kept.search_name = winner.search_name and
               kept.search_state = winner.search_state and winner.license_number is null and
-              kept.license_number is null
-            limit 1
+              kept.license_number is null limit 1
           ) as stored on true
         )
         select string_agg(
           case when judged.ordinal = rows.ordinal then judged.outcome
-            when rows.moment is null or judged.outcome in ('?', '!') then '!' else 'S' end,
+            when rows.timestamp is null or judged.outcome in ('?', '!') then '!' else 'S' end,
           '' order by rows.ordinal)
-        from (select ordinal, row(search_name, search_state, license_number) as row_key, search_ts as moment
-          from incoming_rows) as rows
+        from (select ordinal, row(search_name, search_state, license_number) as row_key,
+          search_ts as timestamp from incoming_rows) as rows
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
     if strpos(outcomes, '!') > 0 then
@@ -240,11 +244,10 @@ begin
         select true as present, kept.* from public.search_results as kept
         where winner.letter = '!' and kept.dataset_id = run_dataset_id and
           kept.search_name = winner.search_name and kept.search_state = winner.search_state and
-          winner.license_number is null and kept.license_number is null
-        limit 1
+          winner.license_number is null and kept.license_number is null limit 1
       ) as stored on true;
     end if;
-    answer := answer || jsonb_build_object('search_results', outcomes);
+    answer := jsonb_set(answer, '{outcomes,search_results}', to_jsonb(outcomes));
   end if;
   insert into public.import_merges (request_id, batch_id, answer)
     values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
@@ -255,8 +258,7 @@ $function$;
 create or replace function public.importer_merge_folders(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
 declare
-  body constant jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{}')::jsonb else payload end;
+  body constant jsonb := public.importer_body(payload);
   batch constant jsonb := body -> 'rows';
   run_dataset_id constant bigint := (body -> 'run' ->> 'dataset_id')::bigint;
   run_batch_id constant text := (body -> 'run' ->> 'batch_id')::text;
@@ -266,10 +268,8 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
   select merges.answer into answer from public.import_merges as merges
     where merges.request_id = (body ->> 'request_id')::uuid;
-  if found then
-    return answer;
-  end if;
-  answer := '{}';
+  if found then return answer; end if;
+  answer := '{"outcomes": {}, "derived": []}';
 
   if batch ? 'device_test' then
     with incoming_rows as materialized (
@@ -283,14 +283,13 @@ begin
         test_status, stats, image_count, images, file_count, content_signature, last_modified)
       select run_dataset_id, run_batch_id, folder_path, folder_name, device_id, test_status, stats,
         image_count, images, file_count, content_signature, last_modified
-      from winners
-      order by folder_path
-      on conflict (dataset_id, folder_path)
-      do update set folder_name = excluded.folder_name, device_id = excluded.device_id,
-        test_status = excluded.test_status, stats = excluded.stats, image_count = excluded.image_count,
-        images = excluded.images, file_count = excluded.file_count,
+      from winners order by folder_path
+      on conflict (dataset_id, folder_path) do update set folder_name = excluded.folder_name,
+        device_id = excluded.device_id, test_status = excluded.test_status, stats = excluded.stats,
+        image_count = excluded.image_count, images = excluded.images, file_count = excluded.file_count,
         content_signature = excluded.content_signature, last_modified = excluded.last_modified,
-        batch_id = excluded.batch_id, updated_at = now()
+        batch_id = excluded.batch_id, inserted_by = coalesce(stored.inserted_by, stored.batch_id),
+        updated_at = now()
       where (stored.folder_name, stored.device_id, stored.test_status, stored.stats, stored.image_count,
         stored.images, stored.file_count, stored.content_signature, stored.last_modified) is distinct from
         (excluded.folder_name, excluded.device_id, excluded.test_status, excluded.stats,
@@ -299,9 +298,8 @@ begin
       returning row(stored.folder_path) as row_key, (stored.xmax = 0) as inserted
     )
     select case
-      when (select count(*) from written where inserted)
-        = jsonb_array_length(batch -> 'device_test')
-        then repeat('I', jsonb_array_length(batch -> 'device_test')::integer)
+      when (select count(*) from written where inserted) = jsonb_array_length(batch -> 'device_test') then
+        repeat('I', jsonb_array_length(batch -> 'device_test')::integer)
       else (
         with judged as (
           select winner.ordinal, winner.row_key,
@@ -315,8 +313,7 @@ begin
           left join lateral (
             select true as present, kept.* from public.device_test as kept
             where written.inserted is null and kept.dataset_id = run_dataset_id and
-              kept.folder_path = winner.folder_path
-            limit 1
+              kept.folder_path = winner.folder_path limit 1
           ) as stored on true
         )
         select string_agg(
@@ -326,7 +323,7 @@ begin
         from (select ordinal, row(folder_path) as row_key from incoming_rows) as rows
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
-    answer := answer || jsonb_build_object('device_test', outcomes);
+    answer := jsonb_set(answer, '{outcomes,device_test}', to_jsonb(outcomes));
   end if;
   insert into public.import_merges (request_id, batch_id, answer)
     values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
@@ -337,8 +334,7 @@ $function$;
 create or replace function public.importer_merge_people(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
 declare
-  body constant jsonb := case jsonb_typeof(payload)
-    when 'string' then (payload #>> '{}')::jsonb else payload end;
+  body constant jsonb := public.importer_body(payload);
   batch constant jsonb := body -> 'rows';
   run_dataset_id constant bigint := (body -> 'run' ->> 'dataset_id')::bigint;
   run_batch_id constant text := (body -> 'run' ->> 'batch_id')::text;
@@ -350,10 +346,8 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
   select merges.answer into answer from public.import_merges as merges
     where merges.request_id = (body ->> 'request_id')::uuid;
-  if found then
-    return answer;
-  end if;
-  answer := '{}';
+  if found then return answer; end if;
+  answer := '{"outcomes": {}, "derived": []}';
 
   if batch ? 'organisation.identities' then
     with incoming_rows as materialized (
@@ -368,14 +362,13 @@ begin
         domain, logo_url, industry, last_modified_date, source, content_signature)
       select run_dataset_id, run_batch_id, id, neuron360_company_id, name, domain, logo_url, industry,
         last_modified_date, source, content_signature
-      from winners
-      order by id
-      on conflict (id)
-      do update set neuron360_company_id = excluded.neuron360_company_id, name = excluded.name,
-        domain = excluded.domain, logo_url = excluded.logo_url, industry = excluded.industry,
-        last_modified_date = excluded.last_modified_date, source = excluded.source,
-        content_signature = excluded.content_signature, dataset_id = excluded.dataset_id,
-        batch_id = excluded.batch_id, updated_at = now()
+      from winners order by id
+      on conflict (id) do update set neuron360_company_id = excluded.neuron360_company_id,
+        name = excluded.name, domain = excluded.domain, logo_url = excluded.logo_url,
+        industry = excluded.industry, last_modified_date = excluded.last_modified_date,
+        source = excluded.source, content_signature = excluded.content_signature,
+        dataset_id = excluded.dataset_id, batch_id = excluded.batch_id,
+        inserted_by = coalesce(stored.inserted_by, stored.batch_id), updated_at = now()
       where case
         when run_repair and stored.content_signature = excluded.content_signature and
           coalesce(excluded.last_modified_date, '-infinity') =
@@ -396,9 +389,9 @@ begin
       returning row(stored.id) as row_key, (stored.xmax = 0) as inserted
     )
     select case
-      when (select count(*) from written where inserted)
-        = jsonb_array_length(batch -> 'organisation.identities')
-        then repeat('I', jsonb_array_length(batch -> 'organisation.identities')::integer)
+      when (select count(*) from written where inserted) =
+        jsonb_array_length(batch -> 'organisation.identities') then repeat('I',
+        jsonb_array_length(batch -> 'organisation.identities')::integer)
       else (
         with judged as (
           select winner.ordinal, winner.row_key,
@@ -415,8 +408,7 @@ begin
           left join written on written.row_key = winner.row_key
           left join lateral (
             select true as present, kept.* from organisation.identities as kept
-            where written.inserted is null and kept.id = winner.id
-            limit 1
+            where written.inserted is null and kept.id = winner.id limit 1
           ) as stored on true
         )
         select string_agg(
@@ -427,20 +419,8 @@ begin
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
     if outcomes ~ '[IU]' then
-      perform public.importer_replace_sets(
-        $tables$[
-          {"name": "organisation.web_addresses", "key": ["organisation_id"], "compared": ["url", "rank"]},
-          {"name": "organisation.employees", "key": ["organisation_id"], "compared": ["number_of_employees",
-            "number_of_employees_code", "number_of_employees_min", "number_of_employees_max"]},
-          {"name": "organisation.social_links", "key": ["organisation_id", "position"], "compared": ["name",
-            "url"]},
-          {"name": "organisation.industries", "key": ["organisation_id", "position"],
-            "compared": ["industry_id", "standard", "code2", "name2", "code3", "name3", "code4", "name4",
-            "code5", "name5", "code6", "name6", "activity_priority", "priority"]},
-          {"name": "organisation.phones", "key": ["organisation_id", "position"], "compared": ["phone",
-            "ddi", "dnc", "type", "carrier", "priority"]}
-        ]$tables$,
-        batch, array_agg(id), coalesce(array_agg(id) filter (where outcome = 'U'), '{}'))
+      perform public.importer_replace_sets(body -> 'sets' -> 'organisation.identities', batch,
+        array_agg(id), coalesce(array_agg(id) filter (where outcome = 'U'), '{}'))
       from (
         select id, substr(outcomes, ordinal::integer, 1) as outcome
         from rows from (jsonb_to_recordset(batch -> 'organisation.identities') as (id uuid))
@@ -448,7 +428,7 @@ begin
       ) as owner
       where outcome in ('I', 'U');
     end if;
-    answer := answer || jsonb_build_object('organisation.identities', outcomes);
+    answer := jsonb_set(answer, '{outcomes,organisation.identities}', to_jsonb(outcomes));
   end if;
 
   if batch ? 'organisation.offices' then
@@ -464,14 +444,13 @@ begin
         neuron360_office_id, type, phones, last_modified_date, source, content_signature)
       select run_dataset_id, run_batch_id, id, organisation_id, neuron360_office_id, type, phones,
         last_modified_date, source, content_signature
-      from winners
-      order by id
-      on conflict (id)
-      do update set organisation_id = excluded.organisation_id,
+      from winners order by id
+      on conflict (id) do update set organisation_id = excluded.organisation_id,
         neuron360_office_id = excluded.neuron360_office_id, type = excluded.type, phones = excluded.phones,
         last_modified_date = excluded.last_modified_date, source = excluded.source,
         content_signature = excluded.content_signature, dataset_id = excluded.dataset_id,
-        batch_id = excluded.batch_id, updated_at = now()
+        batch_id = excluded.batch_id, inserted_by = coalesce(stored.inserted_by, stored.batch_id),
+        updated_at = now()
       where case
         when run_repair and stored.content_signature = excluded.content_signature and
           coalesce(excluded.last_modified_date, '-infinity') =
@@ -492,9 +471,9 @@ begin
       returning row(stored.id) as row_key, (stored.xmax = 0) as inserted
     )
     select case
-      when (select count(*) from written where inserted)
-        = jsonb_array_length(batch -> 'organisation.offices')
-        then repeat('I', jsonb_array_length(batch -> 'organisation.offices')::integer)
+      when (select count(*) from written where inserted) =
+        jsonb_array_length(batch -> 'organisation.offices') then repeat('I',
+        jsonb_array_length(batch -> 'organisation.offices')::integer)
       else (
         with judged as (
           select winner.ordinal, winner.row_key,
@@ -511,8 +490,7 @@ begin
           left join written on written.row_key = winner.row_key
           left join lateral (
             select true as present, kept.* from organisation.offices as kept
-            where written.inserted is null and kept.id = winner.id
-            limit 1
+            where written.inserted is null and kept.id = winner.id limit 1
           ) as stored on true
         )
         select string_agg(
@@ -523,20 +501,8 @@ begin
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
     if outcomes ~ '[IU]' then
-      perform public.importer_replace_sets(
-        $tables$[
-          {"name": "organisation.office_addresses", "key": ["office_id"], "compared": ["formatted_address",
-            "street_address", "street_number", "street", "premise", "subpremise", "establishment",
-            "sublocality", "locality", "city", "postal_code", "postal_town", "county", "state", "region",
-            "administrative_area_level_1", "administrative_area_level_2", "administrative_area_level_3",
-            "administrative_area_level_4", "administrative_area_level_5", "country", "country_code",
-            "continent", "lat", "lng", "place_id", "accuracy", "quality", "score", "confidence_score",
-            "last_modified_date"]},
-          {"name": "organisation.office_industries", "key": ["office_id", "position"],
-            "compared": ["industry_id", "standard", "code2", "name2", "code3", "name3", "code4", "name4",
-            "code5", "name5", "code6", "name6", "activity_priority", "priority"]}
-        ]$tables$,
-        batch, array_agg(id), coalesce(array_agg(id) filter (where outcome = 'U'), '{}'))
+      perform public.importer_replace_sets(body -> 'sets' -> 'organisation.offices', batch,
+        array_agg(id), coalesce(array_agg(id) filter (where outcome = 'U'), '{}'))
       from (
         select id, substr(outcomes, ordinal::integer, 1) as outcome
         from rows from (jsonb_to_recordset(batch -> 'organisation.offices') as (id uuid))
@@ -544,7 +510,7 @@ begin
       ) as owner
       where outcome in ('I', 'U');
     end if;
-    answer := answer || jsonb_build_object('organisation.offices', outcomes);
+    answer := jsonb_set(answer, '{outcomes,organisation.offices}', to_jsonb(outcomes));
   end if;
 
   if batch ? 'people.identities' then
@@ -561,16 +527,16 @@ begin
       select run_dataset_id, run_batch_id, id, neuron360_profile_id, first_name, last_name, full_name,
         picture_url, last_seen_date, last_modified_date, resume_last_modified_date, rest,
         latest_modified_date, source, content_signature
-      from winners
-      order by id
-      on conflict (id)
-      do update set neuron360_profile_id = excluded.neuron360_profile_id, first_name = excluded.first_name,
-        last_name = excluded.last_name, full_name = excluded.full_name, picture_url = excluded.picture_url,
-        last_seen_date = excluded.last_seen_date, last_modified_date = excluded.last_modified_date,
+      from winners order by id
+      on conflict (id) do update set neuron360_profile_id = excluded.neuron360_profile_id,
+        first_name = excluded.first_name, last_name = excluded.last_name, full_name = excluded.full_name,
+        picture_url = excluded.picture_url, last_seen_date = excluded.last_seen_date,
+        last_modified_date = excluded.last_modified_date,
         resume_last_modified_date = excluded.resume_last_modified_date, rest = excluded.rest,
         latest_modified_date = excluded.latest_modified_date, source = excluded.source,
         content_signature = excluded.content_signature, dataset_id = excluded.dataset_id,
-        batch_id = excluded.batch_id, updated_at = now()
+        batch_id = excluded.batch_id, inserted_by = coalesce(stored.inserted_by, stored.batch_id),
+        updated_at = now()
       where case
         when run_repair and stored.content_signature = excluded.content_signature and
           coalesce(excluded.latest_modified_date, '-infinity') =
@@ -600,8 +566,7 @@ begin
       returning row(stored.id) as row_key, (stored.xmax = 0) as inserted
     )
     select case
-      when (select count(*) from written where inserted)
-        = jsonb_array_length(batch -> 'people.identities')
+      when (select count(*) from written where inserted) = jsonb_array_length(batch -> 'people.identities')
         then repeat('I', jsonb_array_length(batch -> 'people.identities')::integer)
       else (
         with judged as (
@@ -625,15 +590,15 @@ begin
           left join written on written.row_key = winner.row_key
           left join lateral (
             select true as present, kept.* from people.identities as kept
-            where written.inserted is null and kept.id = winner.id
-            limit 1
+            where written.inserted is null and kept.id = winner.id limit 1
           ) as stored on true
         )
         select string_agg(
           case when judged.ordinal = rows.ordinal then judged.outcome
-            when rows.moment is null or judged.outcome in ('?', '!') then '!' else 'S' end,
+            when rows.timestamp is null or judged.outcome in ('?', '!') then '!' else 'S' end,
           '' order by rows.ordinal)
-        from (select ordinal, row(id) as row_key, latest_modified_date as moment from incoming_rows) as rows
+        from (select ordinal, row(id) as row_key, latest_modified_date as timestamp from incoming_rows) as
+          rows
         join judged on judged.row_key = rows.row_key
       ) end into outcomes;
     if strpos(outcomes, '!') > 0 then
@@ -662,60 +627,12 @@ begin
       ) as winner
       left join lateral (
         select true as present, kept.* from people.identities as kept
-        where winner.letter = '!' and kept.id = winner.id
-        limit 1
+        where winner.letter = '!' and kept.id = winner.id limit 1
       ) as stored on true;
     end if;
     if outcomes ~ '[IU]' then
-      perform public.importer_replace_sets(
-        $tables$[
-          {"name": "people.profiles", "key": ["person_id"], "compared": ["headline", "summary", "languages",
-            "expertises", "tags", "prior_industries", "raw_location"]},
-          {"name": "people.genders", "key": ["person_id"], "compared": ["gender", "confidence_score"]},
-          {"name": "people.social_links", "key": ["person_id", "position"], "compared": ["name", "url"]},
-          {"name": "people.statuses", "key": ["person_id"], "compared": ["status"]},
-          {"name": "people.emails", "key": ["person_id", "position"], "compared": ["email", "type",
-            "priority"]},
-          {"name": "people.phones", "key": ["person_id", "position"], "compared": ["phone", "ddi", "dnc",
-            "type", "carrier", "priority"]},
-          {"name": "people.addresses", "key": ["person_id"], "compared": ["formatted_address",
-            "street_address", "street_number", "street", "premise", "subpremise", "establishment",
-            "sublocality", "locality", "city", "postal_code", "postal_town", "county", "state", "region",
-            "administrative_area_level_1", "administrative_area_level_2", "administrative_area_level_3",
-            "administrative_area_level_4", "administrative_area_level_5", "country", "country_code",
-            "continent", "lat", "lng", "place_id", "accuracy", "quality", "score", "confidence_score",
-            "last_modified_date"]},
-          {"name": "people.experiences", "key": ["person_id", "position"], "compared": ["organisation_id",
-            "office_id", "job_title", "start_date", "end_date", "summary", "current", "priority",
-            "raw_location", "rest"]},
-          {"name": "people.job_title_details", "key": ["person_id", "experience_position"],
-            "compared": ["raw_job_title", "raw_job_title_language_code",
-            "raw_job_title_language_detection_confidence_score", "raw_translated_job_title",
-            "normalized_job_title_id", "normalized_job_title"]},
-          {"name": "people.job_functions", "key": ["person_id", "experience_position", "position"],
-            "compared": ["level1_code", "level1_name", "level1_confidence_score", "level2_code",
-            "level2_name", "level2_confidence_score", "level3_code", "level3_name",
-            "level3_confidence_score", "priority"]},
-          {"name": "people.job_seniority", "key": ["person_id", "experience_position"],
-            "compared": ["job_level"]},
-          {"name": "people.educations", "key": ["person_id", "position"],
-            "compared": ["educational_establishment", "diploma", "specialization", "start_date", "end_date",
-            "priority", "web_address_url", "web_address_rank"]},
-          {"name": "people.certifications", "key": ["person_id", "position"], "compared": ["name",
-            "authority", "reference", "description", "date", "start_date", "end_date", "priority",
-            "web_address_url", "web_address_rank"]},
-          {"name": "people.memberships", "key": ["person_id", "position"], "compared": ["title", "name",
-            "description", "reference", "location", "start_date", "end_date", "priority", "web_address_url",
-            "web_address_rank"]},
-          {"name": "people.publications", "key": ["person_id", "position"], "compared": ["name",
-            "description", "issue", "reference", "date", "priority", "web_address_url", "web_address_rank"]},
-          {"name": "people.patents", "key": ["person_id", "position"], "compared": ["name", "description",
-            "issue", "number", "reference", "date", "start_date", "end_date", "priority", "web_address_url",
-            "web_address_rank"]},
-          {"name": "people.awards", "key": ["person_id", "position"], "compared": ["name", "description",
-            "issue", "date", "priority", "web_address_url", "web_address_rank"]}
-        ]$tables$,
-        batch, array_agg(id), coalesce(array_agg(id) filter (where outcome = 'U'), '{}'))
+      perform public.importer_replace_sets(body -> 'sets' -> 'people.identities', batch,
+        array_agg(id), coalesce(array_agg(id) filter (where outcome = 'U'), '{}'))
       from (
         select id, substr(outcomes, ordinal::integer, 1) as outcome
         from rows from (jsonb_to_recordset(batch -> 'people.identities') as (id uuid))
@@ -723,7 +640,7 @@ begin
       ) as owner
       where outcome in ('I', 'U');
     end if;
-    answer := answer || jsonb_build_object('people.identities', outcomes);
+    answer := jsonb_set(answer, '{outcomes,people.identities}', to_jsonb(outcomes));
   end if;
   insert into public.import_merges (request_id, batch_id, answer)
     values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
@@ -733,4 +650,4 @@ $function$;
 
 select public.importer_close();
 notify pgrst, 'reload schema';
-update public.import_target set functions_checksum = '1921fff53dbdc24bbb5857ccf07506a02686610dc2b1cd02f6fe82bb2440a109';
+update public.import_target set functions_checksum = '82f7bda9504ca4a96699c2da4c67c989e2ccef243c47aac8b949d0e6e9e3772b';

@@ -65,7 +65,8 @@ def test_what_is_acknowledged_makes_no_run_fail(pg_place: Workplace, tmp_path: P
     command = ("states", source, "--tag", "T")
     pg_place.run(*command, exit_code=3)
     told = pg_place.run("acknowledge", bad, "--note", "the board's own error").out
-    assert told.startswith(f"Acknowledged: 1 (states from {source}, tag T)\n  bad_parse.json: ")
+    assert told.startswith(f"Acknowledged: 1 (states from {source}, tag T, into PostgreSQL, ")
+    assert "\n  bad_parse.json: " in told
     assert "Acknowledged: 1 that failed" in pg_place.run(*command, exit_code=0).out
     (scope,) = orjson.loads(pg_place.run("status", "--json").out)["scopes"]
     assert (scope["failed"], scope["acknowledged"]) == (0, 1)

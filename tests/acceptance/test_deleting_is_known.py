@@ -45,7 +45,7 @@ def test_the_summary_and_the_help_say_that_files_are_deleted(
     )
     assert ("delete each imported file" in line) == consumes
     told = " ".join(bare_place.run(kind, "--help").out.split())
-    assert ("Each is deleted once it is imported" in told) == consumes
+    assert ("Each is deleted after it is imported" in told) == consumes
 
 
 @pytest.mark.parametrize(

@@ -2,62 +2,31 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support import device_tests, people, searches
 from tests.support.command import Workplace
+from tests.support.fault_points import FaultPoint
 from tests.support.target import Target
 
-DYING = """
-import os, signal, sys
-from importlib import import_module
+PLANNED = "imports.ledger:ItemLedger.record_plans"
+IMPORTED = "imports.ledger:ImportQueue.record_imported"
+DISPOSED = "imports.ledger:DisposalLedger.record"
+ENDED = "imports.ledger:RunLedger.end_run"
+SHOWN = "imports.cli.report:render_report"
+TOLD = "imports.ledger:RunLedger.record_told"
 
-def die(when, place):
-    module, owner, name = place.split(":")
-    owner = getattr(import_module(module), owner) if owner else import_module(module)
-    do = getattr(owner, name)
-
-    def do_and_die(*args, **flags):
-        if when == "after":
-            do(*args, **flags)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    setattr(owner, name, do_and_die)
-
-if __name__ == "__main__":
-    die(sys.argv.pop(1), sys.argv.pop(1))
-    from imports.cli.main import main
-    main(sys.argv[1:])
-"""
-
-PLANNED = "imports.ledger:ItemLedger:record_plans"
-IMPORTED = "imports.ledger:ImportQueue:record_imported"
-DISPOSED = "imports.ledger:DisposalLedger:record"
-ENDED = "imports.ledger:RunLedger:end_run"
-SHOWN = "imports.cli.report::render_report"
-TOLD = "imports.ledger:RunLedger:record_told"
-
-MOMENTS = [
-    ("after", PLANNED),
-    ("after", IMPORTED),
-    ("before", ENDED),
-    ("after", ENDED),
-    ("before", SHOWN),
-    ("before", TOLD),
+POINTS = [
+    FaultPoint(PLANNED, "planning", before=False),
+    FaultPoint(IMPORTED, "import", before=False),
+    FaultPoint(ENDED, "import"),
+    FaultPoint(ENDED, "import", before=False),
+    FaultPoint(SHOWN),
+    FaultPoint(TOLD),
 ]
 """From the moment on at which the ledger has a failure, until it has that it was told."""
-
-
-@pytest.fixture
-def dying(tmp_path: Path) -> tuple[str, ...]:
-    """The command line that kills itself before or after a function that is called."""
-    script = tmp_path / "dying.py"
-    script.write_text(DYING)
-    return sys.executable, str(script)
 
 
 @pytest.fixture
@@ -80,32 +49,21 @@ def add(kind: str, source: Path) -> str:
     return "broken.json"
 
 
-def killed(place: Workplace, dying: tuple[str, ...], when: str, what: str, *command: object) -> str:
-    """What a run printed that died at this moment."""
-    with place.started(when, what, *command, program=dying) as running:
-        return running.finish(-signal.SIGKILL).out
-
-
 @pytest.mark.parametrize(
-    ("kind", "when", "what"),
+    ("kind", "point"),
     [
-        (kind, *moment)
-        for kind in ("states", "folders", "people")
-        for moment in [*MOMENTS, *([("after", DISPOSED)] if kind == "people" else [])]
+        *((kind, point) for kind in ("states", "folders", "people") for point in POINTS),
+        ("people", FaultPoint(DISPOSED, "import", before=False)),
     ],
+    ids=str,
 )
 def test_what_failed_is_told_after_a_kill_at_any_instant(
-    pg_place: Workplace,
-    source: Path,
-    dying: tuple[str, ...],
-    kind: str,
-    when: str,
-    what: str,
+    pg_place: Workplace, source: Path, kind: str, point: FaultPoint
 ) -> None:
     path = add(kind, source)
     command = [kind, source, "--tag", "T", "--max-retries", 1]
-    told = killed(pg_place, dying, when, what, *command)
-    assert ("Failed Items: 1" in told) == (what == TOLD)
+    told = pg_place.killed_at(point, *command).out
+    assert ("Failed Items: 1" in told) == (point.where == TOLD)
     told = pg_place.run(*command, exit_code=3).out
     assert "Failed Items: 1" in told
     assert f"{path}: " in told
@@ -115,16 +73,17 @@ def test_what_failed_is_told_after_a_kill_at_any_instant(
     assert ("Nothing to do" in told) == (kind == "people")
 
 
-@pytest.mark.parametrize("what", [DISPOSED, SHOWN])
+@pytest.mark.parametrize(
+    "point", [FaultPoint(DISPOSED, "import", before=False), FaultPoint(SHOWN)], ids=str
+)
 def test_what_was_moved_away_is_told_by_the_next_run_whatever_that_does(
-    place: Workplace, target: Target, source: Path, dying: tuple[str, ...], what: str
+    place: Workplace, target: Target, source: Path, point: FaultPoint
 ) -> None:
     """Also if the killed one is given up, and after runs that cannot tell it."""
     add("people", source)
     command = ["people", source, "--tag", "T"]
-    when = "before" if what == SHOWN else "after"
-    killed(place, dying, when, what, *command)
-    killed(place, dying, "before", SHOWN, *command, "--restart")
+    place.killed_at(point, *command)
+    place.killed_at(FaultPoint(SHOWN), *command, "--restart")
     people.write(source, "other.json", [people.person("p-2")])
     place.run(*command, "--scan-only")
     single = ["--single-file", source / "other.json", "--state-file", place.folder / "other.json"]

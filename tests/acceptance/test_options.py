@@ -62,17 +62,6 @@ def test_limit(pg_place: Workplace, postgresql: Target, small_source: Path) -> N
     assert "Nothing to do" in pg_place.run("states", small_source, "--tag", "T").out
 
 
-def test_force_imports_again_and_still_writes_nothing_new(
-    place: Workplace, target: Target, small_source: Path
-) -> None:
-    place.run("states", small_source, "--tag", "T")
-    before = versions(target.database_url)
-    again = place.run("states", small_source, "--tag", "T", "--force")
-    assert "0 inserted, 0 updated, 0 skipped, 12 unchanged" in again.out
-    assert "0 uploaded, 4 already there" in again.out
-    assert versions(target.database_url) == before
-
-
 def test_force_brings_back_what_was_lost(
     place: Workplace, target: Target, small_source: Path
 ) -> None:

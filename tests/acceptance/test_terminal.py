@@ -265,20 +265,25 @@ def test_a_server_that_is_killed_while_the_run_stops_it_costs_nothing(
 ) -> None:
     place = bare_place
     data = place.folder / ".importer" / "postgresql"
-    command = ("states", small_source, "--tag", "t", "--backend", "embedded")
-    with place.started(*command) as running:
+    command = ("states", small_source, "--tag", "t", "--backend", "embedded", "--force")
+    killed: list[int] = []
 
-        def stopping() -> bool:
-            server = read_postmaster(data)
-            if server is not None and server.status == "stopping":
-                os.kill(server.pid, signal.SIGKILL)
-                return True
-            return running.ended
+    def stopping() -> bool:
+        server = read_postmaster(data)
+        if server is not None and server.status == "stopping":
+            os.kill(server.pid, signal.SIGKILL)
+            killed.append(server.pid)
+        return bool(killed) or running.ended
 
-        wait_until(stopping, pause=0.0003)
-        done = running.finish(0, timeout=20)
-    assert "All done." in done.out
-    assert done.err == ""
+    for _ in range(5):  # a busy machine may look too late
+        with place.started(*command) as running:
+            wait_until(stopping, pause=0.0003)
+            done = running.finish(0)
+        assert "All done." in done.out
+        assert done.err == ""
+        if killed:
+            break
+    assert killed
     place.run("verify")
 
 

@@ -40,9 +40,7 @@ def test_three_ways_to_call_it(
 
 def test_help_and_version(bare_place: Workplace) -> None:
     for program in (MODULE, SCRIPT, CONSOLE_SCRIPT):
-        shown = bare_place.run("--help", program=program)
-        assert "Exit codes:" in shown.out
-        assert shown.seconds < 2
+        assert "Exit codes:" in bare_place.run("--help", program=program).out
     assert "0.1" in bare_place.run("--version").out
     assert bare_place.files() == []
 
@@ -106,7 +104,7 @@ def test_a_device_is_refused_before_anything_is_made_beside_it(
     before = sorted(each.name for each in Path("/dev").iterdir())
     command = ("people", small_source, "--tag", "T")
     told = pg_place.run(*command, option, "/dev/full", exit_code=2)
-    assert f"{option}: /dev/full is in a folder of the system that holds no files" in told.err
+    assert f"{option}: /dev/full is in a system folder, which cannot have files" in told.err
     assert sorted(each.name for each in Path("/dev").iterdir()) == before
     assert pg_place.files() == []
 
@@ -259,7 +257,7 @@ def test_no_retries_are_no_retries(folder: Path, small_source: Path) -> None:
     told = place.run("states", small_source, "--tag", "T", "--max-retries", "0", exit_code=75)
     log = (folder / "resilient_import.log").read_text()
     assert "Again in" not in told.text + log
-    assert told.seconds < 1.5
+    assert log.count("Connection refused") == 1
 
 
 def test_a_database_without_our_tables(
@@ -278,7 +276,8 @@ def test_a_wrong_key(folder: Path, supabase: LocalSupabase, small_source: Path) 
         told = place.run("states", small_source, "--tag", "T", exit_code=1)
         assert "SUPABASE_SERVICE_ROLE_KEY" in told.err
         assert key not in told.text
-        assert told.seconds < 5, "a refused key is not tried again"
+        log = (folder / "resilient_import.log").read_text()
+        assert "Again in" not in told.text + log, "a refused key is not tried again"
     assert count(supabase.database_url) == 0
 
 
@@ -399,7 +398,7 @@ def test_a_bad_env_file_is_told_by_every_command(
     (bare_place.folder / ".env").write_bytes("A=1\n# schlüssel\n".encode("latin-1"))
     given = [str(small_source) if each == "SOURCE" else each for each in command]
     told = bare_place.run(*given, exit_code=2)
-    assert told.err == "Error: .env, line 2: this is no UTF-8 text. Save the file as UTF-8.\n"
+    assert told.err == "Error: .env, line 2: this is not UTF-8 text. Save the file as UTF-8.\n"
 
 
 def test_a_proxy_or_certificates_that_cannot_be_used_are_told(

@@ -65,19 +65,6 @@ def test_what_was_changed_by_hand_is_found_and_repaired(
     place.run("verify", "--deep")
 
 
-def test_repair_writes_only_what_differed(
-    pg_place: Workplace, postgresql: Target, source: Path
-) -> None:
-    url = postgresql.database_url
-    pg_place.run("states", source, "--tag", "T")
-    query(url, "UPDATE search_results SET zip = '0' WHERE search_name = 'Pharmacy 2'")
-    written = "SELECT search_name, xmin::text FROM search_results ORDER BY 1"
-    before = dict(query(url, written))
-    pg_place.run("verify", "--repair")
-    after = dict(query(url, written))
-    assert [name for name in after if after[name] != before[name]] == ["Pharmacy 2"]
-
-
 def stored_image(place: Workplace, target: Target) -> Path:
     """The file of one of the images."""
     (path, *_) = stored_images(target, place.folder)

@@ -49,7 +49,7 @@ def test_every_call_over_the_api_that_carries_many_rows(
         for place, call in enumerate(CALLS)
     ]
     pages = proxy.add(
-        b"POST /rest/v1/rpc/importer_written ",
+        b"POST /rest/v1/rpc/importer_rows ",
         action="answer",
         answer=REFUSALS["57014"],
         times=3,

@@ -158,7 +158,7 @@ def test_images_that_cannot_be_shown_are_stored_with_a_warning(bench: Bench) -> 
         "header_only": "it is cut off",
         "truncated": "it is cut off",
         "bomb": f"it claims 60,000 × 60,000 pixels in {len(claims)} bytes",
-        "html": "there is no GIF behind its first bytes",
+        "html": "only its first bytes are those of a GIF",
         "endless": "it is cut off",
     }
     for name, content in contents.items():
@@ -340,7 +340,7 @@ def test_two_licences_share_the_image_of_their_search(bench: Bench) -> None:
     ]
 
 
-def test_images_of_many_pages_are_listed_and_settled_once(
+def test_images_of_many_pages_are_listed_and_noted_once(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("imports.phases.upload.BATCH_SIZE", 3)
@@ -397,4 +397,4 @@ def test_an_image_that_changes_while_it_is_sent_stands_under_no_wrong_name(
         assert bench.stored(place(content)) is None
         ((failed, reason),) = [(each.path, each.reason) for each in report.failures]
         assert "changing" in failed
-        assert "changed while the run was under way" in reason
+        assert "changed during the run" in reason

@@ -172,7 +172,7 @@ def test_bad_files_of_every_sort_stop_nobody(bench: Bench) -> None:
     assert report.exit_code == 3
     assert [each.path for each in report.failures] == [f"bad/{name}_parse.json" for name in bad]
     reasons = " ".join(each.reason for each in report.failures)
-    assert all(word in reasons for word in ("empty", "not JSON", "a list", "UTF-16"))
+    assert all(word in reasons for word in ("empty", "not JSON", "an array", "UTF-16"))
     assert {"metadata.pharmacy_name is missing", "metadata.state is missing"} <= {
         each.reason for each in report.failures
     }

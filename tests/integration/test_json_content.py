@@ -46,7 +46,7 @@ LISTED = ", ".join(NUMBERS)
 ROUNDED = "update {} set {} = jsonb_set({}, '{{{}}}', '[1]')"
 
 HALF = rb"Sails \ud83d"
-IN_TWO = "holds half of a surrogate pair (an emoji cut in two)"
+IN_TWO = "contains half of a surrogate pair (an emoji cut in two)"
 
 
 def read_back(bench: Bench, expression: str, table: str) -> list[Decimal]:
@@ -162,7 +162,7 @@ def test_a_number_that_postgresql_cannot_hold_costs_its_file_alone(
     assert report.exit_code == 3
     ((path, reason),) = [(each.path, each.reason) for each in report.failures]
     assert path == "a_parse.json"
-    assert "x.y is a number that PostgreSQL cannot hold" in reason or "too large" in reason
+    assert "x.y is a number that PostgreSQL cannot store" in reason or "too large" in reason
     assert bench.count() == 1
 
 
@@ -175,11 +175,11 @@ def deep(levels: int) -> str:
 
 STATES = {
     "a name twice": (search(license_=', "license_number": "PH2"'), "licenses[0].license_number"),
-    "a name twice at the top": (search(', "metadata": {}'), "metadata stands twice"),
-    "a name twice, escaped": (search(r', "search_\u0072esult": {}'), "search_result stands twice"),
+    "a name twice at the top": (search(', "metadata": {}'), "metadata occurs twice"),
+    "a name twice, escaped": (search(r', "search_\u0072esult": {}'), "search_result occurs twice"),
     "a name twice without NUL": (
         search(license_=r', "a": 1, "\u0000a": 2'),
-        "search_result.licenses[0].a stands twice",
+        "search_result.licenses[0].a occurs twice",
     ),
     "half a character": (
         search(license_=f', "address": {{"street": "{HALF.decode()}"}}'),
@@ -210,7 +210,7 @@ def test_a_search_with_a_flaw_fails_alone_with_the_place(
 
 def test_stats_with_a_flaw_fail_alone_with_the_place(bench: Bench) -> None:
     flaws = {
-        "twice": (b'{"a": [{"b": 1, "b": 2}]}', "stats.json a[0].b stands twice"),
+        "twice": (b'{"a": [{"b": 1, "b": 2}]}', "stats.json a[0].b occurs twice"),
         "half": (b'{"a": {"b": ["%s"]}}' % HALF, f"stats.json a.b[0] {IN_TWO}"),
         "deep": (f'{{"a": {deep(MAX_DEPTH)}}}'.encode(), "stats.json is nested more than"),
     }
@@ -229,11 +229,11 @@ def test_stats_with_a_flaw_fail_alone_with_the_place(bench: Bench) -> None:
 BAD: dict[str, tuple[str, str]] = {
     "twice": (
         person("p-1", ', "profile_emails": [{"email": "a@x"}], "profile_emails": []'),
-        "profile_data.profile_emails stands twice",
+        "profile_data.profile_emails occurs twice",
     ),
     "whole": (
         '{"profile_data": {"profile_id": "p-0"}, "profile_data": {"profile_id": "p-1"}}',
-        "profile_data stands twice",
+        "profile_data occurs twice",
     ),
     "half": (
         person("p-1", f', "profile_summary": "{HALF.decode()}"'),
@@ -249,7 +249,7 @@ BAD: dict[str, tuple[str, str]] = {
     ),
     "beyond": (
         person("p-1", ', "x": 1e131072'),
-        "profile_data.x is a number that PostgreSQL cannot hold",
+        "profile_data.x is a number that PostgreSQL cannot store",
     ),
 }
 
@@ -275,11 +275,11 @@ def test_a_flaw_costs_its_person_and_not_the_page(
 
 
 PAGES: dict[str, Callable[[], tuple[bytes, str]]] = {
-    "twice": lambda: (page(person("p"), more=', "results": []'), "results stands twice"),
-    "escaped": lambda: (page(person("p"), more=r', "\u0072esults": []'), "results stands twice"),
+    "twice": lambda: (page(person("p"), more=', "results": []'), "results occurs twice"),
+    "escaped": lambda: (page(person("p"), more=r', "\u0072esults": []'), "results occurs twice"),
     "beside": lambda: (
         page(person("p"), more=', "query": {"a": [{"b": 1, "b": 2}]}'),
-        "query.a[0].b stands twice",
+        "query.a[0].b occurs twice",
     ),
     "half": lambda: (page(person("p"), more=r', "query": ["\ud800"]'), f"query[0] {IN_TWO}"),
     "deep": lambda: (page(person("p"), more=f', "q": {deep(MAX_DEPTH)}'), "is nested more than"),

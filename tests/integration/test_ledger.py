@@ -111,21 +111,6 @@ def test_two_datasets_do_not_mix(bench: Bench) -> None:
     assert (again.count("planning.to_import"), again.count("import.updated")) == (1, 1)
 
 
-def test_only_what_changed_is_imported_again(bench: Bench) -> None:
-    bench.source.add_many(10)
-    bench.run()
-    before = dict(bench.rows("license_number, xmin::text"))
-    bench.source.add(
-        "day/0003", name="Pharmacy 0003", licenses=[license_("PH0003", license_status="Closed")]
-    )
-    bench.source.add("new", name="New", licenses=[license_("NEW")])
-    report = bench.run()
-    assert (report.count("planning.to_import"), report.count("planning.unchanged")) == (2, 9)
-    assert (report.count("import.inserted"), report.count("import.updated")) == (1, 1)
-    after = dict(bench.rows("license_number, xmin::text"))
-    assert {number for number in after if before.get(number) != after[number]} == {"NEW", "PH0003"}
-
-
 def test_a_touched_file_is_read_again_and_writes_nothing(bench: Bench) -> None:
     paths = bench.source.add_many(3)
     bench.run()
@@ -145,15 +130,6 @@ def test_a_failing_file_that_is_removed_is_no_longer_counted(bench: Bench) -> No
     assert (report.exit_code, report.failures_total, report.failures) == (0, 0, [])
     assert report.state.failed_items == []
     assert report.state.total_files == 3
-
-
-def test_a_failing_file_that_is_mended_goes_in(bench: Bench) -> None:
-    bench.source.add_many(3)
-    bench.source.write("bad_parse.json", b"{")
-    assert bench.run().exit_code == 3
-    bench.source.add("bad", name="Good")
-    report = bench.run()
-    assert (report.exit_code, report.count("import.inserted"), bench.count()) == (0, 1, 4)
 
 
 def test_force(bench: Bench) -> None:
@@ -189,18 +165,6 @@ def test_single_file(bench: Bench) -> None:
     report = bench.run()
     assert (report.count("import.inserted"), bench.count()) == (3, 5)
     assert bench.verify().clean
-
-
-def test_a_lost_ledger_is_no_loss(bench: Bench) -> None:
-    bench.source.add_many(10, images=True)
-    bench.run()
-    before = bench.versions()
-    for file in bench.folder.glob("upload_tracker.db*"):
-        file.unlink()
-    report = bench.run()
-    assert (report.exit_code, report.count("import.unchanged")) == (0, 10)
-    assert (report.count("upload.completed"), report.count("upload.skipped")) == (0, 10)
-    assert bench.versions() == before
 
 
 def stopped(bench: Bench, **flags: Any) -> RunReport:

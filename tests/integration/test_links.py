@@ -204,7 +204,7 @@ def test_no_file_is_read_moved_or_deleted_by_a_link_that_leads_out(
     assert len(people(bench.url)) == 1
 
 
-def test_a_source_is_not_worked_off_through_a_link_to_a_folder(
+def test_a_source_is_not_consumed_through_a_link_to_a_folder(
     bench: Bench, source: Path, disk: Path
 ) -> None:
     """Files are deleted only where the user said that they may be."""

@@ -19,7 +19,7 @@ from imports.servers.local_postgrest import token
 from imports.servers.local_program import free_port
 from imports.servers.local_supabase import LocalSupabase, LocalSupabaseError, Rest, serve
 from imports.servers.schema import apply_schema, migrations
-from tests.support.command import wait_until
+from tests.support.command import is_gone, wait_until
 from tests.support.database import create_database, drop_database, query
 from tests.support.target import Target
 
@@ -327,10 +327,12 @@ def test_it_does_not_outlive_whoever_started_it(supabase_database_url: str, tmp_
         assert process.stdout is not None
         url, *pids = process.stdout.readline().split()
         assert not is_down(url)
-        assert len(pids) == 3
+        programs = [psutil.Process(int(pid)) for pid in pids]
+        assert len(programs) == 3
         process.kill()
+    assert process.returncode == -signal.SIGKILL
     wait_until(lambda: is_down(url))
-    wait_until(lambda: not any(psutil.pid_exists(int(pid)) for pid in pids))
+    wait_until(lambda: all(is_gone(program) for program in programs))
 
 
 @pytest.mark.parametrize(

@@ -314,7 +314,7 @@ def test_an_image_that_grows_between_planning_and_hashing_is_taken_in_by_the_nex
         importer.import_search_results()
         total, failures = importer.session.items.failures(9)
     assert (total, failures[0].phase) == (1, "sha256")
-    assert "changed while the run was under way" in failures[0].reason
+    assert "changed during the run" in failures[0].reason
     table = "search_results" if kind == "states" else "device_test"
     assert bench.count(table) == 1, "the other one is not concerned"
 

@@ -36,7 +36,7 @@ def merged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def put(database: Database, dataset_id: int, *licenses: tuple[str | None, int, str]) -> str:
     """The outcome of a batch of rows, a letter for each."""
-    return database.merge(uuid4(), rows_of(database, dataset_id, *licenses))[0]
+    return database.merge(uuid4(), rows_of(database, dataset_id, *licenses)).outcomes[0]
 
 
 def test_into_an_empty_dataset_rows_go_by_copy_alone(bench: Bench, merged: list[int]) -> None:

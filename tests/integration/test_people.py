@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import string
 import threading
 import time
@@ -31,7 +30,6 @@ from imports.run.display import SilentDisplay
 from imports.run.report import RunReport
 from imports.work_item import Phase
 from tests.support.bench import Bench
-from tests.support.command import ROOT
 from tests.support.database import query
 from tests.support.people import (
     BROKEN,
@@ -40,7 +38,7 @@ from tests.support.people import (
     MOMENT,
     TABLES,
     Row,
-    add_awkward,
+    add_examples,
     add_many,
     age,
     count,
@@ -63,11 +61,6 @@ from tests.support.people import (
     whole_person,
     write,
 )
-from tests.support.target import Target
-
-OWN = ROOT / "examples" / "people"
-GIVEN = ROOT.parent / "shared" / "examples" / "people"
-"""The examples that the kind was built to, where they lie beside the project."""
 
 KEEP = {"on_success": "keep", "on_failure": "keep"}
 MERGE = {
@@ -150,70 +143,7 @@ def source(bench: Bench) -> Path:
     return bench.source.folder
 
 
-@pytest.fixture
-def benches(
-    shared_database_url: str, supabase_bench_shared: Bench, tmp_path: Path
-) -> tuple[Bench, Bench]:
-    """Both backends, with a source each."""
-    bench = Bench(Target("postgresql", shared_database_url), tmp_path / "postgresql")
-    bench.folder.mkdir(exist_ok=True)
-    bench.target.empty()
-    return bench, supabase_bench_shared
-
-
 # --- rows ---------------------------------------------------------------------------------------
-
-
-def copied(origin: Path, folder: Path) -> None:
-    shutil.copytree(origin, folder, dirs_exist_ok=True)
-    for path in folder.rglob("*.json"):
-        age(path)
-
-
-def fill_given(folder: Path) -> None:
-    if not GIVEN.is_dir():
-        pytest.skip("the shared examples are not here")
-    copied(GIVEN, folder)
-
-
-SOURCES: dict[str, Callable[[Path], object]] = {
-    "own": lambda folder: copied(OWN, folder),
-    "awkward": add_awkward,
-    "given": fill_given,
-}
-FAILED = {
-    "own": [],
-    "awkward": ["broken.json", "one_bad_record.json"],
-    "given": [f"systematic_search_results/{name}.json" for name in ("broken", "one_bad_record")],
-}
-
-
-@pytest.mark.parametrize("name", SOURCES)
-def test_the_examples_go_in_once_and_the_same_on_both_backends(
-    benches: tuple[Bench, Bench], name: str
-) -> None:
-    found = []
-    for bench in benches:
-        SOURCES[name](bench.source.folder)
-        listed = files(bench.source.folder)
-        report = run(bench, **KEEP)
-        assert (report.exit_code, sorted(reasons(report))) == (3 * bool(FAILED[name]), FAILED[name])
-        assert report.count("import.inserted") == count(bench.url) > 0
-        found.append(rows(bench.url))
-        before = versions(bench.url)
-
-        again = run(bench, max_retries=1, **KEEP)
-        assert again.nothing_to_do or again.count("planning.given_up") == len(FAILED[name])
-        forced = run(bench, force=True, if_exists="replace", **KEEP)
-        assert outcomes(forced).keys() <= {"unchanged", "refused"}
-        bench.forget()
-        elsewhere = run(bench)
-        assert outcomes(elsewhere).keys() <= {"unchanged", "refused"}
-        assert disposed(elsewhere) == (len(listed) - len(FAILED[name]), len(FAILED[name]))
-        assert files(bench.source.folder) == []
-        assert versions(bench.url) == before
-        assert bench.count("import_merges") == 0
-    assert found[0] == found[1]
 
 
 def test_a_person_has_rows_in_all_tables(bench: Bench, source: Path) -> None:
@@ -382,26 +312,6 @@ def test_a_company_that_does_not_win_keeps_what_is_its_own(bench: Bench, source:
     assert len(set(jobs)) == 1
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "UPDATE people.identities SET first_name = 'x'",
-        "DELETE FROM people.emails WHERE position = 1",
-        "DELETE FROM organisation.offices",
-    ],
-)
-def test_verification_finds_and_repairs_what_is_wrong_in_any_table(
-    bench: Bench, source: Path, damage: str
-) -> None:
-    write(source, "a.json", [whole_person("p-1")])
-    run(bench, **KEEP)
-    before = rows(bench.url)
-    query(bench.url, damage)
-    assert not bench.verify(kind="people").clean
-    assert bench.verify(kind="people", repair=True).clean
-    assert rows(bench.url) == before
-
-
 ADDED = {
     "people.emails": "INSERT INTO people.emails (person_id, position, email)"
     " SELECT id, 7, 'added@p.example' FROM people.identities",
@@ -484,7 +394,8 @@ class Merger:
             found += encoded
         placed = place_rows(PEOPLE.group, self.run, found)
         answer = self.database.merge(request or uuid4(), placed.rows)
-        return {PEOPLE.group.tables[table].qualified_name: each for table, each in answer.items()}
+        tables = PEOPLE.group.tables
+        return {tables[table].qualified_name: each for table, each in answer.outcomes.items()}
 
     def close(self) -> None:
         self.target.close()
@@ -682,10 +593,10 @@ def test_each_record_goes_in_or_fails_by_itself(bench: Bench, source: Path) -> N
         ({"resume_data": None}, "", "profile_data is missing"),
         (person(None), "", "profile_data.profile_id is missing"),
         (person(ENDLESS), ENDLESS, "index row size"),
-        (person("p-x", emails={}), "p-x", "profile_emails is an object, not a list"),
+        (person("p-x", emails={}), "p-x", "profile_emails is an object, not an array"),
         (person("p-y", job(priority="first")), "p-y", "expected a whole number"),
         (person("p-z", job(company_employees={"number_of_employees": 2**63})), "p-z", "too large"),
-        ("nobody", "", "the record is a text, not an object"),
+        ("nobody", "", "the record is a string, not an object"),
         (None, "", "the record is null, not an object"),
     ]
     mixed: list[object] = []
@@ -749,7 +660,7 @@ def test_a_file_fails_only_once_whatever_the_batch(bench: Bench, source: Path) -
 
 def test_one_file_by_a_call(bench: Bench, source: Path) -> None:
     """As the document has it: the counts come back, and the file stays."""
-    expected = add_awkward(source)
+    expected = add_examples(source)
     expected.pop("broken.json")
     write(source, "none.json", b"{}")
     write(source, "null.json", b'{"results": null}')
@@ -771,7 +682,7 @@ def test_one_file_by_a_call(bench: Bench, source: Path) -> None:
 # --- verification -------------------------------------------------------------------------------
 
 
-def test_of_a_source_that_was_worked_off_there_is_nothing_to_compare(
+def test_of_a_source_that_was_consumed_there_is_nothing_to_compare(
     bench: Bench, source: Path
 ) -> None:
     add_many(source, 6)
@@ -1098,7 +1009,7 @@ def test_a_large_file_that_changes_while_it_is_read(
 def test_where_files_are_in_the_end(
     bench: Bench, source: Path, trees: Path, on_success: str, on_failure: str
 ) -> None:
-    add_awkward(source / "deep" / "er")
+    add_examples(source / "deep" / "er")
     write(source, "good.json", [person("k-9")])
     report = run(bench, on_success=on_success, on_failure=on_failure)
     assert report.exit_code == 3
@@ -1122,7 +1033,7 @@ def test_where_files_are_in_the_end(
 
 @postgresql_only
 def test_the_lists_and_the_log_say_what_happened(bench: Bench, source: Path, trees: Path) -> None:
-    expected = add_awkward(source)
+    expected = add_examples(source)
     log = bench.folder / "progress.csv"
     log.write_text(
         "file_path,total_profiles,successful_uploads,failed_uploads,processing_time_seconds,"
@@ -1186,7 +1097,7 @@ def test_a_stopped_run_is_gone_on_with(
 
 @postgresql_only
 def test_folders_inside_the_source_are_not_taken_for_it(bench: Bench, source: Path) -> None:
-    add_awkward(source)
+    add_examples(source)
     folders = {"failed_dir": source / "bad", "done_dir": source / "deep" / "done"}
     report = run(bench, on_success="move", **folders)
     assert disposed(report) == (0, 4)
@@ -1227,7 +1138,7 @@ def test_another_file_system(bench: Bench, source: Path, tmp_path_factory: Any) 
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     if elsewhere.stat().st_dev == source.stat().st_dev:
         pytest.skip("there is only one file system here")
-    add_awkward(source)
+    add_examples(source)
     contents = {path.name: path.read_bytes() for path in source.iterdir()}
     report = run(
         bench, on_success="move", failed_dir=elsewhere / "bad", done_dir=elsewhere / "good"
@@ -1393,11 +1304,10 @@ def test_a_run_that_is_stopped_while_it_waits_for_a_file_leaves_it(
         if len(calls) == 3:
             stop.set()
 
-    began = time.monotonic()
     report = importer(
         bench, stop=stop, display=Calls(Phase.PLANNING, stop_at_the_second_listing)
     ).run()
-    assert time.monotonic() - began < 2
+    assert len(calls) == 3, "it is not listed again"
     assert (report.exit_code, files(source)) == (130, ["young.json"])
     age(source / "young.json")
     report = run(bench)
@@ -1424,7 +1334,7 @@ def test_a_limit(bench: Bench, source: Path) -> None:
 
 @postgresql_only
 def test_a_single_file_stays(bench: Bench, source: Path, trees: Path) -> None:
-    add_awkward(source)
+    add_examples(source)
     listed = files(source)
     for name in ("keepers_p1.json", "one_bad_record.json"):
         run(bench, single_file=source / name)
@@ -1439,7 +1349,7 @@ def test_a_single_file_stays(bench: Bench, source: Path, trees: Path) -> None:
 
 @postgresql_only
 def test_a_scan_only_looks(bench: Bench, source: Path, trees: Path) -> None:
-    add_awkward(source)
+    add_examples(source)
     listed = files(trees)
     report = run(bench, scan_only=True)
     assert (report.exit_code, report.scanned is not None) == (0, True)
@@ -1478,13 +1388,11 @@ def test_a_file_is_taken_when_it_has_stopped_growing(bench: Bench, source: Path)
         if len(seen) == 2:
             growing.write_bytes(page(person("p-4")))
 
-    began = time.monotonic()
     report = run(bench, display=Calls(Phase.IMPORT, look))
     assert (report.exit_code, outcomes(report)) == (0, {"inserted": 4})
     assert seen[0] == ["ahead.json", "growing.json", "new.json", "old.json"]
     assert "old.json" not in seen[1]
     assert files(source) == []
-    assert time.monotonic() - began >= 2
 
 
 @postgresql_only

@@ -27,7 +27,7 @@ JOBS = {
     *("list_folders", "look_again", "replaced_items", "plan_batch", "dispose_batch"),
     *("hash_batch", "known_images", "upload_batch", "record_images"),
     *("prepare_batch", "import_batch", "prepare_piece", "import_piece"),
-    *("prepare_current", "compare_items", "compare_images", "_checked", "written_rows"),
+    *("prepare_current", "compare_items", "compare_images", "_checked", "rows_written"),
 }
 
 

@@ -14,7 +14,9 @@ import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
 
+from imports.backends.reading import RowQuestion
 from imports.errors import SchemaError
+from imports.kinds import all_kinds
 from imports.kinds.people.kind import PEOPLE
 from imports.kinds.states import STATES
 from imports.servers import schema
@@ -28,7 +30,9 @@ from imports.tables.sql import described
 from imports.tables.table import IMAGE_ASSETS
 from tests.support.bench import Bench
 from tests.support.database import connected, query
+from tests.support.database import database_url as template_url
 from tests.support.device_tests import add_many
+from tests.support.people import whole_person, write
 from tests.support.target import Target
 
 FUNCTIONS = (
@@ -44,6 +48,7 @@ OURS = [
     "device_test",
     "image_assets",
     "import_merges",
+    "import_removals",
     "import_target",
     "search_results",
 ]
@@ -153,63 +158,77 @@ def test_two_apply_it_at_once(empty_database_url: str) -> None:
 
 def test_a_migration_that_is_refused_leaves_nothing(empty_database_url: str) -> None:
     url = empty_database_url
-    query(url, "CREATE TABLE public.datasets (mine text)")
+    query(url, "CREATE TABLE mine (id text); CREATE INDEX import_merges_batch_id ON mine (id)")
     with pytest.raises(SchemaError, match="engine was refused"):
         apply_schema(url)
-    assert names(url, TABLES) == ["datasets"]
+    assert names(url, TABLES) == ["mine"]
     assert query(url, "SELECT to_regclass('supabase_migrations.schema_migrations')") == [(None,)]
 
 
-def test_row_level_security_is_on_and_there_is_no_policy(url: str) -> None:
-    assert names(url, TABLES) == OURS
-    assert names(url, TABLES.replace(" ORDER", " AND NOT relrowsecurity ORDER")) == []
-    assert query(url, "SELECT * FROM pg_policies WHERE schemaname = 'public'") == []
-
-
-@pytest.mark.usefixtures("supabase_template")  # which makes the roles
-def test_nobody_executes_a_function_but_the_server(url: str) -> None:
-    functions = names(url, FUNCTIONS)
-    assert len(functions) >= 9
-    rights = (
-        "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
-        " AND has_function_privilege(%s, oid, 'execute') ORDER BY 1"
+@pytest.fixture
+def schemas(embedded_server: EmbeddedServer, database_template: str) -> list[str]:
+    """Every schema that holds anything of ours: those of a database with nothing else in it."""
+    found = names(
+        template_url(embedded_server.url, database_template),
+        "SELECT nspname FROM pg_namespace"
+        " WHERE nspname <> 'information_schema' AND NOT starts_with(nspname, 'pg_') ORDER BY 1",
     )
-    for role in ("public", "anon", "authenticated"):
-        assert query(url, rights, role) == [], role
+    assert set(found) == {"public", "supabase_migrations", *(table.schema for table in OF_KINDS)}
+    return found
 
 
+OF_KINDS = [table for kind in all_kinds().values() for table in kind.group.tables]
+HISTORY = "supabase_migrations.schema_migrations"  # made as the Supabase CLI makes it
 RELATIONS = (
     "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')"
-    " AND relnamespace::regnamespace::text IN"
-    " ('public', 'organisation', 'people', 'supabase_migrations') ORDER BY 1"
+    " AND relnamespace::regnamespace::text = ANY(%(schemas)s) ORDER BY 1"
+)
+ALL_TABLES = RELATIONS.replace(", 'v', 'm', 'f', 'S'", "")
+ALL_FUNCTIONS = (
+    "SELECT proname FROM pg_proc WHERE pronamespace::regnamespace::text = ANY(%(schemas)s)"
+    " ORDER BY 1"
 )
 TABLE_RIGHTS = "SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER"
 REACHED = {
-    "schemas": "SELECT nspname FROM pg_namespace WHERE nspname IN"
-    " ('organisation', 'people', 'supabase_migrations')"
-    " AND has_schema_privilege(%(role)s, oid, 'USAGE,CREATE')"
-    " OR nspname = 'public' AND has_schema_privilege(%(role)s, oid, 'CREATE')",
+    # Everybody may look names up in `public`, where the project has tables of its own.
+    "schemas": "SELECT nspname FROM pg_namespace WHERE nspname = ANY(%(schemas)s) AND"
+    " has_schema_privilege(%(role)s, oid, CASE nspname WHEN 'public' THEN 'CREATE'"
+    " ELSE 'USAGE,CREATE' END)",
     "tables": f"SELECT name FROM ({RELATIONS}) AS ours (name)"
     f" WHERE has_table_privilege(%(role)s, name, '{TABLE_RIGHTS}')",
     "columns": f"SELECT name FROM ({RELATIONS}) AS ours (name)"
     " WHERE has_any_column_privilege(%(role)s, name, 'SELECT,INSERT,UPDATE,REFERENCES')",
     "sequences": "SELECT oid::regclass::text FROM pg_class WHERE CASE relkind WHEN 'S'"
-    " THEN relnamespace::regnamespace::text IN ('public', 'organisation', 'people')"
+    " THEN relnamespace::regnamespace::text = ANY(%(schemas)s)"
     " AND has_sequence_privilege(%(role)s, oid, 'USAGE,SELECT,UPDATE') END",
-    "functions": "SELECT proname FROM pg_proc WHERE pronamespace::regnamespace::text IN"
-    " ('public', 'organisation', 'people', 'supabase_migrations')"
-    " AND has_function_privilege(%(role)s, oid, 'EXECUTE')",
+    "functions": ALL_FUNCTIONS.replace(
+        " ORDER", " AND has_function_privilege(%(role)s, oid, 'EXECUTE') ORDER"
+    ),
 }
+
+
+def of_schemas(url: str, statement: str, schemas: list[str], **more: object) -> list[str]:
+    """The names that a statement finds in these schemas."""
+    with connected(url) as connection, connection.cursor() as cursor:
+        cursor.execute(statement, {"schemas": schemas, **more})
+        return [name for (name,) in cursor.fetchall()]
+
+
+def test_row_level_security_is_on_and_there_is_no_policy(url: str, schemas: list[str]) -> None:
+    assert names(url, TABLES) == OURS
+    off = ALL_TABLES.replace(" ORDER", " AND NOT relrowsecurity ORDER")
+    assert of_schemas(url, off, schemas) == [HISTORY]
+    policies = "SELECT policyname FROM pg_policies WHERE schemaname = ANY(%(schemas)s)"
+    assert of_schemas(url, policies, schemas) == []
 
 
 @pytest.mark.usefixtures("supabase_template")  # which makes the roles
 @pytest.mark.parametrize("role", ["public", "anon", "authenticated"])
-def test_nobody_reaches_anything_of_ours(url: str, role: str) -> None:
-    assert len(names(url, RELATIONS)) > len(OURS) + 25
-    with connected(url) as connection, connection.cursor() as cursor:
-        for what, statement in REACHED.items():
-            cursor.execute(statement, {"role": role})
-            assert cursor.fetchall() == [], what
+def test_nobody_reaches_anything_of_ours(url: str, schemas: list[str], role: str) -> None:
+    assert len(of_schemas(url, RELATIONS, schemas)) > len(OF_KINDS)
+    assert len(of_schemas(url, ALL_FUNCTIONS, schemas)) >= 10
+    for what, statement in REACHED.items():
+        assert of_schemas(url, statement, schemas, role=role) == [], what
 
 
 def test_a_later_table_is_closed_as_ours_are(supabase_database_url: str) -> None:
@@ -247,32 +266,32 @@ def _all_have(url: str, setting: str) -> None:
     assert query(url, without) == []
 
 
-def test_supabase_gives_the_service_role_what_it_needs(supabase_database_url: str) -> None:
-    url = supabase_database_url
-    rights = (
-        "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
-        " AND has_function_privilege('service_role', oid, 'execute') ORDER BY 1"
-    )
-    assert names(url, rights) == names(url, FUNCTIONS)
-    for table in OURS:
+def test_supabase_gives_the_service_role_what_it_needs(
+    supabase_database_url: str, schemas: list[str]
+) -> None:
+    """And to nobody else; that is asked in `test_nobody_reaches_anything_of_ours`."""
+    url, role = supabase_database_url, "service_role"
+    called = of_schemas(url, REACHED["functions"], schemas, role=role)
+    assert called == names(url, FUNCTIONS)
+    tables = of_schemas(url, ALL_TABLES, schemas)
+    tables.remove(HISTORY)
+    assert len(tables) == len(OURS) - 2 + len(OF_KINDS)
+    lacking = "SELECT %s WHERE NOT has_table_privilege(%s, %s, %s)"
+    for table in tables:
         for right in ("SELECT", "INSERT", "UPDATE", "DELETE"):
-            statement = "SELECT has_table_privilege('service_role', %s, %s)"
-            assert query(url, statement, table, right) == [(True,)], (table, right)
-        for role in ("anon", "authenticated"):
-            statement = "SELECT has_table_privilege(%s, %s, 'SELECT, INSERT, UPDATE, DELETE')"
-            assert query(url, statement, role, table) == [(False,)], (table, role)
-
-
-def test_functions_are_safe_to_own(url: str) -> None:
-    """None runs with its owner's rights, and none looks names up where others may put them."""
-    assert (
-        query(
-            url,
-            "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
-            " AND (prosecdef OR proconfig IS NULL OR NOT proconfig @> ARRAY['search_path=\"\"'])",
-        )
-        == []
+            assert query(url, lacking, right, role, table, right) == [], table
+    closed = (
+        "SELECT name FROM unnest(%(schemas)s) AS ours (name)"
+        " WHERE NOT has_schema_privilege(%(role)s, name, 'USAGE')"
     )
+    assert of_schemas(url, closed, schemas, role=role) == ["supabase_migrations"]
+
+
+def test_functions_are_safe_to_own(url: str, schemas: list[str]) -> None:
+    """None runs with its owner's rights, and none looks names up where others may put them."""
+    unsafe = "(prosecdef OR proconfig IS NULL OR NOT proconfig @> ARRAY['search_path=\"\"'])"
+    statement = ALL_FUNCTIONS.replace(" ORDER", f" AND {unsafe} ORDER")
+    assert of_schemas(url, statement, schemas) == []
 
 
 # --- through the API ---------------------------------------------------------------------------
@@ -302,7 +321,8 @@ def public(local: LocalSupabase, local_bench: Bench) -> Iterator[httpx.Client]:
     assert local_bench.run(kind="folders", source=tests).exit_code == 0
     query(
         local_bench.url,
-        "INSERT INTO import_merges VALUES (gen_random_uuid(), 'x', '{}')",
+        "INSERT INTO import_merges VALUES (gen_random_uuid(), 'x', '{}');"
+        "INSERT INTO import_removals VALUES ('x', 'x', 'x')",
     )
     key = local.publishable_key
     headers = {"apikey": key, "authorization": f"Bearer {key}"}
@@ -325,19 +345,52 @@ def test_the_public_key_writes_no_table(public: httpx.Client, local_bench: Bench
     before = bench.versions()
     assert not public.post("/rest/v1/datasets", json={"kind": "x", "tag": "y"}).is_success
     for table in OURS:
-        column = "content_hash" if table == "image_assets" else None
+        hashed = ("image_assets", "import_removals")
+        column = "content_hash" if table in hashed else None
         column = column or {"import_merges": "batch_id"}.get(table, "id")
         public.delete(f"/rest/v1/{table}?{column}=not.is.null")
         assert bench.count(table) > 0, table
     assert bench.versions() == before
 
 
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+def test_rows_stay_hidden_where_somebody_opens_their_tables(
+    supabase_bench_shared: Bench, tmp_path: Path, schemas: list[str], role: str
+) -> None:
+    """In every schema of ours: with all rights, row level security alone stands before them."""
+    bench = supabase_bench_shared
+    bench.source.add_many(1, images=True)
+    assert bench.run().exit_code == 0
+    add_many(tmp_path / "tests", 1)
+    assert bench.run(kind="folders", source=tmp_path / "tests").exit_code == 0
+    write(tmp_path / "people", "a.json", [whole_person()])
+    assert bench.run(kind="people", source=tmp_path / "people").exit_code == 0
+    schemas.remove("supabase_migrations")  # the Supabase CLI's own
+    tables = of_schemas(bench.url, ALL_TABLES, schemas)
+    with connected(bench.url) as connection, connection.cursor() as cursor:
+
+        def filled() -> list[str]:
+            cursor.execute(" UNION ALL ".join(f"(SELECT '{t}' FROM {t} LIMIT 1)" for t in tables))
+            return sorted(name for (name,) in cursor.fetchall())
+
+        cursor.execute("BEGIN; INSERT INTO import_merges VALUES (gen_random_uuid(), 'x', '{}')")
+        assert filled() == sorted(tables)
+        for schema in schemas:
+            cursor.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
+            cursor.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {role}")
+        cursor.execute(f"SET LOCAL ROLE {role}")
+        assert filled() == []
+        cursor.execute("ROLLBACK")
+
+
 def test_the_public_key_finds_nothing_of_ours(
-    supabase: LocalSupabase, supabase_bench_shared: Bench
+    supabase: LocalSupabase, supabase_bench_shared: Bench, schemas: list[str]
 ) -> None:
     """The real PostgREST is asked for all that there is, also past the gateway."""
-    relations = [name.rpartition(".")[2] for name in names(supabase.database_url, RELATIONS)]
-    functions = [*names(supabase.database_url, FUNCTIONS), "importer_close"]
+    url = supabase.database_url
+    relations = [name.rpartition(".")[2] for name in of_schemas(url, RELATIONS, schemas)]
+    functions = of_schemas(url, ALL_FUNCTIONS, schemas)
+    assert "importer_close" in functions
     assert supabase_bench_shared.api("GET", "/rest/v1/").json()["paths"].keys() >= {"/datasets"}
     asked = [("GET", f"/{name}") for name in relations]
     asked += [(method, f"/rpc/{name}") for name in functions for method in ("GET", "POST")]
@@ -358,11 +411,9 @@ def test_the_public_key_calls_no_function(public: httpx.Client, local_bench: Ben
     payloads = {
         "importer_known_images": {"hashes": []},
         "importer_compare": {"tables": [described(IMAGE_ASSETS)], "run": {}, "rows": {}},
-        "importer_written": {
-            "table": described(STATES.group.tables[0]),
-            "batch_ids": [],
-            "limit": 1,
-        },
+        "importer_rows": orjson.loads(
+            RowQuestion(STATES.group.tables[0], limit=1, by=("id",)).as_json()
+        ),
     }
     for function in names(bench.url, FUNCTIONS):
         path = f"/rest/v1/rpc/{function}"
@@ -377,28 +428,47 @@ def test_the_public_key_calls_no_function(public: httpx.Client, local_bench: Ben
 def test_only_tables_of_ours_are_looked_at_and_names_are_quoted(url: str) -> None:
     query(url, 'CREATE TABLE public.secrets (id bigint, batch_id text, "evil name" text)')
     table = described(STATES.group.tables[0])
-    ask = "SELECT public.importer_compare(%s), public.importer_written(%s)"
+    question = orjson.loads(
+        RowQuestion(
+            STATES.group.tables[0],
+            limit=1,
+            by=("id",),
+            after={"id": 1},
+            where={"batch_id": ["x"]},
+            contains=(("city",), "x"),
+            columns=("city",),
+        ).as_json()
+    )
+    ask = "SELECT public.importer_compare(%s), public.importer_rows(%s)"
 
-    def answers(**other: object) -> list[tuple[object, ...]]:
+    def answers(read: dict[str, object] | None = None, **other: object) -> list[tuple[object, ...]]:
         asked = {**table, **other}
         compare = {"tables": [asked], "run": {"dataset_id": 1}, "rows": {}}
-        written = {"table": asked, "batch_ids": ["x"], "limit": 1}
-        return query(url, ask, orjson.dumps(compare).decode(), orjson.dumps(written).decode())
+        rows = {**question, "table": asked, **(read or {})}
+        return query(url, ask, orjson.dumps(compare).decode(), orjson.dumps(rows).decode())
 
     assert answers() == [({"search_results": {"rows": [], "added": []}}, [])]
     for name in ("public.secrets", "pg_authid", "public.search_results, public.secrets", None):
-        with pytest.raises(psycopg2.errors.UndefinedTable, match="no table of ours"):
+        with pytest.raises(psycopg2.errors.UndefinedTable, match="not a table of ours"):
             answers(name=name)
     evil = 'seen" from public.secrets; drop table public.secrets; --'
-    for key in ("columns", "key", "compared", "names"):
+    for key in ("columns", "key", "compared"):
         with pytest.raises(psycopg2.errors.UndefinedColumn):
             answers(**{key: [evil]})
-    for key, value in (
-        ("id_type", "bigint = 0); drop table public.secrets; --"),
-        ("run_key", [{"column_name": "dataset_id", "type": "bigint; drop table public.secrets"}]),
+    evil_type = "bigint; drop table public.secrets"
+    with pytest.raises(psycopg2.errors.SyntaxError):
+        answers(run_key=[{"column_name": "dataset_id", "type": evil_type}])
+    for read in (
+        {"by": [{"name": evil, "type": "text"}]},
+        {"where": [{"name": evil, "type": "text", "values": ["x"]}]},
+        {"contains": {"columns": [evil], "text": "x"}},
+        {"columns": [evil]},
     ):
+        with pytest.raises(psycopg2.errors.UndefinedColumn):
+            answers(read)
+    for key, more in (("by", {}), ("where", {"values": ["x"]})):
         with pytest.raises(psycopg2.errors.SyntaxError):
-            answers(**{key: value})
+            answers({key: [{"name": "city", "type": evil_type, **more}]})
     assert names(url, TABLES) == sorted([*OURS, "secrets"])
 
 

@@ -39,7 +39,7 @@ IMPORT_CALLS = (
 VERIFY_CALLS = (
     RPC_COMPARE,  # of states
     RPC_COMPARE,  # of images
-    b"POST /rest/v1/rpc/importer_written ",
+    b"POST /rest/v1/rpc/importer_rows ",
     b"GET /storage/v1/object/info/imagecache/",
     b"GET /storage/v1/object/imagecache/",
 )

@@ -273,11 +273,11 @@ def test_a_merge_tells_of_each_row_what_became_of_it(
             database.merge(uuid4(), rows_of(database, dataset_id, *there, run_name="before"))
         request = uuid4()
         rows = rows_of(database, dataset_id, *(SEARCHES[each] for each in coming))
-        assert database.merge(request, rows) == {0: letters}
+        assert database.merge(request, rows).outcomes == {0: letters}
         written = [each for each, letter in zip(coming, letters, strict=True) if letter in "IU"]
         assert statuses(bench) == (written or [there[0][1]])
         before = bench.versions()["search_results"]
-        assert database.merge(request, rows) == {0: letters}, "the same request"
+        assert database.merge(request, rows).outcomes == {0: letters}, "the same request"
         assert bench.versions()["search_results"] == before
 
 
@@ -291,8 +291,8 @@ def test_a_run_decides_against_earlier_ones_and_never_against_itself(
             query(bench.url, "DELETE FROM search_results")
             database.merge(uuid4(), rows_of(database, dataset_id, there, run_name="before"))
             rows = rows_of(database, dataset_id, B, (None, "c"), if_exists=if_exists)
-            assert database.merge(uuid4(), rows) == {0: letters}
-            assert database.merge(uuid4(), rows) == {0: letters.replace("U", "=")}
+            assert database.merge(uuid4(), rows).outcomes == {0: letters}
+            assert database.merge(uuid4(), rows).outcomes == {0: letters.replace("U", "=")}
 
 
 def test_merges_at_the_same_time_lose_nothing_that_they_do_not_tell(bench: Bench) -> None:
@@ -306,7 +306,7 @@ def test_merges_at_the_same_time_lose_nothing_that_they_do_not_tell(bench: Bench
 
             def merge(names: list[str], ts: str | None, answers: dict[str, str] = answers) -> None:
                 rows = rows_of(database, dataset_id, *((ts, name) for name in names))
-                (letters,) = database.merge(uuid4(), rows).values()
+                (letters,) = database.merge(uuid4(), rows).outcomes.values()
                 answers.update(zip(names, letters, strict=True))
 
             run_at_once(

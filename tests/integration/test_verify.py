@@ -9,6 +9,7 @@ import pytest
 from imports import ResilientImporter
 from imports.cli.report import render_verification
 from imports.run.report import VerifyReport
+from imports.run.session import RunSession
 from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.source import license_, png
@@ -117,13 +118,6 @@ def test_a_change_in_json_and_in_the_image(done: Bench) -> None:
     assert report.found == {"different": 1}
     assert "meta is" in report.findings[0].detail
     assert "image_hash is None, should be" in report.findings[0].detail
-
-
-def test_a_row_that_was_deleted(done: Bench) -> None:
-    delete(done, "PH0005")
-    assert found(done.verify()) == [
-        ("missing", "Pharmacy 0005/FL/PH0005", "day/0005_parse.json"),
-    ]
 
 
 def test_a_file_that_was_changed_since(done: Bench) -> None:
@@ -300,10 +294,10 @@ def test_a_repair_that_was_killed_is_gone_on_with(
     delete(done, "PH0005")
     with monkeypatch.context() as patched:
 
-        def killed(importer: ResilientImporter) -> None:
+        def killed(session: RunSession) -> None:
             raise KeyboardInterrupt
 
-        patched.setattr(ResilientImporter, "upload_images", killed)
+        patched.setattr("imports.phases.repair.upload_planned", killed)
         with pytest.raises(KeyboardInterrupt):
             done.verify(repair=True)
     assert not done.verify().clean

@@ -14,8 +14,8 @@ from imports.backends.target import embedded_folder
 from imports.errors import BackendUnavailableError, InterruptedRunError
 from imports.run.display import SilentDisplay
 from imports.servers import embedded
-from imports.servers.embedded_host import is_running
 from imports.work_item import Phase
+from imports.workers.process_id import is_running
 from tests.integration.conftest import Waits
 from tests.support import contents
 from tests.support.bench import Bench

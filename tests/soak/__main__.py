@@ -254,7 +254,7 @@ def _work_off(disturber: Disturber) -> None:
     command = [tree.kind, tree.folder, "--tag", "soak", *tree.options]
     disturber.run(*command, fault=disturber.chance.choice([None, "kill", "kill_aside"]))
     _undisturbed(disturber, command)
-    demand(before == people.versions(url), "to work off what was kept wrote rows")
+    demand(before == people.versions(url), "to consume what was kept wrote rows")
     _check_all(disturber)
     _verify(disturber)
 

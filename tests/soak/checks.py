@@ -48,7 +48,7 @@ def _short(text: str) -> str:
 def check_output(ended: Finished) -> None:
     """A command says what happened in words, and obeys no file's name."""
     # A run that somebody takes a worker from cannot go on, and says so.
-    robbed = ended.code == 1 and "A worker process was ended from outside" in ended.err
+    robbed = ended.code == 1 and "A worker process was killed from outside" in ended.err
     known = ended.code in EXIT_CODES or ended.code < 0 or robbed
     demand(known, "exit code", ended.code, ended.text)
     demand("Traceback" not in ended.text, "a traceback", ended.text)

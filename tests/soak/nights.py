@@ -199,7 +199,7 @@ class Nights:
     def _work_off(self, time: str, page: str) -> None:
         """Cron starts the import of what is deleted when it is in."""
         self._pages.add(page)
-        self.transcript.event(time, f"{page}.json in /data/people, which is worked off")
+        self.transcript.event(time, f"{page}.json in /data/people, which is consumed")
         ended = self._cron.run(f"{self._people} >/dev/null")
         self.transcript.ended(ended)
         _check(ended, 0)

@@ -12,6 +12,7 @@ from typing import Any
 from imports.ledger import (
     DisposalLedger,
     DisposedItem,
+    ExemptLedger,
     GrowingLedger,
     ImageLedger,
     ImportQueue,
@@ -79,6 +80,7 @@ class Book:
         self.queue = ImportQueue(scope)
         self.images = ImageLedger(scope)
         self.lacking = LackingLedger(scope)
+        self.exempt = ExemptLedger(scope)
         self.disposals = DisposalLedger(scope)
 
     def next_run(self, run_name: str) -> None:

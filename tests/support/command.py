@@ -19,6 +19,8 @@ from typing import Any
 
 import psutil
 
+from tests.support import fault_points
+from tests.support.fault_points import FaultPoint
 from tests.support.warm import CAN_BE_WARM, WarmProcess, run_warm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +34,9 @@ WARM: tuple[str, ...] = () if CAN_BE_WARM else MODULE
 Not for what is about the start of a process, or its memory, nor for who runs other programs.
 """
 
+MORTAL: tuple[str, ...] = WARM if CAN_BE_WARM else (sys.executable, fault_points.__file__)
+"""The same, for a command that dies at a fault point."""
+
 _PATIENCE = 30.0
 
 
@@ -43,6 +48,14 @@ def wait_until(
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(pause)
+
+
+def is_gone(process: psutil.Process) -> bool:
+    """Whether a process has ended, be it that nobody has heard of its end."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 Process = subprocess.Popen[bytes] | WarmProcess
@@ -118,9 +131,9 @@ class Running:
             self.process.send_signal(number)
 
     def kill(self) -> None:
-        """`kill -9` of the one process."""
+        """`kill -9` of the one process, which must be under way: else nothing would be killed."""
         self.process.kill()
-        self.process.wait()
+        self.finish(-signal.SIGKILL)
 
     def finish(self, exit_code: int | None = None, timeout: float = _PATIENCE) -> Finished:
         """Waits for its end, and checks what it exits with."""
@@ -252,15 +265,32 @@ class Workplace:
         assert asked == (answer is not None), text
         return Finished(process.returncode, text, "", time.monotonic() - began)
 
-    def killed_when(self, condition: Callable[[], object], *arguments: object) -> bool:
-        """Runs a command and kills it as soon as the condition holds; whether it was in time."""
+    def killed_when(
+        self, condition: Callable[[], object], *arguments: object, phase: str | None = None
+    ) -> None:
+        """Runs a command and kills it as soon as the condition holds.
+
+        Fails if it ends before that, or if it was not in this phase of its run.
+        """
         with self.started(*arguments) as running:
             wait_until(lambda: running.ended or condition())
-            if running.ended:
-                running.finish(0)
-                return False
             running.kill()
-            return True
+        self._check_killed_in(phase)
+
+    def killed_at(
+        self, point: FaultPoint, *arguments: object, environment: dict[str, str] | None = None
+    ) -> Finished:
+        """Runs a command that dies at a fault point; fails if it does not come there."""
+        variables = {**(environment or {}), **point.environment}
+        with self.started(*arguments, program=MORTAL, environment=variables) as running:
+            ended = running.finish()
+        assert ended.code == -signal.SIGKILL, f"it did not come to {point}:\n{ended.text}"
+        self._check_killed_in(point.phase)
+        return ended
+
+    def _check_killed_in(self, phase: str | None) -> None:
+        if phase is not None:
+            assert (self.state["status"], self.state["current_phase"]) == ("running", phase)
 
     @property
     def state(self) -> dict[str, Any]:

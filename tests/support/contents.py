@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def results(url: str) -> list[dict[str, Any]]:
     """All rows of search_results, without what differs from run to run."""
     found = query(
         url,
-        "SELECT to_jsonb(r) - '{id,dataset_id,batch_id,created_at,updated_at}'::text[]"
+        "SELECT to_jsonb(r) - '{id,dataset_id,batch_id,inserted_by,created_at,updated_at}'::text[]"
         " FROM public.search_results r ORDER BY search_name, search_state, license_number",
     )
     return [row[0] for row in found]
@@ -79,31 +79,6 @@ def stored_images(target: Target, folder: Path) -> dict[str, str]:
             ).hexdigest()
             for name in names
         }
-
-
-@contextlib.contextmanager
-def counting(url: str, table: str = "search_results") -> Iterator[Callable[[], int]]:
-    """How many rows a table has, to be asked time and again: over one connection.
-
-    A new one for each question would keep the server busier than the run that is watched.
-    """
-    with connected(url) as connection, connection.cursor() as cursor:
-
-        def ask() -> int:
-            cursor.execute(f"SELECT count(*) FROM {table}")
-            return int(cursor.fetchall()[0][0])
-
-        yield ask
-
-
-@contextlib.contextmanager
-def counting_images(target: Target, folder: Path) -> Iterator[Callable[[], int]]:
-    """How many images are stored, of a run that is under way, to be asked time and again."""
-    if target.supabase_url is None:
-        yield lambda: sum(1 for _ in (folder / ".importer" / "imagecache").rglob("*.png"))
-        return
-    with counting(target.database_url, "storage.objects") as ask:
-        yield ask
 
 
 @contextlib.contextmanager

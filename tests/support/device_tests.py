@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 
 from imports.run.report import RunReport
 from tests.support.bench import Bench
+from tests.support.command import ROOT
 from tests.support.database import query
-from tests.support.source import jpeg, png
+from tests.support.source import png
 
 BROKEN = b"{not json"
 FAILED_QUERY = "SELECT folder_name, error_message FROM folder_status WHERE upload_status='failed';"
@@ -60,18 +62,8 @@ def run(bench: Bench, **flags: Any) -> RunReport:
 
 
 def add_examples(source: Path) -> Path:
-    """What `../shared/examples/folders` has: five folders, of which four are work items."""
-    add(
-        source,
-        "Batch54",
-        {"device_id": "D-54", "test_status": "passed", "measurements": {"voltage": [3.3, 3.31]}},
-        {"shot.png": png(54)},
-    )
-    stats = {"device_id": "D-55", "test_status": "failed", "errors": ["overheat"]}
-    add(source, "Batch55", stats, {"a.jpg": jpeg(), "b.png": png(55)})
-    add(source, "Batch57", BROKEN)
-    add(source, "nested/line-2/Batch56", None, {"only_image.png": png(56)})
-    add(source, "empty_folder", None, {"notes.txt": b"nothing to import"})
+    """Our awkward examples: five folders, of which four are work items, and one of these fails."""
+    shutil.copytree(ROOT / "tests" / "examples" / "folders", source, dirs_exist_ok=True)
     return source
 
 
@@ -79,7 +71,7 @@ def rows(url: str, tag: str | None = None) -> list[dict[str, Any]]:
     """All rows of device_test, or those of a tag, without what differs from run to run."""
     found = query(
         url,
-        "SELECT to_jsonb(t) - '{id,dataset_id,batch_id,created_at,updated_at}'::text[]"
+        "SELECT to_jsonb(t) - '{id,dataset_id,batch_id,inserted_by,created_at,updated_at}'::text[]"
         " FROM public.device_test t JOIN public.datasets d ON d.id = t.dataset_id"
         " WHERE %s IS NULL OR d.tag = %s ORDER BY folder_path",
         tag,

@@ -8,7 +8,8 @@ from uuid import UUID
 
 import orjson
 
-from imports.backends.database import Database, ImageStore, Rows, TargetIdentity
+from imports.backends.database import Database, ImageStore, MergeAnswer, Rows, TargetIdentity
+from imports.backends.places import Places
 from imports.backends.retry import RetryPolicy
 from imports.backends.retrying import RetryingDatabase, RetryingStore
 from imports.backends.target_config import OpenTarget, TargetConfig, keep
@@ -39,7 +40,7 @@ class MemoryDatabase:
             raise BackendUnavailableError("The database is away.")
         return TargetIdentity("memory", None, None)
 
-    def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+    def merge(self, request_id: UUID, rows: Rows) -> MergeAnswer:
         encoded = [row for _, _, some in rows.tables() for row in some]
         if encoded:
             self.requests.append((request_id, tuple(encoded)))
@@ -49,7 +50,7 @@ class MemoryDatabase:
         if any(each in text for each in self.poison):
             raise DataRefusedError("the database refused it", sqlstate="23514")
         self.stored += [orjson.loads(row) for row in encoded]
-        return {index: "I" * len(some) for index, _, some in rows.tables()}
+        return MergeAnswer({index: "I" * len(some) for index, _, some in rows.tables()})
 
 
 def target_config(
@@ -58,9 +59,9 @@ def target_config(
     """How workers reach a database and a store that are in memory."""
     config = TargetConfig(None, Path("/nonexistent"))
     policy = policy or RetryPolicy(0)
+    images = RetryingStore(cast(ImageStore, store), policy)
     connections = OpenTarget(
-        RetryingDatabase(cast(Database, database), policy),
-        RetryingStore(cast(ImageStore, store), policy),
+        RetryingDatabase(cast(Database, database), policy), images, Places(lambda _: images)
     )
     keep(config, connections)
     return config

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from imports.kinds.people.tables import GROUP
+from tests.support.command import ROOT
 from tests.support.database import query
 from tests.support.folder import files_below
 
 Row = dict[str, Any]
 
+EXAMPLES = ROOT / "tests" / "examples" / "people"
 TABLES = tuple(table.qualified_name for table in GROUP.tables)
 EARLIER, MOMENT, LATER = "2025-01-01 10:00:00", "2025-02-07 10:00:00", "2025-03-01 10:00:00"
 BROKEN = b'{"results": [ {"profile_data": '
@@ -187,13 +189,10 @@ def age(file: Path, seconds: float = 60.0) -> None:
     os.utime(file, (moment, moment))
 
 
-def add_awkward(folder: Path) -> dict[str, tuple[int, int]]:
-    """What `../shared/examples/people` has; how many records of each file are good and bad."""
-    shared = job("c-10", company_phones=phones("+44 1"), office_id="o-1", office_type="hq")
-    write(folder, "keepers_p1.json", [whole_person("k-1"), person("k-2", shared, job("c-10"))])
-    write(folder, "empty_page.json")
-    write(folder, "one_bad_record.json", [person("k-3"), {"profile_data": {}}, sparse("k-4")])
-    write(folder, "broken.json", BROKEN)
+def add_examples(folder: Path) -> dict[str, tuple[int, int]]:
+    """Our awkward examples; how many records of each file are good and bad."""
+    for path in EXAMPLES.iterdir():
+        write(folder, path.name, path.read_bytes())
     return {
         "broken.json": (0, 0),
         "empty_page.json": (0, 0),
@@ -282,7 +281,9 @@ def rows(url: str, tables: Iterable[str] = TABLES, *, sources: bool = True) -> d
     Without `sources` also without that: of two files that say the same, either may be it.
     """
     found: dict[str, list[Row]] = {table: [] for table in tables}
-    left_out = "{dataset_id,batch_id,created_at,updated_at%s}" % ("" if sources else ",source")
+    left_out = "{dataset_id,batch_id,inserted_by,created_at,updated_at%s}" % (
+        "" if sources else ",source"
+    )
     selects = (
         f"SELECT '{table}', to_jsonb(t) - '{left_out}'::text[] AS content FROM {table} t"
         for table in found

@@ -14,7 +14,7 @@ def work_state(**changes: Any) -> WorkState:
     now = datetime.now(UTC)
     values: dict[str, Any] = {
         "run_id": "1a2b3c4d-7233-4593-9022-eaa6f22dd730",
-        "batch_id": "batch_20251118_120000_1a2b3c",
+        "run_name": "batch_20251118_120000_1a2b3c",
         "status": "completed",
         "process_id": 7,
         "kind": "states",

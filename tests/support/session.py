@@ -12,11 +12,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
 
-from imports.backends.database import Comparison, Rows, TableComparison
+from imports.backends.database import Comparison, MergeAnswer, Rows, TableComparison
 from imports.backends.retry import RetryPolicy
 from imports.backends.target import Target
 from imports.backends.target_config import opened
 from imports.kinds import kind_named
+from imports.ledger import PlacementLedger
 from imports.resilient_importer import ResilientImporter
 from imports.run.display import SilentDisplay
 from imports.run.disposal_plan import disposal_plan
@@ -58,7 +59,7 @@ class PeopleDatabase(MemoryDatabase):
             )
         return answer
 
-    def written(self, *_: object) -> list[Any]:
+    def rows(self, *_: object) -> list[Any]:
         return []
 
     @property
@@ -67,7 +68,7 @@ class PeopleDatabase(MemoryDatabase):
         found = (row.get("neuron360_profile_id") for row in self.stored)
         return [each for each in cast(Iterable[str | None], found) if each is not None]
 
-    def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+    def merge(self, request_id: UUID, rows: Rows) -> MergeAnswer:
         self.before_merge()
         self.remembered.add(rows.run["batch_id"])
         return super().merge(request_id, rows)
@@ -163,7 +164,9 @@ class PeopleBench:
             growing=book.growing,
             queue=book.queue,
             images=book.images,
+            placements=PlacementLedger(book.scope, target.key),
             lacking=book.lacking,
+            exempt=book.exempt,
             spool=Spool(self.base / ".importer" / "spool" / run_name, self.database.row_format),
             status_files=None,
             disposal=disposal_plan(settings, kind, self.folder, only),

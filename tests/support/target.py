@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import httpx
 
+from imports.kinds import all_kinds
 from imports.servers.local_supabase import LocalSupabase
 from imports.servers.schema import needed
 from tests.support.command import wait_until
@@ -79,10 +80,8 @@ _AT_WORK = (
     "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
     " AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND state <> 'idle'"
 )
-_OURS = (
-    "relnamespace IN"
-    " (SELECT oid FROM pg_namespace WHERE nspname IN ('public', 'organisation', 'people'))"
-)
+_SCHEMAS = sorted({table.schema for kind in all_kinds().values() for table in kind.group.tables})
+_OURS = f"relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN {(*_SCHEMAS, 'public')})"
 # TRUNCATE gives each table, and each of its indexes, a new file, also where there is nothing in it;
 # and of all tables that refer to one another. Most tests fill a few.
 _FILLED = (

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import imports
+from tests.support import fault_points
 
 ALSO = ("_strptime", "dotenv", "httpx", "ijson.backends.yajl2_c", "rich.progress", "zoneinfo")
 """What a command imports when it comes to it, beside the importer's own modules."""
@@ -127,6 +128,7 @@ def begin(request: dict[str, Any], streams: list[int]) -> None:
     sys.stderr = sys.__stderr__ = renewed(sys.stderr, "w")
     sys.argv = ["-m", *request["arguments"]]
     sys.path[0] = str(Path.cwd())
+    fault_points.arm()
 
 
 def renewed(stream: TextIO, mode: str) -> TextIO:

@@ -13,12 +13,14 @@ import pytest
 from imports.cli.acknowledge import acknowledge_failed
 from imports.cli.status import read_status, read_whereabouts, render_whereabouts
 from imports.errors import LedgerError, LockedError, UsageError
-from imports.ledger import LedgerFile
+from imports.ledger import LedgerFile, Scope
+from imports.ledger.kept import keep_state
 from imports.ledger.schema import UNRELEASED
 from imports.run.lock import hold
 from imports.run.provenance import token_inside
 from imports.settings import Settings
 from tests.support.book import Book
+from tests.support.reports import work_state
 
 
 @pytest.fixture
@@ -57,7 +59,8 @@ def counts(place: Path) -> tuple[int, int]:
 )
 def test_a_file_is_named_by_its_path_or_as_in_its_source(place: Path, path: str) -> None:
     lines = acknowledge(place, path.format(data=place.parent / "data"), note="ours")
-    assert lines[0] == f"Acknowledged: 1 (states from {place.parent / 'data'}, tag tag)"
+    source = place.parent / "data"
+    assert lines[0] == f"Acknowledged: 1 (states from {source}, tag tag, into target)"
     assert lines[1] == "  x/bad_parse.json: is broken"
     assert counts(place) == (2, 1)
     ledger = place / "upload_tracker.db"
@@ -77,7 +80,8 @@ def test_a_file_that_is_there_is_meant_and_none_of_that_name_in_another_source(
     (place.parent / "other").mkdir()
     monkeypatch.chdir(place.parent / "other")
     lines = acknowledge(place, "x/bad_parse.json")
-    assert lines[0] == f"Acknowledged: 1 (states from {place.parent / 'other'}, tag tag)"
+    expected = f"Acknowledged: 1 (states from {place.parent / 'other'}, tag tag, into target)"
+    assert lines[0] == expected
     assert sum(line.startswith("Acknowledged") for line in lines) == 1
 
 
@@ -88,6 +92,23 @@ def test_all_and_back(place: Path) -> None:
     assert acknowledge(place, tag="tag", undo=True)[0].startswith("Counted as failed again: 3 ")
     assert counts(place) == (3, 0)
     assert acknowledge(place, tag="tag", undo=True) == ["Nothing to take back."]
+
+
+def test_each_target_of_a_tag_is_named(place: Path) -> None:
+    """All of them are meant by a tag; each is called as its last run called it."""
+    source = str(place.parent / "data")
+    state = work_state(target_id="other", target="Supabase at https://x")
+    book = Book(place / "upload_tracker.db", source=source, run_name=state.run_name)
+    scope = book.runs.scope("states", source, "tag", state.target_id)
+    book.use(Scope(book.file, scope, state.run_name))
+    book.failed(book.add("z_parse.json")["z_parse.json"], "is broken")
+    keep_state(book.file, scope, state)
+    book.file.close()
+    lines = acknowledge(place, tag="tag")
+    assert [line for line in lines if line.startswith("Acknowledged")] == [
+        f"Acknowledged: 3 (states from {source}, tag tag, into target)",
+        f"Acknowledged: 1 (states from {source}, tag tag, into Supabase at https://x)",
+    ]
 
 
 def test_only_of_a_kind_and_a_tag(place: Path) -> None:

@@ -8,12 +8,14 @@ from imports.backends import answers
 from imports.backends.database import (
     AddedRows,
     Comparison,
+    MergeAnswer,
     Rows,
     TableComparison,
-    WrittenRow,
 )
+from imports.backends.deleting import CountedRows, NotedImages, Written, counted, unlisted
+from imports.backends.reading import RowQuestion
 from imports.kinds.people.kind import PEOPLE
-from imports.tables.table import IMAGES
+from imports.tables.table import IMAGE_ASSETS, IMAGES
 
 ROWS = Rows(IMAGES, {}, {0: [b"1", b"2"]})
 LABEL = IMAGES.tables[0].label
@@ -28,11 +30,25 @@ def refuses(shape: Any, answer: Any, *more: Any) -> None:
         shape(answer, *more)
 
 
+def merge_answer(letters: object, *derived: object) -> dict[str, object]:
+    return {"outcomes": {LABEL: letters}, "derived": list(derived)}
+
+
 def test_a_merge_answers_with_a_letter_for_each_row() -> None:
-    assert answers.merged({LABEL: "I?"}, ROWS) == {0: "I?"}
-    assert answers.merged({LABEL: None}, Rows(IMAGES, {}, {0: []})) == {0: ""}
-    for odd in (*ODD, {LABEL: "I"}, {LABEL: "III"}, {LABEL: "IX"}, {LABEL: ["I", "I"]}):
+    assert answers.merged(merge_answer("I?"), ROWS) == MergeAnswer({0: "I?"})
+    assert answers.merged(merge_answer("GL"), ROWS) == MergeAnswer({0: "GL"})
+    assert answers.merged(merge_answer(""), Rows(IMAGES, {}, {0: []})) == MergeAnswer({0: ""})
+    outcomes = ({"outcomes": each, "derived": []} for each in ODD)
+    letters = (merge_answer(each) for each in (None, 5, "I", "III", "IX", ["I", "I"]))
+    for odd in (*ODD, *outcomes, *letters, {"outcomes": {LABEL: "II"}}):
         refuses(answers.merged, odd, ROWS)
+
+
+def test_a_merge_answers_with_what_each_derivation_wrote() -> None:
+    answer = merge_answer("II", {"a": 2, "b": 1}, {}, {"a": 3})
+    assert answers.merged(answer, ROWS) == MergeAnswer({0: "II"}, {"a": 5, "b": 1})
+    for odd in (None, 5, "text", [], {"a": None}, {"a": "2"}, {"a": 1.5}, {"a": True}):
+        refuses(answers.merged, merge_answer("II", odd), ROWS)
 
 
 def test_a_comparison_answers_for_each_row() -> None:
@@ -65,11 +81,27 @@ def test_a_comparison_tells_of_owned_tables_also_where_no_row_of_them_was_sent()
         refuses(answers.compared, {**whole, "people.emails": {"rows": [], "added": [odd]}}, rows)
 
 
-def test_a_page_has_ids_and_keys() -> None:
-    assert answers.page([]) == []
-    assert answers.page([{"i": "7", "k": ["a", None]}]) == [WrittenRow("7", "a/-")]
-    for odd in (None, 5, "text", {}, [None], [[]], [{}], [{"i": 7, "k": []}], [{"i": "7"}]):
-        refuses(answers.page, odd)
+def test_rows_have_the_columns_that_were_asked_for() -> None:
+    question = RowQuestion(IMAGE_ASSETS, 1, ("content_hash",), columns=("width",))
+    assert answers.rows([], question) == []
+    row = {"content_hash": "a", "width": None}
+    assert answers.rows([row], question) == [row]
+    for odd in (None, 5, "text", {}, [None], [[]], [{}], [{"width": 7}], [row, row]):
+        refuses(answers.rows, odd, question)
+
+
+def test_a_count_and_what_a_deletion_leaves() -> None:
+    count = {"tables": {LABEL: {"rows": 2, "earlier": 1}}, "images": 3, "bytes": 4}
+    assert counted(count) == Written({LABEL: CountedRows(2, 1)}, 3, 4)
+    for odd in (*ODD, {**count, "tables": {LABEL: 2}}, {**count, "images": None}):
+        refuses(counted, odd)
+    assert answers.some_of(["a"], ["a", "b"]) == ["a"]
+    for odd in (None, 5, "text", {}, ["c"], [{}]):
+        refuses(answers.some_of, odd, ["a", "b"])
+    assert unlisted({"last": None, "places": {}}) == NotedImages(None, {})
+    assert unlisted({"last": "b", "places": {"a": "x"}}) == NotedImages("b", {"a": "x"})
+    for odd in (*ODD, {"last": "a"}, {"last": "a", "places": None}):
+        refuses(unlisted, odd)
 
 
 def test_known_images_are_of_those_that_were_asked_for() -> None:

@@ -117,7 +117,7 @@ def test_an_image_that_changed_since_it_was_hashed_is_not_stored(
     store: LocalImages, folder: Path, image: Image
 ) -> None:
     Path(image.file.path).write_bytes(png(2, 9, 9))
-    with pytest.raises(ImageProblemError, match="changed while the run was under way"):
+    with pytest.raises(ImageProblemError, match="changed during the run"):
         store.put(image)
     assert files(folder) == []
 

@@ -138,7 +138,7 @@ class Stopped(Broken):
 
 def test_that_the_first_executor_is_broken_is_told_as_ever(second: Named) -> None:
     chained = Chained(Broken(), second, begin)
-    with pytest.raises(ImporterError, match="A worker process was ended from outside"):
+    with pytest.raises(ImporterError, match="A worker process was killed from outside"):
         list(run_bounded(chained, shouted, [1], in_flight=2, stop=threading.Event()))
 
 

@@ -174,10 +174,10 @@ def test_nul_is_taken_out_of_text_and_counted(tally: Tally) -> None:
 
 @pytest.mark.parametrize(
     ("value", "named"),
-    [({}, "an object"), ([], "a list"), (True, "true or false"), (False, "true or false")],
+    [({}, "an object"), ([], "an array"), (True, "a boolean"), (False, "a boolean")],
 )
 def test_what_is_no_text_is_refused_by_name(value: object, named: str, tally: Tally) -> None:
-    with pytest.raises(ValueError, match=f"^expected text, found {named}$"):
+    with pytest.raises(ValueError, match=f"^expected a string, found {named}$"):
         clean_text(value, tally)
 
 
@@ -256,9 +256,9 @@ def test_nul_is_counted_in_texts_and_names_at_any_depth(tally: Tally) -> None:
     [
         (None, "null"),
         ({}, "an object"),
-        ([], "a list"),
-        ("", "a text"),
-        (True, "true or false"),
+        ([], "an array"),
+        ("", "a string"),
+        (True, "a boolean"),
         (1, "a number"),
         (1.5, "a number"),
     ],

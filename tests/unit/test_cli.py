@@ -131,7 +131,7 @@ def test_a_kind_has_the_options_that_fit_it() -> None:
     assert {"--scan-only", "--status", "--db-path", "--retry-failed"} <= options("states")
 
 
-def test_people_have_the_options_of_sources_that_are_worked_off_and_no_other_has() -> None:
+def test_people_have_the_options_of_sources_that_are_consumed_and_no_other_has() -> None:
     own = {
         "--on-success",
         "--on-failure",

@@ -632,7 +632,7 @@ def replaced_in_between(
 ) -> None:
     """Somebody renames another version, alike by size and mtime, over a file just after the look;
     `then` happens once it is set aside."""
-    look, take = disposal._look, AsideFolders.take
+    look, take = disposal._entry_of, AsideFolders.take
     version = write(path.parent.parent / "stage" / path.name, b"V" * len(CONTENT))
 
     def slow(source: Path, mark: Signature) -> os.stat_result | None:
@@ -645,7 +645,7 @@ def replaced_in_between(
         then()
         return place
 
-    monkeypatch.setattr(disposal, "_look", slow)
+    monkeypatch.setattr(disposal, "_entry_of", slow)
     monkeypatch.setattr(AsideFolders, "take", taken)
 
 

@@ -12,7 +12,7 @@ import pytest
 from imports.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("README.md", "ARCHITECTURE.md", "docs/rules.md", "docs/operating.md")
+NAMES = ("README.md", "ARCHITECTURE.md", "docs/rules.md", "docs/operating.md", "CONTRIBUTING.md")
 DOCUMENTS = [ROOT / name for name in NAMES]
 
 
@@ -53,7 +53,7 @@ def test_every_command_and_option_is_in_the_readme(name: str, command: click.Com
     text = (ROOT / "README.md").read_text()
     if not name.startswith(("schema", "db")):
         assert f"`resilient-importer {name}" in text
-    for option in command.params:
+    for option in command.get_params(click.Context(command, help_option_names=[])):
         if isinstance(option, click.Option) and not option.hidden:
             for flag in option.opts:
                 assert re.search(rf"{flag}(?![\w-])", text), flag

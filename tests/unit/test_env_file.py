@@ -64,7 +64,7 @@ def test_what_is_no_utf_8_is_refused_with_its_line(
     tmp_path: Path, content: bytes, line: int
 ) -> None:
     assert refusal(tmp_path, content) == (
-        f"line {line}: this is no UTF-8 text. Save the file as UTF-8."
+        f"line {line}: this is not UTF-8 text. Save the file as UTF-8."
     )
 
 
@@ -84,8 +84,8 @@ def test_a_line_that_is_no_assignment_is_refused_with_its_number(
     tmp_path: Path, text: str, line: int
 ) -> None:
     assert refusal(tmp_path, text.encode()) == (
-        f"line {line}: this is no NAME=value, or a quotation mark is not closed."
-        " Mend the line, or begin it with #."
+        f"line {line}: this is not NAME=value, or a quotation mark is not closed."
+        " Correct the line, or begin it with #."
     )
 
 
@@ -96,7 +96,7 @@ def test_no_file_is_no_variables(tmp_path: Path) -> None:
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".env").mkdir()
-    with pytest.raises(UsageError, match="no regular file"):
+    with pytest.raises(UsageError, match="is not a regular file"):
         read_env_file(tmp_path / ".env")
 
 

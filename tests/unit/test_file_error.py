@@ -32,8 +32,8 @@ def error(number: int) -> OSError:
         (errno.ENOSPC, "The disk is full. Free space"),
         (errno.EDQUOT, "quota"),
         (errno.EFBIG, "ulimit -f"),
-        (errno.EIO, "See to that disk"),
-        (errno.ESTALE, "See to that disk"),
+        (errno.EIO, "Check that disk"),
+        (errno.ESTALE, "Check that disk"),
     ],
 )
 def test_a_disk_that_is_full_or_broken_is_no_wrong_usage(number: int, said: str) -> None:

@@ -158,7 +158,7 @@ def test_what_is_no_image_is_refused_whatever_it_is_called(tmp_path: Path, conte
 def test_an_image_that_changed_meanwhile_is_a_problem(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(png())
-    with pytest.raises(ImageProblemError, match="changed while the run was under way"):
+    with pytest.raises(ImageProblemError, match="changed during the run"):
         read_image(ImageFile(str(path), Signature(len(png()), 1)))
 
 

@@ -38,7 +38,7 @@ def test_an_image_that_became_shorter_while_it_is_read_is_a_problem(
             os.truncate(image.path, length)
             list(read_pieces(file, image, 100))
 
-    with pytest.raises(ImageProblemError, match=r"a\.png changed while the run was under way"):
+    with pytest.raises(ImageProblemError, match=r"a\.png changed during the run"):
         shorten_and_read()
 
 
@@ -48,5 +48,5 @@ def test_an_image_that_is_written_to_while_it_is_read_is_a_problem(image: ImageF
             assert read_whole(file, image) == CONTENT
             growing.write(b"more")
 
-    with pytest.raises(ImageProblemError, match="changed while the run was under way"):
+    with pytest.raises(ImageProblemError, match="changed during the run"):
         read_and_lengthen()

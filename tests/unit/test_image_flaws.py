@@ -30,7 +30,7 @@ GOOD = {
 }
 CUT_OFF = "it is cut off"
 BROKEN = "its header is broken"
-NO_PICTURE = "there is no picture in it"
+NO_PICTURE = "it contains no image"
 FRAME = b"\xff\xc0\0\x0b\x08\0\x04\0\x05\x01\x01\x11\0"
 SCAN = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0"
 
@@ -147,7 +147,7 @@ def test_flaws_of_a_jpeg(content: bytes, expected: str | None) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"GIF89a<script>alert(1)</script>", "there is no GIF behind its first bytes"),
+        (b"GIF89a<script>alert(1)</script>", "only its first bytes are those of a GIF"),
         (gif_of(frames=0), NO_PICTURE),
         (gif_of(b"!\xfe\x05hello\0", frames=0), NO_PICTURE),
         (gif_of(frames=0, end=b""), CUT_OFF),

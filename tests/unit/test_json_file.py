@@ -40,7 +40,9 @@ def read(path: Path, tally: Tally | None = None) -> dict[str, Any]:
 def test_a_document_whose_values_would_take_too_much_memory_is_refused_alone() -> None:
     # 3 MiB of text, 45 MiB of lists for each.
     content = b'{"x":[' + b"[]," * 6_000_000 + b"1]}"
-    with pytest.raises(RecordError, match=r"about [\d,]+ MiB of memory; more than 256"):
+    with pytest.raises(
+        RecordError, match=r"about [\d,]+ MiB of memory; one file may use at most 256"
+    ):
         parse_object(content, Counter())
 
 
@@ -95,15 +97,15 @@ def test_what_is_not_json_is_refused(content: bytes) -> None:
 @pytest.mark.parametrize(
     ("content", "named"),
     [
-        (b"[{}]", "a list"),
-        (b'"text"', "a text"),
+        (b"[{}]", "an array"),
+        (b'"text"', "a string"),
         (b"null", "null"),
         (b"12", "a number"),
-        (b"true", "true or false"),
+        (b"true", "a boolean"),
     ],
 )
 def test_another_value_than_an_object_is_refused_by_name(content: bytes, named: str) -> None:
-    with pytest.raises(RecordError, match=f"^holds {named} where an object belongs$"):
+    with pytest.raises(RecordError, match=f"^is {named}, not an object$"):
         parse_object(content, Counter())
 
 
@@ -141,7 +143,7 @@ def test_any_object_is_read_back_without_its_nul_characters(value: dict[str, Any
     expected = {name.replace("\0", ""): _without_nul(each) for name, each in value.items()}
     content = json.dumps(value).encode()
     if len(expected) < len(value):
-        with pytest.raises(RecordError, match="stands twice"):
+        with pytest.raises(RecordError, match="occurs twice"):
             parse_object(content, Counter())
     else:
         assert parse_object(content, Counter()) == expected
@@ -234,34 +236,37 @@ def test_digits_that_are_no_number_stay_none(number: str) -> None:
 
 
 FLAWS = {
-    "at the top": (b'{"a": 1, "b": 2, "a": 1}', "a stands twice"),
-    "in a list": (b'{"a": [0, {"b": [[{"c": 1, "c": 2}]]}]}', "a[1].b[0][0].c stands twice"),
-    "escaped": (rb'{"a": {"b": 1, "\u0062": 1}}', "a.b stands twice"),
-    "both escaped": (rb'{"a": {"\u0062\"": 1, "\u0062\u0022": 1}}', "a.'b\"' stands twice"),
-    "without NUL": (rb'{"a": {"b\u0000": 1, "b": 2}}', "a.b stands twice"),
-    "with much escaped": (rb'{"\\": "\"\\\"", "\/": {"x": 1, "x": ""}}', "'/'.x stands twice"),
-    "three times": (b'{"a": {"b": 1, "b": 2, "b": 3}}', "a.b stands twice"),
-    "an empty name": (b'{"": 1, "": 1}', "'' stands twice"),
-    "the same value": (b'{\n  "a": {\n    "b": 1,\n    "b": 1\n  }\n}', "a.b stands twice"),
+    "at the top": (b'{"a": 1, "b": 2, "a": 1}', "a occurs twice"),
+    "in a list": (b'{"a": [0, {"b": [[{"c": 1, "c": 2}]]}]}', "a[1].b[0][0].c occurs twice"),
+    "escaped": (rb'{"a": {"b": 1, "\u0062": 1}}', "a.b occurs twice"),
+    "both escaped": (rb'{"a": {"\u0062\"": 1, "\u0062\u0022": 1}}', "a.'b\"' occurs twice"),
+    "without NUL": (rb'{"a": {"b\u0000": 1, "b": 2}}', "a.b occurs twice"),
+    "with much escaped": (rb'{"\\": "\"\\\"", "\/": {"x": 1, "x": ""}}', "'/'.x occurs twice"),
+    "three times": (b'{"a": {"b": 1, "b": 2, "b": 3}}', "a.b occurs twice"),
+    "an empty name": (b'{"": 1, "": 1}', "'' occurs twice"),
+    "the same value": (b'{\n  "a": {\n    "b": 1,\n    "b": 1\n  }\n}', "a.b occurs twice"),
     "half a character": (
         rb'{"a": ["x", "y \ud83d\ude00\ud83d"]}',
-        "a[1] holds half of a surrogate",
+        "a[1] contains half of a surrogate",
     ),
-    "the other half": (rb'{"a": {"b c": "\ude00\ud83d"}}', "a.'b c' holds half of a surrogate"),
-    "half a character in a name": (rb'{"a": {"\ud83d": 1}}', "the name a.'\ufffd' holds half of a"),
+    "the other half": (rb'{"a": {"b c": "\ude00\ud83d"}}', "a.'b c' contains half of a surrogate"),
+    "half a character in a name": (
+        rb'{"a": {"\ud83d": 1}}',
+        "the name a.'\ufffd' contains half of a",
+    ),
     "bytes that are no text": (
         b'{"a": [{"b": "caf\xe9"}]}',
-        "a[0].b holds bytes that are not UTF-8",
+        "a[0].b contains bytes that are not UTF-8",
     ),
-    "a half in bytes": (b'{"a": "\xed\xa0\xbd"}', "a holds bytes that are not UTF-8"),
+    "a half in bytes": (b'{"a": "\xed\xa0\xbd"}', "a contains bytes that are not UTF-8"),
     "too many digits": (
         b'{"a": [{"b": 1e131072}]}',
-        "a[0].b is a number that PostgreSQL cannot hold",
+        "a[0].b is a number that PostgreSQL cannot store",
     ),
     "too many decimals": (b'{"a": [{"b": 1e-16384}]}', "a[0].b is a number that PostgreSQL cannot"),
     "escape sequences": (
         b'{"a": {"\\u001b[31m": 1, "\\u001b[31m": 1}}',
-        r"a.'\x1b[31m' stands twice",
+        r"a.'\x1b[31m' occurs twice",
     ),
 }
 
@@ -367,7 +372,7 @@ def test_what_is_read_and_written_again_is_what_an_exact_parser_reads(data: st.D
     try:
         expected = exactly(content)
     except Twice:
-        with pytest.raises(RecordError, match=r"stands twice$"):
+        with pytest.raises(RecordError, match=r"occurs twice$"):
             parse_object(content.encode(), Counter())
         return
     found = parse_object(content.encode(), Counter())
@@ -388,7 +393,7 @@ def test_a_file_that_changed_its_size_is_refused(tmp_path: Path, changed: str) -
     path = write(tmp_path / "a.json", '{"a": 1}')
     signature = signature_of(path.stat())
     write(path, changed)
-    with pytest.raises(RecordError, match="changed while the run was under way"):
+    with pytest.raises(RecordError, match="changed during the run"):
         read_object(str(path), signature, Counter())
 
 
@@ -397,7 +402,7 @@ def test_a_file_that_was_written_again_with_the_same_size_is_refused(tmp_path: P
     signature = signature_of(path.stat())
     write(path, '{"a": 2}')
     os.utime(path, ns=(0, signature.mtime_ns + 1))
-    with pytest.raises(RecordError, match="changed while the run was under way"):
+    with pytest.raises(RecordError, match="changed during the run"):
         read_object(str(path), signature, Counter())
 
 
@@ -408,7 +413,7 @@ def test_a_file_that_is_gone_or_a_folder_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_too_large_is_not_even_opened(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match="bytes long; more than"):
+    with pytest.raises(RecordError, match="bytes; a file may have at most"):
         read_object(str(tmp_path / "gone.json"), Signature(MAX_JSON_BYTES + 1, 0), Counter())
 
 

@@ -339,13 +339,13 @@ def test_the_text_around_the_place_is_not_told(write: Callable[[bytes], Path]) -
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"[{}]", "holds a list where an object belongs"),
-        (b'"text"', "holds a text where an object belongs"),
-        (b"null", "holds null where an object belongs"),
-        (b"12 ", "holds a number where an object belongs"),
-        (b'{"results": {"item": 3}}', 'has an object under "results", not a list'),
-        (b'{"results": true}', 'has true or false under "results", not a list'),
-        (b'{"results": [], "results": []}', "results stands twice"),
+        (b"[{}]", "is an array, not an object"),
+        (b'"text"', "is a string, not an object"),
+        (b"null", "is null, not an object"),
+        (b"12 ", "is a number, not an object"),
+        (b'{"results": {"item": 3}}', 'has an object as "results", not an array'),
+        (b'{"results": true}', 'has a boolean as "results", not an array'),
+        (b'{"results": [], "results": []}', "results occurs twice"),
     ],
 )
 def test_a_file_of_another_shape_is_refused(
@@ -355,17 +355,17 @@ def test_a_file_of_another_shape_is_refused(
 
 
 FLAWS = {
-    "half": (rb'"a\ud800"', " holds half of a surrogate pair"),
-    "the other half": (rb'["\\\udc00"]', "[0] holds half of a surrogate pair"),
-    "a half before an escape": (rb'{"a": "\ud83d\n"}', "a holds half of a surrogate pair"),
-    "a half and a whole": (rb'{"a": "\ud83d\ud83d\ude00"}', "a holds half of a surrogate pair"),
-    "a half in a name": (rb'{"a": {"\ud83d": 1}}', "the name a.'\ufffd' holds half of a"),
-    "bytes": (b'{"a": ["caf\xe9"]}', "a[0] holds bytes that are not UTF-8"),
-    "a name twice": (rb'{"a": [{"b": 1, "\u0062": 2}]}', "a[0].b stands twice"),
-    "a name twice without NUL": (rb'{"a": {"b": 1, "b\u0000": 2}}', "a.b stands twice"),
+    "half": (rb'"a\ud800"', " contains half of a surrogate pair"),
+    "the other half": (rb'["\\\udc00"]', "[0] contains half of a surrogate pair"),
+    "a half before an escape": (rb'{"a": "\ud83d\n"}', "a contains half of a surrogate pair"),
+    "a half and a whole": (rb'{"a": "\ud83d\ud83d\ude00"}', "a contains half of a surrogate pair"),
+    "a half in a name": (rb'{"a": {"\ud83d": 1}}', "the name a.'\ufffd' contains half of a"),
+    "bytes": (b'{"a": ["caf\xe9"]}', "a[0] contains bytes that are not UTF-8"),
+    "a name twice": (rb'{"a": [{"b": 1, "\u0062": 2}]}', "a[0].b occurs twice"),
+    "a name twice without NUL": (rb'{"a": {"b": 1, "b\u0000": 2}}', "a.b occurs twice"),
     "too deep": (b'{"a": ' + b"[" * 248 + b"]" * 248 + b"}", "is nested more than 250 levels deep"),
     "far too deep": (b"[" * 30_000 + b"]" * 30_000, "is nested more than 250 levels deep"),
-    "beyond PostgreSQL": (b'{"a": [1, 1e131072]}', "a[1] is a number that PostgreSQL cannot hold"),
+    "beyond PostgreSQL": (b'{"a": [1, 1e131072]}', "a[1] is a number that PostgreSQL cannot store"),
 }
 
 
@@ -389,20 +389,20 @@ def test_as_many_levels_as_a_small_file_may_have_are_read(write: Callable[[bytes
 
 
 PAGE_FLAWS = {
-    "twice at the top": (b'"a": 1, "a": 2', "a stands twice"),
-    "the list, escaped": (rb'"\u0072esults": []', "results stands twice"),
-    "the list without NUL": (rb'"results\u0000": []', "results stands twice"),
+    "twice at the top": (b'"a": 1, "a": 2', "a occurs twice"),
+    "the list, escaped": (rb'"\u0072esults": []', "results occurs twice"),
+    "the list without NUL": (rb'"results\u0000": []', "results occurs twice"),
     "twice in a list": (
         b'"a": [[], {"b": [{"c": 1}, {"c": 1, "c": 2}]}]',
-        "a[1].b[1].c stands twice",
+        "a[1].b[1].c occurs twice",
     ),
-    "half": (rb'"a": {"b": ["x", {}, "\ud83d"]}', "a.b[2] holds half of a surrogate pair"),
-    "half in a name": (rb'"a": {"b": {"\ud83d": 1}}', "the name a.b.'\ufffd' holds half of a"),
-    "bytes": (b'"a": "\xff"', "a holds bytes that are not UTF-8"),
-    "bytes in a name": (b'"a\xff": 1', "the name 'a\ufffd' holds bytes that are not UTF-8"),
-    "half a name": (rb'"\ud83d": 1', "the name '\ufffd' holds half of a surrogate pair"),
+    "half": (rb'"a": {"b": ["x", {}, "\ud83d"]}', "a.b[2] contains half of a surrogate pair"),
+    "half in a name": (rb'"a": {"b": {"\ud83d": 1}}', "the name a.b.'\ufffd' contains half of a"),
+    "bytes": (b'"a": "\xff"', "a contains bytes that are not UTF-8"),
+    "bytes in a name": (b'"a\xff": 1', "the name 'a\ufffd' contains bytes that are not UTF-8"),
+    "half a name": (rb'"\ud83d": 1', "the name '\ufffd' contains half of a surrogate pair"),
     "too deep": (b'"a": ' + b"[" * 250 + b"]" * 250, "is nested more than 250 levels deep"),
-    "beyond PostgreSQL": (b'"a": {"b": 1e131072}', "a.b is a number that PostgreSQL cannot hold"),
+    "beyond PostgreSQL": (b'"a": {"b": 1e131072}', "a.b is a number that PostgreSQL cannot store"),
 }
 
 
@@ -429,7 +429,7 @@ def test_what_is_beside_the_records_may_be_as_any_json(write: Callable[[bytes], 
 
 def test_a_file_that_is_gone_or_a_folder_cannot_be_read(tmp_path: Path) -> None:
     for path in (tmp_path / "gone.json", tmp_path):
-        with pytest.raises(RecordError, match=r"cannot be read: |changed while"):
+        with pytest.raises(RecordError, match=r"cannot be read: |changed during"):
             list(read_pieces(str(path), Signature(2, 0), "results", 2, 0, Counter()))
 
 
@@ -439,7 +439,7 @@ def test_a_file_that_is_another_one_before_the_first_piece_is_refused(
     path = write(b'{"results": [1]}')
     found = pieces(path)
     os.utime(path, ns=(0, 1))
-    assert "changed while" in taken(found)[1]
+    assert "changed during" in taken(found)[1]
 
 
 @pytest.mark.parametrize("change", [b'{"results": [9, 9, 9, 9, 9, 9]}', b'{"resul', b""])
@@ -452,7 +452,7 @@ def test_a_file_that_changes_meanwhile_is_refused_before_the_next_piece(
     assert next(found) == Piece(0, [1], False)
     write(change)
     os.utime(path, ns=(0, 1))
-    assert taken(found) == ([], "changed while the run was under way; run again to import it")
+    assert taken(found) == ([], "changed during the run; run again to import it")
 
 
 def test_the_file_is_closed_when_nobody_reads_on(

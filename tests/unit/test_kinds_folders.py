@@ -24,12 +24,9 @@ from imports.source.image_finder import ImageFinder, image_finder
 from imports.source.tree import ListingProblem
 from imports.tables.row_format import RowFormat, encoder
 from imports.work_item import Image, ImageFile, ListedItem, Signature, Source
-from tests.support.command import ROOT
-from tests.support.source import jpeg, png
+from tests.support.device_tests import add_examples
+from tests.support.source import png
 from tests.support.walk import walk
-
-GIVEN = ROOT.parent / "shared" / "examples" / "folders"
-"""The examples that the kind was built to, where they lie beside the project."""
 
 NAMES = [column.name for column in DEVICE_TEST.columns]
 MOMENT = 1_700_000_000_123_456_789
@@ -108,29 +105,9 @@ def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path / "source")
 
 
-@pytest.fixture(
-    params=[
-        "made here",
-        pytest.param(
-            "given", marks=pytest.mark.skipif(not GIVEN.is_dir(), reason=f"there is no {GIVEN}")
-        ),
-    ]
-)
-def examples(request: pytest.FixtureRequest, tmp_path: Path) -> Tree:
-    """The folders that are described to us, and the like of them."""
-    if request.param == "given":
-        shutil.copytree(GIVEN, tmp_path / "source")
-        return Tree(tmp_path / "source")
-    tree = Tree(tmp_path / "source")
-    tree.write("Batch54/shot.png", png())
-    tree.write("Batch54/stats.json", {"device_id": "D-54", "test_status": "passed", "n": [3.3]})
-    tree.write("Batch55/a.jpg", jpeg())
-    tree.write("Batch55/b.png", png(1))
-    tree.write("Batch55/stats.json", {"device_id": "D-55", "test_status": "failed"})
-    tree.write("Batch57/stats.json", b"{not json")
-    tree.write("empty_folder/notes.txt", b"nothing to import")
-    tree.write("nested/line-2/Batch56/only_image.png", png(2))
-    return tree
+@pytest.fixture
+def examples(tmp_path: Path) -> Tree:
+    return Tree(add_examples(tmp_path / "source"))
 
 
 # The examples
@@ -277,7 +254,7 @@ def test_a_folder_that_changed_since_it_was_listed_is_refused(tree: Tree, change
     tree.write("a/stats.json", {})
     before = tree.listed["a"]
     change(tree.folder / "a")
-    with pytest.raises(RecordError, match="changed while the run was under way"):
+    with pytest.raises(RecordError, match="changed during the run"):
         FOLDERS.read(tree.source, "a", before, Counter())
 
 
@@ -309,13 +286,13 @@ BROKEN = {
     "broken": (b"{not json", "stats.json is not JSON: "),
     "empty": (b"", "stats.json is empty"),
     "blank": (b" \n", "stats.json is empty"),
-    "a list": (b"[1]", "stats.json holds a list where an object belongs"),
-    "null": (b"null", "stats.json holds null where an object belongs"),
+    "an array": (b"[1]", "stats.json is an array, not an object"),
+    "null": (b"null", "stats.json is null, not an object"),
     "UTF-16": ('{"a": 1}'.encode("utf-16"), "stats.json is UTF-16, not UTF-8"),
-    "Latin-1": ('{"a": "é"}'.encode("latin-1"), "stats.json a holds bytes that are not UTF-8"),
-    "half a surrogate": (rb'{"a": "\ud800"}', "stats.json a holds half of a surrogate pair"),
+    "Latin-1": ('{"a": "é"}'.encode("latin-1"), "stats.json a contains bytes that are not UTF-8"),
+    "half a surrogate": (rb'{"a": "\ud800"}', "stats.json a contains half of a surrogate pair"),
     "too large a number": (b'{"a": 1e131072}', "stats.json a is a number that PostgreSQL cannot"),
-    "a name twice": (b'{"a": 1, "a": 2}', "stats.json a stands twice"),
+    "a name twice": (b'{"a": 1, "a": 2}', "stats.json a occurs twice"),
     "NaN": (b'{"a": NaN}', "stats.json is not JSON: "),
 }
 
@@ -461,7 +438,7 @@ def test_more_than_one_file_of_stats_fails_the_folder_and_names_them(tree: Tree)
     tree.write("a/x.png", png())
     folder = tree.read("a")
     assert len(tree.plan(folder).images) == 1
-    with pytest.raises(RecordError, match=r"^has more than one file of stats: one\.json, two\.js"):
+    with pytest.raises(RecordError, match=r"^has more than one stats file: one\.json, two\.js"):
         tree.row(folder)
 
 
@@ -470,7 +447,7 @@ def test_two_spellings_of_stats_are_two_files(tree: Tree) -> None:
     tree.write("a/Stats.JSON", {})
     if len(list((tree.folder / "a").iterdir())) == 1:
         pytest.skip("this file system takes them for one name")
-    with pytest.raises(RecordError, match="more than one file of stats"):
+    with pytest.raises(RecordError, match="more than one stats file"):
         tree.row(tree.read("a"))
 
 
@@ -545,7 +522,9 @@ def test_what_is_no_text_is_left_empty_with_a_warning_and_kept_in_the_stats(
     row = tree.row(folder)
     assert row[name] is None
     assert row["stats"] == {name: value}
-    assert tree.plan(folder).warnings == (f"{name} is left empty: it is no text in the stats",)
+    assert tree.plan(folder).warnings == (
+        f"{name} is left empty: in the stats it is neither a string nor a number",
+    )
     assert tree.plan(folder).images_missing == 0
     assert len(FOLDERS.story(folder)) == 4
 

@@ -21,13 +21,11 @@ from imports.kinds.people.kind import PEOPLE, items_in
 from imports.kinds.people.records import NAMESPACE, Page, identifier, records
 from imports.source.cleaning import Tally
 from imports.source.image_finder import image_finder
+from imports.source.local_file import LocalFile
 from imports.tables.row_format import RowFormat, encoder
 from imports.tables.table import BATCH_ID, DATASET_ID, LatestWins, Replace
 from imports.work_item import ListedItem, Source
-from tests.support.command import ROOT
-
-GIVEN = ROOT.parent / "shared" / "examples" / "people" / "systematic_search_results"
-"""The examples that the kind was built to, where they lie beside the project."""
+from tests.support.people import EXAMPLES
 
 TABLES = PEOPLE.group.tables
 MODIFIED = dt.datetime(2025, 2, 7, 10, tzinfo=dt.UTC)
@@ -85,7 +83,7 @@ def filled(row: Row) -> Row:
 
 
 def aggregate(record: KindRecord, table: str) -> list[KindAggregate]:
-    """The families whose first row is in this table."""
+    """The aggregates whose first row is in this table."""
     return [each for each in record.aggregates if TABLES[each.rows[0][0]].qualified_name == table]
 
 
@@ -132,7 +130,7 @@ def test_a_table_is_a_root_or_owned(table: Any) -> None:
 def listed(folder: Path, prefix: str = "") -> list[str]:
     source = Source(str(folder), PEOPLE.patterns)
     with os.scandir(folder / prefix) as entries:
-        found = list(items_in(source, prefix, list(entries)))
+        found = list(items_in(source, prefix, [LocalFile(entry) for entry in entries]))
     return sorted(entry.path for entry in found if isinstance(entry, ListedItem))
 
 
@@ -186,7 +184,7 @@ def test_results_that_stand_there_twice_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "page.json"
     source = Source(str(tmp_path), ("*.json",))
     path.write_bytes(b'{"results": [{}], "more": {"results": 1}, "results": []}')
-    with pytest.raises(RecordError, match=r"^results stands twice$"):
+    with pytest.raises(RecordError, match=r"^results occurs twice$"):
         PEOPLE.read(source, "page.json", PEOPLE.sign(source, "page.json"), Counter())
     path.write_bytes(b'{"results": [{"results": 1, "text": "\\"results\\""}], "more": "results"}')
     found = PEOPLE.read(source, "page.json", PEOPLE.sign(source, "page.json"), Counter())
@@ -209,26 +207,26 @@ def test_a_page_with_an_empty_list_has_no_records(tmp_path: Path, content: Any) 
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ({"results": {"0": {}}}, 'has an object under "results", not a list'),
-        ({"results": "none"}, 'has a text under "results", not a list'),
-        ({"results": None}, 'has null under "results", not a list'),
-        ([], "holds a list where an object belongs"),
-        (17, "holds a number where an object belongs"),
-        ({}, 'has no list "results", nor anything else'),
-        ({"Results": [], "q": 1}, 'has no list "results"; its names are "Results, q"'),
-        (person(), 'has no list "results"; its names are "profile_data, resume_data"'),
-        ({"data": {"results": []}}, 'has no list "results"; its names are "data.results"'),
+        ({"results": {"0": {}}}, 'has an object as "results", not an array'),
+        ({"results": "none"}, 'has a string as "results", not an array'),
+        ({"results": None}, 'has null as "results", not an array'),
+        ([], "is an array, not an object"),
+        (17, "is a number, not an object"),
+        ({}, 'has no array "results", nor anything else'),
+        ({"Results": [], "q": 1}, 'has no array "results"; its names are "Results, q"'),
+        (person(), 'has no array "results"; its names are "profile_data, resume_data"'),
+        ({"data": {"results": []}}, 'has no array "results"; its names are "data.results"'),
         (
             {"error": "rate limit", "code": 429},
-            'has no list "results"; its names are "error, code"',
+            'has no array "results"; its names are "error, code"',
         ),
         (
             {'say "x"' + "y" * 60: 1},
-            'has no list "results"; its names are "say ' + "'x'" + "y" * 33 + '…"',
+            'has no array "results"; its names are "say ' + "'x'" + "y" * 33 + '…"',
         ),
         (
             {str(each): each for each in range(7)},
-            'has no list "results"; its names are "0, 1, 2, 3, 4, 5" and more',
+            'has no array "results"; its names are "0, 1, 2, 3, 4, 5" and more',
         ),
     ],
 )
@@ -294,203 +292,202 @@ def test_a_company_is_known_by_its_id_else_its_domain_else_its_name() -> None:
 
 
 def examples(name: str) -> list[KindRecord | RecordProblem]:
-    if not GIVEN.is_dir():
-        pytest.skip(f"there is no {GIVEN}")
-    source = Source(str(GIVEN), PEOPLE.patterns)
+    source = Source(str(EXAMPLES), PEOPLE.patterns)
     content = PEOPLE.read(source, name, PEOPLE.sign(source, name), Counter())
     return list(PEOPLE.records(content, (), Counter()))
 
 
 def test_the_person_of_the_examples() -> None:
-    ada = examples("founders_p1.json")[0]
-    assert isinstance(ada, KindRecord)
-    assert ada.label == "n360-0001"
-    (identity,) = rows(ada, "people.identities")
+    nia = examples("keepers_p1.json")[0]
+    assert isinstance(nia, KindRecord)
+    assert nia.label == "k-1"
+    (identity,) = rows(nia, "people.identities")
     assert len(identity.pop("content_signature")) == 32
     assert identity == {
-        "id": "c646c28d-5c5b-58d8-9c40-f1e22ee2c0ff",
-        "neuron360_profile_id": "n360-0001",
-        "first_name": "Ada",
-        "last_name": "Rowe",
-        "full_name": "Ada Rowe",
+        "id": identifier("person/k-1"),
+        "neuron360_profile_id": "k-1",
+        "first_name": "Nia",
+        "last_name": "Ŵynne",
+        "full_name": "Nia Ŵynne",
         "picture_url": None,
         "last_seen_date": SEEN,
         "resume_last_modified_date": MODIFIED,
-        "rest": {"position": 1, "profile_metrics": {"completion_score": 0.6}},
+        "rest": {"position": 1, "profile_metrics": {"completion_score": 0.4}},
         "last_modified_date": MODIFIED,
         "latest_modified_date": MODIFIED,
-        "source": "founders_p1.json#000000",
+        "source": "keepers_p1.json#000000",
     }
-    assert rows(ada, "people.profiles") == [
+    assert rows(nia, "people.profiles") == [
         {
-            "headline": "Builder of things",
-            "summary": "Line one.\nLine two with a tab\there.",
-            "languages": ["English", "Türkçe"],
-            "expertises": ["3d printing", "cad"],
-            "tags": ["founder"],
+            "headline": "Keeps the light",
+            "summary": "First line.\nA second with a tab\there.",
+            "languages": ["English", "Cymraeg ŵ"],
+            "expertises": ["lamps", "fog horns"],
+            "tags": ["keeper"],
             "prior_industries": [],
-            "raw_location": "London, United Kingdom",
+            "raw_location": "Llandudno, Wales",
         }
     ]
-    assert rows(ada, "people.genders") == [{"gender": "female", "confidence_score": 0.98}]
-    assert rows(ada, "people.social_links") == [
-        {"position": 0, "name": "linkedin", "url": "https://social.example/in/n360-0001"}
+    assert rows(nia, "people.genders") == [{"gender": "female", "confidence_score": 0.93}]
+    assert rows(nia, "people.social_links") == [
+        {"position": 0, "name": "linkedin", "url": "https://social.example/in/k-1"}
     ]
-    assert rows(ada, "people.statuses") == []
-    assert rows(ada, "people.phones") == []
-    assert rows(ada, "people.emails") == [
-        {"position": 0, "email": "ada@mail.example", "type": "personal", "priority": 1}
+    assert rows(nia, "people.statuses") == []
+    assert rows(nia, "people.phones") == []
+    assert rows(nia, "people.emails") == [
+        {"position": 0, "email": "nia@light.example", "type": "personal", "priority": 1}
     ]
-    (address,) = rows(ada, "people.addresses")
+    (address,) = rows(nia, "people.addresses")
     assert filled(address) == {
-        "country": "United Kingdom",
-        "formatted_address": "London, United Kingdom",
-        "city": "London",
+        "country": "Wales",
+        "formatted_address": "Llandudno, Wales",
+        "city": "Llandudno",
         "last_modified_date": SEEN,
-        "score": 0.9,
-        "lat": 51.5,
-        "lng": -0.12,
+        "score": 0.7,
+        "lat": 53.33,
+        "lng": -3.83,
         "country_code": "GB",
     }
 
 
 def test_the_resume_of_the_examples() -> None:
-    ada = examples("founders_p1.json")[0]
-    assert isinstance(ada, KindRecord)
-    mill = identifier("organisation/c-11")
-    lantern = identifier("organisation/c-10")
-    assert rows(ada, "people.experiences") == [
+    nia = examples("keepers_p1.json")[0]
+    assert isinstance(nia, KindRecord)
+    orme, reef = (identifier(f"organisation/{each}") for each in ("c-10", "c-11"))
+    assert rows(nia, "people.experiences") == [
         {
             "position": 0,
-            "organisation_id": lantern,
-            "office_id": identifier(f"office/{lantern}/o-1"),
-            "job_title": "Founder",
-            "start_date": dt.date(2018, 1, 1),
+            "organisation_id": orme,
+            "office_id": identifier(f"office/{orme}/o-1"),
+            "job_title": "Head keeper",
+            "start_date": dt.date(2012, 5, 1),
             "end_date": None,
             "summary": None,
             "current": True,
             "priority": 1,
-            "raw_location": "London",
+            "raw_location": "Llandudno",
             "rest": None,
         },
         {
             "position": 1,
-            "organisation_id": mill,
+            "organisation_id": reef,
             "office_id": None,
-            "job_title": "Engineer",
-            "start_date": dt.date(2010, 2, 3),
-            "end_date": dt.date(2017, 12, 31),
+            "job_title": "Surveyor",
+            "start_date": dt.date(2003, 2, 3),
+            "end_date": dt.date(2012, 4, 30),
             "summary": None,
             "current": False,
             "priority": 2,
-            "raw_location": "London",
+            "raw_location": "Llandudno",
             "rest": None,
         },
     ]
-    assert rows(ada, "people.job_title_details")[1] == {
+    assert rows(nia, "people.job_title_details")[1] == {
         "experience_position": 1,
-        "raw_job_title": "Engineer",
-        "raw_job_title_language_code": "en",
+        "raw_job_title": "Surveyor",
+        "raw_job_title_language_code": "cy",
         "raw_job_title_language_detection_confidence_score": 1.0,
-        "raw_translated_job_title": "Engineer",
-        "normalized_job_title_id": 77,
-        "normalized_job_title": "Engineer",
+        "raw_translated_job_title": "Surveyor",
+        "normalized_job_title_id": 31,
+        "normalized_job_title": "Keeper",
     }
-    assert filled(rows(ada, "people.job_functions")[1]) == {
+    assert filled(rows(nia, "people.job_functions")[1]) == {
         "experience_position": 1,
         "position": 0,
-        "level1_code": "ENG",
-        "level1_name": "Engineering",
-        "level1_confidence_score": 0.9,
+        "level1_code": "OPS",
+        "level1_name": "Operations",
+        "level1_confidence_score": 0.8,
         "priority": 1,
     }
-    assert rows(ada, "people.job_seniority") == [
-        {"experience_position": 0, "job_level": "Director"},
-        {"experience_position": 1, "job_level": "Director"},
+    assert rows(nia, "people.job_seniority") == [
+        {"experience_position": 0, "job_level": "Senior"},
+        {"experience_position": 1, "job_level": "Senior"},
     ]
-    assert rows(ada, "people.educations") == [
+    assert rows(nia, "people.educations") == [
         {
             "position": 0,
-            "educational_establishment": "Example University",
-            "diploma": "BSc",
-            "specialization": "Design",
-            "start_date": dt.date(2001, 9, 1),
-            "end_date": dt.date(2005, 6, 30),
+            "educational_establishment": "Sea School",
+            "diploma": "BA",
+            "specialization": "Optics",
+            "start_date": dt.date(1999, 9, 1),
+            "end_date": dt.date(2002, 7, 31),
             "priority": 1,
-            "web_address_url": "https://uni.example",
+            "web_address_url": "https://sea.example",
             "web_address_rank": None,
         }
     ]
     for table, expected in {
-        "certifications": {"name": "Safety", "authority": "Board", "reference": "A-1"},
-        "memberships": {"title": "Fellow", "name": "Society", "location": "London"},
-        "publications": {"name": "On Things", "issue": "4"},
-        "awards": {"name": "Prize", "description": "First", "issue": "Guild"},
+        "certifications": {"name": "Radio", "authority": "Harbour Board", "reference": "R-7"},
+        "memberships": {"title": "Member", "name": "Guild", "location": "Conwy"},
+        "publications": {"name": "On Fog", "issue": "9"},
+        "awards": {"name": "Lantern", "description": "Second", "issue": "Guild"},
     }.items():
-        (row,) = rows(ada, f"people.{table}")
+        (row,) = rows(nia, f"people.{table}")
         assert expected.items() <= row.items()
-    assert rows(ada, "people.patents") == []
+    assert rows(nia, "people.patents") == []
 
 
 def test_the_companies_of_the_examples() -> None:
-    ada, bo = examples("founders_p1.json")
-    assert isinstance(ada, KindRecord)
-    assert isinstance(bo, KindRecord)
-    first, second = rows(ada, "organisation.identities")
-    (shared,) = rows(bo, "organisation.identities")
-    assert shared == {**first, "source": "founders_p1.json#000001"}
+    nia, bram = examples("keepers_p1.json")
+    assert isinstance(nia, KindRecord)
+    assert isinstance(bram, KindRecord)
+    first, second = rows(nia, "organisation.identities")
+    (shared,) = rows(bram, "organisation.identities")
+    assert shared == {**first, "source": "keepers_p1.json#000001"}
     del second["content_signature"]
     assert second == {
         "id": identifier("organisation/c-11"),
         "neuron360_company_id": "c-11",
-        "name": "Old Mill",
-        "domain": "oldmill.example",
+        "name": "Reef Survey",
+        "domain": "reef.example",
         "logo_url": None,
-        "industry": "Software",
+        "industry": "Lights",
         "last_modified_date": MODIFIED,
-        "source": "founders_p1.json#000000",
+        "source": "keepers_p1.json#000000",
     }
-    assert rows(bo, "organisation.web_addresses") == [
-        {"url": "https://lanternlabs.example", "rank": 12}
-    ]
-    assert rows(bo, "organisation.employees") == [
+    assert rows(bram, "organisation.web_addresses") == [{"url": "https://orme.example", "rank": 7}]
+    assert rows(bram, "organisation.employees") == [
         {
-            "number_of_employees": 40,
-            "number_of_employees_code": "B",
-            "number_of_employees_min": 11,
-            "number_of_employees_max": 50,
+            "number_of_employees": 12,
+            "number_of_employees_code": "A",
+            "number_of_employees_min": 1,
+            "number_of_employees_max": 20,
         }
     ]
-    assert rows(bo, "organisation.social_links") == [
+    assert rows(bram, "organisation.social_links") == [
         {"position": 0, "name": "linkedin", "url": "https://social.example/c-10"}
     ]
     industry = {
         "position": 0,
-        "industry_id": "51121",
+        "industry_id": "48833",
         "standard": "NAICS",
-        "code2": "51",
-        "name2": "Information",
-        "code3": "511",
-        "name3": "Publishing",
-        "code4": "5112",
-        "name4": "Software",
+        "code2": "48",
+        "name2": "Transport",
+        "code3": "488",
+        "name3": "Support",
+        "code4": "4883",
+        "name4": "Water",
         "activity_priority": 1,
         "priority": 1,
     }
-    assert [filled(row) for row in rows(bo, "organisation.industries")] == [industry]
-    assert [filled(row) for row in rows(bo, "organisation.office_industries")] == [industry]
-    assert filled(rows(bo, "organisation.phones")[0]) == {
+    assert [filled(row) for row in rows(bram, "organisation.industries")] == [industry]
+    assert [filled(row) for row in rows(bram, "organisation.office_industries")] == [industry]
+    assert filled(rows(bram, "organisation.phones")[0]) == {
         "position": 0,
-        "phone": "+44 20 7946 0000",
-        "ddi": False,
+        "phone": "+44 1492 000000",
+        "ddi": True,
         "dnc": False,
         "type": "landline",
         "priority": 1,
     }
-    (office,) = rows(bo, "organisation.offices")
+    (office,) = rows(bram, "organisation.offices")
     assert office["organisation_id"] == shared["id"]
-    assert (office["neuron360_office_id"], office["type"], office["phones"]) == ("o-1", "hq", None)
-    assert rows(bo, "organisation.office_addresses") == rows(bo, "people.addresses")
+    assert (office["neuron360_office_id"], office["type"], office["phones"]) == (
+        "o-1",
+        "station",
+        None,
+    )
+    assert rows(bram, "organisation.office_addresses") == rows(bram, "people.addresses")
 
 
 def test_a_bad_record_leaves_the_others_of_its_file_alone() -> None:
@@ -498,12 +495,12 @@ def test_a_bad_record_leaves_the_others_of_its_file_alone() -> None:
     assert isinstance(good, KindRecord)
     assert empty == RecordProblem("", "profile_data.profile_id is missing")
     assert isinstance(sparse, KindRecord)
-    assert sparse.label == "n360-0004"
+    assert sparse.label == "k-4"
     assert len(sparse.rows) == 1
     assert sparse.aggregates[0].timestamp == ""
 
 
-def test_families_have_the_ids_moments_and_sources_of_their_first_rows() -> None:
+def test_aggregates_have_the_ids_timestamps_and_sources_of_their_first_rows() -> None:
     record = read_one(
         employed(
             {"company_id": "c", "office_id": "o"}, resume_last_modified_date="2025-03-01 00:00:00"
@@ -865,43 +862,58 @@ def test_lists_of_texts() -> None:
     ("record", "problem"),
     [
         (None, "the record is null, not an object"),
-        ("a text", "the record is a text, not an object"),
+        ("a string", "the record is a string, not an object"),
         ({}, "profile_data is missing"),
         ({"profile_data": None}, "profile_data is missing"),
-        ({"profile_data": []}, "profile_data is a list, not an object"),
+        ({"profile_data": []}, "profile_data is an array, not an object"),
         ({"profile_data": {"profile_id": " "}}, "profile_data.profile_id is missing"),
         (person(None), "profile_data.profile_id is missing"),
-        (person(["p"]), "profile_data.profile_id: expected text, found a list"),
-        (person(profile_headline=["x"]), "profile_data.profile_headline: expected text, found a"),
-        (person(profile_address="London"), "profile_data.profile_address is a text, not an object"),
-        (person(profile_picture="u"), "profile_data.profile_picture is a text, not an object"),
-        (person(profile_tags="a, b"), "profile_data.profile_tags: expected a list, found a text"),
-        (person(profile_tags=[[]]), "profile_data.profile_tags: expected text, found a list"),
-        (person(profile_emails={}), "profile_data.profile_emails is an object, not a list"),
-        (person(profile_emails=["a@b"]), "profile_data.profile_emails[0] is a text, not an object"),
+        (person(["p"]), "profile_data.profile_id: expected a string, found an array"),
+        (
+            person(profile_headline=["x"]),
+            "profile_data.profile_headline: expected a string, found a",
+        ),
+        (
+            person(profile_address="London"),
+            "profile_data.profile_address is a string, not an object",
+        ),
+        (person(profile_picture="u"), "profile_data.profile_picture is a string, not an object"),
+        (
+            person(profile_tags="a, b"),
+            "profile_data.profile_tags: expected an array, found a string",
+        ),
+        (person(profile_tags=[[]]), "profile_data.profile_tags: expected a string, found an array"),
+        (person(profile_emails={}), "profile_data.profile_emails is an object, not an array"),
+        (
+            person(profile_emails=["a@b"]),
+            "profile_data.profile_emails[0] is a string, not an object",
+        ),
         (
             person(profile_last_seen_date=[1]),
             "profile_data.profile_last_seen_date: expected a date",
         ),
-        (person(resume=[]), "resume_data is a list, not an object"),
-        (person(resume={"experiences": {}}), "resume_data.experiences is an object, not a list"),
-        (employed("x"), "resume_data.experiences[0] is a text, not an object"),
-        (employed({}, {"current": "yes"}), "resume_data.experiences[1].current: expected true or"),
+        (person(resume=[]), "resume_data is an array, not an object"),
+        (person(resume={"experiences": {}}), "resume_data.experiences is an object, not an array"),
+        (employed("x"), "resume_data.experiences[0] is a string, not an object"),
+        (
+            employed({}, {"current": "yes"}),
+            "resume_data.experiences[1].current: expected a boolean",
+        ),
         (
             employed({"company_id": "c", "company_employees": 40}),
             "resume_data.experiences[0].company_employees is a number, not an object",
         ),
         (
             employed({"company_id": "c", "company_social_links": [{"url": "u"}]}),
-            "resume_data.experiences[0].company_social_links is a list, not an object",
+            "resume_data.experiences[0].company_social_links is an array, not an object",
         ),
         (
             employed({"company_id": "c", "company_social_links": {"x": "u"}}),
-            "resume_data.experiences[0].company_social_links.x is a text, not an object",
+            "resume_data.experiences[0].company_social_links.x is a string, not an object",
         ),
         (
             employed({"company_id": "c", "office_id": "o", "office_phones": "1"}),
-            "resume_data.experiences[0].office_phones is a text, not a list",
+            "resume_data.experiences[0].office_phones is a string, not an array",
         ),
         (
             employed({"job_functions": [{"level1": {"confidence_score": "high"}}]}),
@@ -909,7 +921,7 @@ def test_lists_of_texts() -> None:
         ),
         (
             person(resume={"awards": [{"web_address": "u"}]}),
-            "resume_data.awards[0].web_address is a text, not an object",
+            "resume_data.awards[0].web_address is a string, not an object",
         ),
     ],
 )
@@ -1096,8 +1108,8 @@ def test_a_record_with_a_flaw_is_a_problem_with_its_id_and_the_place(tmp_path: P
     found = read_persons(tmp_path, '{"profile_data": {"profile_id": "a"}}', half, cut, twice, "[]")
     assert [each.label for each in found] == ["a", "b", "c \ufffd", "e", ""]
     assert [each.reason for each in found if isinstance(each, RecordProblem)] == [
-        "profile_data.profile_summary holds half of a surrogate pair (an emoji cut in two)",
-        "profile_data.profile_id holds half of a surrogate pair (an emoji cut in two)",
-        "profile_data stands twice",
-        "the record is a list, not an object",
+        "profile_data.profile_summary contains half of a surrogate pair (an emoji cut in two)",
+        "profile_data.profile_id contains half of a surrogate pair (an emoji cut in two)",
+        "profile_data occurs twice",
+        "the record is an array, not an object",
     ]

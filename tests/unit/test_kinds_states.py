@@ -241,15 +241,15 @@ def _broken(place: str, value: object) -> dict[str, Any]:
     ("place", "value", "message"),
     [
         ("metadata", None, "metadata is missing"),
-        ("metadata", [], "metadata is a list, not an object"),
+        ("metadata", [], "metadata is an array, not an object"),
         ("search_result", None, "search_result is missing"),
-        ("search_result", "found", "search_result is a text, not an object"),
-        ("search_result.licenses", {}, "search_result.licenses is an object, not a list"),
-        ("search_result.licenses.0", "PH1", "search_result.licenses[0] is a text, not an object"),
+        ("search_result", "found", "search_result is a string, not an object"),
+        ("search_result.licenses", {}, "search_result.licenses is an object, not an array"),
+        ("search_result.licenses.0", "PH1", "search_result.licenses[0] is a string, not an object"),
         (
             "search_result.licenses.0.license_number",
             ["PH1"],
-            "search_result.licenses[0].license_number: expected text, found a list",
+            "search_result.licenses[0].license_number: expected a string, found an array",
         ),
         (
             "search_result.licenses.0.address",
@@ -259,13 +259,13 @@ def _broken(place: str, value: object) -> dict[str, Any]:
         (
             "search_result.licenses.0.address.city",
             {},
-            "search_result.licenses[0].address.city: expected text, found an object",
+            "search_result.licenses[0].address.city: expected a string, found an object",
         ),
-        ("metadata.state", True, "metadata.state: expected text, found true or false"),
+        ("metadata.state", True, "metadata.state: expected a string, found a boolean"),
         (
             "search_result.result_status",
             [],
-            "search_result.result_status: expected text, found a list",
+            "search_result.result_status: expected a string, found an array",
         ),
     ],
 )
@@ -336,12 +336,12 @@ def test_a_missing_image_is_a_warning_and_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "named"), [([], "a list"), (5, "a number"), ({"path": "x"}, "an object")]
+    ("value", "named"), [([], "an array"), (5, "a number"), ({"path": "x"}, "an object")]
 )
 def test_an_image_that_is_no_text_is_a_warning(value: Any, named: str) -> None:
     found = plan(document(image=value))
     assert found.images_missing == 1
-    assert found.warnings == (f"metadata.source_image_file is {named}, not a text",)
+    assert found.warnings == (f"metadata.source_image_file is {named}, not a string",)
 
 
 def test_the_png_beside_the_file_is_taken_where_the_named_one_is_not_found(
@@ -404,7 +404,7 @@ def test_a_file_is_read_by_the_signature_that_it_is_listed_with(tmp_path: Path) 
     assert (found.name, found.metadata["pharmacy_name"]) == ("Belmar", "Belmar")
     assert tally == {NUL_REMOVED: 1}
     path.write_bytes(b"{}")
-    with pytest.raises(RecordError, match="changed while the run was under way"):
+    with pytest.raises(RecordError, match="changed during the run"):
         STATES.read(source, "FL/a_parse.json", entry.signature, Counter())
 
 

@@ -653,7 +653,7 @@ def test_what_other_scopes_and_runs_over_one_file_see_stored_is_their_own(book: 
     other.file.close()
 
 
-def test_an_image_that_changed_meanwhile_is_not_settled(book: Book) -> None:
+def test_an_image_that_changed_meanwhile_is_not_stored(book: Book) -> None:
     book.list(listed("a"))
     (items,) = book.listed_items(None, 9)
     book.plan(Plan(items[0].id, images=(picture("one"),)))
@@ -949,7 +949,7 @@ def test_the_ledger_and_what_sqlite_puts_beside_it_are_for_their_owner(
         os.umask(before)
 
 
-@pytest.mark.parametrize("batch_id", ["'", "' or 1=1 --", "a?b:c"])
+@pytest.mark.parametrize("run_name", ["'", "' or 1=1 --", "a?b:c"])
 def test_a_batch_id_is_a_value_and_no_sql(tmp_path: Path, run_name: str) -> None:
     book = Book(tmp_path / "upload_tracker.db", run_name=run_name)
     for item_id in book.add("a", "b").values():

@@ -9,7 +9,7 @@ from imports.ledger.cause import cause_of
 LONGEST = 161
 
 SAME = [
-    ["is 65,000,000 bytes long; more than 67,108,864 are not read"],
+    ["has 65,000,000 bytes; a file may have at most 67,108,864"],
     [
         "stats.json is not JSON: unexpected character: line 1 column 2 (char 1)",
         "stats.json is not JSON: unexpected character: line 30 column 14 (char 2041)",
@@ -37,8 +37,8 @@ SAME = [
         "Image upload failed: 413 for sha256 " + "0f" * 32,
     ],
     [
-        "search_result.licenses[0].license_number: expected text, found a list",
-        "search_result.licenses[12].license_number: expected text, found a list",
+        "search_result.licenses[0].license_number: expected a string, found an array",
+        "search_result.licenses[12].license_number: expected a string, found an array",
     ],
     ["took 1.5 seconds", "took 12 seconds", "took 1,234.5 seconds"],
 ]
@@ -60,7 +60,7 @@ def test_reasons_of_another_kind_have_other_causes() -> None:
     [
         ("is empty", "is not JSON: unexpected end"),
         ("metadata.state is missing", "metadata.pharmacy_name is missing"),
-        ("holds a list where an object belongs", "holds a text where an object belongs"),
+        ("is an array, not an object", "is a string, not an object"),
         ("cannot be read: Permission denied", "cannot be read: Input/output error"),
         ("cannot be listed: No such file or directory", "cannot be listed: Permission denied"),
         ("record a/b/c: value too long", "record a/b/c: value out of range"),

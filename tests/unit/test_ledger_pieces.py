@@ -409,7 +409,7 @@ def stable(mtime: float, seen: float = 0.0) -> StableSince:
 
 
 @pytest.mark.parametrize(
-    ("mtime", "seen", "is_settled"),
+    ("mtime", "seen", "is_stable"),
     [
         (0, 1.0, True),
         (0, 0.0, True),
@@ -420,7 +420,7 @@ def stable(mtime: float, seen: float = 0.0) -> StableSince:
         (-(10**9), 10**9, True),
     ],
 )
-def test_a_file_has_settled_by_its_mtime_or_by_when_it_was_last_seen_to_change(
+def test_a_file_is_stable_by_its_mtime_or_by_when_it_was_last_seen_to_change(
     book: Book, mtime: int, seen: float, is_stable: bool
 ) -> None:
     """Both from the moment on; a clock that is ahead of ours keeps no file out for ever."""
@@ -483,7 +483,7 @@ def test_a_file_from_any_time_is_compared(book: Book, mtime_ns: int) -> None:
         assert book.items.listed(stable(moment))[0] == int(mtime_ns <= moment * 1e9)
 
 
-def test_only_what_has_settled_comes_also_of_what_failed_before(book: Book) -> None:
+def test_only_what_is_stable_comes_also_of_what_failed_before(book: Book) -> None:
     ids = book.add("a", "b")
     for number in ids.values():
         book.failed(number)

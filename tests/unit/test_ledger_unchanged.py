@@ -36,7 +36,7 @@ def states(book: Book) -> dict[str, str]:
 
 
 def unchanged(book: Book, entries: list[ListedItem]) -> list[tuple[str, str, int]]:
-    """The stretches that a listing finds settled."""
+    """The stretches that a listing finds unchanged."""
     with book.listing._temporary_listing(entries, skip_unchanged=True):
         return book.file.connection.execute("select * from unchanged order by first").fetchall()
 
@@ -63,7 +63,7 @@ def test_few_items_side_by_side_are_no_stretch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["changed", "failed", "listed", "gone", "new", "disposed"])
-def test_what_is_not_as_it_was_leaves_its_folder_unsettled(
+def test_what_has_changed_is_left_with_its_whole_folder(
     tmp_path: Path, short: None, change: str
 ) -> None:
     book, ids = book_of(tmp_path, "a/1 a/2 a/3 b/1")
@@ -81,8 +81,8 @@ def test_what_is_not_as_it_was_leaves_its_folder_unsettled(
         book.file.connection.execute(f"update item set {value} where path = 'a/2'")
     assert unchanged(book, entries) == [("b/1", "b/1", 1)]
     listing = book.list(*entries)
-    unchanged = {"gone": 3, "new": 4}.get(change, 3)
-    assert (listing.total, listing.unchanged) == (len(entries), unchanged)
+    expected = {"gone": 3, "new": 4}.get(change, 3)
+    assert (listing.total, listing.unchanged) == (len(entries), expected)
     wanted = {"a/1", "a/3", "b/1"} | ({"a/2"} if change != "gone" else set())
     assert set(states(book)) == wanted | ({"a/2b"} if change == "new" else set())
     book.file.close()
@@ -97,7 +97,7 @@ def test_what_is_gone_beside_a_stretch_is_forgotten(tmp_path: Path, short: None)
     book.file.close()
 
 
-def test_all_again_settles_nothing(tmp_path: Path, short: None) -> None:
+def test_all_again_skips_nothing(tmp_path: Path, short: None) -> None:
     book, _ = book_of(tmp_path, "a/1 a/2")
     assert book.list(*entries_of("a/1 a/2"), again=True).changed == 2
     assert set(states(book).values()) == {"listed"}
@@ -121,7 +121,7 @@ HISTORY = st.lists(
 
 @given(history=HISTORY)
 @settings(max_examples=150, deadline=None)
-def test_a_listing_comes_to_the_same_whether_stretches_are_settled_or_not(
+def test_a_listing_comes_to_the_same_whether_stretches_are_skipped_or_not(
     tmp_path_factory: pytest.TempPathFactory, history: list[Any]
 ) -> None:
     outcomes = []

@@ -220,8 +220,8 @@ def test_no_secret_stands_in_it() -> None:
 
 
 def test_verification_is_called_with_its_repair() -> None:
-    assert next_command.verify(Path("work_state.json")).endswith(" verify")
-    repair = next_command.verify(Path("a b.json"), repair=True)
+    assert next_command.verify(Path("work_state.json"), {}).endswith(" verify")
+    repair = next_command.verify(Path("a b.json"), {}, repair=True)
     assert repair.endswith(" verify --repair --state-file 'a b.json'")
 
 
@@ -258,7 +258,7 @@ def test_a_project_that_the_environment_names_is_named_to_who_has_no_such_variab
     line = next_command.import_again(settings)
     assert line.startswith(f"IMPORTER_PROJECT={tmp_path} ")
     assert line.endswith(" states /data --tag t")
-    other = next_command.verify(tmp_path / "other.json")
+    other = next_command.verify(tmp_path / "other.json", {})
     assert other.endswith(f" verify --state-file {tmp_path / 'other.json'}")
 
 
@@ -281,11 +281,11 @@ def test_outside_of_the_project_folder_a_command_names_it(
     (project / "below").mkdir(parents=True)
     monkeypatch.setenv("IMPORTER_PROJECT", str(project))
     monkeypatch.chdir(project / "below")
-    pinned, *rest = shlex.split(next_command.verify(project / "work_state.json"))
+    pinned, *rest = shlex.split(next_command.verify(project / "work_state.json", {}))
     assert pinned == f"IMPORTER_PROJECT={project}"
     assert rest[-1] == "verify"
-    line = shlex.split(next_command.verify(project / "runs" / "a.json"))
+    line = shlex.split(next_command.verify(project / "runs" / "a.json", {}))
     assert line[0] == pinned
     assert line[-2:] == ["--state-file", str(project / "runs" / "a.json")]
     monkeypatch.chdir(project)
-    assert arguments(next_command.verify(Path("work_state.json"))) == ["verify"]
+    assert arguments(next_command.verify(Path("work_state.json"), {})) == ["verify"]

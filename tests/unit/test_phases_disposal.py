@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from imports.configuration.choices import Disposal
 from imports.ledger import DisposedItem, DueItem
 from imports.phases import disposal
 from imports.phases.disposal import DisposalJob, dispose_batch
 from imports.run.disposal_plan import DisposalPlan
-from imports.settings import Disposal
 from imports.source.tree import signature_of
 from imports.work_item import RecordFailure, Source
 

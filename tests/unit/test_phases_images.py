@@ -116,7 +116,7 @@ def test_an_image_that_cannot_be_read_just_now_is_told_from_one_that_is_none(
     assert (hashed.images, hashed.problems) == ([], [])
     assert [file for file, _ in hashed.unread] == [gone, grown, begun]
     assert "No such file" in hashed.unread[0][1]
-    assert all("changed while the run" in reason for _, reason in hashed.unread[1:])
+    assert all("changed during the run" in reason for _, reason in hashed.unread[1:])
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])

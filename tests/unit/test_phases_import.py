@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imports.backends.database import Rows
+from imports.backends.database import MergeAnswer, Rows
 from imports.backends.retry import RetryPolicy
 from imports.errors import BackendUnavailableError, DataRefusedError, StatementCancelledError
 from imports.kinds.folders import FOLDERS
@@ -455,7 +455,7 @@ def test_one_record_that_takes_too_long_is_not_blamed(source: Source) -> None:
     items = [item_of(path, source.folder, number) for number, path in enumerate(paths)]
 
     class Slow(MemoryDatabase):
-        def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+        def merge(self, request_id: UUID, rows: Rows) -> MergeAnswer:
             raise StatementCancelledError("cut short")
 
     job = job_of(source.folder, items)
@@ -470,7 +470,7 @@ def test_a_full_disk_is_not_looked_for_in_the_records(source: Source) -> None:
     asked = []
 
     class Full(MemoryDatabase):
-        def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+        def merge(self, request_id: UUID, rows: Rows) -> MergeAnswer:
             asked.append(request_id)
             raise BackendUnavailableError("no space left", divisible=False)
 
@@ -558,7 +558,7 @@ def test_no_folder_is_told_of_before_its_rows_are_in(folders: FolderBench) -> No
     seen: list[list[str]] = []
 
     class Looking(MemoryDatabase):
-        def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+        def merge(self, request_id: UUID, rows: Rows) -> MergeAnswer:
             seen.append(sorted(each.name for each in place.iterdir()))
             return super().merge(request_id, rows)
 
@@ -654,7 +654,7 @@ class Gateway(MemoryDatabase):
         super().__init__()
         self.refused = refused
 
-    def merge(self, request_id: UUID, rows: Rows) -> dict[int, str]:
+    def merge(self, request_id: UUID, rows: Rows) -> MergeAnswer:
         text = b"".join(row for _, _, some in rows.tables() for row in some).decode()
         if any(each in text for each in self.refused):
             raise DataRefusedError("HTTP 400: blocked")

@@ -91,10 +91,10 @@ def test_an_item_that_nobody_knows_the_age_of_is_planned_as_undated(
     assert [plan.warnings for plan in found] == [
         (
             f"{name} cannot be read as a date: '2025-08-04 14:03:10 EST';"
-            " nobody can say which searches are newer",
+            " so it is unknown which searches are newer",
         ),
-        (f"{name} is missing; nobody can say which searches are newer",),
-        (f"{name} is 'N/A'; nobody can say which searches are newer",),
+        (f"{name} is missing; so it is unknown which searches are newer",),
+        (f"{name} is 'N/A'; so it is unknown which searches are newer",),
         (),
     ]
     assert [plan.images_missing for plan in found] == [0, 0, 0, 0]
@@ -137,7 +137,7 @@ def test_every_item_gets_a_plan_also_where_one_among_them_is_bad(
     reasons = [plan.failure for plan in found.plans]
     assert reasons == [
         None,
-        "holds a list where an object belongs",
+        "is an array, not an object",
         "metadata.state is missing",
         None,
     ]
@@ -209,7 +209,7 @@ def test_a_file_that_changed_since_it_was_listed_fails_alone(source: Source, spo
     finder = image_finder(source.folder, ())
     job = PlanJob("states", read_from(source), finder, spool, 1, listed(items))
     found = written_out(plan_batch(job))
-    assert found.plans[0].failure == "changed while the run was under way; run again to import it"
+    assert found.plans[0].failure == "changed during the run; run again to import it"
     assert found.plans[1].failure is None
 
 
@@ -377,7 +377,7 @@ def test_a_folder_that_changed_or_is_gone_fails_alone(source: Source, spool: Spo
     job = PlanJob("folders", import_source, finder, spool, 1, listed(items))
     found = written_out(plan_batch(job))
     assert [plan.failure for plan in found.plans] == [
-        "changed while the run was under way; run again to import it",
+        "changed during the run; run again to import it",
         "cannot be listed: No such file or directory",
         None,
     ]

@@ -202,4 +202,4 @@ def test_an_image_that_is_not_as_it_should_be_is_found(
     store: Store, deep: bool, found: str, detail: str
 ) -> None:
     finding = checked(store, deep=deep)
-    assert finding == Finding(found, "sha256/ab/12/ab12.png", detail, image="ab12")
+    assert finding == Finding(found, "sha256/ab/12/ab12.png", detail)

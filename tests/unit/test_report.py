@@ -11,7 +11,7 @@ from imports.ledger import Listing
 from imports.ledger.work_state import MOST_LISTED, PhaseState, phase_counts
 from imports.run.logs import log_files
 from imports.run.report import MOST_SHOWN, Finding, VerifyReport, joined
-from imports.work_item import Failure, Lacking, Phase
+from imports.work_item import ExemptRecords, Failure, Lacking, Phase
 from tests.support.reports import report, work_state
 
 COUNTS = {
@@ -66,6 +66,32 @@ def test_the_counts_of_records_and_images_are_told() -> None:
 def test_damaged_images_are_counted() -> None:
     text = render_report(report(counts={**COUNTS, "sha256.flawed": 4}))
     assert "9 already there, 5 missing, 4 damaged" in text
+
+
+def test_what_few_kinds_know_is_told_where_there_is_some() -> None:
+    more = {"import.guarded": 4, "import.left_out": 1_000, "import.derived.raw.sums": 5_000}
+    exempt = {
+        "left_out": ExemptRecords(1_000, [("a", "1")]),
+        "guarded": ExemptRecords(1, [("b", "2")]),
+    }
+    text = render_report(report(counts=COUNTS | more, **exempt))
+    assert "12 skipped, 13 unchanged, 4 guarded, 1,000 left out\n" in text
+    assert "Derived rows: 5,000 raw.sums" in text
+    assert "Left out, since what they refer to is not in the target" in text
+    assert "is not in the target: 1,000\n     a: 1\n     … and 990 more (status" in text
+    assert "Guarded: the target keeps what it has: 1\n     b: 2\n" in text
+    text = render_report(report(counts=COUNTS))
+    for word in ("uarded", "eft out", "Derived"):
+        assert word not in text
+
+
+def test_verification_tells_of_records_that_need_not_be_as_their_files_say() -> None:
+    lines = "\n".join(render_verification(VerifyReport(records=3, guarded=2, left_out=1)))
+    assert "3 records and 0 images are as their files say" in lines
+    assert "2 are kept as the target has them" in lines
+    assert "1 left out" in lines
+    both = joined(VerifyReport(guarded=1, left_out=2), VerifyReport(guarded=3, left_out=4))
+    assert both == VerifyReport(guarded=4, left_out=6)
 
 
 def test_where_nothing_was_to_do_that_is_said() -> None:
@@ -292,8 +318,8 @@ def test_a_verification_that_was_not_is_nothing_to_join() -> None:
 
 
 def test_two_verifications_are_joined_to_one() -> None:
-    first = VerifyReport(10, 2, 1, {"missing": 1, "different": 2}, [Finding("missing", "a")])
-    second = VerifyReport(5, 1, 0, {"missing": 3, "orphaned": 1}, [Finding("missing", "b")])
+    first = VerifyReport(10, 2, {"missing": 1, "different": 2}, [Finding("missing", "a")])
+    second = VerifyReport(5, 1, {"missing": 3, "orphaned": 1}, [Finding("missing", "b")])
     second.repairable = True
     first.left, second.left = 1, 2
     first.gone, second.gone = 7, 3
@@ -301,7 +327,6 @@ def test_two_verifications_are_joined_to_one() -> None:
     assert found == VerifyReport(
         15,
         3,
-        1,
         {"missing": 4, "different": 2, "orphaned": 1},
         [Finding("missing", "a"), Finding("missing", "b")],
         repairable=True,

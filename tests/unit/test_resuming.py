@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from imports.cli.resuming import Resumable, give_up_runs, resumable_runs, resume_all
+from imports.configuration.choices import Backend
 from imports.errors import (
     BackendUnavailableError,
     ImporterError,
@@ -19,7 +20,7 @@ from imports.errors import (
 from imports.ledger.kept import keep_state
 from imports.ledger.work_state import WorkState
 from imports.run.last_work import last_work
-from imports.settings import Backend, Settings
+from imports.settings import Settings
 from tests.support.book import Book
 from tests.support.reports import work_state
 

@@ -9,6 +9,7 @@ import pytest
 
 from imports.backends.database import Database, ImageStore, Rows, TargetIdentity
 from imports.backends.operations import Operations, OperationStats
+from imports.backends.reading import RowQuestion
 from imports.backends.retry import RetryPolicy
 from imports.backends.retrying import RetryingDatabase, RetryingStore
 from imports.errors import BackendError, BackendUnavailableError, DataRefusedError
@@ -45,8 +46,8 @@ class Scripted:
         self.asked: list[tuple[Any, ...]] = []
 
     def __getattr__(self, name: str) -> Callable[..., str]:
-        def operation(*arguments: object) -> str:
-            self.asked.append((name, *arguments))
+        def operation(*arguments: object, **named: object) -> str:
+            self.asked.append((name, *arguments, *named.items()))
             self.clock.now += 1.0
             if self.errors:
                 raise self.errors.pop(0)
@@ -81,11 +82,18 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "database.dataset_id": ("states", "tag", None, "me"),
     "database.merge": (uuid4(), ROWS),
     "database.compare": (ROWS,),
-    "database.written": (STATES.group.tables[0], ["b"], None, 10),
+    "database.rows": (RowQuestion(STATES.group.tables[0], 10, ("id",)),),
+    "database.count_written": (STATES.group, ["b"]),
+    "database.delete_written": (STATES.group, STATES.group.tables[0], ["1"], ["b"]),
+    "database.unlist_images": ("local", "", 10),
+    "database.forget_noted": (["ab12"],),
     "database.known_images": (["ab12"],),
     "database.forget_merges": ("b",),
     "store.prepare": (),
     "store.put": (IMAGE,),
+    "store.put_at": ("a/b.png", IMAGE),
+    "store.copy": ("a/b.png", "a/c.png"),
+    "store.is_empty": ("a",),
     "store.size": ("a/b.png",),
     "store.sha256": ("a/b.png",),
     "store.remove": ("a/b.png",),
@@ -99,8 +107,9 @@ def test_each_operation_is_tried_again_and_counted(operation: str, clock: Clock)
     whose, _, name = operation.partition(".")
     asked = database_of(scripted, policy) if whose == "database" else store_of(scripted, policy)
     arguments = CALLS[operation]
-    answer = getattr(asked, name)(*arguments)
-    assert scripted.asked == [(name, *arguments)] * 3
+    named = {"over": True} if name == "put_at" else {}
+    answer = getattr(asked, name)(*arguments, **named)
+    assert scripted.asked == [(name, *arguments, *named.items())] * 3
     assert answer in (f"answer to {name}", None)
     ((told, stats),) = asked.operations.stats().items()
     assert (told, stats.calls, stats.retries, stats.failures) == (operation, 1, 2, 0)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from imports.configuration.choices import Disposal
 from imports.errors import UsageError
 from imports.files.open_files import is_open_for_writing
 from imports.kinds import kind_named
@@ -29,7 +30,7 @@ from imports.phases.disposal import (
 from imports.phases.listing import list_source
 from imports.run.disposal_plan import disposal_plan
 from imports.run.report import RunReport
-from imports.settings import Disposal, Settings
+from imports.settings import Settings
 from imports.source.set_aside import BEGINNING, AsideFolders
 from tests.support.folder import files_below
 from tests.support.session import PeopleBench
@@ -108,7 +109,7 @@ def test_a_folder_that_nothing_is_moved_to_may_be_the_source(tmp_path: Path) -> 
 # Whole runs
 
 
-def test_a_source_is_worked_off_until_it_is_empty(bench: PeopleBench) -> None:
+def test_a_source_is_consumed_until_it_is_empty(bench: PeopleBench) -> None:
     bench.add("a.json", "A", "B")
     bench.add("sub/b.json", "C", None)
     bench.add("empty.json")

@@ -255,7 +255,7 @@ def test_a_link_out_of_what_may_be_read_is_named_and_not_followed(
     assert not any(isinstance(entry, ListingProblem) for entry in walk(trusting, kind))
 
 
-def test_a_source_that_is_worked_off_is_not_followed_through_links(tmp_path: Path) -> None:
+def test_a_source_that_is_consumed_is_not_followed_through_links(tmp_path: Path) -> None:
     write(tmp_path / "all/disk/b.json")
     source = replace(linked(tmp_path, disk="../disk", same="."), follows_links=False)
     found = {entry.path: entry for entry in walk(source, "people")}
@@ -846,5 +846,5 @@ def test_lists_of_errors_and_the_usual_folders_of_moved_files_are_no_source(tmp_
     assert found == ["a.json", "errors.json", "x/my_failed_uploads/a.json"]
 
 
-def test_an_empty_source_that_is_worked_off_is_no_mistake(tmp_path: Path) -> None:
+def test_an_empty_source_that_is_consumed_is_no_mistake(tmp_path: Path) -> None:
     assert take(Source(str(tmp_path), ("*.json",)), "people").entries == []

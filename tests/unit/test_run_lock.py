@@ -61,7 +61,7 @@ def test_a_process_that_was_killed_holds_nothing_whatever_it_left(tmp_path: Path
     assert os.read(read, 1) == b"!"
     found = holder(path)
     os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    assert os.waitpid(child, 0) == (child, signal.SIGKILL)
     os.close(read)
     os.close(write)
     assert found == Holder(child, "batch_1")

@@ -114,7 +114,7 @@ def wanted(bench: PeopleBench, kind: str = "people", only: str | None = None, **
     return log is not None
 
 
-def test_there_is_one_of_whole_sources_that_are_worked_off_and_where_it_is_asked_for(
+def test_there_is_one_of_whole_sources_that_are_consumed_and_where_it_is_asked_for(
     bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(bench.base)

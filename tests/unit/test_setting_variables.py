@@ -1,22 +1,19 @@
 from __future__ import annotations
 
-from dataclasses import fields
-
 import pytest
 
-from imports.configuration.variables import unknown_variables, variables_of
-from imports.settings import Settings
-
-NAMES = [each.name for each in fields(Settings)]
+from imports.configuration.option import Option
+from imports.configuration.variables import unknown_variables
+from imports.settings import OPTIONS
 
 
 def problem(name: str, place: str = "") -> list[tuple[str, str]]:
-    return list(unknown_variables([(place, {name: "x"})], NAMES))
+    return list(unknown_variables([(place, {name: "x"})], OPTIONS.values()))
 
 
-@pytest.mark.parametrize("setting", NAMES)
-def test_the_variable_of_a_setting_is_known(setting: str) -> None:
-    for variable in variables_of(setting):
+@pytest.mark.parametrize("option", OPTIONS.values(), ids=lambda each: each.name)
+def test_the_variable_of_a_setting_is_known(option: Option) -> None:
+    for variable in option.variables:
         assert problem(variable) == []
 
 

@@ -9,17 +9,11 @@ from typing import Any
 import orjson
 import pytest
 
+from imports.configuration.choices import Backend, Disposal
 from imports.configuration.values import Secret
-from imports.errors import UsageError
-from imports.settings import (
-    Backend,
-    Disposal,
-    Settings,
-    SettingsError,
-    load_settings,
-    read_settings,
-    split_patterns,
-)
+from imports.errors import SettingsError, UsageError
+from imports.loading import load_settings, read_settings
+from imports.settings import OPTIONS, Settings
 
 KEY = "service-key-that-nobody-may-see"
 PASSWORD = "pa55w0rd-that-nobody-may-see"
@@ -226,7 +220,7 @@ def test_an_unknown_setting_is_told_with_the_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
-        ("kind", 5, "must be a text"),
+        ("kind", 5, "must be a string"),
         ("tag", " ", "must not be empty"),
         ("source", 5, "must be a path"),
         ("image_roots", "/a", "must be a list"),
@@ -241,7 +235,7 @@ def test_an_unknown_setting_is_told_with_the_others(tmp_path: Path) -> None:
         ("on_failure", "delete", "must be move or keep"),
         ("force", "2", "must be true or false"),
         ("force", None, "must be true or false"),
-        ("database_url", 5, "must be a text"),
+        ("database_url", 5, "must be a string"),
     ],
 )
 def test_a_program_is_told_what_a_value_must_be(name: str, value: Any, problem: str) -> None:
@@ -381,7 +375,7 @@ def test_the_ledger_may_lie_elsewhere(tmp_path: Path) -> None:
 def test_patterns_come_with_commas_between_them(
     tmp_path: Path, text: str, patterns: tuple[str, ...]
 ) -> None:
-    assert split_patterns(text) == patterns
+    assert load(tmp_path, patterns=OPTIONS["patterns"].read.split(text)).patterns == patterns
     assert load(tmp_path, {"IMPORTER_PATTERNS": text}).patterns == patterns
     (tmp_path / ".env").write_text(f"IMPORTER_PATTERNS='{text}'\n")
     assert load(tmp_path).patterns == patterns
@@ -634,7 +628,7 @@ FILES = ["state_file", "db_path", "progress_csv"]
 @pytest.mark.parametrize("place", ["/dev/full", "/dev/null", "/dev/none", "/dev/stdout", "/proc/x"])
 def test_a_device_is_no_place_for_a_file(tmp_path: Path, name: str, place: str) -> None:
     said = failing(tmp_path, **{name: place})
-    assert said.startswith(f"--{name.replace('_', '-')}: {place} is in a folder of the system")
+    assert said.startswith(f"--{name.replace('_', '-')}: {place} is in a system folder")
     assert place in failing(tmp_path, {f"IMPORTER_{name.upper()}": place})
 
 
@@ -676,4 +670,4 @@ def test_something_else_in_the_place_of_the_usual_work_state_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     os.mkfifo("work_state.json")
-    assert "work_state.json is no regular file" in failing(tmp_path)
+    assert "work_state.json is not a regular file" in failing(tmp_path)

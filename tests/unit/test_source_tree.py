@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imports.source.local_file import LocalFile, files_in
 from imports.source.tree import (
     FolderFile,
     ListedEntry,
     ListingProblem,
     files_called,
-    files_in,
     folder_holding,
     is_utf8,
     printable,
@@ -27,7 +27,7 @@ from imports.source.tree import (
     signature_of_file,
     signature_of_folder,
 )
-from imports.work_item import ListedItem, Signature, Source
+from imports.work_item import ListedItem, Signature
 
 
 def write(path: Path, content: str = "{}") -> Path:
@@ -50,7 +50,8 @@ def signature(folder: Path, marks: str = "") -> Signature:
 
 def holding(folder: Path, prefix: str = "a/", marks: str = "") -> list[ListedEntry]:
     with os.scandir(folder) as entries:
-        return list(folder_holding(prefix, entries, marked, ignored, marks))
+        files = [LocalFile(entry) for entry in entries if not entry.is_dir(follow_symlinks=False)]
+    return list(folder_holding(prefix, files, marked, ignored, marks))
 
 
 # The work items that a folder makes
@@ -60,8 +61,8 @@ def test_the_files_of_a_folder_that_are_wanted_are_items(tmp_path: Path) -> None
     one = write(tmp_path / "a.json", "{ }")
     write(tmp_path / "b.txt")
     with os.scandir(tmp_path) as entries:
-        source = Source(str(tmp_path), ())
-        found = list(files_called(source, "x/y/", entries, lambda name: name.endswith(".json")))
+        files = [LocalFile(entry) for entry in entries]
+    found = list(files_called("x/y/", files, lambda name: name.endswith(".json")))
     assert found == [ListedItem("x/y/a.json", signature_of(one.stat()))]
 
 
@@ -291,8 +292,9 @@ class Entry:
         raise self._error
 
 
-def entry(number: int, *, link: bool = False) -> os.DirEntry[str]:
-    return cast("os.DirEntry[str]", Entry(OSError(number, os.strerror(number)), link=link))
+def entry(number: int, *, link: bool = False) -> LocalFile:
+    found = Entry(OSError(number, os.strerror(number)), link=link)
+    return LocalFile(cast("os.DirEntry[str]", found))
 
 
 def test_what_vanished_meanwhile_is_no_part_of_a_folder() -> None:

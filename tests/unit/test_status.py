@@ -398,6 +398,41 @@ def test_every_unfinished_run_is_told_with_how_it_goes_on(tmp_path: Path) -> Non
     assert ([each.state.tag for each in only.unfinished], only.resume_all) == (["one"], "")
 
 
+@pytest.mark.parametrize(
+    ("production", "told"),
+    [([True, True], " resume --production --state-file "), ([True, False], None)],
+    ids=["of all", "of some"],
+)
+def test_runs_into_production_go_on_there(
+    tmp_path: Path, production: list[bool], told: str | None
+) -> None:
+    """One command goes on with all, unless they read their target from different files."""
+    book = Book(tmp_path / "upload_tracker.db")
+    state_file = tmp_path / "work_state.json"
+    for number, each in enumerate(production):
+        state = work_state(
+            run_name=f"batch_20251118_120000_00000{number}",
+            tag=str(number),
+            status="interrupted",
+            parameters={"production": each},
+        )
+        scope_id = book.runs.scope("states", "/data", state.tag, "t")
+        book.runs.begin_run(scope_id, state.run_id, state.run_name, state_file)
+        keep_state(book.file, scope_id, state)
+    book.file.close()
+    text = render_status(read_status(state_file, book.file.path), state_file)
+    assert [" --production" in line for line in text.splitlines() if "To resume:" in line] == [
+        *reversed(production)
+    ]
+    assert ("To resume all" in text) == (told is not None)
+    assert (told or "") in text
+
+
+def test_a_finished_run_into_production_is_verified_there() -> None:
+    run = KnownRun(work_state(parameters={"production": True}), Path("work_state.json"))
+    assert run_lines(run)[-1].endswith(" verify --production")
+
+
 def test_a_status_of_nothing_makes_no_file(tmp_path: Path) -> None:
     assert read_status(tmp_path / "work_state.json", tmp_path / "ledger.db") == Status()
     assert list(tmp_path.iterdir()) == []

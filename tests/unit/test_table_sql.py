@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import replace
 
 import pytest
 
-from imports.tables.functions import checksum_of, functions_file, merge_function
+from imports.tables.conditions import conditions
+from imports.tables.functions import functions_file, merge_function
 from imports.tables.sql import (
     copy_incoming,
     create_incoming,
@@ -18,8 +21,10 @@ from imports.tables.sql import (
 from imports.tables.table import (
     Column,
     ConflictRule,
+    Derivation,
     Keep,
     LatestWins,
+    Parent,
     Replace,
     Table,
     TableGroup,
@@ -60,7 +65,8 @@ def test_replace_writes_where_something_differs_and_only_there() -> None:
     sql = merge(Replace())
     assert (
         "on conflict (dataset_id, name, number) do update set seen = excluded.seen,"
-        " note = excluded.note, batch_id = excluded.batch_id, updated_at = now()"
+        " note = excluded.note, batch_id = excluded.batch_id,"
+        " inserted_by = coalesce(stored.inserted_by, stored.batch_id), updated_at = now()"
         " where (stored.seen, stored.note) is distinct from (excluded.seen, excluded.note)" in sql
     )
     assert "'S' else" not in sql, "a replaced row is never older"
@@ -75,7 +81,7 @@ def test_newer_wins_asks_for_the_later_value_too_and_null_is_never_later() -> No
         " else %(if_exists)s = 'replace' end" in sql
     )
     assert "when stored.seen > winner.seen then 'S'" in sql
-    assert "coalesce" not in sql
+    assert "infinity" not in sql
 
 
 @pytest.mark.parametrize("rule", [UpdateIfNewer("seen"), NEWEST])
@@ -141,6 +147,88 @@ def test_a_key_with_null_in_it_finds_its_row() -> None:
     assert "winner.name is null" not in sql, "a column that is never null needs no second look"
 
 
+def test_a_guarded_row_is_not_written_and_said_to_be_guarded_where_it_differs() -> None:
+    table = replace(THINGS, guard="stored.seen is null")
+    for rule in (Replace(), UpdateIfNewer("seen"), NEWEST):
+        sql = merge(rule, table)
+        assert re.search(
+            r"updated_at = now\(\) where \(stored.seen is null\) is not true and ", sql
+        )
+        assert (
+            "when not (stored.seen, stored.note) is distinct from (winner.seen, winner.note)"
+            " then '=' when stored.seen is null then 'G'"
+            in sql
+            or rule is NEWEST
+        )
+        assert "when stored.present is null then '!'" in sql, "another transaction wrote it"
+    assert "else '!' end" in merge(Replace(), table), "it may be guarded only by now"
+    judged = flat(judge_statement(table, RUN, "incoming_things", "%(letters)s", 0))
+    assert "when stored.seen is null then 'G' else '=' end" in judged
+    function = merge_function(TableGroup("things", (table,)))
+    assert "if strpos(outcomes, '!') > 0 then" in function
+
+
+def test_no_line_of_a_guard_ends_within_quotes() -> None:
+    text = "'" + "  two  spaces" * 4 + "'"
+    guard = f"{' and '.join(['stored.seen is not null'] * 9)} and stored.note <> {text}"
+    file = functions_file([TableGroup("things", (replace(THINGS, guard=guard),))])
+    assert file.count(text) == 4, "for writing, for the merge, its judge, and for comparing"
+    assert flat(file).count(flat(guard)) == 4
+    assert max(map(len, file.splitlines()[:-1])) <= 110
+
+
+def test_a_row_without_its_parent_is_no_winner_and_left_out() -> None:
+    parents = (
+        Parent(("dataset_id", "number"), "public.parts", ("dataset_id", "id")),
+        Parent(("name",), "public.names", ("name",)),
+    )
+    table = replace(THINGS, parents=parents)
+    sql = merge(Replace(), table)
+    assert (
+        "(%(dataset_id)s is not null and given.number is not null and not exists (select from"
+        " public.parts as parent where parent.dataset_id = %(dataset_id)s and parent.id ="
+        " given.number) or given.name is not null and not exists (select from public.names as"
+        " parent where parent.name = given.name)) as lacks_parent" in sql
+    )
+    assert "from incoming_rows where not lacks_parent order by" in sql
+    assert "case when rows.lacks_parent then 'L' when judged.ordinal = rows.ordinal" in sql
+    assert "left join judged" in sql
+    assert conditions(table)["left_out"].count("($2 ->> 'dataset_id')::bigint") == 2
+
+
+def test_what_a_table_does_not_ask_for_is_not_in_its_sql() -> None:
+    function = merge_function(TableGroup("things", (THINGS,)))
+    for word in ("lacks_parent", "'L'", "'G'", "left join judged", "jsonb_insert"):
+        assert word not in function
+    assert conditions(THINGS) == {}
+
+
+def test_a_derivation_runs_after_all_tables_with_the_keys_of_what_was_written() -> None:
+    derivation = Derivation("public.importer_derive", "public.things")
+    group = TableGroup("things", (THINGS, replace(THINGS, name="others")), (derivation,))
+    sql = flat(merge_function(group))
+    call = (
+        "if answer #>> '{outcomes,things}' ~ '[IU]' then answer := jsonb_insert(answer,"
+        " '{derived,-1}', ( select coalesce(public.importer_derive(body -> 'run',"
+        " jsonb_agg(jsonb_build_object('name', name, 'number', number) order by ordinal)), '{}')"
+    )
+    assert call in sql
+    assert sql.index("insert into public.others") < sql.index(call)
+    assert sql.index(call) < sql.index("insert into public.import_merges")
+
+
+def test_what_cannot_be_is_refused_when_it_is_said() -> None:
+    owned = replace(THINGS, name="parts", owner=THINGS.qualified_name)
+    for more in ({"guard": "true"}, {"parents": (Parent(("name",), "x.y", ("name",)),)}):
+        with pytest.raises(ValueError, match=r"public\.parts has an owner"):
+            replace(owned, **more)  # type: ignore[arg-type]
+    for name in ("public.parts", "public.nothing"):
+        with pytest.raises(ValueError, match="needs a table without an owner"):
+            TableGroup("things", (THINGS, owned), (Derivation("public.importer_derive", name),))
+    with pytest.raises(ValueError, match=r"must be called public\.importer_"):
+        Derivation("public.derive", "public.things")
+
+
 def test_a_table_without_stamp_gets_none() -> None:
     table = replace(THINGS, stamped=False)
     assert "updated_at" not in merge(Replace(), table)
@@ -159,8 +247,8 @@ def test_a_table_is_described_for_the_functions_of_the_database() -> None:
         "compared": ["seen", "note"],
         "rule": {"name": "update_if_newer", "timestamp": "seen"},
         "id_type": "bigint",
-        "names": ["name", "number"],
         "owner": None,
+        "images": [],
         "relation": "incoming_things",
     }
     assert described(replace(THINGS, on_conflict=NEWEST))["rule"] == {
@@ -195,18 +283,41 @@ def test_sets_are_replaced_right_after_their_owners() -> None:
     parts = replace(THINGS, name="parts", owner=owner.qualified_name, on_conflict=Replace())
     group = TableGroup("things", (owner, replace(THINGS, name="others"), parts))
     sql = merge_function(group)
-    assert sql.index('{"name": "public.parts"') < sql.index("insert into public.others")
+    sets = sql.index("importer_replace_sets(body -> 'sets' -> 'things'")
+    assert sql.index("insert into public.things") < sets < sql.index("insert into public.others")
     flat_sql = flat(replace_sets_statement(owner, "%(letters)s", 0))
     assert "substr(%(letters)s, ordinal + 1, 1) in ('I', 'U')" in flat_sql
     assert "substr(%(letters)s, ordinal + 1, 1) = 'U'" in flat_sql
 
 
+def test_images_are_named_by_texts_lists_and_rows_that_belong_to_others() -> None:
+    plain = functions_file([TableGroup("things", (THINGS,))])
+    assert "return query select null where false;" in flat(plain)
+    owner = replace(THINGS, columns=(*THINGS.columns, Column("photo", "text", image=True)))
+    parts = replace(
+        THINGS,
+        name="parts",
+        columns=(Column("thing_id", "bigint"), Column("photos", "jsonb", image=True)),
+        key=("thing_id",),
+        owner=owner.qualified_name,
+    )
+    sql = flat(functions_file([TableGroup("things", (owner, parts))]))
+    assert (
+        "from unnest(hashes) as hash join public.things as stored on stored.photo = hash"
+        " where stored.batch_id <> all (but) union" in sql
+    )
+    assert (
+        "join public.parts as stored on jsonb_path_query_array(stored.photos, '$[*].sha256')"
+        " @> jsonb_build_array(hash) join public.things as owner on owner.id = stored.thing_id"
+        " where owner.batch_id <> all (but);" in sql
+    )
+
+
 def test_the_file_of_functions_ends_with_its_own_checksum() -> None:
     file = functions_file([TableGroup("things", (THINGS,))])
-    assert checksum_of(file) in file
+    text, _, last = file.rstrip("\n").rpartition("\n")
+    assert hashlib.sha256(f"{text}\n".encode()).hexdigest() in last
     assert file != functions_file([TableGroup("things", (replace(THINGS, name="parts"),))])
-    with pytest.raises(ValueError, match="not that of the file"):
-        checksum_of(file.replace("things", "parts"))
 
 
 def test_a_repeated_merge_is_answered_before_anything_is_written() -> None:
@@ -217,4 +328,4 @@ def test_a_repeated_merge_is_answered_before_anything_is_written() -> None:
 
 def test_a_function_takes_its_argument_as_json_or_as_a_json_text() -> None:
     sql = merge_function(TableGroup("things", (THINGS,)))
-    assert sql.count("when 'string' then (payload #>> '{}')::jsonb else payload end") == 1
+    assert sql.count("public.importer_body(payload)") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -59,8 +60,8 @@ def test_the_functions_have_one_that_merges_each_group(group: TableGroup) -> Non
 
 
 def test_only_tables_of_ours_are_compared() -> None:
-    ours = MIGRATIONS[-1].sql.partition("importer_tables()")[2].partition("];")[0]
-    assert re.findall(r"'([\w.]+)'", ours) == [table.qualified_name for table in TABLES]
+    ours = MIGRATIONS[-1].sql.partition("$tables$")[2].partition("$tables$")[0]
+    assert [*json.loads(ours)] == [table.qualified_name for table in TABLES]
 
 
 def test_sql_is_of_a_length_that_can_be_read() -> None:
@@ -179,3 +180,8 @@ def test_every_key_column_comes_from_the_row_or_from_the_run(table: Table) -> No
     assert {column.name for column in (*table.row_key, *table.run_key)} == set(table.key)
     if isinstance(table.on_conflict, UpdateIfNewer):
         assert table.on_conflict.column in {column.name for column in table.compared}
+
+
+def test_a_run_says_what_becomes_of_older_rows_only_to_kinds_that_judge_age() -> None:
+    judging = {name for name, kind in all_kinds().items() if kind.group.judges_age}
+    assert judging == {"people", "states"}

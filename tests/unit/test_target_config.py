@@ -44,10 +44,10 @@ def test_a_worker_connects_when_it_first_needs_to_and_keeps_that() -> None:
 
     with ThreadPoolExecutor(8) as threads:
         assert len({id(each) for each in threads.map(found, range(8))}) == 1
-    database, store = opened(config)
+    database, store, places = opened(config)
     assert isinstance(database.unwrapped, PostgreSQLDatabase)
     assert store.storage_type == "local"
-    assert database.operations is store.operations
+    assert database.operations is store.operations is places.bucket("photos").operations
     policy = database.policy
     assert (policy.max_retries, policy.max_wait, policy.stop.is_set()) == (2, 7.5, False)
     close(config)
@@ -72,7 +72,7 @@ def test_a_supabase_has_rows_over_its_api_or_straight(with_database: bool) -> No
         IMAGES,
         Supabase("https://x.supabase.co", Secret(KEY)),
     )
-    database, store = connect(config, RetryPolicy(0))
+    database, store, _ = connect(config, RetryPolicy(0))
     assert store.storage_type == "supabase"
     assert isinstance(database.unwrapped, PostgreSQLDatabase) is with_database
     database.close()

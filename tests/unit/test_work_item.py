@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from imports.errors import LedgerError
-from imports.work_item import Source, is_run_name
+from imports.work_item import RowOutcome, Source, is_run_name, record_outcome
 
 SOURCE = Source("/data", ())
 
@@ -32,3 +32,25 @@ def test_a_path_that_leads_out_of_the_source_is_used_for_nothing(path: str) -> N
 )
 def test_batch_ids_have_one_form(text: str, right: bool) -> None:
     assert is_run_name(text) is right
+
+
+@pytest.mark.parametrize(
+    ("letters", "outcome"),
+    [
+        ("I", RowOutcome.INSERTED),
+        ("IU=S", RowOutcome.INSERTED),
+        ("=I", RowOutcome.UPDATED),
+        ("UI", RowOutcome.UPDATED),
+        ("SU", RowOutcome.UPDATED),
+        ("=S", RowOutcome.SKIPPED),
+        ("==", RowOutcome.UNCHANGED),
+        ("IG", RowOutcome.GUARDED),
+        ("GL", RowOutcome.LEFT_OUT),
+        ("IL", RowOutcome.LEFT_OUT),
+        ("IGL?", RowOutcome.UNDECIDED),
+    ],
+)
+def test_a_record_of_several_tables_has_the_most_telling_outcome(
+    letters: str, outcome: RowOutcome
+) -> None:
+    assert record_outcome(letters) is outcome

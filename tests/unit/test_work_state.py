@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from imports.configuration.choices import Backend
 from imports.errors import DiskError, ImporterError, UsageError
 from imports.ledger.work_state import (
     DamagedStateError,
@@ -21,7 +22,6 @@ from imports.ledger.work_state import (
     new_run_ids,
     save_work_state,
 )
-from imports.settings import Backend
 from imports.work_item import Phase
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ NOON = datetime(2025, 11, 18, 12, 0, 0, 123456, UTC)
 def state(**changes: Any) -> WorkState:
     values: dict[str, Any] = {
         "run_id": "96790915-7233-4593-9022-eaa6f22dd730",
-        "batch_id": "batch_20251118_120000_967909",
+        "run_name": "batch_20251118_120000_967909",
         "process_id": 7,
         "kind": "states",
         "source": "/data/2025-08-04",

@@ -9,13 +9,14 @@ from typing import Any
 import click
 
 from imports.cli.group import cli
-from imports.cli.options import FOLDER, kind_option, ledger_option, state_option
+from imports.cli.options import FOLDER, SettingsCommand, kind_option
 from imports.cli.printing import print_out
 from imports.cli.running import tell_project
+from imports.configuration.commands import Commands
 from imports.display_text import shown_lines
 
 
-@cli.command()
+@cli.command(cls=SettingsCommand, takes=Commands.ACKNOWLEDGE)
 @click.argument("paths", nargs=-1, type=FOLDER, metavar="[PATH]...")
 @click.option("--tag", help="Only what has this tag.")
 @kind_option
@@ -24,8 +25,6 @@ from imports.display_text import shown_lines
 )
 @click.option("--note", metavar="TEXT", help="Why; kept, and shown by `status`.")
 @click.option("--undo", is_flag=True, help="Take it back: they count as failed again.")
-@state_option
-@ledger_option
 def acknowledge(
     paths: tuple[Path, ...],
     tag: str | None,
@@ -43,7 +42,7 @@ def acknowledge(
     """
     from imports.cli.acknowledge import acknowledge_failed
     from imports.cli.status import last_ledger
-    from imports.settings import read_settings
+    from imports.loading import read_settings
 
     if bool(paths) is everything:
         raise click.UsageError("Name the files that failed, or all of them: --all.")

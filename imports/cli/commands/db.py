@@ -53,7 +53,7 @@ def db_url() -> None:
 
 def _embedded_folder() -> Path:
     from imports.backends.target import embedded_folder
-    from imports.settings import read_settings
+    from imports.loading import read_settings
 
     settings = read_settings()
     tell_project(settings, sys.stderr)

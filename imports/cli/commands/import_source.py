@@ -11,22 +11,14 @@ import click
 
 from imports.cli.commands.status import show_status_of
 from imports.cli.group import EXIT_CODES, cli
-from imports.cli.options import (
-    FOLDER,
-    if_exists_option,
-    item_options,
-    run_options,
-    single_file_option,
-    status_files_option,
-    together,
-    work_off_options,
-)
+from imports.cli.options import FOLDER, setting_options
 from imports.cli.running import (
     exit_with,
     import_with,
     run_import,
     settings_from,
 )
+from imports.configuration.commands import Commands
 from imports.display_text import shown_lines
 from imports.kinds import kind_named
 from imports.kinds.wording import WORDINGS
@@ -56,26 +48,7 @@ class _KindCommand(click.Command):
 def _source_command(kind: Kind) -> click.Command:
     """The command that imports a source of a kind."""
     wording = kind.wording
-    options = run_options
-    if kind.items_are_folders:
-        options = together(options, status_files_option)
-    if wording.single_command is None:
-        options = together(options, single_file_option)
-    if kind.compares_timestamps:
-        options = together(options, if_exists_option)
-    if kind.consumes_source:
-        options = together(options, work_off_options)
-    if wording.source_option is not None:
-        options = together(
-            click.option(
-                wording.source_option, "same_source", type=FOLDER, help="The same as DIR."
-            ),
-            options,
-        )
 
-    @click.command
-    @click.argument("source", required=False, type=FOLDER, metavar="[DIR]")
-    @options
     def import_source(
         source: Path | None, show_status: bool, same_source: Path | None = None, **flags: Any
     ) -> None:
@@ -86,25 +59,33 @@ def _source_command(kind: Kind) -> click.Command:
         else:
             exit_with(import_with(settings_from(kind.name, source=source or same_source, **flags)))
 
-    return import_source
+    params: list[click.Parameter] = [
+        click.Argument(["source"], required=False, type=FOLDER, metavar="[DIR]")
+    ]
+    if wording.source_option is not None:
+        same = [wording.source_option, "same_source"]
+        params.append(click.Option(same, type=FOLDER, help="The same as DIR."))
+    params += setting_options(kind.takes)
+    # Beside the other one that imports nothing.
+    place = next(place for place, each in enumerate(params) if each.name == "scan_only") + 1
+    told = "Show the status, and do no more."
+    params.insert(place, click.Option(["--status", "show_status"], is_flag=True, help=told))
+    return click.Command(kind.name, params=params, callback=import_source)
 
 
 def _single_command(kind: Kind) -> click.Command:
     """The command that imports a single work item of a kind."""
 
-    @click.command
-    @click.argument("path", type=FOLDER)
-    @click.option(
-        "--source",
-        type=FOLDER,
-        help=f"The source that the {kind.wording.item} is part of.",
-    )
-    @item_options
-    @status_files_option
     def import_single(path: Path, **flags: Any) -> None:
         _import_single(kind, path, flags)
 
-    return import_single
+    told = f"The source that the {kind.wording.item} is part of."
+    own = [
+        click.Argument(["path"], type=FOLDER),
+        click.Option(["--source"], type=FOLDER, help=told),
+    ]
+    params = [*own, *setting_options(Commands.ITEM)]
+    return click.Command(kind.wording.single_command, params=params, callback=import_single)
 
 
 def _import_single(kind: Kind, path: Path, flags: dict[str, Any]) -> None:

@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imports.cli.group import cli
-from imports.cli.options import (
-    kind_option,
-    ledger_option,
-    retry_option,
-    state_option,
-    target_options,
-)
+from imports.cli.options import SettingsCommand, kind_option
 from imports.cli.running import (
     exit_with,
     given,
@@ -23,6 +17,7 @@ from imports.cli.running import (
     settings_from,
     tell_error,
 )
+from imports.configuration.commands import Commands
 from imports.display_text import shown
 from imports.run.streams import tell
 
@@ -30,13 +25,9 @@ if TYPE_CHECKING:
     from imports.settings import Settings
 
 
-@cli.command()
+@cli.command(cls=SettingsCommand, takes=Commands.RESUME)
 @kind_option
 @click.option("--tag", help="Only runs with this tag.")
-@target_options
-@state_option
-@ledger_option
-@retry_option
 @click.option("--give-up", is_flag=True, help="Give them up: nothing goes on with them any more.")
 def resume(kind: str | None, tag: str | None, give_up: bool, **flags: Any) -> None:
     """Go on with every unfinished run, one after the other, the oldest first.
@@ -45,7 +36,7 @@ def resume(kind: str | None, tag: str | None, give_up: bool, **flags: Any) -> No
     """
     from imports.cli.resuming import give_up_runs, resumable_runs, resume_all
     from imports.cli.status import last_ledger
-    from imports.settings import refuse_env_files_in
+    from imports.loading import refuse_env_files_in
 
     settings = settings_from("states", **flags)
     settings = replace(settings, db_path=last_ledger(settings))

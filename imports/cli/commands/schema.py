@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from imports.cli.group import cli
-from imports.cli.options import target_options
+from imports.cli.options import SettingsCommand
 from imports.cli.printing import print_out
 from imports.cli.running import settings_from
+from imports.configuration.commands import Commands
 from imports.display_text import shown
 
 
@@ -18,15 +19,29 @@ def schema() -> None:
     """The tables and functions that a target needs."""
 
 
-@schema.command("apply")
-@target_options
-def schema_apply(**flags: Any) -> None:
-    """Apply the migrations that the PostgreSQL at DATABASE_URL, or the embedded one, lacks."""
-    from imports.backends.target import apply_missing_schema
+@schema.command("apply", cls=SettingsCommand, takes=Commands.SCHEMA)
+@click.option(
+    "--set-aside",
+    is_flag=True,
+    help="Move tables of other programs that have our names to the schema before_importer.",
+)
+def schema_apply(*, set_aside: bool, **flags: Any) -> None:
+    """Apply the migrations that the PostgreSQL at DATABASE_URL, or the embedded one, lacks.
 
-    applied, place = apply_missing_schema(settings_from("states", **flags))
-    for name in applied:
-        print_out(f"applied {name}")
+    Tables of other programs that have the names of ours stop it before anything is changed.
+    """
+    from imports.backends.target import schema_database
+    from imports.servers.schema import apply_schema, set_aside_earlier
+
+    with schema_database(settings_from("states", **flags)) as (url, place):
+        if set_aside:
+            earlier = set_aside_earlier(url)
+            for each, new_schema in earlier.moved:
+                print_out(shown(f"moved {each} to {new_schema}.{each.name}"))
+            for function in earlier.functions:
+                print_out(shown(f"⚠️  {function} names one of these: it will find our table now."))
+        for name in apply_schema(url):
+            print_out(f"applied {name}")
     print_out(shown(f"The schema of {place} is up to date."))
 
 

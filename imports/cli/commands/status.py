@@ -9,20 +9,22 @@ from typing import Any
 import click
 
 from imports.cli.group import cli
-from imports.cli.options import FOLDER, kind_option, ledger_option, state_option
+from imports.cli.options import FOLDER, SettingsCommand, kind_option
 from imports.cli.printing import print_json, print_out
 from imports.cli.running import tell_project
+from imports.configuration.commands import Commands
 from imports.display_text import shown
 
 
-@cli.command()
+@cli.command(cls=SettingsCommand, takes=Commands.STATUS)
 @kind_option
 @click.option("--tag", help="Only what has this tag.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: as JSON.")
 @click.option(
     "--warnings",
     is_flag=True,
-    help="List what was imported with a warning, a line each (--json: an object a line).",
+    help="List what was imported with a warning, and records left out or guarded, a line each"
+    " (--json: an object a line).",
 )
 @click.option("--limit", type=click.IntRange(1), help="With --warnings: at most so many.")
 @click.option(
@@ -31,8 +33,6 @@ from imports.display_text import shown
     metavar="PATH",
     help="Where this file is: what was done with it, why, when, and by which run.",
 )
-@state_option
-@ledger_option
 def status(
     kind: str | None,
     tag: str | None,
@@ -60,7 +60,7 @@ def show_status_of(
 ) -> None:
     """Shows the status of a kind and a tag, None for all."""
     from imports.cli.status import last_ledger, read_status, render_status, status_json
-    from imports.settings import read_settings
+    from imports.loading import read_settings
 
     # Not `settings_from`: whether there are credentials for the target is no matter here.
     settings = read_settings(state_file=flags["state_file"], db_path=flags["db_path"])
@@ -76,7 +76,7 @@ def _show_warnings(
     flags: dict[str, Any], kind: str | None, tag: str | None, limit: int | None, *, as_json: bool
 ) -> None:
     from imports.cli.status import last_ledger, read_warnings
-    from imports.settings import read_settings
+    from imports.loading import read_settings
 
     ledger = last_ledger(read_settings(**flags))
     for warned in read_warnings(ledger, kind, tag, limit):
@@ -95,7 +95,7 @@ def _show_whereabouts(
         render_whereabouts,
         whereabouts_json,
     )
-    from imports.settings import read_settings
+    from imports.loading import read_settings
 
     ledger = last_ledger(read_settings(**flags))
     found = read_whereabouts(ledger, file, kind, tag)

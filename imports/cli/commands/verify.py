@@ -9,32 +9,18 @@ from typing import Any
 import click
 
 from imports.cli.group import cli
-from imports.cli.options import (
-    FOLDER,
-    image_root_option,
-    kind_option,
-    ledger_option,
-    retry_option,
-    state_option,
-    target_options,
-)
+from imports.cli.options import FOLDER, SettingsCommand, kind_option
 from imports.cli.running import running, settings_from
+from imports.configuration.commands import Commands
 from imports.display_text import shown_lines
 from imports.run.streams import tell, tell_apart
 
 
-@cli.command()
-@target_options
-@state_option
-@ledger_option
-@retry_option
-@click.option("--deep", is_flag=True, help="Also read and hash every stored image.")
+@cli.command(cls=SettingsCommand, takes=Commands.VERIFY)
 @click.option("--repair", is_flag=True, help="Import again what is missing or different.")
-@click.option("--debug-log", is_flag=True, help="Log every record that is repaired.")
 @click.option("--tag", help="The last run with this tag, in place of the last one of all.")
 @kind_option
 @click.option("--source", type=FOLDER, help="The last run over this source.")
-@image_root_option
 def verify(
     repair: bool, tag: str | None, kind: str | None, source: Path | None, **flags: Any
 ) -> None:
@@ -43,11 +29,11 @@ def verify(
     The last run of all, or the last one that --tag, --kind and --source choose.
     """
     from imports.cli.report import render_verification
+    from imports.loading import refuse_env_files_in
     from imports.resilient_importer import ResilientImporter
     from imports.run import next_command
     from imports.run.last_work import last_work
     from imports.run.report_builder import EXIT_SOME_FAILED
-    from imports.settings import refuse_env_files_in
 
     settings = last_work(settings_from("states", **flags), tag, kind, source)
     refuse_env_files_in(settings.imported, settings.project, production=flags["production"])
@@ -62,7 +48,9 @@ def verify(
         if report.repairable and not repair:
             named = {"--tag": tag, "--kind": kind, "--source": source}
             chosen = [part for name, value in named.items() if value for part in (name, str(value))]
-            command = next_command.verify(settings.state_file, *chosen, repair=True)
+            command = next_command.verify(
+                settings.state_file, settings.as_json(), *chosen, repair=True
+            )
             lines.append(f"To import what differs again:  {command}")
         tell(shown_lines(lines), sys.stdout)
         if not report.clean:

@@ -1,1 +1,1 @@
-"""The kind `people`: persons, companies and offices out of pages of search results."""
+"""The kind `people`: persons, companies and offices from pages of search results."""

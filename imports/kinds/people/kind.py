@@ -1,17 +1,16 @@
-"""people: persons as searches found them, with their résumés and the companies in these.
+"""people: persons from people searches, with their résumés and companies.
 
 Input and rules: the document "Concurrent Supabase Uploader". A work item is a JSON file, a page
-of a search; each element of its `results` is a record: a person, the organisations that the
-person worked for, and the offices of these. Each is a family of rows with an id of its own.
+of a search. Each element of its `results` is a record: a person, the organisations that the person
+worked for, and their offices. Each of these is an aggregate of rows with an id of its own.
 
-A source file may be deleted once it is in, so nothing of a record may be lost: what no column
-has a place for is kept in `rest`, in the shape it had. Only what says nothing is left out: null,
-and lists and objects with nothing in them.
+A source file may be deleted after its import, so nothing of a record may be lost: values without
+a column are kept in `rest`, in their original structure. Only empty values are left out: null, and
+arrays and objects without content.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 
@@ -26,36 +25,33 @@ from imports.kinds.people.records import Page, records
 from imports.kinds.wording import WORDINGS
 from imports.source.cleaning import Tally
 from imports.source.image_finder import ImageFinder
-from imports.source.json_file import no_list, read_object
+from imports.source.json_file import no_array, read_object
 from imports.source.name_patterns import matcher
-from imports.source.tree import ListedEntry, files_called, signature_of_file
+from imports.source.tree import ListedEntry, SourceFile, files_called, signature_of_file
 from imports.work_item import Signature, Source
 
 NOT_A_SOURCE = frozenset({"failed_uploads", "done_uploads"})
-"""Folders that files are moved to when they are done with."""
+"""Folders that finished files are moved to."""
 
 _NOT_A_PAGE = "not a page of a people search"
 
-NO_RESULTS = (f"{_NOT_A_PAGE}: it has no list ", f"{_NOT_A_PAGE}: it has null ")
-"""What the reasons begin with for which files fail that the document calls empty."""
+NO_RESULTS = (f"{_NOT_A_PAGE}: it has no array ", f"{_NOT_A_PAGE}: it has null ")
+"""The beginnings of the reasons for files that the document calls empty."""
 
 _RESULTS = "results"
 _NO_PAGE = re.compile(r"^\.|^work_state\b.*\.json$|\.errors\.json$", re.IGNORECASE)
 
 
-def items_in(
-    source: Source, prefix: str, files: Iterable[os.DirEntry[str]]
-) -> Iterator[ListedEntry]:
-    """The files of the source's patterns, but not those that the importer itself put there.
+def items_in(source: Source, prefix: str, files: Iterable[SourceFile]) -> Iterator[ListedEntry]:
+    """The files that match the source's patterns, without those that the importer wrote.
 
-    Nor hidden ones: under such a name a file is written that is yet to get its own, and hidden
-    folders are those of other programs.
+    Hidden files are left out, since programs write incomplete files under hidden names; so are
+    hidden folders, which belong to other programs.
     """
     if any(folder in NOT_A_SOURCE or folder.startswith(".") for folder in prefix.split("/")):
         return iter(())
     matches = matcher(source.patterns)
     return files_called(
-        source,
         prefix,
         files,
         lambda name: matches(name) and not _NO_PAGE.search(name),
@@ -64,7 +60,7 @@ def items_in(
 
 
 def sign(source: Source, path: str) -> Signature:
-    """The signature that a file has now: exact, since it may be deleted for it."""
+    """The current signature of a file: exact, since it decides whether the file may be deleted."""
     return signature_of_file(source.absolute(path), exact=True)
 
 
@@ -72,12 +68,12 @@ def read(source: Source, path: str, signature: Signature, tally: Tally) -> Page:
     """The records in a file.
 
     Raises:
-        NotOursError: if it has no list of results; an empty one is an empty page.
+        NotOursError: if it has no array `results`. An empty array is an empty page.
     """
     try:
         content = read_object(source.absolute(path), signature, tally, _RESULTS, source.open)
         if type(results := content.get(_RESULTS)) is not list:
-            raise no_list(_RESULTS, content)
+            raise no_array(_RESULTS, content)
     except NotOursError as error:
         raise _not_a_page(error) from error
     return Page(path, 0, results)
@@ -90,7 +86,7 @@ def _not_a_page(error: NotOursError) -> NotOursError:
 def pieces(
     source: Source, path: str, signature: Signature, start: int, size: int, tally: Tally
 ) -> Iterator[ContentPiece]:
-    """The records of a file that is too large for memory, some at a time."""
+    """Yields the records of a file that is too large for memory, some at a time."""
     # On demand: most sources have no such file.
     from imports.source.json_pieces import read_pieces
 
@@ -104,7 +100,7 @@ def pieces(
 
 
 def plan(source: Source, path: str, page: Page, finder: ImageFinder) -> ItemPlan:
-    """Nothing: people come without images."""
+    """An empty plan: people have no images."""
     return ItemPlan()
 
 

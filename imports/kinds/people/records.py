@@ -1,4 +1,4 @@
-"""The records of the kind `people`: what stands in a page becomes rows, with nothing lost."""
+"""The records of the kind `people`: converting a page into rows, with nothing lost."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from imports.kinds.shapes import (
     Shape,
     Slots,
     fill,
+    is_empty,
     joined,
     listed,
     named,
-    says_nothing,
     scratch,
     shape_of,
     single,
@@ -38,12 +38,12 @@ from imports.tables.table import Table
 from imports.work_item import Image
 
 NAMESPACE = UUID("8b0c1f0e-6a52-5d0b-9c39-2f6f5a1f7c44")
-"""The namespace of all our identifiers. Never to be changed: rows would not be found again."""
+"""The namespace of all our identifiers. Never change it: stored rows would not be found."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Records of a file, as they stand there; `first` is the index of the first of them."""
+    """Unconverted records of a file; `first` is the index of the first one."""
 
     path: str
     first: int
@@ -53,7 +53,7 @@ class Page:
 def records(
     page: Page, images: Sequence[Image | None], tally: Tally
 ) -> list[KindRecord | RecordProblem]:
-    """A record for each element of the results, or the problem with it, in their order."""
+    """A record, or a problem, for each element of the results, in their order."""
     # On demand: the command line loads the kinds, and `--help` parses nothing.
     import orjson
 
@@ -75,7 +75,7 @@ def records(
 
 def identifier(name: str) -> str:
     """The UUIDv5 of a natural key, as text."""
-    # `uuid.uuid5` does the same in three times the time.
+    # `uuid.uuid5` does the same, but takes three times as long.
     digest = hashlib.sha1(
         NAMESPACE.bytes + name.encode("utf-8", "surrogatepass"), usedforsecurity=False
     ).hexdigest()
@@ -84,7 +84,7 @@ def identifier(name: str) -> str:
 
 
 class _Part(NamedTuple):
-    """A value of an object that makes rows of its own: its name, and how."""
+    """A value of an object that becomes rows of its own: its name, and how to convert it."""
 
     name: str
     add: Add
@@ -92,7 +92,7 @@ class _Part(NamedTuple):
 
 
 class _Shared(NamedTuple):
-    """What experiences share, companies or offices: the table, the parts, all the names."""
+    """Companies or offices, which experiences share: the table, the parts, all names."""
 
     table: int
     parts: tuple[_Part, ...]
@@ -104,7 +104,7 @@ def _shape(table: Table, **names: str | dict[str, str]) -> Shape:
 
 
 def _without(shape: Shape, name: str) -> Shape:
-    """The shape without the slot of a value that comes from elsewhere."""
+    """The shape without the slot of a value that has another source."""
     return shape._replace(slots={each: shape.slots[each] for each in shape.slots if each != name})
 
 
@@ -180,7 +180,7 @@ _OFFICE_PARTS = (
 
 
 def _names(parts: tuple[_Part, ...]) -> tuple[str, ...]:
-    """The fields of some parts in a scratch."""
+    """The fields of parts, for `scratch`."""
     return tuple(f"{part.name} jsonb" for part in parts)
 
 
@@ -227,7 +227,7 @@ _EXPERIENCE = scratch(
     *_names(_OFFICE_PARTS),
     *_names(_EXPERIENCE_PARTS),
 )
-# Where the parts of a scratch begin.
+# The indexes in a scratch row where parts begin.
 _IN_PROFILE = 14
 _IN_RESUME = 2
 _OF_COMPANY = 7
@@ -253,7 +253,7 @@ _NO_PROFILE: list[Any] = [None] * 7
 
 
 class _RecordReader:
-    """Makes the families of one record; `source` says where it stands."""
+    """Builds the aggregates of one record; `source` is its file and index."""
 
     __slots__ = ("aggregates", "encode", "source", "tally", "timestamp")
 
@@ -270,10 +270,10 @@ class _RecordReader:
         Raises:
             RecordError: if it cannot be used.
         """
-        (profile, resume), rest = self._taken(_RECORD, record, "the record")
+        (profile, resume), rest = self._values_and_rest(_RECORD, record, "the record")
         if profile is None:
             raise RecordError("profile_data is missing")
-        values, left = self._taken(_PROFILE, profile, "profile_data")
+        values, left = self._values_and_rest(_PROFILE, profile, "profile_data")
         profile_id, modified = values[0], values[6]
         if profile_id is None:
             raise RecordError("profile_data.profile_id is missing")
@@ -290,10 +290,10 @@ class _RecordReader:
             rest["profile_data"] = left
         resume_modified = None
         if resume is not None:
-            resume_values, left = self._taken(_RESUME, resume, "resume_data")
+            resume_values, left = self._values_and_rest(_RESUME, resume, "resume_data")
             resume_modified, experiences = resume_values[:_IN_RESUME]
             _refuse_unread(left, "resume_data", "resume_last_modified_date")
-            # What is in it was looked at when the page was: the later of both.
+            # A person is as new as the newer one of profile and résumé.
             self.timestamp = max(filter(None, (modified, resume_modified)), default=None)
             if experiences is not None:
                 self._experiences(person, experiences, rows)
@@ -304,19 +304,19 @@ class _RecordReader:
                 rest = rest or {}
                 rest["resume_data"] = left
         own = (person, *values[:6], modified, resume_modified, rest)
-        aggregate = self._family(_PEOPLE, own, rows)
+        aggregate = self._aggregate(_PEOPLE, own, rows)
         return KindRecord(profile_id, (aggregate, *self.aggregates.values()))
 
     def _experiences(self, person: str, experiences: Any, rows: Rows) -> None:
         if type(experiences) is not list:
-            raise RecordError(f"resume_data.experiences is {json_type(experiences)}, not a list")
+            raise RecordError(f"resume_data.experiences is {json_type(experiences)}, not an array")
         for position, experience in enumerate(experiences):
             if experience is not None:
                 self._experience(person, position, experience, rows)
 
     def _experience(self, person: str, position: int, experience: Any, rows: Rows) -> None:
         place = f"resume_data.experiences[{position}]"
-        values, rest = self._taken(_EXPERIENCE, experience, place)
+        values, rest = self._values_and_rest(_EXPERIENCE, experience, place)
         place += "."
         organisation = office = None
         name = _organisation_name(*values[_OF_COMPANY : _OF_COMPANY + 3])
@@ -331,7 +331,7 @@ class _RecordReader:
         office_id, office_type, phones = values[_OF_OFFICE:_IN_COMPANY]
         if organisation is not None and office_id is not None:
             if phones is not None and type(phones) is not list:
-                raise RecordError(f"{place}office_phones is {json_type(phones)}, not a list")
+                raise RecordError(f"{place}office_phones is {json_type(phones)}, not an array")
             office = identifier(f"office/{organisation}/{office_id}")
             root = (office, organisation, office_id, office_type, phones or None)
             parts = values[_IN_OFFICE:_IN_EXPERIENCE]
@@ -339,7 +339,7 @@ class _RecordReader:
         else:
             left = _raw(experience, _OFFICE.names)
         rest = joined(rest, left)
-        # Its own row stands before those that hang on it.
+        # Its own row precedes the rows that it owns.
         children: Rows = []
         rest = self._add(
             _EXPERIENCE_PARTS, values[_IN_EXPERIENCE:], (person, position), place, children, rest
@@ -348,10 +348,10 @@ class _RecordReader:
         rows.append((_EXPERIENCES, own))
         rows.extend(children)
 
-    def _taken(
+    def _values_and_rest(
         self, scratch: tuple[Slots, list[Any]], value: Any, place: str
     ) -> tuple[list[Any], Rest | None]:
-        """The values of an object that there are slots for, and the rest of it."""
+        """The values of an object that have slots, and its rest."""
         slots, blank = scratch
         values = blank.copy()
         return values, fill(values, slots, value, place, self.tally)
@@ -365,7 +365,7 @@ class _RecordReader:
         rows: Rows,
         rest: Rest | None,
     ) -> Rest | None:
-        """Adds the rows that the parts of an object make. Returns its rest with theirs."""
+        """Adds the rows of the parts of an object. Returns its rest, extended by their rests."""
         for (name, add, shape), value in zip(parts, values, strict=True):
             if value is not None:
                 left = add(shape, key, value, place + name, rows, self.tally)
@@ -382,19 +382,19 @@ class _RecordReader:
         place: str,
         experience: dict[str, Any],
     ) -> Rest | None:
-        """Adds the family of an organisation or office. Returns what must stay elsewhere.
+        """Adds the aggregate of an organisation or office. Returns the rest for the experience.
 
-        That is all of it where the record had it before, and said otherwise.
+        If an earlier experience of the record has other values for it, the rest has all values.
         """
         children: Rows = []
         left = self._add(what.parts, values, root[:1], place, children, None)
-        aggregate = self._family(what.table, root, children)
+        aggregate = self._aggregate(what.table, root, children)
         known = self.aggregates.setdefault(str(root[0]), aggregate)
         if known is aggregate or known.rows[0] == aggregate.rows[0]:
             return left
         return _raw(experience, what.names)
 
-    def _family(self, table: int, values: tuple[object, ...], children: Rows) -> KindAggregate:
+    def _aggregate(self, table: int, values: tuple[object, ...], children: Rows) -> KindAggregate:
         timestamp = self.timestamp
         content = self.encode((values, children))
         signature = hashlib.blake2b(content, digest_size=16).hexdigest()
@@ -407,7 +407,7 @@ class _RecordReader:
 
 
 def _organisation_name(id_: str | None, name: str | None, domain: str | None) -> str | None:
-    """The natural key of a company: by its id, else its domain, else its name."""
+    """The natural key of a company: from its id, else its domain, else its name."""
     if id_ is not None:
         return f"organisation/{id_}"
     if domain is not None:
@@ -418,10 +418,10 @@ def _organisation_name(id_: str | None, name: str | None, domain: str | None) ->
 
 
 def _refuse_unread(rest: Rest | None, place: str, name: str) -> None:
-    """Refuses a date that was left in the rest: who is newer, must not be guessed.
+    """Refuses a date that could not be read: we must not guess which record is newer.
 
     Raises:
-        RecordError: if it was.
+        RecordError: if the date is in the rest.
     """
     if rest is not None and name in rest:
         shown = shortened(repr(rest[name]))
@@ -429,17 +429,15 @@ def _refuse_unread(rest: Rest | None, place: str, name: str) -> None:
 
 
 def _raw(value: dict[str, Any], names: tuple[str, ...]) -> Rest | None:
-    """Those values of an object that say something, as they stand there."""
+    """The unconverted values of an object with these names, without empty ones."""
     rest = {
-        name: each
-        for name in names
-        if (each := value.get(name)) is not None and not says_nothing(each)
+        name: each for name in names if (each := value.get(name)) is not None and not is_empty(each)
     }
     return rest or None
 
 
 def _label(record: Any) -> str:
-    """What a record is called that cannot be used: its profile id, if it has one."""
+    """The label of a record that cannot be used: its profile id, if it has one."""
     from imports.source.json_flaws import readable
 
     try:

@@ -1,7 +1,7 @@
-"""The tables of the kind `people`: persons, organisations and their offices, with what is theirs.
+"""The tables of the kind `people`: persons, organisations, offices, and the tables they own.
 
-Persons, organisations and offices have an `id` of their own. The others are owned by one of
-them: a row for each element of a list in the input, at its `position`, or a single one.
+Persons, organisations and offices have an `id`. The other tables are owned by one of them: a row
+for each element of an array in the input, with its `position`, or a single row.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def _root(
     timestamp: str = "last_modified_date",
     shared: bool = True,
 ) -> Table:
-    """A table whose rows have an id, and own the rows of others; people know them by `names`.
+    """A table whose rows have an id and own rows of other tables; messages show its `names`.
 
-    `timestamp` is the column by which they are older or newer, of `shared` ones that of the records
-    that share them.
+    `timestamp` is the column that decides which row is newer. Rows of a `shared` table take it from
+    the records that share them.
     """
     return Table(
         schema=schema,

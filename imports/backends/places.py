@@ -1,0 +1,60 @@
+"""Images at places of their own: a store for each bucket, opened when it is first used."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from imports.backends.retrying import RetryingStore
+from imports.errors import BackendUnavailableError
+from imports.work_item import Image, Placement
+
+
+class Places:
+    """The buckets of a target. Methods may be called from many threads; see `RetryingStore`."""
+
+    def __init__(self, open_bucket: Callable[[str], RetryingStore]) -> None:
+        """`open_bucket` opens the store of a bucket, by its name."""
+        self._open_bucket = open_bucket
+        self._buckets: dict[str, RetryingStore] = {}
+        self._lock = threading.Lock()
+
+    def bucket(self, name: str) -> RetryingStore:
+        """The store of a bucket, by its name."""
+        with self._lock:
+            if name not in self._buckets:
+                self._buckets[name] = self._open_bucket(name)
+            return self._buckets[name]
+
+    def put(self, place: Placement, image: Image, *, over: bool) -> bool:
+        """Stores an image, `over` what is there; else False if something is there."""
+        return self.bucket(place.bucket).put_at(place.path, image, over=over)
+
+    def copy(self, place: Placement, to: Placement) -> None:
+        """Copies what is stored at a place to another one of its bucket, over what is there."""
+        self.bucket(place.bucket).copy(place.path, to.path)
+
+    def size(self, place: Placement) -> int | None:
+        """The size in bytes of what is stored there, None if nothing is."""
+        return self.bucket(place.bucket).size(place.path)
+
+    def is_empty(self, folder: Placement) -> bool:
+        """Whether nothing is stored below a folder; False also if that takes long to tell."""
+        return self.bucket(folder.bucket).is_empty(folder.path)
+
+    def sha256(self, place: Placement) -> str:
+        """The hash of what is stored there, read anew."""
+        return self.bucket(place.bucket).sha256(place.path)
+
+    def remove(self, place: Placement) -> None:
+        """Removes what is stored there, if anything is."""
+        self.bucket(place.bucket).remove(place.path)
+
+    def blame_image(self, place: Placement, error: BackendUnavailableError) -> None:
+        """Makes sure that a request failed for the image at a place; see `RetryingStore`."""
+        self.bucket(place.bucket).blame_image(error)
+
+    def close(self) -> None:
+        """Closes all connections."""
+        for store in self._buckets.values():
+            store.close()

@@ -1,0 +1,67 @@
+"""What a reset has the ledger forget: that the items of a run are imported."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+from imports.ledger.acknowledged import FORGOTTEN
+from imports.ledger.file import LedgerFile
+from imports.ledger.scope import NOTHING_DONE
+
+# A later run may have imported an item of this one again, and found its rows as they should be:
+# these still say that this run wrote them.
+_ITEMS = """
+create temp table undone as
+select id, disposed_at is not null as gone from item
+where scope_id = (select scope_id from run where batch_id = :batch_id) and (
+  state = 'imported'
+    and first_in <= (select max(id) from batch where batch_id = :batch_id)
+    and imported_in >= (select min(id) from batch where batch_id = :batch_id)
+  or state <> 'imported' and succeeded + records_done > 0)
+"""
+_UNDONE = "(select id from temp.undone where not gone)"
+_GONE = "(select id from temp.undone where gone)"
+
+
+class Undone(NamedTuple):
+    """How many items can be imported again, and how many cannot: their files are gone."""
+
+    importable: int
+    gone: int
+
+
+def undo_run(file: LedgerFile, run_name: str) -> Undone:
+    """Makes the items importable again whose rows a run may have written; nobody goes on with it.
+
+    Those whose files were deleted or moved away are forgotten, not what became of the files. The
+    images of all are looked for in the target again. It may be repeated. A run that the ledger does
+    not know has no items in it.
+    """
+    with file.transaction() as connection:
+        connection.execute("drop table if exists temp.undone")
+        connection.execute(_ITEMS, {"batch_id": run_name})
+        gone, count = connection.execute(
+            "select coalesce(sum(gone), 0), count(*) from temp.undone"
+        ).fetchone()
+        connection.execute(
+            "delete from seen_stored where sha256 in (select sha256 from temp.undone"
+            " join item_image on item_id = id join image on image.path = item_image.path)"
+        )
+        connection.execute(
+            "update item set state = 'listed', phase = null, reason = null, cause = null,"
+            f" updated_at = ?, {NOTHING_DONE}, {FORGOTTEN} where id in {_UNDONE}",
+            (time.time(),),
+        )
+        connection.execute(
+            "delete from record_failure where item_id in (select id from temp.undone)"
+        )
+        for table, column in (("failure", "item_id"), ("item_image", "item_id"), ("item", "id")):
+            connection.execute(f"delete from {table} where {column} in {_GONE}")
+        connection.execute("delete from work_state where batch_id = ?", (run_name,))
+        connection.execute(
+            "update run set reset_at = coalesce(reset_at, ?) where batch_id = ?",
+            (time.time(), run_name),
+        )
+        connection.execute("drop table temp.undone")
+    return Undone(int(count - gone), int(gone))

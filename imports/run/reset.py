@@ -1,0 +1,152 @@
+"""Reset: what a run wrote is deleted again, and its items can be imported again.
+
+The order makes it safe to be killed anywhere, and repeated: the ledger first, which then calls
+nothing imported whose rows may be gone; then the rows, with a note of the images they named; then
+the images that no row names any more, off the list of images before they are out of the store.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
+
+from imports.backends.deleting import Written, resettable
+from imports.backends.halving import in_parts
+from imports.backends.reading import WrittenRow, written_rows
+from imports.backends.retrying import RetryingDatabase, RetryingStore
+from imports.errors import BackendUnavailableError, DataRefusedError, ImageProblemError
+from imports.ledger import LedgerFile, RunLedger, Undone, undo_run
+from imports.tables.table import Table, TableGroup
+
+_log = logging.getLogger("imports.run")
+
+IMAGES_AT_ONCE = 50
+"""Images that the target is asked about at once; their hashes are in a URL."""
+
+MOST_LISTED = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class ResetTarget:
+    """What a reset works on: a database and a store, and threads for the store."""
+
+    database: RetryingDatabase
+    store: RetryingStore
+    threads: Executor
+
+
+@dataclass(slots=True)
+class ResetReport:
+    """What a reset came to: rows by the label of their table, images, and items of the ledger.
+
+    `stayed` are rows to which others refer, `kept` the first of them by name; `problems` are images
+    that could not be removed, each with its reason: a reset of any run tries these again.
+    """
+
+    items: Undone
+    deleted: Counter[str] = field(default_factory=Counter)
+    stayed: Counter[str] = field(default_factory=Counter)
+    kept: list[str] = field(default_factory=list)
+    images: int = 0
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+
+def count_run(target: ResetTarget, ledger: LedgerFile, group: TableGroup, run: str) -> Written:
+    """Counts what a reset of a run, by its batch id, would delete."""
+    run_names = RunLedger(ledger).cycles(run)
+    return target.database.count_written(group, run_names)
+
+
+def reset_run(target: ResetTarget, ledger: LedgerFile, group: TableGroup, run: str) -> ResetReport:
+    """Deletes what a run, by its batch id, wrote in the tables of a group; it may be repeated.
+
+    No import into the same target may be under way.
+
+    Raises:
+        BackendUnavailableError: if the target does not answer any more, or takes too long.
+        LedgerError: if the ledger cannot be written.
+    """
+    run_names = RunLedger(ledger).cycles(run)
+    report = ResetReport(undo_run(ledger, run))
+    forget_merges(target, run_names)
+    delete_rows(target, group, run_names, report)
+    remove_images(target, report)
+    return report
+
+
+def forget_merges(target: ResetTarget, run_names: Sequence[str]) -> None:
+    """Has the target forget its answers to merges: else it would take one that comes for done."""
+    for run_name in run_names:
+        target.database.forget_merges(run_name)
+
+
+def delete_rows(
+    target: ResetTarget, group: TableGroup, run_names: Sequence[str], report: ResetReport
+) -> None:
+    """Deletes the rows that runs wrote, a page at a time, children first."""
+    for table in reversed(resettable(group)):
+        after: str | None = None
+        while page := written_rows(target.database, table, run_names, after):
+            stayed = _delete_page(target, group, table, run_names, page)
+            after = page[-1].id
+            report.deleted[table.label] += len(page) - len(stayed)
+            report.stayed[table.label] += len(stayed)
+            listed = stayed[: MOST_LISTED - len(report.kept)]
+            report.kept += [f"{table.label} {each.label}" for each in listed]
+
+
+def _delete_page(
+    target: ResetTarget,
+    group: TableGroup,
+    table: Table,
+    run_names: Sequence[str],
+    page: list[WrittenRow],
+) -> list[WrittenRow]:
+    """Deletes some rows; returns those that stayed."""
+
+    def ask(database: RetryingDatabase, _: int, ids: list[str]) -> list[str]:
+        return database.delete_written(group, table, ids, run_names)
+
+    stayed: set[str] = set()
+    for part in in_parts(target.database, [each.id for each in page], ask):
+        if isinstance(part.answer, BackendUnavailableError):
+            raise part.answer
+        if isinstance(part.answer, DataRefusedError):
+            _log.error("reset: %s %s stays: %s", table.label, part.things[0], part.answer)
+            stayed.update(part.things)
+        else:
+            stayed.update(part.answer)
+    return [each for each in page if each.id in stayed]
+
+
+def remove_images(target: ResetTarget, report: ResetReport) -> None:
+    """Removes the noted images that no row names, also those that an earlier reset left."""
+    kind, after = target.store.storage_type, ""
+    while True:
+        page = target.database.unlist_images(kind, after, IMAGES_AT_ONCE)
+        if page.last is None:
+            return
+        after = page.last
+        outcomes = target.threads.map(partial(_remove, target), page.places.values())
+        problems = dict(zip(page.places, outcomes, strict=True))
+        removed = [sha256 for sha256, problem in problems.items() if problem is None]
+        if removed:
+            target.database.forget_noted(removed)
+        report.images += len(removed)
+        report.problems += [
+            (page.places[sha256], problem) for sha256, problem in problems.items() if problem
+        ]
+
+
+def _remove(target: ResetTarget, storage_path: str) -> str | None:
+    """Removes an image from the store; why it could not be, None if it was."""
+    try:
+        target.store.remove(storage_path)
+    except ImageProblemError as error:
+        _log.error("reset: %s stays: %s", storage_path, error)
+        return str(error)
+    return None

@@ -1,0 +1,98 @@
+"""The files in the folders of this machine, as a source's listing has them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+
+from imports.files.regular_file import LEADS_OUT
+from imports.source.tree import FolderFile, ListedEntry, ListingProblem, signature_of
+from imports.work_item import ListedItem, Signature, Source
+
+_LEADS_NOWHERE = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG)
+
+
+class LocalFile:
+    """A `SourceFile` of this machine."""
+
+    __slots__ = ("_entry", "name")
+
+    def __init__(self, entry: os.DirEntry[str]) -> None:
+        """Takes what the listing of its folder tells."""
+        self.name = entry.name
+        self._entry = entry
+
+    def as_item(self, path: str, exact: bool) -> ListedEntry:
+        """The file as a work item of this path, or why it cannot be one."""
+        try:
+            status = self._entry.stat()
+        except OSError as error:
+            return ListingProblem(path, f"cannot be read: {error.strerror}")
+        if not stat.S_ISREG(status.st_mode):
+            return ListingProblem(path, "is not a regular file")
+        # As in `signature_of`: a call would take longer.
+        return ListedItem._make((path, signature_of(status, exact=exact)))
+
+    def as_part(self) -> FolderFile | None:
+        """The file as a part of a folder; None if it is gone by now, or a link to a folder.
+
+        Raises:
+            OSError: if it cannot be told what it is.
+        """
+        try:
+            status = self._entry.stat()
+        except OSError as error:
+            if error.errno == errno.ENOENT and not self._entry.is_symlink():
+                return None
+            if error.errno not in _LEADS_NOWHERE:
+                raise
+            # Such a link is there, and a user wants to hear of it.
+            return FolderFile(self.name, Signature(0, 0), False)
+        if stat.S_ISDIR(status.st_mode):
+            return None
+        if not stat.S_ISREG(status.st_mode):
+            return FolderFile(self.name, Signature(0, 0), False)
+        return FolderFile._make((self.name, signature_of(status), True))
+
+
+class LinkedFile(LocalFile):
+    """A link to a file. As a work item it must lead where the links of its source may."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, entry: os.DirEntry[str], source: Source) -> None:
+        """Takes what the listing of its folder tells."""
+        super().__init__(entry)
+        self._source = source
+
+    def as_item(self, path: str, exact: bool) -> ListedEntry:
+        """The file as a work item of this path, or why it cannot be one."""
+        found = super().as_item(path, exact)
+        if isinstance(found, ListingProblem):
+            return found
+        if not self._source.may_read(os.path.realpath(self._entry.path)):
+            return ListingProblem(path, f"is a link that {LEADS_OUT}")
+        return found
+
+
+def local_file(source: Source, entry: os.DirEntry[str]) -> LocalFile:
+    """An entry of a folder, which is no folder, as a file."""
+    return LinkedFile(entry, source) if entry.is_symlink() else LocalFile(entry)
+
+
+def files_in(folder: str, ignored: Callable[[str], bool]) -> list[FolderFile]:
+    """What is directly in a folder, but for folders and what is ignored, by name.
+
+    Raises:
+        OSError: if the folder cannot be listed.
+    """
+    with os.scandir(folder) as entries:
+        files = [
+            LocalFile(entry)
+            for entry in entries
+            if not ignored(entry.name) and not entry.is_dir(follow_symlinks=False)
+        ]
+        found = [part for file in files if (part := file.as_part()) is not None]
+    return sorted(found, key=lambda file: file.name)

@@ -1,0 +1,103 @@
+"""Points of the importer at which a command kills itself: such a kill hits what it aims at.
+
+As a script it is `python -m imports` with such a point, as the warm interpreter is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from imports.ledger.work_state import WorkState
+from imports.run import session
+
+VARIABLE = "TESTS_FAULT_POINT"
+
+
+@dataclass(frozen=True)
+class FaultPoint:
+    """The `number`th call of a function in a phase of the run: `before` it, or else after it.
+
+    `where` is the function, as `module:name` or `module:Class.name`. `values` are other values of
+    constants, by such names. A run is in a phase from the checkpoint on that says so; without
+    a phase, calls are counted from the start.
+    """
+
+    where: str
+    phase: str | None = None
+    number: int = 1
+    before: bool = True
+    values: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a command is started with that is to die there."""
+        return {VARIABLE: json.dumps(asdict(self))}
+
+    def __str__(self) -> str:
+        when = "before" if self.before else "after"
+        phase = f" in {self.phase}" if self.phase else ""
+        return f"{when} call {self.number} of {self.where.rpartition(':')[2]}{phase}"
+
+
+def arm() -> None:
+    """Makes this process one that dies at the point that its environment names, if it does."""
+    if (given := os.environ.pop(VARIABLE, None)) is None:
+        return
+    point = FaultPoint(**json.loads(given))
+    for where, value in point.values.items():
+        _set(where, value)
+    phase = None
+    save = session.save_work_state
+
+    def note_phase(state: WorkState, path: Path) -> None:
+        nonlocal phase
+        save(state, path)
+        phase = state.current_phase
+
+    session.save_work_state = note_phase
+    owner, name = _found(point.where)
+    call, left = getattr(owner, name), point.number
+
+    def pass_by() -> None:
+        nonlocal left
+        left -= point.phase in (None, phase)
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def watched(*arguments: Any, **flags: Any) -> Any:
+        if point.before:
+            pass_by()
+        result = call(*arguments, **flags)
+        if not point.before:
+            pass_by()
+        return result
+
+    setattr(owner, name, watched)
+
+
+def _set(where: str, value: Any) -> None:
+    owner, name = _found(where)
+    getattr(owner, name)  # there is such a one
+    setattr(owner, name, value)
+
+
+def _found(where: str) -> tuple[Any, str]:
+    module, _, path = where.partition(":")
+    owner: Any = import_module(module)
+    *classes, name = path.split(".")
+    for each in classes:
+        owner = getattr(owner, each)
+    return owner, name
+
+
+if __name__ == "__main__":
+    import runpy
+
+    arm()
+    runpy.run_module("imports", run_name="__main__", alter_sys=True)

@@ -1,0 +1,26 @@
+"""Small kinds in a database of the tests: their tables, and functions for them and all kinds."""
+
+from __future__ import annotations
+
+from imports.kinds import all_kinds
+from imports.tables.functions import functions_file
+from imports.tables.table import IMAGES, TableGroup
+from tests.support.bench import Bench
+from tests.support.command import wait_until
+from tests.support.database import query
+
+
+def install(bench: Bench, group: TableGroup, ddl: str) -> None:
+    """Makes the tables and functions of a group; returns once the REST API knows them."""
+    groups = [IMAGES, *(kind.group for kind in all_kinds().values()), group]
+    # Without the last line, a checksum by which the importer would not know the functions.
+    functions = functions_file(groups).rstrip().rpartition("\n")[0]
+    # In one transaction: the API hears of all of it at once.
+    query(bench.url, f"{ddl}\n{functions}")
+    if bench.target.supabase_url is not None:
+        wait_until(lambda: _is_known(bench, group))
+
+
+def _is_known(bench: Bench, group: TableGroup) -> bool:
+    answer = bench.api("POST", f"/rest/v1/rpc/{group.merge_function}", json={"payload": {}})
+    return answer.status_code != 404

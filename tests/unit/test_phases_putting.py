@@ -1,0 +1,95 @@
+"""What becomes of a place, by what is there and what the ledger knows of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from imports.ledger import Claim, KnownPlace, PlacementStage
+from imports.phases.placements import passed_over
+from imports.phases.putting import decided
+from imports.work_item import Image, ImageFile, Placement, RowOutcome, Signature
+
+PLACE = Placement("photos", "trays/1.png")
+IMAGE = Image(ImageFile("/data/a.png", Signature(10, 1)), "new", "png", "image/png", 1, 1)
+STANDS, FOUND = PlacementStage.STANDS, PlacementStage.FOUND
+PUTTING, PUT = PlacementStage.PUTTING, PlacementStage.PUT
+
+
+def known(sha256: str, stage: PlacementStage, **more: object) -> KnownPlace:
+    return KnownPlace(PLACE, sha256, stage, **more)  # type: ignore[arg-type]
+
+
+def decide(
+    of: KnownPlace | None, here: str | None, *, replace: bool = False
+) -> tuple[PlacementStage, str | None, PlacementStage | None] | None:
+    """Stage, what is replaced, and as what that was known; None if it is refused."""
+    found = decided(Claim(IMAGE, PLACE, of), here, "batch", replace=replace)
+    if isinstance(found, str):
+        return None
+    assert (found.place, found.sha256) == (PLACE, "new")
+    assert (found.kept is None) is (found.previous is None)
+    return found.stage, found.previous, found.previous_stage
+
+
+@pytest.mark.parametrize(
+    ("of", "here", "expected"),
+    [
+        (None, None, (PUTTING, None, None)),
+        (None, "new", (FOUND, None, None)),
+        (None, "other", None),
+        (None, "", None),
+        (known("new", STANDS), "new", (STANDS, None, None)),
+        (known("new", STANDS), None, (PUTTING, None, None)),
+        (known("new", STANDS), "other", None),
+        (known("new", FOUND), "new", (FOUND, None, None)),
+        (known("old", STANDS), "old", (PUTTING, "old", STANDS)),
+        (known("old", STANDS), "", (PUTTING, None, None)),
+        (known("old", STANDS), "other", None),
+        (known("old", STANDS), "new", (FOUND, None, None)),
+        (known("old", FOUND), "old", None),
+    ],
+)
+def test_what_a_run_does_at_a_place(
+    of: KnownPlace | None, here: str | None, expected: object
+) -> None:
+    assert decide(of, here) == expected
+
+
+@pytest.mark.parametrize(
+    ("of", "here", "expected"),
+    [
+        (None, "other", (PUTTING, "other", None)),
+        (None, "", (PUTTING, None, None)),
+        (known("old", FOUND), "old", (PUTTING, "old", FOUND)),
+        (known("old", STANDS), "other", (PUTTING, "other", None)),
+        (known("new", STANDS), "new", (STANDS, None, None)),
+    ],
+)
+def test_what_somebody_else_has_put_there_is_replaced_if_the_user_asks_for_it(
+    of: KnownPlace | None, here: str | None, expected: object
+) -> None:
+    assert decide(of, here, replace=True) == expected
+
+
+@pytest.mark.parametrize("stage", [PUTTING, PUT])
+def test_what_was_begun_is_gone_on_with(stage: PlacementStage) -> None:
+    replaced = known("new", stage, kept="copy", previous="old", previous_stage=STANDS)
+    assert decide(replaced, "old") == (PUTTING, "old", STANDS)
+    assert decide(replaced, "new") == (PUT, "old", STANDS)
+    # Somebody has put another image there meanwhile: not even `replace` was about that one.
+    assert decide(replaced, "other", replace=True) is None
+    first = known("new", stage)
+    assert decide(first, None) == (PUTTING, None, None)
+    assert decide(first, "new") == (PUT, None, None)
+    assert decide(first, "other") is None
+
+
+def test_an_item_is_passed_over_if_all_of_its_records_are_older() -> None:
+    merged = [
+        (1, RowOutcome.SKIPPED, "a"),
+        (1, RowOutcome.SKIPPED, "b"),
+        (2, RowOutcome.SKIPPED, "c"),
+        (2, RowOutcome.UNCHANGED, "d"),
+        (3, RowOutcome.INSERTED, "e"),
+    ]
+    assert passed_over(merged) == {1}
