@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from imports.files.free_names import name_exclusively
+from imports.files.free_names import move_exclusively
 from imports.files.private_file import FILE
 from imports.files.regular_file import open_new
 
@@ -45,8 +45,8 @@ def replacing(path: str | Path, *, over: bool = True) -> Iterator[BinaryIO]:
         if over:
             os.replace(draft, path)  # noqa: PTH105
         else:
-            name_exclusively(Path(draft), Path(path))
-            Path(draft).unlink(missing_ok=True)
+            # Not two names for a moment: a kill would leave the draft beside a file that is stored.
+            move_exclusively(Path(draft), Path(path))
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(draft)  # noqa: PTH108

@@ -107,13 +107,10 @@ class Trays:
     """A bench whose source has trays."""
 
     def __init__(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The table and the function are in the database; the bucket is not there."""
+        """The table and the function are in the database."""
         self.bench = bench
         # The kind of this name is looked up in its module whenever it is asked for.
         monkeypatch.setattr("imports.kinds.folders.FOLDERS", PLACED)
-        if bench.target.supabase_url is not None:
-            bench.api("POST", f"/storage/v1/bucket/{BUCKET}/empty")
-            bench.api("DELETE", f"/storage/v1/bucket/{BUCKET}")
 
     def add(
         self,
