@@ -34,7 +34,7 @@ from imports.source.tree import is_same_file, is_utf8, signature_of
 from imports.workers.executors import run_bounded
 
 if TYPE_CHECKING:
-    from imports.run.disposal_plan import DisposalPlan
+    from imports.run.consuming.disposal_plan import DisposalPlan
     from imports.run.session import RunSession
     from imports.work_item import RecordFailure, Signature, Source
 

@@ -23,7 +23,7 @@ from imports.phases.prepare import (
     reason_of,
     row_encoders,
 )
-from imports.run.stability import stable_since
+from imports.run.consuming.stability import stable_since
 from imports.source.image_finder import ImageFinder, image_finder
 from imports.work_item import (
     ItemState,

@@ -11,7 +11,7 @@ from imports.errors import ImporterError
 from imports.ledger import Listing
 from imports.ledger.work_state import MOST_LISTED
 from imports.run import next_command
-from imports.run.disposal_plan import disposal_plan
+from imports.run.consuming.disposal_plan import disposal_plan
 from imports.run.report import MOST_SHOWN, RunReport, VerifyReport
 from imports.run.session import RunSession
 from imports.source.moving import ERRORS_SUFFIX
