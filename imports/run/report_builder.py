@@ -14,7 +14,7 @@ from imports.run import next_command
 from imports.run.consuming.disposal_plan import disposal_plan
 from imports.run.report import MOST_SHOWN, RunReport, VerifyReport
 from imports.run.session import RunSession
-from imports.source.moving import ERRORS_SUFFIX
+from imports.source.problem_list import ERRORS_SUFFIX
 from imports.work_item import RowOutcome
 
 EXIT_SOME_FAILED = 3
