@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from hashlib import blake2b
 from pathlib import Path
@@ -18,9 +17,3 @@ def part_of(path: Path, folder: Path) -> Path:
         if owner.isdecimal() and (int(owner) == os.getpid() or not is_running(int(owner))):
             left.unlink(missing_ok=True)
     return folder / f".{digest}.{os.getpid()}.part"
-
-
-def remove_quietly(path: Path) -> None:
-    """Deletes a file if that is possible."""
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)

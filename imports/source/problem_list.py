@@ -11,10 +11,9 @@ from pathlib import Path
 import orjson
 
 from imports.files.free_names import LONGEST_NAME, with_end
-from imports.files.private_file import FILE
-from imports.files.regular_file import open_new, opener
-from imports.files.whole_file import sync_folder
-from imports.source.drafts import part_of, remove_quietly
+from imports.files.regular_file import opener
+from imports.files.whole_file import replacing, sync_folder
+from imports.source.drafts import part_of
 
 ERRORS_SUFFIX = ".errors.json"
 """The end of the name of a list of problems; the stem is that of the moved file."""
@@ -51,16 +50,9 @@ def write_errors(path: str, problems: Iterable[Problem]) -> str:
     """
     errors = _errors_path(Path(path))
     content = orjson.dumps(list(problems), option=orjson.OPT_INDENT_2)
-    part = part_of(errors, errors.parent)
-    try:
-        with os.fdopen(open_new(str(part), FILE), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(errors)
-    except OSError:
-        remove_quietly(part)
-        raise
+    # Not the usual draft: its name may be too long.
+    with replacing(errors, draft=str(part_of(errors, errors.parent))) as file:
+        file.write(content)
     sync_folder(errors.parent)
     return str(errors)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable
@@ -10,7 +11,6 @@ from pathlib import Path
 from imports.files.free_names import name_exclusively, names
 from imports.files.private_file import FILE
 from imports.files.regular_file import open_new, opener
-from imports.source.drafts import remove_quietly
 from imports.source.problem_list import errors_of_another
 
 _BLOCK_BYTES = 1024 * 1024
@@ -44,7 +44,8 @@ def publish_copy(
     try:
         published = publish(part, file, destination) if _copy(file, part, is_same) else None
     except OSError:
-        remove_quietly(part)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         raise
     part.unlink(missing_ok=True)
     return published
