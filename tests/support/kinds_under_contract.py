@@ -273,7 +273,7 @@ PEOPLE = KindUnderContract(
         FaultPoint("imports.ledger:DisposalLedger.record", "import", 1),
         FaultPoint("imports.ledger:DisposalLedger.record", "import", 3),
         FaultPoint("imports.ledger:DisposalLedger.record", "import", 2, before=False),
-        FaultPoint("imports.run.progress_csv:ProgressCsv.update", "import", 2),
+        FaultPoint("imports.run.consuming.progress_csv:ProgressCsv.update", "import", 2),
     ),
     check_killed=_check_pages,
     flags={"on_success": "keep", "on_failure": "keep"},
