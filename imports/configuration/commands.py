@@ -26,7 +26,8 @@ class Commands(Flag):
     STATUS = auto()
     ACKNOWLEDGE = auto()
     SCHEMA = auto()
+    RESET = auto()
 
     IMPORT = SOURCE | ITEM
-    RUN = IMPORT | VERIFY | RESUME
+    RUN = IMPORT | VERIFY | RESUME | RESET
     """All that work on a run."""
