@@ -8,6 +8,8 @@ create table public.device_test (
   folder_path text not null,
   folder_name text,
   device_id text,
+  device_name text,
+  device_type text,
   test_status text,
   stats jsonb,
   image_count integer not null,
