@@ -19,10 +19,11 @@ REST ?= lite
 SCALE ?= quick
 MINUTES ?= 30
 SEED ?= 1
+BATCH_ID ?=
 
 # Make would silently ignore a misspelt variable. Those in PASSED_ON are for the programs.
 VARIABLES := STATES_DIR FOLDERS_DIR PEOPLE_DIR IMPORT_TAG BACKEND BATCH_SIZE MAX_WORKERS ARGS REST \
-	SCALE MINUTES SEED PYTHON
+	BATCH_ID SCALE MINUTES SEED PYTHON
 PASSED_ON := MAKE% SHELL PATH HOME TMPDIR LANG LC_% TZ XDG_% PIP_% npm_config_% %_PROXY %_proxy SSL_% \
 	IMPORTER_% SUPABASE_% NEXT_PUBLIC_SUPABASE_% DATABASE_URL PG%
 UNKNOWN := $(filter-out $(VARIABLES) $(PASSED_ON),$(foreach each,$(.VARIABLES), \
@@ -65,7 +66,7 @@ quietly = log=$$(mktemp) && { ( $(1) ) </dev/null >"$$log" 2>&1 \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup import_scrape_states import_scrape_states_local import_folders import_people \
-	status verify system_test test soak lint format bench profile supabase_local clean
+	status verify reset system_test test soak lint format bench profile supabase_local clean
 
 help: ## List the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z_]+:.*## / { printf "  make %-28s %s\n", $$1, $$2 }' \
@@ -74,6 +75,7 @@ help: ## List the commands
 	@echo "Variables of the imports: STATES_DIR=$(STATES_DIR) FOLDERS_DIR=$(FOLDERS_DIR)"
 	@echo "PEOPLE_DIR=$(PEOPLE_DIR)"
 	@echo "IMPORT_TAG=$(IMPORT_TAG) BACKEND=auto|supabase|postgresql|embedded BATCH_SIZE=… MAX_WORKERS=… ARGS='any other option'"
+	@echo "For reset: BATCH_ID=batch_…, and ARGS=--dry-run to only look"
 	@echo "For the set-up: PYTHON=$(PYTHON); for supabase_local: REST=lite|postgrest"
 	@echo "For bench: SCALE=quick|normal|full (about 5 minutes, 1 hour, 2 hours)"
 	@echo "  ARGS='--only postgresql --rounds 5'; for profile: ARGS='--items 100000 --backend supabase'"
@@ -104,6 +106,10 @@ status: $(RUNTIME) ## What is imported, pending and failed, and what to type nex
 
 verify: $(RUNTIME) ## Read back the rows and images of the last run, and compare them
 	@$(BIN)/resilient-importer verify $(ARGS)
+
+reset: $(RUNTIME) ## Delete what the run BATCH_ID=… wrote; it shows that and asks first
+	$(if $(strip $(BATCH_ID)),,$(error BATCH_ID is empty. `make status` shows the batch ids))
+	@$(BIN)/resilient-importer reset --batch-id "$(BATCH_ID)" $(ARGS)
 
 supabase_local: $(RUNTIME) $(NODE_MODULES) ## Run a local Supabase (REST=postgrest: a real PostgREST)
 	@$(BIN)/python -m imports.servers.local_supabase --rest "$(REST)" $(ARGS)

@@ -217,6 +217,22 @@ class Settings:
         told_again=Commands.OF_FOLDERS | Commands.ITEM,
         kept=Kept.TO_VERIFY,
     )
+    device_name: str | None = option(
+        None,
+        OrNone(text),
+        "The name of the device, for all folders; else each folder's stats may have it.",
+        Commands.OF_DEVICES | Commands.ITEM,
+        told_again=Commands.OF_DEVICES | Commands.ITEM,
+        kept=Kept.TO_VERIFY,
+    )
+    device_type: str | None = option(
+        None,
+        OrNone(text),
+        "The type of the device, in the same way.",
+        Commands.OF_DEVICES | Commands.ITEM,
+        told_again=Commands.OF_DEVICES | Commands.ITEM,
+        kept=Kept.TO_VERIFY,
+    )
     single_file: Path | None = option(
         None,
         OrNone(path),

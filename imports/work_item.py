@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from imports.errors import LedgerError
 from imports.files.regular_file import LatestFolder, OpenedFile
@@ -94,7 +94,8 @@ class Source:
     has, for the prefix of a folder (`a/b/`), beginnings of names that do not belong to the source;
     `apart` has the prefixes of folders that do not. `roots` are the real folders, each with a
     separator at its end, that links may lead to in addition to the source. `follows_links` says
-    whether linked folders are listed.
+    whether linked folders are listed. `options` are the values, by name, of the kind's
+    `row_options` that were given.
     """
 
     folder: str
@@ -103,6 +104,7 @@ class Source:
     apart: frozenset[str] = frozenset()
     roots: tuple[str, ...] = ()
     follows_links: bool = True
+    options: Mapping[str, str] = field(default_factory=dict)
     latest: LatestFolder | None = field(default=None, compare=False, repr=False)
 
     def opening(self) -> Source:
@@ -403,20 +405,23 @@ class Prepared:
     """A batch of work items, read and encoded by a worker, to be merged.
 
     `failures` are pairs of item id and reason; `problems` are single records that cannot be read.
-    `cleaned` counts, by item and value, the values that became NULL or lost characters.
+    `cleaned` counts, by item and value, the values that became NULL or lost characters. `summaries`
+    has by item what its status file says in addition, for kinds that say more.
     """
 
     records: list[Record]
     failures: list[tuple[int, str]]
     problems: list[RecordFailure] = field(default_factory=list)
     cleaned: dict[int, dict[str, int]] = field(default_factory=dict)
+    summaries: dict[int, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class Spooled(NamedTuple):
-    """A prepared work item: its records, and the values that were cleaned in them."""
+    """A prepared work item: its records, the values that were cleaned in them, and its summary."""
 
     records: list[Record]
     cleaned: dict[str, int]
+    summary: Mapping[str, Any] | None = None
 
 
 class Failure(NamedTuple):

@@ -12,7 +12,8 @@ Exit codes:
     0  all done
     1  a fatal error; the message says what to do
     2  wrong usage
-    3  done, but some items failed, or verification found differences
+    3  done, but some items failed, verification found differences, or a reset
+       left rows to which others refer
    11  another run holds the ledger or the work state, or uses the server to be stopped
    75  the target stayed away; run again to resume
   130  interrupted; run again to resume

@@ -15,6 +15,7 @@ from imports.cli.commands import (  # noqa: F401  # each adds itself
     acknowledge,
     db,
     import_source,
+    reset,
     resume,
     schema,
     status,

@@ -122,8 +122,13 @@ def given(flags: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[tuple[Any, threading.Event]]:
-    """A display and a stop event for a run, with log files, and Ctrl-C understood."""
+def running(
+    settings: Settings, told_on: TextIO | None = None
+) -> Iterator[tuple[Any, threading.Event]]:
+    """A display and a stop event for a run, with log files, and Ctrl-C understood.
+
+    Which target it is, is told on standard output, or on the stream `told_on`.
+    """
     from imports.backends.target import describe, leave_at_once, reason
     from imports.cli import faults
     from imports.cli.progress import display_for
@@ -135,9 +140,10 @@ def running(settings: Settings) -> Iterator[tuple[Any, threading.Event]]:
         collect_from_now_on()
     stop = threading.Event()
     folder = settings.state_file.parent
+    told_on = told_on or sys.stdout
     with log_files(folder, debug=settings.debug_log, warn=lambda text: tell(text, sys.stderr)):
-        tell(shown(f"Target: {describe(settings)} ({reason(settings)})"), sys.stdout)
-        tell_project(settings, sys.stdout)
+        tell(shown(f"Target: {describe(settings)} ({reason(settings)})"), told_on)
+        tell_project(settings, told_on)
         display = display_for(sys.stderr)
         before = on_interrupt(stop, display.say, partial(leave_at_once, settings))
         try:

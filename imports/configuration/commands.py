@@ -15,6 +15,8 @@ class Commands(Flag):
     """Of kinds that have no command for a single item."""
     OF_FOLDERS = auto()
     """Of kinds whose items are folders."""
+    OF_DEVICES = auto()
+    """Of kinds whose rows name a device."""
     OF_TIMESTAMPS = auto()
     """Of kinds whose rows are older or newer than others."""
     CONSUMED = auto()
@@ -26,7 +28,8 @@ class Commands(Flag):
     STATUS = auto()
     ACKNOWLEDGE = auto()
     SCHEMA = auto()
+    RESET = auto()
 
     IMPORT = SOURCE | ITEM
-    RUN = IMPORT | VERIFY | RESUME
+    RUN = IMPORT | VERIFY | RESUME | RESET
     """All that work on a run."""

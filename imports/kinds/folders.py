@@ -8,12 +8,15 @@ do not belong to it. Here, names decide which files are images; later, their con
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from imports.configuration.commands import Commands
 from imports.errors import RecordError
 from imports.kinds.kind import ItemPlan, Kind, KindRecord, single_row
 from imports.kinds.wording import WORDINGS
@@ -44,6 +47,8 @@ DEVICE_TEST = Table(
         Column("folder_path", "text", nullable=False),
         Column("folder_name", "text"),
         Column("device_id", "text"),
+        Column("device_name", "text"),
+        Column("device_type", "text"),
         Column("test_status", "text"),
         Column("stats", "jsonb"),
         Column("image_count", "integer"),
@@ -56,12 +61,21 @@ DEVICE_TEST = Table(
     on_conflict=Replace(),
 )
 
+_TEXTS = ("device_id", "device_name", "device_type", "test_status")
+"""The columns that the stats may have, in their order."""
+
+_MOST_NAMED = 500
+"""So many files are named in a status file at most: it must stay smaller than 1 MiB."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder that was read; `stats_problem` is the reason if its stats cannot be used."""
+    """A folder that was read; `stats_problem` is the reason if its stats cannot be used.
+
+    `stats_name` is the name of their file, `given` has the values of options, by name.
+    """
 
     path: str
     name: str
@@ -69,18 +83,18 @@ class Folder:
     images: tuple[str, ...]
     stats: dict[str, Any] | None
     stats_problem: str | None
+    stats_name: str | None = None
+    given: Mapping[str, str] = field(default_factory=dict)
 
 
 def items_in(source: Source, prefix: str, files: Iterable[SourceFile]) -> Iterator[ListedEntry]:
     """The folder itself, if it contains a file that matches the source's patterns."""
-    return folder_holding(
-        prefix, files, matcher(source.patterns), is_status_file, _marks(source.patterns)
-    )
+    return folder_holding(prefix, files, matcher(source.patterns), is_status_file, _marks(source))
 
 
 def sign(source: Source, path: str) -> Signature:
     """The current signature of a folder."""
-    return signature_of_folder(_files(source, path), _marks(source.patterns))
+    return signature_of_folder(_files(source, path), _marks(source))
 
 
 def read(source: Source, path: str, signature: Signature, tally: Tally) -> Folder:
@@ -89,10 +103,11 @@ def read(source: Source, path: str, signature: Signature, tally: Tally) -> Folde
         files = _files(source, path)
     except OSError as error:
         raise RecordError(f"cannot be listed: {error.strerror}") from error
-    if signature_of_folder(files, _marks(source.patterns)) != signature:
+    if signature_of_folder(files, _marks(source)) != signature:
         raise RecordError("changed during the run; run again to import it")
     is_stats, is_image = _matchers(source.patterns)
-    stats, problem = _stats(source, path, [file for file in files if is_stats(file.name)], tally)
+    of_stats = [file for file in files if is_stats(file.name)]
+    stats, problem = _stats(source, path, of_stats, tally)
     return Folder(
         path=path,
         name=os.path.basename(source.folder if path == "." else path),
@@ -102,6 +117,8 @@ def read(source: Source, path: str, signature: Signature, tally: Tally) -> Folde
         ),
         stats=stats,
         stats_problem=problem,
+        stats_name=of_stats[0].name if of_stats else None,
+        given=source.options,
     )
 
 
@@ -120,11 +137,11 @@ def plan(source: Source, path: str, folder: Folder, finder: ImageFinder) -> Item
                 " from (--image-root)"
             )
     missing = len(warnings)
-    stats = folder.stats or {}
+    said = _said(folder)
     warnings += [
         f"{name} is left empty: in the stats it is neither a string nor a number"
-        for name in ("device_id", "test_status")
-        if not _is_text(stats.get(name))
+        for name in _TEXTS
+        if not _is_text(said.get(name))
     ]
     return ItemPlan(tuple(images), None, tuple(warnings), missing)
 
@@ -137,7 +154,7 @@ def records(folder: Folder, images: Sequence[Image | None], tally: Tally) -> lis
     """
     if folder.stats_problem is not None:
         raise RecordError(folder.stats_problem)
-    stats = folder.stats or {}
+    said = _said(folder)
     stored = [
         {
             "name": name,
@@ -151,8 +168,8 @@ def records(folder: Folder, images: Sequence[Image | None], tally: Tally) -> lis
     row = (
         folder.path,
         folder.name,
-        _text(stats, "device_id", tally),
-        _text(stats, "test_status", tally),
+        *(_text(said, name, tally) for name in _TEXTS[:-1]),
+        _test_status(folder, tally),
         folder.stats,
         len(stored),
         stored,
@@ -167,13 +184,32 @@ def story(folder: Folder) -> list[str]:
     """The lines that `folder` prints about its folder."""
     lines = [f"📁 Uploading folder: {folder.name}", f"📸 Found {len(folder.images)} image files"]
     if folder.stats_problem is not None:
-        lines += ["📊 Found stats.json file", f"❌ {folder.stats_problem}"]
-    elif folder.stats is not None:
+        return [*lines, "📊 Found stats.json file", f"❌ {folder.stats_problem}"]
+    if folder.stats is not None:
         lines += ["📊 Found stats.json file", "✅ Loaded stats.json successfully"]
-        status = folder.stats.get("test_status")
-        if status is not None and _is_text(status):
-            lines.append(f"🏷️  Test status: {status}")
+    status = (folder.stats or {}).get("test_status")
+    if status is None or _is_text(status):
+        # A number may be one that no column can have: the import says so.
+        with suppress(RecordError):
+            lines.append(f"🏷️  Test status: {_test_status(folder, Counter())}")
     return lines
+
+
+def summary(folder: Folder, images: Sequence[Image | None]) -> Mapping[str, Any]:
+    """What `success.json` says of a folder: the files that were stored, and the test status."""
+    stored = [name for name, image in zip(folder.images, images, strict=False) if image is not None]
+    if folder.stats_name is not None:
+        stored.append(printable(folder.stats_name))
+    return {
+        "uploaded_files": stored[:_MOST_NAMED],
+        "test_status": _test_status(folder, Counter()),
+    }
+
+
+def status_file(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A status file, which also has the names that the earlier upload manager's users know."""
+    more = {"timestamp": told["time"], "upload_batch": told["batch_id"]}
+    return {**told, **more, **({"error": told["reason"]} if "reason" in told else {})}
 
 
 @lru_cache(maxsize=8)
@@ -183,9 +219,10 @@ def _matchers(patterns: tuple[str, ...]) -> tuple[Matcher, Matcher]:
     return matcher(stats), matcher(tuple(each for each in patterns if each not in stats))
 
 
-def _marks(patterns: tuple[str, ...]) -> str:
-    # With other patterns, the same folder is another item.
-    return "" if patterns == PATTERNS else "\0".join(patterns)
+def _marks(source: Source) -> str:
+    # With other patterns or options, the same folder is another item.
+    patterns = () if source.patterns == PATTERNS else source.patterns
+    return "\0".join([*patterns, *(f"{name}={value}" for name, value in source.options.items())])
 
 
 def _files(source: Source, path: str) -> list[FolderFile]:
@@ -231,6 +268,22 @@ def _text(stats: dict[str, Any], name: str, tally: Tally) -> str | None:
         raise RecordError(f"the stats' {name}: {error}") from error
 
 
+def _said(folder: Folder) -> dict[str, Any]:
+    """What the stats of a folder say, and in place of it what options say."""
+    return {**(folder.stats or {}), **folder.given}
+
+
+def _test_status(folder: Folder, tally: Tally) -> str | None:
+    """The status of a test: what its stats say, else what follows from their `result`."""
+    stats = folder.stats
+    if stats is None:
+        return "pending"
+    given = _text(stats, "test_status", tally)
+    if given is not None or not _is_text(stats.get("test_status")):
+        return given
+    return "passed" if stats.get("result") else "failed"
+
+
 def _timestamp(mtime_ns: int) -> datetime | None:
     """The time of an mtime, to the microsecond; None if it is out of Python's range."""
     try:
@@ -250,5 +303,8 @@ FOLDERS = Kind(
     plan=plan,
     records=records,
     story=story,
+    summary=summary,
+    status_file=status_file,
     items_are_folders=True,
+    row_options=Commands.OF_DEVICES,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -89,6 +89,11 @@ def no_story(content: Any) -> list[str]:
     return []
 
 
+def as_told(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The `status_file` of a kind that adds nothing."""
+    return told
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of source, as functions.
@@ -102,6 +107,8 @@ class Kind:
     `records(content, images, tally)` converts it into records, or problems of single records;
     `images` are in the plan's order, with None for an image that is missing.
     `story(content)` describes a single item to the user, in lines.
+    `summary(content, images)` is what the status file of an imported item says of it, in addition.
+    `status_file(told)` is the content of a status file, from what the importer says in it.
     `pieces(source, path, signature, start, size, tally)` reads an item that is too large for
     memory, from the record `start` on, `size` records at a time; a kind without it has no such
     items.
@@ -110,7 +117,8 @@ class Kind:
     OSError). NotOursError says that a file is complete, but does not belong to this kind, so it is
     neither deleted nor moved. `items_are_folders` says that a work item is a folder, which can have
     a status file. `consumes_source` says that imported files are deleted or moved, unless the
-    user keeps them.
+    user keeps them. `row_options` are the options whose values the kind puts into its rows: it gets
+    them in `Source.options`.
     """
 
     name: str
@@ -123,14 +131,17 @@ class Kind:
     plan: Callable[[Source, str, Any, ImageFinder], ItemPlan]
     records: Callable[[Any, Sequence[Image | None], Tally], Sequence[KindRecord | RecordProblem]]
     story: Callable[[Any], list[str]] = no_story
+    summary: Callable[[Any, Sequence[Image | None]], Mapping[str, Any]] | None = None
+    status_file: Callable[[Mapping[str, Any]], Mapping[str, Any]] = as_told
     items_are_folders: bool = False
     pieces: Pieces | None = None
     consumes_source: bool = False
+    row_options: Commands = Commands.NONE
 
     @property
     def takes(self) -> Commands:
         """What its command for a source is, to options that not all commands have."""
-        takes = Commands.SOURCE
+        takes = Commands.SOURCE | self.row_options
         if self.wording.single_command is None:
             takes |= Commands.OF_FILES
         if self.items_are_folders:

@@ -19,7 +19,7 @@ from imports.ledger.placements import (
 )
 from imports.ledger.progress import ItemProgress, item_progress
 from imports.ledger.queue import ImportQueue
-from imports.ledger.resets import Undone, undo_run
+from imports.ledger.resets import KnownRun, Undone, count_undone, known_run, undo_run
 from imports.ledger.runs import RunLedger, RunRecord
 from imports.ledger.scope import Scope
 from imports.ledger.seen_rows import SeenRows
@@ -36,6 +36,7 @@ __all__ = [
     "ItemLedger",
     "ItemProgress",
     "KnownPlace",
+    "KnownRun",
     "LackingLedger",
     "LedgerFile",
     "Listing",
@@ -48,6 +49,8 @@ __all__ = [
     "SeenRows",
     "StableSince",
     "Undone",
+    "count_undone",
     "item_progress",
+    "known_run",
     "undo_run",
 ]

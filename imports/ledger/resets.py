@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from typing import NamedTuple
 
@@ -31,6 +32,34 @@ class Undone(NamedTuple):
     gone: int
 
 
+class KnownRun(NamedTuple):
+    """The scope of a run that the ledger knows."""
+
+    scope_id: int
+    kind: str
+    source: str
+    tag: str
+    target_id: str
+
+
+def known_run(connection: sqlite3.Connection, run_name: str) -> KnownRun | None:
+    """The scope of a run, by its batch id; None if the ledger does not know the run."""
+    row = connection.execute(
+        "select scope_id, kind, source, tag, target_id from run join scope on scope.id = scope_id"
+        " where batch_id = ?",
+        (run_name,),
+    ).fetchone()
+    return None if row is None else KnownRun(*row)
+
+
+def count_undone(file: LedgerFile, run_name: str) -> Undone:
+    """How many items `undo_run` would undo."""
+    with file.transaction() as connection:
+        undone = _collect(connection, run_name)
+        connection.execute("drop table temp.undone")
+    return undone
+
+
 def undo_run(file: LedgerFile, run_name: str) -> Undone:
     """Makes the items importable again whose rows a run may have written; nobody goes on with it.
 
@@ -39,11 +68,7 @@ def undo_run(file: LedgerFile, run_name: str) -> Undone:
     not know has no items in it.
     """
     with file.transaction() as connection:
-        connection.execute("drop table if exists temp.undone")
-        connection.execute(_ITEMS, {"batch_id": run_name})
-        gone, count = connection.execute(
-            "select coalesce(sum(gone), 0), count(*) from temp.undone"
-        ).fetchone()
+        undone = _collect(connection, run_name)
         connection.execute(
             "delete from seen_stored where sha256 in (select sha256 from temp.undone"
             " join item_image on item_id = id join image on image.path = item_image.path)"
@@ -64,4 +89,14 @@ def undo_run(file: LedgerFile, run_name: str) -> Undone:
             (time.time(), run_name),
         )
         connection.execute("drop table temp.undone")
+    return undone
+
+
+def _collect(connection: sqlite3.Connection, run_name: str) -> Undone:
+    """Puts the items whose rows a run may have written into a temporary table; counts them."""
+    connection.execute("drop table if exists temp.undone")
+    connection.execute(_ITEMS, {"batch_id": run_name})
+    gone, count = connection.execute(
+        "select coalesce(sum(gone), 0), count(*) from temp.undone"
+    ).fetchone()
     return Undone(int(count - gone), int(gone))

@@ -65,9 +65,15 @@ def _merge_job(
         for record in prepared.records:
             records.setdefault(record.item_id, []).append(record)
         cleaned = {item_id: found.cleaned for item_id, found in spooled.items() if found.cleaned}
+        summaries = {
+            item_id: found.summary
+            for item_id, found in spooled.items()
+            if found.summary is not None
+        }
         prepared = replace(
             prepared,
             records=[record for item in items for record in records.get(item.id, ())],
             cleaned=prepared.cleaned | cleaned,
+            summaries=prepared.summaries | summaries,
         )
     return MergeJob(items, prepared, began_at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -70,7 +71,7 @@ class Imported:
 
     `refused` are the encoded rows of the records that the target refused, each with its label;
     `took` is when the batch began and ended, in seconds since the epoch; `unwritten` are status
-    files that could not be written.
+    files that could not be written; `summaries` is what status files say of items in addition.
 
     `judged` says whether the target judged a record of it at all. Where it judged none, and
     refused some, it may be at fault itself: then `doubtful` are the refusals, each with its item,
@@ -87,6 +88,7 @@ class Imported:
     cleaned: Tally = field(default_factory=Counter)
     took: tuple[float, float] = (0.0, 0.0)
     unwritten: list[Unwritten] = field(default_factory=list)
+    summaries: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     judged: bool = False
     doubtful: list[tuple[int, str]] = field(default_factory=list)
     doubted: list[WorkItem] = field(default_factory=list)
@@ -130,6 +132,7 @@ def _imported(target: ImportTarget, job: MergeJob) -> Imported:
     items, prepared = job.items, job.prepared
     signatures = {item.id: _identity(item) for item in items}
     imported = Imported([item.id for item in items], list(prepared.failures))
+    imported.summaries = prepared.summaries
     imported.record_failures += prepared.problems
     database = opened(target.config).database
     numbers, derived = job.numbers, imported.derived
@@ -185,7 +188,11 @@ def write_status_files(
         if record.outcome is _LEFT_OUT:
             tallies[record.item_id]["left_out"] += 1
     good = [
-        (item.path, {"images": sum(map(bool, item.images)), **tallies[item.id]})
+        (
+            item.path,
+            {"images": sum(map(bool, item.images)), **tallies[item.id]},
+            imported.summaries.get(item.id, {}),
+        )
         for item in items
         if item.id not in reasons
     ]

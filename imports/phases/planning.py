@@ -237,7 +237,8 @@ def plan_batch(job: PlanJob) -> Planned:
                 # What has problems is read once more in import, which tells of them.
                 if not problems and spooled_weight + weight <= _MOST_SPOOLED:
                     spooled_weight += weight
-                    prepared[item.id] = Spooled(records, dict(mine))
+                    summary = None if kind.summary is None else kind.summary(content, ())
+                    prepared[item.id] = Spooled(records, dict(mine), summary)
         except Exception as error:  # noqa: BLE001 - a defect must cost one item, not the run
             plans.append(_failed(item.id, error))
         else:

@@ -98,6 +98,8 @@ def prepare_batch(job: PrepareJob) -> Prepared:
             prepared.problems.extend(found.problems)
             if mine:
                 prepared.cleaned[item.id] = dict(mine)
+            if kind.summary is not None:
+                prepared.summaries[item.id] = kind.summary(content, item.images)
     return prepared
 
 

@@ -195,7 +195,7 @@ def _status_files(
 ) -> StatusFiles | None:
     if not kind.items_are_folders or settings.no_status_files:
         return None
-    return StatusFiles(source, state.run_name, state.tag, state.target)
+    return StatusFiles(source, state.run_name, state.tag, state.target, kind.status_file)
 
 
 def _hold_state_file(path: Path, resources: contextlib.ExitStack) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,9 +18,16 @@ from imports.backends.deleting import Written, resettable
 from imports.backends.halving import in_parts
 from imports.backends.reading import WrittenRow, written_rows
 from imports.backends.retrying import RetryingDatabase, RetryingStore
-from imports.errors import BackendUnavailableError, DataRefusedError, ImageProblemError
-from imports.ledger import LedgerFile, RunLedger, Undone, undo_run
+from imports.errors import (
+    BackendUnavailableError,
+    DataRefusedError,
+    ImageProblemError,
+    InterruptedRunError,
+)
+from imports.ledger import LedgerFile, RunLedger, Undone, known_run, undo_run
 from imports.tables.table import Table, TableGroup
+from imports.work_item import cycle_run_name
+from imports.workers.executors import in_a_thread
 
 _log = logging.getLogger("imports.run")
 
@@ -29,14 +36,35 @@ IMAGES_AT_ONCE = 50
 
 MOST_LISTED = 1_000
 
+_CYCLES_AT_ONCE = 100
+"""Cycles of a run whose number is not known that the target is asked about at once."""
+
+
+def _nobody_hears(progress: str) -> None:
+    """Shows no progress."""
+
 
 @dataclass(frozen=True, slots=True)
 class ResetTarget:
-    """What a reset works on: a database and a store, and threads for the store."""
+    """What a reset works on: a database and a store, and threads for the store.
+
+    `mention` is told how far it is. It ends after the request under way when the stop event of the
+    database's policy is set.
+    """
 
     database: RetryingDatabase
     store: RetryingStore
     threads: Executor
+    mention: Callable[[str], None] = _nobody_hears
+
+    def raise_if_stopping(self) -> None:
+        """Ends the reset, if it was asked to stop.
+
+        Raises:
+            InterruptedRunError: if it was.
+        """
+        if self.database.policy.stop.is_set():
+            raise InterruptedRunError("The reset was stopped. The same command continues it.")
 
 
 @dataclass(slots=True)
@@ -54,11 +82,16 @@ class ResetReport:
     images: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
 
+    @property
+    def complete(self) -> bool:
+        """Whether nothing stayed."""
+        return not self.stayed.total() and not self.problems
+
 
 def count_run(target: ResetTarget, ledger: LedgerFile, group: TableGroup, run: str) -> Written:
     """Counts what a reset of a run, by its batch id, would delete."""
-    run_names = RunLedger(ledger).cycles(run)
-    return target.database.count_written(group, run_names)
+    run_names = names_on_rows(target, ledger, group, run)
+    return in_a_thread(target.database.count_written, group, run_names)
 
 
 def reset_run(target: ResetTarget, ledger: LedgerFile, group: TableGroup, run: str) -> ResetReport:
@@ -68,14 +101,41 @@ def reset_run(target: ResetTarget, ledger: LedgerFile, group: TableGroup, run: s
 
     Raises:
         BackendUnavailableError: if the target does not answer any more, or takes too long.
+        InterruptedRunError: if it was asked to stop.
         LedgerError: if the ledger cannot be written.
     """
-    run_names = RunLedger(ledger).cycles(run)
+    run_names = names_on_rows(target, ledger, group, run)
     report = ResetReport(undo_run(ledger, run))
+    in_a_thread(_delete, target, group, run_names, report)
+    return report
+
+
+def _delete(
+    target: ResetTarget, group: TableGroup, run_names: Sequence[str], report: ResetReport
+) -> None:
     forget_merges(target, run_names)
     delete_rows(target, group, run_names, report)
     remove_images(target, report)
-    return report
+
+
+def names_on_rows(
+    target: ResetTarget, ledger: LedgerFile, group: TableGroup, run: str
+) -> list[str]:
+    """The batch ids on the rows of a run, cycle by cycle.
+
+    If the ledger does not know the run, the target is asked about its cycles, as long as it has
+    rows of any.
+    """
+    if known_run(ledger.connection, run) is not None:
+        return RunLedger(ledger).cycles(run)
+    run_names: list[str] = []
+    while True:
+        first = len(run_names) + 1
+        some = [cycle_run_name(run, number) for number in range(first, first + _CYCLES_AT_ONCE)]
+        found = in_a_thread(target.database.count_written, group, some)
+        if run_names and not any(each.rows for each in found.tables.values()):
+            return run_names
+        run_names += some
 
 
 def forget_merges(target: ResetTarget, run_names: Sequence[str]) -> None:
@@ -97,6 +157,8 @@ def delete_rows(
             report.stayed[table.label] += len(stayed)
             listed = stayed[: MOST_LISTED - len(report.kept)]
             report.kept += [f"{table.label} {each.label}" for each in listed]
+            target.mention(f"Deleted: {report.deleted.total():,} rows")
+            target.raise_if_stopping()
 
 
 def _delete_page(
@@ -140,6 +202,8 @@ def remove_images(target: ResetTarget, report: ResetReport) -> None:
         report.problems += [
             (page.places[sha256], problem) for sha256, problem in problems.items() if problem
         ]
+        target.mention(f"Removed: {report.images:,} images")
+        target.raise_if_stopping()
 
 
 def _remove(target: ResetTarget, storage_path: str) -> str | None:

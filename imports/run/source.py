@@ -7,7 +7,7 @@ from pathlib import Path
 from imports.errors import UsageError
 from imports.kinds.kind import Kind
 from imports.run.logs import DEBUG_LOG_NAME, LOG_NAME
-from imports.settings import Settings
+from imports.settings import OPTIONS, Settings
 from imports.source.image_finder import image_finder
 from imports.source.tree import is_utf8, printable
 from imports.work_item import Source, folder_prefix
@@ -79,4 +79,9 @@ def source_of(settings: Settings, kind: Kind, folder: Path) -> Source:
         roots=image_finder(folder, settings.image_roots).roots,
         # What is deleted must lie where the user said that it may be.
         follows_links=not kind.consumes_source,
+        options={
+            name: value
+            for name, option in OPTIONS.items()
+            if option.commands & kind.row_options and (value := getattr(settings, name)) is not None
+        },
     )

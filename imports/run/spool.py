@@ -26,7 +26,7 @@ LEAST_FREE_BYTES = 1024**3
 """Below this much free space on the disk nothing is spooled."""
 
 _HEAD_BYTES = 8
-_VERSION = 4
+_VERSION = 5
 """Of what a chunk looks like: those of another one are not read."""
 
 _CHUNK = re.compile(r"[0-9]+\.[a-z]+\.[0-9]+")

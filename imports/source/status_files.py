@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from imports.files.regular_file import open_folder, open_new, open_regular
 from imports.source.tree import printable
@@ -74,19 +75,25 @@ _FOREIGN = "the importer did not write the file with this name; it stays unchang
 
 @dataclass(frozen=True, slots=True)
 class StatusFiles:
-    """Writes the status files of one run. Threads and processes may share it."""
+    """Writes the status files of one run. Threads and processes may share it.
+
+    `content` is `Kind.status_file`, which has the last word about what is in them.
+    """
 
     source: Source
     run_name: str
     tag: str
     target: str
+    content: Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
-    def succeed(self, items: Iterable[tuple[str, Mapping[str, int]]]) -> list[Unwritten]:
-        """Writes `success.json`, with its counts, into each folder; returns the problems."""
+    def succeed(
+        self, items: Iterable[tuple[str, Mapping[str, int], Mapping[str, Any]]]
+    ) -> list[Unwritten]:
+        """Writes `success.json` into each folder, with counts and a summary; the problems."""
         return [
             problem
-            for path, counts in items
-            for problem in self._write(path, SUCCESS, {"counts": dict(counts)})
+            for path, counts, summary in items
+            for problem in self._write(path, SUCCESS, {"counts": dict(counts), **summary})
         ]
 
     def fail(self, phase: Phase, items: Iterable[tuple[str, str]]) -> list[Unwritten]:
@@ -115,7 +122,7 @@ class StatusFiles:
             "target": self.target,
             **details,
         }
-        text = orjson.dumps(content, option=orjson.OPT_INDENT_2)
+        text = orjson.dumps({**self.content(content)}, option=orjson.OPT_INDENT_2)
         other = FAILED if name == SUCCESS else SUCCESS
         try:
             folder = open_folder(self.source.absolute(path), self.source.may_read)

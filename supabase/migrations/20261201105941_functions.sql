@@ -280,21 +280,24 @@ begin
       order by folder_path, ordinal desc
     ), written as (
       insert into public.device_test as stored (dataset_id, batch_id, folder_path, folder_name, device_id,
-        test_status, stats, image_count, images, file_count, content_signature, last_modified)
-      select run_dataset_id, run_batch_id, folder_path, folder_name, device_id, test_status, stats,
-        image_count, images, file_count, content_signature, last_modified
+        device_name, device_type, test_status, stats, image_count, images, file_count, content_signature,
+        last_modified)
+      select run_dataset_id, run_batch_id, folder_path, folder_name, device_id, device_name, device_type,
+        test_status, stats, image_count, images, file_count, content_signature, last_modified
       from winners order by folder_path
       on conflict (dataset_id, folder_path) do update set folder_name = excluded.folder_name,
-        device_id = excluded.device_id, test_status = excluded.test_status, stats = excluded.stats,
+        device_id = excluded.device_id, device_name = excluded.device_name,
+        device_type = excluded.device_type, test_status = excluded.test_status, stats = excluded.stats,
         image_count = excluded.image_count, images = excluded.images, file_count = excluded.file_count,
         content_signature = excluded.content_signature, last_modified = excluded.last_modified,
         batch_id = excluded.batch_id, inserted_by = coalesce(stored.inserted_by, stored.batch_id),
         updated_at = now()
-      where (stored.folder_name, stored.device_id, stored.test_status, stored.stats, stored.image_count,
-        stored.images, stored.file_count, stored.content_signature, stored.last_modified) is distinct from
-        (excluded.folder_name, excluded.device_id, excluded.test_status, excluded.stats,
-        excluded.image_count, excluded.images, excluded.file_count, excluded.content_signature,
-        excluded.last_modified)
+      where (stored.folder_name, stored.device_id, stored.device_name, stored.device_type,
+        stored.test_status, stored.stats, stored.image_count, stored.images, stored.file_count,
+        stored.content_signature, stored.last_modified) is distinct from (excluded.folder_name,
+        excluded.device_id, excluded.device_name, excluded.device_type, excluded.test_status,
+        excluded.stats, excluded.image_count, excluded.images, excluded.file_count,
+        excluded.content_signature, excluded.last_modified)
       returning row(stored.folder_path) as row_key, (stored.xmax = 0) as inserted
     )
     select case
@@ -650,4 +653,4 @@ $function$;
 
 select public.importer_close();
 notify pgrst, 'reload schema';
-update public.import_target set functions_checksum = '82f7bda9504ca4a96699c2da4c67c989e2ccef243c47aac8b949d0e6e9e3772b';
+update public.import_target set functions_checksum = '67ec30b8f1cf57ca8f021fe63f8298bd1c552c1996506fe689dabd95b9e51baa';

@@ -6,12 +6,15 @@ How a kind is killed and goes on is in `tests/acceptance/test_contract_killed.py
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from imports.phases.resetting import open_reset, run_to_reset
+from imports.run.display import SilentDisplay
 from imports.run.report import RunReport
 from tests.support.bench import Bench
 from tests.support.database import query
@@ -138,7 +141,39 @@ def test_damage_in_the_target_is_found_and_repaired(
         check_images(bench)
 
 
-# Reset belongs here: what a run wrote goes, and nothing else; the same command brings it back.
+def test_a_reset_deletes_what_a_run_wrote_and_the_same_import_brings_it_back(
+    bench: Bench, kind: KindUnderContract, imported: RunReport
+) -> None:
+    """Not its dataset, nor images that no row named before. Repeated, it finds nothing more."""
+    whole = kind.contents(bench.url)
+    images = bench.images()
+    named = query(bench.url, "SELECT importer_named(ARRAY(SELECT content_hash FROM image_assets))")
+    unnamed = images.keys() - {sha256 for (sha256,) in named}
+    assert len(unnamed) < max(len(images), 1)
+    run_name = imported.state.run_name
+    flags = {"kind": kind.name, "tag": None, "source": None}
+    to_reset = run_to_reset(bench.settings(**flags), run_name, None)
+    with open_reset(to_reset, threading.Event(), SilentDisplay()) as reset:
+        found = reset.find()
+        rows = {label: each.rows for label, each in found.written.tables.items() if each.rows}
+        assert rows == {
+            table.removeprefix("public."): count
+            for table, count in kind.rows.items()
+            if table not in {"public.datasets", "public.image_assets"}
+        }
+        assert sizes(bench, kind) == kind.rows, "nothing is deleted yet"
+        report = reset.delete()
+        assert (report.complete, report.images) == (True, len(named))
+        assert reset.find().nothing
+        assert reset.delete().deleted.total() == 0
+    left = {"public.datasets": 1, "public.image_assets": len(unnamed)}
+    assert sizes(bench, kind) == {table: count for table, count in left.items() if count}
+    assert {each for each, place in images.items() if bench.stored(place) is not None} == unnamed
+    again = run(bench, kind)
+    assert again.state.run_name != run_name
+    assert kind.contents(bench.url) == whole
+    check_images(bench)
+    assert bench.verify(kind=kind.name, deep=True, **kind.flags).clean
 
 
 def test_both_backends_end_with_the_same_contents(

@@ -17,6 +17,7 @@ import pytest
 
 from imports import ResilientImporter
 from imports.errors import UsageError
+from imports.run.last_work import last_work
 from imports.run.report import RunReport
 from imports.source.local_file import LocalFile
 from tests.support.bench import Bench
@@ -105,6 +106,8 @@ def test_the_examples(bench: Bench) -> None:
         "folder_path": "Batch54",
         "folder_name": "Batch54",
         "device_id": "D-54",
+        "device_name": None,
+        "device_type": None,
         "test_status": "passed",
         "stats": {
             "device_id": "D-54",
@@ -213,6 +216,8 @@ def test_other_formats_are_stored_where_the_patterns_name_them(bench: Bench) -> 
         image(name, content, type_) for name, (content, type_) in contents.items()
     ]
     assert {bench.stored(place) for place in bench.images().values()} == set(given.values())
+    of_pdf = "SELECT width, height FROM image_assets WHERE content_type = 'application/pdf'"
+    assert query(bench.url, of_pdf) == [(None, None)]
 
 
 def test_a_folder_with_an_image_that_cannot_be_shown_is_imported_with_a_warning(
@@ -547,6 +552,31 @@ def test_other_patterns_are_other_items(bench: Bench) -> None:
     assert run(bench, patterns=patterns).nothing_to_do
     found = bench.verify(kind="folders", patterns=patterns)
     assert (found.records, found.found) == (3, {"orphaned": 1})
+
+
+def test_options_name_the_device_of_all_folders(bench: Bench) -> None:
+    source = bench.source.folder
+    add(source, "a", {"device_name": "Ann", "result": [1]}, {"a.png": png(1)})
+    add(source, "b", {"mean": 1.5})
+    add(source, "c", None, {"c.png": png(2)})
+
+    def devices() -> list[tuple[str | None, str | None, str]]:
+        return [
+            (row["device_name"], row["device_type"], row["test_status"]) for row in rows(bench.url)
+        ]
+
+    run(bench)
+    assert devices() == [
+        ("Ann", None, "passed"),
+        (None, None, "failed"),
+        (None, None, "pending"),
+    ]
+    assert outcomes(run(bench, device_name="Bea", device_type="lamp")) == (0, 3, 0)
+    assert devices() == [("Bea", "lamp", each) for each in ("passed", "failed", "pending")]
+    assert run(bench, device_name="Bea", device_type="lamp").nothing_to_do
+    settings = last_work(bench.settings(tag=None, source=None))
+    assert (settings.device_name, settings.device_type) == ("Bea", "lamp")
+    assert bench.verify(kind="folders", device_name="Bea", device_type="lamp").clean
 
 
 def test_patterns_of_another_kind(bench: Bench) -> None:

@@ -43,10 +43,17 @@ class Listener(SilentDisplay):
 def test_what_they_say(bench: Bench) -> None:
     source = add_examples(bench.source.folder)
     report = run(bench)
-    for path, images in (("Batch54", 1), ("Batch55", 2), ("nested/line-2/Batch56", 1)):
+    for path, files, test_status in (
+        ("Batch54", ["shot.png", "stats.json"], "passed"),
+        ("Batch55", ["a.jpg", "b.png", "stats.json"], "failed"),
+        ("nested/line-2/Batch56", ["only_image.png"], "pending"),
+    ):
         content = status_file(source / path)
+        assert content["timestamp"] == content["time"]
         moment = datetime.fromisoformat(content.pop("time"))
         assert report.state.start_time <= moment <= report.state.last_update
+        del content["timestamp"]
+        images = sum(not name.endswith(".json") for name in files)
         assert content == {
             "written_by": "resilient-importer",
             "status": "success",
@@ -55,6 +62,9 @@ def test_what_they_say(bench: Bench) -> None:
             "tag": "test",
             "target": report.state.target,
             "counts": {"images": images, "inserted": 1},
+            "uploaded_files": files,
+            "test_status": test_status,
+            "upload_batch": report.state.run_name,
         }
     failed = status_file(source / "Batch57", "failed")
     assert (failed["status"], failed["folder"], failed["phase"]) == (
@@ -62,8 +72,9 @@ def test_what_they_say(bench: Bench) -> None:
         "Batch57",
         "planning",
     )
-    assert failed["reason"] == report.failures[0].reason
-    assert failed["batch_id"] == report.state.run_name
+    assert failed["reason"] == failed["error"] == report.failures[0].reason
+    assert failed["batch_id"] == failed["upload_batch"] == report.state.run_name
+    assert failed["timestamp"] == failed["time"]
     assert not any((source / "empty_folder").glob("*.json"))
     assert len(status_files(source)) == 4
 

@@ -31,6 +31,7 @@ COMMANDS = [
     ["resume"],
     ["status"],
     ["acknowledge"],
+    ["reset"],
     ["schema"],
     ["schema", "apply"],
     ["schema", "print"],

@@ -29,6 +29,7 @@ from tests.support.source import png
 from tests.support.walk import walk
 
 NAMES = [column.name for column in DEVICE_TEST.columns]
+EMPTY = (None, False, 0, "", [], {})
 MOMENT = 1_700_000_000_123_456_789
 
 
@@ -127,6 +128,8 @@ def test_an_example_with_image_and_stats_becomes_a_row(examples: Tree) -> None:
         "folder_path": "Batch54",
         "folder_name": "Batch54",
         "device_id": "D-54",
+        "device_name": None,
+        "device_type": None,
         "test_status": "passed",
         "stats": stats,
         "image_count": 1,
@@ -156,7 +159,7 @@ def test_an_example_deep_in_the_tree_without_stats_is_imported_for_its_image(
 ) -> None:
     row = examples.row(examples.read("nested/line-2/Batch56"))
     assert (row["folder_path"], row["folder_name"]) == ("nested/line-2/Batch56", "Batch56")
-    assert (row["device_id"], row["test_status"], row["stats"]) == (None, None, None)
+    assert (row["device_id"], row["test_status"], row["stats"]) == (None, "pending", None)
     assert row["image_count"] == 1
 
 
@@ -177,6 +180,7 @@ def test_the_story_of_an_example_is_that_of_the_document(examples: Tree) -> None
     assert FOLDERS.story(examples.read("nested/line-2/Batch56")) == [
         "📁 Uploading folder: Batch56",
         "📸 Found 1 image files",
+        "🏷️  Test status: pending",
     ]
     *_, found, problem = FOLDERS.story(examples.read("Batch57"))
     assert found == "📊 Found stats.json file"
@@ -484,11 +488,75 @@ def test_stats_lose_nothing(tree: Tree) -> None:
 def test_empty_stats_are_stats(tree: Tree) -> None:
     row = tree.row(tree.stats({}))
     assert row["stats"] == {}
-    assert (row["device_id"], row["test_status"]) == (None, None)
+    assert (row["device_id"], row["test_status"]) == (None, "failed")
     assert FOLDERS.story(tree.read())[2:] == [
         "📊 Found stats.json file",
         "✅ Loaded stats.json successfully",
+        "🏷️  Test status: failed",
     ]
+
+
+# What follows from the result, and what options say
+
+
+@pytest.mark.parametrize("result", ["ok", " ", 0.5, True, [0], {"a": None}])
+def test_a_test_with_a_result_has_passed(tree: Tree, result: object) -> None:
+    folder = tree.stats({"result": result, "mean": 1.5})
+    assert tree.row(folder)["test_status"] == "passed"
+    assert FOLDERS.story(folder)[-1] == "🏷️  Test status: passed"
+    assert tree.row(tree.stats({"result": result, "test_status": "x"}))["test_status"] == "x"
+
+
+@pytest.mark.parametrize("stats", [{"mean": 1}, *({"result": each} for each in EMPTY)])
+def test_a_test_without_a_result_has_failed(tree: Tree, stats: dict[str, object]) -> None:
+    assert tree.row(tree.stats(stats))["test_status"] == "failed"
+    assert tree.row(tree.stats({**stats, "test_status": "passed"}))["test_status"] == "passed"
+
+
+def test_a_test_without_stats_is_pending(tree: Tree) -> None:
+    tree.write("Batch54/a.png", png())
+    folder = tree.read()
+    assert tree.row(folder)["test_status"] == "pending"
+    assert FOLDERS.story(folder)[-1] == "🏷️  Test status: pending"
+
+
+def test_a_device_is_named_by_the_stats_or_for_all_folders_by_options(tree: Tree) -> None:
+    tree.write("a/stats.json", {"device_name": " Ann ", "device_type": ["x"]})
+    tree.write("b/stats.json", {})
+
+    def named() -> list[tuple[str | None, str | None, int]]:
+        folders = [tree.read(path) for path in ("a", "b")]
+        rows = [tree.row(folder) for folder in folders]
+        return [
+            (row["device_name"], row["device_type"], len(tree.plan(folder).warnings))
+            for row, folder in zip(rows, folders, strict=True)
+        ]
+
+    assert named() == [("Ann", None, 1), (None, None, 0)]
+    before = tree.listed
+    tree.source = replace(tree.source, options={"device_name": "Bea", "device_type": "lamp"})
+    assert named() == [("Bea", "lamp", 0), ("Bea", "lamp", 0)]
+    assert {path for path, signature in tree.listed.items() if before[path] != signature} == {
+        "a",
+        "b",
+    }
+
+
+def test_a_status_file_names_what_is_stored_and_the_status(tree: Tree) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        tree.write(f"Batch54/{name}", png())
+    folder = tree.stats({"result": [1]})
+    first, _, third = map(known, tree.plan(folder).images)
+    assert FOLDERS.summary is not None
+    assert FOLDERS.summary(folder, (first, None, third)) == {
+        "uploaded_files": ["a.png", "c.png", "stats.json"],
+        "test_status": "passed",
+    }
+    told = {"time": MOMENT, "batch_id": "batch_1"}
+    more = {"timestamp": MOMENT, "upload_batch": "batch_1"}
+    assert FOLDERS.status_file(told) == {**told, **more}
+    failed = {**told, "reason": "is broken"}
+    assert FOLDERS.status_file(failed) == {**failed, **more, "error": "is broken"}
 
 
 @pytest.mark.parametrize(
@@ -509,7 +577,8 @@ def test_texts_and_numbers_of_the_stats_are_taken_as_text(
     tree: Tree, name: str, value: object, text: str | None
 ) -> None:
     folder = tree.stats({name: value})
-    assert tree.row(folder)[name] == text
+    derived = "failed" if name == "test_status" else None
+    assert tree.row(folder)[name] == (text or derived)
     assert tree.plan(folder).warnings == ()
 
 
@@ -526,7 +595,7 @@ def test_what_is_no_text_is_left_empty_with_a_warning_and_kept_in_the_stats(
         f"{name} is left empty: in the stats it is neither a string nor a number",
     )
     assert tree.plan(folder).images_missing == 0
-    assert len(FOLDERS.story(folder)) == 4
+    assert len(FOLDERS.story(folder)) == (4 if name == "test_status" else 5)
 
 
 @pytest.mark.parametrize("name", ["device_id", "test_status"])

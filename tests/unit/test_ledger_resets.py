@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imports.ledger import Undone, undo_run
+from imports.ledger import Undone, count_undone, known_run, undo_run
 from imports.work_item import Plan
 from tests.support.book import Book, gathered, hashed, listed, picture
 
@@ -93,3 +93,20 @@ def test_a_run_has_a_batch_id_for_each_cycle(book: Book) -> None:
     book.runs.add_counts("first", {"cycles": 2})
     assert book.runs.cycles("first") == ["first", "first.2", "first.3"]
     assert book.runs.cycles("nobody's") == ["nobody's"]
+
+
+def test_counting_what_would_be_undone_undoes_nothing(book: Book) -> None:
+    ids = book.add("a", "b")
+    book.imported(*ids.values())
+    book.disposed(ids["a"], moved_to="/done/a")
+    for _ in range(2):
+        assert count_undone(book.file, "first") == Undone(1, 1)
+    assert book.rows("select distinct state from item") == [("imported",)]
+    assert not book.runs.was_reset("first")
+
+
+def test_a_run_is_known_with_its_scope(book: Book) -> None:
+    known = known_run(book.file.connection, "first")
+    assert known is not None
+    assert book.rows("select id, kind, source, tag, target_id from scope") == [tuple(known)]
+    assert known_run(book.file.connection, "nobody's") is None

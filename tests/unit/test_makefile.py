@@ -117,3 +117,11 @@ def test_every_variable_is_in_the_help() -> None:
     helped = commands("help")
     for name in variables.split():
         assert f"{name}=" in helped, name
+
+
+def test_a_reset_needs_a_batch_id() -> None:
+    assert 'reset --batch-id "batch_1" --dry-run' in commands(
+        "reset", "BATCH_ID=batch_1", "ARGS=--dry-run"
+    )
+    refused = make("reset")
+    assert (refused.returncode, "BATCH_ID is empty" in refused.stderr) == (2, True)

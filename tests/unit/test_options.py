@@ -26,6 +26,7 @@ TAKING = {
     "status": Commands.STATUS,
     "acknowledge": Commands.ACKNOWLEDGE,
     "schema apply": Commands.SCHEMA,
+    "reset": Commands.RESET,
     **{name: kind.takes for name, kind in KINDS.items()},
     **{
         kind.wording.single_command: Commands.ITEM

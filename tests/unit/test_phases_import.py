@@ -17,6 +17,7 @@ from imports.backends.database import MergeAnswer, Rows
 from imports.backends.retry import RetryPolicy
 from imports.errors import BackendUnavailableError, DataRefusedError, StatementCancelledError
 from imports.kinds.folders import FOLDERS
+from imports.kinds.kind import as_told
 from imports.kinds.states import STATES
 from imports.phases.merge_job import begin_batch
 from imports.phases.merging import (
@@ -513,7 +514,9 @@ class FolderBench:
         status_files: bool = True,
         items: list[WorkItem] | None = None,
     ) -> Imported:
-        files = StatusFiles(self.source, "batch_1", "Nov", "memory") if status_files else None
+        files = (
+            StatusFiles(self.source, "batch_1", "Nov", "memory", as_told) if status_files else None
+        )
         target = ImportTarget(target_config(database), FOLDERS.group, RUN, files)
         job = PrepareJob("folders", self.source, RowFormat.JSON, items or self.items)
         return imported_by(target, job, self.spool)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from imports.kinds.folders import FOLDERS
+from imports.kinds.kind import as_told
 from imports.source import status_files
 from imports.source.status_files import StatusFiles, Unwritten, is_status_file
 from imports.work_item import Phase, Source
@@ -36,11 +37,12 @@ PATH = "line-2/Batch54"
 
 
 def files(source: Path, run_name: str = "batch_1") -> StatusFiles:
-    return StatusFiles(Source(str(source), ()), run_name, "Nov-line", "PostgreSQL, mydb at db")
+    place = Source(str(source), ())
+    return StatusFiles(place, run_name, "Nov-line", "PostgreSQL, mydb at db", as_told)
 
 
 def succeed(source: Path, path: str = PATH, **counts: int) -> list[Unwritten]:
-    return files(source).succeed([(path, counts)])
+    return files(source).succeed([(path, counts, {})])
 
 
 def fail(source: Path, reason: str = "is empty", path: str = PATH) -> list[Unwritten]:
@@ -101,9 +103,9 @@ def test_one_file_replaces_the_other(source: Path, batch: Path) -> None:
 
 
 def test_a_file_of_an_earlier_run_is_replaced(source: Path, batch: Path) -> None:
-    files(source, "longer than the next one " * 100).succeed([(PATH, {})])
+    files(source, "longer than the next one " * 100).succeed([(PATH, {}, {})])
     succeed(source)
-    files(source, "batch_2").succeed([(PATH, {})])
+    files(source, "batch_2").succeed([(PATH, {}, {})])
     assert content(batch / "success.json")["batch_id"] == "batch_2"
     assert names(batch) == ["success.json"]
 
@@ -111,10 +113,13 @@ def test_a_file_of_an_earlier_run_is_replaced(source: Path, batch: Path) -> None
 def test_several_folders_are_told_each_its_own(source: Path) -> None:
     for name in ("a", "b", "c"):
         (source / name).mkdir()
-    assert files(source).succeed([("a", {"images": 1}), ("b", {"images": 2})]) == []
+    assert (
+        files(source).succeed([("a", {"images": 1}, {}), ("b", {"images": 2}, {"more": [1]})]) == []
+    )
     assert files(source).fail(Phase.PLANNING, [("c", "is empty")]) == []
     assert content(source / "a/success.json")["counts"] == {"images": 1}
     assert content(source / "b/success.json")["counts"] == {"images": 2}
+    assert content(source / "b/success.json")["more"] == [1]
     assert content(source / "c/failed.json")["phase"] == "planning"
 
 
@@ -168,7 +173,7 @@ def test_where_the_disk_is_full_the_old_file_stays_as_it_was(
 def test_a_file_is_replaced_at_once_and_never_written_in_place(source: Path, batch: Path) -> None:
     succeed(source, inserted=1)
     with (batch / "success.json").open("rb") as reader:
-        files(source, "batch_2").succeed([(PATH, {})])
+        files(source, "batch_2").succeed([(PATH, {}, {})])
         assert json.loads(reader.read())["batch_id"] == "batch_1", "whoever reads it has it whole"
     assert content(batch / "success.json")["batch_id"] == "batch_2"
 
@@ -369,7 +374,7 @@ def test_a_folder_without_the_right_to_write_is_told(source: Path, batch: Path) 
 
 
 def test_where_one_cannot_be_written_the_others_are(source: Path, batch: Path) -> None:
-    (told,) = files(source).succeed([("gone", {}), (PATH, {}), ("gone too", {})][:2])
+    (told,) = files(source).succeed([("gone", {}, {}), (PATH, {}, {})])
     assert told.path == "gone/success.json"
     assert names(batch) == ["success.json"]
 
