@@ -124,7 +124,7 @@ def given(flags: dict[str, Any]) -> dict[str, Any]:
 @contextmanager
 def running(settings: Settings) -> Iterator[tuple[Any, threading.Event]]:
     """A display and a stop event for a run, with log files, and Ctrl-C understood."""
-    from imports.backends.target import describe, leave_at_once, reason
+    from imports.backends.target import describe, reason, stop_server_after_exit
     from imports.cli import faults
     from imports.cli.progress import display_for
     from imports.run.logs import log_files
@@ -139,7 +139,7 @@ def running(settings: Settings) -> Iterator[tuple[Any, threading.Event]]:
         tell(shown(f"Target: {describe(settings)} ({reason(settings)})"), sys.stdout)
         tell_project(settings, sys.stdout)
         display = display_for(sys.stderr)
-        before = on_interrupt(stop, display.say, partial(leave_at_once, settings))
+        before = on_interrupt(stop, display.say, partial(stop_server_after_exit, settings))
         try:
             yield display, stop
         except click.exceptions.Exit:

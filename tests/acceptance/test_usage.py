@@ -183,7 +183,7 @@ def test_the_first_line_names_the_embedded_database(
     assert ".importer/postgresql" in first
 
 
-NEW_DATABASE = "a new, empty database was made for this run"
+NEW_DATABASE = "This run created a new, empty database"
 
 
 def test_a_new_database_that_nobody_asked_for_is_told(

@@ -130,7 +130,7 @@ class Nights:
         self._run(3, "long_parse.json")
         self._drop("06:00", "2026-03-04/06", "the database is away, for longer than --max-wait")
         database.stop()
-        self._ended(self._cron.run(self._crontab), 75, "It was waited for")
+        self._ended(self._cron.run(self._crontab), 75, "Gave up after")
         database.start()
         self.transcript.event("08:30", "Somebody acknowledges Tuesday's file")
         self._type(
