@@ -158,7 +158,7 @@ class Nights:
     def verify(self) -> None:
         """At the end everything is in the target, as the files say."""
         self.transcript.event("22:00", "Is all there?")
-        self._type(f"{self._typed} verify --deep", 0, "are as their files say")
+        self._type(f"{self._typed} verify --deep", 0, "match their files")
         self._type(f"{self._typed} status --warnings", 0, "bare_parse.json")
         stored = sorted(contents.stored_images(self._target, self._project).values())
         demand(stored == self._drops.images, "images", len(stored), len(self._drops.images))
