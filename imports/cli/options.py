@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class PathType(click.Path):
-    """A path that is not empty: an empty one would be the working folder, and delete its files."""
+    """A path that is not empty: that would be the working folder, whose files a run may delete."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The given path."""
