@@ -38,7 +38,7 @@ def end_unread(error: OSError) -> NoReturn:
     if error.errno == errno.EPIPE:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGPIPE)
-    click.echo(f"Error: Standard output cannot be written: {error.strerror}.", err=True)
+    click.echo(f"Error: Standard output cannot be written to: {error.strerror}.", err=True)
     sys.exit(1)
 
 

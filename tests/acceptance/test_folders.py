@@ -102,7 +102,7 @@ def test_verify_goes_by_the_last_run(pg_place: Workplace, postgresql: Target, so
     os.utime(next(source.rglob("result.json")), (0, 0))
     found = pg_place.run("verify", exit_code=3)
     assert "1 different" in found.out
-    typed(pg_place, found.out, "To import what differs again:")
+    typed(pg_place, found.out, "To repair the differences:")
     assert "5 records" in pg_place.run("verify").out
     assert not ledger(pg_place).exists()
 
