@@ -42,32 +42,30 @@ class StorageRefusal:
     """An unsuccessful answer.
 
     `status` is the true status: Storage answers most errors with 400, and has the true one in the
-    body. `searched` is the text of the body in lower case. `from_storage` is false if a server
-    before Storage answered.
+    body. `body` is the text of the body in lower case. `genuine` is false if a server before
+    Storage answered.
     """
 
     response: httpx.Response
     status: int
     message: str
-    searched: str
-    from_storage: bool
+    body: str
+    genuine: bool
 
     @property
     def is_duplicate(self) -> bool:
         """Whether the object or bucket exists already."""
-        return self.from_storage and (
-            "already exists" in self.searched or "duplicate" in self.searched
-        )
+        return self.genuine and ("already exists" in self.body or "duplicate" in self.body)
 
     @property
     def is_missing_bucket(self) -> bool:
         """Whether the bucket does not exist."""
-        return self.from_storage and any(each in self.searched for each in _NO_BUCKET)
+        return self.genuine and any(each in self.body for each in _NO_BUCKET)
 
     @property
     def is_missing(self) -> bool:
         """Whether the object does not exist."""
-        return self.from_storage and (self.status == 404 or "not found" in self.searched)
+        return self.genuine and (self.status == 404 or "not found" in self.body)
 
     @property
     def is_policy(self) -> bool:
@@ -77,7 +75,7 @@ class StorageRefusal:
     @property
     def _is_key(self) -> bool:
         return self.status == 401 or (
-            self.status in (400, 403) and _KEY.search(self.searched) is not None
+            self.status in (400, 403) and _KEY.search(self.body) is not None
         )
 
     def error(self, bucket: str, subject: str) -> ImporterError:
@@ -93,18 +91,18 @@ class StorageRefusal:
                 " creates it and stores the remaining images. The images that were in it are lost;"
                 " `resilient-importer verify --repair` stores them again."
             )
-        if self.status in (402, 507) or (self.status != 413 and _FULL.search(self.searched)):
+        if self.status in (402, 507) or (self.status != 413 and _FULL.search(self.body)):
             return BackendUnavailableError(
                 f"The image store is full or read-only ({text}). Free space in the project's"
                 " storage, or change its plan; then run again.",
                 divisible=False,
             )
-        if not self.from_storage and self.status in (404, 405, 406, 410):
+        if not self.genuine and self.status in (404, 405, 406, 410):
             return strange_answer(self.response)
         ours = status_error(self.status, self.message, retry_after(self.response))
         if isinstance(ours, BackendUnavailableError):
             return ours
-        who = "a policy of the bucket" if _POLICY in self.searched else "the bucket"
+        who = "a policy of the bucket" if _POLICY in self.body else "the bucket"
         return ImageProblemError(f"{who} {bucket} refuses {subject} ({text})")
 
     def general_error(self, bucket: str) -> ImporterError:
@@ -125,17 +123,16 @@ def refusal(response: httpx.Response) -> StorageRefusal:
     if not isinstance(body, dict):
         message = readable(response)
         return StorageRefusal(
-            response, response.status_code, message, message.lower(), from_storage=False
+            response, response.status_code, message, message.lower(), genuine=False
         )
     status = str(body.get("statusCode") or "")
     message = str(body.get("message") or body.get("error") or response.reason_phrase)
-    searched = " ".join(str(body.get(name) or "") for name in ("code", "error", "message")).lower()
+    text = " ".join(str(body.get(name) or "") for name in ("code", "error", "message")).lower()
     inside = int(status) if status.isdecimal() and 400 <= int(status) < 600 else None
     return StorageRefusal(
         response,
         inside or response.status_code,
         readable_text(message),
-        searched,
-        from_storage=not body.keys().isdisjoint(("statusCode", "code"))
-        or response.status_code >= 500,
+        text,
+        genuine=not body.keys().isdisjoint(("statusCode", "code")) or response.status_code >= 500,
     )

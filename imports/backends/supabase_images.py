@@ -56,7 +56,7 @@ class SupabaseImages:
 
     def prepare(self) -> str | None:
         """Creates the bucket if it is missing; returns a warning if it is public."""
-        with self._checked_answers():
+        with self._checked():
             try:
                 made = self._storage.create_bucket(self._bucket, options={"public": False})
             except StorageApiError as error:
@@ -91,7 +91,7 @@ class SupabaseImages:
     def copy(self, path: str, to: str) -> None:
         """Copies an object to another path, atomically; replaces what is there."""
         body = {"bucketId": self._bucket, "sourceKey": path, "destinationKey": to}
-        with self._checked_answers():
+        with self._checked():
             response = self._http.post(
                 f"{self._url}/storage/v1/object/copy",
                 json=body,
@@ -164,7 +164,7 @@ class SupabaseImages:
 
     def _is_whole(self, image: Image) -> bool:
         """Whether the stored object of an image can be read and has its size."""
-        with self._checked_answers():
+        with self._checked():
             # A server that refuses a large body closes the connection after the answer; a gateway
             # before it then answers the next request with 502.
             with suppress(httpx.NetworkError, httpx.RemoteProtocolError):
@@ -189,7 +189,7 @@ class SupabaseImages:
 
     def size(self, storage_path: str) -> int | None:
         """The size of an object in bytes; None if it does not exist."""
-        with self._checked_answers():
+        with self._checked():
             try:
                 found = self._storage.from_(self._bucket).info(storage_path)
             except StorageApiError as error:
@@ -203,7 +203,7 @@ class SupabaseImages:
 
     def is_empty(self, folder: str) -> bool:
         """Whether a folder has no objects."""
-        with self._checked_answers():
+        with self._checked():
             try:
                 # With a slash: @supabase/lite treats it as the beginning of a name.
                 return self._storage.from_(self._bucket).list(f"{folder}/", {"limit": 1}) == []
@@ -215,10 +215,7 @@ class SupabaseImages:
         # A cache before a hosted project may still have the old content of this address.
         place = f"{self._objects}/{storage_path}?cacheNonce={uuid4().hex}"
         digest = hashlib.sha256()
-        with (
-            self._checked_answers(),
-            self._http.stream("GET", place, headers=self._headers) as response,
-        ):
+        with self._checked(), self._http.stream("GET", place, headers=self._headers) as response:
             if not response.is_success:
                 response.read()
                 raise _unreadable(refusal(response), self._bucket, storage_path)
@@ -231,7 +228,7 @@ class SupabaseImages:
 
     def remove(self, storage_path: str) -> None:
         """Removes an object if it exists."""
-        with self._checked_answers():
+        with self._checked():
             try:
                 removed = self._storage.from_(self._bucket).remove([storage_path])
             except StorageApiError as error:
@@ -247,7 +244,7 @@ class SupabaseImages:
         self._http.close()
 
     @contextmanager
-    def _checked_answers(self) -> Iterator[None]:
+    def _checked(self) -> Iterator[None]:
         """Around requests: an answer that is not Storage's raises BackendUnavailableError."""
         try:
             yield

@@ -29,10 +29,7 @@ def unknown_variables(
             if not name.startswith(PREFIX) or _OF_OTHERS.fullmatch(name):
                 continue
             if place and name == PROJECT:
-                yield (
-                    f"{name} in {place}",
-                    "must be in the environment: it decides which file is read",
-                )
+                yield f"{name} in {place}", "must be in the environment: it selects this file"
             elif name not in known:
                 meant = _nearest(name, known, options)
                 yield (
