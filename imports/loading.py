@@ -1,4 +1,4 @@
-"""Loading settings: flags, then the environment, then .env files, made into one `Settings`."""
+"""Loading settings: from flags, the environment and .env files, in this order of precedence."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def load_settings(
     folder: Path | None = None,
     **flags: Any,
 ) -> Settings:
-    """Settings from flags (None where not given), the environment and the project's .env files.
+    """Settings from flags (None if not given), the environment and the project's .env files.
 
-    `.env.local`, or `.env.production` with `production`, goes before `.env`. `folder` is the
-    project folder, which is searched for by default. What a run leaves is there, unless a setting
-    says another place. Paths in these files are relative to it.
+    `.env.local`, or `.env.production` with `production`, takes precedence over `.env`. `folder` is
+    the project folder; by default the importer searches for it. A run writes its files there,
+    unless a setting names another place. Paths in .env files are relative to it.
 
     Raises:
-        UsageError: if a value makes no sense, or what the backend needs is missing; the message
-            names where it came from.
+        UsageError: if a value is invalid, or a setting that the backend needs is missing; the
+            message names the flag, variable or file.
     """
     settings = read_settings(production=production, environment=environment, folder=folder, **flags)
     if settings.backend is Backend.EMBEDDED and flags.get("database_url") is not None:
         raise UsageError(
-            "--database-url and the backend embedded exclude each other. Leave one of them out."
+            "--database-url and the backend embedded exclude each other. Use only one of them."
         )
     check_backend(settings)
     return settings
@@ -52,10 +52,10 @@ def read_settings(
     folder: Path | None = None,
     **flags: Any,
 ) -> Settings:
-    """The same, for what needs no backend.
+    """Settings without a check of the backend; see `load_settings`.
 
     Raises:
-        UsageError: if a value makes no sense.
+        UsageError: if a value is invalid.
     """
     environment = os.environ if environment is None else environment
     project = project_folder(environment) if folder is None else folder
@@ -74,12 +74,12 @@ def read_settings(
             variable = next((each for each in option.variables if layer.get(each)), None)
             if variable is not None:
                 value = layer[variable] or ""
-                # Copying brings blanks along. What is nothing else is refused by the reader.
+                # A copied value may have blanks around it. The reader refuses a blank value.
                 base = project if place else Path()
                 values[name] = from_text(option.read, value.strip() or value, base)
                 origins[name] = variable + (f" in {place}" if place else "")
                 if name == "supabase_key":
-                    _tell_of_other_keys(variable, layer)
+                    _warn_of_other_keys(variable, layer)
                 break
     problems = dict.fromkeys(flags, "there is no such setting")
     problems |= unknown_variables(layers, OPTIONS.values())
@@ -95,18 +95,18 @@ def read_settings(
 
 
 def refuse_env_files_in(imported: Path | None, folder: Path, *, production: bool) -> None:
-    """Makes sure that the .env files of a project folder did not come with the data.
+    """Checks that no .env file of the project folder comes from the imported data.
 
-    They could send it to another target.
+    Such a file could send the data to another target.
 
     Raises:
-        UsageError: if there are some, and they lie in the folder that is imported.
+        UsageError: if the project folder is in the imported folder, and has an .env file.
     """
     found = [name for name in _env_files(production) if os.path.lexists(folder / name)]
     if found and imported is not None and folder.resolve().is_relative_to(imported.resolve()):
         raise UsageError(
-            f"{' and '.join(found)} in {folder.resolve()} would say where the data goes, and may"
-            " have come with it: that folder is imported. Run from another folder that has"
+            f"{' and '.join(found)} in {folder.resolve()} would choose the target, but may have"
+            " come with the data: it is in the imported folder. Run from another folder that has"
             " your .env, or set the variables in the environment and move the file away."
         )
 
@@ -115,19 +115,19 @@ def _env_files(production: bool) -> tuple[str, str]:
     return (".env.production" if production else ".env.local", ".env")
 
 
-def _tell_of_other_keys(variable: str, layer: Mapping[str, str | None]) -> None:
-    """Says which key is taken, where there are several."""
+def _warn_of_other_keys(variable: str, layer: Mapping[str, str | None]) -> None:
+    """Warns which key is used, if there are several different ones."""
     names = OPTIONS["supabase_key"].variables
     others = [each for each in names if layer.get(each) and layer[each] != layer[variable]]
     if others:
-        _log.warning("The key is that of %s; %s differs.", variable, " and ".join(others))
+        _log.warning("Using the key in %s; %s differs.", variable, " and ".join(others))
 
 
 def check_backend(settings: Settings) -> None:
-    """Makes sure that everything is set that the backend needs.
+    """Checks the settings that the backend needs.
 
     Raises:
-        UsageError: if something is missing, or cannot be right.
+        UsageError: if one is missing or invalid.
     """
     if settings.chosen_backend is Backend.SUPABASE:
         missing = [
@@ -137,19 +137,19 @@ def check_backend(settings: Settings) -> None:
         ]
         if missing:
             raise UsageError(
-                f"The backend is supabase, but not set: {'; '.join(missing)}. Set them in the"
-                " environment or in .env, or choose --backend embedded."
+                f"The backend is supabase, but these are not set: {'; '.join(missing)}. Set them"
+                " in the environment or in .env, or choose --backend embedded."
             )
         key = settings.supabase_key.get_secret_value() if settings.supabase_key else ""
         if not (key.isascii() and key.isprintable() and " " not in key):
             raise UsageError(
-                "The key (SUPABASE_SECRET_KEY or SUPABASE_SERVICE_ROLE_KEY) has a space or a sign"
-                " that no key has. Copy it anew."
+                "The key (SUPABASE_SECRET_KEY or SUPABASE_SERVICE_ROLE_KEY) has a space or another"
+                " character that no key has. Copy it again."
             )
         if not (settings.supabase_url or "").startswith(("http://", "https://")):
             raise UsageError("SUPABASE_URL must begin with https:// (or http:// for a local one).")
     if settings.database_url is not None and settings.chosen_backend is not Backend.EMBEDDED:
-        # On demand: not every run has one.
+        # On demand: not every run has a database URL.
         from imports.servers.database_url import understood
 
         understood(settings.database_url.get_secret_value())

@@ -1,4 +1,4 @@
-"""Importing one page of people by a function call: the document's `process_people_from_file`."""
+"""Importing one page of people with a function: the document's `process_people_from_file`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def process_people_from_file(path: str | Path, settings: Settings | None = None)
         )
         report = ResilientImporter(mine).run()
     if not report.state.finished:
-        raise InterruptedRunError(f"{place}: not all of it went in. {report.next_commands[0]}")
+        raise InterruptedRunError(f"{place}: not completely imported. {report.next_commands[0]}")
     succeeded = sum(
         report.count(f"import.{name}") for name in ("inserted", "updated", "skipped", "unchanged")
     )

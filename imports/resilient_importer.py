@@ -1,4 +1,4 @@
-"""ResilientImporter: runs the phases of an import in order. Also the script that make runs."""
+"""ResilientImporter: runs the phases of an import in order. `make import` runs it as a script."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    # As a script this is the command `states`. It is run as the package, so that the worker
-    # processes, which load the main module again, need not load all of this.
+    # As a script, this is the command `states`. It runs the package, since worker processes load
+    # the main module again, and should not load this one.
     import runpy
 
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -42,11 +42,11 @@ from imports.settings import Settings
 
 
 class ResilientImporter:
-    """Imports a source into a target, resumably.
+    """Imports a source into a target. An interrupted import can be resumed.
 
-    `run()` does everything. The phases can also be called one by one; each does what is left of
-    it, and what the phase before it has prepared. The session (lock, ledger, target) is opened
-    by the first call and closed by `close()`, or at the end of a `with`.
+    `run()` runs all phases. They can also be called one by one, in order; each does the rest of its
+    work. The first call opens the session (lock, ledger, target); `close()`, or the end of a
+    `with`, closes it.
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class ResilientImporter:
         *,
         resumed: str | None = None,
     ) -> None:
-        """Works by `settings`, and ends in good order soon after `stop` is set.
+        """Uses `settings`. After `stop` is set, a run ends soon, and can be resumed.
 
-        With the batch id of a run that is to be `resumed`, it goes on with that one or not at all.
+        `resumed` is the batch id of a run: it is resumed, or an error is raised.
         """
         self.settings = settings
         self._display = display or SilentDisplay()
@@ -68,7 +68,7 @@ class ResilientImporter:
         self._session: RunSession | None = None
 
     def __enter__(self) -> Self:
-        """Opens nothing yet."""
+        """Does not open the session yet."""
         return self
 
     def __exit__(
@@ -88,10 +88,10 @@ class ResilientImporter:
 
     @property
     def session(self) -> RunSession:
-        """The open session; it is opened if need be.
+        """The session; the first call opens it.
 
         Raises:
-            ImporterError: if it cannot be.
+            ImporterError: if that fails.
         """
         if self._session is None:
             self._session = open_session(
@@ -100,21 +100,21 @@ class ResilientImporter:
         return self._session
 
     def run(self, tell: Callable[[RunReport], None] | None = None) -> RunReport:
-        """All phases in order, with the final checkpoint; the session is closed after it.
+        """Runs all phases in order, writes the final checkpoint and closes the session.
 
-        `tell` shows the report to the user. A run that is killed before that has returned has told
-        nothing: the next one tells what failed in it. An interruption, or a target that stays
-        away, is told by the report's exit code.
+        `tell` shows the report to the user. If the run is killed before `tell` returns, the next
+        run reports its failures. An interruption, or a target that does not answer, raises no
+        error: the report has an exit code for it.
 
         Raises:
-            ImporterError: if the run cannot begin, or cannot go on at all.
+            ImporterError: if the run cannot start or continue.
         """
         session = self.session
         try:
             report = self._run(session)
             if tell is not None:
                 tell(report)
-            # A scan, or a run over one item, does not tell of all that failed.
+            # A scan, or a run over one item, does not report all failures.
             whole = session.single_item is None and not self.settings.scan_only
             session.runs.record_told(session.state.run_name, session.scope.id if whole else None)
         finally:
@@ -122,19 +122,19 @@ class ResilientImporter:
         return report
 
     def _run(self, session: RunSession) -> RunReport:
-        """The phases; the report, when the work state and the ledger say how the run ended."""
+        """Runs the phases, and records the end of the run. Returns the report."""
         listing: Listing | None = None
         verification: VerifyReport | None = None
         exit_code = 0
         problem: ImporterError | None = None
         try:
             if session.disposal is not None:
-                # It may take a while, and the first phase begins after it.
+                # A checkpoint first, since this may take long.
                 session.checkpoint(now=True)
                 dispose_left(session)
             listing = plan_source(session)
             if self.settings.scan_only:
-                # What an interrupted run left is still to be gone on with.
+                # A scan does not finish an interrupted run.
                 session.state.status = "interrupted" if session.resumed else "completed"
             else:
                 verification = self._import_planned(session)
@@ -165,17 +165,17 @@ class ResilientImporter:
         return report
 
     def _import_planned(self, session: RunSession) -> VerifyReport | None:
-        """What follows planning; the report of verification, where it was asked for."""
+        """Runs the phases after planning. Returns the report of verification, if requested."""
         hash_planned(session)
         upload_planned(session)
         import_planned(session)
         return self.verify_writes() if self.settings.verify_writes else None
 
-    # The phases, by themselves
+    # Single phases
 
     @contextmanager
-    def _by_itself(self) -> Iterator[RunSession]:
-        """The session for a phase that is called by itself: a checkpoint tells of its end."""
+    def _single_phase(self) -> Iterator[RunSession]:
+        """The session for a single phase, with a checkpoint at its end."""
         session = self.session
         try:
             yield session
@@ -183,36 +183,36 @@ class ResilientImporter:
             session.checkpoint(now=True)
 
     def plan_work(self) -> Listing:
-        """Lists the source, and reads what is new or changed in it.
+        """Lists the source, and reads new and changed items.
 
         Raises:
-            UsageError: if there is nothing of the kind in the source.
+            UsageError: if the source has no items of the kind.
         """
-        with self._by_itself() as session:
+        with self._single_phase() as session:
             return plan_source(session)
 
     def compute_sha256_hashes(self) -> None:
         """Hashes the images of unfinished items, each once."""
-        with self._by_itself() as session:
+        with self._single_phase() as session:
             hash_planned(session)
 
     def upload_images(self) -> None:
-        """Stores the images of unfinished items that the target lacks."""
-        with self._by_itself() as session:
+        """Stores images of unfinished items that are not in the target."""
+        with self._single_phase() as session:
             upload_planned(session)
 
     def import_search_results(self) -> None:
-        """Imports the items that are planned: rows, merged a batch at a time."""
-        with self._by_itself() as session:
+        """Imports the planned items: merges their rows in batches."""
+        with self._single_phase() as session:
             import_planned(session)
 
     def verify_writes(self, *, deep: bool = False, repair: bool = False) -> VerifyReport:
-        """Compares what the target has with what the files say; repairs it where asked to.
+        """Compares the target with the files; `repair` imports missing and different items again.
 
-        `deep` also reads every stored image. What was repaired is verified again.
+        `deep` also reads every stored image. Repaired items are verified again.
         """
         deep = deep or self.settings.deep
-        with self._by_itself() as session:
+        with self._single_phase() as session:
             verified = verify_imported(session, deep=deep)
             if not repair:
                 return verified.report
@@ -222,7 +222,7 @@ class ResilientImporter:
             return imported_again(session, verified, deep=deep)
 
     def verify_again(self, *, repair: bool = False) -> VerifyReport:
-        """Verifies the last run, whether it is finished or not; see `verify_writes`."""
+        """Verifies the last run, finished or not; see `verify_writes`."""
         if self._session is None:
             self._session = open_session(self.settings, self._stop, self._display, last_run=True)
         finished = self.session.state.finished
@@ -232,7 +232,7 @@ class ResilientImporter:
         report.acknowledged = self.session.items.acknowledged()
         unfinished, _ = self.session.items.unfinished(0)
         if finished:
-            # Left over on purpose, by a limit or a scan: no finding, but worth a word.
+            # Left on purpose, by a limit or a scan: not a finding, but the report mentions it.
             report.left = unfinished
         elif unfinished:
             report.found[NOT_YET_IMPORTED] = unfinished

@@ -1,6 +1,6 @@
-"""Settings: each option declared once, as a field, and all of them as one frozen object.
+"""Settings: one frozen object, whose fields declare the options.
 
-Where their values come from is in `loading`.
+`loading` reads their values from flags, variables and .env files.
 """
 
 from __future__ import annotations
@@ -33,12 +33,11 @@ from imports.configuration.values import (
 )
 
 DATA_FOLDER = Path(".importer")
-"""Where the embedded PostgreSQL and the local images live, below the project folder."""
+"""The folder of the embedded PostgreSQL and the local images, in the project folder."""
 
 LEDGER_NAME = "upload_tracker.db"
 PROGRESS_CSV = Path("data/supabase_upload_progress.csv")
-"""Where the progress log is below it, for kinds whose sources are consumed."""
-
+"""The progress log of kinds that consume their source, in the project folder."""
 
 SOURCE, IMPORT, RUN = Commands.SOURCE, Commands.IMPORT, Commands.RUN
 VERIFY, CONSUMED = Commands.VERIFY, Commands.CONSUMED
@@ -46,18 +45,18 @@ TARGET = RUN | Commands.SCHEMA
 MEMORY = RUN | Commands.STATUS | Commands.ACKNOWLEDGE
 
 
-# No pydantic: it takes longer to import than a small import takes to run.
+# Without pydantic: importing it is slower than a small run.
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything a run needs to know. The defaults are those of the command line.
+    """All settings of a run. The defaults are those of the command line.
 
-    `project` is the project folder, an empty path if that is the working folder. Other paths are
-    relative to the working folder. With `production`, .env.production was read.
+    `project` is the project folder, or an empty path if that is the working folder. Other paths are
+    relative to the working folder. `production` is true if .env.production was read.
 
-    Values may be given as text, as a variable has them.
+    Values may also be strings, as variables have them.
 
     Raises:
-        SettingsError: if one makes no sense.
+        SettingsError: if a value is invalid.
     """
 
     project: Path = option(Path(), path, kept=Kept.TO_SHOW)
@@ -68,16 +67,16 @@ class Settings:
         OrNone(text),
         "The dataset's tag (required).",
         IMPORT,
-        told_again=IMPORT,
+        resumed_with=IMPORT,
         kept=Kept.NOT,
     )
     backend: Backend = option(
         Backend.AUTO,
         Choice(*Backend),
-        "Where to. auto: Supabase if SUPABASE_URL is set, else DATABASE_URL, else the"
-        " embedded PostgreSQL in .importer/. embedded: that one, whatever is set.",
+        "The target. auto: Supabase if SUPABASE_URL is set, else DATABASE_URL, else the"
+        " embedded PostgreSQL in .importer/. embedded: always that one.",
         TARGET,
-        told_again=IMPORT,
+        resumed_with=IMPORT,
         kept=Kept.TO_SHOW,
     )
     supabase_url: str | None = option(
@@ -95,8 +94,8 @@ class Settings:
     database_url: Secret | None = option(
         None,
         OrNone(secret),
-        "PostgreSQL to use, as DATABASE_URL. Everybody on this machine sees a flag: a password"
-        " belongs into DATABASE_URL, .env, PGPASSWORD or ~/.pgpass.",
+        "The PostgreSQL, as in DATABASE_URL. Every user of this machine can see flags: put a"
+        " password into DATABASE_URL, .env, PGPASSWORD or ~/.pgpass.",
         TARGET,
         metavar="URL",
         variables=("DATABASE_URL",),
@@ -105,11 +104,11 @@ class Settings:
     production: bool = option(
         False,
         switch,
-        "Read .env.production in place of .env.local.",
+        "Read .env.production instead of .env.local.",
         TARGET,
-        # It says which file has the variables.
+        # Without a variable: it decides which file has the variables.
         variables=(),
-        told_again=RUN,
+        resumed_with=RUN,
         kept=Kept.TO_SHOW,
     )
     max_retries: int = option(
@@ -121,8 +120,7 @@ class Settings:
     max_wait: float = option(
         120.0,
         Number(0, 86_400),
-        "How long a database or image store that stays away is waited for; 0: no longer than"
-        " the tries take.",
+        "How long to wait for a database or an image store that does not answer; 0: only retry.",
         RUN,
         metavar="SECONDS",
     )
@@ -134,7 +132,7 @@ class Settings:
         IMPORT | VERIFY,
         own_help={VERIFY: "Log every record that is repaired."},
     )
-    verify_writes: bool = option(False, switch, "Compare what was written with the files.", IMPORT)
+    verify_writes: bool = option(False, switch, "Compare the written rows with the files.", IMPORT)
     deep: bool = option(
         False,
         switch,
@@ -145,7 +143,7 @@ class Settings:
     state_file: Path = option(
         Path("work_state.json"),
         file,
-        "The checkpoint of the run; ledger and logs lie beside it.",
+        "The checkpoint of the run; ledger and logs are beside it.",
         MEMORY,
         kept=Kept.TO_SHOW,
     )
@@ -160,29 +158,28 @@ class Settings:
     )
     data_folder: Path = option(DATA_FOLDER, path, kept=Kept.TO_SHOW)
     created_by: str | None = option(
-        None, OrNone(any_text), "Who makes the dataset, for its row.", IMPORT
+        None, OrNone(any_text), "The creator of the dataset, for its row.", IMPORT
     )
     description: str | None = option(
-        None, OrNone(any_text), "What the dataset is, for its row.", IMPORT
+        None, OrNone(any_text), "The description of the dataset, for its row.", IMPORT
     )
     image_roots: tuple[Path, ...] = option(
         (),
         Several(path, os.pathsep),
-        "A folder from which images may be read too, and to which links may lead, besides the one"
-        " that holds the source.",
+        "Images, and targets of links, may also be below this folder, not only below the parent"
+        " of the source.",
         IMPORT | VERIFY,
         flags=("--image-root",),
-        told_again=IMPORT,
+        resumed_with=IMPORT,
         kept=Kept.TO_VERIFY,
     )
     patterns: tuple[str, ...] = option(
         (),
         Several(text, ","),
-        "Shell patterns for the names of the files that make a work item, in place of the"
-        " kind's own.",
+        "Shell patterns for the names of the files of a work item, instead of the kind's own.",
         IMPORT,
         metavar="PATTERN,…",
-        told_again=IMPORT,
+        resumed_with=IMPORT,
         kept=Kept.TO_VERIFY,
     )
     batch_size: int = option(
@@ -191,7 +188,7 @@ class Settings:
     batch_delay: float = option(
         0.0,
         Number(0, 3600),
-        "A pause after each batch; batches are merged one after the other then.",
+        "A pause after each batch; batches then run one after the other.",
         SOURCE,
         metavar="SECONDS",
     )
@@ -200,21 +197,25 @@ class Settings:
     )
     scan_only: bool = option(False, switch, "List the source, and import nothing.", SOURCE)
     retry_failed: bool = option(
-        False, switch, "Try all failed items again, however many runs have tried them.", SOURCE
+        False, switch, "Retry all failed items, however often they were tried.", SOURCE
     )
-    force: bool = option(False, switch, "Import what is imported already, too.", SOURCE)
+    force: bool = option(False, switch, "Import again what is already imported.", SOURCE)
     restart: bool = option(
-        False, switch, "Give up the unfinished run over the same.", SOURCE, kept=Kept.TO_SHOW
+        False,
+        switch,
+        "Give up the unfinished run over the same source, tag and target.",
+        SOURCE,
+        kept=Kept.TO_SHOW,
     )
     limit: int | None = option(
-        None, OrNone(WholeNumber(1)), "Import at most so many work items.", SOURCE
+        None, OrNone(WholeNumber(1)), "Import at most this number of work items.", SOURCE
     )
     no_status_files: bool = option(
         False,
         switch,
         "Write no success.json or failed.json into the folders.",
         Commands.OF_FOLDERS | Commands.ITEM,
-        told_again=Commands.OF_FOLDERS | Commands.ITEM,
+        resumed_with=Commands.OF_FOLDERS | Commands.ITEM,
         kept=Kept.TO_VERIFY,
     )
     device_name: str | None = option(
@@ -236,78 +237,78 @@ class Settings:
     single_file: Path | None = option(
         None,
         OrNone(path),
-        "Import only this file, imported before or not.",
+        "Import only this file, even if it was imported before.",
         Commands.OF_FILES,
         kept=Kept.TO_SHOW,
     )
     if_exists: IfExists = option(
         "newer",
         Choice[IfExists]("keep", "newer", "replace"),
-        "Rows that an earlier import wrote: keep them, replace them by newer ones, or by any.",
+        "Rows of earlier imports: keep them, replace them by newer ones, or always replace them.",
         Commands.OF_TIMESTAMPS,
-        told_again=Commands.OF_TIMESTAMPS,
+        resumed_with=Commands.OF_TIMESTAMPS,
     )
     on_success: Disposal | None = option(
         None,
         OrNone(Choice(*Disposal)),
-        "What becomes of a file when all its records are in.",
+        "What to do with a file after all its records are imported.",
         CONSUMED,
         shown_default="delete; keep with --single-file",
-        told_again=CONSUMED,
+        resumed_with=CONSUMED,
     )
     on_failure: OnFailure | None = option(
         None,
         OrNone(Choice[OnFailure](Disposal.MOVE, Disposal.KEEP)),
-        "What becomes of a file of which something failed. Moved, it has a list of what is"
-        " wrong beside it.",
+        "What to do with a file if a part of it failed. A moved file gets a list of its errors"
+        " beside it.",
         CONSUMED,
         shown_default="move; keep with --single-file",
-        told_again=CONSUMED,
+        resumed_with=CONSUMED,
     )
     failed_dir: Path | None = option(
         None,
         OrNone(path),
-        "Where failed files go.",
+        "The folder for failed files.",
         CONSUMED,
         shown_default="failed_uploads, beside DIR",
-        told_again=CONSUMED,
+        resumed_with=CONSUMED,
     )
     done_dir: Path | None = option(
         None,
         OrNone(path),
-        "Where files go that are moved on success.",
+        "The folder for files that are moved on success.",
         CONSUMED,
         shown_default="done_uploads, beside DIR",
-        told_again=CONSUMED,
+        resumed_with=CONSUMED,
     )
     progress_csv: Path | None = option(
         None,
         OrNone(file),
-        "The progress log, a row for each file.",
+        "The progress log, with a row for each file.",
         CONSUMED,
         shown_default=str(PROGRESS_CSV),
         metavar="FILE",
-        told_again=CONSUMED,
+        resumed_with=CONSUMED,
     )
     no_progress_csv: bool = option(
-        False, switch, "Keep no progress log.", CONSUMED, told_again=CONSUMED
+        False, switch, "Keep no progress log.", CONSUMED, resumed_with=CONSUMED
     )
     watch: bool = option(
         False,
         switch,
-        "When all is done, wait for new files, until Ctrl-C.",
+        "At the end, wait for new files, until Ctrl-C.",
         CONSUMED,
-        told_again=CONSUMED,
+        resumed_with=CONSUMED,
     )
     yes: bool = option(
         False,
         switch,
-        "Do not ask, on a terminal, before the first run that deletes files of a source.",
+        "Do not ask on a terminal before the first run that deletes files of a source.",
         CONSUMED,
     )
 
     def __post_init__(self) -> None:
-        """Reads every value that could be wrong."""
+        """Converts and checks all values, except unchanged defaults."""
         for name, value in checked(vars(self), OPTIONS).items():
             object.__setattr__(self, name, value)
 
@@ -316,17 +317,17 @@ class Settings:
         return replace(self, **{name: absolute(getattr(self, name)) for name in PATHS})
 
     def as_json(self) -> dict[str, Any]:
-        """Every setting as JSON can have it, without what is secret."""
+        """Every setting as a JSON value; secrets are hidden."""
         return {name: plain(getattr(self, name)) for name in OPTIONS}
 
     @property
     def ledger_file(self) -> Path:
-        """The ledger: it lies beside the work state, where nothing else is said."""
+        """The ledger; by default it is beside the work state."""
         return self.db_path or self.state_file.parent / LEDGER_NAME
 
     @property
     def imported(self) -> Path | None:
-        """The folder that is imported: whatever lies in it may have come with the data."""
+        """The imported folder. Files in it may come from others, together with the data."""
         single = self.single_file
         if single is not None and single.is_dir():
             return single
@@ -334,7 +335,7 @@ class Settings:
 
     @property
     def chosen_backend(self) -> Backend:
-        """The backend that is meant, by what is asked for and what is configured: never `auto`."""
+        """The backend by option and configuration, never `auto`."""
         if self.backend in (Backend.SUPABASE, Backend.EMBEDDED):
             return self.backend
         if self.backend is Backend.AUTO and self.supabase_url:
@@ -343,7 +344,7 @@ class Settings:
 
 
 OPTIONS = {each.name: declared_option(each) for each in fields(Settings)}
-"""What is declared of each setting, by its name."""
+"""The declaration of each setting, by name."""
 
 PATHS = frozenset(each.name for each in OPTIONS.values() if is_of_paths(each.read))
-"""The settings that are paths."""
+"""The names of settings that are paths."""

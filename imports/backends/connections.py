@@ -20,20 +20,20 @@ from imports.source.json_text import parse_answer
 
 _log = logging.getLogger(__name__)
 
-# Its own reads no whole number of more than 4,300 digits, and rounds others.
+# The driver's own reader rounds numbers, and fails on integers of more than 4,300 digits.
 _JSONB = new_type((3802,), "JSONB", lambda text, _: text and parse_answer(text))
 
 
 class Connections:
-    """Connections that are made when they are needed, and kept. Safe to use from any thread."""
+    """A pool of connections, which are opened when needed. Thread-safe."""
 
     def __init__(self, url: DatabaseURL, limits: Limits) -> None:
-        """Connects when a transaction is first begun."""
+        """Connects when the first transaction begins."""
         self._url = url
         self._begin = limits.begin()
         self._watch = Watch(limits.silence)
         self._idle: queue.LifoQueue[WatchedConnection] = queue.LifoQueue()
-        _tell_left_out(url)
+        _log_ignored(url)
 
     def close(self) -> None:
         """Closes all connections."""
@@ -42,16 +42,16 @@ class Connections:
 
     @contextmanager
     def transaction(self) -> Iterator[Cursor]:
-        """A transaction on a connection of its own, which is used again if it ended cleanly.
+        """A transaction on a connection of its own, which is reused if it ended cleanly.
 
         Raises:
-            BackendUnavailableError, DataRefusedError, BackendError, SchemaError, UsageError: as
-                Database says; whatever psycopg2 raises becomes one of them.
+            BackendUnavailableError, DataRefusedError, BackendError, SchemaError, UsageError: see
+                Database; every error of psycopg2 becomes one of them.
         """
         connection = self._take()
         try:
             with connection.cursor(cursor_factory=WatchedCursor) as cursor:
-                # Written out: the driver's own BEGIN would be a round trip that does no more.
+                # The driver's own BEGIN would be another round trip.
                 cursor.execute(self._begin)
                 yield cursor
                 _commit(cursor)
@@ -59,7 +59,7 @@ class Connections:
             ours = self._translated(error, connection)
             if isinstance(ours, BackendUnavailableError):
                 connection.close()
-                # The idle ones are likely dead too, and the next try needs a fresh one.
+                # The idle connections are probably broken too; the retry needs a new one.
                 self._drop_idle()
             else:
                 self._roll_back(connection)
@@ -70,7 +70,7 @@ class Connections:
         self._idle.put(connection)
 
     def _roll_back(self, connection: WatchedConnection) -> None:
-        """Ends a transaction that failed; a connection that keeps it open is not used again."""
+        """Rolls back a failed transaction; closes the connection if that fails."""
         try:
             with connection.cursor(cursor_factory=WatchedCursor) as cursor:
                 cursor.execute("ROLLBACK")
@@ -95,8 +95,8 @@ class Connections:
     ) -> ImporterError:
         if connection.silent:
             return BackendUnavailableError(
-                f"{self._url.location} gave no answer for {self._watch.seconds:g} s;"
-                " the connection was given up."
+                f"{self._url.location} did not answer for {self._watch.seconds:g} s;"
+                " the connection was closed."
             )
         return _translated(error)
 
@@ -108,13 +108,13 @@ class Connections:
                 return
 
 
-def _tell_left_out(url: DatabaseURL) -> None:
+def _log_ignored(url: DatabaseURL) -> None:
     if url.left_out:
         names = ", ".join(url.left_out)
-        _log.info("Of DATABASE_URL is left out what is for other programs: %s", names)
+        _log.info("Parameters of DATABASE_URL for other programs are ignored: %s", names)
     if url.other_schemas:
         _log.warning(
-            "DATABASE_URL names the schema %s: that is left out. The importer's tables are in"
+            "DATABASE_URL names the schema %s, which is ignored. The importer's tables are in"
             " schemas of fixed names.",
             ", ".join(url.other_schemas),
         )
@@ -122,16 +122,16 @@ def _tell_left_out(url: DatabaseURL) -> None:
 
 def _commit(cursor: Cursor) -> None:
     cursor.execute("COMMIT")
-    # A transaction that failed is rolled back by it, without an error.
+    # COMMIT rolls back a failed transaction without an error.
     if cursor.statusmessage != "COMMIT":
         raise BackendUnavailableError("The database did not commit the transaction.")
 
 
 def _translated(error: psycopg2.Error | SystemError) -> ImporterError:
     if isinstance(error, SystemError):
-        # psycopg2 raises a second error over its first when a connection breaks in COPY.
+        # psycopg2 raises a second error after its first if a connection breaks during COPY.
         if not isinstance(error.__cause__, psycopg2.Error):
-            return BackendUnavailableError("The connection to the database broke in COPY.")
+            return BackendUnavailableError("The connection to the database broke during COPY.")
         error = error.__cause__
     message = _message(error)
     if error.pgcode:
@@ -139,8 +139,8 @@ def _translated(error: psycopg2.Error | SystemError) -> ImporterError:
     if isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
         return BackendUnavailableError(f"The connection to the database was lost: {message}.")
     if isinstance(error, psycopg2.DatabaseError):
-        # libpq reports a server that died in the middle of COPY as a plain DatabaseError.
-        return BackendUnavailableError(f"The database broke off: {message}.")
+        # libpq reports a server that died during COPY as a plain DatabaseError.
+        return BackendUnavailableError(f"The database closed the connection: {message}.")
     return BackendError(f"The database driver failed: {message}.")
 
 

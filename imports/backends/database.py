@@ -1,4 +1,4 @@
-"""What the engine asks of a database and of an image store. They know nothing of kinds."""
+"""The protocols of a database and of an image store. Neither knows any kind."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from imports.work_item import Image
 
 @dataclass(frozen=True, slots=True)
 class TargetIdentity:
-    """Who a database is: the id kept in itself, the version of its schema, and its functions.
+    """Which database it is: its stored id, the version of its schema, and its functions.
 
-    The functions are known by the checksum of the file that they come from.
+    `functions` is the checksum of the file that the functions come from.
     """
 
     id: str
@@ -30,7 +30,7 @@ class TargetIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Encoded rows for the tables of a group, by the index of the table.
+    """Encoded rows by the index of their table in the group.
 
     `run` has the values of the tables' run columns.
     """
@@ -40,16 +40,17 @@ class Rows:
     by_table: dict[int, list[bytes]] = field(default_factory=dict)
 
     def tables(self) -> list[tuple[int, Table, list[bytes]]]:
-        """The tables that there are rows for, parents first."""
+        """The tables that have rows here, parents first."""
         return [
             (index, self.group.tables[index], self.by_table[index])
             for index in sorted(self.by_table)
         ]
 
     def compared(self) -> list[tuple[int, Table]]:
-        """The tables that are looked at to compare them, parents first.
+        """The tables that a comparison reads, parents first.
 
-        Those that there are rows for, and those that these own: rows may be there that must not.
+        These are the tables that have rows here, and all tables that they own: an owned table may
+        have stored rows that should not exist.
         """
         present = {self.group.tables[index].qualified_name for index in self.by_table}
         return [
@@ -61,9 +62,9 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class MergeAnswer:
-    """What a merge did: a letter of RowOutcome for each row, by table; none for rows of others.
+    """What a merge did: a letter of RowOutcome for each row, by table; owned rows have none.
 
-    `derived` says by the name of a table how many rows derivations wrote.
+    `derived` has the numbers of rows that derivations wrote, by the name of the table.
     """
 
     outcomes: dict[int, str]
@@ -72,11 +73,11 @@ class MergeAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How one row compares with what is stored.
+    """The result of comparing one row with the stored one.
 
-    `found` is `same`, `different`, `missing`, `undecided`, `superseded`, `guarded` (different, and
-    never touched) or `left_out` (different or missing, while its parent is not there); `differing`
-    has for each column that differs what is stored and what should be.
+    `found` is `same`, `different`, `missing`, `undecided`, `superseded`, `guarded` (different, but
+    never changed) or `left_out` (different or missing, and its parent does not exist). `differing`
+    has the stored and the expected value of each column that differs.
     """
 
     found: str
@@ -86,9 +87,9 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class AddedRows:
-    """Rows of an owned table that are stored, and should not be: how many, and the first of them.
+    """Stored rows of an owned table that should not exist: their number, and the first of them.
 
-    Their owner, whose id `owner` is, is stored as it should be.
+    `owner` is the id of their owner, which itself is stored correctly.
     """
 
     owner: str
@@ -98,53 +99,53 @@ class AddedRows:
 
 @dataclass(frozen=True, slots=True)
 class TableComparison:
-    """How the rows of a table compare with what is stored, each, and what is stored beside them."""
+    """The comparison of each row of a table, and the stored rows that should not exist."""
 
     rows: list[Comparison]
     added: list[AddedRows]
 
 
 class Database(RowReader, RowRemover, Protocol):
-    """Where rows go. Methods may be called from many threads.
+    """Where rows go. Its methods are thread-safe.
 
-    All raise BackendUnavailableError for what may pass, DataRefusedError for refused rows, and
-    BackendError or SchemaError for what ends the run.
+    All raise BackendUnavailableError for temporary errors, DataRefusedError for refused rows, and
+    BackendError or SchemaError for errors that end the run.
     """
 
     @property
     def row_format(self) -> RowFormat:
-        """How it takes rows."""
+        """The encoding of the rows that it takes."""
         ...
 
     def identify(self) -> TargetIdentity:
-        """Who the database is."""
+        """Which database it is."""
         ...
 
     def dataset_id(self, kind: str, tag: str, description: str | None, author: str | None) -> int:
-        """The id of a dataset, which is made if it is not there."""
+        """The id of a dataset; creates it if it does not exist."""
         ...
 
     def merge(self, request_id: UUID, rows: Rows) -> MergeAnswer:
         """Merges rows in one transaction, and runs the derivations of their group in it.
 
-        The same request id gets the same answer, and merges nothing again. Where a table has an
-        empty list of rows, all is done as for some: it tells whether merges go through at all.
+        A repeated request id gets the same answer and merges nothing. A table may have an empty
+        list of rows; the statements still run, which shows whether merges work at all.
         """
         ...
 
     def compare(self, rows: Rows) -> dict[int, TableComparison]:
-        """Compares rows with what is stored, by table.
+        """Compares rows with the stored ones, by table.
 
-        The rows that an owner has in the tables that it owns must all be there.
+        `rows` must have all rows that its owners own.
         """
         ...
 
     def known_images(self, hashes: Sequence[str]) -> dict[str, str]:
-        """Those of some hashes that `image_assets` has, each with its storage type."""
+        """The given hashes that `image_assets` has, each with its storage type."""
         ...
 
     def forget_merges(self, run_name: str) -> None:
-        """Drops the answers that were kept for a run that has ended."""
+        """Deletes the stored answers of a run that has ended."""
         ...
 
     def close(self) -> None:
@@ -153,53 +154,52 @@ class Database(RowReader, RowRemover, Protocol):
 
 
 class ImageStore(Protocol):
-    """A bucket, or a folder, for images. Methods may be called from many threads.
+    """A bucket or a folder for images. Its methods are thread-safe.
 
-    They raise as Database's do.
-
-    One image that is refused raises ImageProblemError; a full store BackendUnavailableError.
+    They raise the errors of Database. A refused image raises ImageProblemError, a full store
+    BackendUnavailableError.
     """
 
     @property
     def storage_type(self) -> str:
-        """What `image_assets` calls it."""
+        """Its name in `image_assets`."""
         ...
 
     @property
     def put_at_once(self) -> int:
-        """How many images a worker takes at a time: several where storing one is soon done."""
+        """How many images a worker gets at a time: several if storing one is fast."""
         ...
 
     def prepare(self) -> str | None:
-        """Makes the bucket or the folder, if it is absent; what the user should know of it."""
+        """Creates the bucket or the folder if it is missing; returns a warning for the user."""
         ...
 
     def put(self, image: Image) -> bool:
-        """Stores an image under its hash; False if it was there already."""
+        """Stores an image under its hash; False if it was stored before."""
         ...
 
     def put_at(self, path: str, image: Image, *, over: bool) -> bool:
-        """Stores an image at a path, `over` what is there; else False if something is there."""
+        """Stores an image at a path; False if that has content already and `over` is false."""
         ...
 
     def copy(self, path: str, to: str) -> None:
-        """Copies what is stored at a path to another one, over what is there, in one step."""
+        """Copies an object to another path, atomically; replaces what is there."""
         ...
 
     def size(self, storage_path: str) -> int | None:
-        """The size in bytes of what is stored there, None if nothing is."""
+        """The size of an object in bytes; None if it does not exist."""
         ...
 
     def is_empty(self, folder: str) -> bool:
-        """Whether nothing is stored below a folder; False also where that takes long to tell."""
+        """Whether a folder has no objects; may return False if finding out is slow."""
         ...
 
     def sha256(self, storage_path: str) -> str:
-        """The hash of what is stored there, read anew."""
+        """The hash of an object; reads its stored content."""
         ...
 
     def remove(self, storage_path: str) -> None:
-        """Removes what is stored there, if anything is."""
+        """Removes an object if it exists."""
         ...
 
     def close(self) -> None:
@@ -208,8 +208,8 @@ class ImageStore(Protocol):
 
 
 @contextmanager
-def small_question() -> Iterator[None]:
-    """Around what cannot be halved: if even that takes the database too long, it may pass.
+def indivisible() -> Iterator[None]:
+    """For a request that cannot be halved: a timeout of it is a temporary error, to be retried.
 
     Raises:
         BackendUnavailableError: in place of a StatementCancelledError.
@@ -218,5 +218,5 @@ def small_question() -> Iterator[None]:
         yield
     except StatementCancelledError as error:
         raise BackendUnavailableError(
-            f"Even a small question takes the database too long: {error}."
+            f"The database timed out on a small request: {error}."
         ) from error

@@ -1,8 +1,8 @@
-"""Deadlines for statements: on the server, and on this side for a server that says nothing.
+"""Timeouts of statements: on the server, and on the client for a server that does not answer.
 
-psycopg2 waits for an answer without end. So a thread looks after the connections of a database
-object, and shuts down the socket of one whose statement is out of time: the driver then returns
-with an error. (psycopg2's own hook for waiting is one for the whole process, and takes no COPY.)
+psycopg2 waits for an answer without a timeout. So a thread watches the connections of a database
+object, and shuts down the socket of a connection whose statement is overdue; the driver then
+raises an error. (psycopg2's own wait callback is global, and does not work with COPY.)
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from psycopg2.extensions import cursor as Cursor
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long things may take, in seconds.
+    """Timeouts in seconds.
 
-    A batch takes a tenth of a second. `statement` leaves room for one of the heaviest over a slow
-    line; the server ends one that takes longer, and the batch is halved. `idle` is how long a
-    transaction may wait for us: if nobody is there any more, it ends and lets go of its locks.
-    `lock` is longer, so that a repeated batch lives to see that. `silence` is the end on this side,
-    longer than all of them: it is only for a server that says nothing at all.
+    A batch takes a tenth of a second. `statement` suffices for a very large batch over a slow
+    connection; the server cancels longer statements, and the batch is halved. `idle` is how long
+    an open transaction may wait for the client; if the client is gone, the server then releases
+    its locks. `lock` is longer, so that a repeated batch can wait for that. `silence` is the
+    timeout on the client, longer than all others: for a server that does not answer at all.
     """
 
     statement: float = 120.0
@@ -40,10 +40,10 @@ class Limits:
     def begin(self) -> str:
         """The statement that begins a transaction with these limits, in one round trip.
 
-        They end with the transaction, so a pooler may give its session to another one. Stricter
-        ones of the role, the database or the URL stay. The server also looks every ten seconds
-        whether somebody is there: while it works, where its system can tell that, and while it
-        waits for the rest of a COPY.
+        The limits end with the transaction, so a pooler may reuse its session. Stricter limits of
+        the role, the database or the URL stay. The server also checks every ten seconds whether
+        the client is connected: while it works (on Linux), and while it waits for the rest of a
+        COPY.
         """
         wanted = {
             "statement_timeout": f"'{self.statement * 1000:.0f}ms'",
@@ -65,10 +65,10 @@ class Limits:
 
 
 class Watch:
-    """Looks after connections, by a thread that is there once a statement is."""
+    """Watches connections, in a thread that the first statement starts."""
 
     def __init__(self, seconds: float) -> None:
-        """`seconds` is how long a statement may go without an answer."""
+        """`seconds` is how long a statement may wait for an answer."""
         self.seconds = seconds
         self._lock = threading.Lock()
         self._ends: dict[WatchedConnection, float] = {}
@@ -77,7 +77,7 @@ class Watch:
 
     @contextmanager
     def over(self, connection: WatchedConnection) -> Iterator[None]:
-        """Looks after a statement on a connection."""
+        """Watches one statement on a connection."""
         with self._lock:
             if self._thread is None:
                 self._start()
@@ -85,12 +85,12 @@ class Watch:
         try:
             yield
         finally:
-            # From here on its socket may be closed, and the number be that of another file.
+            # After this, its socket may be closed and another file may have its number.
             with self._lock:
                 self._ends.pop(connection, None)
 
     def close(self) -> None:
-        """Ends the thread. Another statement starts it again."""
+        """Stops the thread. The next statement starts it again."""
         with self._lock:
             thread, self._thread = self._thread, None
             self._closed.set()
@@ -114,33 +114,33 @@ class Watch:
 
 
 class WatchedConnection(Connection):
-    """A connection whose statements have a deadline. `silent` says that one was over it."""
+    """A connection whose statements have a deadline; `silent` if one of them exceeded it."""
 
     watch: Watch
     silent = False
 
 
 class WatchedCursor(Cursor):
-    """A cursor of such a connection."""
+    """A cursor of a WatchedConnection."""
 
     connection: WatchedConnection
 
     def execute(self, query: Any, vars: Any = None) -> None:
-        """Sends a statement, and waits for its answer."""
+        """Sends a statement and waits for its answer."""
         with self.connection.watch.over(self.connection):
             super().execute(query, vars)
 
     def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
-        """Sends rows, and waits for the answer."""
+        """Sends rows and waits for the answer."""
         with self.connection.watch.over(self.connection):
             super().copy_expert(sql, file, size)
 
 
 def _shut_down(connection: Connection) -> None:
-    """Ends what is said over the socket of a connection; who waits for it is woken."""
+    """Shuts down the socket of a connection; this wakes the thread that waits for it."""
     with contextlib.suppress(OSError, psycopg2.Error):
-        other = socket.socket(fileno=connection.fileno())
+        same = socket.socket(fileno=connection.fileno())
         try:
-            other.shutdown(socket.SHUT_RDWR)
+            same.shutdown(socket.SHUT_RDWR)
         finally:
-            other.detach()
+            same.detach()

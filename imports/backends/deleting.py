@@ -1,4 +1,4 @@
-"""Deleting what runs wrote: rows with what belongs to them, and images that no row names."""
+"""Deleting what runs wrote: rows with their owned rows, and images that no row names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imports.tables.table import BATCH_ID, Table, TableGroup
 
 @dataclass(frozen=True, slots=True)
 class CountedRows:
-    """How many rows of a table runs wrote; another run had inserted `earlier` of them before."""
+    """The number of rows of a table that runs wrote; an earlier run inserted `earlier` of them."""
 
     rows: int
     earlier: int
@@ -22,7 +22,7 @@ class CountedRows:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What runs wrote: rows, by the label of their table, and images that no other row names."""
+    """What runs wrote: rows by the label of their table, and images that no other row names."""
 
     tables: dict[str, CountedRows]
     images: int
@@ -31,9 +31,9 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class NotedImages:
-    """A page of the noted images: the last hash of it, None if there was none in it.
+    """A page of the noted images: its last hash, None if the page is empty.
 
-    `places` has by hash, of those that no row names, where they are in the store.
+    `places` has the paths in the store of those that no row names, by hash.
     """
 
     last: str | None
@@ -41,56 +41,56 @@ class NotedImages:
 
 
 class RowRemover(Protocol):
-    """What rows can be deleted from; both backends are one. It raises as Database does."""
+    """Something to delete rows from, such as both backends. Raises the errors of Database."""
 
     def count_written(self, group: TableGroup, run_names: Sequence[str]) -> Written:
-        """Counts what some runs wrote in the tables of a group."""
+        """Counts what the given runs wrote in the tables of a group."""
         ...
 
     def delete_written(
         self, group: TableGroup, table: Table, ids: Sequence[str], run_names: Sequence[str]
     ) -> list[str]:
-        """Deletes rows of a table that some runs wrote, by id, with the rows that belong to them.
+        """Deletes rows of a table that the given runs wrote, by id, with their owned rows.
 
-        It does so in one transaction, which also notes which images they named. A row to which any
-        other row refers stays as it is; returns the ids of those. Rows of other runs stay, too.
+        One transaction deletes them, and notes the images that they named. Rows of other runs
+        stay. A row that another row refers to stays, too; returns the ids of these.
         """
         ...
 
     def unlist_images(self, storage_type: str, after: str, limit: int) -> NotedImages:
-        """Takes a page of the noted images, by hash, off the list of images.
+        """Deletes a page of the noted images from the list of images, in the order of hashes.
 
-        Those that a row names stay listed, and are no longer noted. The others are to be removed
-        from the store, and stay noted until `forget_noted`.
+        Images that a row names stay listed, and are no longer noted. The caller removes the others
+        from the store; they stay noted until `forget_noted`.
         """
         ...
 
     def forget_noted(self, hashes: Sequence[str]) -> None:
-        """Takes in that noted images are removed from the store."""
+        """Deletes the notes of images that are removed from the store."""
         ...
 
 
 def resettable(group: TableGroup) -> list[Table]:
-    """The tables of a group whose rows say which run wrote them, parents first."""
+    """The tables of a group whose rows have a run id, parents first."""
     return [each for each in group.tables if BATCH_ID in each.run_columns and each.id_type]
 
 
-def count_question(group: TableGroup, run_names: Sequence[str]) -> bytes:
-    """What the function `importer_count` is asked."""
+def count_request(group: TableGroup, run_names: Sequence[str]) -> bytes:
+    """The payload for the function `importer_count`."""
     tables = [each for owner in resettable(group) for each in (owner, *group.owned_by(owner))]
     return orjson.dumps({"tables": [described(each) for each in tables], "batch_ids": run_names})
 
 
-def deletion(
+def delete_request(
     group: TableGroup, table: Table, ids: Sequence[str], run_names: Sequence[str]
 ) -> bytes:
-    """What the function `importer_delete` is asked."""
+    """The payload for the function `importer_delete`."""
     tables = [described(each) for each in (table, *group.owned_by(table))]
     return orjson.dumps({"tables": tables, "ids": ids, "batch_ids": run_names})
 
 
 def counted(answer: dict[str, Any]) -> Written:
-    """What `importer_count` answers with."""
+    """The answer of `importer_count`."""
     tables = {
         label: CountedRows(int(each["rows"]), int(each["earlier"]))
         for label, each in answer["tables"].items()
@@ -98,11 +98,11 @@ def counted(answer: dict[str, Any]) -> Written:
     return Written(tables, int(answer["images"]), int(answer["bytes"]))
 
 
-def unlisting(storage_type: str, after: str, limit: int) -> bytes:
-    """What the function `importer_unlist` is asked."""
+def unlist_request(storage_type: str, after: str, limit: int) -> bytes:
+    """The payload for the function `importer_unlist`."""
     return orjson.dumps({"storage_type": storage_type, "after": after, "limit": limit})
 
 
 def unlisted(answer: dict[str, Any]) -> NotedImages:
-    """What `importer_unlist` answers with."""
+    """The answer of `importer_unlist`."""
     return NotedImages(answer["last"], dict(answer["places"]))

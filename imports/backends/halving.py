@@ -1,4 +1,4 @@
-"""Asking about many things: at once, and in halves where that is refused, too much or too slow."""
+"""Requests that carry many things, halved if they are refused, too large or too slow."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Part(Generic[T, R]):
-    """Some of the things, from the one numbered `first` on, and the answer about them.
+    """A part of the things, beginning at the index `first`, and the answer to its request.
 
-    Where that is an error, it is about one thing alone, which it says was refused.
+    If the answer is an error, the part is a single thing, which was refused.
     """
 
     first: int
@@ -32,33 +32,33 @@ def in_parts(
     probe: Callable[[RetryingDatabase], object] = RetryingDatabase.identify,
     first: int = 0,
 ) -> list[Part[T, R]]:
-    """Asks about things, and halves what does not pass until single ones are left.
+    """Sends a request with things; halves a failing request until single things are left.
 
-    `ask` asks a database about things, the first of which is numbered `first`: it is the given one,
-    or the same with fewer retries. `probe` asks it for something that must always pass: if that
-    does not, the things are not to blame.
+    `ask` gets a database (`database`, or the same with fewer retries), the index of the first
+    thing, and the things. `probe` sends a request that must always succeed: if it fails, the things
+    are not the cause.
 
     Raises:
-        BackendUnavailableError: if the target does not answer any more, refuses the probe, or
-            takes too long for one thing.
+        BackendUnavailableError: if the target does not answer any more, refuses the probe, or times
+            out on a single thing.
     """
     try:
         return [Part(first, things, ask(database, first, things))]
     except StatementCancelledError as error:
         if len(things) <= 1:
-            # Not the thing is the matter then: somebody holds the table, or all is too slow.
-            raise BackendUnavailableError(f"Even one record takes too long: {error}.") from error
+            # The thing is not the cause: a session locks the table, or the target is too slow.
+            raise BackendUnavailableError(f"A single record timed out: {error}.") from error
         refusal: DataRefusedError | BackendUnavailableError = error
     except DataRefusedError as error:
         if error.sqlstate is None:
-            _make_sure(database, probe, error)
+            _check_target(database, probe, error)
         refusal = error
     except BackendUnavailableError as error:
         if database.policy.stop.is_set() or not error.divisible:
             raise
-        _make_sure(database, probe, error)
+        _check_target(database, probe, error)
         refusal = error
-        # It is alive: what is the matter shows soon, the halves need not be tried as often.
+        # The target answers: the cause will show soon, so the halves need fewer retries.
         database = database.retrying(min(database.policy.max_retries, 1))
     if len(things) <= 1:
         return [Part(first, things, refusal)]
@@ -70,10 +70,10 @@ def in_parts(
 
 
 def all_answers(parts: list[Part[T, R]]) -> list[R]:
-    """The answers about all parts.
+    """The answers to all parts.
 
     Raises:
-        DataRefusedError, BackendUnavailableError: if there is one that was refused.
+        DataRefusedError, BackendUnavailableError: the error of a refused part, if there is one.
     """
     answers: list[R] = []
     for part in parts:
@@ -83,21 +83,21 @@ def all_answers(parts: list[Part[T, R]]) -> list[R]:
     return answers
 
 
-def _make_sure(
+def _check_target(
     database: RetryingDatabase,
     probe: Callable[[RetryingDatabase], object],
     error: DataRefusedError | BackendUnavailableError,
 ) -> None:
-    """Asks the probe.
+    """Calls the probe, to find out whether the things are the cause of an error.
 
     Raises:
-        BackendUnavailableError: if it is refused, too.
+        BackendUnavailableError: if the target refuses the probe, too.
     """
     try:
-        # Waited for by time, and not tried for itself: the things have had their tries.
+        # Without retries of its own: the request had them. An outage is still waited for.
         probe(database.retrying(0))
     except DataRefusedError as refused:
         raise BackendUnavailableError(
-            f"The target refuses whatever comes, so it is not the data's fault: {error}.",
+            f"The target refuses every request, so the data is not the cause: {error}.",
             divisible=False,
         ) from refused

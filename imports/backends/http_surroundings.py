@@ -1,7 +1,7 @@
-"""What the surroundings of this process say about HTTP: a proxy, and which certificates to trust.
+"""The proxy and the trusted certificates for HTTP, from the environment of this process.
 
-httpx would read them by itself, all of them, whether they concern our one host or not; what it
-cannot use ends in errors that name no variable.
+httpx can read these variables itself, but it also reads those that do not concern our one host, and
+its errors for unusable values name no variable.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ _SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
 def client_for(url: str, **options: Any) -> httpx.Client:
-    """A client that reaches the host of a URL as the surroundings say; `options` are httpx's.
+    """A client for the host of a URL, with the environment's proxy; `options` are httpx's.
 
     Raises:
-        UsageError: if a variable names a proxy or certificates that cannot be used. No value is
-            shown: that of a proxy may have a password.
+        UsageError: if a variable names a proxy or certificates that cannot be used. It does not
+            show the value: a proxy's URL may have a password.
     """
     try:
         target = httpx.URL(url)
     except httpx.InvalidURL:
         target = httpx.URL()
     if not target.host:
-        raise UsageError("SUPABASE_URL is no URL. It must be https:// and the project's host.")
+        raise UsageError("SUPABASE_URL is not a URL. It must be https:// and the project's host.")
     name, proxy = _proxy(target)
     tls = "https" in (target.scheme, proxy.url.scheme if proxy else "")
-    # Reading all certificates takes long. Without TLS none is asked for.
+    # Reading all certificates is slow, and only TLS needs them.
     context = _certificates() if tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if proxy is not None and proxy.url.scheme == "https":
         proxy.ssl_context = context
@@ -49,45 +49,45 @@ def client_for(url: str, **options: Any) -> httpx.Client:
 
 
 def proxy_variable(url: str) -> str | None:
-    """The variable that names the proxy by which `client_for` reaches a URL, if there is one."""
+    """The variable that names the proxy that `client_for` uses for a URL, if there is one."""
     return _proxy(httpx.URL(url))[0] or None
 
 
 def _proxy(target: httpx.URL) -> tuple[str, httpx.Proxy | None]:
-    """The proxy to a URL, None for the direct way; and the variable that says so."""
+    """The variable that names the proxy for a URL, and the proxy; None for no proxy."""
     proxies = getproxies()
     scheme = target.scheme if proxies.get(target.scheme) else "all"
     found = proxies.get(scheme, "").strip()
     if not found or _is_exempt(target, proxies.get("no", "")):
         return "", None
-    # Of several spellings the small one is taken.
+    # If several spellings are set, the one in lower case counts.
     spellings = [each for each in os.environ if each.lower() == f"{scheme}_proxy"]
     name = max(spellings, default="the system's proxy")
     if "://" not in found:
         found = f"http://{found}"
     if found.partition("://")[0].lower() not in _SCHEMES:
-        raise _unusable(name, target, f"a proxy is one of {', '.join(_SCHEMES)}")
+        raise _unusable(name, target, f"its scheme must be one of {', '.join(_SCHEMES)}")
     try:
         proxy = httpx.Proxy(found)
         if proxy.url.host and (proxy.url.port or 0) < 2**16:
             return name, proxy
     except httpx.InvalidURL:
         pass
-    raise _unusable(name, target, "it is no URL of a host and a port")
+    raise _unusable(name, target, "it is not a URL with a host and a port")
 
 
 def _unusable(name: str, target: httpx.URL, why: str) -> UsageError:
     return UsageError(
         f"The proxy that {name} names cannot be used: {why}. Set it to http://HOST:PORT, or add"
-        f" {target.host} to NO_PROXY if it can be reached without."
+        f" {target.host} to NO_PROXY if it can be reached without a proxy."
     )
 
 
 def _is_exempt(target: httpx.URL, no_proxy: str) -> bool:
-    """Whether NO_PROXY names the host: by its name or a domain's, an address or a network."""
+    """Whether NO_PROXY names the host: its name, its domain, its address or its network."""
     address = _address(target.host)
     for entry in re.split(r"[,\s]+", no_proxy):
-        # httpx took URLs, too.
+        # httpx accepts URLs, too.
         name = entry.rpartition("://")[2].strip("[]")
         if name == "*" or (name and name.lower() == target.host.lower()):
             return True
@@ -111,14 +111,14 @@ def _network(name: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
 
 
 def _certificates() -> ssl.SSLContext:
-    """What SSL_CERT_FILE or SSL_CERT_DIR says, else the certificates that come with Python."""
+    """The certificates in SSL_CERT_FILE or SSL_CERT_DIR; by default, those of certifi."""
     place = os.environ.get("SSL_CERT_DIR", "")
     if place and not os.environ.get("SSL_CERT_FILE") and not _has_folder(place):
-        raise _no_certificates("SSL_CERT_DIR", place, "there is no such folder")
+        raise _no_certificates("SSL_CERT_DIR", place, "the folder does not exist")
     try:
         return httpx.create_ssl_context()
     except ssl.SSLError:
-        why = "it has no certificate in PEM form"
+        why = "it has no certificate in PEM format"
     except OSError as error:
         if error.filename and error.filename == os.environ.get("SSLKEYLOGFILE"):
             raise UsageError(
@@ -136,6 +136,6 @@ def _has_folder(places: str) -> bool:
 
 def _no_certificates(name: str, place: str, why: str) -> UsageError:
     return UsageError(
-        f"{name} is {place}: {why}. Set it to where your authorities' certificates are, or unset it"
-        ": then those that come with certifi are trusted."
+        f"{name} is {place}: {why}. Set it to the certificates of your authorities, or unset it to"
+        " trust those of certifi."
     )

@@ -1,4 +1,4 @@
-"""Images into a local folder, beside a PostgreSQL that has no store of its own."""
+"""Images into a local folder, for a PostgreSQL without an image store."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from imports.workers.process_id import is_running
 
 _CHUNK_BYTES = 1024 * 1024
 
-_MAY_PASS = frozenset(
+_DISK_ERRORS = frozenset(
     (
         *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EAGAIN),
         *(errno.ENOENT, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ETIMEDOUT, errno.EBUSY),
     )
 )
-"""What a disk says that is full, broken or away: whoever sees to it, nothing else need change."""
+"""Errors of a full, broken or missing disk: after its repair, a new run can resume."""
 
-_OF_THE_IMAGE = (errno.EFBIG, errno.EISDIR, errno.EMFILE, errno.ENFILE)
-"""What comes of this image, or of this moment."""
+_IMAGE_ERRORS = (errno.EFBIG, errno.EISDIR, errno.EMFILE, errno.ENFILE)
+"""Errors that concern one image, or that are gone a moment later."""
 
 
 class LocalImages:
@@ -46,11 +46,11 @@ class LocalImages:
     put_at_once = 16
 
     def __init__(self, folder: Path) -> None:
-        """Works below `folder`, which need not be there yet."""
+        """Stores images below `folder`, which need not exist yet."""
         self._folder = folder
 
     def prepare(self) -> str | None:
-        """Makes the folder, if it is absent; there is nothing to know about it."""
+        """Creates the folder if it is missing; there is no warning."""
         try:
             make_folder(self._folder)
         except OSError as error:
@@ -58,14 +58,14 @@ class LocalImages:
         return None
 
     def put(self, image: Image) -> bool:
-        """Copies an image; False if it was there already.
+        """Copies an image; False if it was stored before.
 
-        Its name is on disk, too, when that is answered.
+        When it returns, the name of the file is on disk, too.
         """
         return self._stored(self._put, image, f"{self._folder}/{image.storage_path}")
 
     def put_at(self, path: str, image: Image, *, over: bool) -> bool:
-        """Copies an image to a path, `over` what is there; else False if something is there."""
+        """Copies an image to a path; False if that has content already and `over` is false."""
         put = partial(self._write, over=over)
         return self._stored(put, image, f"{self._folder}/{path}")
 
@@ -73,8 +73,8 @@ class LocalImages:
         try:
             return patiently(put, image, place)
         except OSError as error:
-            # The image has been read by then, or its problem was told: it is the folder.
-            if error.errno in _OF_THE_IMAGE:
+            # Reading the image raises other errors: this one comes from the folder.
+            if error.errno in _IMAGE_ERRORS:
                 raise ImageProblemError(
                     f"image {image.file.path} cannot be stored at {place}: {error.strerror}"
                 ) from error
@@ -84,7 +84,7 @@ class LocalImages:
         return _size(place) != image.file.signature.size and self._write(image, place, over=True)
 
     def _write(self, image: Image, place: str, *, over: bool) -> bool:
-        # Not with path objects: they take longer than copying a small image.
+        # Without path objects: they are slower than copying a small image.
         folder, _, name = place.rpartition("/")
         if not _make_folder(folder):
             _remove_leftovers(folder, name)
@@ -99,7 +99,7 @@ class LocalImages:
         return True
 
     def copy(self, path: str, to: str) -> None:
-        """Copies what is stored at a path to another one, over what is there, in one step."""
+        """Copies an object to another path, atomically; replaces what is there."""
         place = self._folder / to
         try:
             if not _make_folder(str(place.parent)):
@@ -111,7 +111,7 @@ class LocalImages:
             raise self._unusable(place, error) from error
 
     def size(self, storage_path: str) -> int | None:
-        """The size in bytes of what is stored there, None if nothing is."""
+        """The size of an object in bytes; None if it does not exist."""
         place = f"{self._folder}/{storage_path}"
         try:
             return _size(place)
@@ -119,11 +119,11 @@ class LocalImages:
             raise self._unusable(place, error) from error
 
     def is_empty(self, folder: str) -> bool:
-        """Nobody knows: to look for each image takes no longer."""
+        """Always False: a check of each image is as fast."""
         return False
 
     def sha256(self, storage_path: str) -> str:
-        """The hash of what is stored there, read anew."""
+        """The hash of an object; reads its stored content."""
         try:
             with open(self._folder / storage_path, "rb", opener=opener) as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
@@ -133,27 +133,27 @@ class LocalImages:
             ) from error
 
     def remove(self, storage_path: str) -> None:
-        """Removes what is stored there, if anything is."""
+        """Removes an object if it exists."""
         try:
             (self._folder / storage_path).unlink(missing_ok=True)
         except OSError as error:
             raise self._unusable(self._folder / storage_path, error) from error
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Does nothing: there are no connections."""
 
     def _unusable(self, place: str | Path, error: OSError) -> ImporterError:
-        """What ends the run where the folder itself is the matter."""
-        if error.errno in _MAY_PASS:
+        """Our error for an error of the folder; it ends the run."""
+        if error.errno in _DISK_ERRORS:
             return BackendUnavailableError(
-                f"{place} cannot be written: {error.strerror}. Make room on the disk of"
-                f" {self._folder}, the folder for images, or see to that disk; then run again.",
+                f"{place} cannot be written: {error.strerror}. Free space on the disk of the image"
+                f" folder {self._folder}, or repair that disk; then run again.",
                 divisible=False,
             )
         return BackendError(
-            f"The folder for images {self._folder} cannot be used: {place}: {error.strerror}. See"
-            " to it that this user may read and write all of it, and that no file lies where a"
-            " folder should be; then run again."
+            f"The image folder {self._folder} cannot be used: {place}: {error.strerror}. Give this"
+            " user the rights to read and write all of it, and move away any file that is in the"
+            " place of a folder; then run again."
         )
 
 
@@ -165,7 +165,7 @@ def _size(place: str) -> int | None:
 
 
 def _make_folder(folder: str) -> bool:
-    """Makes a folder that may be absent; whether it was."""
+    """Creates a folder if it is missing; returns whether it was."""
     try:
         os.mkdir(folder, FOLDER)  # noqa: PTH102
     except FileExistsError:
@@ -176,11 +176,11 @@ def _make_folder(folder: str) -> bool:
 
 
 def _remove_leftovers(folder: str, name: str) -> None:
-    """Removes what a killed run left of this image; what a living one writes stays."""
-    for part in os.listdir(folder):  # noqa: PTH208
-        if not (part.startswith(f".{name}.") and part.endswith(DRAFT)):
+    """Removes incomplete copies of an image that killed runs left; those of running ones stay."""
+    for draft in os.listdir(folder):  # noqa: PTH208
+        if not (draft.startswith(f".{name}.") and draft.endswith(DRAFT)):
             continue
-        pid = part.removeprefix(f".{name}.").split(".")[0]
+        pid = draft.removeprefix(f".{name}.").split(".")[0]
         if pid.isdecimal() and not is_running(int(pid)):
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{folder}/{part}")  # noqa: PTH108
+                os.unlink(f"{folder}/{draft}")  # noqa: PTH108

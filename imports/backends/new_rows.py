@@ -1,8 +1,8 @@
-"""New rows: where a target has nothing of a dataset yet, COPY brings them straight into place.
+"""New rows: while a dataset is empty in the target, COPY writes directly into the table.
 
-That spares the temporary table, the comparison and a second writing of each row. A row that is
-there after all makes COPY fail as a whole, and the batch is merged as any other. So are all batches
-of a kind with derivations or parents: what these ask for is in the temporary table.
+This saves the temporary table, the comparison and writing each row twice. If a row exists already,
+COPY fails as a whole, and the batch is merged. Batches of a kind with derivations or parents are
+always merged: these need the temporary table.
 """
 
 from __future__ import annotations
@@ -21,26 +21,25 @@ from imports.tables.sql import copy_new, must_merge
 from imports.tables.table import Table
 from imports.work_item import RowOutcome
 
-_MOST_DISAPPOINTMENTS = 3
-"""So many batches may hold a row that is there; then no more are expected to be new."""
-
+_MAX_FAILED_COPIES = 3
+"""After so many batches with an existing row, all other batches are merged."""
 
 _NULL, _LAST = b"\\N", b"\xff"
-"""A null in a line for COPY, and what comes after all text."""
+"""NULL in a line for COPY, and a value that sorts after all text."""
 
 
 class NewRows:
-    """What is known of the datasets that one run fills. Safe to use from any thread."""
+    """Copies new rows of one run, and counts the failed copies by dataset. Thread-safe."""
 
     def __init__(self) -> None:
-        """Knows nothing yet."""
+        """No dataset is known yet."""
         self._lock = threading.Lock()
         self._tries_left: dict[tuple[object, ...], int] = {}
 
     def copy(self, cursor: Cursor, rows: Rows) -> dict[str, str] | None:
-        """Brings rows in by COPY alone, and answers as a merge does.
+        """Copies rows into their table, and returns the answer of a merge.
 
-        None if they must be merged, and nothing has been done.
+        None if they must be merged; then nothing is written.
         """
         if len(rows.group.tables) != 1 or not rows.by_table[0]:
             return None
@@ -51,11 +50,11 @@ class NewRows:
         with self._lock:
             if dataset not in self._tries_left:
                 cursor.execute(must_merge(table), rows.run)
-                hopeless = cursor.fetchone() == (True,)
-                self._tries_left[dataset] = 0 if hopeless else _MOST_DISAPPOINTMENTS
+                merge_only = cursor.fetchone() == (True,)
+                self._tries_left[dataset] = 0 if merge_only else _MAX_FAILED_COPIES
             if not self._tries_left[dataset]:
                 return None
-        # In the order of a merge: two that bring the same rows in different orders could deadlock.
+        # In the order of a merge: otherwise two batches with the same rows could deadlock.
         lines = sorted(rows.by_table[0], key=_key_of(table))
         run_values = "".join(
             f"{text_field(rows.run[column.name])}\t" for column in table.run_columns
@@ -63,11 +62,11 @@ class NewRows:
         try:
             content = run_values + run_values.join(lines)
             cursor.copy_expert(f"savepoint new_rows; {copy_new(table)}", io.BytesIO(content))
-            # A trigger may have left some out.
-            whole = cursor.rowcount == len(lines)
+            # A trigger may have skipped some rows.
+            complete = cursor.rowcount == len(lines)
         except (errors.UniqueViolation, errors.DeadlockDetected):
-            whole = False
-        if not whole:
+            complete = False
+        if not complete:
             cursor.execute("rollback to savepoint new_rows")
             with self._lock:
                 self._tries_left[dataset] = max(0, self._tries_left[dataset] - 1)
@@ -76,10 +75,10 @@ class NewRows:
 
 
 def _key_of(table: Table) -> Callable[[bytes], tuple[bytes, ...]]:
-    """The function that tells the key of an encoded row, such that nulls come last."""
+    """A sort key for encoded rows: the key of the row, NULL last."""
     places = [table.columns.index(column) for column in table.row_key]
     until = max(places) + 1
-    # Twice the first one, since of one place alone there would be no tuple.
+    # The first place comes twice: with a single place, itemgetter returns no tuple.
     pick = itemgetter(*places, places[0])
 
     def key(line: bytes) -> tuple[bytes, ...]:

@@ -1,4 +1,4 @@
-"""What was asked of a target: how often, how often again, and how long it took."""
+"""Statistics of the operations of a target: calls, retries, failures and time."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 @dataclass(slots=True)
 class OperationStats:
-    """The sums of one operation: its calls, the retries of these, and the calls that failed.
+    """The totals of one operation.
 
-    `seconds` is the time of all calls, with the waits before retries.
+    `seconds` is the time of all calls, including the waits before retries.
     """
 
     calls: int = 0
@@ -20,25 +20,25 @@ class OperationStats:
 
 
 class Operations:
-    """The sums by operation: `database.merge`, `store.put`, … Safe to use from any thread."""
+    """The totals by operation: `database.merge`, `store.put`, … Thread-safe."""
 
     def __init__(self) -> None:
-        """Nothing was asked yet."""
+        """All totals are zero."""
         self._lock = threading.Lock()
         self._stats: dict[str, OperationStats] = {}
 
     def add(self, operation: str, *, retries: int, failed: bool, seconds: float) -> None:
         """Counts one call."""
         with self._lock:
-            sums = self._stats.get(operation)
-            if sums is None:
-                sums = self._stats[operation] = OperationStats()
-            sums.calls += 1
-            sums.retries += retries
-            sums.failures += failed
-            sums.seconds += seconds
+            totals = self._stats.get(operation)
+            if totals is None:
+                totals = self._stats[operation] = OperationStats()
+            totals.calls += 1
+            totals.retries += retries
+            totals.failures += failed
+            totals.seconds += seconds
 
     def stats(self) -> dict[str, OperationStats]:
-        """The sums so far, by operation."""
+        """A copy of the totals so far, by operation."""
         with self._lock:
-            return {name: replace(sums) for name, sums in sorted(self._stats.items())}
+            return {name: replace(totals) for name, totals in sorted(self._stats.items())}

@@ -1,4 +1,4 @@
-"""Outages: a server that answers nobody, since when, and who was told of it."""
+"""Outages: since when a server does not answer, and the messages about it."""
 
 from __future__ import annotations
 
@@ -22,62 +22,62 @@ _log = logging.getLogger(__name__)
 
 
 class Server:
-    """What the threads of a run know about one server together: whether it is away.
+    """Whether one server is available; all threads of a run share this.
 
-    `probe` asks it a small question, and raises BackendUnavailableError if it does not answer.
+    `probe` sends a small request, and raises BackendUnavailableError if the server does not answer.
     """
 
     def __init__(self, probe: Callable[[], object] | None = None) -> None:
-        """One that answers."""
+        """At first, the server counts as available."""
         self.probe = probe
         self._lock = threading.Lock()
         self._silent_since: float | None = None
-        self._told = False
+        self._announced = False
 
     def ask(self) -> None:
-        """Asks the small question, if there is one.
+        """Calls the probe, if there is one.
 
         Raises:
-            BackendUnavailableError: if it is not answered as it was when the run began.
+            BackendUnavailableError: if the server gives no answer, or an error.
         """
         if self.probe is None:
             return
         try:
             self.probe()
         except (BackendError, SchemaError, DataRefusedError) as error:
-            # What stands before a server that restarts may answer anything for a while.
+            # While a server restarts, a gateway before it may answer with any error.
             raise BackendUnavailableError(str(error)) from error
 
     def failed(self, policy: RetryPolicy) -> None:
-        """Takes in that it did not answer somebody."""
+        """Notes that the server did not answer a request."""
         with self._lock:
             if self._silent_since is None:
                 self._silent_since = policy.clock()
 
     def silent_for(self, policy: RetryPolicy) -> float:
-        """For how many seconds it has answered nobody who asked."""
+        """The seconds since the first of the requests that it did not answer; 0 if available."""
         since = self._silent_since
         return 0.0 if since is None else policy.clock() - since
 
     def away(self, policy: RetryPolicy, error: BackendUnavailableError) -> float:
-        """The same for one that seems to be away: the user hears of it, once."""
+        """Notes an outage; tells the user once. Returns its seconds so far."""
         self.failed(policy)
         with self._lock:
             silent = self.silent_for(policy)
-            if not self._told and silent < policy.max_wait:
-                self._told = True
+            if not self._announced and silent < policy.max_wait:
+                self._announced = True
                 wait = duration(policy.max_wait)
                 _tell(policy, f"⏳ {error} Waiting up to {wait} for an answer; Ctrl-C stops.")
             return silent
 
     def answered(self, policy: RetryPolicy) -> None:
-        """Takes in that it answered somebody; the user hears of it if it was away."""
+        """Notes that the server answered a request; tells the user if an outage was announced."""
         if self._silent_since is None:
             return
         with self._lock:
             silent, self._silent_since = self.silent_for(policy), None
-            if self._told:
-                self._told = False
+            if self._announced:
+                self._announced = False
                 _tell(policy, f"The target answers again, after {duration(silent)}.")
 
 
@@ -87,5 +87,5 @@ def _tell(policy: RetryPolicy, message: str) -> None:
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it: `45 s`, `2 min`, `2 min 5 s`."""
+    """A duration for messages: `45 s`, `2 min`, `2 min 5 s`."""
     return display_text.duration(seconds).removesuffix(" 0 s")

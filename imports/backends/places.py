@@ -1,4 +1,4 @@
-"""Images at places of their own: a store for each bucket, opened when it is first used."""
+"""Images at places of their own: a store for each bucket, opened on first use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from imports.work_item import Image, Placement
 
 
 class Places:
-    """The buckets of a target. Methods may be called from many threads; see `RetryingStore`."""
+    """The buckets of a target. Thread-safe; for the errors see `RetryingStore`."""
 
     def __init__(self, open_bucket: Callable[[str], RetryingStore]) -> None:
         """`open_bucket` opens the store of a bucket, by its name."""
@@ -27,31 +27,31 @@ class Places:
             return self._buckets[name]
 
     def put(self, place: Placement, image: Image, *, over: bool) -> bool:
-        """Stores an image, `over` what is there; else False if something is there."""
+        """Stores an image; False if the place has content already and `over` is false."""
         return self.bucket(place.bucket).put_at(place.path, image, over=over)
 
     def copy(self, place: Placement, to: Placement) -> None:
-        """Copies what is stored at a place to another one of its bucket, over what is there."""
+        """Copies an object to another place in its bucket; replaces what is there."""
         self.bucket(place.bucket).copy(place.path, to.path)
 
     def size(self, place: Placement) -> int | None:
-        """The size in bytes of what is stored there, None if nothing is."""
+        """The size of an object in bytes; None if it does not exist."""
         return self.bucket(place.bucket).size(place.path)
 
     def is_empty(self, folder: Placement) -> bool:
-        """Whether nothing is stored below a folder; False also if that takes long to tell."""
+        """Whether a folder has no objects; may return False if finding out is slow."""
         return self.bucket(folder.bucket).is_empty(folder.path)
 
     def sha256(self, place: Placement) -> str:
-        """The hash of what is stored there, read anew."""
+        """The hash of an object; reads its stored content."""
         return self.bucket(place.bucket).sha256(place.path)
 
     def remove(self, place: Placement) -> None:
-        """Removes what is stored there, if anything is."""
+        """Removes an object if it exists."""
         self.bucket(place.bucket).remove(place.path)
 
     def blame_image(self, place: Placement, error: BackendUnavailableError) -> None:
-        """Makes sure that a request failed for the image at a place; see `RetryingStore`."""
+        """Checks that a request failed because of the image at a place; see `RetryingStore`."""
         self.bucket(place.bucket).blame_image(error)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Rows into PostgreSQL: COPY into a temporary table, and one merge, in one transaction."""
+"""Rows into PostgreSQL: COPY into a temporary table and one merge, in one transaction."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from imports.backends.database import (
     Rows,
     TableComparison,
     TargetIdentity,
-    small_question,
+    indivisible,
 )
 from imports.backends.deadlines import Limits
 from imports.backends.deleting import (
     NotedImages,
     Written,
-    count_question,
+    count_request,
     counted,
-    deletion,
+    delete_request,
+    unlist_request,
     unlisted,
-    unlisting,
 )
 from imports.backends.new_rows import NewRows
-from imports.backends.reading import Row, RowQuestion
+from imports.backends.reading import Row, RowQuery
 from imports.errors import BackendError, BackendUnavailableError
 from imports.servers.database_url import understood
 from imports.tables.row_format import RowFormat
@@ -56,19 +56,19 @@ from imports.tables.table import Table, TableGroup
 from imports.work_item import RowOutcome
 
 _LIMITS = Limits()
-_FIRST_TRY_LIVES = (
-    "An earlier try of the same batch is still open in the database, which has not noticed that its"
-    " connection broke. The batch must wait for it to end."
+_FIRST_TRY_OPEN = (
+    "An earlier transaction of the same batch is still open: the database has not noticed yet that"
+    " its connection broke. The batch waits until it ends."
 )
 
 
 class PostgreSQLDatabase:
-    """A PostgreSQL of 15 or later, by its URL. Works through a transaction pooler too."""
+    """A PostgreSQL 15 or later, by its URL. A transaction pooler may be in between."""
 
     row_format = RowFormat.COPY
 
     def __init__(self, url: str, limits: Limits = _LIMITS) -> None:
-        """Connects when it is first used.
+        """Connects on first use.
 
         Raises:
             UsageError: if the URL cannot be understood.
@@ -77,23 +77,23 @@ class PostgreSQLDatabase:
         self._new_rows = NewRows()
 
     def identify(self) -> TargetIdentity:
-        """Who the database is."""
-        with self._question() as cursor:
+        """Which database it is."""
+        with self._indivisible() as cursor:
             cursor.execute(
                 "select id::text, schema_version, functions_checksum from public.import_target"
             )
             row = cursor.fetchone()
         if row is None:
             raise BackendError(
-                "The table import_target of the database is empty; it must have its one row:"
+                "The table import_target of the database is empty. It must have one row; run:"
                 " insert into public.import_target default values"
             )
         return TargetIdentity(*row)
 
     def dataset_id(self, kind: str, tag: str, description: str | None, author: str | None) -> int:
-        """The id of a dataset, which is made if it is not there."""
+        """The id of a dataset; creates it if it does not exist."""
         find = "select id from public.datasets where (kind, tag) = (%s, %s)"
-        with self._question() as cursor:
+        with self._indivisible() as cursor:
             cursor.execute(find, (kind, tag))
             row = cursor.fetchone()
             if row is None:
@@ -117,7 +117,7 @@ class PostgreSQLDatabase:
                     {"request": str(request_id)},
                 )
             except psycopg2.errors.LockNotAvailable as error:
-                raise BackendUnavailableError(_FIRST_TRY_LIVES, locked=True) from error
+                raise BackendUnavailableError(_FIRST_TRY_OPEN, locked=True) from error
             known = cursor.fetchone()
             if known is not None:
                 answer: dict[str, Any] = known[0]
@@ -131,7 +131,7 @@ class PostgreSQLDatabase:
             return merge_answer(answer, rows)
 
     def compare(self, rows: Rows) -> dict[int, TableComparison]:
-        """Compares rows with what is stored, by table."""
+        """Compares rows with the stored ones, by table."""
         tables = []
         with self._connections.transaction() as cursor:
             for index, table in rows.compared():
@@ -139,45 +139,45 @@ class PostgreSQLDatabase:
                 if lines:
                     _copy(cursor, table, lines)
                 tables.append(described(table, relation=incoming(table) if lines else None))
-            question = orjson.dumps({"tables": tables, "run": rows.run})
-            answer = _call(cursor, "importer_compare", question)
+            payload = orjson.dumps({"tables": tables, "run": rows.run})
+            answer = _call(cursor, "importer_compare", payload)
         return {index: table_comparison(answer[table.label]) for index, table in rows.compared()}
 
-    def rows(self, question: RowQuestion) -> list[Row]:
-        """The rows that are wanted, in their order."""
+    def rows(self, query: RowQuery) -> list[Row]:
+        """The selected rows, in order."""
         with self._connections.transaction() as cursor:
-            found: list[Row] = _call(cursor, "importer_rows", question.as_json())
+            found: list[Row] = _call(cursor, "importer_rows", query.as_json())
             return found
 
     def count_written(self, group: TableGroup, run_names: Sequence[str]) -> Written:
-        """Counts what some runs wrote in the tables of a group."""
-        with self._question() as cursor:
-            return counted(_call(cursor, "importer_count", count_question(group, run_names)))
+        """Counts what the given runs wrote in the tables of a group."""
+        with self._indivisible() as cursor:
+            return counted(_call(cursor, "importer_count", count_request(group, run_names)))
 
     def delete_written(
         self, group: TableGroup, table: Table, ids: Sequence[str], run_names: Sequence[str]
     ) -> list[str]:
-        """Deletes rows that some runs wrote, with what belongs to them; see RowRemover."""
+        """Deletes rows that runs wrote, with their owned rows; see RowRemover."""
         with self._connections.transaction() as cursor:
-            question = deletion(group, table, ids, run_names)
-            stayed: list[str] = _call(cursor, "importer_delete", question)
+            request = delete_request(group, table, ids, run_names)
+            stayed: list[str] = _call(cursor, "importer_delete", request)
             return stayed
 
     def unlist_images(self, storage_type: str, after: str, limit: int) -> NotedImages:
-        """Takes a page of the noted images off the list of images; see RowRemover."""
-        question = unlisting(storage_type, after, limit)
+        """Deletes a page of the noted images from the list of images; see RowRemover."""
+        request = unlist_request(storage_type, after, limit)
         with self._connections.transaction() as cursor:
-            return unlisted(_call(cursor, "importer_unlist", question))
+            return unlisted(_call(cursor, "importer_unlist", request))
 
     def forget_noted(self, hashes: Sequence[str]) -> None:
-        """Takes in that noted images are removed from the store."""
+        """Deletes the notes of images that are removed from the store."""
         with self._connections.transaction() as cursor:
             cursor.execute(
                 "delete from public.import_removals where content_hash = any(%s)", (list(hashes),)
             )
 
     def known_images(self, hashes: Sequence[str]) -> dict[str, str]:
-        """Those of some hashes that `image_assets` has, each with its storage type."""
+        """The given hashes that `image_assets` has, each with its storage type."""
         with self._connections.transaction() as cursor:
             cursor.execute(
                 "select content_hash, storage_type from public.image_assets"
@@ -187,8 +187,8 @@ class PostgreSQLDatabase:
             return dict(cursor.fetchall())
 
     def forget_merges(self, run_name: str) -> None:
-        """Drops the answers that were kept for a run that has ended."""
-        with self._question() as cursor:
+        """Deletes the stored answers of a run that has ended."""
+        with self._indivisible() as cursor:
             cursor.execute(f"delete from {MERGES} where batch_id = %s", (run_name,))
 
     def close(self) -> None:
@@ -196,28 +196,28 @@ class PostgreSQLDatabase:
         self._connections.close()
 
     @contextmanager
-    def _question(self) -> Iterator[Cursor]:
-        """A transaction for what cannot be halved."""
-        with small_question(), self._connections.transaction() as cursor:
+    def _indivisible(self) -> Iterator[Cursor]:
+        """A transaction for a request that cannot be halved."""
+        with indivisible(), self._connections.transaction() as cursor:
             yield cursor
 
 
 def location(url: str) -> str:
-    """Where a database URL points to, without user and password."""
+    """The location in a database URL, without user and password."""
     return understood(url).location
 
 
 def merge_answer(answer: dict[str, Any], rows: Rows) -> MergeAnswer:
-    """What a merge answers with, as `import_merges` keeps it.
+    """The answer of a merge, from the JSON that `import_merges` keeps.
 
     Raises:
-        ValueError: if a derivation has not answered with counts.
+        ValueError: if a derivation did not answer with counts.
     """
     letters = answer["outcomes"]
     derived: Counter[str] = Counter()
     for counts in answer["derived"]:
         if any(type(count) is not int for count in counts.values()):
-            raise ValueError(f"a derivation answered with {counts}, not with counts by table")
+            raise ValueError(f"a derivation answered {counts} instead of counts by table")
         derived.update(counts)
     return MergeAnswer(
         {index: letters[table.label] for index, table, _ in rows.tables() if table.owner is None},
@@ -226,7 +226,7 @@ def merge_answer(answer: dict[str, Any], rows: Rows) -> MergeAnswer:
 
 
 def table_comparison(answer: dict[str, Any]) -> TableComparison:
-    """What `importer_compare` answers with about a table."""
+    """The answer of `importer_compare` for one table."""
     return TableComparison(
         [
             Comparison(
@@ -241,14 +241,14 @@ def table_comparison(answer: dict[str, Any]) -> TableComparison:
 
 
 def _merge(cursor: Cursor, rows: Rows) -> dict[str, str]:
-    """Merges rows by COPY into temporary tables, and one statement for each table."""
+    """Merges rows: COPY into temporary tables, then one statement for each table."""
     run = _run_expressions(rows.group)
     answer: dict[str, str] = {}
     for _, table, lines in rows.tables():
         if table.owner is not None:
             continue
         _copy(cursor, table, lines)
-        # As psycopg wants it.
+        # psycopg2 reads % as a placeholder.
         guarded = table.with_guard(lambda guard: guard.replace("%", "%%"))
         statement = merge_statement(guarded, run, all_incoming(table), count_incoming(table))
         cursor.execute(statement, rows.run)
@@ -263,7 +263,7 @@ def _merge(cursor: Cursor, rows: Rows) -> dict[str, str]:
 
 
 def _derive(cursor: Cursor, rows: Rows, letters: dict[str, str]) -> list[dict[str, int]]:
-    """Runs the derivations of tables with rows that were written; what each of them answers."""
+    """Runs the derivations of tables with written rows; returns the answer of each."""
     derived = []
     for derivation in rows.group.derivations:
         table = rows.group.derived_from(derivation)
@@ -278,14 +278,14 @@ def _derive(cursor: Cursor, rows: Rows, letters: dict[str, str]) -> list[dict[st
 
 
 def _copy(cursor: Cursor, table: Table, lines: list[bytes]) -> None:
-    """Brings rows into their temporary table, which is made in the same round trip."""
+    """Copies rows into their temporary table, and creates it in the same round trip."""
     numbered = b"".join(b"%d\t%b" % (ordinal, line) for ordinal, line in enumerate(lines))
     statements = f"{create_incoming(table)}; {copy_incoming(table)}"
     cursor.copy_expert(statements, io.BytesIO(numbered))
 
 
 def _replace_sets(cursor: Cursor, rows: Rows, owner: Table, letters: str) -> None:
-    """Replaces the sets of rows of those owners that were written; most often there are none."""
+    """Replaces the owned rows of written owners; most often there are none."""
     updated = RowOutcome.UPDATED in letters
     if not updated and RowOutcome.INSERTED not in letters:
         return
@@ -304,7 +304,7 @@ def _replace_sets(cursor: Cursor, rows: Rows, owner: Table, letters: str) -> Non
 
 
 def _call(cursor: Cursor, function: str, payload: bytes) -> Any:
-    """What one of the functions answers that both backends ask."""
+    """The answer of one of the functions that both backends call."""
     cursor.execute(f"select public.{function}(%s)", (payload.decode(),))
     return _only(cursor.fetchone())
 
@@ -320,5 +320,5 @@ def _run_expressions(group: TableGroup) -> dict[str, str]:
 
 def _only(row: tuple[Any, ...] | None) -> Any:
     if row is None:
-        raise BackendError("The database answered with no row where it must answer with one.")
+        raise BackendError("The database returned no row. It must return one.")
     return row[0]

@@ -1,7 +1,7 @@
-"""Reading rows of a table: pages of them in the order of a key, single ones, and a search.
+"""Reading rows of a table: pages in the order of a key, single rows, and a search.
 
-What comes next is asked for by the last row that was seen, never by a number: a page at the far end
-is as quick as the first, and rows that are written meanwhile move none to another page.
+A page begins after the last row of the page before, not at a row number. So the last page is as
+fast as the first, and rows that are written meanwhile do not move others to another page.
 """
 
 from __future__ import annotations
@@ -16,17 +16,16 @@ from imports.tables.sql import described
 from imports.tables.table import Table
 
 Row = dict[str, Any]
-"""A row by its columns, as JSON has their values; numbers have all their digits."""
+"""The JSON values of a row by column; numbers keep all their digits."""
 
 
 @dataclass(frozen=True, slots=True)
-class RowQuestion:
-    """Which rows of a table are wanted: at most `limit`, in the order of the columns in `by`.
+class RowQuery:
+    """Selects at most `limit` rows of a table, in the order of the columns `by`, NULL last.
 
-    Together these columns tell each row from all others; NULL comes last in them. It begins behind
-    the row `after`. `where` has the values that a column may have. `contains` are columns and a
-    text: one of them has the text in it, in whatever case. `columns` are those that are wanted;
-    none means all.
+    Together these columns are unique. The rows come after the row `after`. `where` has the
+    permitted values of some columns. `contains` has columns and a text, which one of the columns
+    must contain, ignoring case. `columns` are the columns to return; none means all.
     """
 
     table: Table
@@ -38,7 +37,7 @@ class RowQuestion:
     columns: tuple[str, ...] = ()
 
     def as_json(self) -> bytes:
-        """What the function `importer_rows` is asked."""
+        """The payload for the function `importer_rows`."""
         columns, text = self.contains or ((), "")
         payload = {
             "table": described(self.table),
@@ -60,19 +59,19 @@ class RowQuestion:
 
 
 class RowReader(Protocol):
-    """What has rows to read; both backends are one. It raises as Database does."""
+    """Something to read rows from, such as both backends. Raises the errors of Database."""
 
-    def rows(self, question: RowQuestion) -> list[Row]:
-        """The rows that are wanted, in their order."""
+    def rows(self, query: RowQuery) -> list[Row]:
+        """The selected rows, in order."""
         ...
 
 
 _PAGE_SIZE = 1_000
-"""Rows that runs wrote, which are listed at once."""
+"""How many written rows are listed at a time."""
 
 
 class WrittenRow(NamedTuple):
-    """A row that a run wrote: its id, and its key for people."""
+    """A row that a run wrote: its id, and a readable key."""
 
     id: str
     label: str
@@ -89,16 +88,16 @@ def page(
 ) -> list[Row]:
     """The next rows of a table, in the order of its key.
 
-    `after` is the last row of the page before. `where` has for some columns the values that are
-    wanted. Where these name the dataset, an index leads to any page of it.
+    `after` is the last row of the page before. `where` has the permitted values of some columns.
+    If it names the dataset, every page is found by an index.
     """
-    return reader.rows(RowQuestion(table, limit, table.key, after, where=where, columns=columns))
+    return reader.rows(RowQuery(table, limit, table.key, after, where=where, columns=columns))
 
 
 def one(reader: RowReader, table: Table, key: Mapping[str, object]) -> Row | None:
-    """The first row that has these values in some columns; None if there is none."""
+    """The first row with the given values of some columns; None if no row has them."""
     where = {name: [value] for name, value in key.items()}
-    return next(iter(reader.rows(RowQuestion(table, 1, table.key, where=where))), None)
+    return next(iter(reader.rows(RowQuery(table, 1, table.key, where=where))), None)
 
 
 def search(
@@ -111,13 +110,13 @@ def search(
     after: Mapping[str, Any] | None = None,
     where: Mapping[str, Sequence[object]] | None = None,
 ) -> list[Row]:
-    """The next rows that have a text in one of some columns, in whatever case.
+    """The next rows with a text in one of the columns, ignoring case.
 
-    No sign in it has a meaning of its own. Every row may have to be looked at.
+    The text has no wildcards. The search may read every row.
     """
     if not _can_be_stored(text):
         return []
-    return reader.rows(RowQuestion(table, limit, table.key, after, where, (columns, text)))
+    return reader.rows(RowQuery(table, limit, table.key, after, where, (columns, text)))
 
 
 def written_rows(
@@ -126,24 +125,24 @@ def written_rows(
     run_names: Sequence[str],
     after: str | None,
 ) -> list[WrittenRow]:
-    """The next rows that some runs wrote, by id, behind the one with the id `after`.
+    """The next rows that the given runs wrote, in the order of their ids, after the id `after`.
 
-    It is a page of them, or fewer if a page takes too long.
+    Returns a page of rows, or fewer if a page times out.
 
     Raises:
-        BackendUnavailableError: if even one row takes too long, or the target does not answer.
+        BackendUnavailableError: if a single row times out, or the target does not answer.
     """
     names = table.names or tuple(column.name for column in table.row_key)
     before = None if after is None else {"id": after}
     where = {"batch_id": run_names}
-    question = RowQuestion(table, _PAGE_SIZE, ("id",), before, where, columns=names)
+    query = RowQuery(table, _PAGE_SIZE, ("id",), before, where, columns=names)
     while True:
         try:
-            found = reader.rows(question)
+            found = reader.rows(query)
         except StatementCancelledError as error:
-            if question.limit == 1:
-                raise BackendUnavailableError(f"Even one row takes too long: {error}.") from error
-            question = replace(question, limit=question.limit // 2)
+            if query.limit == 1:
+                raise BackendUnavailableError(f"A single row timed out: {error}.") from error
+            query = replace(query, limit=query.limit // 2)
         else:
             return [
                 WrittenRow(str(row["id"]), _label(row[name] for name in names)) for row in found
@@ -155,5 +154,5 @@ def _label(values: Iterable[object]) -> str:
 
 
 def _can_be_stored(text: str) -> bool:
-    """Whether PostgreSQL can have it in a text; nothing contains what it cannot."""
-    return "\0" not in text and not any("\ud800" <= sign <= "\udfff" for sign in text)
+    """Whether PostgreSQL can store a text; no row contains any other."""
+    return "\0" not in text and not any("\ud800" <= each <= "\udfff" for each in text)

@@ -1,4 +1,4 @@
-"""Talking to Supabase over HTTP: one client for everything, and what its errors mean."""
+"""Supabase over HTTP: the client, and what its errors mean."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from imports.errors import (
 )
 
 KEY_VARIABLES = "SUPABASE_SECRET_KEY (or SUPABASE_SERVICE_ROLE_KEY, if that is not set)"
-"""Where the key comes from, as messages say it."""
+"""The variables of the key, for messages."""
 
-_PASSING_STATUSES = frozenset({402, 408, 423, 425, 429})
+_TEMPORARY_STATUSES = frozenset({402, 408, 423, 425, 429})
 _INDIVISIBLE_STATUSES = frozenset({402, 425, 429, 503})
 _KEY_STATUSES = frozenset({401, 403})
 
-_NO_TRUST = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
-"""What OpenSSL says where TLS will fail tomorrow, too."""
+_TLS_ERRORS = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
+"""Errors of OpenSSL that a retry does not solve."""
 _PROXY_REFUSES = ("403", "407")
 
 _LONGEST_TEXT = 300
@@ -39,10 +39,10 @@ _MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re
 
 
 def http_client(url: str, connections: int) -> httpx.Client:
-    """A client that suits hosted Supabase, which is at a URL.
+    """A client with settings for a hosted Supabase at a URL.
 
-    HTTP/1.1, because it closes an HTTP/2 connection after some thousands of requests; idle
-    connections are dropped before the server does it.
+    HTTP/1.1, because Supabase closes an HTTP/2 connection after some thousands of requests. The
+    client closes idle connections before the server does.
 
     Raises:
         UsageError: if the environment names a proxy or certificates that cannot be used.
@@ -61,10 +61,10 @@ def http_client(url: str, connections: int) -> httpx.Client:
 
 
 def key_headers(key: str) -> dict[str, str]:
-    """The headers by which Supabase knows who asks.
+    """The headers that authenticate a request.
 
-    Keys that begin with `sb_` are no JWT, and are refused as one. The older keys are JWTs, which
-    PostgREST and Storage read.
+    Keys that begin with `sb_` are not JWTs, so they may not be sent as a bearer token. The older
+    keys are JWTs, which PostgREST and Storage read.
     """
     if key.startswith("sb_"):
         return {"apikey": key}
@@ -72,31 +72,31 @@ def key_headers(key: str) -> dict[str, str]:
 
 
 def transport_error(error: httpx.RequestError, url: str) -> ImporterError:
-    """The error of ours for a request that got no answer, or one that cannot be read."""
+    """Our error for a request without an answer, or with an unreadable one."""
     reason = str(error) or type(error).__name__
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
-        return BackendError(f"{url} cannot be asked: {reason}. Check SUPABASE_URL.")
-    if any(sign in reason for sign in _NO_TRUST):
+        return BackendError(f"No request can be sent to {url}: {reason}. Check SUPABASE_URL.")
+    if any(each in reason for each in _TLS_ERRORS):
         return BackendError(
-            f"{url} does not speak TLS as it should: {reason}. If your network puts certificates of"
-            " its own there, set SSL_CERT_FILE to those of its authority; else check SUPABASE_URL."
+            f"The TLS connection to {url} failed: {reason}. If your network replaces certificates"
+            " by its own, set SSL_CERT_FILE to those of its authority; else check SUPABASE_URL."
         )
     proxy = proxy_variable(url)
     if isinstance(error, httpx.ProxyError) and reason[:3] in _PROXY_REFUSES:
         return BackendError(
-            f"The proxy that {proxy} names refuses the way to {url}: {reason}. Check the user and"
-            " the password in it, or add the host to NO_PROXY if it can be reached without."
+            f"The proxy that {proxy} names refuses connections to {url}: {reason}. Check its user"
+            " and password, or add the host to NO_PROXY if it can be reached without a proxy."
         )
     if isinstance(error, httpx.DecodingError):
         return BackendUnavailableError(
             f"The answer of {url} cannot be read: {reason}.", divisible=False
         )
-    by = f" (by the proxy that {proxy} names)" if proxy else ""
-    return BackendUnavailableError(f"{url} did not answer{by}: {reason}.")
+    through = f" (through the proxy that {proxy} names)" if proxy else ""
+    return BackendUnavailableError(f"{url} did not answer{through}: {reason}.")
 
 
 def key_role(key: str) -> str | None:
-    """The role that a key stands for, None where the key does not tell it."""
+    """The role of a key; None if the key does not contain it."""
     if key.startswith("sb_publishable_"):
         return "anon"
     if key.startswith("sb_secret_"):
@@ -108,32 +108,32 @@ def key_role(key: str) -> str | None:
 
 
 def key_advice(key: str) -> str:
-    """What to do where a key may not do what we ask."""
+    """What to do if a key lacks a right."""
     role = key_role(key)
-    whose = "" if role in (None, "service_role") else f"The key is the {role} role's. "
+    has = "" if role in (None, "service_role") else f"The key has the role {role}. "
     return (
-        f"{whose}It must be the secret key (sb_secret_…) or the service_role key of this project:"
+        f"{has}It must be the secret key (sb_secret_…) or the service_role key of this project:"
         f" check {KEY_VARIABLES}."
     )
 
 
 def strange_answer(response: httpx.Response) -> BackendUnavailableError:
-    """The error of ours for an answer that no Supabase gives: something else gave it.
+    """Our error for an answer that is not Supabase's, but another server's.
 
-    What was asked for may have been done.
+    The request may have been executed.
     """
-    said = readable_text(response.text) or "no content"
+    content = readable_text(response.text) or "no content"
     return BackendUnavailableError(
-        f"An answer did not come from Supabase (HTTP {response.status_code}: {said})."
-        " If that stays so, look at what stands before it, and check SUPABASE_URL.",
+        f"An answer did not come from Supabase (HTTP {response.status_code}: {content})."
+        " If it happens again, check SUPABASE_URL and any proxy or gateway before Supabase.",
         divisible=False,
     )
 
 
 def response_error(response: httpx.Response, key: str = "") -> ImporterError:
-    """The error of ours for an answer that is not a success, from PostgREST or a gateway.
+    """Our error for an unsuccessful answer, from PostgREST or a gateway.
 
-    `key` is the one that was sent.
+    `key` is the key that was sent.
     """
     code, message = _code_and_message(response)
     status = response.status_code
@@ -143,9 +143,9 @@ def response_error(response: httpx.Response, key: str = "") -> ImporterError:
         code, message = "PGRST205", "a table is not in its schema cache"
     if code.startswith("PGRST2"):
         return SchemaError(
-            f"Supabase does not know a function or table of ours: {message}. Apply the schema"
-            " with `supabase db push`, or with DATABASE_URL set `resilient-importer schema"
-            " apply`. If that was just done, wait for PostgREST to reload."
+            f"Supabase lacks a function or table of the importer: {message}. Apply the schema"
+            " with `supabase db push`, or set DATABASE_URL and run `resilient-importer schema"
+            " apply`. If you have just done that, wait until PostgREST has reloaded."
         )
     if code == sqlstate.INSUFFICIENT_PRIVILEGE or sqlstate.is_unknown_role(code, message):
         return BackendError(
@@ -155,46 +155,46 @@ def response_error(response: httpx.Response, key: str = "") -> ImporterError:
         return sqlstate.error_for(code, message)
     error = status_error(status, message, retry_after(response), key)
     if code.startswith("PGRST00") and isinstance(error, BackendUnavailableError):
-        error.divisible = False  # PostgREST has no connection to the database to give away
+        error.divisible = False  # PostgREST has no free connection to the database
     return error
 
 
 def redirect_error(response: httpx.Response) -> ImporterError:
-    """The error of ours for an answer that leads elsewhere. Nobody follows it: it has our key."""
+    """Our error for a redirect, which is never followed: it would send our key elsewhere."""
     place = response.headers["location"]
     if moved := _MOVED_API.match(place):
         return BackendError(
-            f"Supabase is at another address (HTTP {response.status_code}: {readable_text(place)})."
+            f"Supabase has another address (HTTP {response.status_code}: {readable_text(place)})."
             f" Set SUPABASE_URL to {moved[1]}."
         )
     return BackendUnavailableError(
-        f"Something before Supabase leads elsewhere (HTTP {response.status_code}:"
-        f" {readable_text(place)}). If that stays so, check SUPABASE_URL.",
+        f"A server before Supabase redirects to another address (HTTP {response.status_code}:"
+        f" {readable_text(place)}). If it happens again, check SUPABASE_URL.",
         divisible=False,
     )
 
 
 def status_error(status: int, message: str, wait: float | None, key: str = "") -> ImporterError:
-    """The error of ours for an HTTP status that came without a code of PostgreSQL."""
+    """Our error for an HTTP status without an SQLSTATE."""
     if status in _KEY_STATUSES:
         return BackendError(
             f"Supabase refuses the key (HTTP {status}: {message}). {key_advice(key)}"
         )
-    if status in _PASSING_STATUSES or status >= 500:
+    if status in _TEMPORARY_STATUSES or status >= 500:
         return BackendUnavailableError(
-            f"Supabase cannot take it just now (HTTP {status}: {message}).",
+            f"Supabase cannot process the request now (HTTP {status}: {message}).",
             retry_after=wait,
             divisible=status not in _INDIVISIBLE_STATUSES,
         )
     if status in (400, 409, 413, 422):
         return DataRefusedError(f"Supabase refused it (HTTP {status}: {message})")
-    # What Supabase itself does not know has a code.
+    # For what Supabase itself does not find, the answer has a code.
     advice = "Check SUPABASE_URL." if status == 404 else "The project's logs may say why."
     return BackendError(f"Supabase answered with HTTP {status}: {message}. {advice}")
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """The seconds that an answer asks us to wait, by its header Retry-After."""
+    """The seconds in an answer's header Retry-After."""
     value = response.headers.get("retry-after")
     if value is None:
         return None
@@ -203,12 +203,12 @@ def retry_after(response: httpx.Response) -> float | None:
     except ValueError:
         pass
     try:
-        moment = parsedate_to_datetime(value)
+        date = parsedate_to_datetime(value)
     except ValueError:
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return max(0.0, (date - datetime.now(UTC)).total_seconds())
 
 
 def _code_and_message(response: httpx.Response) -> tuple[str, str]:
@@ -223,16 +223,16 @@ def _code_and_message(response: httpx.Response) -> tuple[str, str]:
 
 
 def readable(response: httpx.Response) -> str:
-    """What an answer says, as one short line."""
+    """The text of an answer as one short line."""
     return readable_text(response.text or response.reason_phrase)
 
 
 def readable_text(text: str) -> str:
-    """A text from a server as one short line: of a page its title."""
+    """A text from a server as one short line; for an HTML page, its title."""
     text = text[:_MOST_READ]
     if text.lstrip()[:1] == "<":
         title = _TITLE.search(text)
-        # On demand, and only for what a gateway says.
+        # On demand: only gateways answer with pages.
         from html import unescape
 
         text = unescape(title[1] if title and title[1].strip() else _MARKUP.sub(" ", text))

@@ -1,8 +1,8 @@
-"""Trying again what passes by itself, and how long to wait before.
+"""Retries of temporary errors, and the waits before them.
 
-A request is tried a few times. Its server is asked a small question right before the last try, and
-after it: a request that fails between two answers is itself at fault, and is given up. A server
-that stays away is waited for by time, and so is a lock that somebody else has.
+A request has a number of retries. Right before and after the last one, the server is probed with a
+small request: a request that fails between two answers is itself the cause, and is given up. For an
+unavailable server, or a lock of another session, not the number of retries counts but the time.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ R = TypeVar("R")
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 60.0
 
-_LONGEST_WAIT_FOR_A_SERVER = 2.0
-"""While a server is away: one that is back is not to be idle for long."""
+_LONGEST_WAIT_IN_OUTAGE = 2.0
+"""During an outage the waits are short, so that work resumes soon after it."""
 
-_MOST_OUTAGES = 5
-"""So often a server may go away under one request: by chance, or the request brings it down."""
+_MAX_OUTAGES = 5
+"""After so many outages during one request, the request is probably their cause."""
 
 _log = logging.getLogger(__name__)
 
 
 def _nobody(message: str) -> None:
-    """Tells nobody."""
+    """Ignores a message."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request that is under way: since when, for which operation, with which arguments."""
+class PendingRequest:
+    """A request without an answer yet: its start, operation and arguments."""
 
     since: float
     operation: str
@@ -49,11 +49,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often something is tried again, how long a server is waited for, and what ends both.
+    """The number of retries, the longest wait for an unavailable server, and what stops both.
 
-    `max_wait` is for how many seconds a server that stays away is waited for; with 0 the tries
-    alone count. `tell` shows a message to the user. `asked` has the requests that are under way, by
-    thread.
+    `max_wait` is that wait in seconds; with 0, only the number of retries counts. `tell` shows a
+    message to the user. `pending` has the requests without an answer yet, by thread.
     """
 
     max_retries: int = 3
@@ -61,32 +60,31 @@ class RetryPolicy:
     max_wait: float = 0.0
     tell: Callable[[str], None] = _nobody
     clock: Callable[[], float] = time.monotonic
-    asked: dict[int, Asked] = field(default_factory=dict)
+    pending: dict[int, PendingRequest] = field(default_factory=dict)
 
 
 def with_retries(policy: RetryPolicy, server: Server, operation: Callable[[], R]) -> R:
-    """Calls an operation, and again while it raises BackendUnavailableError and tries are left.
+    """Calls an operation, and retries it if it raises BackendUnavailableError.
 
-    Waits grow exponentially with jitter, and are at least as long as the target asked for. A
-    server that is away, or a lock, is waited for up to `max_wait` seconds; what failed meanwhile
-    does not count.
+    Waits grow exponentially with jitter, and are at least as long as the server requests. The wait
+    for an unavailable server or a lock is at most `max_wait` seconds; failures during it do not
+    count as retries.
 
     Raises:
-        BackendUnavailableError: the last one, when the tries are used up or the run is stopping;
-            one that is not divisible, and says how long it was waited for, if the server stayed
-            away.
+        BackendUnavailableError: the last one, if no retries are left or the run is stopping. If
+            the server stayed unavailable, it is not divisible, and its message has the wait.
     """
     try:
         answer = operation()
     except BackendUnavailableError as error:
         server.failed(policy)
-        answer = _Tries(policy, server, operation, error).go()
+        answer = _Retries(policy, server, operation, error).run()
     server.answered(policy)
     return answer
 
 
-class _Tries(Generic[R]):
-    """The further tries of an operation whose first one failed."""
+class _Retries(Generic[R]):
+    """The retries of an operation that failed."""
 
     def __init__(
         self,
@@ -102,13 +100,13 @@ class _Tries(Generic[R]):
         self._left = policy.max_retries
         self._outages = 0
         self._away = False
-        self._fair = False
+        self._probed = False
         self._back = False
         self._locked_since: float | None = None
         self._waited = 0.0
 
-    def go(self) -> R:
-        # On demand: in most runs everything succeeds at once.
+    def run(self) -> R:
+        # On demand: most runs need no retry.
         from tenacity import Retrying, retry_if_exception_type, sleep_using_event
 
         return Retrying(
@@ -124,14 +122,14 @@ class _Tries(Generic[R]):
         if self._first is not None:
             first, self._first = self._first, None
             raise first
-        self._fair = False
+        self._probed = False
         last = self._left <= 0 and self._policy.max_wait > 0
         if self._server.probe is not None and (last or self._away):
-            self._ask_before()
+            self._probe_before()
         return self._operation()
 
-    def _ask_before(self) -> None:
-        """Asks the server right before a try, which is a fair one then."""
+    def _probe_before(self) -> None:
+        """Probes the server right before a retry."""
         try:
             self._server.ask()
         except BackendUnavailableError:
@@ -139,11 +137,11 @@ class _Tries(Generic[R]):
             raise
         if self._away:
             self._away, self._back = False, True
-        self._fair = True
+        self._probed = True
         self._server.answered(self._policy)
 
     def _is_over(self, state: RetryCallState) -> bool:
-        """Whether no try follows the one that has just failed."""
+        """Whether the try that has just failed was the last one."""
         policy, error = self._policy, _error(state)
         if policy.stop.is_set():
             return True
@@ -155,18 +153,18 @@ class _Tries(Generic[R]):
             if self._left > 0 or not policy.max_wait:
                 return self._left < 0
             if self._answers():
-                # Only what fails between two answers is itself at fault: a server that was away
-                # may be back by the time that it is asked.
-                return self._left < 0 and self._fair
+                # Only a failure between two answers is the request's own: after an outage, the
+                # server may answer again when it is probed.
+                return self._left < 0 and self._probed
             self._outages += 1
-            if self._outages > _MOST_OUTAGES:
+            if self._outages > _MAX_OUTAGES:
                 return True
-            # What failed until now failed for that.
+            # The outage was the cause of the failures so far, so they do not count.
             self._away, self._left = True, policy.max_retries
-        return self._waited_in_vain(error)
+        return self._away_for_too_long(error)
 
     def _answers(self) -> bool:
-        """Whether the server answers to something else; one that cannot be asked does not."""
+        """Whether the server answers the probe; False if there is no probe."""
         if self._server.probe is None:
             return False
         try:
@@ -177,7 +175,7 @@ class _Tries(Generic[R]):
         return True
 
     def _locked_for_too_long(self) -> bool:
-        """When a lock is free is a matter of time, not of tries; the server itself is there."""
+        """Whether the wait for a lock is over; the server itself is available."""
         self._server.answered(self._policy)
         now = self._policy.clock()
         if self._locked_since is None:
@@ -185,30 +183,30 @@ class _Tries(Generic[R]):
         self._waited = now - self._locked_since
         return self._waited >= self._policy.max_wait
 
-    def _waited_in_vain(self, error: BackendUnavailableError) -> bool:
+    def _away_for_too_long(self, error: BackendUnavailableError) -> bool:
         self._waited = self._server.away(self._policy, error)
         return self._waited >= self._policy.max_wait
 
     def _wait(self, state: RetryCallState) -> float:
         if self._back:
-            # The waits are short again.
+            # After an outage, the waits begin short again.
             self._back, state.attempt_number = False, 1
         error = _error(state)
         wait = min(max(_backoff(state), error.retry_after or 0.0), LONGEST_WAIT_SECONDS)
         if error.locked:
-            return min(wait, _LONGEST_WAIT_FOR_A_SERVER)
+            return min(wait, _LONGEST_WAIT_IN_OUTAGE)
         if not self._away:
             return wait
-        # At the end of the time it is asked once more.
+        # The last probe comes at the end of the wait.
         left = self._policy.max_wait - self._server.silent_for(self._policy)
-        return max(0.0, min(wait, _LONGEST_WAIT_FOR_A_SERVER, left))
+        return max(0.0, min(wait, _LONGEST_WAIT_IN_OUTAGE, left))
 
     def _before_sleep(self, state: RetryCallState) -> None:
-        # While the server is away, the user knows it, and there may be hundreds of tries.
+        # An outage was announced once, and may have hundreds of retries.
         if self._away:
-            _report_absence(state)
+            _log_outage(state)
         else:
-            _report(state)
+            _log_retry(state)
 
     def _give_up(self, state: RetryCallState) -> R:
         error = _error(state)
@@ -216,7 +214,7 @@ class _Tries(Generic[R]):
         if not waited or self._policy.stop.is_set():
             raise error
         raise BackendUnavailableError(
-            f"{error} It was waited for {duration(self._waited)} (--max-wait).", divisible=False
+            f"{error} Gave up after {duration(self._waited)} (--max-wait).", divisible=False
         ) from error
 
 
@@ -229,15 +227,15 @@ def _backoff(state: RetryCallState) -> float:
     return wait(state)
 
 
-def _report(state: RetryCallState) -> None:
+def _log_retry(state: RetryCallState) -> None:
     wait = state.next_action.sleep if state.next_action else 0.0
-    _log.warning("try %d: %s Again in %.1f s.", state.attempt_number, _error(state), wait)
+    _log.warning("try %d: %s Retry in %.1f s.", state.attempt_number, _error(state), wait)
 
 
-def _report_absence(state: RetryCallState) -> None:
-    _log.debug("still away: %s", _error(state))
+def _log_outage(state: RetryCallState) -> None:
+    _log.debug("still unavailable: %s", _error(state))
 
 
 def _error(state: RetryCallState) -> BackendUnavailableError:
-    # Nothing else is tried again.
+    # No other error is retried.
     return cast(BackendUnavailableError, state.outcome.exception() if state.outcome else None)

@@ -1,7 +1,4 @@
-"""A database and an image store that are asked with retries; each operation is counted and timed.
-
-Whoever asks them knows nothing of retries.
-"""
+"""Wrappers of a database and an image store that retry, count and time each operation."""
 
 from __future__ import annotations
 
@@ -24,8 +21,8 @@ from imports.backends.database import (
 from imports.backends.deleting import NotedImages, Written
 from imports.backends.operations import Operations
 from imports.backends.outage import Server
-from imports.backends.reading import Row, RowQuestion
-from imports.backends.retry import Asked, RetryPolicy, with_retries
+from imports.backends.reading import Row, RowQuery
+from imports.backends.retry import PendingRequest, RetryPolicy, with_retries
 from imports.errors import BackendUnavailableError
 from imports.tables.row_format import RowFormat
 from imports.tables.table import Table, TableGroup
@@ -36,7 +33,7 @@ R = TypeVar("R")
 
 
 class _Retrying:
-    """Asks one server: with the retries of a policy, and counted in `operations`."""
+    """Calls operations of one server, with the retries of a policy; counts in `operations`."""
 
     def __init__(self, policy: RetryPolicy, operations: Operations | None = None) -> None:
         self.policy = policy
@@ -44,7 +41,7 @@ class _Retrying:
         self._server = Server()
 
     def watch(self, probe: Callable[[], object]) -> None:
-        """From now on `probe` tells whether the server answers, when an operation fails."""
+        """Sets the probe, which tells whether the server answers other requests."""
         self._server.probe = probe
 
     def _ask(self, name: str, operation: Callable[[*Args], R], *args: *Args) -> R:
@@ -58,54 +55,54 @@ class _Retrying:
 
         began = policy.clock()
         failed = True
-        policy.asked[thread] = Asked(began, name, args)
+        policy.pending[thread] = PendingRequest(began, name, args)
         try:
             answer = with_retries(policy, self._server, attempt)
             failed = False
         finally:
-            policy.asked.pop(thread, None)
+            policy.pending.pop(thread, None)
             seconds = policy.clock() - began
             self.operations.add(name, retries=tries - 1, failed=failed, seconds=seconds)
         return answer
 
 
 class RetryingDatabase(_Retrying):
-    """A `Database` around another one: its methods are those of that one, with retries."""
+    """A `Database` that calls the methods of another one with retries."""
 
     def __init__(
         self, database: Database, policy: RetryPolicy, operations: Operations | None = None
     ) -> None:
-        """`unwrapped` is the one that is asked."""
+        """The wrapped one is in `unwrapped`."""
         super().__init__(policy, operations)
         self.unwrapped = database
         self._merging = Server()
 
     def retrying(self, max_retries: int) -> Self:
-        """The same database, asked with so many retries."""
+        """The same database with another number of retries."""
         other = copy(self)
         other.policy = replace(self.policy, max_retries=max_retries)
         return other
 
     @property
     def row_format(self) -> RowFormat:
-        """How it takes rows."""
+        """The encoding of the rows that it takes."""
         return self.unwrapped.row_format
 
     def identify(self) -> TargetIdentity:
-        """Who the database is."""
+        """Which database it is."""
         return self._ask("database.identify", self.unwrapped.identify)
 
     def dataset_id(self, kind: str, tag: str, description: str | None, author: str | None) -> int:
-        """The id of a dataset, which is made if it is not there."""
+        """The id of a dataset; creates it if it does not exist."""
         ask = self.unwrapped.dataset_id
         return self._ask("database.dataset_id", ask, kind, tag, description, author)
 
     def merge(self, request_id: UUID, rows: Rows) -> MergeAnswer:
-        """Merges rows in one transaction; the same request id merges them once."""
+        """Merges rows in one transaction, once for each request id; see Database."""
         return self._ask("database.merge", self.unwrapped.merge, request_id, rows)
 
     def merge_nothing(self, group: TableGroup, run: dict[str, Any]) -> None:
-        """Makes sure that merges go through at all: waits for it as for a server that is away.
+        """Checks that merges work at all; waits for it as for an unavailable server.
 
         Raises:
             BackendUnavailableError, DataRefusedError: if they do not.
@@ -120,15 +117,15 @@ class RetryingDatabase(_Retrying):
         other._ask("database.merge_nothing", merge)
 
     def compare(self, rows: Rows) -> dict[int, TableComparison]:
-        """Compares rows with what is stored, by table."""
+        """Compares rows with the stored ones, by table."""
         return self._ask("database.compare", self.unwrapped.compare, rows)
 
-    def rows(self, question: RowQuestion) -> list[Row]:
-        """The rows that are wanted, in their order."""
-        return self._ask("database.rows", self.unwrapped.rows, question)
+    def rows(self, query: RowQuery) -> list[Row]:
+        """The selected rows, in order."""
+        return self._ask("database.rows", self.unwrapped.rows, query)
 
     def count_written(self, group: TableGroup, run_names: Sequence[str]) -> Written:
-        """Counts what some runs wrote in the tables of a group."""
+        """Counts what the given runs wrote in the tables of a group."""
         ask = self.unwrapped.count_written
         return self._ask("database.count_written", ask, group, run_names)
 
@@ -140,20 +137,20 @@ class RetryingDatabase(_Retrying):
         return self._ask("database.delete_written", ask, group, table, ids, run_names)
 
     def unlist_images(self, storage_type: str, after: str, limit: int) -> NotedImages:
-        """Takes a page of the noted images, by hash, off the list of images."""
+        """Deletes a page of the noted images from the list of images; see RowRemover."""
         ask = self.unwrapped.unlist_images
         return self._ask("database.unlist_images", ask, storage_type, after, limit)
 
     def forget_noted(self, hashes: Sequence[str]) -> None:
-        """Takes in that noted images are removed from the store."""
+        """Deletes the notes of images that are removed from the store."""
         self._ask("database.forget_noted", self.unwrapped.forget_noted, hashes)
 
     def known_images(self, hashes: Sequence[str]) -> dict[str, str]:
-        """Those of some hashes that `image_assets` has, each with its storage type."""
+        """The given hashes that `image_assets` has, each with its storage type."""
         return self._ask("database.known_images", self.unwrapped.known_images, hashes)
 
     def forget_merges(self, run_name: str) -> None:
-        """Drops the answers that were kept for a run that has ended."""
+        """Deletes the stored answers of a run that has ended."""
         self._ask("database.forget_merges", self.unwrapped.forget_merges, run_name)
 
     def close(self) -> None:
@@ -162,59 +159,59 @@ class RetryingDatabase(_Retrying):
 
 
 class RetryingStore(_Retrying):
-    """An `ImageStore` around another one: its methods are those of that one, with retries."""
+    """An `ImageStore` that calls the methods of another one with retries."""
 
     def __init__(
         self, store: ImageStore, policy: RetryPolicy, operations: Operations | None = None
     ) -> None:
-        """`unwrapped` is the one that is asked."""
+        """The wrapped one is in `unwrapped`."""
         super().__init__(policy, operations)
         self.unwrapped = store
 
     @property
     def storage_type(self) -> str:
-        """What `image_assets` calls it."""
+        """Its name in `image_assets`."""
         return self.unwrapped.storage_type
 
     @property
     def put_at_once(self) -> int:
-        """How many images a worker takes at a time."""
+        """How many images a worker gets at a time."""
         return self.unwrapped.put_at_once
 
     def prepare(self) -> str | None:
-        """Makes the bucket or the folder, if it is absent; what the user should know of it."""
+        """Creates the bucket or the folder if it is missing; returns a warning for the user."""
         return self._ask("store.prepare", self.unwrapped.prepare)
 
     def put(self, image: Image) -> bool:
-        """Stores an image under its hash; False if it was there already."""
+        """Stores an image under its hash; False if it was stored before."""
         return self._ask("store.put", self.unwrapped.put, image)
 
     def put_at(self, path: str, image: Image, *, over: bool) -> bool:
-        """Stores an image at a path, `over` what is there; else False if something is there."""
+        """Stores an image at a path; False if that has content already and `over` is false."""
         return self._ask("store.put_at", partial(self.unwrapped.put_at, over=over), path, image)
 
     def copy(self, path: str, to: str) -> None:
-        """Copies what is stored at a path to another one, over what is there, in one step."""
+        """Copies an object to another path, atomically; replaces what is there."""
         self._ask("store.copy", self.unwrapped.copy, path, to)
 
     def is_empty(self, folder: str) -> bool:
-        """Whether nothing is stored below a folder; False also if that takes long to tell."""
+        """Whether a folder has no objects; may return False if finding out is slow."""
         return self._ask("store.is_empty", self.unwrapped.is_empty, folder)
 
     def size(self, storage_path: str) -> int | None:
-        """The size in bytes of what is stored there, None if nothing is."""
+        """The size of an object in bytes; None if it does not exist."""
         return self._ask("store.size", self.unwrapped.size, storage_path)
 
     def sha256(self, storage_path: str) -> str:
-        """The hash of what is stored there, read anew."""
+        """The hash of an object; reads its stored content."""
         return self._ask("store.sha256", self.unwrapped.sha256, storage_path)
 
     def remove(self, storage_path: str) -> None:
-        """Removes what is stored there, if anything is."""
+        """Removes an object if it exists."""
         self._ask("store.remove", self.unwrapped.remove, storage_path)
 
     def blame_image(self, error: BackendUnavailableError) -> None:
-        """Makes sure that a request failed for its image: the store still answers to others.
+        """Checks that a request failed because of its image: the store answers other requests.
 
         Raises:
             BackendUnavailableError: if it does not, or the run is stopping.

@@ -1,4 +1,4 @@
-"""What PostgreSQL's error codes mean for us. Source: PostgreSQL manual, appendix A."""
+"""The meaning of PostgreSQL's error codes. Source: PostgreSQL manual, appendix A."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SCHEMA_CODES = frozenset(
         "42P10",  # no unique constraint for ON CONFLICT
     }
 )
-_PASSING_CLASSES = frozenset(
+_TEMPORARY_CLASSES = frozenset(
     {
         "08",  # connection exception
         "40",  # serialization failure, deadlock
@@ -35,30 +35,30 @@ _PASSING_CLASSES = frozenset(
 )
 _LOCK_NOT_AVAILABLE = "55P03"
 _READ_ONLY = "25006"  # a full disk, a failover, a standby
-_PASSING_CODES = frozenset(
+_TEMPORARY_CODES = frozenset(
     {
         _READ_ONLY,
         "25P02",  # the transaction had failed already
-        "25P03",  # the transaction waited for us too long
+        "25P03",  # the transaction was idle for too long
         "25P04",  # the transaction took too long
     }
 )
 _INDIVISIBLE_CLASSES = frozenset({"53", "55", "58"})
-"""No room, no lock, no disk: whatever the request is."""
+"""No space, lock or disk: a smaller request would fail, too."""
 
 _ADVICE = {
-    _READ_ONLY: "Nobody can write to it. Supabase and others make a database so when its disk is"
-    " full: free space or enlarge the disk (in the dashboard), and end the read-only mode. Or it is"
-    " a standby: the URL must lead to the primary",
+    _READ_ONLY: "The database is read-only. Supabase and others set this when the disk is full:"
+    " free space or enlarge the disk (in the dashboard), and end the read-only mode. Or it is a"
+    " standby: set the URL of the primary",
     "53100": "The disk of the server is full: free space or enlarge it",
     "53200": "The server is out of memory: give it more, or use a smaller --batch-size",
     "53300": "It has too many connections: close some, or use the URL of a pooler",
     "53400": "A limit in its configuration is reached: raise it",
     _LOCK_NOT_AVAILABLE: "Another session holds a lock on our tables: pg_stat_activity and"
-    " pg_locks tell which",
-    "57P03": "It starts, or is being restored",
+    " pg_locks show which",
+    "57P03": "It is starting or recovering",
 }
-"""What to do about what may pass, but perhaps not by itself."""
+"""What to do about temporary errors that may not end by themselves."""
 
 _DATA_CLASSES = frozenset(
     {
@@ -84,20 +84,20 @@ _QUERY_CANCELED = "57014"
 
 
 def is_sqlstate(code: str) -> bool:
-    """Whether this is a code of PostgreSQL's, and not, say, a gateway's own number."""
-    known = _PASSING_CLASSES | _DATA_CLASSES | _OTHER_CLASSES
+    """Whether this is a code of PostgreSQL, and not, for example, of a gateway."""
+    known = _TEMPORARY_CLASSES | _DATA_CLASSES | _OTHER_CLASSES
     return len(code) == 5 and code[:2] in known
 
 
 def is_unknown_role(code: str, message: str) -> bool:
-    """Whether whoever asked has a role that the database does not know: no row is to blame."""
+    """Whether the database does not know the role of the client; no row is the cause."""
     return code == _INVALID_PARAMETER and _NO_SUCH_ROLE.search(message) is not None
 
 
 def error_for(code: str, message: str) -> ImporterError:
-    """The error of ours for an SQLSTATE; a statement that was cut short may pass if smaller."""
+    """Our error for an SQLSTATE; a cancelled statement may succeed if it is smaller."""
     if code == _QUERY_CANCELED:
-        return StatementCancelledError(f"the database cut it short: {message} (SQLSTATE {code})")
+        return StatementCancelledError(f"the database cancelled it: {message} (SQLSTATE {code})")
     if code[:2] in _DATA_CLASSES and not is_unknown_role(code, message):
         return DataRefusedError(
             f"the database refused it: {message} (SQLSTATE {code})", sqlstate=code
@@ -105,13 +105,13 @@ def error_for(code: str, message: str) -> ImporterError:
     if code in _SCHEMA_CODES:
         return SchemaError(
             f"The database lacks a part of our schema: {message} (SQLSTATE {code})."
-            " Apply it with `resilient-importer schema apply`, or `supabase db push`."
+            " Apply it with `resilient-importer schema apply` or `supabase db push`."
         )
-    if code[:2] in _PASSING_CLASSES or code in _PASSING_CODES:
+    if code[:2] in _TEMPORARY_CLASSES or code in _TEMPORARY_CODES:
         advice = f" {_ADVICE[code]}." if code in _ADVICE else ""
         return BackendUnavailableError(
-            f"The database cannot take it just now: {message} (SQLSTATE {code}).{advice}",
+            f"The database cannot process the request now: {message} (SQLSTATE {code}).{advice}",
             divisible=code != _READ_ONLY and code[:2] not in _INDIVISIBLE_CLASSES,
             locked=code == _LOCK_NOT_AVAILABLE,
         )
-    return BackendError(f"The database refused to work: {message} (SQLSTATE {code}).")
+    return BackendError(f"The database refused the request: {message} (SQLSTATE {code}).")

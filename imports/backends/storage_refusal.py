@@ -1,4 +1,4 @@
-"""What Supabase Storage says where it does not do what it was asked for, and what that means."""
+"""The unsuccessful answers of Supabase Storage, and what they mean."""
 
 from __future__ import annotations
 
@@ -39,46 +39,47 @@ _FULL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class StorageRefusal:
-    """An answer that is not a success.
+    """An unsuccessful answer.
 
-    `status` is the one that is meant: Storage answers most errors with 400, and the true status in
-    the body. `told` says whether Storage itself gave the answer, and not something before it.
+    `status` is the true status: Storage answers most errors with 400, and has the true one in the
+    body. `body` is the text of the body in lower case. `genuine` is false if a server before
+    Storage answered.
     """
 
     response: httpx.Response
     status: int
     message: str
-    said: str
-    told: bool
+    body: str
+    genuine: bool
 
     @property
     def is_duplicate(self) -> bool:
-        """Whether there is something already where something should be put."""
-        return self.told and ("already exists" in self.said or "duplicate" in self.said)
+        """Whether the object or bucket exists already."""
+        return self.genuine and ("already exists" in self.body or "duplicate" in self.body)
 
     @property
     def is_missing_bucket(self) -> bool:
-        """Whether the bucket is not there."""
-        return self.told and any(each in self.said for each in _NO_BUCKET)
+        """Whether the bucket does not exist."""
+        return self.genuine and any(each in self.body for each in _NO_BUCKET)
 
     @property
     def is_missing(self) -> bool:
-        """Whether what was asked for is not there."""
-        return self.told and (self.status == 404 or "not found" in self.said)
+        """Whether the object does not exist."""
+        return self.genuine and (self.status == 404 or "not found" in self.body)
 
     @property
     def is_policy(self) -> bool:
-        """Whether a policy of the project forbids it, and not the key."""
+        """Whether a policy of the project forbids the request. False if the key is wrong."""
         return self.status == 403 and not self._is_key
 
     @property
     def _is_key(self) -> bool:
         return self.status == 401 or (
-            self.status in (400, 403) and _KEY.search(self.said) is not None
+            self.status in (400, 403) and _KEY.search(self.body) is not None
         )
 
     def error(self, bucket: str, subject: str) -> ImporterError:
-        """The error of ours. It is an ImageProblemError where `subject` alone is the matter."""
+        """Our error for this answer: an ImageProblemError if it concerns `subject` alone."""
         if self.response.has_redirect_location:
             return redirect_error(self.response)
         text = f"HTTP {self.status}: {self.message}"
@@ -86,26 +87,26 @@ class StorageRefusal:
             return status_error(401, self.message, None)
         if self.is_missing_bucket:
             return BackendError(
-                f"The bucket {bucket} is not there any more ({text}). Run again: it is made again,"
-                " and what is left is stored. What was stored in it before is gone:"
-                " `resilient-importer verify --repair` stores that again."
+                f"The bucket {bucket} does not exist any more ({text}). Run again: the next run"
+                " creates it and stores the remaining images. The images that were in it are lost;"
+                " `resilient-importer verify --repair` stores them again."
             )
-        if self.status in (402, 507) or (self.status != 413 and _FULL.search(self.said)):
+        if self.status in (402, 507) or (self.status != 413 and _FULL.search(self.body)):
             return BackendUnavailableError(
-                f"The image store is full, or takes nothing ({text}). Make room in it (the"
-                " project's storage, or its plan), then run again.",
+                f"The image store is full or read-only ({text}). Free space in the project's"
+                " storage, or change its plan; then run again.",
                 divisible=False,
             )
-        if not self.told and self.status in (404, 405, 406, 410):
+        if not self.genuine and self.status in (404, 405, 406, 410):
             return strange_answer(self.response)
         ours = status_error(self.status, self.message, retry_after(self.response))
         if isinstance(ours, BackendUnavailableError):
             return ours
-        reason = "a policy of its refuses" if _POLICY in self.said else "refuses"
-        return ImageProblemError(f"the bucket {bucket} {reason} {subject} ({text})")
+        who = "a policy of the bucket" if _POLICY in self.body else "the bucket"
+        return ImageProblemError(f"{who} {bucket} refuses {subject} ({text})")
 
     def general_error(self, bucket: str) -> ImporterError:
-        """The error of ours where no single image was the matter."""
+        """Our error for a request that concerns no single image."""
         ours = self.error(bucket, "this")
         if not isinstance(ours, (ImageProblemError, DataRefusedError)):
             return ours
@@ -115,21 +116,23 @@ class StorageRefusal:
 
 
 def refusal(response: httpx.Response) -> StorageRefusal:
-    """What an answer that is not a success says."""
+    """Parses an unsuccessful answer."""
     body: Any = None
     with contextlib.suppress(orjson.JSONDecodeError):
         body = orjson.loads(response.content)
     if not isinstance(body, dict):
         message = readable(response)
-        return StorageRefusal(response, response.status_code, message, message.lower(), told=False)
+        return StorageRefusal(
+            response, response.status_code, message, message.lower(), genuine=False
+        )
     status = str(body.get("statusCode") or "")
     message = str(body.get("message") or body.get("error") or response.reason_phrase)
-    said = " ".join(str(body.get(name) or "") for name in ("code", "error", "message")).lower()
+    text = " ".join(str(body.get(name) or "") for name in ("code", "error", "message")).lower()
     inside = int(status) if status.isdecimal() and 400 <= int(status) < 600 else None
     return StorageRefusal(
         response,
         inside or response.status_code,
         readable_text(message),
-        said,
-        told=not body.keys().isdisjoint(("statusCode", "code")) or response.status_code >= 500,
+        text,
+        genuine=not body.keys().isdisjoint(("statusCode", "code")) or response.status_code >= 500,
     )

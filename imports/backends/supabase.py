@@ -1,4 +1,4 @@
-"""Rows into Supabase: one RPC a batch."""
+"""Rows into Supabase: one RPC for each batch."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from imports.backends.database import (
     Rows,
     TableComparison,
     TargetIdentity,
-    small_question,
+    indivisible,
 )
 from imports.backends.deleting import (
     NotedImages,
     Written,
-    count_question,
+    count_request,
     counted,
-    deletion,
+    delete_request,
+    unlist_request,
     unlisted,
-    unlisting,
 )
-from imports.backends.reading import Row, RowQuestion
+from imports.backends.reading import Row, RowQuery
 from imports.backends.rest import (
     http_client,
     key_advice,
@@ -46,34 +46,34 @@ R = TypeVar("R")
 
 
 class SupabaseDatabase:
-    """The database behind a Supabase API, by its URL and a service role key."""
+    """The database of a Supabase project, through its API, with a service role key."""
 
     row_format = RowFormat.JSON
 
     def __init__(self, url: str, key: str, connections: int) -> None:
-        """Connects when it is first used."""
+        """Connects on first use."""
         self._url = url
         self._headers = key_headers(key)
         self._http = http_client(url, connections)
 
     def identify(self) -> TargetIdentity:
-        """Who the database is."""
+        """Which database it is."""
         wanted = {"select": "id,schema_version,functions_checksum"}
-        identities = self._question(_identities, "GET", "import_target", params=wanted)
+        identities = self._indivisible(_identities, "GET", "import_target", params=wanted)
         if len(identities) != 1:
             raise BackendError(
-                "The key cannot see the one row of the table import_target, or it was deleted."
+                "The key cannot read the row of the table import_target, or the row was deleted."
                 f" {key_advice(self._headers['apikey'])}"
             )
         return identities[0]
 
     def dataset_id(self, kind: str, tag: str, description: str | None, author: str | None) -> int:
-        """The id of a dataset, which is made if it is not there."""
+        """The id of a dataset; creates it if it does not exist."""
         wanted = {"select": "id", "kind": f"eq.{kind}", "tag": f"eq.{tag}"}
-        ids = self._question(_ids, "GET", "datasets", params=wanted)
+        ids = self._indivisible(_ids, "GET", "datasets", params=wanted)
         if not ids:
             new = {"kind": kind, "tag": tag, "description": description, "created_by": author}
-            self._question(
+            self._indivisible(
                 answers.nothing,
                 "POST",
                 "datasets",
@@ -81,9 +81,9 @@ class SupabaseDatabase:
                 headers={"Prefer": "resolution=ignore-duplicates,return=minimal"},
                 content=orjson.dumps(new),
             )
-            ids = self._question(_ids, "GET", "datasets", params=wanted)
+            ids = self._indivisible(_ids, "GET", "datasets", params=wanted)
         if not ids:
-            raise BackendUnavailableError(f"The dataset {kind}/{tag} was made, and is not there.")
+            raise BackendUnavailableError(f"The dataset {kind}/{tag} was created, but is missing.")
         return ids[0]
 
     def merge(self, request_id: UUID, rows: Rows) -> MergeAnswer:
@@ -98,49 +98,49 @@ class SupabaseDatabase:
         return self._call(shape, rows.group.merge_function, body)
 
     def compare(self, rows: Rows) -> dict[int, TableComparison]:
-        """Compares rows with what is stored, by table."""
+        """Compares rows with the stored ones, by table."""
         shape = partial(answers.compared, rows=rows)
         tables = [described(table) for _, table in rows.compared()]
         return self._call(shape, "importer_compare", _body(rows, tables=tables))
 
-    def rows(self, question: RowQuestion) -> list[Row]:
-        """The rows that are wanted, in their order."""
-        shape = partial(answers.rows, question=question)
-        return self._call(shape, "importer_rows", _payload(question.as_json()))
+    def rows(self, query: RowQuery) -> list[Row]:
+        """The selected rows, in order."""
+        shape = partial(answers.rows, query=query)
+        return self._call(shape, "importer_rows", _payload(query.as_json()))
 
     def count_written(self, group: TableGroup, run_names: Sequence[str]) -> Written:
-        """Counts what some runs wrote in the tables of a group."""
-        with small_question():
-            return self._call(counted, "importer_count", _payload(count_question(group, run_names)))
+        """Counts what the given runs wrote in the tables of a group."""
+        with indivisible():
+            return self._call(counted, "importer_count", _payload(count_request(group, run_names)))
 
     def delete_written(
         self, group: TableGroup, table: Table, ids: Sequence[str], run_names: Sequence[str]
     ) -> list[str]:
-        """Deletes rows that some runs wrote, with what belongs to them; see RowRemover."""
-        question = deletion(group, table, ids, run_names)
+        """Deletes rows that runs wrote, with their owned rows; see RowRemover."""
+        request = delete_request(group, table, ids, run_names)
         shape = partial(answers.some_of, asked=ids)
-        return self._call(shape, "importer_delete", _payload(question))
+        return self._call(shape, "importer_delete", _payload(request))
 
     def unlist_images(self, storage_type: str, after: str, limit: int) -> NotedImages:
-        """Takes a page of the noted images off the list of images; see RowRemover."""
-        question = unlisting(storage_type, after, limit)
-        return self._call(unlisted, "importer_unlist", _payload(question))
+        """Deletes a page of the noted images from the list of images; see RowRemover."""
+        request = unlist_request(storage_type, after, limit)
+        return self._call(unlisted, "importer_unlist", _payload(request))
 
     def forget_noted(self, hashes: Sequence[str]) -> None:
-        """Takes in that noted images are removed from the store."""
+        """Deletes the notes of images that are removed from the store."""
         wanted = {"content_hash": f"in.({','.join(hashes)})"}
         self._request(answers.nothing, "DELETE", "import_removals", params=wanted)
 
     def known_images(self, hashes: Sequence[str]) -> dict[str, str]:
-        """Those of some hashes that `image_assets` has, each with its storage type."""
+        """The given hashes that `image_assets` has, each with its storage type."""
         body = orjson.dumps({"payload": {"hashes": hashes}})
         shape = partial(answers.listed, hashes=hashes)
         return self._call(shape, "importer_known_images", body)
 
     def forget_merges(self, run_name: str) -> None:
-        """Drops the answers that were kept for a run that has ended."""
+        """Deletes the stored answers of a run that has ended."""
         wanted = {"batch_id": f"eq.{run_name}"}
-        self._question(answers.nothing, "DELETE", "import_merges", params=wanted)
+        self._indivisible(answers.nothing, "DELETE", "import_merges", params=wanted)
 
     def close(self) -> None:
         """Closes all connections."""
@@ -149,9 +149,9 @@ class SupabaseDatabase:
     def _call(self, shape: Callable[[Any], R], function: str, body: bytes) -> R:
         return self._request(shape, "POST", f"rpc/{function}", content=body)
 
-    def _question(self, shape: Callable[[Any], R], method: str, path: str, **more: Any) -> R:
-        """The answer to what cannot be halved; see `_request`."""
-        with small_question():
+    def _indivisible(self, shape: Callable[[Any], R], method: str, path: str, **more: Any) -> R:
+        """The answer to a request that cannot be halved; see `_request`."""
+        with indivisible():
             return self._request(shape, method, path, **more)
 
     def _request(
@@ -164,12 +164,12 @@ class SupabaseDatabase:
         headers: dict[str, str] | None = None,
         content: bytes | None = None,
     ) -> R:
-        """What `shape` makes of the answer's JSON, or of None where it has no content.
+        """The answer's JSON (None if it has no content), converted by `shape`.
 
-        It raises ValueError, TypeError or LookupError for what PostgREST does not answer with.
+        `shape` raises ValueError, TypeError or LookupError for an answer that is not PostgREST's.
         """
-        # Not through the postgrest library: its errors lack the HTTP status and Retry-After,
-        # and it would encode once more what is ready as bytes.
+        # The postgrest library is not used: its errors lack the HTTP status and Retry-After, and
+        # it would encode the finished bytes again.
         try:
             response = self._http.request(
                 method,
@@ -211,11 +211,11 @@ def _body(rows: Rows, **more: Any) -> bytes:
     )
     payload = b'%b,"rows":{%b}}' % (orjson.dumps(head)[:-1], tables)
     if may_be_rounded(payload, by_doubles=True):
-        # As a JSON string, which only the database reads: what reads JSON as JavaScript does
-        # (@supabase/lite, a proxy) would round its numbers.
+        # As a JSON string, which only the database parses: whatever parses JSON as JavaScript does
+        # (@supabase/lite, a proxy) would round the numbers.
         payload = orjson.dumps(payload.decode())
     return _payload(payload)
 
 
-def _payload(question: bytes) -> bytes:
-    return b'{"payload":%b}' % question
+def _payload(request: bytes) -> bytes:
+    return b'{"payload":%b}' % request

@@ -1,4 +1,4 @@
-"""Images into Supabase: a private bucket of its Storage."""
+"""Images into Supabase: a private bucket in its Storage."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from imports.work_item import Image
 
 BUCKET = "imagecache"
 
-_SENT_AT_ONCE = 1024 * 1024
-"""An image of at most so many bytes is read before it is sent; of a larger one a piece."""
+_SENT_WHOLE = 1024 * 1024
+"""An image of at most this size is read as a whole and then sent; a larger one in pieces."""
 
-_MOST_FORBIDDEN = 20
-"""If policies forbid so many images one after the other, they are hardly about single ones."""
+_MAX_FORBIDDEN = 20
+"""If policies forbid so many images in succession, they probably forbid all images."""
 
 
 class SupabaseImages:
-    """A bucket of a Supabase project, private if it is ours: `imagecache`, or another one."""
+    """A bucket of a Supabase project: `imagecache`, or another one. It is created as private."""
 
     storage_type = "supabase"
     put_at_once = 1
 
     def __init__(self, url: str, key: str, connections: int, bucket: str = BUCKET) -> None:
-        """Connects when it is first used."""
+        """Connects on first use."""
         self._url = url
         self._bucket = bucket
         self._http = http_client(url, connections)
@@ -50,13 +50,13 @@ class SupabaseImages:
         self._storage = SyncStorageClient(f"{url}/storage/v1/", headers, http_client=self._http)
         self._objects = f"{url}/storage/v1/object/{bucket}"
         self._headers = headers
-        # Cached for as long as what the storage library uploads.
+        # The same cache time as for uploads by the storage library.
         self._sent = {**headers, "x-upsert": "false", "Cache-Control": "max-age=3600"}
         self._forbidden = 0
 
     def prepare(self) -> str | None:
-        """Makes the bucket, if it is absent; what the user should know of one that is there."""
-        with self._asking():
+        """Creates the bucket if it is missing; returns a warning if it is public."""
+        with self._checked():
             try:
                 made = self._storage.create_bucket(self._bucket, options={"public": False})
             except StorageApiError as error:
@@ -75,23 +75,23 @@ class SupabaseImages:
             if not orjson.loads(response.content)["public"]:
                 return None
         return (
-            f"The bucket {self._bucket} is public: everybody who has an image's address can see it,"
-            " without a key. Images are stored there all the same. To make it private: Storage,"
+            f"The bucket {self._bucket} is public: whoever has the address of an image can see it"
+            " without a key. The import still stores images there. To make it private: Storage,"
             " Edit bucket, in the dashboard."
         )
 
     def put(self, image: Image) -> bool:
-        """Uploads an image; False if it was there already."""
+        """Uploads an image; False if it was stored before."""
         return patiently(self._put, image)
 
     def put_at(self, path: str, image: Image, *, over: bool) -> bool:
-        """Uploads an image to a path, `over` what is there; else False if something is there."""
+        """Uploads an image to a path; False if that has content already and `over` is false."""
         return patiently(partial(self._send, over=over), image, path)
 
     def copy(self, path: str, to: str) -> None:
-        """Copies what is stored at a path to another one, over what is there, in one step."""
+        """Copies an object to another path, atomically; replaces what is there."""
         body = {"bucketId": self._bucket, "sourceKey": path, "destinationKey": to}
-        with self._asking():
+        with self._checked():
             response = self._http.post(
                 f"{self._url}/storage/v1/object/copy",
                 json=body,
@@ -103,33 +103,33 @@ class SupabaseImages:
                 raise strange_answer(response)
 
     def _put(self, image: Image) -> bool:
-        # What is there need not be whole: its content may be gone, which only a look into it tells.
+        # A stored object may have lost its content; only reading it shows that.
         path = image.storage_path
         return self._send(image, path) or (
             not self._is_whole(image) and self._send(image, path, over=True)
         )
 
     def _send(self, image: Image, path: str, *, over: bool = False) -> bool:
-        """Uploads an image, `over` what is there; False if there is something that may not be."""
-        if image.file.signature.size <= _SENT_AT_ONCE:
+        """Uploads an image; False if the path has content already and `over` is false."""
+        if image.file.signature.size <= _SENT_WHOLE:
             with open_unchanged(image.file) as file:
                 content = read_whole(file, image.file)
             return self._post(image, path, content, over)
         uploaded = False
         try:
             with open_unchanged(image.file) as file:
-                pieces = read_pieces(file, image.file, _SENT_AT_ONCE)
+                pieces = read_pieces(file, image.file, _SENT_WHOLE)
                 uploaded = self._post(image, path, pieces, over)
         except ImageProblemError:
             if uploaded:
-                # It changed under our hands: what is stored is not what is known of it.
+                # The file changed during the upload: the stored content has another hash.
                 self.remove(path)
             raise
         return uploaded
 
     def _post(self, image: Image, path: str, content: bytes | Iterator[bytes], over: bool) -> bool:
-        # Not through the storage library: it wraps every image into a form. To make that and to
-        # take it apart costs both sides a fifth of their time for a small image.
+        # The storage library is not used: it wraps every image into a form, which costs the client
+        # and the server a fifth of their time for a small image.
         try:
             response = self._http.post(
                 f"{self._objects}/{path}",
@@ -145,7 +145,7 @@ class SupabaseImages:
             raise transport_error(error, self._url) from error
         if response.is_success:
             self._forbidden = 0
-            if not _says_stored(response, f"{self._bucket}/{path}"):
+            if not _confirms_upload(response, f"{self._bucket}/{path}"):
                 raise strange_answer(response)
             return True
         refused = refusal(response)
@@ -154,26 +154,26 @@ class SupabaseImages:
         problem = refused.error(self._bucket, f"image {image.file.path}")
         if refused.is_policy:
             self._forbidden += 1
-            if self._forbidden >= _MOST_FORBIDDEN:
+            if self._forbidden >= _MAX_FORBIDDEN:
                 raise BackendError(
-                    f"{_MOST_FORBIDDEN} images one after the other were forbidden, the last one:"
-                    f" {problem}. Look at the policies and triggers of storage.objects. Run again"
-                    " when they let images in."
+                    f"{_MAX_FORBIDDEN} images in succession were forbidden, the last one:"
+                    f" {problem}. Correct the policies and triggers of storage.objects, so that"
+                    " they permit images; then run again."
                 )
         raise problem
 
     def _is_whole(self, image: Image) -> bool:
-        """Whether what is stored in the place of an image can be read, and has its size."""
-        with self._asking():
-            # A server that did not want a large body closes its connection behind the answer; a
-            # gateway before it then answers the next question with 502.
+        """Whether the stored object of an image can be read and has its size."""
+        with self._checked():
+            # A server that refuses a large body closes the connection after the answer; a gateway
+            # before it then answers the next request with 502.
             with suppress(httpx.NetworkError, httpx.RemoteProtocolError):
                 if self._looks_whole(image):
                     return True
             return self._looks_whole(image)
 
     def _looks_whole(self, image: Image) -> bool:
-        # Of the content one byte will do. A store that does not know ranges sends all of it.
+        # One byte of the content is enough. A store without range requests sends all of it.
         wanted = {**self._headers, "Range": "bytes=0-0", "Accept-Encoding": "identity"}
         place = f"{self._objects}/{image.storage_path}"
         with self._http.stream("GET", place, headers=wanted) as response:
@@ -188,8 +188,8 @@ class SupabaseImages:
             return False
 
     def size(self, storage_path: str) -> int | None:
-        """The size in bytes of what is stored there, None if nothing is."""
-        with self._asking():
+        """The size of an object in bytes; None if it does not exist."""
+        with self._checked():
             try:
                 found = self._storage.from_(self._bucket).info(storage_path)
             except StorageApiError as error:
@@ -197,25 +197,25 @@ class SupabaseImages:
                 if refused.is_missing:
                     return None
                 raise refused.error(self._bucket, storage_path) from error
-            # Hosted Supabase has the size beside the metadata, @supabase/lite inside of it.
+            # Hosted Supabase has the size beside the metadata, @supabase/lite inside them.
             size = found.get("size")
             return int(found["metadata"]["size"] if size is None else size)
 
     def is_empty(self, folder: str) -> bool:
-        """Whether nothing is stored below a folder."""
-        with self._asking():
+        """Whether a folder has no objects."""
+        with self._checked():
             try:
-                # With a slash: @supabase/lite takes it for the beginning of a name.
+                # With a slash: @supabase/lite treats it as the beginning of a name.
                 return self._storage.from_(self._bucket).list(f"{folder}/", {"limit": 1}) == []
             except StorageApiError as error:
                 raise refusal(_response_behind(error)).error(self._bucket, folder) from error
 
     def sha256(self, storage_path: str) -> str:
-        """The hash of what is stored there, downloaded anew."""
-        # What is in front of a hosted project may keep what was there before, by its address.
+        """The hash of an object; downloads its stored content."""
+        # A cache before a hosted project may still have the old content of this address.
         place = f"{self._objects}/{storage_path}?cacheNonce={uuid4().hex}"
         digest = hashlib.sha256()
-        with self._asking(), self._http.stream("GET", place, headers=self._headers) as response:
+        with self._checked(), self._http.stream("GET", place, headers=self._headers) as response:
             if not response.is_success:
                 response.read()
                 raise _unreadable(refusal(response), self._bucket, storage_path)
@@ -227,8 +227,8 @@ class SupabaseImages:
         return digest.hexdigest()
 
     def remove(self, storage_path: str) -> None:
-        """Removes what is stored there, if anything is."""
-        with self._asking():
+        """Removes an object if it exists."""
+        with self._checked():
             try:
                 removed = self._storage.from_(self._bucket).remove([storage_path])
             except StorageApiError as error:
@@ -244,21 +244,21 @@ class SupabaseImages:
         self._http.close()
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """Around questions: what is no answer of Storage's is told as that."""
+    def _checked(self) -> Iterator[None]:
+        """Around requests: an answer that is not Storage's raises BackendUnavailableError."""
         try:
             yield
         except httpx.RequestError as error:
             raise transport_error(error, self._url) from error
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise BackendUnavailableError(
-                f"An answer did not come from Supabase Storage at {self._url}. If that stays so,"
-                " look at what stands before it, and check SUPABASE_URL.",
+                f"An answer did not come from Supabase Storage at {self._url}. If it happens again,"
+                " check SUPABASE_URL and any proxy or gateway before Supabase.",
                 divisible=False,
             ) from error
 
 
-def _says_stored(response: httpx.Response, place: str) -> bool:
+def _confirms_upload(response: httpx.Response, place: str) -> bool:
     try:
         answer: Any = orjson.loads(response.content)
     except orjson.JSONDecodeError:
@@ -267,17 +267,17 @@ def _says_stored(response: httpx.Response, place: str) -> bool:
 
 
 def _unreadable(refused: StorageRefusal, bucket: str, storage_path: str) -> ImporterError:
-    """The error for an object that cannot be downloaded; one that is gone is itself the matter."""
+    """The error for an object that cannot be downloaded: ImageProblemError if it is missing."""
     if refused.is_missing and not refused.is_missing_bucket:
         return ImageProblemError(f"its content is gone ({refused.message})")
     return refused.error(bucket, storage_path)
 
 
 def _response_behind(error: StorageApiError) -> httpx.Response:
-    """The answer that the storage library made an error of."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, httpx.HTTPStatusError):
-            return seen.response
-        seen = seen.__cause__ or seen.__context__
+    """The answer that is the cause of an error of the storage library."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, httpx.HTTPStatusError):
+            return cause.response
+        cause = cause.__cause__ or cause.__context__
     return httpx.Response(500, text=error.message)

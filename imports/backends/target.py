@@ -1,4 +1,4 @@
-"""The target of a run: which database and image store the settings mean, opened."""
+"""Opening the target of a run: the database and the image store that the settings define."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from imports.backends.target_config import (
     OpenTarget,
     Supabase,
     TargetConfig,
+    api_database,
     close,
     connect,
     keep,
-    over_api,
     watch,
 )
 from imports.configuration.choices import Backend
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Target:
-    """An open target. `location` says where it is, without a secret; workers get its `config`."""
+    """An open target. `location` describes it without secrets; workers get its `config`."""
 
     backend: Backend
     location: str
@@ -49,26 +49,26 @@ class Target:
 
     @property
     def database(self) -> RetryingDatabase:
-        """Where rows go."""
+        """The database for the rows."""
         return self.connections.database
 
     @property
     def store(self) -> RetryingStore:
-        """Where images go."""
+        """The store for the images."""
         return self.connections.store
 
     @property
     def places(self) -> Places:
-        """Where images with places of their own go."""
+        """The buckets for images with places of their own."""
         return self.connections.places
 
     @property
     def key(self) -> str:
-        """What the ledger knows it by: the database's own id, and where images go."""
+        """Its key in the ledger: the id in the database and the type of the image store."""
         return f"{self.identity.id}/{self.store.storage_type}"
 
     def close(self) -> None:
-        """Closes all connections, and stops the embedded server that nobody else uses."""
+        """Closes all connections, and stops the embedded server if no other process uses it."""
         if self._closed:
             return
         self._closed = True
@@ -78,7 +78,7 @@ class Target:
 
 
 def describe(settings: Settings) -> str:
-    """Which target the settings mean, and where it is."""
+    """The target in the settings, with its location, for messages."""
     images = _below_project(settings, "imagecache")
     backend = settings.chosen_backend
     if backend is Backend.SUPABASE:
@@ -90,9 +90,9 @@ def describe(settings: Settings) -> str:
 
 
 def _below_project(settings: Settings, name: str) -> Path:
-    """A place in the data folder, by a name that is the same from every working folder.
+    """A path in the data folder; it does not depend on the working folder.
 
-    An unfinished run is known by what its target is called.
+    The description of the target identifies an unfinished run.
     """
     place, project = (
         Path(os.path.abspath(each)) for each in (settings.data_folder / name, settings.project)
@@ -101,34 +101,34 @@ def _below_project(settings: Settings, name: str) -> Path:
 
 
 def reason(settings: Settings) -> str:
-    """Why it is this target, for the first line that a run prints."""
+    """Why this target was chosen, for the first line that a run prints."""
     if settings.backend is not Backend.AUTO:
-        return "as asked for"
+        return "as configured"
     if settings.chosen_backend is Backend.EMBEDDED:
         return "nothing is configured"
     supabase = settings.chosen_backend is Backend.SUPABASE
     return "SUPABASE_URL is set" if supabase else "DATABASE_URL is set"
 
 
-def new_by_default(settings: Settings, target: Target) -> str | None:
-    """What to tell where a new database was made because none is configured; else None."""
+def new_database_notice(settings: Settings, target: Target) -> str | None:
+    """The message if a new database was created because none is configured; else None."""
     if target.server is None or not target.server.made or settings.backend is Backend.EMBEDDED:
         return None
     postgresql = settings.backend is Backend.POSTGRESQL
     unset = "DATABASE_URL is not" if postgresql else "neither SUPABASE_URL nor DATABASE_URL is"
     return (
-        f"No target is configured ({unset} set): a new, empty database was made for this run, the"
-        f" embedded PostgreSQL in {target.server.folder}. If that is meant, say so with"
-        " IMPORTER_BACKEND=embedded or --backend embedded. Else set the variables, or set"
+        f"No target is configured ({unset} set). This run created a new, empty database: the"
+        f" embedded PostgreSQL in {target.server.folder}. If you want that, set"
+        " IMPORTER_BACKEND=embedded or --backend embedded. Otherwise set the variables, or set"
         " IMPORTER_PROJECT to the folder that has your .env."
     )
 
 
 def open_target(settings: Settings, policy: RetryPolicy) -> Target:
-    """Opens the target that the settings mean, and makes sure that it has our schema.
+    """Opens the target in the settings, and checks that it has our schema.
 
     Raises:
-        BackendError, BackendUnavailableError, SchemaError, EmbeddedServerError: if it cannot.
+        BackendError, BackendUnavailableError, SchemaError, EmbeddedServerError: if that fails.
     """
     server = None
     with contextlib.ExitStack() as resources:
@@ -148,12 +148,12 @@ def open_target(settings: Settings, policy: RetryPolicy) -> Target:
 
 
 def _config(settings: Settings, server: EmbeddedServer | None) -> TargetConfig:
-    """How the target is reached that the settings mean; `server` is the embedded one, if it is."""
+    """How to connect to the target in the settings; `server` is the embedded server, if used."""
     supabase = None
     images = settings.data_folder / "imagecache"
     if settings.chosen_backend is Backend.SUPABASE:
         if settings.supabase_url is None or settings.supabase_key is None:
-            raise BackendError("The settings for Supabase are not whole.")
+            raise BackendError("The settings for Supabase are incomplete.")
         supabase = Supabase(settings.supabase_url.rstrip("/"), settings.supabase_key)
     else:
         tighten(images)
@@ -171,16 +171,16 @@ def _config(settings: Settings, server: EmbeddedServer | None) -> TargetConfig:
 def _identify(
     config: TargetConfig, database: RetryingDatabase, server: EmbeddedServer | None
 ) -> TargetIdentity:
-    """Who the database is. The embedded one gets the schema that it lacks."""
+    """Checks the schema, and identifies the database. An embedded one gets a missing schema."""
     if config.supabase is not None and config.database_url is not None:
-        api = RetryingDatabase(over_api(config), database.policy, database.operations)
+        api = RetryingDatabase(api_database(config), database.policy, database.operations)
         with contextlib.closing(api):
             project = _checked(api.identify())
         identity = _checked(database.identify())
         if identity.id != project.id:
             raise BackendError(
-                "SUPABASE_URL and DATABASE_URL lead to different databases. Set DATABASE_URL"
-                " to the project's own, or remove it: rows then go over the API."
+                "SUPABASE_URL and DATABASE_URL name different databases. Set DATABASE_URL to the"
+                " project's database, or remove it: rows then go through the API."
             )
         return identity
     try:
@@ -193,10 +193,10 @@ def _identify(
 
 
 def _checked(identity: TargetIdentity) -> TargetIdentity:
-    """The same, if it has our schema.
+    """Returns the identity of a database with our schema.
 
     Raises:
-        SchemaError: if it has another one.
+        SchemaError: if its schema is another one.
     """
     problem = _wrong_schema(identity)
     if problem is not None:
@@ -205,13 +205,13 @@ def _checked(identity: TargetIdentity) -> TargetIdentity:
 
 
 def _wrong_schema(identity: TargetIdentity) -> str | None:
-    """What is wrong with the tables or the functions of a target, and what to do; else None."""
+    """The error message if the tables or functions of a target are not ours; else None."""
     need = needed()
     has = identity.schema_version or "none"
     if (identity.schema_version or "") < need.version:
         return (
-            f"The schema of the target is of version {has}. This program needs {need.version}."
-            " Apply it with DATABASE_URL set and `resilient-importer schema apply`, or with"
+            f"The schema of the target has version {has}. This program needs {need.version}."
+            " Set DATABASE_URL and run `resilient-importer schema apply`, or run"
             " `supabase db push`."
         )
     if identity.functions == need.functions:
@@ -219,21 +219,22 @@ def _wrong_schema(identity: TargetIdentity) -> str | None:
     if has > need.version:
         return (
             "A later version of this program uses the target, and has replaced its functions: the"
-            f" schema is of version {has}, this program's of {need.version}. Update this program."
+            f" schema has version {has}, this program's has {need.version}. Update this program."
         )
     return (
-        "The functions of the target are not those of this version of the program. Replace them"
-        " with DATABASE_URL set and `resilient-importer schema apply`, or with `supabase db push`,"
-        " or paste what `resilient-importer schema print --functions` prints into the SQL editor."
+        "The functions of the target are not those of this version of the program. To replace"
+        " them, set DATABASE_URL and run `resilient-importer schema apply`, or run `supabase db"
+        " push`, or paste the output of `resilient-importer schema print --functions` into the SQL"
+        " editor."
     )
 
 
 @contextlib.contextmanager
 def schema_database(settings: Settings) -> Iterator[tuple[str, str]]:
-    """The PostgreSQL to which the settings would apply the schema: its URL, and what it is called.
+    """The PostgreSQL for `schema apply`: its URL and its description.
 
     Raises:
-        SchemaError: if there is none.
+        SchemaError: if the settings have none.
     """
     backend = settings.chosen_backend
     if settings.database_url is not None and backend is not Backend.EMBEDDED:
@@ -241,9 +242,9 @@ def schema_database(settings: Settings) -> Iterator[tuple[str, str]]:
         return
     if backend is Backend.SUPABASE:
         raise SchemaError(
-            "Tables cannot be made over Supabase's API. Set DATABASE_URL to the project's"
-            " database and run this again, or use `supabase db push`, or paste what"
-            " `resilient-importer schema print` prints into the SQL editor."
+            "Supabase's API cannot create tables. Set DATABASE_URL to the project's database and"
+            " run this again, or run `supabase db push`, or paste the output of"
+            " `resilient-importer schema print` into the SQL editor."
         )
     server = _start_embedded(settings)
     try:
@@ -253,16 +254,16 @@ def schema_database(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _start_embedded(settings: Settings) -> EmbeddedServer:
-    # On demand: a run that has a DATABASE_URL does without.
+    # On demand: a run with a DATABASE_URL does not need it.
     from imports.servers import embedded
 
     return embedded.start(embedded_folder(settings.data_folder))
 
 
-def leave_at_once(settings: Settings) -> None:
-    """Before this process ends without closing its target: has the embedded server stopped then.
+def stop_server_after_exit(settings: Settings) -> None:
+    """Starts a process that stops the embedded server after this process has ended.
 
-    It stays where somebody else uses it.
+    For an exit without closing the target. The server continues if another process uses it.
     """
     if settings.chosen_backend is Backend.EMBEDDED:
         from imports.servers import embedded
@@ -277,7 +278,7 @@ def _release(server: EmbeddedServer) -> None:
 
 
 def embedded_folder(data_folder: Path) -> Path:
-    """Where the embedded PostgreSQL keeps its data."""
+    """The folder for the data of the embedded PostgreSQL."""
     return data_folder / "postgresql"
 
 

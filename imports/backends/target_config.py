@@ -1,4 +1,4 @@
-"""How a target is reached, as plain data, and the connections of this process to it."""
+"""How to connect to a target, as plain data, and the connections of this process to it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from imports.configuration.values import Secret
 from imports.errors import BackendError
 
 MERGES_AT_ONCE = 4
-"""Batches that are merged at the same time; more only wait for each other."""
+"""Batches that are merged at the same time; more would only wait for each other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Supabase:
-    """How a Supabase is reached."""
+    """How to connect to a Supabase."""
 
     url: str
     key: Secret
@@ -38,13 +38,13 @@ class Supabase:
 
 @dataclass(frozen=True, slots=True)
 class TargetConfig:
-    """How a run reaches its target: what a worker is handed in place of connections.
+    """How a run connects to its target; workers get this instead of connections.
 
-    Rows go into the database of `database_url`, else over the API of `supabase`; images go into
-    that, else into the folder `images`. `embedded` is the folder of an embedded server, which is
-    started again if it was killed.
+    Rows go into the database `database_url`, or through the API of `supabase` if that is None.
+    Images go into `supabase`, or into the folder `images` if that is None. `embedded` is the folder
+    of an embedded server, which is restarted if it was killed.
 
-    `id` is of one opening: what is opened for one run is not shared with another.
+    Each opened target has its own `id`, so runs in one process do not share connections.
     """
 
     database_url: Secret | None
@@ -58,7 +58,7 @@ class TargetConfig:
 
 
 class OpenTarget(NamedTuple):
-    """The connections to a target. Safe to use from any thread."""
+    """The connections to a target. Thread-safe."""
 
     database: RetryingDatabase
     store: RetryingStore
@@ -76,10 +76,10 @@ _opening = threading.Lock()
 
 
 def opened(config: TargetConfig) -> OpenTarget:
-    """The connections of this process to a target: made by the first job that asks for them.
+    """The connections of this process to a target; the first call opens them.
 
-    They last until they are closed, or the process ends. The coordinator has kept its own, which
-    know of its stop event and its display.
+    They stay open until `close`, or until the process ends. The coordinator adds its own with
+    `keep`; these use its stop event and its display.
     """
     found = _open.get(config.id)
     if found is not None:
@@ -94,28 +94,28 @@ def opened(config: TargetConfig) -> OpenTarget:
 
 
 def keep(config: TargetConfig, target: OpenTarget) -> None:
-    """Has `opened` hand out these connections from now on."""
+    """Makes `opened` return these connections from now on."""
     _open[config.id] = target
 
 
 def close(config: TargetConfig) -> None:
-    """Closes this process's connections to a target, if it has some."""
+    """Closes the connections of this process to a target, if there are any."""
     found = _open.pop(config.id, None)
     if found is not None:
         found.close()
 
 
 def connect(config: TargetConfig, policy: RetryPolicy) -> OpenTarget:
-    """Connections of its own, asked with the retries of a policy; nothing is asked yet.
+    """New connections to a target, with the retries of a policy. Sends no request yet.
 
     Raises:
-        UsageError: if the URL of the database cannot be understood.
+        UsageError: if the URL of the database is invalid.
     """
     operations = Operations()
     if config.database_url is not None:
         database: Database = PostgreSQLDatabase(config.database_url.get_secret_value())
     else:
-        database = over_api(config)
+        database = api_database(config)
     open_bucket = partial(_bucket, config, policy, operations)
     return OpenTarget(
         RetryingDatabase(database, policy, operations),
@@ -127,12 +127,12 @@ def connect(config: TargetConfig, policy: RetryPolicy) -> OpenTarget:
 def _bucket(
     config: TargetConfig, policy: RetryPolicy, operations: Operations, name: str
 ) -> RetryingStore:
-    """The store of a bucket; locally it is a folder beside that of `images`."""
+    """The store of a bucket. A local bucket is a folder beside the folder `images`."""
     store: ImageStore
     if config.supabase is None:
         store = LocalImages(config.images.with_name(name))
     else:
-        # On demand: its libraries take long to import.
+        # On demand: its libraries are slow to import.
         from imports.backends.supabase_images import SupabaseImages
 
         store = SupabaseImages(*config.supabase.parts(), config.uploads_at_once, name)
@@ -141,21 +141,21 @@ def _bucket(
     return found
 
 
-def over_api(config: TargetConfig) -> Database:
-    """The database of a target, over the API of its Supabase.
+def api_database(config: TargetConfig) -> Database:
+    """The database of a target, through the API of its Supabase.
 
     Raises:
-        BackendError: if it has none.
+        BackendError: if the target has no Supabase.
     """
     if config.supabase is None:
-        raise BackendError("The target has neither the URL of a database nor a Supabase.")
+        raise BackendError("The target has neither a database URL nor a Supabase.")
     from imports.backends.supabase import SupabaseDatabase
 
     return SupabaseDatabase(*config.supabase.parts(), MERGES_AT_ONCE)
 
 
 def watch(config: TargetConfig, target: OpenTarget) -> None:
-    """Has the database asked, from now on, whether it answers to others when a request fails."""
+    """Sets the probe, which tells whether the database answers other requests."""
     probe = target.database.unwrapped.identify
     target.database.watch(
         probe if config.embedded is None else partial(_revived, probe, config.embedded)
@@ -163,7 +163,7 @@ def watch(config: TargetConfig, target: OpenTarget) -> None:
 
 
 def _revived(identify: Callable[[], TargetIdentity], folder: Path) -> TargetIdentity:
-    """Who the embedded database is; a server that was killed is started again: nobody else does."""
+    """Identifies the embedded database; restarts its server if that was killed."""
     from imports.servers import embedded
 
     embedded.revive(folder)

@@ -1,4 +1,4 @@
-"""The command `acknowledge`: failed items that stay as they are no longer count as failed."""
+"""Acknowledging failed items, which then no longer count as failed, and undoing that."""
 
 from __future__ import annotations
 
@@ -47,17 +47,18 @@ def acknowledge_failed(
     note: str | None = None,
     undo: bool = False,
 ) -> list[str]:
-    """Acknowledges failed items, or takes that back (`undo`): those at some paths, or all.
+    """Acknowledges failed items, or undoes that (`undo`).
 
-    Those of a kind and a tag, None for all. Returns what was done, as lines.
+    The items are those at `paths` (all if empty), with a kind and a tag (None for all). Returns
+    lines for the user.
 
     Raises:
-        UsageError: if the ledger is not there, or knows nothing of one of the paths; then nothing
-            is done.
-        LockedError: if a run is at work.
+        UsageError: if the ledger does not exist, or does not know one of the paths; then nothing is
+            changed.
+        LockedError: if a run uses the ledger.
     """
     if not ledger.is_file():
-        raise UsageError(f"There is no ledger {ledger}: no run has left one. Name it: --db-path.")
+        raise UsageError(f"The ledger {ledger} does not exist. Name another one with --db-path.")
     with contextlib.ExitStack() as resources:
         hold(settings.state_file, "The work state", "--state-file", resources)
         hold(ledger, "The ledger", "--db-path", resources)
@@ -74,29 +75,29 @@ def acknowledge_failed(
             take_back(file, [each.id for each in fit])
         else:
             acknowledge(file, [each.id for each in fit], _user(), note)
-        targets = _tell_work_states(settings.state_file, file)
+        targets = _update_work_states(settings.state_file, file)
     return [*_unfit(named, undo=undo), *_done(fit, targets, undo=undo)]
 
 
 def _named(
     file: LedgerFile, ledger: Path, path: Path, kind: str | None, tag: str | None
 ) -> list[KnownItem]:
-    # A file that is there is meant, and not what another source calls by the same name.
+    # The path of a file comes before an item with the same path in its source.
     found = items_at(file.connection, kind, tag, absolute_places(path))
     found = found or items_at(file.connection, kind, tag, [str(path)])
     if not found:
         near = _near(path, failed_items(file.connection, kind, tag, acknowledged=False))
-        meant = f" Did you mean {', '.join(near)}?" if near else ""
+        suggestion = f" Did you mean {', '.join(near)}?" if near else ""
         raise UsageError(
-            f"The ledger {ledger} knows nothing of {path}.{meant} Name a file by its path, or as it"
-            " is called in its source. Nothing was acknowledged."
+            f"The ledger {ledger} does not know {path}.{suggestion} Give the path of a file, or its"
+            " path in its source. Nothing was acknowledged."
         )
     return found
 
 
 def _near(path: Path, failed: list[KnownItem]) -> list[str]:
-    """The failed items that somebody may have meant, by their paths."""
-    # On demand: only a mistake needs it.
+    """The paths of failed items that are similar to a path."""
+    # On demand: only for an error.
     from difflib import get_close_matches
 
     names = [each.path for each in failed[:_MOST_COMPARED]]
@@ -105,10 +106,10 @@ def _near(path: Path, failed: list[KnownItem]) -> list[str]:
     return list(dict.fromkeys([*below, *close]))[:_MOST_NEAR]
 
 
-def _tell_work_states(path: Path, file: LedgerFile) -> dict[str, str]:
-    """Has all work states say what the ledger says by now: `status` shows both.
+def _update_work_states(path: Path, file: LedgerFile) -> dict[str, str]:
+    """Updates the failed items in all work states from the ledger: `status` shows both.
 
-    Returns what they call their targets, by the ids of these.
+    Returns the names of the targets, by id.
     """
     targets: dict[str, str] = {}
     for kept in kept_states(file.connection):
@@ -119,7 +120,7 @@ def _tell_work_states(path: Path, file: LedgerFile) -> dict[str, str]:
     try:
         state = load_work_state(path)
     except DamagedStateError:
-        # The next run keeps it, and goes on from the ledger.
+        # The next run keeps the damaged file, and uses the ledger.
         return targets
     if state is not None and _recount_failed(state, file) is not None:
         save_work_state(state, path)
@@ -127,7 +128,7 @@ def _tell_work_states(path: Path, file: LedgerFile) -> dict[str, str]:
 
 
 def _recount_failed(state: WorkState, file: LedgerFile) -> int | None:
-    """Writes into a work state what failed; the id of its scope, None where that is unknown."""
+    """Updates the failed items in a work state; returns the id of its scope, None if unknown."""
     row = file.connection.execute(
         "select scope_id from run where batch_id = ?", (state.run_name,)
     ).fetchone()
@@ -140,25 +141,25 @@ def _recount_failed(state: WorkState, file: LedgerFile) -> int | None:
 
 
 def _unfit(named: list[KnownItem], *, undo: bool) -> list[str]:
-    """A line for each named item for which there is nothing to do."""
+    """A line for each named item that needs no change."""
     lines = []
     for item in named:
         if not item.failed:
             lines.append(f"{item.path} ({item.kind}, tag {item.tag}) does not count as failed.")
         elif item.acknowledged is not undo:
-            was = "is not acknowledged" if undo else "is acknowledged already"
-            lines.append(f"{item.path} ({item.kind}, tag {item.tag}) {was}.")
+            state = "is not acknowledged" if undo else "is already acknowledged"
+            lines.append(f"{item.path} ({item.kind}, tag {item.tag}) {state}.")
     return lines
 
 
 def _done(items: list[KnownItem], targets: Mapping[str, str], *, undo: bool) -> list[str]:
     if not items:
-        return ["Nothing to take back." if undo else "Nothing to acknowledge."]
+        return ["Nothing to undo." if undo else "Nothing to acknowledge."]
     lines = []
     done = "Counted as failed again" if undo else "Acknowledged"
     for (kind, source, tag, target_id), group in groupby(items, lambda each: each[1:5]):
         some = list(group)
-        # A tag may be in several targets, and all of them are meant.
+        # A tag may be in several targets; all of them count.
         target = targets.get(target_id) or target_id
         lines.append(f"{done}: {len(some):,} ({kind} from {source}, tag {tag}, into {target})")
         lines += [f"  {each.path}: {each.reason}" for each in some[:MOST_SHOWN]]
@@ -167,12 +168,12 @@ def _done(items: list[KnownItem], targets: Mapping[str, str], *, undo: bool) -> 
     if undo:
         return [
             *lines,
-            "The next runs try them again; --retry-failed also tries those that failed too often.",
+            "The next runs retry them; --retry-failed also retries those that are given up.",
         ]
     return [
         *lines,
-        "They do not count as failed, and are not tried, until their files change or --retry-failed"
-        " asks for it. The same with --undo takes it back.",
+        "They do not count as failed, and are not retried, until their files change or a run has"
+        " --retry-failed. To undo this, add --undo to the same command.",
     ]
 
 

@@ -1,4 +1,4 @@
-"""What ends a command unexpectedly, as its user is told it."""
+"""Messages for unexpected errors that end a command."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from imports.files.file_error import of_the_machine
 
 
 class FaultError(ImporterError):
-    """Something went wrong that the importer should have known of."""
+    """A bug in the importer."""
 
     has_lines: ClassVar[bool] = True
 
 
-def told(error: Exception, folder: Path) -> ImporterError:
-    """An error as a user can do something about it; of a fault, the log of a folder has all."""
+def as_importer_error(error: Exception, folder: Path) -> ImporterError:
+    """The error with a message for users. The traceback of a bug goes to the log in `folder`."""
     if isinstance(error, ImporterError):
         return error
     return _known(error) or _fault(error, folder)
@@ -28,22 +28,22 @@ def _known(error: Exception) -> ImporterError | None:
     if isinstance(error, sqlite3.Error):
         return LedgerError(
             f"The ledger (upload_tracker.db) cannot be used: {error}. Is the disk full? The same"
-            " command resumes. A damaged ledger can be moved away: what the target already has is"
-            " found there."
+            " command resumes. If the ledger is damaged, move it away: the next run finds out what"
+            " the target already has."
         )
     if isinstance(error, OSError) and (known := of_the_machine(error)) is not None:
         return known
     if isinstance(error, MemoryError):
         return LimitError(
-            "There is not enough memory. A lower --batch-size and fewer --max-workers need less."
-            " The same command resumes."
+            "There is not enough memory. Use a lower --batch-size and fewer --max-workers. The same"
+            " command resumes."
         )
     if "can't start new thread" in str(error) or isinstance(error, BlockingIOError):
         return LimitError.of_threads()
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
         return UsageError(
-            f"{shown(error.object)} has bytes that are no UTF-8, which neither a database nor JSON"
-            " can keep. Name it another way."
+            f"{shown(error.object)} is not valid UTF-8, so a database and JSON cannot store it."
+            " Rename it."
         )
     return None
 
@@ -51,15 +51,15 @@ def _known(error: Exception) -> ImporterError | None:
 def _fault(error: Exception, folder: Path) -> FaultError:
     import traceback
 
-    what = f"This is a fault of the importer: {type(error).__name__}: {shown(str(error))}."
-    advice = "What went in is kept, and the same command resumes. Please report it"
-    if (log := _recorded(error, folder)) is not None:
+    what = f"This is a bug in the importer: {type(error).__name__}: {shown(str(error))}."
+    advice = "Nothing is lost, and the same command resumes. Please report it"
+    if (log := _logged(error, folder)) is not None:
         return FaultError(f"{what}\n{advice}, with the traceback in {log}.")
     return FaultError(f"{what}\n{advice}, with this:\n{''.join(traceback.format_exception(error))}")
 
 
-def _recorded(error: Exception, folder: Path) -> Path | None:
-    """The log that has the traceback now; None where it cannot be written."""
+def _logged(error: Exception, folder: Path) -> Path | None:
+    """Writes the traceback to the log; returns its path, None if it cannot be written."""
     import logging
 
     from imports.run.logs import LOG_NAME, log_files
@@ -67,7 +67,7 @@ def _recorded(error: Exception, folder: Path) -> Path | None:
     failed: list[str] = []
     try:
         with log_files(folder, debug=False, warn=failed.append):
-            logging.getLogger("imports").error("a fault of the importer", exc_info=error)
+            logging.getLogger("imports").error("a bug in the importer", exc_info=error)
     except (UsageError, DiskError, LimitError):
         return None
     return None if failed else (folder / LOG_NAME).absolute()

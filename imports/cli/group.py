@@ -1,4 +1,4 @@
-"""The command line as a whole, to which each command adds itself."""
+"""The group of all commands. Each command adds itself to it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Exit codes:
     3  done, but some items failed, verification found differences, or a reset
        left rows to which others refer
    11  another run holds the ledger or the work state, or uses the server to be stopped
-   75  the target stayed away; run again to resume
+   75  the target did not answer; run again to resume
   130  interrupted; run again to resume
 """
 
@@ -25,28 +25,28 @@ Exit codes:
 def cli() -> None:
     """Imports JSON files and the images they name into PostgreSQL or Supabase.
 
-    Every record once, every image once, however often it is interrupted: the same command again
-    picks up where it stopped.
+    Every record and every image is stored once, however often the import is interrupted: the same
+    command resumes it.
 
-    Settings (.env), work state and ledger are those of the project folder: what IMPORTER_PROJECT
-    names, else the nearest folder upwards that has them, else the checkout that this program is run
-    from, else the working folder.
+    Settings (.env), work state and ledger are in the project folder: the folder that
+    IMPORTER_PROJECT names, else the nearest folder upwards that has such files, else the checkout
+    that this program runs from, else the working folder.
     """
     _check_working_folder()
 
 
 def _check_working_folder() -> None:
-    """Refuses a working folder whose path neither the ledger nor a database can keep."""
+    """Refuses a working folder whose path the ledger and a database cannot store."""
     from imports.errors import UsageError
 
     try:
         folder = str(Path.cwd())
     except FileNotFoundError:
-        raise UsageError("The working folder is gone. Change to one that is there.") from None
+        raise UsageError("The working folder does not exist any more. Change to another.") from None
     try:
         folder.encode()
     except UnicodeEncodeError:
         raise UsageError(
-            f"The path of the working folder, {folder}, is no valid UTF-8. Rename that folder, or"
+            f"The path of the working folder, {folder}, is not valid UTF-8. Rename that folder, or"
             " work in another one."
         ) from None

@@ -1,4 +1,4 @@
-"""A single work item, imported by a command of its own, and what that tells on the way.
+"""The import of a single work item by a command of its own, and the output of that command.
 
 The lines follow the script `quick_upload.py` of the document "Advanced Supabase Upload System".
 """
@@ -22,20 +22,20 @@ from imports.settings import Settings
 
 _RULE = "=" * 50
 _DEFAULT_TAG = "default"
-_TOLD = ("inserted", "updated", "left_out", "guarded")
-"""The outcomes that are told of it, the first that there is."""
+_SHOWN = ("inserted", "updated", "left_out", "guarded")
+"""The outcomes to print; the first one that applies counts."""
 
 
 def settings_for(kind: Kind, path: Path, settings: Settings) -> Settings:
-    """The settings that import the item at `path` as a part of the source that it belongs to.
+    """The settings that import the item at `path` as a part of its source.
 
-    Where nothing is said, that is the source, and the tag, of the last import that had it; of
-    one that no import had, the working folder, or else the folder around it, with the tag
-    `default`. The work state is one of its own: a larger run that waits to be resumed is left
-    alone.
+    If no source or tag is given, they are those of the last import of the item. If no run has
+    imported it, they are the working folder (or, if the item is not below that, its parent folder)
+    and the tag `default`. The work state is a separate one, so an unfinished run over the source
+    can still be resumed.
 
     Raises:
-        UsageError: if it cannot be told what it is a part of.
+        UsageError: if the source is ambiguous.
     """
     place = path.resolve()
     command = str(kind.wording.single_command)
@@ -66,7 +66,7 @@ def _fits(known: KnownSource, settings: Settings) -> bool:
 
 
 def _best(place: Path, known: list[KnownSource]) -> KnownSource | None:
-    """The source that a place is most likely meant as a part of."""
+    """The most likely source of a place."""
     around = [each for each in known if place.is_relative_to(each.source)]
     if not around:
         return None
@@ -78,27 +78,27 @@ def _best(place: Path, known: list[KnownSource]) -> KnownSource | None:
     }
     if len(tags) > 1:
         raise UsageError(
-            f"{place} was imported with more than one tag ({', '.join(sorted(tags))}): choose"
+            f"{place} was imported with more than one tag ({', '.join(sorted(tags))}). Choose one"
             " with --tag."
         )
     return best
 
 
 def _refuse_clash(place: Path, source: Path, tag: str, known: list[KnownSource]) -> None:
-    """An item of another source that has the same path and tag must not be replaced unseen."""
+    """Refuses to replace an item of another source that has the same path and tag."""
     if not place.is_relative_to(source):
         return
     path = place.relative_to(source).as_posix()
     for each in known:
         if each.tag == tag and each.source != str(source) and path in each.paths:
             raise UsageError(
-                f"{path} was imported with the tag {tag!r} already, out of {each.source}: choose"
-                " another --tag, or name with --source what this one is a part of."
+                f"{path} was already imported with the tag {tag!r}, from {each.source}. Choose"
+                " another --tag, or give the source of this one with --source."
             )
 
 
 def tell_beginning(kind: Kind, settings: Settings) -> list[str]:
-    """What is about to be imported. A problem with it is told by the import itself."""
+    """The lines before the import. If the item has a problem, the import itself reports it."""
     lines = ["🚀 Quick Upload", _RULE]
     if settings.single_file is None or settings.source is None:
         return lines
@@ -115,23 +115,23 @@ def tell_beginning(kind: Kind, settings: Settings) -> list[str]:
 
 
 def tell_end(kind: Kind, settings: Settings, report: RunReport) -> list[str]:
-    """What became of it."""
+    """The lines after the import, with its outcome."""
     item = kind.wording.item
     name = settings.single_file.resolve().name if settings.single_file else ""
     outcomes = ("inserted", "updated", "unchanged")
-    went_in = any(report.count(f"import.{each}") for each in outcomes)
-    lines = ["🚀 Executed database insert"] if went_in else []
+    inserted = any(report.count(f"import.{each}") for each in outcomes)
+    lines = ["🚀 Executed database insert"] if inserted else []
     lines += [f"⚠️  {text}" for _, text in report.warnings]
     imported = not report.failures and report.exit_code in (0, EXIT_SOME_FAILED)
     if imported:
-        done = next(
-            (each for each in _TOLD if report.count(f"import.{each}")), "unchanged"
+        outcome = next(
+            (each for each in _SHOWN if report.count(f"import.{each}")), "unchanged"
         ).replace("_", " ")
-        lines.append(f"✅ Successfully uploaded {item}: {name} ({done})")
+        lines.append(f"✅ Successfully uploaded {item}: {name} ({outcome})")
     lines += [f"❌ Not uploaded: {failure.reason}" for failure in report.failures]
-    told = kind.items_are_folders and not settings.no_status_files
+    status_files = kind.items_are_folders and not settings.no_status_files
     unwritten = report.count("status_files.unwritten") or report.count("status_files.foreign")
-    if told and (imported or report.failures) and not unwritten:
+    if status_files and (imported or report.failures) and not unwritten:
         lines.append(f"📄 Created {'success' if imported else 'failed'}.json in {name}")
     lines.append(_RULE)
     if report.verification is not None:

@@ -1,6 +1,6 @@
-"""The command line as it is called: every command is there, and any error has its exit code.
+"""The entry point of the command line: all commands, and an exit code for every error.
 
-Nothing heavy is imported before a command runs: `--help` answers at once.
+Slow imports happen only when a command runs, so `--help` is fast.
 """
 
 from __future__ import annotations
@@ -28,34 +28,34 @@ from imports.display_text import shown
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs a command and exits with its code. `arguments` are the process's own by default."""
+    """Runs a command and exits with its code. The default of `arguments` is `sys.argv`."""
     try:
-        # Not standalone, click returns the code of an Exit in place of raising it.
+        # With standalone_mode=False, click returns the code of an Exit instead of raising it.
         code = cli.main(arguments, prog_name="resilient-importer", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
-        # What the user typed may be a name that a shell found.
-        error.message = shown(error.message)  # type: ignore[misc]  # it is shown now, and last
+        # An argument may be a file name with control characters, from a shell's pattern.
+        error.message = shown(error.message)  # type: ignore[misc]  # nothing reads it later
         error.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped.", err=True)
         sys.stdout.flush()
-        # Not sys.exit: Python would end itself by the signal if it came while code of a text,
-        # a dataclass's for one, was executed. Nothing is open yet that needs to be closed.
+        # Not sys.exit: if the signal came while `exec` ran (in a dataclass, for example), Python
+        # would end by the signal. Nothing is open yet that must be closed.
         os._exit(130)
     except UnreadError as unread:
         end_unread(unread.error)
     except Exception as error:  # noqa: BLE001 - the last resort
         from imports.cli import faults
 
-        told = faults.told(error, _log_folder())
-        tell_error(told)
-        sys.exit(told.exit_code)
+        known = faults.as_importer_error(error, _log_folder())
+        tell_error(known)
+        sys.exit(known.exit_code)
 
 
 def _log_folder() -> Path:
-    """Where the log is of a command that failed before its settings were known."""
+    """The folder for the log of a command that failed before it had its settings."""
     from imports.configuration.project_folder import project_folder
     from imports.errors import UsageError
 

@@ -1,4 +1,4 @@
-"""The options of commands: those that settings declare, and one that several commands have."""
+"""The options of commands: those that settings declare, and `--kind` of several commands."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
 
 class PathType(click.Path):
-    """A path that is not empty: that would be the working folder, whose files may be deleted."""
+    """A path that is not empty: that would be the working folder, whose files a run may delete."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path that was given."""
+        """The given path."""
         if value == "":
-            self.fail("It is empty. The working folder is a dot: `.`", param, ctx)
+            self.fail("It is empty. For the working folder, use a dot: `.`", param, ctx)
         return super().convert(value, param, ctx)
 
 
 FOLDER = PathType(path_type=Path)
 
 kind_option = click.option(
-    "--kind", type=click.Choice(list(WORDINGS)), help="Only what is of this kind."
+    "--kind", type=click.Choice(list(WORDINGS)), help="Only items of this kind."
 )
 
 
 class SettingsCommand(click.Command):
-    """A command with options of its own, and behind them those of settings that it `takes`.
+    """A command with options of its own, followed by those of the settings that it `takes`.
 
-    These are made when it is called, or asked for them: `--help` of all commands needs none.
+    The latter are created on first use: `--help` of all commands does not need them.
     """
 
     def __init__(self, *arguments: Any, takes: Commands, **more: Any) -> None:
@@ -52,32 +52,32 @@ class SettingsCommand(click.Command):
 
 
 def setting_options(commands: Commands) -> list[click.Parameter]:
-    """The options of settings that some commands take, in the order of their declaration."""
-    # On demand: most of `--help` needs no setting.
+    """The options of settings for the given commands, in the order of their declaration."""
+    # On demand: `--help` of all commands does not need them.
     from imports.settings import OPTIONS
 
     return [_parameter(each, commands) for each in OPTIONS.values() if each.commands & commands]
 
 
 def _parameter(option: Option, commands: Commands) -> click.Option:
-    usual = option.shown_default or _shown(option.default)
-    told = next((text for each, text in option.own_help.items() if each & commands), option.help)
+    default = option.shown_default or _shown(option.default)
+    text = next((text for each, text in option.own_help.items() if each & commands), option.help)
     return click.Option(
         [*option.flags, option.name],
-        help=f"{told}  [default: {usual}]" if usual else told,
+        help=f"{text}  [default: {default}]" if default else text,
         metavar=option.metavar,
-        **_taken(option.read_given),
+        **_click_type(option.read_given),
         multiple=option.is_repeated,
     )
 
 
 def _shown(default: object) -> str:
-    """A default as the help has it; nothing of one that is off, or none."""
+    """A default for the help; empty if it is off or None."""
     return (f"{default:g}" if isinstance(default, float) else str(default)) if default else ""
 
 
-def _taken(read: Reader[Any]) -> dict[str, Any]:
-    """What makes click take what a reader takes. What is not given is None, or off."""
+def _click_type(read: Reader[Any]) -> dict[str, Any]:
+    """The arguments of `click.Option` for a reader. A flag that is not given is None or off."""
     # On demand, as above.
     from imports.configuration import values
 
@@ -99,11 +99,11 @@ def _taken(read: Reader[Any]) -> dict[str, Any]:
 
 
 def _without_password(url: str | None) -> str | None:
-    """Warns of a password in a flag, which the list of processes shows."""
+    """Warns of a password in a flag, which is visible in the list of processes."""
     if url is not None and re.search(r"//[^/@]*:[^/@]+@|[?&](ssl)?password=[^&]", url):
         click.echo(
-            "Warning: the list of processes shows the password in --database-url to everybody on"
-            " this machine. Set DATABASE_URL, in the environment or in .env, or PGPASSWORD.",
+            "Warning: every user of this machine can see the password in --database-url, in the"
+            " list of processes. Set DATABASE_URL, in the environment or in .env, or PGPASSWORD.",
             err=True,
         )
     return url

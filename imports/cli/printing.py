@@ -1,4 +1,4 @@
-"""What a command is for, on standard output; and that nobody reads it."""
+"""The results of commands on standard output, and what happens if it cannot be written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imports.run.streams import lost
 
 
 class UnreadError(Exception):
-    """What a command is for cannot be written to standard output, or nobody reads it."""
+    """The result of a command cannot be written to standard output, or its reader has exited."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(str(error))
@@ -23,10 +23,10 @@ class UnreadError(Exception):
 
 
 def print_out(text: str) -> None:
-    """Prints what a command is for.
+    """Prints the result of a command.
 
     Raises:
-        UnreadError: if nobody reads it. A run, which is for something else, goes on: `tell`.
+        UnreadError: if that fails. A run prints with `tell` instead, and continues.
     """
     click.echo(text)
     if (error := lost(sys.stdout)) is not None:
@@ -34,7 +34,7 @@ def print_out(text: str) -> None:
 
 
 def end_unread(error: OSError) -> NoReturn:
-    """Ends as all programs do that have no reader any more; tells why, if it is something else."""
+    """Ends the process: by SIGPIPE if the reader has exited, else with a message."""
     if error.errno == errno.EPIPE:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGPIPE)
@@ -43,7 +43,7 @@ def end_unread(error: OSError) -> NoReturn:
 
 
 def print_json(value: object, *, indented: bool = False) -> None:
-    """Prints a value as JSON, on one line unless it is to be `indented`."""
+    """Prints a value as JSON, on one line or `indented`."""
     import orjson
 
     text = orjson.dumps(value, option=orjson.OPT_INDENT_2 if indented else 0)

@@ -1,4 +1,4 @@
-"""What is shown while a run is under way: bars on a terminal, else lines in the log."""
+"""The progress of a run: bars on a terminal, else lines in the log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = logging.getLogger("imports.cli.progress")
 
 
 class LineDisplay:
-    """A line for a phase that takes long, every few seconds: for a terminal that has no bars."""
+    """A line every few seconds for a long phase: for a terminal that cannot show bars."""
 
     def __init__(self, stream: TextIO) -> None:
         """Writes to a stream."""
@@ -41,7 +41,7 @@ class LineDisplay:
             self._show(f"  {phase.upper()}: {self._done:,}{of}, {rate:,.0f}/s")
 
     def end(self, phase: Phase) -> None:
-        """Writes nothing: the summary tells."""
+        """Writes nothing: the summary shows it."""
 
     def say(self, message: str) -> None:
         """Writes the message."""
@@ -60,31 +60,31 @@ class LineDisplay:
             self.say(f"  {text}")
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Does nothing: no resources are open."""
 
     def _show(self, line: str) -> None:
-        """Shows how far it is."""
+        """Shows a line about the progress."""
         self.say(line)
 
 
 class QuietDisplay(LineDisplay):
-    """How far it is goes to the log, and only what the user must see to the stream.
+    """Writes progress to the log, and only what the user must see to the stream.
 
-    For what is no terminal: cron sends a mail for whatever is written.
+    For streams that are not terminals: cron sends a mail for any output.
     """
 
     def waiting(self, text: str, *, as_line: bool) -> None:
-        """Writes nothing: who looks for it has logged it."""
+        """Writes nothing: the caller logs it."""
 
     def _show(self, line: str) -> None:
         _log.info("%s", line.strip())
 
 
 def display_for(stream: TextIO) -> Display:
-    """Bars if the stream is a terminal that can show them, or lines; else next to nothing."""
+    """Bars or lines if the stream is a terminal; else a QuietDisplay."""
     if not stream.isatty():
         return QuietDisplay(stream)
-    # On demand: rich takes long to import.
+    # On demand: rich is slow to import.
     from rich.console import Console
 
     from imports.cli.progress_bars import BarDisplay

@@ -1,4 +1,4 @@
-"""A bar for each phase, live, with rate and time left: for a terminal."""
+"""A live bar for each phase, with rate and remaining time, on a terminal."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _RateColumn(ProgressColumn):
 
 
 class _TimeColumn(ProgressColumn):
-    """How long it has taken, and about how much longer it will take."""
+    """The elapsed time, and an estimate of the remaining time."""
 
     max_refresh = 0.5
 
@@ -43,7 +43,7 @@ class _TimeColumn(ProgressColumn):
 
 
 class BarDisplay:
-    """A bar for each phase, live: for a terminal."""
+    """A live bar for each phase, on a terminal."""
 
     def __init__(self, console: Console) -> None:
         """Draws on a console."""
@@ -56,7 +56,7 @@ class BarDisplay:
             _TimeColumn(),
             TextColumn("{task.fields[waiting]}", markup=False),
             console=console,
-            # The report goes there when the bars are done, and it may be a file.
+            # The report goes to standard output, which may be a file.
             redirect_stdout=False,
         )
         self._tasks: dict[Phase, TaskID] = {}
@@ -65,7 +65,7 @@ class BarDisplay:
         self._progress.start()
 
     def begin(self, phase: Phase, total: int | None) -> None:
-        """Adds the phase's bar, or begins with it anew."""
+        """Adds the phase's bar, or resets it."""
         if phase in self._tasks:
             self._progress.reset(self._tasks[phase], total=total)
         else:
@@ -88,7 +88,7 @@ class BarDisplay:
 
     def say(self, message: str) -> None:
         """Writes the message above the bars."""
-        # Not as a str: rich would take `:smile:` in it for an emoji.
+        # Not as a str: rich would replace `:smile:` in it by an emoji.
         line = shown(message)
         self._progress.console.print(Text(line), highlight=False)
         log_if_lost(line, self._progress.console.file)  # type: ignore[arg-type]
@@ -108,5 +108,5 @@ class BarDisplay:
             self.say(text)
 
     def close(self) -> None:
-        """Leaves the bars as they are."""
+        """Stops updating the bars."""
         self._progress.stop()

@@ -1,4 +1,4 @@
-"""How what a run came to is told."""
+"""The report of a run as text."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def render_report(report: RunReport) -> str:
         lines += ["", f"⚠️  {notice}"]
     lines += _listing(
         "⚠️ ",
-        "Imported with a warning" if state.finished else "With a warning, imported or yet to be",
+        "Imported with a warning" if state.finished else "With a warning, imported or pending",
         report.warnings_total,
         [f"{path}: {text}" for path, text in report.warnings],
         " (status --warnings lists all)",
     )
     for mark, what, exempt in (
-        ("🔗", "Left out, since what they refer to is not in the target", report.left_out),
-        ("🔒", "Guarded: the target keeps what it has", report.guarded),
+        ("🔗", "Left out, since they refer to rows that are not in the target", report.left_out),
+        ("🔒", "Guarded: the target keeps its rows", report.guarded),
     ):
         records = [f"{path}: {label}" for path, label in exempt.first]
         lines += _listing(mark, what, exempt.total, records, " (status --warnings lists all)")
@@ -65,18 +65,18 @@ def render_report(report: RunReport) -> str:
 
 
 def render_trouble(report: RunReport) -> str:
-    """What of the summary needs a human: for somebody who may see nothing else of it."""
+    """The problems in the summary, for readers who see nothing else of it."""
     state = report.state
     head = f"Import of {state.tag} from {state.source}, exit code {report.exit_code}:"
-    wrong = [*_differences(report), *(_failed(report) if report.failures_total else [])]
-    return shown_lines([head, *(line for line in wrong if line), *_closing(report)])
+    problems = [*_differences(report), *(_failed(report) if report.failures_total else [])]
+    return shown_lines([head, *(line for line in problems if line), *_closing(report)])
 
 
 def missing_images(lacking: Lacking) -> str:
-    """How many images are missing, why, and what is done about it."""
+    """The number of missing images, and the reasons."""
     parts = [
         f"{count:,} {why}"
-        for count, why in ((lacking.not_found, "not found"), (lacking.unusable, "no images"))
+        for count, why in ((lacking.not_found, "not found"), (lacking.unusable, "not images"))
         if count
     ]
     return f"{lacking.images:,} ({', '.join(parts)}); each run looks for them again"
@@ -85,28 +85,28 @@ def missing_images(lacking: Lacking) -> str:
 def render_verification(report: VerifyReport) -> list[str]:
     """The outcome of verification, as lines."""
     checked = f"{report.records:,} records and {report.images:,} images"
-    left = [f"     {report.left:,} are yet to be imported"] if report.left else []
+    left = [f"     {report.left:,} are not yet imported"] if report.left else []
     if report.failed:
-        left.append(f"     {report.failed:,} failed, and were not compared (status: which)")
+        left.append(f"     {report.failed:,} failed, so they were not compared (see status)")
     if report.acknowledged:
-        left.append(f"     {report.acknowledged:,} acknowledged as failed, and not compared")
+        left.append(f"     {report.acknowledged:,} acknowledged as failed, so not compared")
     if report.guarded:
-        left.append(
-            f"     {report.guarded:,} are kept as the target has them, since it guards them"
-        )
+        left.append(f"     {report.guarded:,} guarded: the target keeps its rows")
     if report.left_out:
-        left.append(f"     {report.left_out:,} left out: what they refer to is not in the target")
+        left.append(
+            f"     {report.left_out:,} left out: they refer to rows that are not in the target"
+        )
     if report.missing:
-        left.append(f"     Images still missing: {report.missing:,} (status --warnings: which)")
+        left.append(f"     Images still missing: {report.missing:,} (see status --warnings)")
     if unfinished := report.found.get(NOT_YET_IMPORTED, 0):
-        left.append(f"     {unfinished:,} are not yet imported: the run has not come to its end")
+        left.append(f"     {unfinished:,} are not yet imported: the run is not finished")
     if report.gone:
         left.append(
-            f"     {report.gone:,} were deleted or moved away after their import: there is nothing"
-            " to compare them with"
+            f"     {report.gone:,} were deleted or moved after their import, so there is nothing to"
+            " compare them with"
         )
     if report.clean:
-        return [f"🔍 Verified: {checked} are as their files say.", *left]
+        return [f"🔍 Verified: {checked} match their files.", *left]
     parts = ", ".join(f"{count:,} {found}" for found, count in sorted(report.found.items()))
     lines = [f"🔍 Verified {checked}: {parts}", *left]
     for finding in report.findings[:MOST_SHOWN]:
@@ -126,10 +126,10 @@ def _seen_from_here(path: Path) -> Path:
 
 
 def _differences(report: RunReport) -> list[str]:
-    """What is not where, or as, it should be."""
+    """Finished files that are still in the source, and the differences that verification found."""
     lines = _listing(
         "📌",
-        "Done with, but still in the source",
+        "Finished, but still in the source",
         report.not_disposed_total,
         [f"{failure.path}: {failure.reason}" for failure in report.not_disposed],
     )
@@ -150,12 +150,12 @@ def _failed(report: RunReport) -> list[str]:
         more = report.failures_total - MOST_SHOWN
         lines.append(f"     … and {more:,} more, {which}in the work state")
     if report.acknowledged:
-        lines.append(f"📎 Acknowledged: {report.acknowledged:,} that failed (status: which)")
+        lines.append(f"📎 Acknowledged: {report.acknowledged:,} (see status)")
     return lines
 
 
 def _wrong_in(report: RunReport, phase: str) -> str:
-    """What went wrong in a phase, to be told behind it."""
+    """The failures of a phase, to be printed after its status."""
     if phase == Phase.VERIFY:
         verification = report.verification
         return "" if verification is None or verification.clean else ", differences found"
@@ -168,7 +168,7 @@ def _counts(report: RunReport) -> list[str]:
     lines = []
     if (scanned := report.scanned) is not None:
         lines.append(
-            f"🔎 Scanned: {scanned.new:,} new, {scanned.changed:,} changed or left to do,"
+            f"🔎 Scanned: {scanned.new:,} new, {scanned.changed:,} changed or unfinished,"
             f" {scanned.unchanged:,} imported before, {scanned.given_up:,} failed before,"
             f" {scanned.problems:,} unreadable"
             + (f", {scanned.acknowledged:,} acknowledged" if scanned.acknowledged else "")
@@ -179,8 +179,8 @@ def _counts(report: RunReport) -> list[str]:
         lines.append(f"📁 {report.item.title()}s: {unchanged:,} were imported before")
     if report.count("planning.given_up"):
         lines.append(
-            f"🛑 Not tried again: {report.count('planning.given_up'):,} that failed too often"
-            " (--retry-failed, or a higher --max-retries, tries them)"
+            f"🛑 Given up: {report.count('planning.given_up'):,} that failed too often"
+            " (to retry them: --retry-failed, or a higher --max-retries)"
         )
     if report.count("planning.to_import"):
         lines.append(
@@ -199,7 +199,7 @@ def _counts(report: RunReport) -> list[str]:
         flawed = report.count("sha256.flawed")
         lines.append(
             f"🖼️  Images: {report.count('upload.completed'):,} uploaded,"
-            f" {report.count('upload.skipped'):,} already there,"
+            f" {report.count('upload.skipped'):,} already stored,"
             f" {report.count('planning.images_missing') + report.count('sha256.unusable'):,}"
             " missing" + (f", {flawed:,} damaged" if flawed else "")
         )
@@ -207,11 +207,11 @@ def _counts(report: RunReport) -> list[str]:
         lines.append(f"🖼️  Images still missing: {missing_images(report.lacking)}")
     deleted, moved = report.count("import.files_deleted"), report.count("import.files_moved")
     if deleted or moved:
-        lines.append(f"🗂️  Files done with: {deleted:,} deleted, {moved:,} moved away")
+        lines.append(f"🗂️  Finished files: {deleted:,} deleted, {moved:,} moved")
     if report.count("status_files.foreign"):
         lines.append(
-            f"📄 Status files: {report.count('status_files.foreign'):,} that the importer did not"
-            " write are left as they are"
+            f"📄 Status files: {report.count('status_files.foreign'):,} not written by the importer"
+            " stay unchanged"
         )
     if report.count("status_files.unwritten"):
         lines.append(f"📄 Status files: {report.count('status_files.unwritten'):,} not written")
@@ -258,27 +258,27 @@ def _closing(report: RunReport) -> list[str]:
     left = state.work_items_remaining
     items = f"{report.item}s"
     if report.scanned is not None and state.status != "failed":
-        done = f"Scanned only: {left:,} {items} are to be imported."
+        done = f"Scanned only: {left:,} {items} to import."
     elif report.exit_code == 0 and left:
         done = f"Done up to the limit; {left:,} {items} are left for the next run."
     elif report.exit_code == 0:
         done = (
             "All done."
             if not report.nothing_to_do or report.count("import.files_deleted")
-            else f"Nothing to do: everything is imported already{_but_acknowledged(report)}."
+            else f"Nothing to do: everything is already imported{_except_acknowledged(report)}."
             if state.total_files
             else f"Nothing to do: there are no {items} in {state.source}."
         )
     elif state.status == "completed":
-        done = "Done, but not everything went in."
+        done = "Done, with problems."
     else:
-        when = f"with {left:,} {items} to go" if state.listed else f"before all {items} were listed"
-        done = f"Stopped in {state.current_phase}, {when}. Nothing is lost."
+        when = f"{left:,} {items} are left" if state.listed else f"not all {items} are listed"
+        done = f"Stopped in {state.current_phase}; {when}. Nothing is lost."
     return [done, *(f"  {command}" for command in report.next_commands)]
 
 
-def _but_acknowledged(report: RunReport) -> str:
-    return ", but for what is acknowledged" if report.acknowledged else ""
+def _except_acknowledged(report: RunReport) -> str:
+    return ", except acknowledged items" if report.acknowledged else ""
 
 
 def _tries(tries: int) -> str:

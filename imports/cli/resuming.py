@@ -1,4 +1,4 @@
-"""Going on with whatever is unfinished in a ledger: one run after the other, the oldest first."""
+"""Resuming the unfinished runs of a ledger: one after the other, the oldest first."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from imports.run.lock import hold
 from imports.settings import LEDGER_NAME, OPTIONS, Settings
 
 _WORST = (0, 3, 75, 11, 2, 1, 130)
-"""What exit code tells more of several: 75 passes by itself, 2 and 1 do not, 130 is the user's."""
+"""Exit codes, the worst last: 75 is temporary, 2 and 1 are not, 130 is the user's decision."""
 
 _FOR_ALL = frozenset(
     each.exit_code for each in (InterruptedRunError, BackendUnavailableError, LockedError)
@@ -34,14 +34,14 @@ _FOR_ALL = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Resumable:
-    """A run to go on with: its state, and the settings that do that, or why there are none."""
+    """An unfinished run: its state, and the settings that resume it, or why it cannot be."""
 
     state: WorkState
     settings: Settings | UsageError
 
     @property
     def name(self) -> str:
-        """What it is called by."""
+        """Its name in messages."""
         single = f", {self.state.single_file} alone" if self.state.single_file else ""
         return f"{self.state.kind} from {self.state.source}{single}, tag {self.state.tag}"
 
@@ -51,8 +51,8 @@ def resumable_runs(
 ) -> list[Resumable]:
     """The unfinished runs of a kind and a tag (None for all) in the ledger, the oldest first.
 
-    Each goes on as it was begun, but for the target and what is `given` now. Those that wait for
-    new files come last: they do not end by themselves.
+    Each keeps its settings, except for the target and for the settings `given` now. Runs with
+    `--watch` come last, since they do not end by themselves.
 
     Raises:
         LedgerError: if the ledger cannot be read.
@@ -96,11 +96,11 @@ def _settings_of(kept: KeptState, today: Settings, given: dict[str, Any]) -> Set
 
 
 def _state_file(kept: KeptState, today: Settings) -> Path:
-    """The file that the run wrote to: as it is called today, or where its folder is."""
-    there = kept.state_file
-    if there == today.state_file.resolve() or not there.parent.is_dir():
+    """The work state of the run; today's if it is the same file, or its folder is missing."""
+    file = kept.state_file
+    if file == today.state_file.resolve() or not file.parent.is_dir():
         return today.state_file
-    return there
+    return file
 
 
 def resume_all(
@@ -109,12 +109,11 @@ def resume_all(
     say: Callable[[str], None],
     fail: Callable[[ImporterError], None],
 ) -> int:
-    """Goes on with runs, by `run`, which takes settings and a batch id and returns an exit code.
+    """Resumes runs with `run`, which takes settings and a batch id and returns an exit code.
 
-    Returns the worst exit code.
-
-    A run that cannot go on is told by `fail`, and stops none of the others, unless they would fare
-    the same: the user stopped it, the target stays away, another process has the ledger.
+    Returns the worst exit code. `fail` prints the error of a run that cannot be resumed; the others
+    are still resumed, unless they would fail, too: if the user stopped the run, the target does not
+    answer, or another process uses the ledger.
     """
     codes = [0]
     for number, each in enumerate(runs, 1):
@@ -128,13 +127,13 @@ def resume_all(
             codes.append(error.exit_code)
         left = len(runs) - number
         if left and codes[-1] in _FOR_ALL:
-            say(f"Not tried: {left:,} more. The same command goes on with them.")
+            say(f"Not tried: {left:,} more. The same command resumes them.")
             break
     return max(codes, key=_WORST.index)
 
 
 def give_up_runs(settings: Settings, runs: list[Resumable]) -> None:
-    """Gives runs up, also where their source or their target is gone; what went in stays.
+    """Gives runs up, even if their source or target is missing; imported data stays.
 
     Raises:
         LockedError: if another process uses the ledger.

@@ -1,4 +1,4 @@
-"""A run as its work state has it and as its lock tells, for `status`: in words and as data."""
+"""A run for `status`, from its work state and the lock of its ledger: as text and as data."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MOST_SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class KnownRun:
-    """A run, by its work state, and who holds the lock on its ledger just now.
+    """A run: its work state, and the holder of the lock on its ledger.
 
-    A work state says what its run last wrote: whether that still runs, the lock tells.
+    The work state has what the run wrote last; the lock shows whether the run is still running.
     """
 
     state: WorkState
@@ -27,26 +27,26 @@ class KnownRun:
 
     @property
     def is_live(self) -> bool:
-        """Whether a process works on it now."""
+        """Whether a process is running it now."""
         return self.holder is not None and self.holder.run_name == self.state.run_name
 
     @property
     def status(self) -> str:
-        """The work state's, but for a run that ended before it could say so: `killed`."""
+        """The status in the work state; `killed` if that is `running` but no process is."""
         if self.state.status == "running" and not self.is_live:
             return "killed"
         return self.state.status
 
     @property
     def resume(self) -> str | None:
-        """The command that goes on with it; None if it is finished, or if somebody does that."""
+        """The command that resumes it; None if it is finished or running."""
         if self.state.finished or self.is_live:
             return None
         return next_command.resume(self.state, self.state_file)
 
 
 def run_json(run: KnownRun) -> dict[str, Any]:
-    """A run as plain data, for programs; without the lists of its items."""
+    """A run as plain data, for programs, without the lists of its items."""
     left_out = {"work_items", "failed_items", "parameters"}
     found = {name: value for name, value in as_json(run.state).items() if name not in left_out}
     for phase in found["phases"].values():
@@ -56,19 +56,18 @@ def run_json(run: KnownRun) -> dict[str, Any]:
 
 
 def run_lines(run: KnownRun) -> list[str]:
-    """A run in words, and what to type next."""
+    """A run as text, with the next command."""
     state = run.state
     age = datetime.now(UTC) - state.last_update
     lines = [
         f"{state.kind} from {state.source}, tag {state.tag}"
         f" (Dataset ID: {state.dataset_id or '-'})",
         f"Target: {state.target}",
-        f"Run {state.run_name}: {_status_words(run)},"
-        f" last heard of {_ago(age.total_seconds())} ago",
-        f"In all: {state.total_files:,}, not yet finished {state.work_items_remaining:,},"
+        f"Run {state.run_name}: {_status_words(run)}, last update {_ago(age.total_seconds())} ago",
+        f"Total: {state.total_files:,}, unfinished {state.work_items_remaining:,},"
         f" failed {state.failed_items_total:,}"
         if state.listed
-        else "In all: not yet known, the source is not listed",
+        else "Total: not yet known, the source is not yet listed",
     ]
     for name, phase in state.phases.items():
         counts = ", ".join(f"{key} {value:,}" for key, value in phase.counts.items())
@@ -84,11 +83,11 @@ def run_lines(run: KnownRun) -> list[str]:
 
 
 def brief_lines(run: KnownRun) -> list[str]:
-    """A run that is not the last one, and how it goes on."""
+    """A run that is not the last one, in one line, and the command that resumes it."""
     state = run.state
     age = datetime.now(UTC) - state.last_update
     single = f", {state.single_file} alone" if state.single_file else ""
-    left = f"not yet finished {state.work_items_remaining:,} of {state.total_files:,}"
+    left = f"unfinished {state.work_items_remaining:,} of {state.total_files:,}"
     lines = [
         f"  {state.kind} from {state.source}{single}, tag {state.tag}, into {state.target}:"
         f" {_status_words(run)},"
@@ -115,7 +114,7 @@ def _phase_status(run: KnownRun, status: str) -> str:
 
 
 def _next(run: KnownRun) -> list[str]:
-    """What to type next: nothing, while somebody works on it."""
+    """The next command; none while the run is running."""
     state, state_file = run.state, run.state_file
     if run.is_live:
         return []
@@ -126,11 +125,11 @@ def _next(run: KnownRun) -> list[str]:
         planning = state.phases.get("planning")
         given_up = 0 if planning is None else planning.counts.get("given_up", 0)
         again = next_command.resume(state, state_file, retry_failed=given_up > 0)
-        return [*waits, f"To try the failed ones again:  {again}"]
+        return [*waits, f"To retry the failed items:  {again}"]
     if state.work_items_remaining:
         return [*waits, f"To import the rest:  {next_command.resume(state, state_file)}"]
     command = next_command.verify(state_file, state.parameters)
-    return [*waits, f"To compare what was written with the files:  {command}"]
+    return [*waits, f"To verify the run:  {command}"]
 
 
 def _ago(seconds: float) -> str:

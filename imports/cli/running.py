@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 
 def tell_error(error: ImporterError) -> None:
-    """Tells on standard error what ended a command."""
+    """Prints the error that ended a command on standard error."""
     from imports.errors import BackendUnavailableError
 
     text = f"Error: {error}"
     if isinstance(error, BackendUnavailableError):
-        text += " When it answers, the same command goes on."
+        text += " When it answers again, the same command resumes."
     click.echo(shown_lines(text.split("\n")) if error.has_lines else shown(text), err=True)
 
 
 def import_with(settings: Settings, resumed: str | None = None) -> int:
-    """Imports a source, with `resumed` only by going on with that run; its exit code."""
+    """Imports a source, or only resumes the run `resumed`. Returns the exit code."""
     from imports.cli.report import render_report
 
     if kind_named(settings.kind).consumes_source:
@@ -47,9 +47,9 @@ def import_with(settings: Settings, resumed: str | None = None) -> int:
 
 
 def _announce_disposal(settings: Settings) -> None:
-    """Says what becomes of the files; before a source's first run that deletes some, it asks.
+    """Prints what happens to the files; asks before the first run that deletes files of a source.
 
-    It asks nobody but somebody at a terminal: without one the run was started on purpose.
+    It asks only on a terminal: a run without a terminal was started on purpose.
     """
     from imports.ledger.file import reading
     from imports.ledger.summary import was_consumed
@@ -69,16 +69,16 @@ def _announce_disposal(settings: Settings) -> None:
     with reading(settings.ledger_file) as connection:
         if connection is not None and was_consumed(connection, kind.name, str(folder)):
             return
-    if not click.confirm("No run has worked this folder off yet. Go on?"):
+    if not click.confirm("This is the first run over this folder. Continue?"):
         click.echo(
             "Nothing was done. --scan-only counts the files; --on-success keep --on-failure keep"
-            " leaves them."
+            " keeps them."
         )
         raise click.exceptions.Exit(1)
 
 
 def exit_with(code: int) -> None:
-    """Ends a command with a code, if that is not 0."""
+    """Ends a command with an exit code, if that is not 0."""
     if code:
         raise click.exceptions.Exit(code)
 
@@ -86,7 +86,7 @@ def exit_with(code: int) -> None:
 def run_import(
     settings: Settings, render: Callable[[RunReport], str], resumed: str | None = None
 ) -> int:
-    """Runs an import, and shows what it came to; its exit code."""
+    """Runs an import and prints its report. Returns the exit code."""
     from imports.cli.report import render_trouble
     from imports.resilient_importer import ResilientImporter
 
@@ -113,7 +113,7 @@ def settings_from(kind: str, **flags: Any) -> Settings:
 
 
 def given(flags: dict[str, Any]) -> dict[str, Any]:
-    """Without flags that were not given: they must not hide a variable that was set."""
+    """The flags that were given; the others must not override a variable."""
     return {
         name: value
         for name, value in flags.items()
@@ -123,38 +123,38 @@ def given(flags: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def running(
-    settings: Settings, told_on: TextIO | None = None
+    settings: Settings, output: TextIO | None = None
 ) -> Iterator[tuple[Any, threading.Event]]:
-    """A display and a stop event for a run, with log files, and Ctrl-C understood.
+    """A display and a stop event for a run, with log files and handlers of signals.
 
-    Which target it is, is told on standard output, or on the stream `told_on`.
+    The target is printed to `output`; the default is standard output.
     """
-    from imports.backends.target import describe, leave_at_once, reason
+    from imports.backends.target import describe, reason, stop_server_after_exit
     from imports.cli import faults
     from imports.cli.progress import display_for
     from imports.run.logs import log_files
     from imports.workers.garbage import collect_from_now_on
 
     if not gc.isenabled():
-        # As `start` left it.
+        # `start` disabled it.
         collect_from_now_on()
     stop = threading.Event()
     folder = settings.state_file.parent
-    told_on = told_on or sys.stdout
+    output = output or sys.stdout
     with log_files(folder, debug=settings.debug_log, warn=lambda text: tell(text, sys.stderr)):
-        tell(shown(f"Target: {describe(settings)} ({reason(settings)})"), told_on)
-        tell_project(settings, told_on)
+        tell(shown(f"Target: {describe(settings)} ({reason(settings)})"), output)
+        tell_project(settings, output)
         display = display_for(sys.stderr)
-        before = on_interrupt(stop, display.say, partial(leave_at_once, settings))
+        before = on_interrupt(stop, display.say, partial(stop_server_after_exit, settings))
         try:
             yield display, stop
         except click.exceptions.Exit:
             raise
         except Exception as error:
             display.close()
-            told = faults.told(error, folder)
-            _log_error(told)
-            raise told from error
+            known = faults.as_importer_error(error, folder)
+            _log_error(known)
+            raise known from error
         finally:
             display.close()
             for number, handler in before.items():
@@ -162,7 +162,7 @@ def running(
 
 
 def tell_project(settings: Settings, stream: TextIO) -> None:
-    """Says which the project folder is, unless it is the working folder."""
+    """Prints the project folder, unless it is the working folder."""
     from imports.configuration.project_folder import VARIABLE
 
     if settings.project != Path():
@@ -171,7 +171,7 @@ def tell_project(settings: Settings, stream: TextIO) -> None:
 
 
 def _log_error(error: ImporterError) -> None:
-    """At night nobody may read what is written to standard error."""
+    """Logs an error: without a terminal, standard error may be lost."""
     import logging
 
     for line in str(error).split("\n") if error.has_lines else [str(error)]:
@@ -179,7 +179,7 @@ def _log_error(error: ImporterError) -> None:
 
 
 _SAME_SIGNAL = 0.05
-"""Seconds in which a second signal is the first one once more: `timeout` sends each one twice."""
+"""Seconds in which a second signal counts as the first one: `timeout` sends each one twice."""
 
 
 def on_interrupt(
@@ -188,9 +188,9 @@ def on_interrupt(
     leave: Callable[[], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[int, Any]:
-    """The first signal lets the batches in flight finish, the second ends the process at once.
+    """The first signal stops the run after the batches in progress, the second at once.
 
-    A hang-up never is a second one: a terminal that is closed sends two, or three.
+    A hang-up never counts as a second signal: closing a terminal sends two or three.
     """
     first: float | None = None
 
@@ -199,7 +199,7 @@ def on_interrupt(
         if first is None:
             first = clock()
             stop.set()
-            say("Stopping: the batches under way are finished first. Once more stops at once.")
+            say("Stopping: the batches in progress finish first. A second signal stops at once.")
         elif number != signal.SIGHUP and clock() - first > _SAME_SIGNAL:
             try:
                 show_cursor()
@@ -209,6 +209,6 @@ def on_interrupt(
 
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        # By `nohup`.
+        # `nohup` did this.
         numbers.remove(signal.SIGHUP)
     return {number: signal.signal(number, handle) for number in numbers}

@@ -1,7 +1,7 @@
-"""The generated migration with the functions, written anew when they have changed.
+"""Writing the generated migration with the functions, if they have changed.
 
-`supabase db push` applies a version once, and refuses a folder that lacks one which a database
-has. So what has changed gets a later version, and of an earlier one an empty file stays.
+`supabase db push` applies each version once, and refuses a folder without a version that the
+database has. So changed functions get a new version, and the old file stays, without functions.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ _REPLACED = "-- The functions that were here are in a later migration of this na
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """The file with the functions, and whether it had to be written."""
+    """The file with the functions, and whether it was out of date."""
 
     path: Path
     written: bool
 
 
 def rendered() -> str:
-    """The functions for all kinds, as their file should be."""
+    """The current content of the file: the functions for all kinds."""
     return functions_file([IMAGES, *(kind.group for kind in all_kinds().values())])
 
 
 def export_functions(
     *, check: bool = False, same_version: bool = False, place: Path | None = None
 ) -> Export:
-    """Writes the functions as the newest migration, where they differ from it.
+    """Writes the functions as the newest migration, if they differ from it.
 
-    With `check` it only says so. With `same_version` the file keeps its version: for functions that
-    no database has yet but by `schema apply`, which goes by their checksum. `place` is the folder.
+    `check` only compares. With `same_version` the file keeps its version: for a version that only
+    `schema apply` has applied so far, which compares checksums. `place` is the folder.
 
     Raises:
-        SchemaError: if this is no checkout.
+        SchemaError: if this is not a checkout.
     """
     place = place or folder()
     if place.parent.name != "supabase":
-        raise SchemaError(f"{place} is an installation's; functions are exported in a checkout.")
+        raise SchemaError(f"{place} is not in a checkout. Export the functions in a checkout.")
     found = migrations(place)
     now = [each for each in found if each.name == FUNCTIONS and each.checksum is not None]
     content = rendered()

@@ -1,4 +1,4 @@
-"""What `status` shows: what the ledger knows, and the last run as the work state has it."""
+"""The output of `status`: the content of the ledger, and the last run from the work state."""
 
 from __future__ import annotations
 
@@ -34,11 +34,10 @@ _RULE = "=" * 60
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The scopes that were asked for, the last run if it was over one of them, and what is left.
+    """The selected scopes, the last run if it belongs to one of them, and all unfinished runs.
 
-    `unfinished` are all runs that did not come to their end, the last one included; `resume_all`
-    is the command that goes on with them, if they are several, and there is one for all: not where
-    only some are to be told `--production`.
+    `resume_all` is the command that resumes the unfinished runs. It is empty if there are fewer
+    than two, or if one command cannot resume all (because only some need `--production`).
     """
 
     scopes: list[ScopeSummary] = field(default_factory=list)
@@ -48,7 +47,7 @@ class Status:
 
 
 def last_ledger(settings: Settings) -> Path:
-    """The ledger of the last run, where the settings name no other."""
+    """The ledger of the last run, unless the settings name another one."""
     if settings.db_path is None and (state := load_work_state(settings.state_file)) is not None:
         return state.db_path or settings.ledger_file
     return settings.ledger_file
@@ -57,7 +56,7 @@ def last_ledger(settings: Settings) -> Path:
 def read_status(
     state_file: Path, ledger_file: Path, kind: str | None = None, tag: str | None = None
 ) -> Status:
-    """The status of all scopes of a kind and a tag; without either, of all that there are.
+    """The status of all scopes of a kind and a tag (None for all).
 
     Raises:
         ImporterError: if the ledger or the work state is damaged.
@@ -71,7 +70,7 @@ def read_status(
         KnownRun(each.state, _shown_file(each.state_file, state_file), held_by) for each in kept
     ]
     if state is None:
-        # The file may be lost.
+        # The work state may be lost.
         last = runs[0] if runs else None
     elif kind in (None, state.kind) and tag in (None, state.tag):
         last = KnownRun(state, state_file, held_by)
@@ -91,14 +90,14 @@ def read_status(
 
 
 def _shown_file(path: Path, state_file: Path) -> Path:
-    """The file of a run, as the user calls it if it is the one that was asked for."""
+    """The work state file of a run; as the user wrote it if it is `state_file`."""
     return state_file if path == state_file.resolve() else path
 
 
 def read_warnings(
     ledger_file: Path, kind: str | None, tag: str | None, limit: int | None
 ) -> Iterator[Warned]:
-    """What items of a kind and a tag (None for all) lack, one by one; see `warned_items`.
+    """Yields the items of a kind and a tag (None for all) with warnings; see `warned_items`.
 
     Raises:
         LedgerError: if the ledger is damaged.
@@ -145,7 +144,7 @@ def status_json(status: Status) -> dict[str, Any]:
 def read_whereabouts(
     ledger_file: Path, file: Path, kind: str | None = None, tag: str | None = None
 ) -> list[KnownFile]:
-    """What the ledger knows of a file; `file` is its path, also as it is in its source.
+    """What the ledger knows of a file; `file` is its path, or its path in its source.
 
     Raises:
         LedgerError: if the ledger is damaged.
@@ -158,7 +157,7 @@ def read_whereabouts(
 
 
 def whereabouts_json(found: list[KnownFile]) -> list[dict[str, Any]]:
-    """What is known of a file as plain data, for programs."""
+    """The history of a file as plain data, for programs."""
     return [
         asdict(each)
         | {
@@ -172,18 +171,18 @@ def whereabouts_json(found: list[KnownFile]) -> list[dict[str, Any]]:
 
 
 def render_whereabouts(found: list[KnownFile], file: Path, ledger_file: Path) -> str:
-    """What is known of a file, in words."""
+    """The history of a file as text."""
     if not found:
         return shown(
-            f"The ledger {ledger_file} knows nothing of {file}. Name it by its path, or as it is"
-            " called in its source; another ledger is named with --db-path."
+            f"The ledger {ledger_file} does not know {file}. Give the path of a file, or its path"
+            " in its source; for another ledger, use --db-path."
         )
     lines: list[str] = []
     for each in found:
         lines.append(f"{_place(each.source, each.path)} ({each.kind}, tag {each.tag})")
         if each.state is not None and each.at_source:
             why = "" if each.reason is None else f" in {each.phase}: {each.reason}"
-            lines.append(f"  in the source, as far as is known: {each.state}{why}")
+            lines.append(f"  in the source when last listed: {each.state}{why}")
         if each.acknowledged is not None:
             lines.append(f"  {_acknowledged_words(each.acknowledged)}")
         lines += [f"  {_disposal_words(one)}" for one in each.disposals]
@@ -194,7 +193,7 @@ def _disposal_words(disposal: Disposal) -> str:
     done = {
         "deleted": "deleted",
         "moved": f"moved to {disposal.moved_to}",
-        "gone": "no longer there: deleted by a run that was killed, or taken away by somebody",
+        "gone": "missing: deleted by a run that was killed, or removed by somebody",
     }
     why = "imported" if disposal.reason is None else f"failed: {disposal.reason}"
     run = "" if disposal.run_name is None else f", run {disposal.run_name}"
@@ -240,7 +239,7 @@ def _timestamp(seconds: float) -> str:
 def render_status(
     status: Status, state_file: Path, kind: str | None = None, db_path: Path | None = None
 ) -> str:
-    """The status in words, and what to type next; `kind` and `db_path` as they were asked for."""
+    """The status as text, with the next commands; `kind` and `db_path` are the user's."""
     lines: list[str] = []
     for scope in status.scopes:
         lines += _scope_lines(scope)
@@ -257,7 +256,7 @@ def render_status(
         ]
     others = [each for each in status.unfinished if each != status.last_run]
     if others:
-        lines += ["", f"Unfinished{' too' if status.last_run is not None else ''}:"]
+        lines += ["", "Unfinished:" if status.last_run is None else "Also unfinished:"]
         for each in others:
             lines += brief_lines(each)
     if status.resume_all:
@@ -278,7 +277,7 @@ def _scope_lines(scope: ScopeSummary) -> list[str]:
         f"  failed: {scope.failed:,}",
     ]
     if scope.acknowledged:
-        lines.append(f"  acknowledged: {scope.acknowledged:,} (failed, and no longer count)")
+        lines.append(f"  acknowledged: {scope.acknowledged:,} (failed, but no longer counted)")
     if scope.gone or scope.moved:
         lines.append(
             f"No longer in the source: {scope.gone:,} that succeeded, {scope.moved:,} that failed"
@@ -296,7 +295,7 @@ def _scope_lines(scope: ScopeSummary) -> list[str]:
     if scope.disposals:
         lines += [
             f"Files deleted: {scope.files_deleted:,}, moved: {scope.files_moved:,}"
-            " (one of them: status --file PATH), the last ones:"
+            " (for one of them: status --file PATH); the last ones:"
         ]
         lines += [f"  {each.path}: {_disposal_words(each)}" for each in scope.disposals[:3]]
     if scope.batches:
@@ -310,7 +309,7 @@ def _scope_lines(scope: ScopeSummary) -> list[str]:
         for each in scope.acknowledgements:
             lines += [f"  {each.path}: {each.reason}", f"      {_acknowledged_words(each)}"]
         if (more := scope.acknowledged - len(scope.acknowledgements)) > 0:
-            lines.append(f"  … and {more:,} more (one of them: status --file PATH)")
+            lines.append(f"  … and {more:,} more (for one of them: status --file PATH)")
     return lines
 
 
@@ -325,5 +324,5 @@ def _batch_line(batch: BatchSummary) -> str:
 def _cause_lines(cause: CauseSummary) -> list[str]:
     return [
         f"  {cause.items:,} × {cause.cause}",
-        f"      for one, {cause.path}: {cause.reason} ({cause.phase}, tried {cause.tries}×)",
+        f"      example: {cause.path}: {cause.reason} ({cause.phase}, tried {cause.tries}×)",
     ]

@@ -1,4 +1,4 @@
-"""What some settings let one choose from."""
+"""The permitted values of some settings."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Literal
 
 
 class Backend(StrEnum):
-    """Where to: `auto` takes what is configured, `embedded` does not look at that.
+    """The target: `auto` uses the configured one, `embedded` ignores the configuration.
 
-    `postgresql` is the embedded one too, where no other is configured.
+    `postgresql` is the embedded one if no other PostgreSQL is configured.
     """
 
     AUTO = "auto"
@@ -19,7 +19,7 @@ class Backend(StrEnum):
 
 
 class Disposal(StrEnum):
-    """What becomes of a source file that is done with."""
+    """What to do with a finished source file."""
 
     DELETE = "delete"
     MOVE = "move"
@@ -27,7 +27,7 @@ class Disposal(StrEnum):
 
 
 IfExists = Literal["keep", "newer", "replace"]
-"""What becomes of rows that an earlier import wrote."""
+"""What to do with rows of earlier imports."""
 
 OnFailure = Literal[Disposal.MOVE, Disposal.KEEP]
-"""What becomes of a source file of which something failed."""
+"""What to do with a source file if a part of it failed."""

@@ -1,4 +1,4 @@
-"""Commands, by which an option says where it is taken."""
+"""Commands: an option declares with them which commands take it."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from enum import Flag, auto
 
 
 class Commands(Flag):
-    """Commands that take an option. Those for a source differ by what their kind is like."""
+    """Commands that take an option. Those for a source differ by the properties of their kind."""
 
     NONE = 0
     SOURCE = auto()
-    """Those that import a source, of all kinds."""
+    """The import of a source of any kind."""
     OF_FILES = auto()
-    """Of kinds that have no command for a single item."""
+    """The import of a kind without a separate command for a single item."""
     OF_FOLDERS = auto()
-    """Of kinds whose items are folders."""
+    """The import of a kind whose items are folders."""
     OF_DEVICES = auto()
-    """Of kinds whose rows name a device."""
+    """The import of a kind whose rows name a device."""
     OF_TIMESTAMPS = auto()
-    """Of kinds whose rows are older or newer than others."""
+    """The import of a kind whose rows have a timestamp to compare."""
     CONSUMED = auto()
-    """Of kinds whose sources are consumed."""
+    """The import of a kind that consumes its source."""
     ITEM = auto()
-    """Those that import a single item."""
+    """The separate command for a single item."""
     VERIFY = auto()
     RESUME = auto()
     STATUS = auto()
@@ -32,4 +32,4 @@ class Commands(Flag):
 
     IMPORT = SOURCE | ITEM
     RUN = IMPORT | VERIFY | RESUME | RESET
-    """All that work on a run."""
+    """All commands that work on a run."""

@@ -1,7 +1,7 @@
-"""Option: all that is to say of a setting, at the field that has it.
+"""Option: the declaration of a setting, at its field.
 
-From it come the flags of commands and their help, the variables, the check of a value, and what
-work states and the commands that messages tell say of it.
+It defines the flags of commands and their help, the variables, the check of a value, whether the
+work state stores it, and whether messages repeat it in a command.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PREFIX = "IMPORTER_"
-"""Every setting can also be given as a variable: IMPORTER_BATCH_SIZE is --batch-size."""
+"""Every setting can also be set by a variable: IMPORTER_BATCH_SIZE for --batch-size."""
 
 _KEY = "option"
 _NOTHING: Mapping[Any, Any] = {}
 
 
 class Kept(IntEnum):
-    """What a work state has a setting for, among the parameters of its run."""
+    """Whether a work state stores a setting among its parameters, and what for."""
 
     NOT = auto()
-    """It has it elsewhere, or not at all: no secret is in it."""
+    """Not stored there: it has a field of its own, or is a secret."""
     TO_SHOW = auto()
-    """To be seen there. A run that is resumed takes what is set today, or what its state says."""
+    """Only shown. A resumed run does not take it from the parameters."""
     TO_RESUME = auto()
-    """A run that is resumed takes what it was begun with."""
+    """A resumed run uses the stored value."""
     TO_VERIFY = auto()
-    """A verification does so, too: it reads the source as the run did."""
+    """A verification uses the stored value, too, so it reads the source as the run did."""
 
 
 class Option(NamedTuple):
-    """What `option` declares; `name` is that of the field."""
+    """The declaration by `option`; `name` is the name of the field."""
 
     name: str
     default: Any
@@ -54,34 +54,34 @@ class Option(NamedTuple):
     metavar: str | None
     own_flags: tuple[str, ...]
     own_variables: tuple[str, ...] | None
-    told_again: Commands
+    resumed_with: Commands
     kept: Kept
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """How it is called on a command line; the first one is named in messages."""
+        """Its flags; messages use the first one."""
         return self.own_flags or (f"--{self.name.replace('_', '-')}",)
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The variables that it may be given by; the first that is set is taken."""
+        """Its variables; the first one that is set counts."""
         if self.own_variables is None:
             return (PREFIX + self.name.upper(),)
         return self.own_variables
 
     @property
     def read_given(self) -> Reader[Any]:
-        """The reader of what is given."""
+        """The reader of a given value, not None."""
         return self.read.one if isinstance(self.read, OrNone) else self.read
 
     @property
     def is_repeated(self) -> bool:
-        """Whether its flag is given anew for each of several values; else they are one text."""
+        """Whether each of several values has a flag of its own; else one flag has all of them."""
         read = self.read_given
         return isinstance(read, Several) and read.one is path
 
-    def words(self, value: object) -> list[str]:
-        """The words that give a value, which a work state has, on a command line; none if usual."""
+    def arguments(self, value: object) -> list[str]:
+        """The command line arguments for a value from a work state; none for the default."""
         if value is None or value is False or value == self.default:
             return []
         if value is True:
@@ -92,13 +92,13 @@ class Option(NamedTuple):
         several = list(map(str, cast("list[object]", value)))
         if several and not self.is_repeated:
             several = [read.separator.join(several)]
-        return [word for each in several for word in (self.flags[0], each)]
+        return [argument for each in several for argument in (self.flags[0], each)]
 
 
 def option(
     default: T,
     read: Reader[T],
-    help: str = "",  # as click calls it
+    help: str = "",  # click's name for it
     commands: Commands = Commands.NONE,
     *,
     own_help: Mapping[Commands, str] = _NOTHING,
@@ -106,19 +106,19 @@ def option(
     metavar: str | None = None,
     flags: tuple[str, ...] = (),
     variables: tuple[str, ...] | None = None,
-    told_again: Commands = Commands.NONE,
+    resumed_with: Commands = Commands.NONE,
     kept: Kept = Kept.TO_RESUME,
 ) -> T:
-    """Declares a setting, as a field of a dataclass: what it is by default, and all else of it.
+    """Declares a setting, as a field of a dataclass with a default value.
 
-    `read` checks a value, and says which there may be. `commands` take it as a flag, with `help`,
-    or the `own_help` of one of them; the default is shown behind that, or `shown_default`.
+    `read` converts and checks a value. `commands` take the setting as a flag with the text `help`,
+    or with their own text in `own_help`. The help also shows `shown_default`, or the default.
 
-    `flags` and `variables` are made of the field's name where they are left out: `--batch-size`,
+    `flags` and `variables` follow from the field's name if they are not given: `--batch-size`,
     `IMPORTER_BATCH_SIZE`.
 
-    The commands of `told_again` must be told it again, to go on with a run. `kept` says what the
-    work state has it for.
+    The commands in `resumed_with` need the flag again to resume a run. `kept` says whether the
+    work state stores the setting.
     """
     declared = Option(
         "",
@@ -131,28 +131,28 @@ def option(
         metavar,
         flags,
         variables,
-        told_again,
+        resumed_with,
         kept,
     )
     return field(default=default, metadata={_KEY: declared})
 
 
 def declared_option(of: Field[Any]) -> Option:
-    """The option that a field declares."""
+    """The declaration at a field."""
     found: Option = of.metadata[_KEY]
     return found._replace(name=of.name)
 
 
 def checked(values: Mapping[str, Any], options: Mapping[str, Option]) -> dict[str, Any]:
-    """The values of settings by their names, read; those that cannot be wrong are left out.
+    """The converted values of settings by name, without those that are unchanged defaults.
 
     Raises:
-        SettingsError: if one makes no sense.
+        SettingsError: if a value is invalid.
     """
     read = {}
     problems = {}
     for name, option in options.items():
-        # A default is right, but for a path: something else may be in the place of a file.
+        # Defaults are valid, except paths: for example, a folder may be in the place of a file.
         if values[name] is option.default and not isinstance(option.default, Path):
             continue
         try:

@@ -35,7 +35,7 @@ def project_folder(environment: Mapping[str, str]) -> Path:
     if not named:
         found = _upwards(here) or _checkout() or here
     elif not (found := Path(named).resolve()).is_dir():
-        raise UsageError(f"{VARIABLE} is {named}: there is no such folder.")
+        raise UsageError(f"{VARIABLE} is {named}: the folder does not exist. Correct or unset it.")
     return Path() if found == here else found
 
 

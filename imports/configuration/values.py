@@ -135,13 +135,13 @@ def switch(value: object) -> bool:
 
 
 class WholeNumber:
-    """A whole number from `least` on."""
+    """A whole number, `least` or more."""
 
     def __init__(self, least: int) -> None:
         self.least = least
 
     def __call__(self, value: object) -> int:
-        """The number that was given."""
+        """The given number."""
         problem = f"must be a whole number, {self.least} or more"
         if not isinstance(value, (int, str)):
             raise ValueError(problem)
@@ -162,7 +162,7 @@ class Number:
         self.most = most
 
     def __call__(self, value: object) -> float:
-        """The number that was given."""
+        """The given number."""
         problem = f"must be a number from {self.least:g} to {self.most:g}"
         if not isinstance(value, (int, float, str)):
             raise ValueError(problem)
@@ -177,13 +177,13 @@ class Number:
 
 
 class Choice(Generic[S]):
-    """One of some words, or of the members of an enumeration."""
+    """One of some strings, or one member of an enumeration."""
 
     def __init__(self, *choices: S) -> None:
         self.choices = choices
 
     def __call__(self, value: object) -> S:
-        """The one that was given."""
+        """The given value."""
         for each in self.choices:
             if each == value:
                 return each
@@ -192,43 +192,43 @@ class Choice(Generic[S]):
 
 
 class Several(Generic[T]):
-    """A list; where it is given as one text, `separator` stands between its values."""
+    """A list; in a string, `separator` separates its values."""
 
     def __init__(self, one: Reader[T], separator: str) -> None:
         self.one = one
         self.separator = separator
 
     def __call__(self, value: object) -> tuple[T, ...]:
-        """The values that were given."""
+        """The given values."""
         if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
             raise ValueError("must be a list")
         return tuple(map(self.one, value))
 
     def split(self, text: str) -> tuple[str, ...]:
-        """The values in a text."""
+        """The values in a string."""
         return tuple(part for part in text.split(self.separator) if part.strip())
 
 
 class OrNone(Generic[T]):
-    """The same, or nothing."""
+    """A value of another reader, or None."""
 
     def __init__(self, one: Reader[T]) -> None:
         self.one = one
 
     def __call__(self, value: object) -> T | None:
-        """What was given."""
+        """The given value, or None."""
         return None if value is None else self.one(value)
 
 
 def absolute(value: Any) -> Any:
-    """A path, or several, as absolute ones; None stays."""
+    """A path, or several, as absolute paths; None stays None."""
     if isinstance(value, tuple):
         return tuple(map(absolute, value))
     return None if value is None else value.absolute()
 
 
 def plain(value: object) -> object:
-    """A value as JSON can have it, without what is secret."""
+    """A value as a JSON value; secrets are hidden."""
     if isinstance(value, (Path, Secret)):
         return str(value)
     if isinstance(value, StrEnum):
@@ -237,7 +237,7 @@ def plain(value: object) -> object:
 
 
 def from_text(read: Reader[Any], text: str, base: Path) -> object:
-    """What a variable says, as its reader takes it; `base` is what a path in it is relative to."""
+    """The text of a variable as input for its reader; paths in it are relative to `base`."""
     if isinstance(read, OrNone):
         return from_text(read.one, text, base)
     if isinstance(read, Several):
@@ -246,7 +246,7 @@ def from_text(read: Reader[Any], text: str, base: Path) -> object:
 
 
 def is_of_paths(read: Reader[Any]) -> bool:
-    """Whether what a reader returns is a path, or paths."""
+    """Whether a reader returns a path or several paths."""
     if isinstance(read, (OrNone, Several)):
         return is_of_paths(read.one)
     return read in (path, file)

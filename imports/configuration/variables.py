@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from imports.configuration.option import PREFIX, Option
 from imports.configuration.project_folder import VARIABLE as PROJECT
 
-_MEANT = {"IMPORTER_STATES_DIR": "IMPORTER_SOURCE"}
-"""Variables that one would look for under the names of flags that only some kinds have."""
+_SUGGESTIONS = {"IMPORTER_STATES_DIR": "IMPORTER_SOURCE"}
+"""Plausible variables, named after flags of single kinds, and the variables that exist."""
 
 # Kubernetes sets these in every container beside a service that is called `importer`.
 _OF_OTHERS = re.compile(r"IMPORTER_(SERVICE_HOST|(SERVICE_)?PORT(_\w+)?)")
@@ -18,7 +18,7 @@ _OF_OTHERS = re.compile(r"IMPORTER_(SERVICE_HOST|(SERVICE_)?PORT(_\w+)?)")
 def unknown_variables(
     layers: Iterable[tuple[str, Mapping[str, str | None]]], options: Iterable[Option]
 ) -> Iterator[tuple[str, str]]:
-    """Variables that begin as ours, and give none of some options: each, and what is wrong with it.
+    """Yields each variable with our prefix that is not one of the options, and its problem.
 
     A layer is a place and its variables; the place of the environment is "".
     """
@@ -29,7 +29,7 @@ def unknown_variables(
             if not name.startswith(PREFIX) or _OF_OTHERS.fullmatch(name):
                 continue
             if place and name == PROJECT:
-                yield f"{name} in {place}", "must be in the environment: this file is found by it"
+                yield f"{name} in {place}", "must be in the environment: it selects this file"
             elif name not in known:
                 meant = _nearest(name, known, options)
                 yield (
@@ -39,15 +39,15 @@ def unknown_variables(
 
 
 def _nearest(name: str, known: set[str], options: Iterable[Option]) -> str | None:
-    # On demand: nearly nobody misspells one.
+    # On demand: misspelt variables are rare.
     from difflib import get_close_matches
 
     flag = "--" + name.removeprefix(PREFIX).lower().replace("_", "-")
     for option in options:
         if flag in option.flags:
             return (*option.variables, flag)[0]
-    if name in _MEANT:
-        return _MEANT[name]
+    if name in _SUGGESTIONS:
+        return _SUGGESTIONS[name]
     # Compared without the common prefix.
     bare = {each.removeprefix(PREFIX): each for each in known}
     close = get_close_matches(name.removeprefix(PREFIX), bare, 1)

@@ -140,7 +140,7 @@ class Kind:
 
     @property
     def takes(self) -> Commands:
-        """What its command for a source is, to options that not all commands have."""
+        """The commands for its source, which decide the options that it takes."""
         takes = Commands.SOURCE | self.row_options
         if self.wording.single_command is None:
             takes |= Commands.OF_FILES

@@ -109,8 +109,8 @@ def _told_again(commands: Commands, parameters: Mapping[str, Any]) -> list[str]:
     return [
         word
         for name, option in OPTIONS.items()
-        if option.told_again & commands
-        for word in option.words(parameters.get(name))
+        if option.resumed_with & commands
+        for word in option.arguments(parameters.get(name))
     ]
 
 

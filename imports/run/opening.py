@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from imports.backends.retry import RetryPolicy
-from imports.backends.target import Target, new_by_default, open_target
+from imports.backends.target import Target, new_database_notice, open_target
 from imports.configuration.option import Kept
 from imports.errors import (
     BackendUnavailableError,
@@ -185,7 +185,7 @@ def open_session(
             # The file stays that of the last run, also if an earlier one is verified.
             writes_file=not last_run or found is None or found.run_name == state.run_name,
         )
-    if not on_terminal() and (new := new_by_default(settings, target)):
+    if not on_terminal() and (new := new_database_notice(settings, target)):
         session.notice(new)
     return session
 

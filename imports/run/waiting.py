@@ -7,7 +7,7 @@ import threading
 
 from imports.backends.database import Rows
 from imports.backends.outage import duration
-from imports.backends.retry import Asked, RetryPolicy
+from imports.backends.retry import PendingRequest, RetryPolicy
 from imports.run.display import Display
 
 SECONDS_BEFORE_IT_IS_SHOWN = 5.0
@@ -58,7 +58,7 @@ class Waiting:
 
     def look(self) -> None:
         """Shows what is waited for, as a line too, the rarer the longer it takes."""
-        asked = min(list(self._policy.asked.values()), key=lambda each: each.since, default=None)
+        asked = min(list(self._policy.pending.values()), key=lambda each: each.since, default=None)
         seconds = 0.0 if asked is None else self._policy.clock() - asked.since
         if asked is None or seconds < SECONDS_BEFORE_IT_IS_SHOWN:
             if self._shown:
@@ -84,7 +84,7 @@ class Waiting:
             self.look()
 
 
-def _what(asked: Asked) -> str:
+def _what(asked: PendingRequest) -> str:
     """Whom a request asks, and for what."""
     text = QUESTIONS.get(asked.operation, "the target")
     for argument in asked.arguments:

@@ -1,9 +1,9 @@
-"""Tables of other programs that have the names of ours: found, and set aside.
+"""Tables of other programs with the same names as ours: finding them, and setting them aside.
 
-Earlier systems of this kind made tables with the same names and other columns. Ours cannot be made
-beside them, and theirs are not ours to change. On request they are moved to other schemas: what
-belongs to a table (indexes, constraints, triggers, policies, its sequences) moves with it, foreign
-keys and views still refer to it. Functions name their tables, so they are reported.
+Earlier systems of this kind created tables with the same names and other columns. Ours cannot be
+created beside them, and we do not change theirs. On request they are moved to other schemas, with
+their indexes, constraints, triggers, policies and sequences; foreign keys and views still refer to
+them. Functions name their tables in their text, so they are reported.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 ASIDE = "before_importer"
 """The schema for tables of `public`; those of another schema go to `before_importer_<schema>`."""
 
-_MADE = re.compile(r"^create (table|view|type) (?:if not exists )?(\w+)\.(\w+)", re.MULTILINE)
-_MOST_NAMED = 20
+_CREATED = re.compile(r"^create (table|view|type) (?:if not exists )?(\w+)\.(\w+)", re.MULTILINE)
+_MAX_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """A relation, or a type, that has a name of ours; `rows` is None where it has none."""
+    """A relation or type with one of our names; `rows` is None if it is not a table."""
 
     schema: str
     name: str
@@ -35,7 +35,7 @@ class Earlier:
     rows: int | None = None
 
     def __str__(self) -> str:
-        """Its name, and how many rows it has."""
+        """Its name, kind and number of rows."""
         rows = "" if self.rows is None else f" ({self.rows:,} rows)"
         what = "" if self.kind == "table" else f"the {self.kind} "
         return f"{what}{self.schema}.{self.name}{rows}"
@@ -43,33 +43,33 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """What was moved, to which schemas, and the functions whose text names it."""
+    """The moved tables with their new schemas, and the functions whose text names them."""
 
     moved: list[tuple[Earlier, str]]
     functions: list[str]
 
 
 def earlier_tables(cursor: Cursor, statements: Iterable[str]) -> list[Earlier]:
-    """What is in the way of these migrations, in the order in which they would make it."""
+    """The existing tables, views and types that these migrations would create, in their order."""
     found = []
     for _, schema, name in dict.fromkeys(
-        made for statement in statements for made in _MADE.findall(statement)
+        created for statement in statements for created in _CREATED.findall(statement)
     ):
-        cursor.execute(_LOOK, {"schema": schema, "name": name})
+        cursor.execute(_FIND, {"schema": schema, "name": name})
         for (kind,) in cursor.fetchall():
             found.append(Earlier(schema, name, kind, _rows(cursor, schema, name, kind)))
     return found
 
 
 def in_the_way(found: Sequence[Earlier]) -> str:
-    """What a user is told of them."""
-    named = [str(each) for each in found[:_MOST_NAMED]]
-    if len(found) > _MOST_NAMED:
-        named.append(f"{len(found) - _MOST_NAMED:,} more")
+    """The error message about them."""
+    listed = [str(each) for each in found[:_MAX_LISTED]]
+    if len(found) > _MAX_LISTED:
+        listed.append(f"{len(found) - _MAX_LISTED:,} more")
     return (
-        f"The database has tables of another program with the names of ours: {', '.join(named)}."
-        " Nothing was changed. `resilient-importer schema apply --set-aside` moves them, with all"
-        f" their rows, into the schema {ASIDE} and then makes ours; or use another database."
+        f"The database has tables of another program with our names: {', '.join(listed)}. Nothing"
+        " was changed. `resilient-importer schema apply --set-aside` moves them, with all their"
+        f" rows, to the schema {ASIDE} and then creates ours; or use another database."
     )
 
 
@@ -92,7 +92,7 @@ def set_aside(cursor: Cursor, found: Sequence[Earlier]) -> SetAside:
     return SetAside(moved, functions)
 
 
-_LOOK = """\
+_FIND = """\
 select case relkind when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence'
   when 'i' then 'index' when 'c' then 'type' when 'f' then 'foreign table' else 'table' end
 from pg_class join pg_namespace on pg_namespace.oid = relnamespace
@@ -127,7 +127,7 @@ def _free_suffix(cursor: Cursor, schemas: set[str]) -> str:
 
 
 def _functions_that_name(cursor: Cursor, found: Sequence[Earlier]) -> list[str]:
-    """The functions of the user whose text has the name of one of these as a word."""
+    """The user's functions whose text has the name of one of these as a word."""
     names = "|".join(sorted({re.escape(each.name) for each in found}))
     cursor.execute(
         "select pg_proc.oid::regprocedure::text from pg_proc"

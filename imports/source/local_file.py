@@ -1,4 +1,4 @@
-"""The files in the folders of this machine, as a source's listing has them."""
+"""Files on this machine, for the listing of a source."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ from imports.files.regular_file import LEADS_OUT
 from imports.source.tree import FolderFile, ListedEntry, ListingProblem, signature_of
 from imports.work_item import ListedItem, Signature, Source
 
-_LEADS_NOWHERE = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG)
+_BROKEN_LINK = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 
 class LocalFile:
-    """A `SourceFile` of this machine."""
+    """A `SourceFile` on this machine."""
 
     __slots__ = ("_entry", "name")
 
     def __init__(self, entry: os.DirEntry[str]) -> None:
-        """Takes what the listing of its folder tells."""
+        """Takes an entry of the listed folder."""
         self.name = entry.name
         self._entry = entry
 
     def as_item(self, path: str, exact: bool) -> ListedEntry:
-        """The file as a work item of this path, or why it cannot be one."""
+        """The file as a work item with this path, or the problem if it cannot be one."""
         try:
             status = self._entry.stat()
         except OSError as error:
             return ListingProblem(path, f"cannot be read: {error.strerror}")
         if not stat.S_ISREG(status.st_mode):
             return ListingProblem(path, "is not a regular file")
-        # As in `signature_of`: a call would take longer.
+        # Faster than a call, as in `signature_of`.
         return ListedItem._make((path, signature_of(status, exact=exact)))
 
     def as_part(self) -> FolderFile | None:
-        """The file as a part of a folder; None if it is gone by now, or a link to a folder.
+        """The file as a part of a folder; None if it is missing now, or a link to a folder.
 
         Raises:
-            OSError: if it cannot be told what it is.
+            OSError: if its status cannot be read.
         """
         try:
             status = self._entry.stat()
         except OSError as error:
             if error.errno == errno.ENOENT and not self._entry.is_symlink():
                 return None
-            if error.errno not in _LEADS_NOWHERE:
+            if error.errno not in _BROKEN_LINK:
                 raise
-            # Such a link is there, and a user wants to hear of it.
+            # A broken link is reported to the user.
             return FolderFile(self.name, Signature(0, 0), False)
         if stat.S_ISDIR(status.st_mode):
             return None
@@ -58,17 +58,17 @@ class LocalFile:
 
 
 class LinkedFile(LocalFile):
-    """A link to a file. As a work item it must lead where the links of its source may."""
+    """A link to a file. To be a work item, it must lead to a permitted folder."""
 
     __slots__ = ("_source",)
 
     def __init__(self, entry: os.DirEntry[str], source: Source) -> None:
-        """Takes what the listing of its folder tells."""
+        """Takes an entry of the listed folder."""
         super().__init__(entry)
         self._source = source
 
     def as_item(self, path: str, exact: bool) -> ListedEntry:
-        """The file as a work item of this path, or why it cannot be one."""
+        """The file as a work item with this path, or the problem if it cannot be one."""
         found = super().as_item(path, exact)
         if isinstance(found, ListingProblem):
             return found
@@ -78,12 +78,12 @@ class LinkedFile(LocalFile):
 
 
 def local_file(source: Source, entry: os.DirEntry[str]) -> LocalFile:
-    """An entry of a folder, which is no folder, as a file."""
+    """The file for an entry of a folder; the entry must not be a folder."""
     return LinkedFile(entry, source) if entry.is_symlink() else LocalFile(entry)
 
 
 def files_in(folder: str, ignored: Callable[[str], bool]) -> list[FolderFile]:
-    """What is directly in a folder, but for folders and what is ignored, by name.
+    """The files directly in a folder that are not ignored, sorted by name.
 
     Raises:
         OSError: if the folder cannot be listed.

@@ -31,10 +31,10 @@ class FolderFile(NamedTuple):
 
 
 class SourceFile(Protocol):
-    """A file in a folder of a source, as what lists the source knows it, wherever that is.
+    """A file in a folder of a source, on disk or in another store.
 
-    Its name is known. All else may need a question more: it is asked of those files alone whose
-    name a kind wants.
+    The listing has its name. The methods may need another request, so they are called only for
+    files whose name the kind wants.
     """
 
     @property
@@ -42,16 +42,16 @@ class SourceFile(Protocol):
         """Its name in its folder."""
 
     def as_item(self, path: str, exact: bool) -> ListedEntry:
-        """The file as a work item of this path, or why it cannot be one.
+        """The file as a work item with this path, or the problem if it cannot be one.
 
-        An `exact` signature also tells it from a file that was given the same size and mtime.
+        An `exact` signature also differs for another file with the same size and mtime.
         """
 
     def as_part(self) -> FolderFile | None:
-        """The file as a part of a work item that is a folder; None if it is none by now.
+        """The file as a part of a folder that is a work item; None if it is not a file any more.
 
         Raises:
-            OSError: if it cannot be told what it is.
+            OSError: if its status cannot be read.
         """
 
 
@@ -65,7 +65,7 @@ def signature_of(status: os.stat_result, *, exact: bool = False) -> Signature:
     if not _EARLIEST_NS <= mtime_ns <= _LATEST_NS:
         mtime_ns = min(max(mtime_ns, _EARLIEST_NS), _LATEST_NS)
     digest = f"{status.st_ino:x}.{status.st_ctime_ns:x}" if exact else ""
-    # This takes half as long as a call does, and a source has millions of files.
+    # Twice as fast as a call, and a source has millions of files.
     return Signature._make((status.st_size, mtime_ns, 1, digest))
 
 

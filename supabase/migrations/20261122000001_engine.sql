@@ -53,8 +53,8 @@ comment on table public.import_removals is
   'Images that deleted rows named: a reset removes them, unless another row names them.';
 
 -- Restricts our tables, sequences and functions to the service role, and sets the functions' limits.
--- Every migration that creates or replaces objects of ours ends with a call of this, with the tables
--- that it creates. Default privileges would apply to the whole project, which may have tables of its
+-- Every migration that creates or replaces objects of ours calls this at its end, with the tables that
+-- it creates. Default privileges would apply to the whole project, which may have tables of its
 -- own in `public` that everybody may read.
 create or replace function public.importer_close(variadic tables regclass[] default '{}')
 returns void language plpgsql volatile security invoker set search_path = '' as $function$
@@ -111,8 +111,8 @@ begin
 end
 $function$;
 
--- What a function is asked. @supabase/lite hands over a JSON argument as a JSON string, PostgREST as it
--- is.
+-- The payload of a function. @supabase/lite passes a JSON argument as a JSON string, PostgREST passes it
+-- unchanged.
 create or replace function public.importer_body(payload jsonb) returns jsonb
 language plpgsql immutable security invoker set search_path = '' as $function$
 begin

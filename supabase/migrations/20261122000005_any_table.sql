@@ -334,7 +334,7 @@ begin
 end
 $function$;
 
--- The condition on which a row, `stored`, is one of those that `rows` picks, or belongs to one.
+-- The condition that a row, `stored`, is one of those in `rows`, or is owned by one.
 create or replace function public.importer_belongs(described jsonb, rows text) returns text
 language plpgsql stable security invoker set search_path = '' as $function$
 begin
@@ -362,9 +362,9 @@ begin
 end
 $function$;
 
--- Counts what runs wrote. `payload` has the `tables`, described, and the `batch_ids`. The answer has by
--- label `tables`, for each the number of `rows`, and of those that another run had inserted before
--- (`earlier`); and how many `images` no other row names, and their `bytes`.
+-- Counts what runs wrote. `payload` has `tables` (descriptions) and `batch_ids`. The answer has
+-- `tables`: by label the number of `rows`, and how many of them an earlier run inserted (`earlier`);
+-- and the number of `images` that no other row names, and their `bytes`.
 create or replace function public.importer_count(payload jsonb) returns jsonb
 language plpgsql stable security invoker set search_path = '' as $function$
 declare
@@ -395,9 +395,9 @@ begin
 end
 $function$;
 
--- Deletes rows that runs wrote, with the rows that belong to them, and notes which images they named.
--- One stays to which any other row refers. `payload` has `tables`, described, the owner first; `ids` and
--- `batch_ids`. The answer has the ids of those that stayed.
+-- Deletes rows that runs wrote, with their owned rows, and notes the images that they named. A row that
+-- another row refers to stays. `payload` has `tables` (descriptions, the owner first), `ids` and
+-- `batch_ids`. The answer has the ids of the rows that stayed.
 create or replace function public.importer_delete(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
 declare
@@ -410,7 +410,7 @@ declare
   stayed jsonb;
   described jsonb;
 begin
-  -- From now on nobody can refer to them.
+  -- From here on, no other transaction can refer to them.
   execute format('select array(select id::text from %s where %s and batch_id = any ($2) order by id'
     ' for update)', owner, picked) into ids using ids, runs;
   select string_agg(format('not exists (select from %s as referring where %s)', conrelid::regclass, (
@@ -437,9 +437,9 @@ begin
 end
 $function$;
 
--- Takes images that no row names any more off the list of images: a page by hash, `after` one, of those
--- noted to be removed from a store of a `storage_type`. The answer has `places`, an object of paths by
--- hash, and the `last` hash of the page. They stay noted until they are removed.
+-- Deletes images that no row names from the list of images: a page of the images that are noted for
+-- removal from a store of a `storage_type`, ordered by hash, `after` a hash. The answer has `places`, an
+-- object of paths by hash, and the `last` hash of the page. They stay noted until they are removed.
 create or replace function public.importer_unlist(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
 declare
@@ -449,7 +449,7 @@ declare
     order by content_hash limit (body ->> 'limit')::integer);
   named text[];
 begin
-  -- From now on nobody can name them, where a foreign key says so.
+  -- From here on, no other transaction can name them in a column with a foreign key.
   perform from public.image_assets where content_hash = any (noted) order by content_hash for update;
   named := array(select public.importer_named(noted));
   delete from public.import_removals where content_hash = any (named);

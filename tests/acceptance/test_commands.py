@@ -50,7 +50,7 @@ def test_status_while_a_run_is_under_way_and_after_it_was_killed(
         until_somebody_waits(url)
         shown = pg_place.run("status").out
         assert "running in phase import" in shown
-        assert "not yet finished 60" in shown
+        assert "unfinished 60" in shown
         running.kill()
     shown = pg_place.run("status").out
     assert "To resume:" in shown
@@ -67,7 +67,7 @@ def test_what_is_acknowledged_makes_no_run_fail(pg_place: Workplace, tmp_path: P
     told = pg_place.run("acknowledge", bad, "--note", "the board's own error").out
     assert told.startswith(f"Acknowledged: 1 (states from {source}, tag T, into PostgreSQL, ")
     assert "\n  bad_parse.json: " in told
-    assert "Acknowledged: 1 that failed" in pg_place.run(*command, exit_code=0).out
+    assert "Acknowledged: 1 (see status)" in pg_place.run(*command, exit_code=0).out
     (scope,) = orjson.loads(pg_place.run("status", "--json").out)["scopes"]
     assert (scope["failed"], scope["acknowledged"]) == (0, 1)
     assert scope["acknowledgements"][0]["note"] == "the board's own error"
@@ -261,7 +261,7 @@ def test_the_summary(place: Workplace, small_source: Path) -> None:
         "✅ UPLOAD: completed",
         "✅ IMPORT: completed",
         "12 inserted, 0 updated, 0 skipped, 0 unchanged",
-        "4 uploaded, 0 already there, 0 missing",
+        "4 uploaded, 0 already stored, 0 missing",
         "✅ Failed Items: 0",
         "All done.",
     ):

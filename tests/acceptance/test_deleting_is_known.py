@@ -95,7 +95,7 @@ def test_a_scan_says_how_many_files_a_run_will_delete(
     (source / "sub" / "b.json").unlink()
     # One is new, one was imported and is there yet: it goes too.
     scanned = pg_place.on_terminal(*imported(source, "--scan-only", *options)).text
-    assert "Scanned only: 1 files are to be imported." in scanned
+    assert "Scanned only: 1 files to import." in scanned
     assert told is None or told in scanned
     assert ("will delete" in scanned) == (told is not None)
     assert files(source) == ["a.json", "c.json"]

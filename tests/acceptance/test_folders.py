@@ -78,9 +78,9 @@ def test_the_examples(place: Workplace, target: Target, source: Path) -> None:
     for words in (
         "📁 Total Folders: 4  |  Images: 4",
         "3 inserted, 0 updated, 0 skipped, 0 unchanged",
-        "4 uploaded, 0 already there, 0 missing",
+        "4 uploaded, 0 already stored, 0 missing",
         "❌ Failed Items: 1",
-        "Done, but not everything went in.",
+        "Done, with problems.",
     ):
         assert words in ended.out
     line = next(each for each in ended.out.splitlines() if "Batch57" in each)
@@ -102,7 +102,7 @@ def test_verify_goes_by_the_last_run(pg_place: Workplace, postgresql: Target, so
     os.utime(next(source.rglob("result.json")), (0, 0))
     found = pg_place.run("verify", exit_code=3)
     assert "1 different" in found.out
-    typed(pg_place, found.out, "To import what differs again:")
+    typed(pg_place, found.out, "To repair the differences:")
     assert "5 records" in pg_place.run("verify").out
     assert not ledger(pg_place).exists()
 
@@ -234,7 +234,7 @@ def test_the_working_folder_by_both_commands_in_turn(
 def test_scan_first_and_then_all(place: Workplace, target: Target, source: Path) -> None:
     add_many(source, 12, images=2)
     scan = place.run(*imported(source, "--scan-only"))
-    assert "Scanned only: 12 folders are to be imported." in scan.out
+    assert "Scanned only: 12 folders to import." in scan.out
     assert (count(target.database_url, "device_test"), status_files(source)) == (0, {})
     assert stored_images(target, place.folder) == {}
     assert states_of(ledger(place)) == {"pending": 12}
@@ -257,7 +257,7 @@ def test_a_scan_after_a_kill_leaves_the_run_to_be_resumed(
     unfinished = pg_place.state
     add(source, "new", {})
     scan = pg_place.run(*imported(source, "--scan-only"))
-    assert "41 folders are to be imported" in scan.out
+    assert "41 folders to import" in scan.out
     assert "To resume:" in pg_place.run("status").out
     whole = pg_place.run(*command)
     assert "Resuming the run" in whole.err
@@ -285,7 +285,7 @@ def test_the_status(pg_place: Workplace, source: Path, tmp_path: Path) -> None:
         "Recent batches:",
         "Most frequent failures:",
         "  1 × stats.json is not JSON",
-        "      for one, broken: stats.json is not JSON",
+        "      example: broken: stats.json is not JSON",
     )
     assert shown.count(" successful, ") == 3
     assert "states" not in shown
@@ -363,9 +363,9 @@ def test_failures_are_given_up_and_taken_up_again(
     add_many(source, 3)
     add(source, "broken", BROKEN)
     command = imported(source, "--max-retries", 1)
-    assert "Not tried again" not in pg_place.run(*command, exit_code=3).out
+    assert "Given up" not in pg_place.run(*command, exit_code=3).out
     told = pg_place.run(*command, exit_code=3)
-    assert "Not tried again: 1 that failed too often" in told.out
+    assert "Given up: 1 that failed too often" in told.out
     assert pg_place.state["failed_items"][0]["tries"] == 1
     assert "--retry-failed" in pg_place.run("status").out.splitlines()[-1]
     pg_place.run(*command, "--retry-failed", exit_code=3)

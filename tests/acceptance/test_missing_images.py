@@ -145,7 +145,7 @@ def test_an_image_that_grew_while_a_run_was_under_way_is_taken_in_by_the_next(
     assert hashes(url) == [True], "the other one goes in"
     assert "Failed Items: 0" in place.run("states", source, "--tag", "T").out
     assert hashes(url) == [True, True]
-    assert "2 records and 2 images are as their files say" in place.run("verify", "--deep").out
+    assert "2 records and 2 images match their files" in place.run("verify", "--deep").out
 
 
 def test_an_image_that_is_gone_before_it_is_read_fails_its_file_and_is_missing_for_the_next_run(
@@ -181,7 +181,7 @@ def test_rows_of_images_that_were_deleted_or_changed_are_found_and_repaired(
     assert "1 different, 1 missing" in found.out
     assert f"image_assets/{rows[0][0]}" in found.out
     assert "storage_path is 'x', should be 'sha256/" in found.out
-    assert "2 records and 2 images are as their files say" in place.run("verify", "--repair").out
+    assert "2 records and 2 images match their files" in place.run("verify", "--repair").out
     assert query(url, "SELECT content_hash, storage_path, width FROM image_assets ORDER BY 1") == (
         rows
     )

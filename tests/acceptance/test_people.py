@@ -78,12 +78,12 @@ def test_a_valid_an_empty_and_a_broken_file(place: Workplace, target: Target, so
     }
     for words in (
         "📥 Records: 2 inserted",
-        "🗂️  Files done with: 2 deleted, 1 moved away",
+        "🗂️  Finished files: 2 deleted, 1 moved",
         "❌ Failed Items: 1",
         str(failed(source)),
     ):
         assert words in ended.out, ended.out
-    assert "2 were deleted or moved away after their import" in place.run("verify").out
+    assert "2 were deleted or moved after their import" in place.run("verify").out
 
     again = place.run(*imported(source))
     assert "Nothing to do" in again.out
@@ -193,7 +193,7 @@ def test_watching_goes_on_until_it_is_interrupted(
         running.interrupt()
         ended = running.finish(0)
     assert "3 inserted" in ended.out
-    assert "3 deleted, 0 moved away" in ended.out
+    assert "3 deleted, 0 moved" in ended.out
     assert pg_place.state["status"] == "completed"
 
 
@@ -332,7 +332,7 @@ def test_where_a_file_is_can_be_asked_the_next_morning(
         str(source / "a.json"),
         str(source / "sub" / "b.json"),
     }
-    assert "knows nothing of" in pg_place.run("status", "--file", "c.json").out
+    assert "does not know" in pg_place.run("status", "--file", "c.json").out
     log = (pg_place.folder / "resilient_import.log").read_text()
     assert f"{source}/a.json was deleted: imported" in log
     assert f"{source}/sub/b.json was moved to {moved_to}: " in log

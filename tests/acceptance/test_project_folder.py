@@ -31,7 +31,7 @@ def test_a_run_from_a_folder_below_goes_on_with_the_project(
         status = place.run("status", environment=found)
         assert "success: 1" in status.out
         assert (line in status.err) == (place is below)
-        assert "as their files say" in place.run("verify", environment=found).out
+        assert "match their files" in place.run("verify", environment=found).out
     known = below.run("acknowledge", "../pages/a.json", environment=found)
     assert "a.json (people, tag T) does not count as failed." in known.out
     assert line in known.err

@@ -37,7 +37,7 @@ def test_all_that_is_unfinished_is_gone_on_with_and_can_be_verified(
     assert count(postgresql.database_url) == 2 * MEDIUM_FILES
     assert pg_place.state["parameters"]["batch_size"] == 5
     assert json.loads(pg_place.run("status", "--json").out)["unfinished"] == []
-    assert "Nothing is unfinished" in pg_place.run("resume").out
+    assert "has no unfinished run" in pg_place.run("resume").out
 
     # The file stays that of the last run, whichever one is verified.
     before = pg_place.state
@@ -65,4 +65,4 @@ def test_a_run_into_another_target_is_not_gone_on_with_there(
     assert "what is configured now is another database" in elsewhere.err
     given_up = pg_place.run("resume", "--give-up")
     assert f"Given up: states from {medium_source}, tag t" in given_up.out
-    assert "Nothing is unfinished" in pg_place.run("resume").out
+    assert "has no unfinished run" in pg_place.run("resume").out

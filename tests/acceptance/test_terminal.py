@@ -88,7 +88,7 @@ def test_an_import_goes_on_without_readers_and_the_log_has_its_report(
         assert "12 inserted" in log
         assert "All done." in log
         assert run(place, "verify", out=out, err=err) == (0, "")
-        assert "12 records and 4 images are as their files say" in (place.folder / LOG).read_text()
+        assert "12 records and 4 images match their files" in (place.folder / LOG).read_text()
     finally:
         for descriptor in {out, err} - {-1}:
             os.close(descriptor)

@@ -132,7 +132,7 @@ def test_a_full_disk_under_the_work_state_or_the_ledger_is_no_wrong_usage(
     command = ("states", small_source, "--tag", "T", *files)
     told = pg_place.run(*command, program=program, exit_code=1)
     assert "No space left on device. The disk is full. Free space on that disk" in told.err
-    assert "fault of the importer" not in told.text
+    assert "bug in the importer" not in told.text
     pg_place.run(*command)
     assert count(postgresql.database_url) == 12
 
@@ -183,7 +183,7 @@ def test_the_first_line_names_the_embedded_database(
     assert ".importer/postgresql" in first
 
 
-NEW_DATABASE = "a new, empty database was made for this run"
+NEW_DATABASE = "This run created a new, empty database"
 
 
 def test_a_new_database_that_nobody_asked_for_is_told(

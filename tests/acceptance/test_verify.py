@@ -25,7 +25,7 @@ def source(tmp_path: Path) -> Path:
 
 def test_clean(place: Workplace, target: Target, source: Path) -> None:
     ended = place.run("states", source, "--tag", "T", "--verify-writes")
-    assert "13 records and 4 images are as their files say" in ended.out
+    assert "13 records and 4 images match their files" in ended.out
     assert place.counts("verify")["status"] == "completed"
     before = versions(target.database_url)
     assert "13 records and 4 images" in place.run("verify").out
@@ -59,7 +59,7 @@ def test_what_was_changed_by_hand_is_found_and_repaired(
     assert "verify --repair" in again.out
 
     repaired = place.run("verify", "--repair")
-    assert "13 records and 4 images are as their files say" in repaired.out
+    assert "13 records and 4 images match their files" in repaired.out
     assert results(url) == rows
     assert len(stored_images(target, place.folder)) == 4
     place.run("verify", "--deep")
@@ -130,5 +130,5 @@ def test_an_older_search_is_no_difference(
     write(source, "old", search(moment="2025-08-01T10:00:00", license_status="Old"))
     write(source, "new", search(moment="2025-08-02T10:00:00", license_status="New"))
     ended = pg_place.run("states", source, "--tag", "T", "--verify-writes")
-    assert "are as their files say" in ended.out
+    assert "match their files" in ended.out
     assert count(postgresql.database_url) == 1

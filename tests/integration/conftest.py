@@ -101,8 +101,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
         waits.then(len(waits))
 
     monkeypatch.setattr("imports.backends.retry._backoff", lambda state: 0.001)
-    monkeypatch.setattr("imports.backends.retry._report", report)
-    monkeypatch.setattr("imports.backends.retry._report_absence", report)
+    monkeypatch.setattr("imports.backends.retry._log_retry", report)
+    monkeypatch.setattr("imports.backends.retry._log_outage", report)
     return waits
 
 

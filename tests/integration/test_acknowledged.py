@@ -38,21 +38,21 @@ def test_each_run_exits_with_3_until_it_is_acknowledged(bench: Bench) -> None:
     acknowledge(bench, str(bad))
     report = run(bench)
     assert outcome(report) == (3, 1, 1)
-    assert "Acknowledged: 1 that failed" in render_report(report)
+    assert "Acknowledged: 1 (see status)" in render_report(report)
 
     acknowledge(bench)
     found = read_status(bench.state_file, bench.settings().ledger_file)
     text = render_status(found, bench.state_file)
     assert "failed: 0" in text
     assert "acknowledged: 2" in text
-    assert "To try the failed ones again" not in text, "the last run is told so, too"
+    assert "To retry the failed items" not in text, "the last run is told so, too"
     report = run(bench)
     assert outcome(report) == (0, 0, 2)
-    assert "everything is imported already, but for what is acknowledged." in render_report(report)
+    assert "everything is already imported, except acknowledged items." in render_report(report)
     assert report.count("planning.acknowledged") == 2
     verified = bench.verify(kind="folders")
     assert (verified.clean, verified.failed, verified.acknowledged) == (True, 0, 2)
-    assert "2 acknowledged as failed, and not compared" in render_verification(verified)[1]
+    assert "2 acknowledged as failed, so not compared" in render_verification(verified)[1]
     (scope,) = status_json(read_status(bench.state_file, bench.settings().ledger_file))["scopes"]
     assert (scope["success"], scope["failed"], scope["acknowledged"]) == (3, 0, 2)
     assert [each["file"] for each in scope["acknowledgements"]] == [str(bad), str(worse)]

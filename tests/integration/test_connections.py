@@ -146,7 +146,7 @@ def test_what_other_programs_put_into_a_url_does_no_harm(
         database = PostgreSQLDatabase(other)
         assert database.identify().id
         database.close()
-    assert "the schema app: that is left out" in caplog.text
+    assert "the schema app, which is ignored." in caplog.text
     proxy.close()
 
 
@@ -231,7 +231,7 @@ def test_who_gave_no_answer_is_told(database_url: str) -> None:
     proxy, url = database_proxy(database_url)
     proxy.add(b"select id::text", action="hang")
     database = PostgreSQLDatabase(url, replace(LIMITS, silence=0.2))
-    with pytest.raises(BackendUnavailableError, match=r"127\.0\.0\.1.* no answer for 0\.2 s"):
+    with pytest.raises(BackendUnavailableError, match=r"127\.0\.0\.1.* did not answer for 0\.2 s"):
         database.identify()
     assert database.identify().id
     database.close()
@@ -256,7 +256,7 @@ def test_what_a_repeated_batch_waits_for_is_told(database_url: str) -> None:
     request = uuid4()
     with connected(database_url) as first, first.cursor() as cursor:
         cursor.execute("select pg_advisory_lock(hashtextextended(%s, 0))", (str(request),))
-        with pytest.raises(BackendUnavailableError, match="earlier try") as caught:
+        with pytest.raises(BackendUnavailableError, match="earlier transaction") as caught:
             database.merge(request, Rows(STATES.group, {}))
     assert not caught.value.divisible
     database.close()

@@ -101,7 +101,7 @@ def test_a_second_time_they_go_to_a_schema_of_another_name(url: str) -> None:
 def test_whatever_has_a_name_of_ours_is_in_the_way(empty_database_url: str) -> None:
     url = empty_database_url
     query(url, "create view public.datasets as select 1 as one")
-    with pytest.raises(SchemaError, match=r"names of ours: the view public\.datasets\."):
+    with pytest.raises(SchemaError, match=r"our names: the view public\.datasets\."):
         apply_schema(url)
     set_aside_earlier(url)
     assert query(url, "select one from before_importer.datasets") == [(1,)]

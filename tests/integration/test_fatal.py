@@ -89,7 +89,7 @@ def test_the_key_of_another_role(
         role, key = "anon", shared_supabase.publishable_key
     bench.target = replace(bench.target, supabase_key=key)
     advice = "It must be the secret key", "check SUPABASE_SECRET_KEY (or SUPABASE_SERVICE_ROLE_KEY"
-    with ends(waits, BackendError, f"The key is the {role} role's", *advice):
+    with ends(waits, BackendError, f"The key has the role {role}.", *advice):
         bench.run()
 
 
@@ -100,7 +100,7 @@ def test_a_role_that_the_database_does_not_know_is_no_refused_row(supabase: Loca
     assert answer.json()["code"] == "22023"
     error = response_error(answer, key)
     assert type(error) is BackendError
-    assert "The key is the nobody role's" in str(error)
+    assert "The key has the role nobody." in str(error)
 
 
 def test_a_key_that_is_taken_away_in_the_middle(supabase_bench_shared: Bench, waits: Waits) -> None:

@@ -83,7 +83,7 @@ def test_any_refusal_of_one_image_is_its_own(supabase_bench_shared: Bench, answe
 def test_policies_that_let_no_image_in_are_not_asked_for_each(
     supabase_bench_shared: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imports.backends.supabase_images._MOST_FORBIDDEN", 4)
+    monkeypatch.setattr("imports.backends.supabase_images._MAX_FORBIDDEN", 4)
     bench = supabase_bench_shared
     bench.source.add_many(8, images=True)
     fault = bench.proxied().add(STORE_IMAGE, action="answer", answer=POLICY, times=99)
@@ -102,7 +102,7 @@ def test_a_bucket_that_is_deleted_in_the_middle(supabase_bench_shared: Bench, wa
         assert bench.api("DELETE", f"{BUCKET}/imagecache").is_success
 
     bench.proxied().add(STORE_IMAGE, action="call", call=delete, spare=2)
-    with pytest.raises(BackendError, match="imagecache is not there any more") as caught:
+    with pytest.raises(BackendError, match="imagecache does not exist any more") as caught:
         bench.run(max_concurrent_uploads=1)
     assert "SUPABASE_URL" not in str(caught.value)
     assert "verify --repair" in str(caught.value)
@@ -167,7 +167,7 @@ def test_a_full_store_is_the_stores_matter(
     for _ in range(4):  # more often than a failed item is tried
         report = bench.run(max_retries=0, max_concurrent_uploads=1)
         assert (report.exit_code, report.failures) == (75, [])
-    assert "Make room" in report.next_commands[0]
+    assert "Free space" in report.next_commands[0]
     fault.times = 0
     report = bench.run()
     assert (report.exit_code, report.failures, bench.count()) == (0, [], 3)

@@ -12,7 +12,7 @@ import pytest
 
 from imports.backends import postgresql
 from imports.backends.database import Database
-from imports.backends.new_rows import _MOST_DISAPPOINTMENTS
+from imports.backends.new_rows import _MAX_FAILED_COPIES
 from tests.integration.test_merge import opened, rows_of
 from tests.support.bench import Bench, one_backend
 from tests.support.database import query
@@ -86,12 +86,12 @@ def test_after_a_few_batches_with_rows_that_are_there_all_are_merged(
 ) -> None:
     with opened(bench) as (database, dataset_id):
         put(database, dataset_id, ("A", 1, "first"))
-        for day in range(2, 2 + _MOST_DISAPPOINTMENTS):
+        for day in range(2, 2 + _MAX_FAILED_COPIES):
             assert put(database, dataset_id, ("A", day, f"day {day}")) == "U"
         assert put(database, dataset_id, ("Z", 1, "new, but merged")) == "I"
         assert put(database, dataset_id, ("A", 1, "too old")) == "S"
-    assert merged == [1] * (_MOST_DISAPPOINTMENTS + 2)
-    assert bench.rows()[0] == ("A", f"day {1 + _MOST_DISAPPOINTMENTS}")
+    assert merged == [1] * (_MAX_FAILED_COPIES + 2)
+    assert bench.rows()[0] == ("A", f"day {1 + _MAX_FAILED_COPIES}")
 
 
 def test_rows_that_a_trigger_leaves_out_are_told_as_a_merge_tells_them(

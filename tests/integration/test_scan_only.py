@@ -49,7 +49,7 @@ def test_a_scan_alone_imports_nothing(bench: Bench) -> None:
     assert (report.exit_code, report.state.status) == (0, "completed")
     assert report.scanned is not None
     assert (report.scanned.total, report.scanned.new) == (FOLDERS, FOLDERS)
-    assert "Scanned only: 40 folders are to be imported." in render_report(report)
+    assert "Scanned only: 40 folders to import." in render_report(report)
     assert "To import:" in report.next_commands[0]
     assert [bench.count(table) for table in ("datasets", "device_test", "image_assets")] == [0] * 3
     assert status_files(source) == {}
@@ -107,7 +107,7 @@ def test_a_scan_alone_resets_nothing(bench: Bench, flags: dict[str, Any]) -> Non
     assert report.scanned is not None
     assert (report.scanned.unchanged, report.scanned.given_up) == (5, 1)
     assert states_of(ledger(bench)) == {"success": 5, "failed": 1}
-    assert "Not tried again" not in render_report(report)
+    assert "Given up" not in render_report(report)
     again = run(bench)
     assert (again.count("planning.unchanged"), again.failures[0].tries) == (5, 2)
 
@@ -287,7 +287,7 @@ def test_the_status(bench: Bench) -> None:
         "Recent batches:",
         "5/5 successful",
         "3 × stats.json is not JSON",
-        "for one, broken 0: stats.json is not JSON",
+        "example: broken 0: stats.json is not JSON",
     ):
         assert words in shown, words
     plain = status_json(only)["scopes"]

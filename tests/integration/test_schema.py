@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 from psycopg2.extensions import make_dsn
 
-from imports.backends.reading import RowQuestion
+from imports.backends.reading import RowQuery
 from imports.errors import SchemaError
 from imports.kinds import all_kinds
 from imports.kinds.people.kind import PEOPLE
@@ -413,7 +413,7 @@ def test_the_public_key_calls_no_function(public: httpx.Client, local_bench: Ben
         "importer_known_images": {"hashes": []},
         "importer_compare": {"tables": [described(IMAGE_ASSETS)], "run": {}, "rows": {}},
         "importer_rows": orjson.loads(
-            RowQuestion(STATES.group.tables[0], limit=1, by=("id",)).as_json()
+            RowQuery(STATES.group.tables[0], limit=1, by=("id",)).as_json()
         ),
     }
     for function in names(bench.url, FUNCTIONS):
@@ -429,8 +429,8 @@ def test_the_public_key_calls_no_function(public: httpx.Client, local_bench: Ben
 def test_only_tables_of_ours_are_looked_at_and_names_are_quoted(url: str) -> None:
     query(url, 'CREATE TABLE public.secrets (id bigint, batch_id text, "evil name" text)')
     table = described(STATES.group.tables[0])
-    question = orjson.loads(
-        RowQuestion(
+    read_all = orjson.loads(
+        RowQuery(
             STATES.group.tables[0],
             limit=1,
             by=("id",),
@@ -445,7 +445,7 @@ def test_only_tables_of_ours_are_looked_at_and_names_are_quoted(url: str) -> Non
     def answers(read: dict[str, object] | None = None, **other: object) -> list[tuple[object, ...]]:
         asked = {**table, **other}
         compare = {"tables": [asked], "run": {"dataset_id": 1}, "rows": {}}
-        rows = {**question, "table": asked, **(read or {})}
+        rows = {**read_all, "table": asked, **(read or {})}
         return query(url, ask, orjson.dumps(compare).decode(), orjson.dumps(rows).decode())
 
     assert answers() == [({"search_results": {"rows": [], "added": []}}, [])]

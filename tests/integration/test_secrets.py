@@ -159,7 +159,7 @@ def test_a_password_in_a_flag_is_warned_of_and_not_shown(tmp_path: Path, databas
     ):
         arguments = ("states", "source", "--tag", "t", "--max-retries", 0, "--database-url", url)
         said = place.run(*arguments, exit_code=75)
-        assert "the list of processes shows the password" in said.err
+        assert "can see the password in --database-url" in said.err
         assert secret not in said.text
     arguments = ("states", "source", "--tag", "t", "--database-url", database_url)
     quiet = place.run(*arguments, exit_code=2)  # there are no files

@@ -208,7 +208,7 @@ def test_of_files_that_are_not_ours_one_warning_names_the_first_and_the_report_h
     assert (report.exit_code, len(rows(bench.url))) == (0, 3)
     (warning,) = [text for text in listener.said if "success.json" in text]
     assert "is not a file of the importer" in warning
-    assert "Status files: 3 that the importer did not write" in render_report(report)
+    assert "Status files: 3 not written by the importer stay unchanged" in render_report(report)
 
 
 def test_a_link_in_the_place_of_a_draft_is_not_followed(bench: Bench, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_a_finished_import_is_clean(done: Bench) -> None:
         report = done.verify(deep=deep)
         assert report.clean
         assert (report.records, report.images, report.findings) == (RECORDS, IMAGES, [])
-    assert "10 records and 3 images are as their files say" in render_verification(report)[0]
+    assert "10 records and 3 images match their files" in render_verification(report)[0]
 
 
 def test_rows_of_a_file_whose_image_failed_are_accounted_for(

@@ -130,7 +130,7 @@ class Nights:
         self._run(3, "long_parse.json")
         self._drop("06:00", "2026-03-04/06", "the database is away, for longer than --max-wait")
         database.stop()
-        self._ended(self._cron.run(self._crontab), 75, "It was waited for")
+        self._ended(self._cron.run(self._crontab), 75, "Gave up after")
         database.start()
         self.transcript.event("08:30", "Somebody acknowledges Tuesday's file")
         self._type(
@@ -158,7 +158,7 @@ class Nights:
     def verify(self) -> None:
         """At the end everything is in the target, as the files say."""
         self.transcript.event("22:00", "Is all there?")
-        self._type(f"{self._typed} verify --deep", 0, "are as their files say")
+        self._type(f"{self._typed} verify --deep", 0, "match their files")
         self._type(f"{self._typed} status --warnings", 0, "bare_parse.json")
         stored = sorted(contents.stored_images(self._target, self._project).values())
         demand(stored == self._drops.images, "images", len(stored), len(self._drops.images))

@@ -90,8 +90,8 @@ def check_verify(tree: Tree, ended: Finished, *, alone: bool) -> None:
     """
     check_output(ended)
     demand(ended.code == 0, "verify", ended.code, ended.text)
-    demand("are as their files say" in ended.text, "verify", ended.text)
-    failed = f" {len(tree.fails_there())} failed, and were not compared"
+    demand("match their files" in ended.text, "verify", ended.text)
+    failed = f" {len(tree.fails_there())} failed, so they were not compared"
     demand(bool(tree.fails_there()) == (failed in ended.text), "verify: failed", ended.text)
     consumed = len(tree.consumed - tree.fails.keys())
     gone = f" {consumed} were deleted or moved away"

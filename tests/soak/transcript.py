@@ -12,8 +12,8 @@ END = "<!-- The end of what is written. -->"
 _INDENT = " " * 7
 _STABLE = (
     # How far a run is when a signal comes, and for how long it waited, differs from time to time.
-    (re.compile(r"with [\d,]+ (\w+) to go"), r"with some \1 to go"),
-    (re.compile(r"waited for [^(]+\("), "waited for 10 s ("),
+    (re.compile(r"; [\d,]+ (\w+) are left\."), r"; some \1 are left."),
+    (re.compile(r"Gave up after [^(]+\("), "Gave up after 10 s ("),
     (re.compile(r"process \d+"), "process 4711"),
     (re.compile(r"([0-9a-f]{8})[0-9a-f]{40,}…"), r"\1…"),
     (re.compile(r"run of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"), "run of 2026-03-02 11:00:00 UTC"),

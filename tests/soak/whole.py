@@ -48,7 +48,7 @@ def check_whole(place: Workplace, target: Target, wanted: Wanted) -> None:
     demand(not drafts, "drafts are left", drafts)
     verified = _run(place, "verify", "--deep")
     demand(
-        f"{wanted.files:,} records and {len(wanted.images):,} images are as their files say"
+        f"{wanted.files:,} records and {len(wanted.images):,} images match their files"
         in verified.text,
         "verify --deep",
         verified.text,

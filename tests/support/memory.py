@@ -46,7 +46,7 @@ class MemoryDatabase:
             self.requests.append((request_id, tuple(encoded)))
         text = b"".join(encoded).decode()
         if self.away or any(each in text for each in self.down):
-            raise BackendUnavailableError("The database cannot take it just now.")
+            raise BackendUnavailableError("The database cannot process the request now.")
         if any(each in text for each in self.poison):
             raise DataRefusedError("the database refused it", sqlstate="23514")
         self.stored += [orjson.loads(row) for row in encoded]

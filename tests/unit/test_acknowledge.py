@@ -91,7 +91,7 @@ def test_all_and_back(place: Path) -> None:
     assert acknowledge(place, tag="tag") == ["Nothing to acknowledge."]
     assert acknowledge(place, tag="tag", undo=True)[0].startswith("Counted as failed again: 3 ")
     assert counts(place) == (3, 0)
-    assert acknowledge(place, tag="tag", undo=True) == ["Nothing to take back."]
+    assert acknowledge(place, tag="tag", undo=True) == ["Nothing to undo."]
 
 
 def test_each_target_of_a_tag_is_named(place: Path) -> None:
@@ -133,7 +133,7 @@ def test_an_unknown_path_is_an_error_that_names_what_may_be_meant(
 ) -> None:
     with pytest.raises(UsageError) as caught:
         acknowledge(place, "x/worse_parse.json", path)
-    assert f"knows nothing of {path}." in str(caught.value)
+    assert f"does not know {path}." in str(caught.value)
     assert ("Did you mean" in str(caught.value)) == bool(near)
     assert all(each in str(caught.value) for each in near)
     assert counts(place) == (3, 0), "one that is known is not acknowledged either"
@@ -147,7 +147,7 @@ def test_what_does_not_count_as_failed_is_told(place: Path) -> None:
     assert acknowledge(place, "x/bad_parse.json", undo=True)[0].endswith("is not acknowledged.")
     acknowledge(place, "x/bad_parse.json")
     lines = acknowledge(place, "x/bad_parse.json", "y/bad_parse.json", "good_parse.json")
-    assert lines[0].endswith("is acknowledged already.")
+    assert lines[0].endswith("is already acknowledged.")
     assert lines[2].startswith("Acknowledged: 1 ")
     assert counts(place) == (1, 2)
 

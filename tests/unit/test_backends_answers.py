@@ -13,7 +13,7 @@ from imports.backends.database import (
     TableComparison,
 )
 from imports.backends.deleting import CountedRows, NotedImages, Written, counted, unlisted
-from imports.backends.reading import RowQuestion
+from imports.backends.reading import RowQuery
 from imports.kinds.people.kind import PEOPLE
 from imports.tables.table import IMAGE_ASSETS, IMAGES
 
@@ -82,12 +82,12 @@ def test_a_comparison_tells_of_owned_tables_also_where_no_row_of_them_was_sent()
 
 
 def test_rows_have_the_columns_that_were_asked_for() -> None:
-    question = RowQuestion(IMAGE_ASSETS, 1, ("content_hash",), columns=("width",))
-    assert answers.rows([], question) == []
+    query = RowQuery(IMAGE_ASSETS, 1, ("content_hash",), columns=("width",))
+    assert answers.rows([], query) == []
     row = {"content_hash": "a", "width": None}
-    assert answers.rows([row], question) == [row]
+    assert answers.rows([row], query) == [row]
     for odd in (None, 5, "text", {}, [None], [[]], [{}], [{"width": 7}], [row, row]):
-        refuses(answers.rows, odd, question)
+        refuses(answers.rows, odd, query)
 
 
 def test_a_count_and_what_a_deletion_leaves() -> None:

@@ -117,10 +117,10 @@ def test_what_no_proxy_says_of_other_hosts_is_no_matter(
         ("ALL_PROXY", f"socks5://me:{SECRET}@p:1080", "httpx[socks]"),
         ("all_proxy", "socks5h://p:1080", "httpx[socks]"),
         ("HTTPS_PROXY", f"socks4://me:{SECRET}@p:1080", "one of http, https"),
-        ("HTTPS_PROXY", f"http://me:{SECRET}/x@p:1080", "no URL of a host and a port"),
-        ("HTTPS_PROXY", "http://", "no URL of a host and a port"),
-        ("https_proxy", "http://p:many", "no URL of a host and a port"),
-        ("https_proxy", "http://p:99999", "no URL of a host and a port"),
+        ("HTTPS_PROXY", f"http://me:{SECRET}/x@p:1080", "not a URL with a host and a port"),
+        ("HTTPS_PROXY", "http://", "not a URL with a host and a port"),
+        ("https_proxy", "http://p:many", "not a URL with a host and a port"),
+        ("https_proxy", "http://p:99999", "not a URL with a host and a port"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_refused_by_its_variable(
@@ -140,12 +140,12 @@ def test_certificates_that_are_not_there_are_refused_by_their_variable(
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     assert refusal().startswith(f"SSL_CERT_FILE is {file}: No such file or directory. Set it")
     file.write_text("none")
-    assert refusal().startswith(f"SSL_CERT_FILE is {file}: it has no certificate in PEM form.")
+    assert refusal().startswith(f"SSL_CERT_FILE is {file}: it has no certificate in PEM format.")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path))
     assert refusal().startswith(f"SSL_CERT_FILE is {tmp_path}: Is a directory.")
     monkeypatch.delenv("SSL_CERT_FILE")
     monkeypatch.setenv("SSL_CERT_DIR", str(file))
-    assert refusal().startswith(f"SSL_CERT_DIR is {file}: there is no such folder.")
+    assert refusal().startswith(f"SSL_CERT_DIR is {file}: the folder does not exist.")
     monkeypatch.delenv("SSL_CERT_DIR")
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path))
     assert refusal().startswith(f"SSLKEYLOGFILE is {tmp_path}: Is a directory.")
@@ -175,5 +175,5 @@ def test_own_certificates_are_trusted(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 def test_a_url_that_is_none_is_refused() -> None:
-    assert refusal("https://").startswith("SUPABASE_URL is no URL.")
-    assert refusal("https://x:port").startswith("SUPABASE_URL is no URL.")
+    assert refusal("https://").startswith("SUPABASE_URL is not a URL.")
+    assert refusal("https://x:port").startswith("SUPABASE_URL is not a URL.")

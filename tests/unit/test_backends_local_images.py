@@ -160,7 +160,7 @@ def test_a_folder_that_lets_nobody_in_is_an_error_of_the_folder(
         with pytest.raises(BackendError, match=os.strerror(number)) as caught:
             ask()
         assert str(folder) in str(caught.value)
-        assert "see to it" in str(caught.value).lower()
+        assert "give this user the rights" in str(caught.value).lower()
 
 
 def test_a_file_where_a_folder_should_be_is_an_error_of_the_folder(

@@ -100,7 +100,7 @@ def test_an_answer_has_its_class_of_error(
 def test_a_refused_key_is_told_with_the_variable_that_holds_it(status: int) -> None:
     refused = answer(status, {"message": "Invalid API key"})
     message = str(response_error(refused))
-    assert "The key is the anon role's" in str(response_error(refused, "sb_publishable_x"))
+    assert "The key has the role anon." in str(response_error(refused, "sb_publishable_x"))
     assert "SUPABASE_SECRET_KEY" in message
     assert "SUPABASE_SERVICE_ROLE_KEY" in message
     assert "Invalid API key" in message
@@ -141,14 +141,16 @@ def test_a_role_that_may_not_is_told_with_whose_key_it_is_and_the_right_one(
     for key in ("sb_publishable_x", legacy_key("anon")):
         message = str(response_error(refused, key))
         assert said in message
-        assert "The key is the anon role's" in message
+        assert "The key has the role anon." in message
         assert "It must be the secret key" in message
         assert "SUPABASE_SECRET_KEY" in message
         assert key not in message
-    assert "authenticated role's" in str(response_error(refused, legacy_key("authenticated")))
+    assert "has the role authenticated." in str(
+        response_error(refused, legacy_key("authenticated"))
+    )
     for own in ("sb_secret_x", legacy_key("service_role")):
         message = str(response_error(refused, own))
-        assert "The key is" not in message
+        assert "The key has" not in message
         assert "check SUPABASE_SECRET_KEY" in message
 
 
@@ -301,7 +303,7 @@ def test_what_a_proxy_does_is_told_with_its_variable(monkeypatch: pytest.MonkeyP
     url = "https://x.supabase.co"
     assert str(transport_error(refused, url)).startswith("The proxy that https_proxy names refuses")
     assert str(transport_error(httpx.ConnectError("Connection refused"), url)) == (
-        f"{url} did not answer (by the proxy that https_proxy names): Connection refused."
+        f"{url} did not answer (through the proxy that https_proxy names): Connection refused."
     )
 
 

@@ -88,7 +88,7 @@ def test_a_role_that_does_not_exist_is_no_refused_row() -> None:
         ("53300", ("connections", "pooler")),
         ("53400", ("limit",)),
         ("55P03", ("lock", "pg_stat_activity")),
-        ("57P03", ("starts",)),
+        ("57P03", ("starting",)),
     ],
 )
 def test_what_passes_only_if_somebody_acts_is_told_with_what_to_do(

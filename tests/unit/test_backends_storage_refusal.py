@@ -80,13 +80,13 @@ def test_a_full_store_is_not_tried_image_by_image() -> None:
     full = refusal(said(507, "InsufficientStorage", "no more")).error("imagecache", "image a")
     assert isinstance(full, BackendUnavailableError)
     assert not full.divisible
-    assert "Make room" in str(full)
+    assert "Free space" in str(full)
 
 
 def test_a_policy_is_not_called_a_wrong_key() -> None:
     refused = refusal(said(403, "Unauthorized", "new row violates row-level security policy"))
     assert refused.is_policy
-    assert "a policy of its refuses" in str(refused.error("imagecache", "image a"))
+    assert "a policy of the bucket" in str(refused.error("imagecache", "image a"))
     assert "SUPABASE" not in str(refused.error("imagecache", "image a"))
     assert not refusal(said(403, "Unauthorized", "Invalid Compact JWS")).is_policy
 

@@ -77,4 +77,4 @@ def test_supabase_with_its_database_says_that_rows_go_there_straight() -> None:
 
 @pytest.mark.parametrize("backend", ["supabase", "postgresql", "embedded"])
 def test_what_was_asked_for_needs_no_other_reason(backend: str) -> None:
-    assert told(backend=backend, **SUPABASE, **DATABASE).endswith("(as asked for)")
+    assert told(backend=backend, **SUPABASE, **DATABASE).endswith("(as configured)")

@@ -496,7 +496,7 @@ def test_an_error_that_nobody_knew_of_is_told_as_a_fault(
     monkeypatch.setattr("imports.servers.schema.migrations", fail)
     assert call("schema", "print") == 1
     shown = capsys.readouterr().err
-    assert "This is a fault of the importer: KeyError" in shown
+    assert "This is a bug in the importer: KeyError" in shown
     assert "Traceback" not in shown
     assert "Traceback" in Path("resilient_import.log").read_text()
 
@@ -510,7 +510,7 @@ def test_what_to_do_about_a_target_that_stayed_away_is_told(
     monkeypatch.setattr("imports.servers.schema.migrations", fail)
     assert call("schema", "print") == 75
     assert capsys.readouterr().err == (
-        "Error: No answer. When it answers, the same command goes on.\n"
+        "Error: No answer. When it answers again, the same command resumes.\n"
     )
 
 
@@ -563,10 +563,10 @@ def test_a_working_folder_that_is_no_utf_8_or_gone_is_refused(
     folder.mkdir()
     monkeypatch.chdir(folder)
     assert call(*command) == 2
-    assert r"caf\xe9, is no valid UTF-8" in capsys.readouterr().err
+    assert r"caf\xe9, is not valid UTF-8" in capsys.readouterr().err
     folder.rmdir()
     assert call(*command) == 2
-    assert "is gone" in capsys.readouterr().err
+    assert "does not exist any more" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imports.cli.faults import FaultError, told
+from imports.cli.faults import FaultError, as_importer_error
 from imports.errors import DiskError, ImporterError, LedgerError, LimitError, UsageError
 from imports.run.logs import LOG_NAME
 
@@ -31,7 +31,7 @@ from imports.run.logs import LOG_NAME
 def test_what_a_user_can_put_right_is_no_fault(
     tmp_path: Path, error: Exception, kind: type[ImporterError], said: str
 ) -> None:
-    found = told(error, tmp_path)
+    found = as_importer_error(error, tmp_path)
     assert type(found) is kind
     assert said in str(found)
     assert list(tmp_path.iterdir()) == []
@@ -39,7 +39,7 @@ def test_what_a_user_can_put_right_is_no_fault(
 
 def test_an_error_of_ours_stays_as_it_is(tmp_path: Path) -> None:
     error = UsageError("so it is")
-    assert told(error, tmp_path) is error
+    assert as_importer_error(error, tmp_path) is error
 
 
 def fault() -> Exception:
@@ -50,10 +50,10 @@ def fault() -> Exception:
 
 
 def test_a_fault_is_told_as_one_and_its_traceback_is_in_the_log(tmp_path: Path) -> None:
-    found = told(fault(), tmp_path)
+    found = as_importer_error(fault(), tmp_path)
     assert isinstance(found, FaultError)
     assert found.exit_code == 1
-    assert "a fault of the importer: KeyError" in str(found)
+    assert "a bug in the importer: KeyError" in str(found)
     assert "\x1b" not in str(found)
     assert str(tmp_path / LOG_NAME) in str(found)
     assert "Traceback" not in str(found)
@@ -61,7 +61,7 @@ def test_a_fault_is_told_as_one_and_its_traceback_is_in_the_log(tmp_path: Path) 
 
 
 def test_without_a_log_a_fault_is_told_with_its_traceback(tmp_path: Path) -> None:
-    said = str(told(fault(), tmp_path / "gone"))
-    assert "a fault of the importer: KeyError" in said
+    said = str(as_importer_error(fault(), tmp_path / "gone"))
+    assert "a bug in the importer: KeyError" in said
     assert "Traceback" in said
     assert __file__ in said

@@ -42,12 +42,12 @@ def test_a_path_that_leads_out_or_is_not_safe_everywhere_is_refused(path: str) -
     ["", "..", "a/b", "-a", "a.b", "Photos", "imagecache", "postgresql", "spool", "a" * 64, "ab\n"],
 )
 def test_a_bucket_that_is_none_or_something_else_of_ours_is_refused(bucket: str) -> None:
-    with pytest.raises(RecordError, match="no image can be stored in a bucket of the name"):
+    with pytest.raises(RecordError, match="no image can be stored in a bucket named"):
         check(Placement(bucket, "a"))
 
 
 def test_two_images_of_an_item_cannot_have_one_place() -> None:
-    with pytest.raises(RecordError, match="two images that are to be stored at photos/a"):
+    with pytest.raises(RecordError, match="two images for the same place, photos/a"):
         check(Placement("photos", "a"), Placement("photos", "a"))
 
 

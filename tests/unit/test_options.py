@@ -178,20 +178,20 @@ def test_a_variable_is_found_in_the_readme(option: Option) -> None:
 def test_no_secret_is_told_again_or_in_a_work_state(option: Option) -> None:
     if option.read_given is secret:
         assert option.kept is Kept.NOT
-        assert not option.told_again
+        assert not option.resumed_with
         assert str(option.read("x")) != "x"
 
 
 @each_option
 def test_what_must_be_told_again_is_what_the_command_takes(option: Option) -> None:
-    assert option.told_again & option.commands == option.told_again
+    assert option.resumed_with & option.commands == option.resumed_with
 
 
 @each_command
 def test_what_is_told_again_is_understood(command: str) -> None:
     """As the words of its flag, whatever it is, and not where it is as usual."""
     for option in OPTIONS.values():
-        if not option.told_again & TAKING[command]:
+        if not option.resumed_with & TAKING[command]:
             continue
         read = option.read_given
         value: Any = str(read.choices[-1]) if isinstance(read, Choice) else "7"
@@ -201,12 +201,12 @@ def test_what_is_told_again_is_understood(command: str) -> None:
             value = ["a", "b"]
         found = taken(command)[option.name]
         context = click.Context(click.Command("x", params=[found]))
-        words = option.words(value)
+        words = option.arguments(value)
         click.Command("x", params=[found]).parse_args(context, [*words])
         assert option.read(context.params[option.name]) == option.read(value)
         for usual in (option.default, None, False):
-            assert option.words(usual) == []
-        assert option.words([]) == [] or not isinstance(option.default, tuple)
+            assert option.arguments(usual) == []
+        assert option.arguments([]) == [] or not isinstance(option.default, tuple)
 
 
 def test_where_settings_are_read_is_told_to_every_command_that_goes_on() -> None:

@@ -62,7 +62,9 @@ def test_the_variable_goes_before_all(project: Path) -> None:
     assert project_folder({"IMPORTER_PROJECT": ""}) == Path()
     put(other, "file")
     for name in ("nowhere", str(other / "file")):
-        with pytest.raises(UsageError, match=f"IMPORTER_PROJECT is {name}: there is no such"):
+        with pytest.raises(
+            UsageError, match=f"IMPORTER_PROJECT is {name}: the folder does not exist"
+        ):
             project_folder({"IMPORTER_PROJECT": name})
 
 

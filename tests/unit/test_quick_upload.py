@@ -153,7 +153,7 @@ def test_a_folder_with_several_tags_needs_one_to_be_named(
 ) -> None:
     known(data, "Nov", *paths)
     known(data, "Dec", *paths)
-    with pytest.raises(UsageError, match=r"more than one tag \(Dec, Nov\): choose with --tag"):
+    with pytest.raises(UsageError, match=r"more than one tag \(Dec, Nov\)\. Choose one with --tag"):
         chosen(data / "Batch54")
     settings = chosen(data / "Batch54", tag="Dec")
     assert (settings.source, settings.tag) == (data, "Dec")
@@ -205,7 +205,9 @@ def test_what_is_named_goes_before_what_is_known(data: Path) -> None:
 
 def test_an_item_of_another_source_with_the_same_path_and_tag_is_not_replaced(data: Path) -> None:
     known(data.with_name("elsewhere"), "default", "data/Batch54")
-    with pytest.raises(UsageError, match=r"data/Batch54 .* 'default' .*/elsewhere: choose") as told:
+    with pytest.raises(
+        UsageError, match=r"data/Batch54 .* 'default', from .*/elsewhere\. Choose"
+    ) as told:
         chosen(data / "Batch54")
     assert "--source" in str(told.value)
     assert chosen(data / "Batch54", tag="other").tag == "other"
@@ -216,7 +218,7 @@ def test_an_item_of_another_source_with_the_same_path_and_tag_is_not_replaced(da
 def test_what_is_named_is_refused_as_well_if_another_source_has_it(data: Path) -> None:
     known(data, "Nov", "line/Batch55", "Batch54")
     (data / "line/Batch54").mkdir()
-    with pytest.raises(UsageError, match="out of"):
+    with pytest.raises(UsageError, match="already imported with the tag 'Nov', from"):
         chosen(data / "line/Batch54", source=data / "line", tag="Nov")
     assert chosen(data / "line/Batch54").source == data
 
@@ -230,7 +232,7 @@ def test_another_kind_or_the_same_source_is_no_clash(data: Path) -> None:
 
 def test_two_sources_that_are_folders_themselves_are_not_taken_for_each_other(data: Path) -> None:
     known(data / "line/Batch55", "Nov", ".")
-    with pytest.raises(UsageError, match=r"choose another --tag"):
+    with pytest.raises(UsageError, match=r"Choose another --tag"):
         chosen(data / "Batch54", source=data / "Batch54", tag="Nov")
 
 

@@ -58,14 +58,14 @@ def test_the_phases_that_ran_are_listed_with_their_time() -> None:
 def test_the_counts_of_records_and_images_are_told() -> None:
     text = render_report(report(counts=COUNTS))
     assert "Records: 1,200 inserted, 11 updated, 12 skipped, 13 unchanged" in text
-    assert "Images: 500 uploaded, 9 already there, 5 missing" in text
+    assert "Images: 500 uploaded, 9 already stored, 5 missing" in text
     assert "damaged" not in text
     assert "All done." in text
 
 
 def test_damaged_images_are_counted() -> None:
     text = render_report(report(counts={**COUNTS, "sha256.flawed": 4}))
-    assert "9 already there, 5 missing, 4 damaged" in text
+    assert "9 already stored, 5 missing, 4 damaged" in text
 
 
 def test_what_few_kinds_know_is_told_where_there_is_some() -> None:
@@ -77,9 +77,9 @@ def test_what_few_kinds_know_is_told_where_there_is_some() -> None:
     text = render_report(report(counts=COUNTS | more, **exempt))
     assert "12 skipped, 13 unchanged, 4 guarded, 1,000 left out\n" in text
     assert "Derived rows: 5,000 raw.sums" in text
-    assert "Left out, since what they refer to is not in the target" in text
-    assert "is not in the target: 1,000\n     a: 1\n     … and 990 more (status" in text
-    assert "Guarded: the target keeps what it has: 1\n     b: 2\n" in text
+    assert "Left out, since they refer to rows that are not in the target" in text
+    assert "are not in the target: 1,000\n     a: 1\n     … and 990 more (status" in text
+    assert "Guarded: the target keeps its rows: 1\n     b: 2\n" in text
     text = render_report(report(counts=COUNTS))
     for word in ("uarded", "eft out", "Derived"):
         assert word not in text
@@ -87,8 +87,8 @@ def test_what_few_kinds_know_is_told_where_there_is_some() -> None:
 
 def test_verification_tells_of_records_that_need_not_be_as_their_files_say() -> None:
     lines = "\n".join(render_verification(VerifyReport(records=3, guarded=2, left_out=1)))
-    assert "3 records and 0 images are as their files say" in lines
-    assert "2 are kept as the target has them" in lines
+    assert "3 records and 0 images match their files" in lines
+    assert "2 guarded: the target keeps its rows" in lines
     assert "1 left out" in lines
     both = joined(VerifyReport(guarded=1, left_out=2), VerifyReport(guarded=3, left_out=4))
     assert both == VerifyReport(guarded=4, left_out=6)
@@ -96,7 +96,7 @@ def test_verification_tells_of_records_that_need_not_be_as_their_files_say() -> 
 
 def test_where_nothing_was_to_do_that_is_said() -> None:
     text = render_report(report(counts={"planning.unchanged": 515}))
-    assert "Nothing to do: everything is imported already." in text
+    assert "Nothing to do: everything is already imported." in text
     assert "515 were imported before" in text
     assert "inserted" not in text
 
@@ -122,10 +122,10 @@ def test_a_scan_tells_what_it_found_and_what_is_to_be_imported() -> None:
     state = work_state(work_items_remaining=1_230)
     text = render_report(report(state, item="folder", scanned=scanned))
     assert (
-        "Scanned: 1,200 new, 30 changed or left to do, 60 imported before, 10 failed before,"
+        "Scanned: 1,200 new, 30 changed or unfinished, 60 imported before, 10 failed before,"
         " 2 unreadable"
     ) in text
-    assert "Scanned only: 1,230 folders are to be imported." in text
+    assert "Scanned only: 1,230 folders to import." in text
     for other in ("All done", "Nothing to do", "inserted", "limit"):
         assert other not in text
 
@@ -136,14 +136,14 @@ def test_what_was_given_up_is_told_with_what_tries_it_again() -> None:
     assert "failed too often" in line
     assert "--retry-failed" in line
     assert "--max-retries" in line
-    assert "Not tried again" not in render_report(report())
+    assert "Given up" not in render_report(report())
 
 
 def test_what_is_acknowledged_is_counted_apart() -> None:
     text = render_report(report(acknowledged=1_234))
     assert "✅ Failed Items: 0" in text
-    assert "Acknowledged: 1,234 that failed" in text
-    assert "imported already, but for what is acknowledged." in text
+    assert "Acknowledged: 1,234 (see status)" in text
+    assert "already imported, except acknowledged items." in text
     assert "cknowledged" not in render_report(report())
 
 
@@ -159,7 +159,7 @@ def test_failures_are_told_with_path_reason_phase_and_tries() -> None:
     assert "Failed Items: 2" in text
     assert "FL/a.json: is not JSON (planning, tried 3 times)" in text
     assert "FL/0.json: reason 0 (import)" in text
-    assert "not everything went in" in text
+    assert "Done, with problems." in text
     assert "All done" not in text
     assert "Nothing to do" not in text
 
@@ -181,21 +181,21 @@ def test_an_interrupted_run_tells_where_and_how_much_is_left() -> None:
     state = work_state(status="interrupted", current_phase="upload", work_items_remaining=4_321)
     command = "To resume:  resilient-importer states /data --tag t"
     text = render_report(report(state, exit_code=130, next_commands=[command]))
-    assert "Stopped in upload, with 4,321 files to go. Nothing is lost." in text
+    assert "Stopped in upload; 4,321 files are left. Nothing is lost." in text
     assert text.splitlines()[-1].strip() == command
 
 
 def test_a_run_that_was_stopped_while_it_listed_knows_no_number() -> None:
     state = work_state(status="interrupted", current_phase="planning", total_files=0)
     text = render_report(report(state, exit_code=130))
-    assert "Stopped in planning, before all files were listed. Nothing is lost." in text
-    assert "to go" not in text
+    assert "Stopped in planning; not all files are listed. Nothing is lost." in text
+    assert "are left" not in text
 
 
 def test_what_a_stopped_run_has_only_planned_is_not_called_imported() -> None:
     for status, told in (
         ("completed", "Imported with a warning: 7"),
-        ("interrupted", "With a warning, imported or yet to be: 7"),
+        ("interrupted", "With a warning, imported or pending: 7"),
     ):
         text = render_report(report(work_state(status=status), warnings_total=7))
         (line,) = [line for line in text.splitlines() if "a warning" in line]
@@ -234,7 +234,7 @@ def test_what_was_not_cleaned_is_not_mentioned() -> None:
 
 def test_a_clean_verification_is_one_line() -> None:
     (line,) = render_verification(VerifyReport(records=1_200, images=514))
-    assert "1,200 records and 514 images are as their files say" in line
+    assert "1,200 records and 514 images match their files" in line
 
 
 def test_differences_are_counted_and_shown() -> None:
@@ -284,16 +284,16 @@ def test_the_counts_of_a_phase_are_its_own_and_none_is_left_out() -> None:
 
 def test_files_that_are_done_with_are_counted() -> None:
     counts = {"import.files_deleted": 1_234, "planning.to_import": 1_236}
-    assert "Files done with: 1,234 deleted, 0 moved away" in render_report(report(counts=counts))
+    assert "Finished files: 1,234 deleted, 0 moved" in render_report(report(counts=counts))
     counts = {"import.files_moved": 2}
-    assert "Files done with: 0 deleted, 2 moved away" in render_report(report(counts=counts))
-    assert "Files done with" not in render_report(report(counts=COUNTS))
+    assert "Finished files: 0 deleted, 2 moved" in render_report(report(counts=counts))
+    assert "Finished files" not in render_report(report(counts=COUNTS))
 
 
 def test_files_that_could_not_be_deleted_are_told_and_those_too_many_counted() -> None:
     problems = [Failure(f"a{number}.json", "import", "cannot: denied") for number in range(10)]
     text = render_report(report(exit_code=3, not_disposed=problems, not_disposed_total=1_234))
-    assert "Done with, but still in the source: 1,234" in text
+    assert "Finished, but still in the source: 1,234" in text
     assert "a9.json: cannot: denied" in text
     assert f"… and {1_234 - MOST_SHOWN:,} more" in text
     assert "still in the source" not in render_report(report())
@@ -302,7 +302,7 @@ def test_files_that_could_not_be_deleted_are_told_and_those_too_many_counted() -
 def test_what_is_gone_is_told_where_it_is_verified() -> None:
     lines = render_verification(VerifyReport(records=5, gone=1_234))
     assert "5 records" in lines[0]
-    assert "1,234 were deleted or moved away" in lines[1]
+    assert "1,234 were deleted or moved" in lines[1]
     assert len(render_verification(VerifyReport(records=5))) == 1
     assert "1,234" in "".join(render_verification(VerifyReport(found={"missing": 1}, gone=1_234)))
 
@@ -354,7 +354,7 @@ def test_of_joined_findings_the_first_are_kept_and_all_are_counted(count: int) -
 
 def test_images_that_are_still_missing_are_told_by_every_run() -> None:
     text = render_report(report(lacking=Lacking(2, 3, 1), warnings_total=2_000_000))
-    assert "Images still missing: 4 (3 not found, 1 no images); each run looks for them" in text
+    assert "Images still missing: 4 (3 not found, 1 not images); each run looks for them" in text
     assert "… and 1,999,990 more (status --warnings lists all)" in text
     assert "still missing" not in render_report(report())
 
@@ -405,7 +405,7 @@ def test_what_verification_does_not_show_is_where_it_says(tmp_path: Path) -> Non
     found = VerifyReport(found={"missing": 12, "not yet imported": 500}, findings=findings(12))
     with log_files(tmp_path, debug=True):
         lines = render_verification(found)
-    assert lines[1] == "     500 are not yet imported: the run has not come to its end"
+    assert lines[1] == "     500 are not yet imported: the run is not finished"
     assert lines[-1] == f"     … and 2 more, in {tmp_path / 'resilient_import.log'}"
     assert sum("missing: PH" in line for line in lines) == 10
     assert render_verification(found)[-1] == "     … and 2 more", "nobody wrote a log"
@@ -442,8 +442,8 @@ def test_what_needs_a_human_is_the_failures_and_what_to_do_alone() -> None:
         "❌ Failed Items: 2",
         "     FL/0.json: reason 0 (import)",
         "     FL/1.json: reason 1 (import)",
-        "📎 Acknowledged: 1 that failed (status: which)",
-        "Done, but not everything went in.",
+        "📎 Acknowledged: 1 (see status)",
+        "Done, with problems.",
         "  Again:  importer states",
     ]
 
@@ -452,7 +452,7 @@ def test_a_target_that_stayed_away_and_differences_need_one_too() -> None:
     state = work_state(status="interrupted", work_items_remaining=3)
     text = render_trouble(report(state=state, exit_code=75, next_commands=["No answer."]))
     assert "Failed" not in text
-    assert "with 3 files to go. Nothing is lost.\n  No answer." in text
+    assert "3 files are left. Nothing is lost.\n  No answer." in text
     found = VerifyReport(records=2, found={"missing": 1})
     text = render_trouble(report(exit_code=3, verification=found))
     assert "\n🔍 Verified 2 records and 0 images: 1 missing\n" in text

@@ -273,7 +273,9 @@ def test_a_server_that_stays_away_is_given_up_after_the_time_that_was_asked_for(
     server = RemoteServer(clock, float("inf"))
     if probed:
         server.known.probe = server.probe
-    with pytest.raises(BackendUnavailableError, match=r"waited for 2 min \(--max-wait\)") as caught:
+    with pytest.raises(
+        BackendUnavailableError, match=r"Gave up after 2 min \(--max-wait\)"
+    ) as caught:
         with_retries(patient, server.known, server.merge)
     assert clock.now == pytest.approx(1_120.0)
     assert not caught.value.divisible, "nobody looks for a culprit in the data"
@@ -394,7 +396,7 @@ def test_a_lock_that_stays_ends_the_waiting_after_the_time_that_was_asked_for(
 ) -> None:
     locked = LockedTable(clock, float("inf"))
     with pytest.raises(
-        BackendUnavailableError, match=r"waited for 2 min .*\(--max-wait\)"
+        BackendUnavailableError, match=r"Gave up after 2 min .*\(--max-wait\)"
     ) as caught:
         with_retries(patient, Server(), locked.merge)
     assert clock.now <= 1_000.0 + 5.0 + 120.0 + 7.5

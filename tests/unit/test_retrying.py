@@ -9,7 +9,7 @@ import pytest
 
 from imports.backends.database import Database, ImageStore, Rows, TargetIdentity
 from imports.backends.operations import Operations, OperationStats
-from imports.backends.reading import RowQuestion
+from imports.backends.reading import RowQuery
 from imports.backends.retry import RetryPolicy
 from imports.backends.retrying import RetryingDatabase, RetryingStore
 from imports.errors import BackendError, BackendUnavailableError, DataRefusedError
@@ -82,7 +82,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "database.dataset_id": ("states", "tag", None, "me"),
     "database.merge": (uuid4(), ROWS),
     "database.compare": (ROWS,),
-    "database.rows": (RowQuestion(STATES.group.tables[0], 10, ("id",)),),
+    "database.rows": (RowQuery(STATES.group.tables[0], 10, ("id",)),),
     "database.count_written": (STATES.group, ["b"]),
     "database.delete_written": (STATES.group, STATES.group.tables[0], ["1"], ["b"]),
     "database.unlist_images": ("local", "", 10),
@@ -114,7 +114,7 @@ def test_each_operation_is_tried_again_and_counted(operation: str, clock: Clock)
     ((told, stats),) = asked.operations.stats().items()
     assert (told, stats.calls, stats.retries, stats.failures) == (operation, 1, 2, 0)
     assert stats.seconds == clock.now - 1_000.0 > 3.0, "with the waits in between"
-    assert policy.asked == {}
+    assert policy.pending == {}
 
 
 def test_the_protocols_have_nothing_that_is_not_wrapped() -> None:
@@ -158,13 +158,13 @@ def test_what_is_asked_is_known_while_it_is_under_way(clock: Clock) -> None:
 
     class Looking(Scripted):
         def merge(self, *arguments: object) -> None:
-            (asked,) = policy.asked.values()
+            (asked,) = policy.pending.values()
             assert (asked.operation, asked.arguments) == ("database.merge", arguments)
             raise DataRefusedError("no")
 
     with pytest.raises(DataRefusedError):
         database_of(Looking(clock), policy).merge(uuid4(), ROWS)
-    assert policy.asked == {}
+    assert policy.pending == {}
 
 
 def test_with_fewer_retries_it_is_the_same_database(clock: Clock) -> None:

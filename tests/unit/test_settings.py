@@ -110,7 +110,7 @@ def test_of_several_keys_the_newest_kind_is_taken_and_which_is_said(
     assert settings.supabase_key is not None
     assert settings.supabase_key.get_secret_value() == "sb_secret_new"
     (said,) = caplog.messages
-    assert said == "The key is that of SUPABASE_SECRET_KEY; SUPABASE_SERVICE_ROLE_KEY differs."
+    assert said == "Using the key in SUPABASE_SECRET_KEY; SUPABASE_SERVICE_ROLE_KEY differs."
 
 
 def test_another_name_in_the_environment_goes_before_the_first_name_in_a_file(
@@ -577,7 +577,7 @@ def test_paths_are_of_where_they_are_written(tmp_path: Path) -> None:
 
 def test_a_project_folder_that_is_imported_is_refused(tmp_path: Path, below: Path) -> None:
     """From a folder in it, too: what is found above may have come with the data."""
-    with pytest.raises(UsageError, match=f".env in {tmp_path} would say where the data goes"):
+    with pytest.raises(UsageError, match=f".env in {tmp_path} would choose the target"):
         load_settings(environment={}, source=tmp_path)
     settings = load_settings(environment={"IMPORTER_PROJECT": str(below)}, source=tmp_path)
     assert settings.tag is None
@@ -601,7 +601,7 @@ def test_env_files_that_came_with_the_data_are_not_read(
     folder = tmp_path / place
     folder.mkdir(exist_ok=True)
     (folder / name).write_text("DATABASE_URL=postgresql://attacker/db\n")
-    with pytest.raises(UsageError, match=f"{name} in {folder}.*may have come with it"):
+    with pytest.raises(UsageError, match=f"{name} in {folder}.*may have come with the data"):
         load_settings(environment={}, folder=folder, source=tmp_path)
     (folder / name).unlink()
     load_settings(environment={}, folder=folder, source=tmp_path)
@@ -609,7 +609,7 @@ def test_env_files_that_came_with_the_data_are_not_read(
 
 def test_an_env_file_that_names_its_own_folder_as_the_source_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"IMPORTER_SOURCE={tmp_path}\n")
-    with pytest.raises(UsageError, match="may have come with it"):
+    with pytest.raises(UsageError, match="may have come with the data"):
         load(tmp_path)
 
 

@@ -76,7 +76,7 @@ def test_the_last_run_is_told_with_its_counts_and_target() -> None:
         "Dataset ID: 32",
         "PostgreSQL, mydb at db.example",
         "batch_20251118_120000_1a2b3c",
-        "In all: 515, not yet finished 12, failed 0",
+        "Total: 515, unfinished 12, failed 0",
     ):
         assert part in text
     (line,) = [line for line in text.splitlines() if line.strip().startswith("sha256")]
@@ -86,7 +86,7 @@ def test_the_last_run_is_told_with_its_counts_and_target() -> None:
 def test_of_a_source_that_was_not_listed_nobody_knows_how_many_items_it_has() -> None:
     state = work_state(status="interrupted", current_phase="planning", total_files=0)
     run = known(state)
-    assert "In all: not yet known, the source is not listed" in run_lines(run)
+    assert "Total: not yet known, the source is not yet listed" in run_lines(run)
     assert brief_lines(run)[0].endswith("; not yet listed")
 
 
@@ -180,7 +180,7 @@ def test_failures_are_told_the_first_ones_with_what_tries_them_again() -> None:
     assert "failed: FL/0.json: refused (import, tried 2×)" in text
     assert text.count("failed: ") == 10
     assert "290 more failed" in text
-    assert text.splitlines()[-1].startswith("To try the failed ones again:  ")
+    assert text.splitlines()[-1].startswith("To retry the failed items:  ")
 
 
 # The next command
@@ -239,7 +239,7 @@ def test_totals_batches_and_causes_are_told_as_in_the_document() -> None:
         "  batch_20240115_143022_00002: 45/50 successful, 2.0 s, 25/s",
         "  batch_20240115_143022_00001: 50/50 successful, 0.0 s",
         "  1,200 × is not JSON: line …",
-        "      for one, a/b: is not JSON: line 7 (import, tried 3×)",
+        "      example: a/b: is not JSON: line 7 (import, tried 3×)",
     ):
         assert line in lines
 
@@ -282,7 +282,7 @@ def test_what_is_acknowledged_is_told_with_who_when_and_why() -> None:
     ]
     status = Status([scope(failed=0, acknowledged=25_000, acknowledgements=found)])
     text = render_status(status, FILE)
-    assert "  acknowledged: 25,000 (failed, and no longer count)" in text
+    assert "  acknowledged: 25,000 (failed, but no longer counted)" in text
     assert "  success: 1,180,000" in text
     assert f"1970-01-01T00:00:00+00:00  acknowledged by nia: {why}" in text
     assert text.count("acknowledged by nia") == 5
@@ -376,11 +376,11 @@ def test_every_unfinished_run_is_told_with_how_it_goes_on(tmp_path: Path) -> Non
     resume = f"--state-file {state_file}"
     assert f"To resume:  {next_command.program()} states /data --tag three {resume}" in text
     *_, head, two, how_two, one, how_one, _, last = text.splitlines()
-    assert head == "Unfinished too:"
+    assert head == "Also unfinished:"
     assert two.startswith(
         "  states from /data, tag two, into PostgreSQL, mydb at db.example: inter"
     )
-    assert two.endswith("not yet finished 7 of 515")
+    assert two.endswith("unfinished 7 of 515")
     assert how_two.endswith(f"To resume:  {next_command.program()} states /data --tag two {resume}")
     assert "tag one" in one
     assert how_one.endswith("other.json")
@@ -618,7 +618,7 @@ def test_of_a_deleted_file_and_of_one_that_stays_it_is_told_why(tmp_path: Path) 
     assert deleted.endswith("deleted (imported), run batch")
     stays = render_whereabouts(read_whereabouts(ledger, Path("c.json")), Path(), ledger)
     assert stays.splitlines()[1:] == [
-        "  in the source, as far as is known: failed in import: is empty"
+        "  in the source when last listed: failed in import: is empty"
     ]
 
 
@@ -639,5 +639,7 @@ def test_a_status_tells_the_latest_disposals_and_counts_all(tmp_path: Path) -> N
     assert [each["file"] for each in scope["disposals"]][:2] == ["/data/x/b.json", "/data/49"]
     assert len(scope["disposals"]) == 10
     text = render_status(status, FILE)
-    assert "Files deleted: 51, moved: 1 (one of them: status --file PATH), the last ones:" in text
+    assert (
+        "Files deleted: 51, moved: 1 (for one of them: status --file PATH); the last ones:" in text
+    )
     assert "  x/b.json: " in text

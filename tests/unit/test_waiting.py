@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from imports.backends.database import Rows
-from imports.backends.retry import Asked, RetryPolicy
+from imports.backends.retry import PendingRequest, RetryPolicy
 from imports.cli.progress import LineDisplay
 from imports.cli.progress_bars import BarDisplay
 from imports.kinds.states import STATES
@@ -39,7 +39,7 @@ class Watch:
         self.waiting = Waiting(self.policy, self.display)
 
     def ask(self, thread: int, operation: str, *arguments: object) -> None:
-        self.policy.asked[thread] = Asked(self.now, operation, arguments)
+        self.policy.pending[thread] = PendingRequest(self.now, operation, arguments)
 
     def look(self, seconds: int) -> None:
         """Looks once a second, for so long."""
@@ -57,7 +57,7 @@ def test_what_is_answered_soon_is_not_shown(watch: Watch) -> None:
     watch.look(60)
     watch.ask(1, "database.identify")
     watch.look(4)
-    watch.policy.asked.clear()
+    watch.policy.pending.clear()
     watch.look(60)
     assert watch.display.texts == []
 
@@ -73,7 +73,7 @@ def test_what_takes_long_is_shown_each_second_and_as_a_line_ever_more_rarely(wat
     assert [line.rpartition(", ")[2] for line in lines] == [
         *("5 s", "10 s", "20 s", "40 s", "1 min 20 s", "2 min 40 s")
     ]
-    watch.policy.asked.clear()
+    watch.policy.pending.clear()
     watch.look(3)
     assert watch.display.texts[166:] == [""], "it is taken away, once"
 
@@ -83,7 +83,7 @@ def test_of_several_requests_the_longest_one_is_shown(watch: Watch) -> None:
     watch.look(3)
     watch.ask(2, "database.merge", None, Rows(STATES.group, {}, {0: [b"{}"]}))
     watch.look(2)
-    watch.policy.asked.pop(1)
+    watch.policy.pending.pop(1)
     watch.look(3)
     assert watch.display.texts == [
         "waiting for the database: who it is, 5 s",

@@ -18,13 +18,13 @@ from imports.display_text import shown_lines
 
 @cli.command(cls=SettingsCommand, takes=Commands.ACKNOWLEDGE)
 @click.argument("paths", nargs=-1, type=FOLDER, metavar="[PATH]...")
-@click.option("--tag", help="Only what has this tag.")
+@click.option("--tag", help="Only items with this tag.")
 @kind_option
 @click.option(
-    "--all", "everything", is_flag=True, help="All that failed with the tag, in place of PATHs."
+    "--all", "everything", is_flag=True, help="All failed items with the tag, instead of PATHs."
 )
-@click.option("--note", metavar="TEXT", help="Why; kept, and shown by `status`.")
-@click.option("--undo", is_flag=True, help="Take it back: they count as failed again.")
+@click.option("--note", metavar="TEXT", help="The reason, which `status` shows.")
+@click.option("--undo", is_flag=True, help="Undo it: they count as failed again.")
 def acknowledge(
     paths: tuple[Path, ...],
     tag: str | None,
@@ -36,20 +36,20 @@ def acknowledge(
 ) -> None:
     """Acknowledge failed files: they no longer count as failed.
 
-    No run tries them, and none exits with 3 for them, until they change or --retry-failed asks for
-    it. PATH is the path of a file (of a folder, where folders are imported), or its name in its
-    source.
+    No run retries them, or exits with 3 because of them, until they change or --retry-failed is
+    given. PATH is the path of a file (or a folder, for kinds that import folders), or its path in
+    its source.
     """
     from imports.cli.acknowledge import acknowledge_failed
     from imports.cli.status import last_ledger
     from imports.loading import read_settings
 
     if bool(paths) is everything:
-        raise click.UsageError("Name the files that failed, or all of them: --all.")
+        raise click.UsageError("Give the paths of failed files, or --all.")
     if everything and tag is None:
         raise click.UsageError("--all needs a --tag.")
     if undo and note is not None:
-        raise click.UsageError("--note says why something is acknowledged, not taken back.")
+        raise click.UsageError("--note is the reason for an acknowledgement; it excludes --undo.")
     settings = read_settings(**flags)
     tell_project(settings, sys.stderr)
     lines = acknowledge_failed(

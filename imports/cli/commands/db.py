@@ -19,7 +19,7 @@ def db() -> None:
 
 @db.command("start")
 def db_start() -> None:
-    """Start it, and keep it running until `db stop`."""
+    """Start the server, and keep it running until `db stop`."""
     from imports.servers import embedded
 
     server = embedded.start(_embedded_folder())
@@ -28,9 +28,9 @@ def db_start() -> None:
 
 
 @db.command("stop")
-@click.option("--force", is_flag=True, help="Stop it under those who use it, too.")
+@click.option("--force", is_flag=True, help="Stop it even if it is in use.")
 def db_stop(force: bool) -> None:
-    """Stop it, unless a run or somebody else uses it."""
+    """Stop the server, unless a run or another program uses it."""
     from imports.servers import embedded
 
     stopped = embedded.stop(_embedded_folder(), force=force)
@@ -39,7 +39,7 @@ def db_stop(force: bool) -> None:
 
 @db.command("url")
 def db_url() -> None:
-    """Print its URL, for psql and the like."""
+    """Print the URL of the server, for psql and other programs."""
     from imports.errors import EmbeddedServerError
     from imports.servers import embedded
 

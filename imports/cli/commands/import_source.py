@@ -1,4 +1,4 @@
-"""The commands of the kinds: importing a source, or a single item."""
+"""The commands of the kinds: they import a source or a single item."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class _KindCommand(click.Command):
-    """A command for a kind, which is not imported before it is called or asked for its options."""
+    """A command for a kind. It imports the kind's module on first use."""
 
     def __init__(
         self, name: str, summary: str, kind: str, make: Callable[[Kind], click.Command]
@@ -66,10 +66,10 @@ def _source_command(kind: Kind) -> click.Command:
         same = [wording.source_option, "same_source"]
         params.append(click.Option(same, type=FOLDER, help="The same as DIR."))
     params += setting_options(kind.takes)
-    # Beside the other one that imports nothing.
+    # After --scan-only, which imports nothing either.
     place = next(place for place, each in enumerate(params) if each.name == "scan_only") + 1
-    told = "Show the status, and do no more."
-    params.insert(place, click.Option(["--status", "show_status"], is_flag=True, help=told))
+    text = "Show the status, and do nothing else."
+    params.insert(place, click.Option(["--status", "show_status"], is_flag=True, help=text))
     return click.Command(kind.name, params=params, callback=import_source)
 
 
@@ -79,17 +79,17 @@ def _single_command(kind: Kind) -> click.Command:
     def import_single(path: Path, **flags: Any) -> None:
         _import_single(kind, path, flags)
 
-    told = f"The source that the {kind.wording.item} is part of."
+    text = f"The source that the {kind.wording.item} is part of."
     own = [
         click.Argument(["path"], type=FOLDER),
-        click.Option(["--source"], type=FOLDER, help=told),
+        click.Option(["--source"], type=FOLDER, help=text),
     ]
     params = [*own, *setting_options(Commands.ITEM)]
     return click.Command(kind.wording.single_command, params=params, callback=import_single)
 
 
 def _import_single(kind: Kind, path: Path, flags: dict[str, Any]) -> None:
-    """Imports a single work item, and tells its story."""
+    """Imports a single work item, and prints its story and its outcome."""
     from imports.cli.import_single import settings_for, tell_beginning, tell_end
 
     settings = settings_for(kind, path, settings_from(kind.name, **flags))
@@ -101,5 +101,5 @@ for _name, _wording in WORDINGS.items():
     _help = f"{_wording.summary}\n\n{_wording.details}".rstrip()
     cli.add_command(_KindCommand(_name, _help, _name, _source_command))
     if _wording.single_command is not None:
-        _summary = f"Import a single {_wording.item}, imported before or not."
+        _summary = f"Import a single {_wording.item}, even if it was imported before."
         cli.add_command(_KindCommand(_wording.single_command, _summary, _name, _single_command))

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 @cli.command(cls=SettingsCommand, takes=Commands.RESUME)
 @kind_option
 @click.option("--tag", help="Only runs with this tag.")
-@click.option("--give-up", is_flag=True, help="Give them up: nothing goes on with them any more.")
+@click.option("--give-up", is_flag=True, help="Give the runs up: they cannot be resumed any more.")
 def resume(kind: str | None, tag: str | None, give_up: bool, **flags: Any) -> None:
-    """Go on with every unfinished run, one after the other, the oldest first.
+    """Resume every unfinished run, one after the other, the oldest first.
 
-    Each goes on with the options that it was begun with. The exit code is the worst of all.
+    Each run keeps its options. The exit code is the worst of all runs.
     """
     from imports.cli.resuming import give_up_runs, resumable_runs, resume_all
     from imports.cli.status import last_ledger
@@ -42,15 +42,15 @@ def resume(kind: str | None, tag: str | None, give_up: bool, **flags: Any) -> No
     settings = replace(settings, db_path=last_ledger(settings))
     runs = resumable_runs(settings, given(flags), kind, tag)
     if not runs:
-        tell(shown(f"Nothing is unfinished in the ledger {settings.ledger_file}."), sys.stdout)
+        tell(shown(f"The ledger {settings.ledger_file} has no unfinished run."), sys.stdout)
     if give_up:
         for each in runs:
             tell(shown(f"Given up: {each.name}"), sys.stdout)
         give_up_runs(settings, runs)
         return
 
-    def go_on(settings: Settings, run_name: str) -> int:
+    def resume_one(settings: Settings, run_name: str) -> int:
         refuse_env_files_in(settings.imported, settings.project, production=flags["production"])
         return import_with(settings, run_name)
 
-    exit_with(resume_all(runs, go_on, lambda text: tell(shown(text), sys.stdout), tell_error))
+    exit_with(resume_all(runs, resume_one, lambda text: tell(shown(text), sys.stdout), tell_error))

@@ -23,12 +23,12 @@ def schema() -> None:
 @click.option(
     "--set-aside",
     is_flag=True,
-    help="Move tables of other programs that have our names to the schema before_importer.",
+    help="Move other programs' tables with the same names to the schema before_importer.",
 )
 def schema_apply(*, set_aside: bool, **flags: Any) -> None:
-    """Apply the migrations that the PostgreSQL at DATABASE_URL, or the embedded one, lacks.
+    """Apply the missing migrations to the PostgreSQL at DATABASE_URL, or to the embedded one.
 
-    Tables of other programs that have the names of ours stop it before anything is changed.
+    If tables of other programs have the same names, the command fails and changes nothing.
     """
     from imports.backends.target import schema_database
     from imports.servers.schema import apply_schema, set_aside_earlier
@@ -39,7 +39,7 @@ def schema_apply(*, set_aside: bool, **flags: Any) -> None:
             for each, new_schema in earlier.moved:
                 print_out(shown(f"moved {each} to {new_schema}.{each.name}"))
             for function in earlier.functions:
-                print_out(shown(f"⚠️  {function} names one of these: it will find our table now."))
+                print_out(shown(f"⚠️  {function} names one of these: it will use our table now."))
         for name in apply_schema(url):
             print_out(f"applied {name}")
     print_out(shown(f"The schema of {place} is up to date."))
@@ -50,7 +50,7 @@ def schema_apply(*, set_aside: bool, **flags: Any) -> None:
 def schema_print(*, only_functions: bool) -> None:
     """Print the migrations, for Supabase's SQL editor.
 
-    The functions alone are for a database that has the tables.
+    Use --functions for a database that already has the tables.
     """
     from imports.servers.schema import migrations
 
@@ -60,13 +60,13 @@ def schema_print(*, only_functions: bool) -> None:
 
 
 @schema.command("export")
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 if it would.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if the file is out of date.")
 @click.option("--same-version", is_flag=True, help="Keep the version of the file.")
 def schema_export(*, check: bool, same_version: bool) -> None:
     """Write the functions, which are rendered from the tables, as the newest migration.
 
-    For those who change the importer, in a checkout. They get a new version where they changed,
-    so that `supabase db push` applies them. Keep the version where it has applied none of it yet.
+    For developers of the importer, in a checkout. Changed functions get a new version, so that
+    `supabase db push` applies them. Use --same-version if it has not applied the file yet.
     """
     from imports.cli.schema_export import export_functions
     from imports.errors import SchemaError
@@ -74,7 +74,7 @@ def schema_export(*, check: bool, same_version: bool) -> None:
     export = export_functions(check=check, same_version=same_version)
     if check and export.written:
         raise SchemaError(
-            "The functions in supabase/migrations are out of date. Write them anew with"
+            "The functions in supabase/migrations are out of date. Update them with"
             " `resilient-importer schema export`."
         )
     print_out(shown(f"{'wrote' if export.written else 'up to date:'} {export.path}"))

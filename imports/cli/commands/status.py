@@ -18,20 +18,20 @@ from imports.display_text import shown
 
 @cli.command(cls=SettingsCommand, takes=Commands.STATUS)
 @kind_option
-@click.option("--tag", help="Only what has this tag.")
-@click.option("--json", "as_json", is_flag=True, help="For programs: as JSON.")
+@click.option("--tag", help="Only items with this tag.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.option(
     "--warnings",
     is_flag=True,
-    help="List what was imported with a warning, and records left out or guarded, a line each"
-    " (--json: an object a line).",
+    help="List items with a warning, and records left out or guarded, one in each line (with"
+    " --json, one object in each line).",
 )
-@click.option("--limit", type=click.IntRange(1), help="With --warnings: at most so many.")
+@click.option("--limit", type=click.IntRange(1), help="With --warnings: the most to list.")
 @click.option(
     "--file",
     type=FOLDER,
     metavar="PATH",
-    help="Where this file is: what was done with it, why, when, and by which run.",
+    help="The history of this file: what a run did with it, which run, when and why.",
 )
 def status(
     kind: str | None,
@@ -44,9 +44,9 @@ def status(
 ) -> None:
     """Show what is imported, pending and failed, the last batches, and what to type next."""
     if limit is not None and not warnings:
-        raise click.UsageError("--limit is for --warnings.")
+        raise click.UsageError("--limit needs --warnings.")
     if warnings and file is not None:
-        raise click.UsageError("--warnings and --file ask for different things.")
+        raise click.UsageError("--warnings and --file exclude each other.")
     if warnings:
         _show_warnings(flags, kind, tag, limit, as_json=as_json)
     elif file is not None:
@@ -58,11 +58,11 @@ def status(
 def show_status_of(
     flags: dict[str, Any], kind: str | None, tag: str | None, *, as_json: bool
 ) -> None:
-    """Shows the status of a kind and a tag, None for all."""
+    """Prints the status of a kind and a tag, None for all."""
     from imports.cli.status import last_ledger, read_status, render_status, status_json
     from imports.loading import read_settings
 
-    # Not `settings_from`: whether there are credentials for the target is no matter here.
+    # Not `settings_from`: the status needs no credentials of the target.
     settings = read_settings(state_file=flags["state_file"], db_path=flags["db_path"])
     tell_project(settings, sys.stderr)
     found = read_status(settings.state_file, last_ledger(settings), kind, tag)

@@ -17,16 +17,16 @@ from imports.run.streams import tell, tell_apart
 
 
 @cli.command(cls=SettingsCommand, takes=Commands.VERIFY)
-@click.option("--repair", is_flag=True, help="Import again what is missing or different.")
-@click.option("--tag", help="The last run with this tag, in place of the last one of all.")
+@click.option("--repair", is_flag=True, help="Import missing and different records again.")
+@click.option("--tag", help="The last run with this tag, instead of the last of all runs.")
 @kind_option
 @click.option("--source", type=FOLDER, help="The last run over this source.")
 def verify(
     repair: bool, tag: str | None, kind: str | None, source: Path | None, **flags: Any
 ) -> None:
-    """Compare what the last run's target has with what its files say now.
+    """Compare the target of the last run with its files.
 
-    The last run of all, or the last one that --tag, --kind and --source choose.
+    --tag, --kind and --source choose among the last runs.
     """
     from imports.cli.report import render_verification
     from imports.loading import refuse_env_files_in
@@ -51,7 +51,7 @@ def verify(
             command = next_command.verify(
                 settings.state_file, settings.as_json(), *chosen, repair=True
             )
-            lines.append(f"To import what differs again:  {command}")
+            lines.append(f"To repair the differences:  {command}")
         tell(shown_lines(lines), sys.stdout)
         if not report.clean:
             tell_apart(shown_lines(lines))
