@@ -24,7 +24,7 @@ from typing import Self
 from imports.errors import BackendUnavailableError, ImporterError, InterruptedRunError
 from imports.ledger import Listing
 from imports.phases.cycles import Cycles
-from imports.phases.disposal import dispose_left
+from imports.phases.disposal import dispose_leftovers
 from imports.phases.steps import (
     hash_planned,
     import_planned,
@@ -131,7 +131,7 @@ class ResilientImporter:
             if session.disposal is not None:
                 # It may take a while, and the first phase begins after it.
                 session.checkpoint(now=True)
-                dispose_left(session)
+                dispose_leftovers(session)
             listing = plan_source(session)
             if self.settings.scan_only:
                 # What an interrupted run left is still to be gone on with.
@@ -217,9 +217,9 @@ class ResilientImporter:
             if not repair:
                 return verified.report
             # On demand: few runs repair.
-            from imports.phases.repair import imported_again
+            from imports.phases.repair import import_again
 
-            return imported_again(session, verified, deep=deep)
+            return import_again(session, verified, deep=deep)
 
     def verify_again(self, *, repair: bool = False) -> VerifyReport:
         """Verifies the last run, whether it is finished or not; see `verify_writes`."""

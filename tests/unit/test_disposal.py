@@ -508,7 +508,7 @@ def killed_moments(act: Callable[[], object], prepare: Callable[[], None]) -> It
     raise AssertionError("it never came to its end")
 
 
-def finish_left(path: Path, mark: Signature, end: Callable[[Path, Path], Outcome]) -> None:
+def finish_leftover(path: Path, mark: Signature, end: Callable[[Path, Path], Outcome]) -> None:
     """What the next run does first: it ends what is left of this file, and puts back the rest."""
 
     def finish(aside: Path, home: Path) -> bool:
@@ -558,9 +558,9 @@ def test_a_move_killed_at_any_system_call_is_finished_by_the_next(
         assert at_source or name in found, "never neither"
         assert set(at_source.values()) <= {content}
         if known:
-            finish_left(path, mark, end)
+            finish_leftover(path, mark, end)
         else:
-            finish_left(path, Signature(0, 0), end)
+            finish_leftover(path, Signature(0, 0), end)
             if path.exists():
                 assert files_in(source) == {"x/a.json": content}
                 mark = signature_of_file(str(path), exact=True)
@@ -591,7 +591,7 @@ def test_a_deletion_killed_at_any_system_call_is_finished_by_the_next(
         assert set(files_in(source).values()) <= {CONTENT}
         left = bool(files_in(source))
         wanted = mark if known else Signature(0, 0)
-        finish_left(path, wanted, lambda aside, home: disposal.finish_delete(aside))
+        finish_leftover(path, wanted, lambda aside, home: disposal.finish_delete(aside))
         if not known:
             assert path.exists() is left, "it is put back, as a file that is new"
         if path.exists() and not known:

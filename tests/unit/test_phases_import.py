@@ -661,24 +661,24 @@ class Gateway(MemoryDatabase):
         return super().merge(request_id, rows)
 
 
-def test_a_batch_of_which_nothing_was_judged_is_in_doubt_and_no_folder_is_told(
+def test_a_batch_without_a_judged_record_is_unexplained_and_gets_no_status_files(
     folders: FolderBench,
 ) -> None:
     place = folders.add("a", b'{"device_id": "bad"}')
     imported = folders.run(Gateway("device_id", "bad"))
-    assert imported.doubtful == [(1, "HTTP 400: blocked")]
-    assert (imported.judged, [item.id for item in imported.doubted]) == (False, [1])
+    assert imported.unexplained == [(1, "HTTP 400: blocked")]
+    assert (imported.judged, [item.id for item in imported.unexplained_items]) == (False, [1])
     assert [each.name for each in place.iterdir()] == ["stats.json"]
 
 
-def test_what_is_refused_beside_others_that_go_in_is_not_in_doubt(folders: FolderBench) -> None:
+def test_a_refusal_beside_imported_records_is_not_unexplained(folders: FolderBench) -> None:
     places = [folders.add(name, b'{"device_id": "%b"}' % name.encode()) for name in ("a", "bad")]
     imported = folders.run(Gateway("bad"))
-    assert (imported.judged, imported.doubtful, imported.doubted) == (True, [], [])
+    assert (imported.judged, imported.unexplained, imported.unexplained_items) == (True, [], [])
     assert [told(place)["status"] for place in places] == ["success", "failed"]
 
 
-def test_what_the_database_finds_fault_with_is_not_in_doubt(bench: Bench) -> None:
+def test_a_value_that_the_database_names_is_not_unexplained(bench: Bench) -> None:
     bench.add("poison")
     imported = bench.run(MemoryDatabase(poison={"poison"}))
-    assert (imported.judged, imported.doubtful) == (True, [])
+    assert (imported.judged, imported.unexplained) == (True, [])

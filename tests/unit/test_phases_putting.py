@@ -6,7 +6,7 @@ import pytest
 
 from imports.ledger import Claim, KnownPlace, PlacementStage
 from imports.phases.placements import passed_over
-from imports.phases.putting import decided
+from imports.phases.putting import decide_place
 from imports.work_item import Image, ImageFile, Placement, RowOutcome, Signature
 
 PLACE = Placement("photos", "trays/1.png")
@@ -23,7 +23,7 @@ def decide(
     of: KnownPlace | None, here: str | None, *, replace: bool = False
 ) -> tuple[PlacementStage, str | None, PlacementStage | None] | None:
     """Stage, what is replaced, and as what that was known; None if it is refused."""
-    found = decided(Claim(IMAGE, PLACE, of), here, "batch", replace=replace)
+    found = decide_place(Claim(IMAGE, PLACE, of), here, "batch", replace=replace)
     if isinstance(found, str):
         return None
     assert (found.place, found.sha256) == (PLACE, "new")

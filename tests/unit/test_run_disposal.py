@@ -24,7 +24,7 @@ from imports.phases.disposal import (
     DisposalJob,
     dispose_batch,
     dispose_items,
-    dispose_left,
+    dispose_leftovers,
     dispose_verified,
 )
 from imports.phases.listing import list_source
@@ -484,7 +484,7 @@ def test_what_is_to_be_imported_again_or_verified_is_not_deleted_before(
     bench.add("a.json", "A")
     imported(bench)
     session = bench.session("next", **{flag: True})
-    dispose_left(session)
+    dispose_leftovers(session)
     assert bench.left() == ["a.json"]
     session.disposals.record_verified({"a.json"}, whole=True)
     dispose_verified(session)
@@ -501,7 +501,7 @@ def test_what_is_given_up_is_not_moved_before_force_tries_it_again(bench: People
     content = (bench.folder / "a.json").read_bytes()
     assert bench.left() == ["a.json"]
     session = bench.session("next", force=True)
-    dispose_left(session)
+    dispose_leftovers(session)
     assert bench.left() == ["a.json"], "it fails again, or does not"
     assert (bench.folder / "a.json").read_bytes() == content
 
@@ -516,7 +516,7 @@ def test_all_that_is_left_goes_however_many_pages_it_has(
         bench.add(f"{number}.json", "A")
     imported(bench)
     session = bench.session("killed")
-    dispose_left(session)
+    dispose_leftovers(session)
     assert bench.left() == []
     assert session.counts()["import.files_deleted"] == 7
 
@@ -526,7 +526,7 @@ def test_a_run_that_is_stopping_disposes_of_nothing_more(bench: PeopleBench) -> 
     imported(bench)
     session = bench.session("killed")
     session.policy.stop.set()
-    dispose_left(session)
+    dispose_leftovers(session)
     assert bench.left() == ["a.json"]
 
 
