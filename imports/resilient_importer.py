@@ -116,7 +116,9 @@ class ResilientImporter:
                 tell(report)
             # A scan, or a run over one item, does not tell of all that failed.
             whole = session.single_item is None and not self.settings.scan_only
-            session.runs.record_told(session.state.run_name, session.scope.id if whole else None)
+            session.runs.record_reported(
+                session.state.run_name, session.scope.id if whole else None
+            )
         finally:
             self.close()
         return report

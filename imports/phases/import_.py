@@ -18,7 +18,7 @@ from imports.phases.merging import (
     write_status_files,
 )
 from imports.phases.pieces import PieceReader
-from imports.phases.placements import passed_over, settle_placements
+from imports.phases.placements import finish_placements, skipped_items
 from imports.phases.prepare import batches, largest_item
 from imports.phases.unexplained import UnexplainedRefusals
 from imports.run.spool import SpoolReader
@@ -82,7 +82,7 @@ def import_items(session: RunSession) -> int:
             for item in session.queue.large():
                 _import_large(session, target, item)
     session.spool.clear()
-    settle_placements(session)
+    finish_placements(session)
     return total
 
 
@@ -138,7 +138,7 @@ def _record(session: RunSession, imported: Imported) -> None:
     if imported.failures:
         counts["import.failed"] = len(imported.failures)
     if session.placements.is_used:
-        session.placements.pass_over(imported.item_ids, passed_over(imported.merged))
+        session.placements.record_skipped(imported.item_ids, skipped_items(imported.merged))
     session.queue.record_imported(
         imported.item_ids,
         imported.failures,

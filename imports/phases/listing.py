@@ -105,8 +105,8 @@ def _walk(session: RunSession) -> Iterator[ListedEntry]:
     prefixes = [""]
     while prefixes:
         yield from _walk_from(session, prefixes, problems, links)
-        prefixes, passed_over = linked.to_follow(links.folders)
-        yield from passed_over
+        prefixes, unfollowed = linked.to_follow(links.folders)
+        yield from unfollowed
         links.folders.clear()
     yield from links.problems
     yield from problems.values()

@@ -8,7 +8,7 @@ first, and restored if the item fails. The order is:
 3. Copy the old image to a hidden path of the bucket.
 4. Put the image at its place, and record that in the ledger.
 5. Import: merge the rows, and record in the ledger that the item is imported.
-6. Record in the ledger that the image stays (`settle`), and remove the copy.
+6. Record in the ledger that the image stays (`commit`), and remove the copy.
 
 If the item fails, the place is taken back instead of steps 5 and 6. After a crash between two
 steps, the next run continues, or takes the place back. An image that no run of this ledger has
@@ -67,15 +67,20 @@ def place_images(session: RunSession) -> None:
     """
     if not session.placements.is_used:
         return
-    settle_placements(session)
+    finish_placements(session)
     total = session.placements.open_claims(again=session.state.repairing)
-    if rivals := session.placements.rivals():
-        for rival in rivals:
+    if conflicts := session.placements.conflicts():
+        for conflict in conflicts:
             reason = (
-                f"Image upload failed: {rival.place} is also the place of an image of"
-                f" {rival.later}, which comes later: that image is stored there"
+                f"Image upload failed: {conflict.place} is also the place of an image of"
+                f" {conflict.later}, which comes later: that image is stored there"
             )
-            _fail(session, rival.place, reason, session.items.record_rival(rival.item_id, reason))
+            _fail(
+                session,
+                conflict.place,
+                reason,
+                session.items.record_conflict(conflict.item_id, reason),
+            )
         total = session.placements.open_claims(again=session.state.repairing)
     if not total:
         return
@@ -99,14 +104,14 @@ def place_images(session: RunSession) -> None:
         session.raise_if_stopping()
 
 
-def settle_placements(session: RunSession) -> None:
+def finish_placements(session: RunSession) -> None:
     """Takes back the places of items that failed, and removes the copies of imported ones.
 
     The places of unfinished items stay.
     """
     if not session.placements.is_used:
         return
-    session.placements.settle()
+    session.placements.commit()
     target = _target(session)
     for places in session.placements.undone(PAGE):
         taken = []
@@ -123,7 +128,7 @@ def settle_placements(session: RunSession) -> None:
         session.raise_if_stopping()
 
 
-def passed_over(merged: list[tuple[int, RowOutcome, str]]) -> set[int]:
+def skipped_items(merged: list[tuple[int, RowOutcome, str]]) -> set[int]:
     """The items whose records were all skipped, since the target has newer ones."""
     written = {item_id for item_id, outcome, _ in merged if outcome is not RowOutcome.SKIPPED}
     return {item_id for item_id, _, _ in merged} - written

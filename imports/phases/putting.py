@@ -98,7 +98,7 @@ def look_in(target: PlaceTarget, claims: list[Claim]) -> list[Looked]:
 
 def _look_at(target: PlaceTarget, claim: Claim) -> Looked:
     place, image, known = claim.place, claim.image, claim.known
-    ours = known is not None and known.stage is PlacementStage.STANDS
+    ours = known is not None and known.stage is PlacementStage.COMMITTED
     try:
         size = target.places.size(place)
         if size is None:
@@ -196,10 +196,12 @@ def decide_place(
         if here == known.previous or (here == _UNREADABLE and known.kept is None):
             return known._replace(stage=PlacementStage.PUTTING)
         return _foreign_image(claim, "meanwhile ")
-    ours = known is not None and known.stage is PlacementStage.STANDS
+    ours = known is not None and known.stage is PlacementStage.COMMITTED
     if here == sha256:
         stays = ours and known is not None and known.sha256 == sha256
-        return KnownPlace(place, sha256, PlacementStage.STANDS if stays else PlacementStage.FOUND)
+        return KnownPlace(
+            place, sha256, PlacementStage.COMMITTED if stays else PlacementStage.FOUND
+        )
     new = KnownPlace(place, sha256, PlacementStage.PUTTING)
     if here is None:
         return new

@@ -140,7 +140,7 @@ def open_session(
         if placements.is_used:
             # What a place had before is forgotten once the ledger has the item.
             ledger.bring_to_disk()
-        placements.settle()
+        placements.commit()
         items = ItemLedger(scope)
         if state is fresh and not last_run and not settings.scan_only:
             items.list_planned()

@@ -82,7 +82,7 @@ def test_a_ledger_that_names_no_run_of_ours_is_told(
         )
     (pg_place.folder / STATE).write_text("{")
     told = pg_place.run("states", source, "--tag", "t", exit_code=1)
-    assert "has a work state of a form that no run gives it" in told.err
+    assert "has a damaged work state" in told.err
     assert victim.exists()
 
 

@@ -883,7 +883,7 @@ def test_a_file_that_is_no_database_is_refused_and_stays(tmp_path: Path) -> None
 
 def test_a_folder_in_its_place_and_a_folder_that_is_gone_are_refused(tmp_path: Path) -> None:
     for path, problem in (
-        (tmp_path, "that is a folder"),
+        (tmp_path, "it is a folder"),
         (tmp_path / "gone" / "ledger.db", "its folder does not exist"),
     ):
         with pytest.raises(UsageError, match=rf"cannot be used: {problem}\. .* --db-path"):
@@ -895,7 +895,7 @@ def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     LedgerFile(path).close()
     _execute(path, "pragma user_version = 99")
-    with pytest.raises(LedgerError, match="of version 99"):
+    with pytest.raises(LedgerError, match="has version 99"):
         LedgerFile(path)
 
 

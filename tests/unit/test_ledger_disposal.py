@@ -416,11 +416,11 @@ def test_failures_whose_files_were_moved_away_are_told_until_they_are_told(book:
     here = [Failure("here", "import", "second", 1)]
     book.next_run("next")
     assert book.items.failures(9)[0] == 2
-    book.runs.record_told("next")
+    book.runs.record_reported("next")
     assert book.items.failures(9)[0] == 2, "that run told of another item"
-    book.runs.record_told("next", book.scope_id + 1)
+    book.runs.record_reported("next", book.scope_id + 1)
     assert book.items.failures(9)[0] == 2, "nor is it another source that is meant"
-    book.runs.record_told("next", book.scope_id)
+    book.runs.record_reported("next", book.scope_id)
     assert book.items.failures(9) == (1, here)
     # Its own run, which is gone on with, tells of it at its end; one that verifies it does not.
     book.runs.begin_run(book.scope_id, "run", "batch", STATE_FILE, only_verified=True)

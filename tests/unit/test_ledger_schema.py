@@ -92,7 +92,7 @@ def test_a_ledger_from_before_the_first_release_is_refused_and_stays(
         connection.execute("create table scope (id integer primary key)")
         connection.execute(f"pragma user_version = {version}")
     before = path.read_bytes()
-    message = rf"of version {version}, which was never released; .* {NEWEST}\. Move it away and run"
+    message = rf"has version {version}, which was never released; .* {NEWEST}\. Move it away"
     with pytest.raises(LedgerError, match=message):
         LedgerFile(path)
     assert path.read_bytes() == before
@@ -106,7 +106,7 @@ def test_a_ledger_of_a_newer_version_is_refused_and_stays(tmp_path: Path) -> Non
     LedgerFile(path).close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"pragma user_version = {NEWEST + 1}")
-    with pytest.raises(LedgerError, match=rf"of version {NEWEST + 1}, .* {NEWEST}\."):
+    with pytest.raises(LedgerError, match=rf"has version {NEWEST + 1}, .* {NEWEST}\."):
         LedgerFile(path)
     assert ask(path, "pragma user_version") == [(NEWEST + 1,)]
 
