@@ -216,7 +216,7 @@ class _UnexplainedPuts:
 def _fail(session: RunSession, place: str, reason: str, paths: list[str]) -> None:
     session.add_counts({"upload.failed": 1})
     _log.error("%s: %s", place, reason)
-    session.tell_failures(Phase.UPLOAD, [(path, reason) for path in paths])
+    session.write_failures(Phase.UPLOAD, [(path, reason) for path in paths])
 
 
 def _target(session: RunSession) -> PlaceTarget:

@@ -98,7 +98,7 @@ def plan_items(session: RunSession) -> None:
             for plan in planned.plans
             if plan.failure is not None
         ]
-        session.tell_failures(Phase.PLANNING, failures)
+        session.write_failures(Phase.PLANNING, failures)
         session.disposals.leave([plan.id for plan in planned.plans if plan.stays])
         if planned.growing:
             session.growing.found(planned.growing, time.monotonic())

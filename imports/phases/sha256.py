@@ -41,7 +41,7 @@ def hash_images(session: RunSession) -> None:
         for file, reason in hashed.unread:
             _log.error("%s: %s", file.path, reason)
             paths = session.items.record_unread_image(file.path, reason)
-            session.tell_failures(Phase.SHA256, [(path, reason) for path in paths])
+            session.write_failures(Phase.SHA256, [(path, reason) for path in paths])
         if hashed.unread:
             session.add_counts({"sha256.unread": len(hashed.unread)})
         done = len(hashed.images) + len(hashed.problems) + len(hashed.unread)

@@ -224,7 +224,7 @@ def _fail_items(session: RunSession, image: Image, problem: str) -> None:
     reason = f"Image upload failed: {problem}"
     _log.error("%s", reason)
     paths = session.items.record_upload_failure(image.sha256, reason)
-    session.tell_failures(Phase.UPLOAD, [(path, reason) for path in paths])
+    session.write_failures(Phase.UPLOAD, [(path, reason) for path in paths])
 
 
 BATCH_SIZE = 500

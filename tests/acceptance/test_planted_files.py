@@ -57,7 +57,7 @@ def test_a_batch_id_that_is_a_path_removes_nothing(
     id_ = str(path) if form == "absolute" else f"../../{path.relative_to(pg_place.folder)}"
     change_state(pg_place.folder, run_name=id_, status="interrupted")
     again = pg_place.run("states", source, "--tag", "t", "--force")
-    assert f"{STATE} is damaged; it was kept as" in again.err
+    assert f"{STATE} is damaged; it was renamed to" in again.err
     assert victim.read_text() == "years of work"
     assert (victim.parent / "sub").is_dir()
 
@@ -181,7 +181,9 @@ def test_a_state_that_the_own_ledger_does_not_know_is_set_aside(
         pg_place.run("states", ".", "--tag", "t")
     (pg_place.folder / STATE).write_text(json.dumps(content))
     finished = pg_place.run("states", ".", "--tag", "t")
-    assert f"{STATE} is of a run that the ledger does not know; it was kept as" in finished.err
+    assert (
+        f"{STATE} belongs to a run that the ledger does not know; it was renamed to" in finished.err
+    )
     assert "Resuming" not in finished.text
     assert pg_place.state["batch_id"] != content["batch_id"]
 

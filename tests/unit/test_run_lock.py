@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from imports.errors import LockedError
-from imports.run.lock import Holder, hold, holder, say_run
+from imports.run.lock import Holder, hold, holder, write_run
 
 OWN = os.getpid()
 
@@ -29,7 +29,7 @@ def test_who_holds_it_is_known_and_for_which_run(tmp_path: Path) -> None:
     with ExitStack() as resources:
         held(path, resources)
         assert holder(path) == Holder(OWN, None)
-        say_run(path, "batch_1")
+        write_run(path, "batch_1")
         assert holder(path) == Holder(OWN, "batch_1")
         (tmp_path / "ledger.db.pid").write_text("garbage")
         assert holder(path) == Holder(None, None)
@@ -54,7 +54,7 @@ def test_a_process_that_was_killed_holds_nothing_whatever_it_left(tmp_path: Path
     read, write = os.pipe()
     if not (child := os.fork()):
         held(path, resources := ExitStack())
-        say_run(path, "batch_1")
+        write_run(path, "batch_1")
         os.write(write, b"!")
         signal.pause()
         resources.close()

@@ -209,4 +209,4 @@ def test_a_log_that_cannot_be_written_any_more_stops_nothing_and_is_told_once(
     bench.go(session)
     assert bench.database.people == ["A"]
     assert bench.left() == []
-    assert len([each for each in bench.said if "goes on without it" in each]) == 1
+    assert len([each for each in bench.said if "continues without it" in each]) == 1

@@ -37,7 +37,7 @@ def test_what_is_told_arrives_at_once(pipe: tuple[int, int]) -> None:
     assert lost(mine) is None
 
 
-def test_a_reader_that_goes_away_raises_nothing_and_the_log_hears_the_rest(
+def test_a_lost_reader_raises_nothing_and_the_text_is_logged(
     pipe: tuple[int, int], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "imports")
@@ -53,7 +53,7 @@ def test_a_reader_that_goes_away_raises_nothing_and_the_log_hears_the_rest(
     assert [line for line in said if "cannot be written to" not in line] == ["one", "two", "three"]
 
 
-def test_a_full_disk_is_the_same_and_the_error_is_kept() -> None:
+def test_a_full_disk_raises_nothing_and_the_error_is_stored() -> None:
     descriptor = os.open("/dev/full", os.O_WRONLY)
     mine = stream(descriptor)
     tell("one", mine)

@@ -220,12 +220,12 @@ def test_a_derivation_runs_after_all_tables_with_the_keys_of_what_was_written() 
 def test_what_cannot_be_is_refused_when_it_is_said() -> None:
     owned = replace(THINGS, name="parts", owner=THINGS.qualified_name)
     for more in ({"guard": "true"}, {"parents": (Parent(("name",), "x.y", ("name",)),)}):
-        with pytest.raises(ValueError, match=r"public\.parts has an owner"):
+        with pytest.raises(ValueError, match=r"public\.parts is owned"):
             replace(owned, **more)  # type: ignore[arg-type]
     for name in ("public.parts", "public.nothing"):
         with pytest.raises(ValueError, match="needs a table without an owner"):
             TableGroup("things", (THINGS, owned), (Derivation("public.importer_derive", name),))
-    with pytest.raises(ValueError, match=r"must be called public\.importer_"):
+    with pytest.raises(ValueError, match=r"must have a name public\.importer_"):
         Derivation("public.derive", "public.things")
 
 
