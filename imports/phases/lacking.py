@@ -147,9 +147,9 @@ def look_again(job: LookJob) -> Looked:
     An image that is known and unchanged does not count as new.
     """
     kind = kind_named(job.kind)
-    looked = Looked(len(job.items), [item.id for item in job.items if item.mended])
+    looked = Looked(len(job.items), [item.id for item in job.items if item.has_usable])
     known = {item.id: item.known for item in job.items}
-    items = [WorkItem(*item[:3]) for item in job.items if not item.mended]
+    items = [WorkItem(*item[:3]) for item in job.items if not item.has_usable]
     for item, content, _ in read_items(kind, job.source, items):
         if isinstance(content, Exception):
             looked.problems.append((item.path, reason_of(content)))

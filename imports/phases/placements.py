@@ -167,8 +167,8 @@ def _put_page(
 def _decide(session: RunSession, claim: Claim, here: str | None) -> KnownPlace | str:
     known = claim.known
     # A repair replaces a wrong image at the place.
-    mended = session.state.repairing and known is not None and known.sha256 == claim.image.sha256
-    replace = session.settings.force or mended
+    repaired = session.state.repairing and known is not None and known.sha256 == claim.image.sha256
+    replace = session.settings.force or repaired
     return decide_place(claim, here, session.state.run_name, replace=replace)
 
 

@@ -105,7 +105,7 @@ def test_a_path_in_the_ledger_that_leads_out_of_the_source_deletes_nothing(
             ),
         )
     told = pg_place.run("people", source, "--tag", "t", "--no-progress-csv", exit_code=1)
-    assert "outside of the source" in told.err
+    assert "outside the source" in told.err
     assert victim.read_text() == "years of work"
 
 

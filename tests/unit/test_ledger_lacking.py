@@ -91,7 +91,7 @@ def test_they_come_with_the_images_that_they_were_imported_with_or_for(book: Boo
             "a",
             Signature(1, 1),
             frozenset({picture("bad"), picture("one"), picture("two")}),
-            mended=False,
+            has_usable=False,
         )
     ]
 
@@ -112,17 +112,17 @@ def test_one_image_under_two_names_is_missing_once(book: Book) -> None:
     book.images.record_hashes([], [(picture("bad"), "is no image")])
     book.imported(item.id)
     assert book.lacking.count() == Lacking(1, 0, 1)
-    assert [item.mended for item in items(book)] == [False]
+    assert [item.has_usable for item in items(book)] == [False]
 
 
-def test_an_image_that_another_item_made_usable_is_mended(book: Book) -> None:
+def test_an_image_that_another_item_made_usable_is_known(book: Book) -> None:
     bad(book, "a")
     book.list(listed("b"), whole=False)
     ((other,),) = book.listed_items(None, 9)
     better = ImageFile(picture("bad").path, Signature(99, 2))
     book.plan(Plan(other.id, images=(better,)))
     book.images.record_hashes([hashed(better, "11")], [])
-    assert [(item.path, item.mended) for item in items(book)] == [("a", True)]
+    assert [(item.path, item.has_usable) for item in items(book)] == [("a", True)]
 
 
 def test_an_image_that_is_met_again_is_told_once(book: Book) -> None:

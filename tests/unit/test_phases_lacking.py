@@ -27,7 +27,9 @@ def look(
 ) -> Looked:
     of = ImportSource(str(source.folder), kind_named(kind).patterns)
     items = [
-        LackingItem(number, path, kind_named(kind).sign(of, path), frozenset(known), mended=False)
+        LackingItem(
+            number, path, kind_named(kind).sign(of, path), frozenset(known), has_usable=False
+        )
         for number, path in enumerate(paths, 1)
     ]
     return look_again(LookJob(kind, of, image_finder(source.folder, ()), items))
@@ -88,9 +90,9 @@ def test_a_defect_of_a_kind_costs_one_item(source: Source, monkeypatch: pytest.M
     assert "unexpected ZeroDivisionError" in reason
 
 
-def test_what_the_ledger_knows_to_be_mended_is_not_read(source: Source) -> None:
+def test_an_item_with_an_image_known_to_be_usable_is_not_read(source: Source) -> None:
     of = ImportSource(str(source.folder), ("*_parse.json",))
-    item = LackingItem(5, "gone", on_disk(source.folder).signature, frozenset(), mended=True)
+    item = LackingItem(5, "gone", on_disk(source.folder).signature, frozenset(), has_usable=True)
     job = LookJob("states", of, image_finder(source.folder, ()), [item])
     assert look_again(job) == Looked(1, [5])
 
