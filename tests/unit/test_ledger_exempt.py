@@ -67,7 +67,7 @@ def test_only_another_run_tries_it_again(book: Book) -> None:
 
 
 @pytest.mark.parametrize("grouped", [True, False])
-def test_an_item_that_begins_anew_forgets_it(book: Book, grouped: bool) -> None:
+def test_an_item_that_begins_again_has_no_exempt_records(book: Book, grouped: bool) -> None:
     ids = book.add("a", "b", group=1) if grouped else book.add("a")
     left_out(book, ids["a"], 1, 2)
     if grouped:

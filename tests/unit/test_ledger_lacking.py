@@ -66,7 +66,7 @@ def test_what_is_missing_is_counted_until_the_item_is_imported_with_it(book: Boo
     assert book.lacking.count() == Lacking(2, 2, 1)
 
 
-def test_an_item_of_which_there_is_no_more_to_say_lacks_nothing_any_more(book: Book) -> None:
+def test_a_plain_item_has_no_missing_images_any_more(book: Book) -> None:
     ids = lacking(book, "a")
     book.items.import_again([(ids["a"], Signature(1, 1))])
     book.items.record_plans([], 1, frozenset(), {}, {ids["a"]: None})
@@ -125,7 +125,7 @@ def test_an_image_that_another_item_made_usable_is_known(book: Book) -> None:
     assert [(item.path, item.has_usable) for item in items(book)] == [("a", True)]
 
 
-def test_an_image_that_is_met_again_is_told_once(book: Book) -> None:
+def test_an_image_that_is_read_again_gives_one_warning(book: Book) -> None:
     """As after a crash, with another item that names it."""
     book.list(listed("a"))
     ((item,),) = book.listed_items(None, 9)

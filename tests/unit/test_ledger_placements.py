@@ -90,7 +90,7 @@ def test_an_item_that_failed_meanwhile_puts_nothing_more(book: Book) -> None:
     assert list(pages) == []
 
 
-def test_an_image_stays_once_rows_of_its_item_are_in(book: Book) -> None:
+def test_an_image_stays_once_rows_of_its_item_are_imported(book: Book) -> None:
     item = planned(book, "1", "a", "aa")
     put(book, "a", "aa", kept="copy", previous="old", previous_stage=COMMITTED)
     ledger(book).commit()
@@ -104,7 +104,9 @@ def test_an_image_stays_once_rows_of_its_item_are_in(book: Book) -> None:
     assert list(ledger(book).with_copies(9)) == []
 
 
-def test_what_a_failed_item_put_is_taken_back_unless_rows_of_it_are_in(book: Book) -> None:
+def test_the_image_of_a_failed_item_is_taken_back_unless_rows_of_it_are_imported(
+    book: Book,
+) -> None:
     whole, part = planned(book, "1", "a", "aa"), planned(book, "2", "b", "bb")
     put(book, "a", "aa")
     put(book, "b", "bb")
@@ -125,7 +127,7 @@ def test_a_place_is_again_what_it_was(book: Book) -> None:
     assert (undone(book), list(ledger(book).with_copies(9))) == ([], [])
 
 
-def test_an_item_that_went_in_with_an_earlier_run_says_nothing_of_what_a_later_one_put(
+def test_an_import_by_an_earlier_run_does_not_commit_the_image_of_a_later_one(
     book: Book,
 ) -> None:
     item = planned(book, "1", "a", "aa")

@@ -98,7 +98,7 @@ def numbers(database: MemoryDatabase) -> list[object]:
     return [row["license_number"] for row in database.stored]
 
 
-def test_a_batch_goes_in_with_one_request_in_the_order_of_its_items(bench: Bench) -> None:
+def test_a_batch_is_merged_by_one_request_in_the_order_of_its_items(bench: Bench) -> None:
     for each in (("A", "B"), ("C",), ("D",)):
         bench.add(*each)
     database = MemoryDatabase()
@@ -112,7 +112,7 @@ def test_a_batch_goes_in_with_one_request_in_the_order_of_its_items(bench: Bench
     ]
 
 
-def test_a_refused_record_is_isolated_and_all_others_go_in_in_order(bench: Bench) -> None:
+def test_a_refused_record_is_isolated_and_all_others_are_merged_in_order(bench: Bench) -> None:
     for number in "ABCDEFGHIJ":
         bench.add(number)
     bench.add("poison-1")
@@ -135,7 +135,7 @@ def test_one_bad_record_of_many_costs_few_requests(bench: Bench) -> None:
     assert len(database.requests) <= 13, "halving, not one by one"
 
 
-def test_an_item_with_one_refused_record_has_failed_but_its_other_records_went_in(
+def test_an_item_with_one_refused_record_failed_but_its_other_records_are_imported(
     bench: Bench,
 ) -> None:
     bench.add("A", "poison", "B")
@@ -155,7 +155,7 @@ def test_several_refused_records_of_one_item_are_one_failure(bench: Bench) -> No
     assert "(and 2 more records)" in reason
 
 
-def test_where_everything_is_refused_everything_is_told(bench: Bench) -> None:
+def test_if_everything_is_refused_everything_is_reported(bench: Bench) -> None:
     for number in "ABC":
         bench.add(number)
     imported = bench.run(MemoryDatabase(poison={"license_number"}))
@@ -163,7 +163,7 @@ def test_where_everything_is_refused_everything_is_told(bench: Bench) -> None:
     assert imported.merged == []
 
 
-def test_what_is_cleaned_counts_once_something_of_its_item_goes_in(bench: Bench) -> None:
+def test_cleaned_values_count_once_a_record_of_their_item_is_imported(bench: Bench) -> None:
     """An item that failed as a whole is tried again, and may be counted then."""
     for each in (["A"], ["poison-1"], ["B", "poison-2"]):
         bench.add(*each, issue_date="N/A")
@@ -224,7 +224,7 @@ def test_other_items_another_content_and_another_run_ask_with_other_ids(bench: B
         lambda sizes: st.tuples(st.just(sizes), st.sets(st.integers(0, sum(sizes) - 1)))
     )
 )
-def test_whatever_is_refused_nothing_else_is_lost_and_no_id_is_used_for_other_rows(
+def test_refusals_lose_no_other_row_and_no_request_id_is_used_for_other_rows(
     case: tuple[list[int], set[int]],
 ) -> None:
     """Items of some records each; those at some positions are refused."""
@@ -392,7 +392,7 @@ def shared(item: int, key: str, timestamp: str, source: str) -> Record:
     return Record(item, str(item), (own, Aggregate(rows, key, timestamp, source)))
 
 
-def test_of_families_of_one_key_the_latest_goes_in_and_of_several_the_first() -> None:
+def test_the_latest_aggregate_of_a_key_is_merged_and_among_equal_ones_the_first() -> None:
     records = [
         shared(1, "x", "2025-01-01", "a"),
         shared(2, "x", "2025-02-01", "c"),
@@ -413,7 +413,7 @@ def test_of_families_of_one_key_the_latest_goes_in_and_of_several_the_first() ->
         assert went_in == {3, 4}
 
 
-def test_one_family_given_twice_goes_in_once() -> None:
+def test_an_aggregate_given_twice_is_merged_once() -> None:
     twice = [shared(1, "x", "2025-01-01", "a"), shared(1, "x", "2025-01-01", "a")]
     placed = place_rows(STATES.group, RUN, twice)
     assert placed.rows.by_table[1] == [b"x 1"]
@@ -532,7 +532,7 @@ def told(place: Path) -> dict[str, Any]:
     return content
 
 
-def test_what_became_of_each_folder_is_told_in_it_when_the_batch_is_done(
+def test_each_folder_gets_its_status_file_when_the_batch_is_done(
     folders: FolderBench,
 ) -> None:
     good = folders.add("line/good", b'{"device_id": "D"}', images=2)
@@ -553,7 +553,7 @@ def test_what_became_of_each_folder_is_told_in_it_when_the_batch_is_done(
         assert found.get("phase", "import") == "import"
 
 
-def test_no_folder_is_told_of_before_its_rows_are_in(folders: FolderBench) -> None:
+def test_no_status_file_is_written_before_the_rows_are_committed(folders: FolderBench) -> None:
     place = folders.add("good")
     seen: list[list[str]] = []
 
@@ -567,7 +567,7 @@ def test_no_folder_is_told_of_before_its_rows_are_in(folders: FolderBench) -> No
     assert told(place)["status"] == "success"
 
 
-def test_where_the_target_stays_away_nothing_is_told(folders: FolderBench) -> None:
+def test_without_a_target_no_status_file_is_written(folders: FolderBench) -> None:
     place = folders.add("good")
     database = MemoryDatabase()
     database.away = True
@@ -635,7 +635,7 @@ def test_another_image_or_another_digest_asks_with_another_id(folders: FolderBen
     assert len({request for request, _ in database.requests}) == 3
 
 
-def test_a_batch_tells_when_it_began_and_ended(folders: FolderBench, bench: Bench) -> None:
+def test_a_batch_has_the_times_of_its_begin_and_end(folders: FolderBench, bench: Bench) -> None:
     folders.add("good")
     bench.add("A")
     before = time.time()

@@ -72,7 +72,7 @@ def test_what_somebody_else_has_put_there_is_replaced_if_the_user_asks_for_it(
 
 
 @pytest.mark.parametrize("stage", [PUTTING, PUT])
-def test_what_was_begun_is_gone_on_with(stage: PlacementStage) -> None:
+def test_an_unfinished_run_is_resumed(stage: PlacementStage) -> None:
     replaced = known("new", stage, kept="copy", previous="old", previous_stage=COMMITTED)
     assert decide(replaced, "old") == (PUTTING, "old", COMMITTED)
     assert decide(replaced, "new") == (PUT, "old", COMMITTED)

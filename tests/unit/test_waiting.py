@@ -110,7 +110,7 @@ def test_without_a_terminal_only_the_lines_are_written() -> None:
     assert stream.getvalue() == "  waiting, 0 s\n"
 
 
-def test_on_a_terminal_it_stands_in_the_line_of_the_phase() -> None:
+def test_on_a_terminal_it_is_in_the_line_of_the_phase() -> None:
     stream = io.StringIO()
     display = BarDisplay(Console(file=stream, force_terminal=True, width=200))
     display.waiting("waiting for the database: its identity, 5 s", as_line=True)
