@@ -17,7 +17,7 @@ _MOST_IN_A_ROW = 3
 
 
 class UnexplainedRefusals:
-    """Holds back batches in which all records were refused unexplained, until a batch is judged."""
+    """Holds back batches with only unexplained refusals, until the target judges a record."""
 
     def __init__(self, tried: Callable[[], Collection[int]]) -> None:
         """`tried` returns the items that an earlier run recorded as failed: these do not count."""
