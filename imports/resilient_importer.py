@@ -24,7 +24,7 @@ from typing import Self
 from imports.errors import BackendUnavailableError, ImporterError, InterruptedRunError
 from imports.ledger import Listing
 from imports.phases.cycles import Cycles
-from imports.phases.disposal import dispose_left
+from imports.phases.disposal import dispose_leftovers
 from imports.phases.steps import (
     hash_planned,
     import_planned,
@@ -116,7 +116,9 @@ class ResilientImporter:
                 tell(report)
             # A scan, or a run over one item, does not report all failures.
             whole = session.single_item is None and not self.settings.scan_only
-            session.runs.record_told(session.state.run_name, session.scope.id if whole else None)
+            session.runs.record_reported(
+                session.state.run_name, session.scope.id if whole else None
+            )
         finally:
             self.close()
         return report
@@ -131,7 +133,7 @@ class ResilientImporter:
             if session.disposal is not None:
                 # A checkpoint first, since this may take long.
                 session.checkpoint(now=True)
-                dispose_left(session)
+                dispose_leftovers(session)
             listing = plan_source(session)
             if self.settings.scan_only:
                 # A scan does not finish an interrupted run.
@@ -217,9 +219,9 @@ class ResilientImporter:
             if not repair:
                 return verified.report
             # On demand: few runs repair.
-            from imports.phases.repair import imported_again
+            from imports.phases.repair import import_again
 
-            return imported_again(session, verified, deep=deep)
+            return import_again(session, verified, deep=deep)
 
     def verify_again(self, *, repair: bool = False) -> VerifyReport:
         """Verifies the last run, finished or not; see `verify_writes`."""

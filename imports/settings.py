@@ -223,7 +223,7 @@ class Settings:
         OrNone(text),
         "The name of the device, for all folders; else each folder's stats may have it.",
         Commands.OF_DEVICES | Commands.ITEM,
-        told_again=Commands.OF_DEVICES | Commands.ITEM,
+        resumed_with=Commands.OF_DEVICES | Commands.ITEM,
         kept=Kept.TO_VERIFY,
     )
     device_type: str | None = option(
@@ -231,7 +231,7 @@ class Settings:
         OrNone(text),
         "The type of the device, in the same way.",
         Commands.OF_DEVICES | Commands.ITEM,
-        told_again=Commands.OF_DEVICES | Commands.ITEM,
+        resumed_with=Commands.OF_DEVICES | Commands.ITEM,
         kept=Kept.TO_VERIFY,
     )
     single_file: Path | None = option(

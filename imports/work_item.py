@@ -58,10 +58,10 @@ class RowOutcome(StrEnum):
 
 
 def record_outcome(letters: str) -> RowOutcome:
-    """The outcome of a record, out of those of its rows that no row owns; its first row is first.
+    """The outcome of a record, from the outcomes of its rows without an owner, its first row first.
 
-    What is not in, or not as the record says, counts before all else; that it was inserted, only
-    where its first row was.
+    Undecided, left-out and guarded rows decide first. The record counts as inserted only if its
+    first row was inserted.
     """
     for telling in (RowOutcome.UNDECIDED, RowOutcome.LEFT_OUT, RowOutcome.GUARDED):
         if telling in letters:
@@ -131,14 +131,15 @@ class Source:
         """
         if (".." in path or path[:1] == "/") and not is_below(path):
             raise LedgerError(
-                f"The ledger names {path}, which lies outside of the source: somebody has changed"
-                " it. Move it away and run again: what the target already has is found there."
+                f"The ledger names {path}, which is outside the source: somebody has changed the"
+                " ledger. Move it away and run again: the importer finds what the target already"
+                " has."
             )
         return f"{self.folder}{os.sep}{path}"
 
     def leaves_out(self, prefix: str) -> Callable[[str], bool]:
-        """Says of names in a folder whether what has them is no part of the source."""
-        # Said once a folder: nearly always it is about the name alone.
+        """The function that says whether a name in a folder does not belong to the source."""
+        # Chosen once for each folder: nearly always it only depends on the name.
         if prefix in self.left_out or self.apart:
             return partial(self.is_left_out, prefix)
         return is_system_name
@@ -217,7 +218,7 @@ class Placement(NamedTuple):
     path: str
 
     def __str__(self) -> str:
-        """What the ledger, and people, know it by."""
+        """The text for the ledger and for messages."""
         return f"{self.bucket}/{self.path}"
 
 
@@ -258,14 +259,14 @@ class WorkItem(NamedTuple):
 class LackingItem(NamedTuple):
     """An imported item that lacks images, and the image files that it has or names.
 
-    `mended` says that one of them can be used now, according to the ledger.
+    `has_usable` says that one of them has become usable, according to the ledger.
     """
 
     id: int
     path: str
     signature: Signature
     known: frozenset[ImageFile]
-    mended: bool
+    has_usable: bool
 
 
 class Lacking(NamedTuple):
@@ -389,9 +390,9 @@ class RecordFailure(NamedTuple):
 
 
 class ExemptRecord(NamedTuple):
-    """A record that is not in the target as its file says, and rightly so: left out, or guarded.
+    """A record that rightly differs from the target: it is left out, or guarded.
 
-    `number` is its place in the item, `outcome` one of these two.
+    `number` is its index in the item; `outcome` is one of the two.
     """
 
     item_id: int

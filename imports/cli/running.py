@@ -53,7 +53,7 @@ def _announce_disposal(settings: Settings) -> None:
     """
     from imports.ledger.file import reading
     from imports.ledger.summary import was_consumed
-    from imports.phases.disposal import what_becomes
+    from imports.phases.disposal import disposal_notice
     from imports.run.consuming.disposal_plan import disposal_plan
     from imports.run.source import find_source
 
@@ -62,7 +62,7 @@ def _announce_disposal(settings: Settings) -> None:
     plan = disposal_plan(settings, kind, folder, single_item)
     if plan is None:
         return
-    tell(what_becomes(plan, folder, verified=settings.verify_writes), sys.stdout)
+    tell(disposal_notice(plan, folder, verified=settings.verify_writes), sys.stdout)
     asks = plan.deletes and single_item is None and not settings.yes
     if not (asks and sys.stdin.isatty() and sys.stdout.isatty()):
         return

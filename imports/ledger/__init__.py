@@ -1,6 +1,6 @@
-"""The ledger: the SQLite file that remembers, across runs, what each item and image came to.
+"""The ledger: the SQLite file with the result of each item and image, across runs.
 
-Only the coordinator writes it. It calls an item imported only after its transaction committed.
+Only the coordinator writes it. It records an item as imported only after the target's commit.
 """
 
 from imports.ledger.disposal import DisposalLedger, DisposedItem, DueItem

@@ -1,6 +1,6 @@
-"""Failed items that somebody has acknowledged: they are not tried, and no longer count as failed.
+"""Acknowledged items: they are not retried, and no longer count as failed.
 
-That ends when their file changes, or when they are tried all the same: the listing forgets it then.
+The listing removes the acknowledgement if the file changes, or if the item is retried anyway.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from imports.ledger.file import LedgerFile
 from imports.ledger.places import paths_in
 
 COUNTS = "acknowledged_at is null"
-"""Picks, among failed items, those that count as failed."""
+"""The SQL condition for failed items that count as failed."""
 
 FORGOTTEN = "acknowledged_at = null, acknowledged_by = null, acknowledged_note = null"
-"""Said where an acknowledgement ends."""
+"""The SQL assignments that remove an acknowledgement."""
 
 
 class Acknowledgement(NamedTuple):
-    """An acknowledged item, with why it failed; by whom it was acknowledged, when, and why."""
+    """An acknowledged item: why it failed, and who acknowledged it, when and why."""
 
     path: str
     phase: str
@@ -33,9 +33,9 @@ class Acknowledgement(NamedTuple):
 
 
 class KnownItem(NamedTuple):
-    """An item as far as it matters to somebody who acknowledges it.
+    """What an acknowledgement needs of an item.
 
-    It `failed` where that can be acknowledged: it is at its source.
+    `failed` says that its failure can be acknowledged: its file is still at the source.
     """
 
     id: int
@@ -60,9 +60,9 @@ _ITEMS = (
 def items_at(
     connection: sqlite3.Connection, kind: str | None, tag: str | None, places: Sequence[str]
 ) -> list[KnownItem]:
-    """The items of a kind and a tag (None for all) that one of some places names.
+    """The items of a kind and a tag (None for all) at one of the places.
 
-    A place is an absolute path, or one in a source.
+    A place is an absolute path, or a path in a source.
     """
     found: list[KnownItem] = []
     for scope_id, source in connection.execute("select id, source from scope order by id"):
@@ -83,7 +83,7 @@ def items_at(
 def failed_items(
     connection: sqlite3.Connection, kind: str | None, tag: str | None, *, acknowledged: bool
 ) -> list[KnownItem]:
-    """All failed items at their sources, those that are acknowledged or those that are not."""
+    """All failed items whose files are at the source, either acknowledged or not acknowledged."""
     state = "is not null" if acknowledged else "is null"
     rows = connection.execute(
         f"{_ITEMS} and state = 'failed' and disposed_at is null and acknowledged_at {state}"
@@ -98,7 +98,7 @@ def _known(row: tuple[int, str, str, str, str, str, str | None, int, int]) -> Kn
 
 
 def acknowledge(file: LedgerFile, item_ids: Iterable[int], by: str, note: str | None) -> None:
-    """Takes in that somebody has acknowledged failed items, and why."""
+    """Records that a user has acknowledged failed items, and why."""
     with file.transaction() as connection:
         connection.executemany(
             "update item set acknowledged_at = ?, acknowledged_by = ?, acknowledged_note = ?"
@@ -108,7 +108,7 @@ def acknowledge(file: LedgerFile, item_ids: Iterable[int], by: str, note: str | 
 
 
 def take_back(file: LedgerFile, item_ids: Iterable[int]) -> None:
-    """Has items count as failed again."""
+    """Removes acknowledgements: the items count as failed again."""
     with file.transaction() as connection:
         connection.executemany(
             f"update item set {FORGOTTEN} where id = ?", [(each,) for each in item_ids]
@@ -118,7 +118,7 @@ def take_back(file: LedgerFile, item_ids: Iterable[int]) -> None:
 def acknowledgements(
     connection: sqlite3.Connection, scope_id: int, limit: int, path: str | None = None
 ) -> tuple[int, list[Acknowledgement]]:
-    """How many items of a scope are acknowledged, and the first of them; or the one of a path."""
+    """The number of acknowledged items of a scope, and the first of them; or the item at a path."""
     where = (
         "from item indexed by item_acknowledged where scope_id = :scope"
         " and acknowledged_at is not null and (:path is null or path = :path)"

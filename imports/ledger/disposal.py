@@ -1,4 +1,4 @@
-"""The ledger's memory of source files that are done with: deleted, moved away, or yet to be."""
+"""The ledger's record of the files of finished items: deleted, moved, or still there."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from imports.ledger.runs import add_counts
 from imports.ledger.scope import SIGNATURE, Scope
 from imports.work_item import Failure, ItemState, Signature
 
-_WRONG = "stays, since what the target has of it differs (see the verification)"
+_WRONG = "stays, since its rows in the target differ (see the verification)"
 
 
 class DueItem(NamedTuple):
-    """A finished item whose file is at the source, as far as is known.
+    """A finished item whose file is probably at the source.
 
-    `reason` says why it failed, if it did; `again` whether this run tries it again; `own` whether
-    it went in by this run; `stays` that it is not of this kind, and is left where it is.
+    `reason` says why it failed, if it did; `again` whether this run retries it; `own` whether
+    this run imported it; `stays` that its file is not of this kind, and is not touched.
     """
 
     id: int
@@ -33,12 +33,12 @@ class DueItem(NamedTuple):
 
 
 class DisposedItem(NamedTuple):
-    """What became of the file of an item.
+    """The result of disposing of an item's file.
 
-    It was moved to `moved_to`, or deleted; or `problem` says why it was not, and `signature` is
-    the one that it has now. `gone`: somebody else took it away before it could be deleted;
-    `vanished`: before it was read. `kept_as` is the new name of another file that had come in its
-    place, and could not get its name back.
+    It was moved to `moved_to`, or deleted; or `problem` says why not, and `signature` is its
+    current one. `gone`: somebody else removed it before it could be deleted; `vanished`: before it
+    was read. `kept_as` is the new name of a file that was set aside, and could not be put back
+    since another file had replaced it.
     """
 
     id: int
@@ -58,17 +58,17 @@ class DisposalLedger:
         self._scope = scope
 
     def due(self, item_ids: Sequence[int]) -> list[DueItem]:
-        """Those of some items that are finished, and whose files are at the source.
+        """The items among `item_ids` that are finished and whose files are at the source.
 
-        What is acknowledged stays as it is, and is left out here as below.
+        Acknowledged items are left out, here and below: their files stay.
         """
         items = "json_each(:ids) cross join item on item.id = value"
         return self._due(items, "true", ids=json.dumps(item_ids))
 
     def left(self, after: int, limit: int, most_tries: int | None) -> list[DueItem]:
-        """A page, by id, of all of them.
+        """A page of all such items, by id.
 
-        Failed ones are tried again, but for those that failed in this run, or in `most_tries`
+        Failed items are to be retried, except those that failed in this run, or in `most_tries`
         runs (None for no limit).
         """
         # By id, so that all pages together are one pass.
@@ -89,7 +89,7 @@ class DisposalLedger:
             f" {SIGNATURE} from {items}"
             f" where {self._scope.all_items} and state in ('imported', 'failed')"
             f" and disposed_at is null and found_wrong = 0 and {COUNTS} and {condition}"
-            # What was left out is only there.
+            # Left-out records are only in the file.
             " and (state = 'failed' or left_out = 0)"
             " order by item.id limit :limit",
             {"limit": -1, "most_tries": None, "batch_id": self._scope.run_name, **values},
@@ -100,7 +100,7 @@ class DisposalLedger:
         ]
 
     def record(self, items: Sequence[DisposedItem]) -> None:
-        """Takes in what became of files; items that vanished are forgotten."""
+        """Records the disposal of files; deletes items whose files vanished."""
         now = time.time()
         gone = [
             item
@@ -138,7 +138,7 @@ class DisposalLedger:
             add_counts(connection, self._scope.run_name, counts)
 
     def leave(self, item_ids: Sequence[int]) -> None:
-        """Takes in that the files of items that are about to fail are not of this kind.
+        """Records that the files of items that will fail are not of this kind.
 
         This holds until they are read again.
         """
@@ -150,7 +150,7 @@ class DisposalLedger:
                 )
 
     def failed_in_source(self) -> tuple[int, int]:
-        """How many items that count as failed are in the source; how many are not of this kind."""
+        """The number of items in the source that count as failed, and of those not of this kind."""
         row = self._scope.connection.execute(
             "select count(*), coalesce(sum(stays), 0) from item"
             f" where {self._scope.condition(ItemState.FAILED)} and disposed_at is null and {COUNTS}"
@@ -158,11 +158,11 @@ class DisposalLedger:
         return int(row[0]), int(row[1])
 
     def due_at(self, path: str) -> DueItem | None:
-        """The item of a path, if it is finished and its file is at the source."""
+        """The item at a path, if it is finished and its file is at the source."""
         return next(iter(self._due("item", "item.path = :path", path=path)), None)
 
     def sign(self, item_id: int, signature: Signature) -> None:
-        """Takes in what signature a file has that was set aside and put back."""
+        """Records the new signature of a file that was set aside and put back."""
         with self._scope.file.transaction() as connection:
             self._sign(connection, [(signature, item_id)])
 
@@ -174,7 +174,7 @@ class DisposalLedger:
         )
 
     def forget_problems(self) -> None:
-        """Forgets what was in the way before: it is tried again."""
+        """Deletes earlier problems: the disposals are retried."""
         with self._scope.file.transaction() as connection:
             connection.execute(
                 "update item set disposal_problem = null where"
@@ -182,9 +182,9 @@ class DisposalLedger:
             )
 
     def record_verified(self, wrong: Iterable[str], *, whole: bool) -> None:
-        """Takes in of which items, by path, the target has something else than it should.
+        """Records the paths of items whose rows or images in the target are wrong.
 
-        Their files stay until they are imported again, or a `whole` verification finds no fault.
+        Their files stay until they are imported again, or a `whole` verification finds them right.
         """
         with self._scope.file.transaction() as connection:
             if whole:
@@ -199,7 +199,7 @@ class DisposalLedger:
             )
 
     def problems(self, limit: int) -> tuple[int, list[Failure]]:
-        """How many finished files could not be deleted or moved, and the first of them."""
+        """The number of finished files that could not be deleted or moved, and the first ones."""
         where = (
             "from item indexed by item_not_disposed_of"
             f" where {self._scope.all_items} and disposal_problem is not null and {COUNTS}"
@@ -211,7 +211,7 @@ class DisposalLedger:
         return int(count), [Failure(path, "import", problem) for path, problem in rows]
 
     def disposed(self) -> int:
-        """How many items of this source are imported, and their files are gone from it."""
+        """The number of imported items whose files were disposed of."""
         row = self._scope.connection.execute(
             f"select count(*) from item where {self._scope.condition(ItemState.IMPORTED)}"
             " and disposed_at is not null"

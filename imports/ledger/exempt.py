@@ -1,7 +1,6 @@
-"""The ledger's memory of exempt records: not in the target as their files say, and rightly so.
+"""The ledger's record of exempt records: they rightly differ from the target.
 
-Either they are left out, since they refer to rows that the target lacks, or the target guards what
-it has.
+They are left out, since their parent is not in the target, or the stored row is guarded.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from imports.ledger.scope import SIGNATURE, Scope
 from imports.work_item import NOTHING_EXEMPT, ExemptRecord, ExemptRecords, RowOutcome, Signature
 
 _SOME = "left_out + guarded > 0"
-"""Said in every query, so that SQLite takes the partial index."""
+"""In every query, so that SQLite uses the partial index."""
 
 _FROM = "from item indexed by item_exempt"
 
@@ -26,7 +25,7 @@ class ExemptLedger:
         self._scope = scope
 
     def records(self, outcome: RowOutcome, limit: int) -> ExemptRecords:
-        """Those with an outcome; `limit` of them are listed."""
+        """The number of records with an outcome, and the first `limit` of them."""
         connection = self._scope.connection
         where = f"{self._scope.all_items} and {_SOME}"
         total = connection.execute(
@@ -42,7 +41,7 @@ class ExemptLedger:
         return ExemptRecords(int(total), rows.fetchall())
 
     def left_out_before(self) -> list[tuple[int, Signature]]:
-        """The items that another run than this one has imported without some of their records."""
+        """The items that other runs have imported without some of their records."""
         rows = self._scope.connection.execute(
             f"select id, {SIGNATURE} {_FROM} where {self._scope.all_items} and {_SOME}"
             " and left_out > 0 and state = 'imported' and disposed_at is null"
@@ -52,11 +51,11 @@ class ExemptLedger:
 
 
 _COLUMNS = {RowOutcome.LEFT_OUT: "left_out", RowOutcome.GUARDED: "guarded"}
-"""The columns in which an item has how many of its records have an outcome."""
+"""The columns of an item with the number of its records that have an outcome."""
 
 
 def record_exempt(connection: sqlite3.Connection, records: Sequence[ExemptRecord]) -> None:
-    """Takes in exempt records of items that are imported, in the transaction that says so."""
+    """Records exempt records, in the transaction that records their items as imported."""
     connection.executemany("insert or replace into record_exempt values (?, ?, ?, ?)", records)
     counts = ", ".join(
         f"{column} = (select count(*) from record_exempt where item_id = id"
@@ -70,9 +69,9 @@ def record_exempt(connection: sqlite3.Connection, records: Sequence[ExemptRecord
 def exempt_records(
     connection: sqlite3.Connection, kind: str | None, tag: str | None
 ) -> Iterator[tuple[str, str, str, str, str, str]]:
-    """The exempt records of a kind and a tag (None for all), one by one.
+    """Yields the exempt records of a kind and a tag (None for all).
 
-    Each by the kind, source and tag of its scope, the path of its item, its label and its outcome.
+    Each has the kind, source and tag of its scope, the path of its item, its label and outcome.
     """
     yield from connection.execute(
         "select kind, source, tag, path, label, outcome from scope"
@@ -85,7 +84,7 @@ def exempt_records(
 
 
 def count_exempt(connection: sqlite3.Connection, scope_id: int) -> tuple[int, int]:
-    """How many records of a scope are left out, and how many are guarded."""
+    """The numbers of left-out and of guarded records of a scope."""
     row = connection.execute(
         f"select coalesce(sum(left_out), 0), coalesce(sum(guarded), 0) {_FROM}"
         f" where scope_id = ? and {_SOME}",

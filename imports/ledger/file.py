@@ -1,4 +1,4 @@
-"""The SQLite file under the ledger: its tables, and its transactions."""
+"""The SQLite file of the ledger: its tables and transactions."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from imports.ledger.schema import NEWEST, UNRELEASED, VERSIONS
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
-    """A ledger to look into, without a lock and without changing it.
+    """Opens a ledger read-only, without a lock.
 
-    None if there is none, or none that a run has made or brought up to date.
+    Yields None if the file does not exist, or is empty or of an older version.
 
     Raises:
-        LedgerError: if it is no ledger, of a version that is not used, or cannot be read.
+        LedgerError: if it is not a ledger, has a version that cannot be used, or is unreadable.
     """
     if not path.exists() or not path.stat().st_size:
         yield None
@@ -41,7 +41,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
 
 
 def holds_nothing(path: Path) -> bool:
-    """Whether there is no ledger, or one that a killed run had just begun to make."""
+    """Whether there is no ledger, or only the beginning of one, from a killed run."""
     if not path.exists() or (path.is_file() and not path.stat().st_size):
         return True
     try:
@@ -58,7 +58,7 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
     try:
         _version(connection)
     except sqlite3.OperationalError:
-        # In a folder that cannot be written to; then nobody else writes either.
+        # The folder is read-only, so no other process writes the ledger either.
         connection.close()
         connection = sqlite3.connect(f"file:{place}?mode=ro&immutable=1", uri=True)
     return connection
@@ -69,27 +69,27 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _check(path: Path, connection: sqlite3.Connection, version: int) -> None:
-    """Refuses what is no ledger of ours, or none that this program can use."""
+    """Raises LedgerError if the file is not a ledger, or this program cannot use it."""
     if version > NEWEST:
         raise LedgerError(
-            f"The ledger {path} is of version {version}, this program knows {NEWEST}."
-            " Use the program that made it, or move the file away."
+            f"The ledger {path} has version {version}, this program supports {NEWEST}."
+            " Use a newer program, or move the file away."
         )
     if 0 < version <= UNRELEASED:
         raise LedgerError(
-            f"The ledger {path} is of version {version}, which was never released; this program"
-            f" knows {NEWEST}. Move it away and run again: what the target already has is found"
-            " there."
+            f"The ledger {path} has version {version}, which was never released; this program"
+            f" supports {NEWEST}. Move it away and run again: the importer finds what the target"
+            " already has."
         )
     if not version and connection.execute("select 1 from sqlite_master").fetchone():
         raise LedgerError(
-            f"{path} is a database of another program. Move it away, or name another one with"
+            f"{path} is a database of another program. Move it away, or name another file with"
             " --db-path."
         )
 
 
 def check_place(path: Path) -> None:
-    """Makes sure that a ledger can be where it is named.
+    """Checks that a ledger can be at a path.
 
     Raises:
         UsageError: if it cannot.
@@ -97,14 +97,14 @@ def check_place(path: Path) -> None:
     if not path.parent.is_dir() or (path.exists() and not path.is_file()):
         problem = "its folder does not exist"
         if path.exists():
-            problem = "that is a folder" if path.is_dir() else "that is no regular file"
+            problem = "it is a folder" if path.is_dir() else "it is not a regular file"
         raise UsageError(
             f"The ledger {path} cannot be used: {problem}. Name another with --db-path."
         )
 
 
 def _make_private(path: Path) -> None:
-    """Makes the file for its owner alone; SQLite gives those beside it the same mode."""
+    """Creates the file, private to its owner; SQLite gives its other files the same mode."""
     try:
         os.close(open_new(str(path), FILE))
     except FileExistsError:
@@ -118,20 +118,20 @@ def _unusable(path: Path, error: sqlite3.Error | OSError) -> ImporterError:
         error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     known = of_the_machine(error, what) if isinstance(error, OSError) else None
     return known or LedgerError(
-        f"{what}: {error}. If it is damaged, move it away and run again: what the target already"
-        " has is found there."
+        f"{what}: {error}. If it is damaged, move it away and run again: the importer finds what"
+        " the target already has."
     )
 
 
 class LedgerFile:
-    """One connection to the file, used by the coordinator's thread alone."""
+    """One connection to the file, only for the coordinator's thread."""
 
     def __init__(self, path: Path, token: str | None = None) -> None:
-        """Opens the file, making it where it is not there; a new one gets the token, if any.
+        """Opens or creates the file; a new one gets the token, if any.
 
         Raises:
-            LedgerError: if the file is not a ledger, or of another version.
-            UsageError: if it cannot be there.
+            LedgerError: if the file is not a ledger, or has another version.
+            UsageError: if the path cannot be used.
             DiskError: if its disk is full or broken.
         """
         self.path = path
@@ -139,19 +139,20 @@ class LedgerFile:
         try:
             _make_private(path)
             self.connection = sqlite3.connect(path, isolation_level=None, timeout=60)
-            # Before anything is written to it.
+            # Check before the first write.
             _check(path, self.connection, _version(self.connection))
             self.connection.execute("pragma journal_mode = wal")
-            # In WAL mode NORMAL never corrupts; what a power failure undoes is imported again.
+            # In WAL mode NORMAL never corrupts; items that a power failure loses are imported
+            # again.
             self.connection.execute("pragma synchronous = normal")
             self._make_tables(token)
         except (sqlite3.Error, OSError) as error:
             raise _unusable(path, error) from error
 
     def bring_to_disk(self) -> None:
-        """From now on, what is committed outlasts a power failure too.
+        """From now on, commits also survive a power failure.
 
-        For what cannot be imported again, since its file is deleted then.
+        Needed if files are deleted, since these cannot be imported again.
         """
         self.connection.execute("pragma synchronous = full")
 
@@ -161,7 +162,7 @@ class LedgerFile:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that is committed at the end, and undone when something is raised."""
+        """A transaction: committed at the end, rolled back after an exception."""
         try:
             self.connection.execute("begin immediate")
             try:
@@ -172,8 +173,8 @@ class LedgerFile:
             self.connection.execute("commit")
         except sqlite3.Error as error:
             raise LedgerError(
-                f"The ledger {self.path} cannot be written: {error}. Nothing is lost: mend the"
-                " cause (a full disk?), and the same command resumes."
+                f"The ledger {self.path} cannot be written: {error}. Nothing is lost: fix the cause"
+                " (a full disk?), then the same command resumes the run."
             ) from error
 
     def _make_tables(self, token: str | None) -> None:
@@ -181,7 +182,7 @@ class LedgerFile:
         if _version(self.connection) == NEWEST:
             return
         with self.transaction() as connection:
-            # Once more, now that nobody else can be at it.
+            # Check again inside the transaction: no other process can write now.
             version = _version(connection)
             for script in VERSIONS[max(version - UNRELEASED, 0) :]:
                 for statement in script.split(";\n"):

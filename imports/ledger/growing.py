@@ -1,4 +1,4 @@
-"""The memory of files that may still be growing: for one run, whose clock is its own."""
+"""Files that may still be growing; only for one run, since its monotonic clock is its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from imports.work_item import ItemState
 
 
 class StableSince(NamedTuple):
-    """Since when a file must not have changed, to be taken for complete.
+    """The times since which a complete file must be unchanged.
 
     `mtime` is in seconds since the epoch, `seen` by the monotonic clock of this process.
     """
@@ -27,10 +27,10 @@ class GrowingLedger:
         self._scope = scope
 
     def note(self, stable: StableSince, now: float) -> None:
-        """Takes in, after a listing, which listed files have an mtime that is too late.
+        """Records, after a listing, the listed files whose mtime is too recent.
 
-        `now` is by the clock of `StableSince.seen`. For a file that was growing and has
-        changed since, the time begins anew.
+        `now` is by the clock of `StableSince.seen`. If a growing file has changed since, its time
+        begins again.
         """
         make_growing(self._scope)
         connection = self._scope.connection
@@ -47,7 +47,7 @@ class GrowingLedger:
         )
 
     def found(self, item_ids: list[int], now: float) -> None:
-        """Takes in that some listed files may be growing as of `now`; see `note`."""
+        """Records that some listed files may be growing at `now`; see `note`."""
         make_growing(self._scope)
         self._scope.connection.execute(
             "insert or replace into temp.growing select id, size, mtime_ns, digest, ?"
@@ -56,7 +56,7 @@ class GrowingLedger:
         )
 
     def seen_unchanged(self, item_ids: list[int]) -> frozenset[int]:
-        """Those of some stable items that listings have seen unchanged."""
+        """The items among `item_ids` that listings have seen unchanged."""
         make_growing(self._scope)
         rows = self._scope.connection.execute(
             "select item_id from temp.growing where item_id in (select value from json_each(?))",
@@ -66,7 +66,7 @@ class GrowingLedger:
 
 
 def make_growing(scope: Scope) -> None:
-    """Makes the temporary table, if it is not there."""
+    """Creates the temporary table, if it does not exist."""
     scope.connection.execute(
         "create temp table if not exists growing (item_id integer primary key, size integer,"
         " mtime_ns integer, digest text, seen_at real)"
@@ -74,7 +74,7 @@ def make_growing(scope: Scope) -> None:
 
 
 def is_stable(stable: StableSince) -> str:
-    """The SQL that picks the items whose files may be complete; the table must be there."""
+    """The SQL condition for items whose files may be complete; the table must exist."""
     return (
         f"coalesce((select seen_at <= {stable.seen!r} from temp.growing"
         f" where item_id = item.id), mtime_ns <= {int(stable.mtime * 1e9)})"

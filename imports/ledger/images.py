@@ -1,4 +1,4 @@
-"""The ledger's memory of images: their hashes, by path, size and mtime."""
+"""The ledger's record of images: their hashes, by path, size and mtime."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from imports.ledger.runs import add_counts
 from imports.ledger.scope import Scope
 from imports.work_item import Image, ImageFile, ItemState, Signature, flaw_warning
 
-# With min() alone, SQLite takes the other columns from the row that has the minimum.
+# If min() is the only aggregate, SQLite takes the other columns from the row with the minimum.
 _IMAGE = (
     "min(image.path), image.size, image.mtime_ns, image.sha256, image.extension,"
     " image.content_type, image.width, image.height, image.flaw"
@@ -26,7 +26,7 @@ class ImageLedger:
         self._scope = scope
 
     def count(self) -> int:
-        """How many images all items of the scope name, finished or not, each counted once."""
+        """The number of different images that all items of the scope name, finished or not."""
         row = self._scope.connection.execute(
             "select count(distinct item_image.path) from item"
             f" join item_image on item_image.item_id = item.id where {self._scope.all_items}"
@@ -34,22 +34,23 @@ class ImageLedger:
         return int(row[0])
 
     def open_unhashed(self) -> int:
-        """Gathers those whose hash is not known, for `unhashed`; returns how many."""
+        """Selects the images without a known hash, for `unhashed`; returns their number."""
         return self._open(
             "unhashed",
             f"select distinct image.path, image.size, image.mtime_ns {self._named()}"
-            # One with a problem that an item has not heard of: another scope met it.
+            # Also those with a problem that another scope found, and of which an item has no
+            # warning.
             " and image.sha256 is null and (image.problem is null or item.unusable = 0)"
             " order by image.path",
         )
 
     def unhashed(self, size: int) -> Iterator[list[ImageFile]]:
-        """What `open_unhashed` gathered, in lists of `size`."""
+        """The images of `open_unhashed`, in lists of `size`."""
         for rows in self._pages("unhashed", size):
             yield [ImageFile(row[0], Signature(row[1], row[2])) for row in rows]
 
     def open_unstored(self) -> int:
-        """Gathers one image for each hash that this run has yet to see stored; how many."""
+        """Selects an image for each hash that this run has not seen stored; returns the number."""
         return self._open(
             "unstored",
             f"select {_IMAGE} {self._named()}"
@@ -59,11 +60,11 @@ class ImageLedger:
         )
 
     def unstored(self, size: int) -> Iterator[list[Image]]:
-        """What `open_unstored` gathered, in lists of `size`."""
+        """The images of `open_unstored`, in lists of `size`."""
         return self._images("unstored", size)
 
     def untried(self, hashes: list[str]) -> set[str]:
-        """Those of some images which an unfinished item names that has never failed."""
+        """The hashes that an unfinished item without an earlier failure names."""
         rows = self._scope.connection.execute(
             "select distinct sha256 from image"
             " join item_image on item_image.path = image.path"
@@ -75,7 +76,7 @@ class ImageLedger:
         return {sha256 for (sha256,) in rows}
 
     def record_stored(self, hashes: Iterable[str], counts: Mapping[str, int]) -> None:
-        """Notes that images are stored: a run that is resumed does not count them again."""
+        """Records that images are stored: a resumed run does not count them again."""
         with self._scope.file.transaction() as connection:
             connection.executemany(
                 "insert or replace into seen_stored values (?, ?, ?, ?)",
@@ -87,7 +88,7 @@ class ImageLedger:
             add_counts(connection, self._scope.run_name, counts)
 
     def forget_stored(self) -> None:
-        """Has this run look again at images that it saw stored, of items yet to be imported."""
+        """Makes this run check the stored images of its planned items again."""
         with self._scope.file.transaction() as connection:
             connection.execute(
                 f"delete from seen_stored where scope_id = {self._scope.id} and batch_id = ?"
@@ -99,16 +100,16 @@ class ImageLedger:
             )
 
     def record_hashes(self, images: list[Image], problems: list[tuple[ImageFile, str]]) -> None:
-        """Takes in what hashing found; an image with a problem is one that its items lack.
+        """Records the results of hashing; an image with a problem counts as missing.
 
-        The items that wait for an image are warned of its problem or flaw. How many they lack is
-        counted anew: an image may be met again after an interruption.
+        The planned items with an image get a warning of its problem or flaw. Their missing images
+        are counted anew, since an image may be read again after an interruption.
         """
         warnings = [
             {"reason": reason, "path": file.path, "scope": self._scope.id}
             for file, reason in problems
         ]
-        # Other scopes will not read an image again whose hash is known.
+        # Other scopes do not read an image with a known hash again.
         warnings += [
             {
                 "reason": flaw_warning(each.file.path, each.flaw),
@@ -157,7 +158,7 @@ class ImageLedger:
             )
 
     def count_flawed(self) -> int:
-        """How many images cannot be shown, of those that items with a warning name."""
+        """The number of damaged images that items with a warning name."""
         row = self._scope.connection.execute(
             "select count(distinct image.path) from item indexed by item_warned"
             " join item_image on item_image.item_id = item.id"
@@ -168,10 +169,10 @@ class ImageLedger:
         return int(row[0])
 
     def open_stored(self, since: int | None = None) -> int:
-        """Gathers the images that finished items name, each hash once; returns how many.
+        """Selects the stored images of finished items, each hash once; returns their number.
 
-        Of those that failed, the ones that are stored all the same. With `since`, those of items
-        that went in with a later batch than that.
+        Includes stored images of failed items. With `since`, only those of items that a later batch
+        imported.
         """
         later = "" if since is None else f" and imported_in > {since}"
         return self._open(
@@ -185,21 +186,21 @@ class ImageLedger:
         )
 
     def stored(self, size: int) -> Iterator[list[Image]]:
-        """What `open_stored` gathered, in lists of `size`."""
+        """The images of `open_stored`, in lists of `size`."""
         return self._images("stored", size)
 
     def open_planned(self) -> int:
-        """Gathers the images of the items that are planned, each with its item; how many."""
+        """Selects the images of planned items, each with its item; returns their number."""
         return self._open(
             "planned", f"select item.id, image.path, image.size, image.mtime_ns {self._named()}"
         )
 
     def planned(self, size: int) -> Iterator[list[tuple[int, ImageFile]]]:
-        """What `open_planned` gathered, each with the id of its item, in lists of `size`."""
+        """The images of `open_planned`, each with the id of its item, in lists of `size`."""
         return self._with_items("planned", size)
 
     def open_flawed(self) -> int:
-        """Gathers the images that cannot be shown, each with its imported item; how many."""
+        """Selects damaged images, each with its imported item; returns their number."""
         return self._open(
             "flawed",
             "select item.id, image.path, image.size, image.mtime_ns"
@@ -211,7 +212,7 @@ class ImageLedger:
         )
 
     def flawed(self, size: int) -> Iterator[list[tuple[int, ImageFile]]]:
-        """What `open_flawed` gathered, each with the id of its item, in lists of `size`."""
+        """The images of `open_flawed`, each with the id of its item, in lists of `size`."""
         return self._with_items("flawed", size)
 
     def _with_items(self, name: str, size: int) -> Iterator[list[tuple[int, ImageFile]]]:
@@ -226,7 +227,7 @@ class ImageLedger:
         )
 
     def _open(self, name: str, query: str) -> int:
-        """Puts what a query finds into a temporary table: it is asked once, not page by page."""
+        """Stores the result of a query in a temporary table, so that the query runs only once."""
         connection = self._scope.connection
         connection.execute(f"drop table if exists temp.{name}")
         values = {"batch_id": self._scope.run_name}
@@ -245,7 +246,7 @@ class ImageLedger:
             yield [row[1:] for row in rows]
 
     def files_of(self, sha256: str) -> list[ImageFile]:
-        """The files that had this hash when they were read."""
+        """The files that had this hash when they were last read."""
         rows = self._scope.connection.execute(
             "select path, size, mtime_ns from image where sha256 = ?", (sha256,)
         )

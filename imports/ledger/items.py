@@ -1,4 +1,4 @@
-"""The ledger's memory of work items: what planning found, and what failed."""
+"""The ledger's record of work items: what planning found, and what failed."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class ItemLedger:
         most_bytes: int | None = None,
         stable: StableSince | None = None,
     ) -> Iterator[list[ListedRow]]:
-        """The items that planning has yet to read, at most `limit`, in lists of `size`.
+        """The items that planning has not read yet, at most `limit`, in lists of `size`.
 
-        What failed before comes last: it must not use a limit up. A list has items of at most
-        `most_bytes` in all, or one. `stable`: see `listed`.
+        Failed items come last, so that they do not use up a limit. A list has at most `most_bytes`
+        in all, or one item. `stable`: see `listed`.
         """
         left = limit
         for tried in ("tries = 0", "tries > 0"):
@@ -67,10 +67,10 @@ class ItemLedger:
                 yield rows
 
     def listed(self, stable: StableSince | None = None) -> tuple[int, int]:
-        """How many items planning has yet to read, and their size in bytes.
+        """The number of items that planning has not read yet, and their size in bytes.
 
-        With `stable` only those that may be complete: that have not changed for a while, by
-        their mtime, or, once they were found growing, as far as listings have seen.
+        With `stable`, only items whose files may be complete: unchanged since then by their mtime,
+        or, if they were growing, by the listings.
         """
         row = self._scope.connection.execute(
             f"select count(*), coalesce(sum(size), 0) from item where {self._listed(stable)}"
@@ -91,15 +91,12 @@ class ItemLedger:
         plain: Mapping[int, int | None] = _NOTHING,
         chunk: int | None = None,
     ) -> None:
-        """Stores what planning found. For a `plain` item, this is only its group.
-
-        The one row of each plain item is in `chunk` of the spool.
-        """
+        """Records the plans; a `plain` item has only its group, and its row is in `chunk`."""
         now = time.time()
         good = [plan for plan in plans if plan.failure is None]
         failures = [(plan.id, plan.failure) for plan in plans if plan.failure is not None]
         with self._scope.file.transaction() as connection:
-            # A statement for each of them would take several times as long.
+            # One statement for each item would take several times as long.
             connection.execute(
                 "update item set state = 'planned', chunk = ?, item_group = each.value,"
                 " warnings = null, not_found = 0, unusable = 0, records = 1, weight = 1,"
@@ -157,7 +154,7 @@ class ItemLedger:
             add_counts(connection, self._scope.run_name, counts)
 
     def next_chunk(self) -> int:
-        """A number for the next chunk of the spool that no item of this scope has yet."""
+        """The number of the next chunk of the spool, which no item of this scope has yet."""
         row = self._scope.connection.execute(
             f"select coalesce(max(chunk), 0) + 1 from item where scope_id = ? and {UNFINISHED}",
             (self._scope.id,),
@@ -165,7 +162,7 @@ class ItemLedger:
         return int(row[0])
 
     def duplicates(self, limit: int) -> tuple[int, list[list[str]]]:
-        """How many groups have more than one item, and the paths of the first of them."""
+        """The number of groups with more than one item, and the paths of the first groups."""
         groups = (
             "select item_group from item where scope_id = ? and item_group is not null"
             " group by item_group having count(*) > 1"
@@ -185,9 +182,9 @@ class ItemLedger:
         return int(count.fetchone()[0]), found
 
     def warnings(self, limit: int) -> tuple[int, list[tuple[str, str]]]:
-        """How many items lack something, and the first of them with what.
+        """The number of items with a warning, and the first of them with their warnings.
 
-        It is told until an item is imported without a warning.
+        An item has its warning until it is imported without one.
         """
         where = (
             "from item indexed by item_warned"
@@ -207,12 +204,12 @@ class ItemLedger:
         """Fails the unfinished items that have an image of this place; returns their paths."""
         return self._fail_naming("place = ?", place, Phase.UPLOAD, reason)
 
-    def record_rival(self, item_id: int, reason: str) -> list[str]:
-        """Fails an unfinished item whose image's place is that of another item; its path."""
+    def record_conflict(self, item_id: int, reason: str) -> list[str]:
+        """Fails an unfinished item whose image's place another item has; returns its path."""
         return self._fail_naming("item.id = ?", item_id, Phase.UPLOAD, reason)
 
     def record_unread_image(self, path: str, reason: str) -> list[str]:
-        """Fails the unfinished items that name an image which cannot be read; their paths."""
+        """Fails the unfinished items that name an unreadable image; returns their paths."""
         return self._fail_naming("image.path = ?", path, Phase.SHA256, reason)
 
     def _fail_naming(self, image: str, value: str | int, phase: Phase, reason: str) -> list[str]:
@@ -228,7 +225,7 @@ class ItemLedger:
         return [row[1] for row in rows]
 
     def list_planned(self) -> None:
-        """Has what a run that was given up has planned read again, and counted, by this one."""
+        """Makes this run read and count the planned items of an abandoned run again."""
         with self._scope.file.transaction() as connection:
             connection.execute(
                 f"update item set state = 'listed', {NOTHING_DONE}"
@@ -238,11 +235,11 @@ class ItemLedger:
     def import_again(
         self, items: Iterable[tuple[int, Signature]], *, planned: bool = False
     ) -> None:
-        """Has items, whose files have these signatures now, read and imported again.
+        """Makes this run read and import items again; `items` has their current signatures.
 
-        With them come the imported ones of their groups: else an earlier file of the same group
-        would replace what a later one has brought. `planned` says that this run has planned the
-        items already: what it has counted of them is taken back.
+        Includes the imported items of their groups: otherwise an earlier file of a group could
+        replace the rows of a later one. `planned`: this run has planned the items already, so their
+        counts are subtracted.
         """
         with self._scope.file.transaction() as connection:
             connection.execute("create temp table again (id integer primary key)")
@@ -274,15 +271,15 @@ class ItemLedger:
         return str(row[0])
 
     def count(self, state: ItemState) -> int:
-        """How many items are in a state."""
+        """The number of items in a state."""
         row = self._scope.connection.execute(
             f"select count(*) from item where {self._scope.condition(state)}"
         ).fetchone()
         return int(row[0])
 
     def unfinished(self, limit: int) -> tuple[int, list[tuple[str, str]]]:
-        """How many items are not finished, and the first of them with their state."""
-        # Two counts that an index answers alone, in place of one that reads every row.
+        """The number of unfinished items, and the first of them with their state."""
+        # Two counts that only need an index, instead of one that reads every row.
         count = self._scope.connection.execute(
             f"select (select count(*) from item where {self._scope.condition()})"
             f" - (select count(*) from item where {self._scope.condition(ItemState.FAILED)})"
@@ -294,7 +291,7 @@ class ItemLedger:
         return int(count), rows.fetchall()
 
     def acknowledged(self) -> int:
-        """How many items failed and are acknowledged."""
+        """The number of acknowledged items."""
         row = self._scope.connection.execute(
             "select count(*) from item indexed by item_acknowledged"
             f" where {self._scope.all_items} and acknowledged_at is not null"
@@ -302,15 +299,15 @@ class ItemLedger:
         return int(row[0])
 
     def failures(self, limit: int) -> tuple[int, list[Failure]]:
-        """How many items failed, and the first of them, but for those that are acknowledged.
+        """The number of failed items that are not acknowledged, and the first of them.
 
-        Of those whose files were moved away because of it, the ones of this run, and of earlier
-        ones that were killed before the user had seen their report.
+        If their files were moved away, only failures of this run, and of earlier runs whose report
+        was not shown.
         """
         failed = self._scope.condition(ItemState.FAILED)
-        untold = f"select batch_id from run where scope_id = {self._scope.id} and told = 0"
-        news = f"(disposed_at is null or failed_in = :batch_id or failed_in in ({untold}))"
-        where = f"from item indexed by item_failed where {failed} and {COUNTS} and {news}"
+        unreported = f"select batch_id from run where scope_id = {self._scope.id} and reported = 0"
+        visible = f"(disposed_at is null or failed_in = :batch_id or failed_in in ({unreported}))"
+        where = f"from item indexed by item_failed where {failed} and {COUNTS} and {visible}"
         values = {"batch_id": self._scope.run_name, "limit": limit}
         count = self._scope.connection.execute(f"select count(*) {where}", values).fetchone()[0]
         rows = self._scope.connection.execute(
@@ -325,7 +322,7 @@ def _place(plan: Plan, position: int) -> str | None:
 
 
 def _warn_of_flaws(connection: sqlite3.Connection, item_ids: list[int]) -> None:
-    """Warns items of the flaws of their images that were hashed before."""
+    """Adds warnings to items about flaws of images that were hashed earlier."""
     if not item_ids:
         return
     flawed = connection.execute(

@@ -1,4 +1,4 @@
-"""The work state of each scope's last run, kept in the ledger: other work takes the file over."""
+"""The work state of each scope's last run, in the ledger: other runs overwrite the file."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from imports.ledger.work_state import WorkState, as_json, from_json
 
 @dataclass(frozen=True, slots=True)
 class KeptState:
-    """A work state, without the lists of its items, and the file that its run wrote it to."""
+    """A work state, without the lists of its items, and the file of its run."""
 
     state: WorkState
     state_file: Path
 
 
 def keep_state(file: LedgerFile, scope_id: int, state: WorkState) -> None:
-    """Keeps the state of the last run over a source, or over one item of it.
+    """Stores the state of the last run of a source, or of one item of it.
 
-    Of the runs over one item those that are finished are forgotten when another one is kept.
+    Storing the state of a single item deletes those of finished runs of other single items.
     """
-    # What items there are and what failed, the ledger knows anyway.
+    # The ledger has the items and failures anyway.
     plain = as_json(state) | {"work_items": [], "failed_items": []}
     single = state.single_file or ""
     with file.transaction() as connection:
@@ -44,7 +44,7 @@ def keep_state(file: LedgerFile, scope_id: int, state: WorkState) -> None:
 
 
 def forget_state(file: LedgerFile, state: WorkState) -> None:
-    """Gives a run up: nobody goes on with it."""
+    """Abandons a run: it cannot be resumed."""
     with file.transaction() as connection:
         connection.execute("delete from work_state where batch_id = ?", (state.run_name,))
 
@@ -55,7 +55,7 @@ def kept_states(
     """The states of a kind and a tag (None for all), that of the latest run first.
 
     Raises:
-        LedgerError: if one has another form than a run gives it.
+        LedgerError: if a state does not have the form that runs write.
     """
     rows = connection.execute(
         "select state, state_file from work_state join scope on scope.id = work_state.scope_id"
@@ -67,7 +67,7 @@ def kept_states(
 
 
 def keeps(ledger: Path, state: WorkState) -> bool:
-    """Whether a ledger, which need not be there, keeps the state of a run.
+    """Whether a ledger, if it exists, has the state of a run.
 
     Raises:
         LedgerError: if it cannot be read.
@@ -83,6 +83,6 @@ def _read(text: str) -> WorkState:
         return from_json(orjson.loads(text))
     except (orjson.JSONDecodeError, msgspec.ValidationError) as error:
         raise LedgerError(
-            f"The ledger has a work state of a form that no run gives it: {error}. Move the ledger"
-            " away and run again: what the target already has is found there."
+            f"The ledger has a damaged work state: {error}. Move the ledger away and run again: the"
+            " importer finds what the target already has."
         ) from error

@@ -1,4 +1,4 @@
-"""The ledger's memory of imported items that lack images, which may come later."""
+"""The ledger's record of imported items with missing images, which may arrive later."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from imports.ledger.scope import SIGNATURE, Scope
 from imports.work_item import ImageFile, ItemState, Lacking, LackingItem, Signature
 
 _LACKS = "not_found + unusable > 0"
-"""Said in every query for them, so that SQLite takes the partial index."""
+"""In every query for these items, so that SQLite uses the partial index."""
 
 
 def count_lacking(connection: sqlite3.Connection, items: str) -> Lacking:
-    """How many images are missing in items, which SQL picks."""
+    """The number of missing images of the items that an SQL condition selects."""
     row = connection.execute(
         "select count(*), coalesce(sum(not_found), 0), coalesce(sum(unusable), 0)"
         f" from item indexed by item_lacking where {items} and {_LACKS} and state <> 'failed'"
@@ -24,18 +24,18 @@ def count_lacking(connection: sqlite3.Connection, items: str) -> Lacking:
 
 
 class LackingLedger:
-    """The items of one scope that are, or are to be, imported without all of their images."""
+    """The items of one scope that are or will be imported without some of their images."""
 
     def __init__(self, scope: Scope) -> None:
         """Works on a scope of an open ledger."""
         self._scope = scope
 
     def count(self) -> Lacking:
-        """How many images are missing."""
+        """The number of missing images."""
         return count_lacking(self._scope.connection, self._scope.all_items)
 
     def count_items(self, state: ItemState) -> int:
-        """How many items of a state lack images, and can be looked at."""
+        """The number of items of a state with missing images, whose files are at the source."""
         row = self._scope.connection.execute(f"select count(*) {self._of(state)}").fetchone()
         return int(row[0])
 
@@ -67,7 +67,7 @@ class LackingLedger:
         )
 
     def _images(self, item_ids: list[int]) -> tuple[dict[int, set[ImageFile]], dict[int, set[str]]]:
-        """The images that are known of items, and the paths of those that are of no use."""
+        """The known images of items, and the paths of unusable ones."""
         known: defaultdict[int, set[ImageFile]] = defaultdict(set)
         unusable: defaultdict[int, set[str]] = defaultdict(set)
         for item_id, path, size, mtime_ns, is_unusable in self._scope.connection.execute(
@@ -82,24 +82,24 @@ class LackingLedger:
         return known, unusable
 
     def begin(self) -> None:
-        """Forgets what items were noted."""
-        self._scope.connection.execute("drop table if exists temp.came")
-        self._scope.connection.execute("create temp table came (item_id integer primary key)")
+        """Deletes the noted items."""
+        self._scope.connection.execute("drop table if exists temp.arrived")
+        self._scope.connection.execute("create temp table arrived (item_id integer primary key)")
 
     def note(self, item_ids: Iterable[int]) -> None:
-        """Notes items for which there is something new; they stay as they are."""
+        """Notes items that have something new, without changing them."""
         self._scope.connection.executemany(
-            "insert or ignore into came values (?)", [(each,) for each in item_ids]
+            "insert or ignore into arrived values (?)", [(each,) for each in item_ids]
         )
 
     def noted(self) -> int:
-        """How many items were noted."""
-        return int(self._scope.connection.execute("select count(*) from came").fetchone()[0])
+        """The number of noted items."""
+        return int(self._scope.connection.execute("select count(*) from arrived").fetchone()[0])
 
     def found(self, size: int) -> Iterator[list[tuple[int, str, Signature]]]:
-        """The items that were noted, by id, path and signature, in lists of `size`."""
+        """The noted items, by id, path and signature, in lists of `size`."""
         query = (
-            f"select id, path, {SIGNATURE} from temp.came join item on item.id = item_id"
+            f"select id, path, {SIGNATURE} from temp.arrived join item on item.id = item_id"
             " where item_id > ? order by item_id limit ?"
         )
         last = 0

@@ -1,4 +1,4 @@
-"""Comparing a listing of the source with what the ledger knows."""
+"""Compares a listing of the source with the items of the ledger."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from imports.work_item import Phase
 
 _CHUNK = 5_000
 _PATH = itemgetter(0)
-_LEAST_STRETCH = 16
-"""Fewer items side by side are not worth a query of their own."""
+_MIN_FOLDER_ITEMS = 16
+"""Fewer items in a folder do not get a query of their own."""
 
 _Row = tuple[str, int, int, int, str, str | None]
 """An entry of a listing: path, signature, and the problem with it."""
@@ -31,11 +31,11 @@ _CHANGED = (
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a listing of the source came to: items in all, and how they compare.
+    """The result of a listing: the number of all items, and of items by their comparison.
 
-    `changed` includes those that are left from earlier runs, or failed and are tried again;
-    `unchanged` are imported; `given_up` have failed too often; `problems` cannot be listed;
-    `acknowledged` have failed, and are neither tried nor counted among these two.
+    `changed` includes unfinished items of earlier runs and retried ones; `unchanged` are
+    imported; `given_up` have failed too often; `problems` cannot be listed; `acknowledged` are
+    neither retried nor in `given_up` or `problems`.
     """
 
     total: int
@@ -48,7 +48,7 @@ class Listing:
 
 
 class ListingLedger:
-    """Takes in listings of one scope's source."""
+    """Records listings of one scope's source."""
 
     def __init__(self, scope: Scope) -> None:
         """Works on a scope of an open ledger."""
@@ -63,16 +63,16 @@ class ListingLedger:
         most_tries: int | None = None,
         resumed: bool = False,
     ) -> Listing:
-        """Takes in a listing of the source, which may be of any length and in any order.
+        """Records a listing of the source, which may have any length and any order.
 
-        New and changed items become `listed`; so do failed ones that fewer than `most_tries`
-        runs have tried (None for any number), but for those that are acknowledged, or of which
-        this very run has imported some records; and all items where `again`. Items no longer in a
-        `whole` listing are forgotten, unless a part of the source could not be listed; those
-        that were disposed of are not.
+        New and changed items become `listed`; so do failed ones that fewer than `most_tries` runs
+        have tried (None for any number), except acknowledged ones, and those of which this run has
+        imported some records; with `again`, all items. Items that are not in a `whole` listing are
+        deleted from the ledger, unless a part of the source could not be listed; disposed items
+        stay.
 
-        In a run that is `resumed`, `again` does not mean what it has planned or brought in itself,
-        and what it has counted of items that become `listed` is taken back.
+        If the run is `resumed`, `again` does not include items that it has planned or imported
+        itself, and its counts of items that become `listed` are subtracted.
         """
         least = -1 if most_tries is None else max(1, most_tries)
         with (
@@ -95,7 +95,7 @@ class ListingLedger:
                 f"({_CHANGED} or :again and not {own} or item.disposed_at is not null"
                 " or item.state = 'failed' and (:most_tries < 0"
                 f" or item.tries < :most_tries and {COUNTS})"
-                # A run that is resumed has counted the records of them that went in.
+                # A resumed run has already counted their imported records.
                 " and not (item.failed_in is :batch_id and item.succeeded > 0))"
             )
             if resumed:
@@ -135,10 +135,10 @@ class ListingLedger:
     def _temporary_listing(
         self, entries: Iterable[ListedEntry], *, skip_unchanged: bool
     ) -> Iterator[None]:
-        """The table `listing`, in the order of the paths, so that all that follows is in order.
+        """Creates the table `listing`, ordered by path.
 
-        With `skip_unchanged`, stretches of items that are all imported and unchanged are not in it,
-        but in the table `unchanged`: the first path, the last one, and how many items.
+        With `skip_unchanged`, folders whose items are all imported and unchanged are not in it, but
+        in the table `unchanged`: their first path, last path and number of items.
         """
         connection = self._scope.connection
         for name in ("listing", "unchanged"):
@@ -154,14 +154,15 @@ class ListingLedger:
         )
         rows = map(_listing_row, entries)
         while chunk := sorted(islice(rows, _CHUNK), key=_PATH):
-            # Deferred, it locks nothing but the temporary tables: what is to come may take long.
+            # Deferred: locks only the temporary tables, since the next entries may take long.
             connection.execute("begin deferred")
             try:
                 if skip_unchanged:
                     chunk = self._changed(chunk)
                 connection.executemany(
                     "insert into listing values (?, ?, ?, ?, ?, ?)"
-                    # Of the same path an item wins against a problem that is only printed like it.
+                    # An item wins against a problem of the same path, which may be another path as
+                    # printed.
                     " on conflict (path) do update"
                     " set (size, mtime_ns, file_count, digest, problem)"
                     " = (excluded.size, excluded.mtime_ns, excluded.file_count, excluded.digest,"
@@ -175,25 +176,25 @@ class ListingLedger:
             connection.execute(f"drop table if exists temp.{name}")
 
     def _changed(self, rows: list[_Row]) -> list[_Row]:
-        """The rows of a listing, in order, without the unchanged stretches of a folder."""
+        """The rows of a listing, in order, without folders whose items are all unchanged."""
         connection = self._scope.connection
         left = []
         for _, group in groupby(rows, _folder):
-            stretch = list(group)
-            first, last, count = stretch[0][0], stretch[-1][0], len(stretch)
-            if count >= _LEAST_STRETCH:
+            folder_rows = list(group)
+            first, last, count = folder_rows[0][0], folder_rows[-1][0], len(folder_rows)
+            if count >= _MIN_FOLDER_ITEMS:
                 known = connection.execute(
                     "select path, size, mtime_ns, file_count, digest,"
                     " iif(state = 'imported' and disposed_at is null, null, state) from item"
                     " where scope_id = ? and path between ? and ? order by path limit ?",
                     (self._scope.id, first, last, count + 1),
                 ).fetchall()
-                if known == stretch:
+                if known == folder_rows:
                     connection.execute(
                         "insert or ignore into unchanged values (?, ?, ?)", (first, last, count)
                     )
                     continue
-            left += stretch
+            left += folder_rows
         return left
 
     def _forget_gone(self, connection: sqlite3.Connection) -> None:
@@ -210,7 +211,7 @@ class ListingLedger:
         connection.execute(f"delete from {gone}", (self._scope.id,))
 
     def _present(self) -> int:
-        """How many items were there so far; counted by indexes alone, other than looked for."""
+        """The number of items at the source so far; these counts only need indexes."""
         row = self._scope.connection.execute(
             "select (select count(*) from item where scope_id = ?1)"
             " - (select count(*) from item where scope_id = ?1 and disposed_at is not null)",
@@ -227,16 +228,16 @@ class ListingLedger:
 
     @property
     def _own(self) -> str:
-        """The SQL that picks what the scope's run has planned, or brought in."""
+        """The SQL condition for items that this run has planned or imported."""
         return f"({COUNTED} or item.state = 'imported' and {self._scope.by_this_run})"
 
     def _compare_listing(
         self, own: str, *, again: bool, most_tries: int
     ) -> tuple[str, Listing, int]:
-        """The table of new and changed items, and how the listing compares with what is known.
+        """The table of new and changed items, the listing's result, and the number of problems.
 
-        Unchanged items that are imported, acknowledged or given up are not in the table. The
-        number counts all that cannot be listed, acknowledged or not.
+        Unchanged items that are imported, acknowledged or given up are not in the table. The number
+        includes the problems of acknowledged items.
         """
         connection = self._scope.connection
         total, problems = connection.execute(
@@ -273,9 +274,9 @@ class ListingLedger:
             values,
         )
         left, changed = connection.execute("select count(*), count(known) from fresh").fetchone()
-        tired = acknowledged = unlisted = 0
+        not_retried = acknowledged = unlisted = 0
         if most_tries >= 0 and left < total:
-            tired, acknowledged, unlisted = connection.execute(
+            not_retried, acknowledged, unlisted = connection.execute(
                 f"select count(*), count(acknowledged_at), count(iif({COUNTS}, null, problem))"
                 " from item indexed by item_failed join listing"
                 f" on listing.path = item.path where item.scope_id = :scope and {given_up}"
@@ -286,8 +287,8 @@ class ListingLedger:
             unchanged + total,
             left - changed,
             changed,
-            unchanged + total - left - tired,
-            tired - acknowledged,
+            unchanged + total - left - not_retried,
+            not_retried - acknowledged,
             problems - unlisted,
             acknowledged,
         )

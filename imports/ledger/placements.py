@@ -1,7 +1,7 @@
-"""The ledger's memory of images that are stored at places of their own, not under their hash.
+"""The ledger's record of images at places of their own, not under their hash.
 
-A run notes what it puts at a place before it does so. Until the rows of the image's item are in,
-it is known what was there before, and where a copy of that is.
+A run records what it puts at a place before it does so. Until the rows of the image's item are
+imported, the ledger also has the earlier content of the place, and where its copy is.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from imports.work_item import Image, ImageFile, ItemState, PlacedImage, Placemen
 
 
 class PlacementStage(StrEnum):
-    """What is known of a place; see the table `placement`."""
+    """The stage of a place; see the table `placement`."""
 
     PUTTING = "putting"
     PUT = "put"
-    STANDS = "stands"
+    COMMITTED = "committed"
     FOUND = "found"
 
 
 class KnownPlace(NamedTuple):
-    """A place that a run has put an image at, or found one at, which has this hash.
+    """A place with an image of this hash, which a run put or found there.
 
-    `kept` is the path, in the same bucket, of a copy of what it replaced; that has the hash
-    `previous`, and is known as `previous_stage`, or not at all.
+    `kept` is the path of the copy of the replaced image, in the same bucket; `previous` is its
+    hash, and `previous_stage` its stage (None if it earlier_stage not known).
     """
 
     place: Placement
@@ -42,20 +42,20 @@ class KnownPlace(NamedTuple):
 
     @property
     def copy(self) -> Placement | None:
-        """Where the copy of what it replaced is."""
+        """The place of the copy of the replaced image."""
         return None if self.kept is None else Placement(self.place.bucket, self.kept)
 
 
 class Claim(NamedTuple):
-    """An image of an unfinished item, its place, and what is known of that."""
+    """An image of an unfinished item, its place, and what the ledger knows of the place."""
 
     image: Image
     place: Placement
     known: KnownPlace | None
 
 
-class Rival(NamedTuple):
-    """An unfinished item with an image for a place, and a later one with another image for it."""
+class PlaceConflict(NamedTuple):
+    """An unfinished item whose place a later item has, with another image."""
 
     item_id: int
     place: str
@@ -63,29 +63,29 @@ class Rival(NamedTuple):
 
 
 _OPEN = "stage in ('putting', 'put')"
-"""Said of places that wait for the rows of an item, so that SQLite takes the partial index."""
+"""Places that wait for the rows of an item; the condition of the partial index."""
 
 _CLAIMS = (
     "item_image join item on item.id = item_image.item_id"
     " join image on image.path = item_image.path"
 )
 _CLAIMS_AT = _CLAIMS.replace(" join ", " cross join ")
-"""The same where the place is known: without that, SQLite would begin with all items."""
+"""For queries with a known place: otherwise SQLite would begin with all items."""
 
 _OF_PLACE = (
     f"exists (select 1 from {_CLAIMS_AT} where item_image.place = placement.place"
     " and image.sha256 = placement.sha256"
     " and item.scope_id in (select id from scope where scope.target_id = placement.target_id)"
 )
-_WENT_IN = (
-    f"{_OF_PLACE} and not passed_over and (item.state = 'imported' and exists ("
+_IMPORTED = (
+    f"{_OF_PLACE} and not skipped and (item.state = 'imported' and exists ("
     " select 1 from batch where batch.id = imported_in and batch.batch_id = placement.batch_id)"
     " or item.state = 'failed' and succeeded > 0 and failed_in = placement.batch_id))"
 )
-"""Whether rows of an item that has this image there went in, by the run that put it."""
+"""Whether the run that put the image has imported rows of an item with it."""
 
-_WAITS = f"{_OF_PLACE} and item.state in ('listed', 'planned'))"
-"""Whether an item that has this image there is yet to be imported."""
+_PENDING = f"{_OF_PLACE} and item.state in ('listed', 'planned'))"
+"""Whether an item with this image is still to be imported."""
 
 _IMAGE = (
     "image.path, image.size, image.mtime_ns, image.sha256, image.extension, image.content_type,"
@@ -95,7 +95,7 @@ _KNOWN = "sha256, stage, kept, previous, previous_stage"
 
 
 class PlacementLedger:
-    """The places that the items of one scope have images for, in the scope's target."""
+    """The places of images of one scope's items, in the scope's target."""
 
     def __init__(self, scope: Scope, target_id: str) -> None:
         """Works on a scope of an open ledger, and its target."""
@@ -104,16 +104,16 @@ class PlacementLedger:
 
     @property
     def is_used(self) -> bool:
-        """Whether any item has, or had, an image with a place of its own."""
+        """Whether any item has or had an image with a place of its own."""
         images = "item_image indexed by item_image_place where place is not null"
         return self._exists("placement") or self._exists(images)
 
     # From the images of unfinished items to their places
 
     def open_claims(self, *, again: bool) -> int:
-        """Gathers the images of unfinished items that this run has yet to see at their places.
+        """Selects the images of unfinished items that this run has not seen at their places.
 
-        Those too that it has seen there, where they are to be looked at `again`; how many.
+        With `again`, also those that it has seen there. Returns their number.
         """
         connection = self._scope.connection
         connection.execute("drop table if exists temp.claim")
@@ -130,11 +130,10 @@ class PlacementLedger:
         )
         return int(connection.execute("select count(*) from temp.claim").fetchone()[0])
 
-    def rivals(self) -> list[Rival]:
-        """The unfinished items whose images are not for them to put: a later item has the place.
+    def conflicts(self) -> list[PlaceConflict]:
+        """The unfinished items whose place a later item has, among those of `open_claims`.
 
-        Of items that have different images for one place, the last by path has it. Looks at the
-        places that `open_claims` gathered.
+        If items have different images for one place, the last item by path has it.
         """
         of_scope = (
             f"item.state <> 'failed' and item.scope_id = {self._scope.id}"
@@ -154,14 +153,14 @@ class PlacementLedger:
                 (place,),
             ).fetchall()
             found += [
-                Rival(item_id, place, winner[0])
+                PlaceConflict(item_id, place, winner[0])
                 for _, sha256, item_id, state in others
                 if sha256 != winner[1] and state == ItemState.PLANNED
             ]
         return found
 
     def claims(self, size: int) -> Iterator[list[Claim]]:
-        """What `open_claims` gathered, in lists of `size`, but for items that failed meanwhile."""
+        """The images of `open_claims`, in lists of `size`, without those of failed items."""
         last = 0
         while True:
             rows = self._scope.connection.execute(
@@ -179,10 +178,10 @@ class PlacementLedger:
             last = rows[-1][0]
             yield [_claim(row[1:]) for row in rows]
 
-    # What becomes of a place
+    # Changes of a place
 
     def note(self, places: Iterable[KnownPlace], counts: Mapping[str, int]) -> None:
-        """Notes what this run is about to put at places, has put there, or has found there."""
+        """Records what this run will put at places, has put there, or has found there."""
         with self._scope.file.transaction() as connection:
             connection.executemany(
                 "insert or replace into placement (target_id, place, batch_id,"
@@ -194,38 +193,38 @@ class PlacementLedger:
             )
             add_counts(connection, self._scope.run_name, counts)
 
-    def pass_over(self, item_ids: Iterable[int], passed_over: Iterable[int]) -> None:
-        """Notes of items, before they are imported, whose images are not to stay at their places.
+    def record_skipped(self, item_ids: Iterable[int], skipped: Iterable[int]) -> None:
+        """Records, before items are imported, whether their images are not to stay at their places.
 
-        That is so where the target has newer rows than theirs.
+        They do not stay if the target has newer rows.
         """
         with self._scope.file.transaction() as connection:
             connection.execute(
-                "update item_image set passed_over = item_id in (select value from json_each(?))"
+                "update item_image set skipped = item_id in (select value from json_each(?))"
                 " where place is not null and item_id in (select value from json_each(?))",
-                (orjson.dumps([*passed_over]).decode(), orjson.dumps([*item_ids]).decode()),
+                (orjson.dumps([*skipped]).decode(), orjson.dumps([*item_ids]).decode()),
             )
 
-    def settle(self) -> None:
-        """Notes which images stay at their places, since rows of their items went in.
+    def commit(self) -> None:
+        """Records which images stay at their places, since rows of their items are imported.
 
-        Before a source is listed again: from then on it is not known what went in.
+        To be called before a source is listed again: listing resets which items are imported.
         """
         if not self._exists(f"placement where target_id = ? and {_OPEN}", self._target_id):
             return
         with self._scope.file.transaction() as connection:
             connection.execute(
-                "update placement set stage = 'stands', previous = null, previous_stage = null"
-                f" where target_id = ? and {_OPEN} and {_WENT_IN}",
+                "update placement set stage = 'committed', previous = null, previous_stage = null"
+                f" where target_id = ? and {_OPEN} and {_IMPORTED}",
                 (self._target_id,),
             )
 
     def undone(self, size: int) -> Iterator[list[KnownPlace]]:
-        """The places that no item waits for any more, in lists of `size`: to be taken back."""
-        return self._known(f"{_OPEN} and not {_WENT_IN} and not {_WAITS}", size)
+        """The places to be taken back, in lists of `size`: no item needs their image any more."""
+        return self._known(f"{_OPEN} and not {_IMPORTED} and not {_PENDING}", size)
 
     def record_taken_back(self, places: Iterable[KnownPlace], counts: Mapping[str, int]) -> None:
-        """Notes that there is again at places what was there before."""
+        """Records that places have their earlier content again."""
         with self._scope.file.transaction() as connection:
             for known in places:
                 if known.previous_stage is None:
@@ -243,11 +242,11 @@ class PlacementLedger:
             add_counts(connection, self._scope.run_name, counts)
 
     def with_copies(self, size: int) -> Iterator[list[KnownPlace]]:
-        """The places, settled, of whose previous content there is still a copy, in lists."""
-        return self._known("kept is not null and stage = 'stands'", size)
+        """The finished places that still have a copy of their earlier content, in lists."""
+        return self._known("kept is not null and stage = 'committed'", size)
 
     def forget_copies(self, places: Iterable[KnownPlace]) -> None:
-        """Notes that there is no copy any more of what was at places before."""
+        """Records that the copies of places are removed."""
         with self._scope.file.transaction() as connection:
             connection.executemany(
                 "update placement set kept = null where target_id = ? and place = ?",
@@ -257,9 +256,9 @@ class PlacementLedger:
     # For verification
 
     def open_stored(self, since: int | None = None) -> int:
-        """Gathers the images that finished items have at places of their own; how many.
+        """Selects the images that finished items have at places of their own; returns their number.
 
-        With `since`, those of items that went in with a later batch than that.
+        With `since`, only those of items that a later batch imported.
         """
         later = "" if since is None else f" and imported_in > {since}"
         connection = self._scope.connection
@@ -268,8 +267,8 @@ class PlacementLedger:
             "create temp table placed as select item_image.place, min(image.path),"
             f" {_IMAGE.removeprefix('image.path, ')} from {_CLAIMS}"
             " join placement on placement.target_id = ? and placement.place = item_image.place"
-            " and placement.sha256 = image.sha256 and placement.stage in ('stands', 'found')"
-            f" where {self._scope.all_items}{later} and not passed_over"
+            " and placement.sha256 = image.sha256 and placement.stage in ('committed', 'found')"
+            f" where {self._scope.all_items}{later} and not skipped"
             " and (item.state = 'imported' or item.state = 'failed' and succeeded > 0)"
             " group by item_image.place order by item_image.place",
             (self._target_id,),
@@ -277,7 +276,7 @@ class PlacementLedger:
         return int(connection.execute("select count(*) from temp.placed").fetchone()[0])
 
     def stored(self) -> Iterator[PlacedImage]:
-        """What `open_stored` gathered."""
+        """The images of `open_stored`."""
         last, size = 0, 500
         while rows := self._scope.connection.execute(
             "select rowid, * from temp.placed where rowid > ? order by rowid limit ?", (last, size)
@@ -322,8 +321,8 @@ def _image(row: tuple[Any, ...]) -> Image:
 
 def _known(place: Placement, row: tuple[Any, ...]) -> KnownPlace:
     sha256, stage, kept, previous, before = row
-    was = None if before is None else PlacementStage(before)
-    return KnownPlace(place, sha256, PlacementStage(stage), kept, previous, was)
+    earlier_stage = None if before is None else PlacementStage(before)
+    return KnownPlace(place, sha256, PlacementStage(stage), kept, previous, earlier_stage)
 
 
 def _claim(row: tuple[Any, ...]) -> Claim:

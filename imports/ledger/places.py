@@ -1,4 +1,4 @@
-"""What somebody calls a file, and what it is called in a source."""
+"""The names of a file: the paths that a user gives, and the paths in a source."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 
 
 def absolute_places(path: Path) -> list[str]:
-    """The absolute paths that a path may mean, seen from the working folder.
+    """The absolute paths that a path may mean, relative to the working folder.
 
-    Neither the file nor its folder need be there; links on the way are those of the source.
+    The file and its folder need not exist. Links in the path are resolved, and also kept.
     """
     return [os.path.abspath(path), str(path.parent.resolve() / path.name)]
 
 
 def paths_in(source: str, places: Iterable[str]) -> list[str]:
-    """The paths in a source that places mean, which are absolute paths or such paths already.
+    """The paths in a source for places, which are absolute paths or paths in the source.
 
-    The source itself is `.`: it may be a work item.
+    The source itself is `.`, since it may be a work item.
     """
     folder = source.rstrip("/") + "/"
     return list(

@@ -1,4 +1,4 @@
-"""What the ledger knows of the files of a source, for the progress log."""
+"""The progress of the files of a source, for the progress log."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from imports.work_item import ItemState
 
 
 class ItemProgress(NamedTuple):
-    """How far an item has come: its records, and when it was begun and ended.
+    """The progress of an item: its records, and when it began and ended.
 
-    Times are seconds since the epoch, None for what is yet to come. `acknowledged` says whether
-    somebody has acknowledged that it failed.
+    Times are seconds since the epoch, or None if they are in the future. `acknowledged` says
+    whether its failure is acknowledged.
     """
 
     path: str
@@ -27,7 +27,7 @@ class ItemProgress(NamedTuple):
 
 
 def item_progress(scope: Scope) -> Iterator[ItemProgress]:
-    """All items of a scope that were begun, in the order in which they were found."""
+    """All items of a scope that have begun, in the order in which they were found."""
     rows = scope.connection.execute(
         "select path, state, records, succeeded, refused, coalesce(began_at, updated_at), ended_at,"
         " acknowledged_at is not null"

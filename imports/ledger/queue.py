@@ -1,4 +1,4 @@
-"""The order in which the ledger's items are imported, and what becomes of them."""
+"""The order in which items are imported, and the record of the results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from imports.work_item import (
 )
 
 MOST_WEIGHT = 10_000
-"""A batch of items that weigh more together is made smaller. One is a row, or a KiB of rows."""
+"""The largest weight of a batch of several items. One is a row, or a KiB of rows."""
 
 
 class ImportQueue:
@@ -41,13 +41,12 @@ class ImportQueue:
         most_bytes: int | None = None,
         since: int | None = None,
     ) -> int:
-        """Puts the items of a state in the order in which they are imported; returns how many.
+        """Orders the items of a state for the import; returns their number.
 
-        Items of one group come last and side by side, by path, so that the later path wins
-        whatever the workers do. What failed before comes behind what did not. Undated items come
-        behind all others, whose rows are in by then. Items of more than
-        `most_bytes` are for `large`, all others for `batches`. What was disposed of is left out, as
-        is what went in with the batch `since` (see `last_batch`) or one before it.
+        Items of one group come last and together, by path, so that the later path wins. Items
+        that failed before come after the others. Undated items come last of all. Items of more than
+        `most_bytes` are for `large`, all others for `batches`. Disposed items are left out, and so
+        are items that the batch `since` (see `last_batch`) or an earlier one imported.
         """
         connection = self._scope.connection
         connection.execute("drop table if exists temp.queue")
@@ -84,17 +83,15 @@ class ImportQueue:
         return {item_id for (item_id,) in self._scope.connection.execute(query)}
 
     def last_batch(self) -> int:
-        """The number of the last batch that went in; later ones have larger numbers."""
+        """The number of the last imported batch; later batches have larger numbers."""
         row = self._scope.connection.execute("select coalesce(max(id), 0) from batch").fetchone()
         return int(row[0])
 
     def batches(self, size: int, *, undated: bool = False) -> Iterator[list[WorkItem]]:
-        """The queue without its undated items, or these, in batches of `size` items.
+        """The dated or the undated items of the queue, in batches of `size` items.
 
-        Of heavy items there are fewer in a batch.
-
-        A group is never torn apart. A run that goes on after a crash gets the same batches,
-        whichever of them had been finished: a merge is asked for again with the same request.
+        Batches of heavy items have fewer. A group is never split. After a crash, the resumed run
+        gets the same batches, so that it repeats a merge with the same request id.
         """
         last = self._scope.connection.execute(
             "select coalesce(min(position), 1) - 1 from queue where undated = ?", (undated,)
@@ -115,7 +112,7 @@ class ImportQueue:
                     f"{query} and queue.item_group = ? order by position",
                     (rows[-1][0], rows[-1][1]),
                 ).fetchall()
-            # Nearly all batches are full ones of light items, and end where they end.
+            # Nearly all batches are full, with light items, and need no cut.
             if (
                 len(rows) < size
                 or sum(row[5] for row in rows) > MOST_WEIGHT
@@ -132,10 +129,9 @@ class ImportQueue:
             ]
 
     def _cut(self, items: list[_Queued], size: int) -> int:
-        """How many of some items are a batch; of one that is cut off it is noted which they are.
+        """The number of items in the batch; stores the items of a batch that is ended early.
 
-        Else it could take in what comes behind it later on: since a batch between is finished, or
-        since files have been added.
+        Otherwise the batch of a resumed run could have other items: of later batches, or new files.
         """
         count = _batch(items)
         if count < max(size, len(items)) and items[0].cut_off is None:
@@ -147,7 +143,7 @@ class ImportQueue:
         return count
 
     def large(self) -> list[WorkItem]:
-        """The large items of the queue, each with how many of its records are in already."""
+        """The large items of the queue, each with the number of its imported records."""
         rows = self._scope.connection.execute(
             f"select item.id, path, records_done, {SIGNATURE} from queue"
             " join item on item.id = item_id where large order by position"
@@ -182,11 +178,11 @@ class ImportQueue:
         record_failures: Sequence[RecordFailure] = (),
         exempt: Sequence[ExemptRecord] = (),
     ) -> None:
-        """Takes in what became of a batch, after its transaction committed.
+        """Records the result of a batch, after its transaction was committed.
 
-        `took` is when the batch began and ended, in seconds since the epoch; `succeeded` says of
-        items how many of their records are in, `record_failures` which are not, `exempt` which are
-        not, or not as their files say, and need not be.
+        `took` is when the batch began and ended, in seconds since the epoch; `succeeded` is the
+        number of imported records by item, `record_failures` are the failed records, and `exempt`
+        the guarded and left-out ones.
         """
         failed = {item_id for item_id, _ in failures}
         now = time.time()
@@ -203,7 +199,7 @@ class ImportQueue:
                 (self._scope.id, self._scope.run_name, len(item_ids), len(failed), *took),
             ).lastrowid
             for values, ids in alike.items():
-                # A statement for each of them would take several times as long.
+                # One statement for each item would take several times as long.
                 connection.execute(
                     "update item set state = 'imported', phase = null, reason = null,"
                     f" cause = null, tries = 0, failed_in = null, {_RECORDS}, ended_at = ?,"
@@ -230,7 +226,7 @@ class ImportQueue:
         record_failures: Sequence[RecordFailure],
         exempt: Sequence[ExemptRecord] = (),
     ) -> None:
-        """Takes in that an item's records up to `records_done` went in, or did not."""
+        """Records that an item's records up to `records_done` are imported or failed."""
         records = _records([item_id], took[0], {item_id: succeeded}, record_failures)
         with self._scope.file.transaction() as connection:
             connection.execute(
@@ -242,7 +238,7 @@ class ImportQueue:
             add_counts(connection, self._scope.run_name, counts)
 
     def record_failures(self, item_id: int) -> list[RecordFailure]:
-        """The records of an item that failed when it was imported last, in their order."""
+        """The records of an item that failed in its last import, in order."""
         rows = self._scope.connection.execute(
             "select item_id, number, label, reason from record_failure where item_id = ?"
             " order by number",
@@ -262,7 +258,7 @@ class _Queued(NamedTuple):
 
 
 def _batch(items: list[_Queued]) -> int:
-    """How many of some items, from the first, make a batch, where possible of whole chunks."""
+    """The number of first items that form a batch, if possible of whole chunks."""
     total, end = 0, 0
     for index, item in enumerate(items):
         before = items[index - 1]

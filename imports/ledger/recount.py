@@ -1,4 +1,4 @@
-"""What a run has counted of items that it reads again is taken back: it counts them once."""
+"""Subtracts the counts of items that a run reads again, so that it counts them once."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from imports.ledger.runs import add_counts
 from imports.ledger.scope import Scope
 
 COUNTED = "(item.state = 'planned' or item.state = 'failed' and item.failed_in is :batch_id)"
-"""The SQL that picks the items which the run of a scope has counted and not brought in."""
+"""The SQL condition for items that the run has counted and not imported."""
 
 _OF_ITEMS = {
     "planning.to_import": "1",
     "planning.failed": "state = 'failed' and phase = 'planning'",
-    # One that could not be read has what an earlier run found.
+    # An item that could not be read has the number of an earlier run.
     "planning.images_missing": "iif(state = 'failed' and phase = 'planning', 0, not_found)",
     "import.failed": "state = 'failed' and phase = 'import'",
     "import.refused": "refused",
@@ -32,9 +32,10 @@ _OF_IMAGES = {
 def uncount(
     connection: sqlite3.Connection, scope: Scope, ids: str, values: Mapping[str, object]
 ) -> None:
-    """Takes back the counts of items, whose ids a query finds, in the transaction that lists them.
+    """Subtracts the counts of the items whose ids a query finds.
 
-    They are items that the scope's run has `COUNTED`, as they are before that.
+    Must run before the items are listed again, in the same transaction. The query selects items
+    that the scope's run has `COUNTED`.
     """
     values = {**values, "batch_id": scope.run_name}
     sums = ", ".join(f"coalesce(sum({each}), 0)" for each in _OF_ITEMS.values())
@@ -55,6 +56,6 @@ def uncount(
             "select name, value from run_count where batch_id = ?", (scope.run_name,)
         ).fetchall()
     )
-    # A run that was killed may not have counted all of it.
+    # A killed run may not have counted all of them.
     taken = {name: -min(value, known.get(name, 0)) for name, value in counted.items()}
     add_counts(connection, scope.run_name, taken)

@@ -1,4 +1,4 @@
-"""What a reset has the ledger forget: that the items of a run are imported."""
+"""Resets in the ledger: the items of a run are no longer recorded as imported."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from imports.ledger.acknowledged import FORGOTTEN
 from imports.ledger.file import LedgerFile
 from imports.ledger.scope import NOTHING_DONE
 
-# A later run may have imported an item of this one again, and found its rows as they should be:
-# these still say that this run wrote them.
+# A later run may have imported an item again and found its rows unchanged: the rows then still have
+# this run's id.
 _ITEMS = """
 create temp table undone as
 select id, disposed_at is not null as gone from item
@@ -26,7 +26,7 @@ _GONE = "(select id from temp.undone where gone)"
 
 
 class Undone(NamedTuple):
-    """How many items can be imported again, and how many cannot: their files are gone."""
+    """The numbers of items that can be imported again, and of items whose files are gone."""
 
     importable: int
     gone: int
@@ -61,11 +61,11 @@ def count_undone(file: LedgerFile, run_name: str) -> Undone:
 
 
 def undo_run(file: LedgerFile, run_name: str) -> Undone:
-    """Makes the items importable again whose rows a run may have written; nobody goes on with it.
+    """Makes the items importable again whose rows a run may have written, and ends the run.
 
-    Those whose files were deleted or moved away are forgotten, not what became of the files. The
-    images of all are looked for in the target again. It may be repeated. A run that the ledger does
-    not know has no items in it.
+    The run cannot be resumed. Deletes the items whose files were deleted or moved away; the record
+    of the files stays. Later runs look for the images of all these items in the target again.
+    Repeating this is safe. A run that the ledger does not know has no items.
     """
     with file.transaction() as connection:
         undone = _collect(connection, run_name)

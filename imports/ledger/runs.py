@@ -1,4 +1,4 @@
-"""The ledger's memory of scopes and runs."""
+"""The ledger's record of scopes and runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imports.work_item import cycle_run_name
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """Which run, over which scope."""
+    """The ids of a run, and its scope."""
 
     run_id: str
     run_name: str
@@ -25,7 +25,7 @@ class RunRecord:
 
 
 def add_counts(connection: sqlite3.Connection, run_name: str, counts: Mapping[str, int]) -> None:
-    """Adds to the counts of a run, in the transaction that does what they count."""
+    """Adds to the counts of a run, in the same transaction as the counted changes."""
     connection.executemany(
         "insert into run_count values (?, ?, ?)"
         " on conflict (batch_id, name) do update set value = value + excluded.value",
@@ -34,14 +34,14 @@ def add_counts(connection: sqlite3.Connection, run_name: str, counts: Mapping[st
 
 
 class RunLedger:
-    """Scopes (a source in a target) and the runs over them."""
+    """Scopes (a source in a target) and their runs."""
 
     def __init__(self, file: LedgerFile) -> None:
         """Works on an open file."""
         self._file = file
 
     def scope(self, kind: str, source: str, tag: str, target_id: str) -> int:
-        """The id under which the items of this source in this target are kept."""
+        """The id of the scope of this source in this target; creates the scope if needed."""
         values = (kind, source, tag, target_id)
         with self._file.transaction() as connection:
             connection.execute(
@@ -64,12 +64,10 @@ class RunLedger:
         deletes: bool = False,
         only_verified: bool = False,
     ) -> None:
-        """Remembers a run; one that is resumed, or is `only_verified`, is there already.
+        """Records the begin of a run; a resumed or `only_verified` run is already recorded.
 
-        One that is only verified is as finished as it was.
-
-        What failed in a run that is resumed is told once more at its end. `deletes` says that it
-        deletes files of its source.
+        A run that is only verified stays finished or unfinished. A resumed run reports its earlier
+        failures again at its end. `deletes` says that it deletes files of its source.
         """
         with self._file.transaction() as connection:
             connection.execute(
@@ -78,7 +76,7 @@ class RunLedger:
                 " (select coalesce(max(number), 0) + 1 from run))"
                 " on conflict (batch_id) do update set finished_at = iif(?7, finished_at, null),"
                 " exit_code = iif(?7, exit_code, null), completed = completed and ?7,"
-                " deletes = max(deletes, excluded.deletes), told = told and ?7",
+                " deletes = max(deletes, excluded.deletes), reported = reported and ?7",
                 (
                     run_name,
                     run_id,
@@ -91,23 +89,23 @@ class RunLedger:
             )
 
     def end_run(self, run_name: str, exit_code: int, *, completed: bool) -> None:
-        """Remembers how a run ended: `completed` if it came to its end, whatever failed in it."""
+        """Records the end of a run; `completed` says that it finished, even with failed items."""
         with self._file.transaction() as connection:
             connection.execute(
                 "update run set finished_at = ?, exit_code = ?, completed = ? where batch_id = ?",
                 (time.time(), exit_code, completed, run_name),
             )
 
-    def record_told(self, run_name: str, scope_id: int | None = None) -> None:
-        """Remembers that the user has seen the report of a run, and of all others of a scope."""
+    def record_reported(self, run_name: str, scope_id: int | None = None) -> None:
+        """Records that the report of a run was shown, and those of all runs of a scope."""
         with self._file.transaction() as connection:
             connection.execute(
-                "update run set told = 1 where told = 0 and (batch_id = ? or scope_id = ?)",
+                "update run set reported = 1 where reported = 0 and (batch_id = ? or scope_id = ?)",
                 (run_name, scope_id),
             )
 
     def knows(self, run: RunRecord) -> bool:
-        """Whether there was a run with these ids, over this source into this target."""
+        """Whether there was a run with these ids for this source and target."""
         row = self._file.connection.execute(
             "select 1 from run join scope on scope.id = scope_id where run_id = ? and batch_id = ?"
             " and kind = ? and source = ? and tag = ? and target_id = ?",
@@ -116,14 +114,14 @@ class RunLedger:
         return row is not None
 
     def was_reset(self, run_name: str) -> bool:
-        """Whether what a run imported was undone."""
+        """Whether a run was reset."""
         row = self._file.connection.execute(
             "select 1 from run where batch_id = ? and reset_at is not null", (run_name,)
         ).fetchone()
         return row is not None
 
     def run_names(self, scope_id: int) -> list[str]:
-        """The batch ids of those runs of a scope that may have written rows, cycle by cycle."""
+        """The batch ids of the runs of a scope that may have written rows, one for each cycle."""
         rows = self._file.connection.execute(
             "select batch_id from run where scope_id = ? and (finished_at is null or exists ("
             " select 1 from run_count where run_count.batch_id = run.batch_id"
@@ -133,7 +131,7 @@ class RunLedger:
         return [each for (run_name,) in rows for each in self.cycles(run_name)]
 
     def cycles(self, run_name: str) -> list[str]:
-        """The batch ids on the rows of a run, cycle by cycle."""
+        """The batch ids on the rows of a run, one for each cycle."""
         more = self.counts(run_name).get("cycles", 0)
         return [cycle_run_name(run_name, cycle) for cycle in range(1, 2 + more)]
 

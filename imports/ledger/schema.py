@@ -1,9 +1,9 @@
-"""The ledger's tables: a script for each version, which leads to it from the one before."""
+"""The ledger's tables: for each version, a script that upgrades the version before it."""
 
 from __future__ import annotations
 
 VERSION_6 = """
--- What the user's own state folder knows this ledger by, if it lies in a source.
+-- The token by which the user's state folder knows this ledger, if it is in a source.
 create table origin (token text not null);
 
 -- A source in a target, imported as a kind under a tag.
@@ -20,19 +20,19 @@ create table scope (
 create table run (
   batch_id text primary key,
   run_id text not null,
-  number integer,  -- by it runs are told apart in time
+  number integer, -- the order of runs
   scope_id integer not null references scope (id),
   state_file text not null,
   started_at real not null,
   finished_at real,
   exit_code integer,
   completed integer not null default 0,
-  told integer not null default 0,  -- whether the user has seen its report
+  reported integer not null default 0,  -- whether the user has seen its report
   deletes integer not null default 0,  -- whether it may have deleted files of its source
-  reset_at real  -- when what it imported was undone
+  reset_at real -- when it was reset
 );
 create index run_number on run (number);
-create index run_untold on run (scope_id) where told = 0;
+create index run_unreported on run (scope_id) where reported = 0;
 create table run_count (
   batch_id text not null,
   name text not null,
@@ -40,8 +40,7 @@ create table run_count (
   primary key (batch_id, name)
 ) without rowid;
 
--- The work state of the last run over a scope, or over one item of it: other work takes the file
--- over.
+-- The work state of the last run of a scope, or of one item of it: other runs overwrite the file.
 create table work_state (
   scope_id integer not null references scope (id),
   single_file text not null,
@@ -65,13 +64,13 @@ create table batch (
 );
 create index batch_scope on batch (scope_id, id);
 
--- A file or folder of a source, and what it came to. Long texts stand last.
+-- A file or folder of a source, and its result. Long texts come last.
 create table item (
   id integer primary key autoincrement,
   scope_id integer not null references scope (id),
   path text not null,
 
-  -- By these it is known whether it changed.
+  -- The signature, which shows whether it changed.
   size integer not null,
   mtime_ns integer not null,
   file_count integer not null default 1,
@@ -81,15 +80,15 @@ create table item (
   created_at real,
   updated_at real not null,
 
-  -- What it is imported with. Items of one group go together.
+  -- Its batch. Items of one group are in one batch.
   item_group integer,
   chunk integer,  -- of the spool, which has its rows
   weight integer not null default 1,  -- of its rows: their count or KiB, whichever is more
-  cut_off integer,  -- the first item of its batch, if that was ended early
-  first_in integer,  -- the batch that it first went in with
-  imported_in integer,  -- the batch that it went in with last
+  cut_off integer, -- the first item of its batch, if the batch was ended early
+  first_in integer, -- the batch that first imported it
+  imported_in integer, -- the batch that last imported it
 
-  -- Its records: how many there are, how many are done, and what these came to.
+  -- Its records: their number, how many are done, and their results.
   records integer,
   records_done integer not null default 0,
   succeeded integer not null default 0,
@@ -98,27 +97,27 @@ create table item (
   guarded integer not null default 0,
   began_at real,
   ended_at real,
-  undated integer not null default 0,  -- whether nobody knows if they are newer than others
+  undated integer not null default 0, -- whether a record has no date
   found_wrong integer not null default 0,  -- whether verification found its rows wrong
 
-  -- How many of its images are not where they are looked for; how many are there and are no images.
+  -- The number of its images that do not exist, and of those that are not images.
   not_found integer not null default 0,
   unusable integer not null default 0,
 
-  -- What became of its file.
-  stays integer not null default 0,  -- whether it is not of this kind, and is left where it is
+  -- The disposal of its file.
+  stays integer not null default 0, -- whether it is not of this kind, and is not touched
   disposed_at real,
   moved_to text,
   disposal_problem text,
 
-  -- How it failed, by how many runs it was tried, and in which one it failed last.
+  -- How it failed, how many runs have tried it, and in which one it failed last.
   tries integer not null default 0,
   phase text,
   failed_in text,
   cause text,
   reason text,
 
-  -- When somebody acknowledged that it fails, who, and why.
+  -- When its failure was acknowledged, by whom, and why.
   acknowledged_at real,
   acknowledged_by text,
   acknowledged_note text,
@@ -138,7 +137,7 @@ create index item_acknowledged on item (scope_id, path) where acknowledged_at is
 create index item_cause on item (scope_id, cause)
   where state = 'failed' and acknowledged_at is null;
 
--- Every failure of an item, and the records that an item was imported without.
+-- Every failure of an item, and the failed records of imported items.
 create table failure (
   id integer primary key,
   item_id integer not null,
@@ -156,8 +155,8 @@ create table record_failure (
   primary key (item_id, number)
 ) without rowid;
 
--- The records that are not in the target as an item says, and rightly so: they refer to rows that
--- it lacks (outcome L), or it guards what it has (G).
+-- The records that rightly differ from the target: their parent is missing (outcome L), or the
+-- stored row is guarded (G).
 create table record_exempt (
   item_id integer not null,
   number integer not null,
@@ -166,8 +165,8 @@ create table record_exempt (
   primary key (item_id, number)
 ) without rowid;
 
--- What became of files: `deleted`, `moved` (to moved_to), or `gone` before; the reason if they had
--- failed. An item forgets it when a file comes under its path again.
+-- Disposals of files: `deleted`, `moved` (to moved_to), or already `gone`; the reason if they had
+-- failed. They stay when a new file appears at the path.
 create table disposal (
   id integer primary key,
   scope_id integer not null references scope (id),
@@ -187,31 +186,31 @@ create table item_image (
   item_id integer not null,
   position integer not null,
   path text not null,
-  place text,  -- bucket and path, where it is stored if that is not under its hash
-  passed_over integer not null default 0,  -- whether what was at its place stays: it is newer
+  place text, -- its bucket and path, if it is not stored under its hash
+  skipped integer not null default 0,  -- whether what was at its place stays: it is newer
   primary key (item_id, position)
 ) without rowid;
 create index item_image_path on item_image (path);
 create index item_image_place on item_image (place) where place is not null;
 
--- What this ledger's runs know of the places of images. `putting`: a run puts the image there, or
--- is about to. `put`: it has done so, and the rows of its item are not in yet. `stands`: they are.
--- `found`: it was there already, and none of these runs had put it.
+-- The places of images. `putting`: a run is putting the image there, or will. `put`: it is there,
+-- and the rows of its item are not imported yet. `committed`: they are. `found`: it was there
+-- already, and no run of this ledger had put it.
 create table placement (
   target_id text not null,
   place text not null,
   sha256 text not null,
   stage text not null,
   batch_id text not null,
-  kept text,  -- the path of a copy of what it replaced, while that may have to come back
-  previous text,  -- the SHA-256 of that
-  previous_stage text,  -- `stands` or `found`; null if it was somebody else's
+  kept text, -- the path of a copy of the replaced image, while it may have to be restored
+  previous text, -- the SHA-256 of the replaced image
+  previous_stage text, -- its stage, `committed` or `found`; null if somebody else had put it
   primary key (target_id, place)
 ) without rowid;
 create index placement_open on placement (target_id, place) where stage in ('putting', 'put');
 create index placement_kept on placement (target_id, place) where kept is not null;
 
--- An image file of any scope, and what is in it.
+-- An image file of any scope, and its content.
 create table image (
   path text primary key,
   size integer not null,
@@ -222,11 +221,11 @@ create table image (
   width integer,
   height integer,
   problem text,  -- why it cannot be used
-  flaw text  -- what keeps it from being shown
+  flaw text -- its damage, if it cannot be shown
 );
 create index image_sha256 on image (sha256) where sha256 is not null;
 
--- Which run over a scope, or over one item of it, saw an image stored last.
+-- The last run of a scope, or of one item of it, that saw an image stored.
 create table seen_stored (
   scope_id integer not null references scope (id),
   sha256 text not null,
@@ -282,17 +281,17 @@ from failure join item on item.id = failure.item_id join scope on scope.id = ite
 """
 
 UNRELEASED = 5
-"""The last of the versions before the first release. Ledgers of these are refused."""
+"""The last version before the first release. Ledgers up to this version are refused."""
 
 VERSIONS = (VERSION_6,)
-"""The scripts that lead from each version to the next. A new version gets a script at the end.
+"""The scripts that upgrade each version to the next. A new version gets a script at the end.
 
-What was before what is told by counters (`run.number`, `batch.id` and `item.imported_in`), never by
-a time: a clock can be set back.
+Counters (`run.number`, `batch.id` and `item.imported_in`) order events, never times: a clock can be
+set back.
 
-The views `folder_status` and `upload_batches` have the columns of the earlier upload manager's
-tables (document "Advanced Supabase Upload System"), for the queries that its users have.
+The views `folder_status` and `upload_batches` have the columns of the tables of the earlier upload
+manager (document "Advanced Supabase Upload System"), for the queries of its users.
 """
 
 NEWEST = UNRELEASED + len(VERSIONS)
-"""The version of a ledger that all scripts have been run on."""
+"""The version of a ledger after all scripts."""

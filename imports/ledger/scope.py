@@ -1,4 +1,4 @@
-"""Scope: one source in one target, as a run works on it in the ledger."""
+"""Scope: one source in one target, and the run that works on it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from imports.ledger.file import LedgerFile
 from imports.work_item import ItemState, Phase
 
 UNFINISHED = "state <> 'imported'"
-"""Said in every query for unfinished items, so that SQLite takes the partial index."""
+"""In every query for unfinished items, so that SQLite uses the partial index."""
 
 NOTHING_DONE = (
     "records = null, weight = 1, cut_off = null, records_done = 0, succeeded = 0, refused = 0,"
     " left_out = 0, guarded = 0, began_at = null, ended_at = null, imported_in = null,"
     " disposal_problem = null, found_wrong = 0, stays = 0"
 )
-"""Said where an item begins anew."""
+"""The SQL assignments for an item that begins again."""
 
 SIGNATURE = "size, mtime_ns, file_count, digest"
 """The columns of a signature, in its order."""
@@ -28,8 +28,8 @@ SIGNATURE = "size, mtime_ns, file_count, digest"
 class Scope:
     """The items of one source in one target, and the run that works on them.
 
-    What is counted is counted for the run of `batch_id`. With `only` the run is about the item
-    of this path, and leaves the others as they are.
+    Counts belong to the run `run_name`. With `only`, the run imports only the item at this path,
+    and does not change the others.
     """
 
     file: LedgerFile
@@ -44,12 +44,12 @@ class Scope:
 
     @property
     def all_items(self) -> str:
-        """The SQL that picks the run's items."""
+        """The SQL condition for the run's items."""
         only = "" if self.only is None else f" and item.path = {_quoted(self.only)}"
         return f"item.scope_id = {self.id}{only}"
 
     def condition(self, state: ItemState | None = None) -> str:
-        """The SQL that picks those of them in a state, or those that are not finished."""
+        """The SQL condition for the run's items in a state, or for its unfinished items."""
         if state is ItemState.IMPORTED:
             return f"{self.all_items} and state = 'imported'"
         wanted = "" if state is None else f" and state = '{state}'"
@@ -57,7 +57,7 @@ class Scope:
 
     @property
     def seen_stored(self) -> str:
-        """The SQL that says of an image whether this run, which is :batch_id, saw it stored."""
+        """The SQL condition for images that this run, which is :batch_id, saw stored."""
         return (
             "exists (select 1 from seen_stored"
             f" where seen_stored.scope_id = {self.id} and seen_stored.sha256 = image.sha256"
@@ -66,7 +66,7 @@ class Scope:
 
     @property
     def by_this_run(self) -> str:
-        """The SQL that picks the items that went in by this run."""
+        """The SQL condition for items that this run imported."""
         return (
             "exists (select 1 from batch where batch.id = item.imported_in"
             f" and batch.batch_id = {_quoted(self.run_name)})"
@@ -77,7 +77,7 @@ class Scope:
     ) -> None:
         """Fails items, each for a reason, in a transaction.
 
-        A run that is resumed, and fails an item again, is still one try.
+        If a resumed run fails an item again, that counts as one try.
         """
         now = time.time()
         for item_id, reason in failures:
@@ -102,7 +102,7 @@ class Scope:
             )
 
     def forget_records(self, connection: sqlite3.Connection) -> None:
-        """Forgets which records of items that are listed had failed, or were exempt."""
+        """Deletes the failed and exempt records of listed items."""
         for table in ("record_failure", "record_exempt"):
             connection.execute(
                 f"delete from {table} where exists (select 1 from item"
@@ -111,5 +111,5 @@ class Scope:
 
 
 def _quoted(text: str) -> str:
-    """A text as SQL writes it: of a path, which is found among those that `find_source` takes."""
+    """A text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"

@@ -1,4 +1,4 @@
-"""What the ledger has to tell about its scopes, without a run: totals, batches, causes."""
+"""Summaries of the ledger's scopes, without a run: totals, batches, causes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from imports.work_item import NOTHING_LACKING, Lacking, RowOutcome
 
 @dataclass(frozen=True, slots=True)
 class BatchSummary:
-    """A batch that was merged; times are seconds since the epoch."""
+    """A merged batch; times are seconds since the epoch."""
 
     name: str
     items: int
@@ -28,13 +28,13 @@ class BatchSummary:
 
     @property
     def seconds(self) -> float:
-        """How long it took; nothing, if the clock was set back meanwhile."""
+        """How long it took; 0 if the clock was set back meanwhile."""
         return max(self.finished_at - self.started_at, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class CauseSummary:
-    """A cause of failures: how many items have it, and one of them with its reason."""
+    """A cause of failures: the number of items, and one of them with its reason."""
 
     cause: str
     items: int
@@ -45,7 +45,7 @@ class CauseSummary:
 
 
 class Warned(NamedTuple):
-    """A work item that lacks something, and what."""
+    """A work item with its warnings."""
 
     kind: str
     source: str
@@ -58,11 +58,12 @@ class Warned(NamedTuple):
 class ScopeSummary:
     """A source in a target: its work items by state, the last batches, the causes of failures.
 
-    Of failed ones, `acknowledged` are not among `failed`. `acknowledgements` are the first of them.
-    `gone` are imported ones, `moved` failed ones, whose files are no longer in the source;
-    `warned` lack something, `lacking` are the images among that; `left_out` are records that refer
-    to rows which are not in the target, `guarded` those for which it keeps what it has.
-    `files_deleted` and `files_moved` are what all runs did, `disposals` the last of it.
+    `failed` does not include `acknowledged`; `acknowledgements` are the first of those.
+
+    `gone` are imported items, and `moved` failed items, whose files are no longer in the source;
+    `warned` have a warning, `lacking` are missing images; `left_out` are records without their
+    parent in the target, `guarded` are records whose stored row is guarded. `files_deleted` and
+    `files_moved` count the files of all runs, `disposals` are the latest ones.
     """
 
     kind: str
@@ -87,16 +88,15 @@ class ScopeSummary:
 
     @property
     def succeeded(self) -> int:
-        """How many are imported."""
+        """The number of imported items."""
         return self.total - self.pending - self.failed - self.acknowledged
 
 
 @dataclass(frozen=True, slots=True)
 class KnownSource:
-    """A source that was imported, as far as it matters for one place.
+    """A source that was imported, and its items that a place may mean.
 
-    `paths` are those by which it has an item that could be meant, `has_place` says whether one
-    of them is the very place.
+    `paths` are the paths of these items; `has_place` says whether one of them is exactly the place.
     """
 
     source: str
@@ -106,9 +106,9 @@ class KnownSource:
 
 
 def sources_of(connection: sqlite3.Connection, kind: str, place: str) -> list[KnownSource]:
-    """The sources of a kind that have any item, the one that was imported last first.
+    """The sources of a kind that have items, the latest imported one first.
 
-    Of their paths only the ends of `place` are looked for: `c`, `b/c`, `a/b/c`.
+    Only items whose path is an end of `place` are searched: `c`, `b/c`, `a/b/c`.
     """
     parts = place.strip("/").split("/")
     ends = ["/".join(parts[-count:]) for count in range(1, len(parts) + 1)] + ["."]
@@ -131,7 +131,7 @@ def sources_of(connection: sqlite3.Connection, kind: str, place: str) -> list[Kn
 
 
 def was_consumed(connection: sqlite3.Connection, kind: str, source: str) -> bool:
-    """Whether a run over a source, with whatever tag and target, was to delete its files."""
+    """Whether any run of a source, with any tag and target, deletes its files."""
     row = connection.execute(
         "select exists (select 1 from run join scope on scope.id = scope_id"
         " where kind = ? and source = ? and deletes)",
@@ -145,7 +145,7 @@ def summarise(
 ) -> list[ScopeSummary]:
     """The scopes of a kind and a tag (None for all), with at most `limit` batches and causes.
 
-    The one whose last run is the latest comes first; a scope that has no item is left out.
+    The scope with the latest run comes first; scopes without items are left out.
     """
     scopes = connection.execute(
         "select id, kind, source, tag from scope where (?1 is null or kind = ?1)"
@@ -160,17 +160,16 @@ def summarise(
 def warned_items(
     connection: sqlite3.Connection, kind: str | None, tag: str | None, limit: int | None
 ) -> Iterator[Warned]:
-    """The items of a kind and a tag (None for all) that lack something, at most `limit`, by path.
+    """Yields items of a kind and a tag (None for all) with a warning, at most `limit`, by path.
 
-    They come one by one: there may be any number of them. After them come those with exempt
-    records, once for each.
+    Then yields the items with exempt records, once for each record.
     """
     yield from islice(_warned(connection, kind, tag), limit)
 
 
 _WHY = {
-    RowOutcome.LEFT_OUT: "left out: what it refers to is not in the target",
-    RowOutcome.GUARDED: "guarded: the target keeps what it has",
+    RowOutcome.LEFT_OUT: "left out: the row that it refers to is not in the target",
+    RowOutcome.GUARDED: "guarded: the stored row is never changed",
 }
 
 

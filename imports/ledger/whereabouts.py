@@ -1,4 +1,4 @@
-"""What the ledger has to tell about files that are done with: where they are, and why."""
+"""Where the files of finished items are, and why."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from imports.ledger.places import paths_in
 class Disposal:
     """What a run did with a source file, at `disposed_at` in seconds since the epoch.
 
-    `what` is `deleted`, `moved` (to `moved_to`), or `gone`: it was no longer there. `reason` says
-    why it had failed, None if it was imported. `batch_id` is the run's, None where an earlier
-    version of the ledger did not keep it.
+    `what` is `deleted`, `moved` (to `moved_to`), or `gone`: it had already been removed. `reason`
+    says why it had failed; None if it was imported. `run_name` is None if the run is not known.
     """
 
     path: str
@@ -28,10 +27,9 @@ class Disposal:
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """A file as one scope knows it: its work item, if it has one now, and its latest disposals.
+    """A file in one scope: its work item, if it has one now, and its latest disposals.
 
-    Of the item there are its state, the phase and the reason if it failed, and who acknowledged
-    that.
+    If the item failed, `phase` and `reason` say why, and `acknowledged` who acknowledged it.
     """
 
     kind: str
@@ -49,9 +47,9 @@ class KnownFile:
 def latest_disposals(
     connection: sqlite3.Connection, scope_id: int, limit: int, path: str | None = None
 ) -> list[Disposal]:
-    """The latest disposals of a scope, the last one first; only of a path, where one is named."""
+    """The latest disposals of a scope, or of one path in it, the latest first."""
     where = "" if path is None else " and path = :path"
-    # In the order of their ids, not of their timestamps: a clock may be set back.
+    # Ordered by id, not by timestamp: a clock may be set back.
     rows = connection.execute(
         "select path, what, reason, moved_to, disposed_at, batch_id from disposal"
         f" where scope_id = :scope{where} order by id desc limit :limit",
@@ -61,8 +59,8 @@ def latest_disposals(
 
 
 def count_disposals(connection: sqlite3.Connection, scope_id: int) -> tuple[int, int]:
-    """How many files of a scope all runs have deleted, and moved."""
-    # Counted by the runs: there may be millions of disposals.
+    """The numbers of files of a scope that all runs have deleted, and moved."""
+    # From the counts of the runs: there may be millions of disposals.
     row = connection.execute(
         "select coalesce(sum(iif(name = 'import.files_deleted', value, 0)), 0),"
         " coalesce(sum(iif(name = 'import.files_moved', value, 0)), 0) from run_count"
@@ -75,9 +73,9 @@ def count_disposals(connection: sqlite3.Connection, scope_id: int) -> tuple[int,
 def known_files(
     connection: sqlite3.Connection, kind: str | None, tag: str | None, places: list[str], limit: int
 ) -> list[KnownFile]:
-    """What the scopes of a kind and a tag (None for all) know of a file.
+    """A file in the scopes of a kind and a tag (None for all).
 
-    `places` are what it may be called; see `paths_in`.
+    `places` are its possible names; see `paths_in`.
     """
     scopes = connection.execute(
         "select id, kind, source, tag from scope where (?1 is null or kind = ?1)"

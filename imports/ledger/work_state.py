@@ -1,4 +1,4 @@
-"""The work state: the checkpoint of the run in hand, `work_state.json`."""
+"""The work state: the checkpoint of the current run, `work_state.json`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _PHASE_COUNTS: dict[Phase, tuple[str, ...]] = {
 
 
 def phase_counts(counts: dict[str, int], phase: Phase) -> dict[str, int]:
-    """The counts of one phase, without its name before them; those of nothing are 0."""
+    """The counts of one phase, without the phase in their names; missing counts are 0."""
     prefix = f"{phase}."
     return dict.fromkeys(_PHASE_COUNTS.get(phase, ()), 0) | {
         name.removeprefix(prefix): value
@@ -50,7 +50,7 @@ def phase_counts(counts: dict[str, int], phase: Phase) -> dict[str, int]:
 
 
 MOST_LISTED = 1_000
-"""How many work items and failed items are listed; the rest is in the ledger."""
+"""The largest number of listed work items and failed items; the ledger has all of them."""
 
 
 _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -67,7 +67,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class PhaseState(msgspec.Struct):
-    """How far a phase is, how long it took, and its counts: in the file they stand beside it."""
+    """The status of a phase, its duration, and its counts, which the file has beside these."""
 
     status: _Status = "pending"
     duration_seconds: float = 0.0
@@ -84,7 +84,7 @@ class FailedItem(msgspec.Struct):
 
 
 class ListedWork(msgspec.Struct):
-    """A work item that is not yet finished."""
+    """An unfinished work item."""
 
     path: str
     state: str
@@ -95,9 +95,9 @@ def _fresh_phases() -> dict[str, PhaseState]:
 
 
 class WorkState(msgspec.Struct, kw_only=True, rename={"run_name": "batch_id"}):
-    """The run in hand, as a user finds it in the file. Its fields stand there in this order.
+    """The current run, as written to the file, with the fields in this order.
 
-    Some of them name files and folders: they have one form, and nothing else is read.
+    Fields that name files and folders are only accepted in the form that runs write.
     """
 
     run_id: Annotated[str, _one_of(_UUID)]
@@ -128,36 +128,36 @@ class WorkState(msgspec.Struct, kw_only=True, rename={"run_name": "batch_id"}):
 
     @property
     def db_path(self) -> Path | None:
-        """The ledger that was named for its run, None for the one beside the file."""
+        """The ledger that its run named; None for the one beside the file."""
         named = self.parameters.get("db_path")
         return None if named is None else Path(str(named))
 
     @property
     def rows_run_name(self) -> str:
-        """The batch id on the rows of the cycle in hand: those of an earlier one are as of a run.
+        """The batch id on the rows of the current cycle: each cycle counts as a run of its own.
 
-        The run's own, with the number of the cycle behind it from the second one on.
+        It is the run's name; from the second cycle on, it ends with the cycle's number.
         """
         return cycle_run_name(self.run_name, self.cycle)
 
     @property
     def finished(self) -> bool:
-        """Whether its run came to its end."""
+        """Whether its run is finished."""
         return self.status == "completed"
 
     @property
     def listed(self) -> bool:
-        """Whether its source was listed to the end; else nobody knows how many items it has."""
+        """Whether its source was listed completely; otherwise the number of items is unknown."""
         return self.finished or self.total_files > 0 or self.current_phase != "planning"
 
     @property
     def unfinished(self) -> bool:
-        """Whether there is something to go on with: not where nothing was found in its source."""
+        """Whether the run can be resumed: it is not finished, and its source has items."""
         return not self.finished and not (self.status == "failed" and not self.total_files)
 
 
 class DamagedStateError(ImporterError):
-    """The file is there, but is not a work state."""
+    """The file exists, but is not a work state."""
 
 
 def new_run_ids() -> tuple[str, str]:
@@ -167,7 +167,7 @@ def new_run_ids() -> tuple[str, str]:
 
 
 def as_json(state: WorkState) -> dict[str, Any]:
-    """A work state as it stands in the file."""
+    """A work state as the JSON object of the file."""
     plain: dict[str, Any] = msgspec.to_builtins(state)
     for phase in plain["phases"].values():
         phase.update(phase.pop("counts"))
@@ -175,23 +175,23 @@ def as_json(state: WorkState) -> dict[str, Any]:
 
 
 def from_json(plain: object) -> WorkState:
-    """The work state that stands so in a file; what else is there is left out.
+    """The work state for a JSON object; unknown fields are ignored.
 
     Raises:
-        msgspec.ValidationError: if it is none.
+        msgspec.ValidationError: if it is not a work state.
     """
     if isinstance(plain, dict) and isinstance(plain.get("phases"), dict):
         phases = {name: _with_counts(phase) for name, phase in plain["phases"].items()}
         plain = {**plain, "phases": phases}
     state = msgspec.convert(plain, WorkState)
     _check_paths(state)
-    # Earlier versions wrote the URL as it was given.
+    # Earlier versions wrote the URL with its password.
     state.target = _USERINFO.sub("", state.target)
     return state
 
 
 def _check_paths(state: WorkState) -> None:
-    """Refuses what is no path of the form that a run writes."""
+    """Raises ValidationError if a path does not have the form that runs write."""
     named = [state.source, state.parameters.get("db_path") or "."]
     lists = [state.parameters.get(name) or [] for name in ("image_roots", "patterns")]
     every = named + [each for some in lists if isinstance(some, list) for each in some]
@@ -201,7 +201,7 @@ def _check_paths(state: WorkState) -> None:
         or not Path(state.source).is_absolute()
         or not is_below(state.single_file or ".")
     ):
-        raise msgspec.ValidationError("a path has another form")
+        raise msgspec.ValidationError("a path has an invalid form")
 
 
 def _with_counts(phase: object) -> object:
@@ -212,10 +212,10 @@ def _with_counts(phase: object) -> object:
 
 
 def load_work_state(path: Path) -> WorkState | None:
-    """The work state in a file, None if there is no file.
+    """The work state in a file; None if there is no file.
 
     Raises:
-        DamagedStateError: if there is something else in it.
+        DamagedStateError: if the file has other content.
     """
     try:
         content = read_named(path)
@@ -227,13 +227,12 @@ def load_work_state(path: Path) -> WorkState | None:
         return from_json(orjson.loads(content))
     except (orjson.JSONDecodeError, msgspec.ValidationError) as error:
         raise DamagedStateError(
-            f"{path} is not a work state. An import keeps it under another name, and goes on from"
-            " the ledger."
+            f"{path} is not a work state. An import renames it, and continues from the ledger."
         ) from error
 
 
 def save_work_state(state: WorkState, path: Path) -> None:
-    """Replaces the file as a whole.
+    """Writes the work state to a file, which is replaced as a whole.
 
     Raises:
         UsageError, DiskError: if it cannot be written.
@@ -247,13 +246,13 @@ def save_work_state(state: WorkState, path: Path) -> None:
             f"The work state {path} cannot be written",
             error,
             "Name another place with --state-file.",
-            # Its lock was made there.
+            # Its lock was created there.
             written_before=True,
         ) from error
 
 
 def keep_unusable(path: Path) -> Path:
-    """Gives a work state that cannot be used another name; an older one stays. The new name."""
+    """Renames a work state that cannot be used, and returns the new path."""
     kept = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}")
     path.rename(kept)
     return kept

@@ -1,4 +1,4 @@
-"""Comparing: records are read anew from their files and compared with what the target has."""
+"""Comparing: records are read from their files again, and compared with the target."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ _WRONG = ("missing", "different", "undecided")
 _EXEMPT = ("guarded", "left_out")
 
 _REPAIRABLE = ("missing", "different", "added")
-"""What importing again may put right."""
+"""What a repair can fix."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyTarget:
-    """What is compared with, in which group of tables, with which values of the run."""
+    """The target to compare with, the tables, and the values of the run."""
 
     config: TargetConfig
     group: TableGroup
@@ -54,10 +54,10 @@ class VerifyTarget:
 
 @dataclass(slots=True)
 class Compared:
-    """What became of a batch: how many records it had, what is wrong, which rows it vouches for.
+    """The result for a batch: its number of records, what is wrong, and the rows that it has.
 
-    These are the rows that have an id, by their marks. `exempt` are records that are not stored as
-    their files say, and need not be: how many are guarded, and how many left out.
+    `row_marks` are the rows that have an id. `exempt` counts records that rightly differ from their
+    files: guarded ones, and those that are left out.
     """
 
     items: int
@@ -68,13 +68,13 @@ class Compared:
 
 
 def row_mark(table: Table, row_id: str) -> str:
-    """What tells a row from all others: its table and its id in it."""
+    """Identifies a row: its table, and its id in the table."""
     return f"{table.label}/{row_id}"
 
 
 def begin_batch(job: PrepareJob) -> FirstStep[CurrentItems, CurrentItems]:
-    """The items of a batch must be read first, as their files are now."""
-    return FirstStep(partial(prepare_current, job), _as_it_is)
+    """First, the current files of the items must be read."""
+    return FirstStep(partial(prepare_current, job), _identity)
 
 
 def begin_piece(job: PieceJob) -> FirstStep[Prepared, CurrentItems]:
@@ -94,7 +94,7 @@ def compare_items(target: VerifyTarget, current: CurrentItems) -> Compared:
     if not prepared.records:
         return compared
     placed = place_rows(target.group, target.run, prepared.records)
-    answer = _compare_rows(target, placed.rows, placed.families_placed())
+    answer = _compare_rows(target, placed.rows, placed.placed_aggregates())
     compared.records = len(prepared.records)
     compared.row_marks = [
         row_mark(target.group.tables[index], each.id)
@@ -119,9 +119,9 @@ def compare_items(target: VerifyTarget, current: CurrentItems) -> Compared:
 def _compare_rows(
     target: VerifyTarget, rows: Rows, aggregates: list[list[tuple[int, int]]]
 ) -> dict[int, TableComparison]:
-    """What `compare` answers about all of the rows.
+    """The answer of `compare` for all rows.
 
-    `aggregates` are the places of those that must be compared together: table and number.
+    `aggregates` are the rows that must be compared together, each by its table and number.
     """
 
     def ask(
@@ -151,7 +151,7 @@ def rows_written(
 
 
 class _Found(NamedTuple):
-    """What was found that is not the same, and in what."""
+    """A difference between a record and its rows."""
 
     what: str
     detail: str = ""
@@ -163,9 +163,9 @@ def _found(
     added: Mapping[tuple[int, str], list[tuple[Table, AddedRows]]],
     aggregates: tuple[Placed | None, ...],
 ) -> _Found | None:
-    """What is first found wrong in the rows of a record; those of others are not its own.
+    """The first difference in the record's own rows.
 
-    If nothing is, why one of them is not as the record says, and need not be.
+    If there is none: why one of them rightly differs from the record.
     """
     exempt = None
     for aggregate in aggregates:
@@ -183,7 +183,7 @@ def _found(
             if each.found == "same":
                 owners.append((index, each.id or ""))
                 continue
-            # What it owns is not looked at: it is another row's, or nobody's.
+            # Its owned rows are not compared: they belong to another row, or do not exist.
             elsewhere.append(table.qualified_name)
             if each.found in _EXEMPT and exempt != "left_out":
                 exempt = each.found
@@ -196,7 +196,7 @@ def _found(
 def _added_by_owner(
     group: TableGroup, answer: dict[int, TableComparison]
 ) -> dict[tuple[int, str], list[tuple[Table, AddedRows]]]:
-    """The rows that were added to owned tables, by their owner: its table, and its id."""
+    """The rows that were added to owned tables, by the table and id of their owner."""
     found: dict[tuple[int, str], list[tuple[Table, AddedRows]]] = {}
     for index, of_table in answer.items():
         table = group.tables[index]
@@ -209,7 +209,7 @@ def _added_by_owner(
 
 
 def compare_images(target: VerifyTarget, images: list[Image]) -> dict[str, Finding]:
-    """What is wrong, by hash, in what `image_assets` has of stored images."""
+    """The wrong rows of `image_assets` for stored images, by hash."""
     rows = image_rows(UploadTarget(target.config, target.run["batch_id"]), images)
     answer = _compare_rows(target, rows, [[(0, number)] for number in range(len(images))])[0]
     return {
@@ -220,17 +220,17 @@ def compare_images(target: VerifyTarget, images: list[Image]) -> dict[str, Findi
 
 
 def check_image(target: VerifyTarget, image: Image, *, deep: bool) -> Finding | None:
-    """Whether an image is stored under its hash with its size, and with `deep` with its content.
+    """Checks that an image is stored under its hash with its size; with `deep`, also its content.
 
     Raises:
-        BackendUnavailableError: if the store does not answer to anything any more.
+        BackendUnavailableError: if the store does not answer any request.
     """
     store = opened(target.config).store
     return _check_stored(store, image.storage_path, image, image.storage_path, deep=deep)
 
 
 def check_placed(target: VerifyTarget, placed: PlacedImage, *, deep: bool) -> Finding | None:
-    """The same of an image that has a place of its own."""
+    """Checks an image that has a place of its own, like `check_image`."""
     image, place = placed
     store = opened(target.config).places.bucket(place.bucket)
     return _check_stored(store, place.path, image, str(place), deep=deep)
@@ -239,10 +239,10 @@ def check_placed(target: VerifyTarget, placed: PlacedImage, *, deep: bool) -> Fi
 def _check_stored(
     store: RetryingStore, path: str, image: Image, subject: str, *, deep: bool
 ) -> Finding | None:
-    """Whether an image is stored with its size, and with `deep` with its content.
+    """Checks that an image is stored with its size; with `deep`, also its content.
 
     Raises:
-        BackendUnavailableError: if the store does not answer to anything any more.
+        BackendUnavailableError: if the store does not answer any request.
     """
     try:
         size = store.size(path)
@@ -257,21 +257,21 @@ def _check_stored(
         detail = str(error)
     except BackendUnavailableError as error:
         store.blame_image(error)
-        detail = f"it cannot be read: {error}"
+        detail = f"cannot be read: {error}"
     return Finding("different", subject, detail) if detail else None
 
 
 def _wrong_content(store: RetryingStore, path: str, sha256: str) -> str:
-    """What is wrong with the content of a stored image; nothing if it is right."""
+    """Describes the wrong content of a stored image; empty if the content is right."""
     found = ""
-    for _ in range(2):  # an answer that was cut off is no content
+    for _ in range(2):  # a response may have been cut off
         found = store.sha256(path)
         if found == sha256:
             return ""
     return f"its content has the hash {found}"
 
 
-def _as_it_is(current: CurrentItems) -> CurrentItems:
+def _identity(current: CurrentItems) -> CurrentItems:
     return current
 
 
@@ -283,7 +283,7 @@ def _detail(comparison: Comparison) -> str:
 
 
 def _added_detail(table: Table, added: AddedRows) -> str:
-    """Which rows were added: the first of them, and how many there are."""
+    """Describes added rows: the first of them, and the number of the others."""
     row = ", ".join(
         f"{name} {_short(value)}" for name, value in added.first.items() if value is not None
     )

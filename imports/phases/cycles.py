@@ -1,4 +1,4 @@
-"""Cycles: a source that is consumed is listed again until there is nothing new in it."""
+"""Cycles: a consumed source is listed again until it has nothing new."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from imports.run.session import RunSession
 
 GROWING_SECONDS = 30.0
-"""Without `--watch`, so long is waited for files that go on growing, and nothing else comes."""
+"""Without `--watch`, how long to wait if files are only growing."""
 
 _LOOK_MILLISECONDS = 1_000
 _MOST_SECONDS_BETWEEN_LOOKS = 60.0
-"""A watched source is listed at least so often: not every file system tells of changes."""
+"""A watched source is listed at least this often: not every file system reports changes."""
 
 
 class Cycles:
-    """Finds out whether there is more to do in a source that is consumed."""
+    """Finds out whether a consumed source has more to import."""
 
     def __init__(self, session: RunSession) -> None:
         """Watches nothing yet."""
@@ -42,7 +42,7 @@ class Cycles:
         With `--watch` it also waits for new ones, until the run is stopped.
 
         Raises:
-            InterruptedRunError: if it is stopped while something is left to do.
+            InterruptedRunError: if the run is stopped before everything is imported.
         """
         session = self._session
         if not session.consumes_source:
@@ -57,19 +57,19 @@ class Cycles:
             listed, _ = session.items.listed()
             if listed and self._any_complete():
                 return True
-            patient = session.settings.watch or time.monotonic() < began_at + GROWING_SECONDS
-            if listed and not patient:
+            may_wait = session.settings.watch or time.monotonic() < began_at + GROWING_SECONDS
+            if listed and not may_wait:
                 session.display.say(f"Still growing, and left for the next run: {listed:,}")
                 return False
             if listed:
-                # Before anything else: a file that is not stable now, is stable after that.
+                # A growing file may be stable after that.
                 session.policy.stop.wait(stability.STABLE_SECONDS)
                 session.raise_if_stopping()
             elif not session.settings.watch or not self._changed():
                 return False
 
     def _any_complete(self) -> bool:
-        """Whether planning would take any file; of those before it, it is noted that they grow."""
+        """Whether planning would take any file; records the files before it as growing."""
         session = self._session
         stable = stability.stable_since(session)
         for rows in session.items.listed_items(None, BATCH_SIZE, stable=stable):
@@ -96,23 +96,23 @@ class Cycles:
             if self._changes is None:
                 self._changes = watch(
                     session.source.folder,
-                    watch_filter=self._is_news,
+                    watch_filter=self._may_be_new,
                     stop_event=session.policy.stop,
                     rust_timeout=_LOOK_MILLISECONDS,
                     yield_on_timeout=True,
                     raise_interrupt=False,
                     ignore_permission_denied=True,
                 )
-                # It begins to watch with the first step: what came before that is found now.
+                # Watching begins with the first `next`. Earlier files are found now.
                 return next(self._changes, None) is not None
-            told = False
+            shown = False
             for changes in self._changes:
                 if changes or time.monotonic() > self._last_look + _MOST_SECONDS_BETWEEN_LOOKS:
                     return True
-                # Once; not for each of many files that come one by one.
-                told = told or session.update_progress()
+                # Only once, not for each of many new files.
+                shown = shown or session.update_progress()
         except (OSError, RuntimeError) as error:
-            # What is not about the folder is about how many the system watches.
+            # Other errors mean that the system's limit of watches is reached.
             of_folder = isinstance(error, (FileNotFoundError, PermissionError))
             raise (UsageError if of_folder else LimitError)(
                 f"The source {session.source.folder} cannot be watched: {error}. Everything in it"
@@ -120,8 +120,8 @@ class Cycles:
             ) from error
         return False
 
-    def _is_news(self, change: Change, path: str) -> bool:
-        """Whether a change may be one of the source: not of the files that the run itself keeps."""
+    def _may_be_new(self, change: Change, path: str) -> bool:
+        """Whether a change may be in the source, and not in the run's own files."""
         from watchfiles import Change
 
         source = self._session.source

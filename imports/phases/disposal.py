@@ -1,6 +1,6 @@
-"""Disposal: files that are done with are deleted, or moved away with a list of what is wrong.
+"""Disposal: the files of finished items are deleted, or moved together with a list of errors.
 
-Once the ledger has it, a file need not stay.
+This is safe once the ledger has the result of the item.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _log = logging.getLogger("imports.run")
 _PAGE = 1_000
 
 
-def what_becomes(plan: DisposalPlan, folder: Path, *, verified: bool) -> str:
-    """What a run does with the files in a folder, for its user; `verified` as it is told to."""
+def disposal_notice(plan: DisposalPlan, folder: Path, *, verified: bool) -> str:
+    """Tells the user what happens to the files in a folder, `verified` or only imported."""
     done = "verified" if verified else "imported"
     fates = {
         Disposal.DELETE: f"are deleted once they are {done}",
@@ -55,9 +55,9 @@ def what_becomes(plan: DisposalPlan, folder: Path, *, verified: bool) -> str:
 
 
 def dispose_items(session: RunSession, item_ids: Sequence[int]) -> None:
-    """Disposes of the files of items that have just been finished.
+    """Disposes of the files of newly finished items.
 
-    With `--verify-writes` those that went in stay until they are verified.
+    With `--verify-writes`, imported files stay until they are verified.
     """
     if session.disposal is not None and item_ids:
         due = [item for item in session.disposals.due(item_ids) if not item.stays]
@@ -66,11 +66,11 @@ def dispose_items(session: RunSession, item_ids: Sequence[int]) -> None:
         _dispose_due(session, session.disposal, due)
 
 
-def dispose_left(session: RunSession) -> None:
-    """Disposes of the files that are left of this run, if it was interrupted, and of failed ones.
+def dispose_leftovers(session: RunSession) -> None:
+    """Disposes of the remaining files: of this run, if it was interrupted, and of failed items.
 
-    Those that went in by an earlier run are imported once more first: nobody knows what has
-    become of their rows since. What this run reads again anyway stays, unless it is gone.
+    Files that an earlier run imported are imported once more first, since their rows may have
+    changed. Files that this run reads again anyway stay.
     """
     settings, plan = session.settings, session.disposal
     if plan is None:
@@ -78,7 +78,7 @@ def dispose_left(session: RunSession) -> None:
     most_tries = None if settings.retry_failed else settings.max_retries
     again: list[tuple[int, Signature]] = []
 
-    def may_go(item: DueItem) -> bool:
+    def may_dispose(item: DueItem) -> bool:
         if (
             settings.force
             or item.again
@@ -93,43 +93,43 @@ def dispose_left(session: RunSession) -> None:
         return True
 
     def is_ready(item: DueItem) -> bool:
-        return not os.path.lexists(session.source.absolute(item.path)) or may_go(item)
+        return not os.path.lexists(session.source.absolute(item.path)) or may_dispose(item)
 
     session.disposals.forget_problems()
-    end_left = partial(_end_left, session, plan, may_go, set())
-    _dispose_all(session, plan, is_ready, most_tries, end_left)
+    complete_leftovers = partial(_complete_leftovers, session, plan, may_dispose, set())
+    _dispose_all(session, plan, is_ready, most_tries, complete_leftovers)
     session.items.import_again(again)
 
 
-def put_back_left(
+def put_back_leftovers(
     session: RunSession,
     private: Path,
     finish: Callable[[Path, Path], bool] = lambda aside, home: False,
 ) -> list[BroughtHome]:
-    """Puts back what a killed run had set aside, except what `finish` brings to its end.
+    """Puts back the files that a killed run had set aside, except those that `finish` disposes of.
 
     Raises:
-        OSError: if something cannot be put back.
+        OSError: if a file cannot be put back.
     """
     found = bring_home(private, finish)
     for home, place in found:
         _log.warning("%s was set aside by a run that was killed, and is put back", home)
         if place != home:
-            _tell_kept(session, f"{home} has been replaced meanwhile, and the earlier one", place)
+            _report_kept(session, f"{home} was replaced meanwhile; the earlier file", place)
     return found
 
 
-def _end_left(
+def _complete_leftovers(
     session: RunSession,
     plan: DisposalPlan,
-    may_go: Callable[[DueItem], bool],
-    looked: set[Path],
+    may_dispose: Callable[[DueItem], bool],
+    searched: set[Path],
     page: list[DueItem],
 ) -> set[int]:
-    """Brings to its end what a killed run had set aside in the folders of these items.
+    """Completes the disposal of files that a killed run had set aside in the items' folders.
 
-    It disposes of the files of items that may go, puts back all others, and returns the ids of
-    those that it disposed of. `looked` are the folders that need no second look.
+    Disposes of the files for which `may_dispose` allows it, puts back all others, and returns the
+    ids of the items whose disposal is completed. `searched` are the folders already searched.
     """
     ended: set[int] = set()
     items: dict[Path, DueItem] = {}
@@ -140,9 +140,9 @@ def _end_left(
         if item is None:
             return False
         items[home] = item
-        if plan.of(item) is Disposal.KEEP or not may_go(item):
+        if plan.of(item) is Disposal.KEEP or not may_dispose(item):
             return False
-        disposed = finish_left(plan, session.source, item, _failures(session, item), aside)
+        disposed = finish_leftover(plan, session.source, item, _failures(session, item), aside)
         if disposed is None:
             return False
         end(item, disposed)
@@ -150,34 +150,34 @@ def _end_left(
 
     def end(item: DueItem, disposed: DisposedItem) -> None:
         session.disposals.record([disposed])
-        _tell(session, item, disposed)
+        _log_disposed(session, item, disposed)
         ended.add(item.id)
 
     folders = {Path(session.source.absolute(item.path)).parent for item in page}
-    for folder in folders - looked:
+    for folder in folders - searched:
         for private in aside_folders_in(folder):
             try:
-                found = put_back_left(session, private, finish)
+                found = put_back_leftovers(session, private, finish)
             except OSError as error:
-                # Nobody may take them for gone.
+                # Otherwise they would count as gone.
                 folders.discard(folder)
-                problem = f"cannot be put back out of {private}: {error.strerror}"
+                problem = f"cannot be moved back from {private}: {error.strerror}"
                 for each in page:
                     if os.path.lexists(private / Path(each.path).name):
                         end(each, DisposedItem(each.id, problem=problem))
                 continue
             for home, place in found:
                 item = items.get(home)
-                signature = None if item is None else signed_anew(str(place), item.signature)
+                signature = None if item is None else new_signature(str(place), item.signature)
                 if item is not None and signature is not None and place == home:
                     session.disposals.sign(item.id, signature)
-    looked.clear()
-    looked.update(folders)
+    searched.clear()
+    searched.update(folders)
     return ended
 
 
 def dispose_verified(session: RunSession) -> None:
-    """Disposes of the files that went in, now that they are verified and not found wrong."""
+    """Disposes of the files of imported items that were verified and found right."""
     if session.disposal is not None:
         _dispose_all(
             session,
@@ -191,11 +191,11 @@ def _dispose_all(
     plan: DisposalPlan,
     is_ready: Callable[[DueItem], bool],
     most_tries: int | None = None,
-    end_left: Callable[[list[DueItem]], set[int]] | None = None,
+    complete_leftovers: Callable[[list[DueItem]], set[int]] | None = None,
 ) -> None:
     after = 0
     while page := session.disposals.left(after, _PAGE, most_tries):
-        ended = set() if end_left is None else end_left(page)
+        ended = set() if complete_leftovers is None else complete_leftovers(page)
         after = page[-1].id
         _dispose_due(
             session, plan, (item for item in page if item.id not in ended and is_ready(item))
@@ -218,32 +218,32 @@ def _dispose_due(session: RunSession, plan: DisposalPlan, due: Iterable[DueItem]
     ):
         session.disposals.record(disposed)
         for each in disposed:
-            _tell(session, wanted[each.id], each)
+            _log_disposed(session, wanted[each.id], each)
 
 
 def _failures(session: RunSession, item: DueItem) -> list[RecordFailure]:
     return [] if item.reason is None else session.queue.record_failures(item.id)
 
 
-def _tell(session: RunSession, item: DueItem, disposed: DisposedItem) -> None:
-    """Logs what became of a file, and why."""
+def _log_disposed(session: RunSession, item: DueItem, disposed: DisposedItem) -> None:
+    """Logs what happened to a file, and why."""
     path = session.source.absolute(item.path)
     why = "imported" if item.reason is None else item.reason
     if disposed.vanished:
         return
     if disposed.kept_as is not None:
-        _tell_kept(session, f"{path} was replaced twice, and what came first", disposed.kept_as)
+        _report_kept(session, f"{path} was replaced twice; the first file", disposed.kept_as)
     elif disposed.problem is not None:
         _log.error("%s %s", path, disposed.problem)
     elif disposed.moved_to is not None:
         _log.info("%s was moved to %s: %s", path, disposed.moved_to, why)
     elif disposed.gone:
-        _log.info("%s was no longer there to be deleted or moved: %s", path, why)
+        _log.info("%s was already gone, and not deleted or moved: %s", path, why)
     else:
         _log.info("%s was deleted: %s", path, why)
 
 
-def _tell_kept(session: RunSession, what: str, place: str | Path) -> None:
+def _report_kept(session: RunSession, what: str, place: str | Path) -> None:
     _log.warning("%s is kept as %s", what, place)
     session.display.say(f"⚠️  {what} is kept as {place}. Both are imported.")
 
@@ -254,7 +254,7 @@ BATCH_SIZE = 64
 
 @dataclass(frozen=True, slots=True)
 class DisposalJob:
-    """Some items, each with its records that failed."""
+    """Some items, each with its failed records."""
 
     plan: DisposalPlan
     source: Source
@@ -262,16 +262,16 @@ class DisposalJob:
 
 
 def dispose_batch(job: DisposalJob) -> list[DisposedItem]:
-    """Disposes of the files of a job; one that has changed meanwhile is left out of the answer."""
+    """Disposes of the files of a job; files that have changed meanwhile are not in the result."""
     with AsideFolders() as private:
         found = (_dispose(job.plan, job.source, *each, private) for each in job.items)
         return [each for each in found if each is not None]
 
 
-def finish_left(
+def finish_leftover(
     plan: DisposalPlan, source: Source, item: DueItem, failures: list[RecordFailure], aside: Path
 ) -> DisposedItem | None:
-    """Disposes of an item's file that a killed run had set aside; None if it is another one."""
+    """Disposes of an item's file that a killed run had set aside; None if it is another file."""
 
     def end() -> Outcome:
         if plan.of(item) is Disposal.DELETE:
@@ -296,7 +296,7 @@ def _dispose(
     path = source.absolute(item.path)
 
     def end() -> Outcome:
-        _check_place(os.path.dirname(path))
+        _check_folder(os.path.dirname(path))
         if plan.of(item) is Disposal.DELETE:
             return delete(path, item.signature, private)
         return move(path, item.signature, plan.folder_of(item), item.path, private)
@@ -304,7 +304,7 @@ def _dispose(
     disposed = _disposed(plan, item, failures, end)
     if disposed is None or disposed.problem is None:
         return disposed
-    return disposed._replace(signature=signed_anew(path, item.signature))
+    return disposed._replace(signature=new_signature(path, item.signature))
 
 
 def _disposed(
@@ -313,7 +313,7 @@ def _disposed(
     try:
         outcome = end()
         if outcome.fate is not Fate.IN_USE or outcome.kept_as is not None:
-            return _told(item, failures, outcome)
+            return _recordable(item, failures, outcome)
         problem = "a program has it open for writing"
     except OSError as error:
         problem = error.strerror or str(error)
@@ -321,24 +321,26 @@ def _disposed(
     return DisposedItem(item.id, problem=f"cannot be {what}: {problem}")
 
 
-def _told(item: DueItem, failures: list[RecordFailure], outcome: Outcome) -> DisposedItem | None:
-    """What the ledger is told of an outcome; the list of errors is written before."""
+def _recordable(
+    item: DueItem, failures: list[RecordFailure], outcome: Outcome
+) -> DisposedItem | None:
+    """What the ledger records about an outcome; writes the list of errors first."""
     if outcome.kept_as is not None:
         return DisposedItem(item.id, kept_as=outcome.kept_as)
     if outcome.fate is Fate.CHANGED:
         return None
-    # A list that is there already is by another run, which moved the file, and has read it.
+    # If the list exists, another run has read and moved the file.
     known = outcome.fate is Fate.GONE and outcome.path is not None and has_errors(outcome.path)
     if item.reason is not None and outcome.path is not None and not known:
         write_errors(outcome.path, _problems(item.reason, failures))
     gone = outcome.fate is Fate.GONE and outcome.path is None
-    # Another run took it, or its owner, before anything of it was read.
+    # Another run, or its owner, removed the file before it was read.
     vanished = gone and item.reason is not None and not failures
     return DisposedItem(item.id, outcome.path, vanished=vanished, gone=gone)
 
 
-def signed_anew(path: str, signature: Signature) -> Signature | None:
-    """The signature that a file has now that it was put back, None if it is another one."""
+def new_signature(path: str, signature: Signature) -> Signature | None:
+    """The signature of a file that was put back; None if it is another file."""
     try:
         status = os.stat(path)
     except OSError:
@@ -348,13 +350,13 @@ def signed_anew(path: str, signature: Signature) -> Signature | None:
     return signature_of(status, exact=True)
 
 
-def _check_place(folder: str) -> None:
-    """Raises OSError if a folder of the source was replaced by a link to what is none of it."""
+def _check_folder(folder: str) -> None:
+    """Raises OSError if a folder of the source was replaced by a link."""
     if os.path.realpath(folder) != folder:
         raise OSError(errno.EXDEV, "its folder was replaced by a link", folder)
 
 
 def _problems(reason: str, failures: list[RecordFailure]) -> list[Problem]:
-    """What is wrong with a file: its records, or else the file as a whole."""
+    """The problems of a file: those of its records, else that of the whole file."""
     found = [Problem(each.number, each.label or None, each.reason) for each in failures]
     return found or [Problem(None, None, reason)]

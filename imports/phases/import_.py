@@ -1,4 +1,4 @@
-"""Import: batches of rows are merged (`merging`), and the ledger is told."""
+"""Import: batches of rows are merged (`merging`), and recorded in the ledger."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from imports.phases.disposal import dispose_items
-from imports.phases.doubts import Doubts
 from imports.phases.merge_job import begin_batch, begin_piece
 from imports.phases.merging import (
     Imported,
@@ -19,8 +18,9 @@ from imports.phases.merging import (
     write_status_files,
 )
 from imports.phases.pieces import PieceReader
-from imports.phases.placements import passed_over, settle_placements
+from imports.phases.placements import finish_placements, skipped_items
 from imports.phases.prepare import batches, largest_item
+from imports.phases.unexplained import UnexplainedRefusals
 from imports.run.spool import SpoolReader
 from imports.work_item import ItemState, Phase, RowOutcome, WorkItem
 from imports.workers.chained import Chained
@@ -36,7 +36,7 @@ _OUTCOMES = {
     RowOutcome.UPDATED: ("updated", "📝 updated %s"),
     RowOutcome.SKIPPED: ("skipped", "⏭️  skipped, older %s"),
     RowOutcome.UNCHANGED: ("unchanged", "🟰 unchanged %s"),
-    RowOutcome.GUARDED: ("guarded", "🔒 guarded, and left as it is %s"),
+    RowOutcome.GUARDED: ("guarded", "🔒 guarded, unchanged %s"),
 }
 
 
@@ -44,7 +44,7 @@ _RARE = ("import.guarded", "import.left_out")
 
 
 def import_items(session: RunSession) -> int:
-    """Imports the items that are planned, a batch at a time; returns how many there were."""
+    """Imports the planned items, a batch at a time; returns their number."""
     settings = session.settings
     largest = largest_item(session.kind)
     total = session.queue.open(ItemState.PLANNED, settings.limit, largest)
@@ -55,9 +55,9 @@ def import_items(session: RunSession) -> int:
     parsers, waiting = session.workers.for_parsing(total), session.workers.for_waiting()
     executor = Chained(parsers, waiting, partial(begin_batch, SpoolReader(session.spool)))
     done = 0
-    doubts = Doubts(session.queue.tried)
+    refusals = UnexplainedRefusals(session.queue.tried)
     for undated in (False, True):
-        # Which of several undated ones goes in must not hang on the workers: it is the first.
+        # The first of several undated records must win, whichever worker is faster.
         at_once = 1 if undated or settings.batch_delay else session.merges_at_once
         for imported in run_bounded(
             executor,
@@ -68,28 +68,28 @@ def import_items(session: RunSession) -> int:
             weigh=lambda job: job.weight,
             most_weight=session.most_weight_at_once,
         ):
-            for each in doubts.take(imported):
+            for each in refusals.take(imported):
                 _record(session, each)
                 session.advance(Phase.IMPORT, len(each.item_ids))
             done += len(imported.item_ids)
             if settings.batch_delay and done < total:
                 session.policy.stop.wait(settings.batch_delay)
         session.raise_if_stopping()
-        for each in doubts.rest():
+        for each in refusals.rest():
             _record(session, each)
             session.advance(Phase.IMPORT, len(each.item_ids))
         if not undated:
             for item in session.queue.large():
                 _import_large(session, target, item)
     session.spool.clear()
-    settle_placements(session)
+    finish_placements(session)
     return total
 
 
 def _import_large(session: RunSession, target: ImportTarget, item: WorkItem) -> None:
-    """Imports an item in pieces; how far it has come is in the ledger after each of them."""
+    """Imports an item in pieces; the ledger records the progress after each piece."""
     reader = PieceReader(session, item)
-    # A thread of our own process would parse, encode and merge by turns.
+    # One thread of this process would parse, encode and merge one after the other.
     parsers = session.workers.for_parsing(FEW_ITEMS)
     began_at = time.time()
     done = item.records_done
@@ -101,9 +101,9 @@ def _import_large(session: RunSession, target: ImportTarget, item: WorkItem) -> 
         in_flight=session.merges_at_once,
         stop=session.policy.stop,
     ):
-        Doubts(session.queue.tried).take(imported)
+        UnexplainedRefusals(session.queue.tried).take(imported)
         ahead[numbers.start] = numbers, imported
-        # In their order: what the ledger says is in, is in from the first record on.
+        # In order: the ledger counts the imported records from the first one.
         while done in ahead:
             numbers, imported = ahead.pop(done)
             done = numbers.stop
@@ -138,7 +138,7 @@ def _record(session: RunSession, imported: Imported) -> None:
     if imported.failures:
         counts["import.failed"] = len(imported.failures)
     if session.placements.is_used:
-        session.placements.pass_over(imported.item_ids, passed_over(imported.merged))
+        session.placements.record_skipped(imported.item_ids, skipped_items(imported.merged))
     session.queue.record_imported(
         imported.item_ids,
         imported.failures,
@@ -148,8 +148,10 @@ def _record(session: RunSession, imported: Imported) -> None:
         imported.record_failures,
         imported.exempt,
     )
-    if session.status_files is not None and imported.doubted:
-        imported.unwritten = write_status_files(session.status_files, imported.doubted, imported)
+    if session.status_files is not None and imported.unexplained_items:
+        imported.unwritten = write_status_files(
+            session.status_files, imported.unexplained_items, imported
+        )
     session.note_unwritten(imported.unwritten)
     for item_id, reason in imported.failures:
         _log.error("%s: %s", session.items.path(item_id), reason)
@@ -158,14 +160,14 @@ def _record(session: RunSession, imported: Imported) -> None:
 
 
 def _outcome_counts(imported: Imported) -> dict[str, int]:
-    # By their letters: a member of an enumeration takes long to hash.
+    # Letters, since hashing an enum member is slow.
     letters = "".join([outcome for _, outcome, _ in imported.merged])
     counts = {f"import.{name}": letters.count(each) for each, (name, _) in _OUTCOMES.items()}
     counts["import.total_imported"] = counts["import.inserted"] + counts["import.updated"]
     counts["import.refused"] = len(imported.record_failures)
     counts["import.left_out"] = sum(each.outcome is RowOutcome.LEFT_OUT for each in imported.exempt)
     counts |= {f"import.derived.{table}": rows for table, rows in imported.derived.items()}
-    # What few kinds know is counted only where there is some of it.
+    # Few kinds have these outcomes: a zero is not shown.
     return {name: count for name, count in counts.items() if count or name not in _RARE}
 
 
@@ -175,6 +177,6 @@ def _log_records(imported: Imported) -> None:
             _log.debug(_OUTCOMES[outcome][1], label)
         for record in imported.exempt:
             if record.outcome is RowOutcome.LEFT_OUT:
-                _log.debug("🔗 left out, what it refers to is not there %s", record.label)
+                _log.debug("🔗 left out, its parent is missing %s", record.label)
         for label, row in imported.refused:
             _log.debug("🚫 refused %s: %s", label, row.decode().rstrip())

@@ -1,4 +1,4 @@
-"""What came since items were read: their images, by looking again; and what records refer to."""
+"""What arrived after items were read: missing images, and missing parents of records."""
 
 from __future__ import annotations
 
@@ -22,39 +22,38 @@ if TYPE_CHECKING:
 _log = logging.getLogger("imports.run")
 
 
-def plan_what_came(session: RunSession) -> None:
-    """Has items planned anew for which an image has come that they lack.
+def plan_arrived_images(session: RunSession) -> None:
+    """Plans items again if a missing image of theirs has arrived.
 
-    Items that an interrupted run has planned are planned anew also if an image of theirs has
-    changed: that is no reason to fail them.
+    Items that an interrupted run has planned are also planned again if an image of theirs has
+    changed, so that they do not fail.
     """
-    find_what_came(session, Phase.PLANNING)
+    find_arrived_images(session, Phase.PLANNING)
     if count := _plan_found(session):
         session.add_counts({"planning.unchanged": -count})
-    find_what_came(session, Phase.PLANNING, ItemState.PLANNED)
+    find_arrived_images(session, Phase.PLANNING, ItemState.PLANNED)
     if session.resumed:
-        # In any other run none is planned yet, and to find that out takes a while.
+        # Other runs have planned nothing yet, and the search takes time.
         _find_changed(session)
     _plan_found(session, planned=True)
 
 
 def plan_left_out(session: RunSession) -> None:
-    """Has items of earlier runs planned anew of which records were left out.
+    """Plans items again if earlier runs left out records of them.
 
-    Only the target can tell whether what they refer to is there by now.
+    Only the target knows whether the missing parents exist now.
     """
     if items := session.exempt.left_out_before():
         session.items.import_again(items)
         session.add_counts({"planning.unchanged": -len(items)})
 
 
-def find_what_came(
+def find_arrived_images(
     session: RunSession, phase: Phase, state: ItemState = ItemState.IMPORTED
 ) -> None:
-    """Finds the items of a state that lack an image which is there now, for `lacking.found`.
+    """Finds the items of a state whose missing image has arrived, for `lacking.found`.
 
-    Of those that are imported, also the ones with an image that could not be shown, if there is
-    another by now: somebody was still writing it.
+    Also finds imported items with a damaged image that was replaced: it may have been incomplete.
     """
     session.lacking.begin()
     if state is ItemState.IMPORTED and session.images.open_flawed():
@@ -77,14 +76,14 @@ def find_what_came(
     ):
         session.lacking.note(looked.found)
         for path, reason in looked.problems:
-            # It stays as it is: what is the matter with it shows when it changes.
-            _log.warning("%s: its missing images cannot be looked for: %s", path, reason)
+            # The item stays unchanged: the problem is reported when it changes.
+            _log.warning("%s: cannot look for its missing images: %s", path, reason)
         session.advance(phase, looked.count)
     session.raise_if_stopping()
 
 
 def _find_changed(session: RunSession) -> None:
-    """Finds, besides what was found, the planned items that have a changed image."""
+    """Also finds the planned items that have a changed image."""
     session.images.open_planned()
     _note(session, changed_items, session.images.planned(BATCH_SIZE))
 
@@ -94,7 +93,7 @@ def _note(
     changed: Callable[[list[tuple[int, ImageFile]]], list[int]],
     images: Iterator[list[tuple[int, ImageFile]]],
 ) -> None:
-    """Notes the items of which `changed` says so."""
+    """Records the items that `changed` returns."""
     for found in run_bounded(
         session.workers.for_waiting(),
         changed,
@@ -107,7 +106,7 @@ def _note(
 
 
 def _plan_found(session: RunSession, *, planned: bool = False) -> int:
-    """Has what was found planned anew, be it `planned` already or imported; how many that were."""
+    """Plans the found items again, `planned` or imported ones; returns their number."""
     if count := session.lacking.noted():
         found = session.lacking.found(BATCH_SIZE)
         session.items.import_again(
@@ -117,12 +116,12 @@ def _plan_found(session: RunSession, *, planned: bool = False) -> int:
 
 
 BATCH_SIZE = 500
-"""Items that a worker looks at, at once."""
+"""Items in one job of a worker."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookJob:
-    """Some items of a kind that lack images, and how these are found."""
+    """Some items of a kind that have missing images, and how to find these."""
 
     kind: str
     source: Source
@@ -132,9 +131,9 @@ class LookJob:
 
 @dataclass(slots=True)
 class Looked:
-    """What became of a job of `count` items: those with an image that was not there before, by id.
+    """The result of a job of `count` items: the ids of those with a new image.
 
-    `problems` are the items, by path, that cannot be read just now, and why.
+    `problems` are the paths of items that cannot be read now, each with the reason.
     """
 
     count: int
@@ -143,14 +142,14 @@ class Looked:
 
 
 def look_again(job: LookJob) -> Looked:
-    """Looks for images that the items lack: reads each item, and asks its kind for them.
+    """Looks for missing images: reads each item, and asks its kind for the images.
 
-    An image that is there and as it was has not come.
+    An image that is known and unchanged does not count as new.
     """
     kind = kind_named(job.kind)
-    looked = Looked(len(job.items), [item.id for item in job.items if item.mended])
+    looked = Looked(len(job.items), [item.id for item in job.items if item.has_usable])
     known = {item.id: item.known for item in job.items}
-    items = [WorkItem(*item[:3]) for item in job.items if not item.mended]
+    items = [WorkItem(*item[:3]) for item in job.items if not item.has_usable]
     for item, content, _ in read_items(kind, job.source, items):
         if isinstance(content, Exception):
             looked.problems.append((item.path, reason_of(content)))
@@ -167,17 +166,17 @@ def look_again(job: LookJob) -> Looked:
 
 def changed_items(images: list[tuple[int, ImageFile]]) -> list[int]:
     """The ids of the items that have a changed image; each image comes with the id of its item."""
-    return [item_id for item_id, image in images if not _is_as_it_was(image)]
+    return [item_id for item_id, image in images if not _is_unchanged(image)]
 
 
 def replaced_items(images: list[tuple[int, ImageFile]]) -> list[int]:
-    """The items of which another image is there now; one that is gone is still the one stored."""
-    return [item_id for item_id, image in images if not _is_as_it_was(image, if_gone=True)]
+    """The ids of the items whose image was replaced; a deleted image is not replaced."""
+    return [item_id for item_id, image in images if not _is_unchanged(image, if_gone=True)]
 
 
-def _is_as_it_was(image: ImageFile, *, if_gone: bool = False) -> bool:
+def _is_unchanged(image: ImageFile, *, if_gone: bool = False) -> bool:
     try:
         return signature_of(os.stat(image.path)) == image.signature
     except OSError:
-        # Of a planned item, planning says what is the matter.
+        # Planning reports the problem of a planned item.
         return if_gone

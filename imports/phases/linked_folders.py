@@ -1,4 +1,4 @@
-"""Folders to which links lead: which of them are listed, so that none is listed twice."""
+"""Linked folders: decides which of them are listed, so that none is listed twice."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from imports.source.tree import ListingProblem, printable
 if TYPE_CHECKING:
     from imports.work_item import Source
 
-_AROUND = "is a link to a folder around one that is listed: to follow it would lead in a circle"
+_CYCLE = "is a link to a parent of a listed folder, and is not followed: that would never end"
 _CONSUMED = (
-    "is a link to a folder: files are deleted or moved away only where they lie in the source"
-    " itself; import that folder by a command of its own"
+    "is a link to a folder, and is not followed: files are deleted or moved only in the source"
+    " itself. Import that folder with a separate command"
 )
 
 
 class LinkedFolders:
-    """Decides about links to folders, by the real places of these. It remembers those alone.
+    """Decides which links to folders are followed, by the real paths of the folders.
 
-    What lies in the source, or in a linked folder that is listed, is listed there: a link to it
-    is passed over. So no link leads in a circle.
+    A link into the source, or into a linked folder that is listed, is skipped: the folder is listed
+    there. So there are no cycles. Only the real paths are kept in memory.
     """
 
     def __init__(self, source: Source) -> None:
-        """Knows of the source itself."""
+        """Begins with the source itself."""
         self._source = source
         self._listed: set[str] = set()
-        self._around: set[str] = set()
+        self._parents: set[str] = set()
         self._add(source.folder)
 
     def to_follow(self, links: Iterable[str]) -> tuple[list[str], list[ListingProblem]]:
-        """The prefixes of the folders to list for links, by their paths, and why others are not.
+        """The prefixes of the folders to list for links, and the problems of the other links.
 
-        Of links to the same folder the first one by its path is followed; of links to a folder
-        and to one in it, that to the outer one.
+        If several links lead to one folder, the first path is followed. If one link leads to a
+        folder and another to its subfolder, the first one is followed.
         """
         prefixes: list[str] = []
         problems: list[ListingProblem] = []
         places = sorted((os.path.realpath(self._source.absolute(path)), path) for path in links)
         for place, path in places:
-            if place in self._listed or not self._listed.isdisjoint(_folders_around(place)):
+            if place in self._listed or not self._listed.isdisjoint(_parents_of(place)):
                 continue
             reason = self._reason_against(place)
             if reason is None:
@@ -58,14 +58,14 @@ class LinkedFolders:
             return _CONSUMED
         if not self._source.may_read(place):
             return f"is a link that {LEADS_OUT}"
-        return _AROUND if place in self._around else None
+        return _CYCLE if place in self._parents else None
 
     def _add(self, place: str) -> None:
         self._listed.add(place)
-        self._around.update(_folders_around(place))
+        self._parents.update(_parents_of(place))
 
 
-def _folders_around(place: str) -> Iterator[str]:
+def _parents_of(place: str) -> Iterator[str]:
     while (folder := os.path.dirname(place)) != place:
         yield folder
         place = folder

@@ -1,4 +1,4 @@
-"""Listing: the folders of a source are read, many at once, and the ledger told what is in them."""
+"""Listing: workers read the folders of a source, and the ledger records the work items."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from imports.errors import UsageError
 from imports.kinds import kind_named
-from imports.phases.disposal import put_back_left
+from imports.phases.disposal import put_back_leftovers
 from imports.phases.linked_folders import LinkedFolders
 from imports.run.consuming.stability import stable_since
 from imports.source.disk import read_all
@@ -35,12 +35,12 @@ _SHOWN_AT_ONCE = 1_000
 
 
 def list_source(session: RunSession, *, again: bool = False) -> Listing:
-    """Lists the source, and takes into the ledger what is new, changed, or to be tried again.
+    """Lists the source, and records in the ledger what is new, changed, or to be retried.
 
-    When it is listed `again` in a run, only what is new or changed.
+    If a run lists it `again`, only what is new or changed.
 
     Raises:
-        UsageError: if there is nothing of the kind in the source.
+        UsageError: if the source has no item of the kind.
     """
     settings, kind = session.settings, session.kind
     session.display.begin(Phase.PLANNING, None)
@@ -88,7 +88,7 @@ def list_source(session: RunSession, *, again: bool = False) -> Listing:
 
 def _most_tries(settings: Settings) -> int | None:
     if settings.scan_only:
-        # It only looks: what failed stays failed until a run tries it.
+        # A scan retries nothing: failed items stay failed.
         return 0
     return None if settings.retry_failed else settings.max_retries
 
@@ -96,9 +96,8 @@ def _most_tries(settings: Settings) -> int | None:
 def _walk(session: RunSession) -> Iterator[ListedEntry]:
     """All work items of the source, in no order.
 
-    Folders to which links lead come after all others, so that it does not depend on the order by
-    which link one is reached. However many folders are in one folder, no more of those that are
-    yet to be listed are held than a few batches bring.
+    Linked folders come after all others, so the result does not depend on the order of listing.
+    Memory holds only a few batches of folders that are not listed yet.
     """
     problems: Problems = {}
     links = Links()
@@ -106,8 +105,8 @@ def _walk(session: RunSession) -> Iterator[ListedEntry]:
     prefixes = [""]
     while prefixes:
         yield from _walk_from(session, prefixes, problems, links)
-        prefixes, passed_over = linked.to_follow(links.folders)
-        yield from passed_over
+        prefixes, unfollowed = linked.to_follow(links.folders)
+        yield from unfollowed
         links.folders.clear()
     yield from links.problems
     yield from problems.values()
@@ -116,10 +115,10 @@ def _walk(session: RunSession) -> Iterator[ListedEntry]:
 def _walk_from(
     session: RunSession, prefixes: list[str], problems: Problems, links: Links
 ) -> Iterator[ListedEntry]:
-    """The work items in some folders and in those below them; linked folders are left out."""
+    """The work items in some folders and below them; does not follow links."""
     waiting: list[Iterator[str]] = [iter(prefixes)]
     seen = 0
-    left: list[str] = []
+    aside_prefixes: list[str] = []
     while waiting:
         batches = partial(_batches, waiting)
         executor, most = session.workers.for_listing(seen)
@@ -134,24 +133,24 @@ def _walk_from(
             yield from listed.entries
             links.folders += listed.links
             waiting.append(iter(listed.subfolders))
-            left += listed.aside
+            aside_prefixes += listed.aside
             for prefix in listed.large:
                 yield from read_large(session.kind, session.source, prefix, problems, links)
                 waiting.append(subfolders_of_large(session.source, prefix, problems))
         session.raise_if_stopping()
     if session.consumes_source:
-        for prefix in left:
-            yield from _brought_home(session, prefix)
+        for prefix in aside_prefixes:
+            yield from _put_back(session, prefix)
 
 
-def _brought_home(session: RunSession, prefix: str) -> Iterator[ListedEntry]:
-    """The files that a killed run had set aside: they are put back, and listed with the others.
+def _put_back(session: RunSession, prefix: str) -> Iterator[ListedEntry]:
+    """Puts back the files that a killed run had set aside, and lists them.
 
-    The ledger knows nothing more of them.
+    The ledger has no finished items for these files.
     """
     private = Path(session.source.absolute(prefix))
     try:
-        names = {each.place.name for each in put_back_left(session, private)}
+        names = {each.place.name for each in put_back_leftovers(session, private)}
         if names:
             with os.scandir(private.parent) as entries:
                 files = [
@@ -162,13 +161,13 @@ def _brought_home(session: RunSession, prefix: str) -> Iterator[ListedEntry]:
     except OSError as error:
         yield ListingProblem(
             printable(prefix.removesuffix("/")),
-            f"holds files that a killed run had set aside, and cannot be emptied: {error.strerror};"
-            " move them back to the folder that it is in",
+            f"has files that a killed run had set aside; they cannot be put back: {error.strerror}."
+            " Move them back to the parent folder",
         )
 
 
 def _batches(waiting: list[Iterator[str]], most: int | None) -> Iterator[list[str]]:
-    """Takes batches from what is waiting, the latest first, until that is empty just now."""
+    """Takes batches from the waiting folders, the latest first, until none is waiting."""
     taken = 0
     while waiting and (most is None or taken < most):
         batch: list[str] = []
@@ -183,7 +182,7 @@ def _batches(waiting: list[Iterator[str]], most: int | None) -> Iterator[list[st
 
 
 def _single(session: RunSession) -> Iterator[ListedEntry]:
-    """The single item, whatever its name; but a folder only if it is one of the kind's."""
+    """The single item; a file may have any name, a folder must be an item of the kind."""
     item = session.single_item or ""
     if session.kind.items_are_folders:
         problems: Problems = {}
@@ -198,7 +197,7 @@ def _single(session: RunSession) -> Iterator[ListedEntry]:
 
 
 def _shown(session: RunSession, entries: Iterator[ListedEntry]) -> Iterator[ListedEntry]:
-    """Passes entries on, and shows that they come."""
+    """Yields the entries, and shows their number."""
     for number, entry in enumerate(entries, 1):
         if number % _SHOWN_AT_ONCE == 0:
             session.display.advance(Phase.PLANNING, _SHOWN_AT_ONCE)
@@ -210,15 +209,15 @@ BATCH_SIZE = 256
 """Folders that a worker lists at once."""
 
 MOST_ENTRIES = 500
-"""A folder with more entries is large: it is read as it comes, and never held as a whole."""
+"""A folder with more entries is large: it is read as a stream, never as a whole."""
 
 _TOGETHER = 2
-"""So many of them are one job for a thread."""
+"""Folders in one job of a thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListJob:
-    """Some folders of a source, by their prefixes: `a/b/`, or nothing for the source itself."""
+    """Some folders of a source, by their prefixes: `a/b/`, or empty for the source itself."""
 
     kind: str
     source: Source
@@ -229,9 +228,8 @@ class ListJob:
 class ListedFolders:
     """The work items in `count` folders, and the prefixes of the folders in them.
 
-    `large` are those of the folders that were left for `read_large`; `links` are the paths of
-    links to folders; `aside` are the folders in which files are set aside, which are no part of
-    the source.
+    `large` are the prefixes of folders to read with `read_large`; `links` are the paths of links to
+    folders; `aside` are the prefixes of hidden folders with files that were set aside.
     """
 
     count: int
@@ -242,7 +240,7 @@ class ListedFolders:
     aside: list[str] = field(default_factory=list)
 
     def extend(self, other: ListedFolders) -> None:
-        """Takes in what is in another one."""
+        """Adds the content of another result."""
         self.count += other.count
         self.entries += other.entries
         self.subfolders += other.subfolders
@@ -304,14 +302,14 @@ def _list_some(job: ListJob) -> ListedFolders:
 class Links:
     """The links in some folders: the paths of those to folders, and those that lead nowhere.
 
-    A link that leads nowhere under a name that no work item has may be a disk that is not there.
+    A link that leads nowhere and has no name of a work item may lead to an unmounted disk.
     """
 
     folders: list[str] = field(default_factory=list)
     problems: list[ListingProblem] = field(default_factory=list)
 
     def take(self, source: Source, prefix: str, entry: os.DirEntry[str]) -> bool:
-        """Notes a link; whether it is one to a folder, and so no file."""
+        """Records a link; returns whether it leads to a folder."""
         path = f"{prefix}{entry.name}"
         try:
             is_folder = stat.S_ISDIR(entry.stat().st_mode)
@@ -332,7 +330,7 @@ Problems = dict[str, ListingProblem]
 def read_large(
     kind: Kind, source: Source, prefix: str, problems: Problems, links: Links
 ) -> Iterator[ListedEntry]:
-    """The work items in a large folder, and its links; that it cannot be read becomes a problem."""
+    """The work items in a large folder; records its links, and a problem if it cannot be read."""
     files = (
         local_file(source, entry)
         for entry in _read(source, prefix, folders=False)
@@ -345,7 +343,7 @@ def read_large(
 
 
 def subfolders_of_large(source: Source, prefix: str, problems: Problems) -> Iterator[str]:
-    """The prefixes of the folders in a large one; that it cannot be read becomes a problem."""
+    """The prefixes of the folders in a large one; records a problem if it cannot be read."""
     try:
         for folder in _read(source, prefix, folders=True):
             yield f"{prefix}{folder.name}/"
@@ -358,7 +356,7 @@ def _problem(source: Source, prefix: str, error: OSError) -> ListingProblem:
 
 
 def _read(source: Source, prefix: str, *, folders: bool) -> Iterator[os.DirEntry[str]]:
-    """The folders, or else the files, in a folder, as they come."""
+    """Yields the folders, or the files, in a folder, in no order."""
     is_left_out = source.leaves_out(prefix)
     with os.scandir(_place(source, prefix)) as entries:
         for entry in entries:

@@ -1,4 +1,4 @@
-"""Jobs of the import: items with their records, out of the spool or prepared in a first step."""
+"""Jobs of the import: items with their records, from the spool or prepared in a first step."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class MergeJob:
     """Some work items with their records, in their order; or a piece of a large one.
 
-    A piece has the records of these `numbers` in its item. `began_at` is when the job was begun, in
-    seconds since the epoch.
+    For a piece, `numbers` are the numbers of its records in the item. `began_at` is in seconds
+    since the epoch.
     """
 
     items: list[WorkItem]
@@ -30,10 +30,9 @@ class MergeJob:
 
 
 def begin_batch(spool: SpoolReader, job: PrepareJob) -> FirstStep[Prepared, MergeJob] | MergeJob:
-    """The records of the items out of the spool; items that are not in it must be prepared first.
+    """Reads the records of the items from the spool; the other items must be prepared first.
 
-    These are read from their files. Of items that are in another chunk now, an older one may hold
-    what they were before.
+    An older chunk may have outdated records of an item, so only the item's current chunk counts.
     """
     began_at = time.time()
     spooled: dict[int, Spooled] = {}
@@ -59,7 +58,7 @@ def begin_piece(job: PieceJob) -> FirstStep[Prepared, MergeJob]:
 def _merge_job(
     items: list[WorkItem], spooled: dict[int, Spooled], began_at: float, prepared: Prepared
 ) -> MergeJob:
-    """The items with the records of those that are spooled, and of those that are prepared."""
+    """The items with their records: spooled ones and prepared ones."""
     if spooled:
         records = {item_id: found.records for item_id, found in spooled.items()}
         for record in prepared.records:

@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     from imports.tables.table import TableGroup
 
 UNDECIDED = (
-    "the target has other content for it, and one of the two has no date that can be read: nobody"
-    " can say which is newer, so what is there stays. To take this one, import it again with"
-    " --if-exists replace; to leave what is there, with --if-exists keep (--single-file imports one"
-    " file alone)"
+    "the target has other content for it, and one of the two has no readable date. It is unknown"
+    " which is newer, so the stored content stays. To store this one, import it again with"
+    " --if-exists replace; to keep the stored one, use --if-exists keep (--single-file imports only"
+    " one file)"
 )
 """The reason of a record that is undecided."""
 
 _LONGEST_LABEL = 200
 _OUTCOMES = {outcome.value: outcome for outcome in RowOutcome}
-# To look a member up takes long, for each record.
+# Looking up an enum member is slow, once per record.
 _UNDECIDED, _LEFT_OUT, _GUARDED = (
     RowOutcome.UNDECIDED,
     RowOutcome.LEFT_OUT,
@@ -53,7 +53,7 @@ Refusal = DataRefusedError | BackendUnavailableError
 
 @dataclass(frozen=True, slots=True)
 class ImportTarget:
-    """Where rows go, in which group of tables, with which values of the run."""
+    """Where rows are merged: the target and its tables, with the values of the run."""
 
     config: TargetConfig
     group: TableGroup
@@ -63,19 +63,19 @@ class ImportTarget:
 
 @dataclass(slots=True)
 class Imported:
-    """What became of a batch: its items, those that failed and why, and each record's outcome.
+    """The result of a batch: its items, the failed ones with reasons, and each record's outcome.
 
-    `merged` has the records that went in, each by its item, its outcome and its label; `exempt` are
-    the guarded ones of these, and those that are left out; `record_failures` those that failed, of
-    items whose others may have gone in. `derived` says by table how many rows were derived.
+    `merged` are the merged records, each with its item, outcome and label; `exempt` are the
+    guarded ones of these, and the records that are left out; `record_failures` are the failed
+    records, though others of their items may be merged. `derived` counts derived rows by table.
 
-    `refused` are the encoded rows of the records that the target refused, each with its label;
-    `took` is when the batch began and ended, in seconds since the epoch; `unwritten` are status
-    files that could not be written; `summaries` is what status files say of items in addition.
+    `refused` are the encoded rows of refused records, each with its label; `took` is when the
+    batch began and ended, in seconds since the epoch; `unwritten` are status files that could not
+    be written; `summaries` are additional entries of status files, by item.
 
-    `judged` says whether the target judged a record of it at all. Where it judged none, and
-    refused some, it may be at fault itself: then `doubtful` are the refusals, each with its item,
-    and `doubted` the items of the batch, which have no status files yet.
+    `judged` says whether the target judged at least one record. If it judged none and refused
+    some, the target itself may be the cause: `unexplained` are these refusals, each with its item,
+    and `unexplained_items` are the items of the batch, which have no status files yet.
     """
 
     item_ids: list[int]
@@ -90,34 +90,34 @@ class Imported:
     unwritten: list[Unwritten] = field(default_factory=list)
     summaries: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     judged: bool = False
-    doubtful: list[tuple[int, str]] = field(default_factory=list)
-    doubted: list[WorkItem] = field(default_factory=list)
+    unexplained: list[tuple[int, str]] = field(default_factory=list)
+    unexplained_items: list[WorkItem] = field(default_factory=list)
 
     @property
     def succeeded(self) -> Counter[int]:
-        """How many records went in, by item."""
+        """The number of merged records, by item."""
         return Counter(item_id for item_id, _, _ in self.merged)
 
 
 def import_batch(target: ImportTarget, job: MergeJob) -> Imported:
-    """Merges one batch; what the target refuses is isolated, the rest goes in.
+    """Merges one batch; isolates the records that the target refuses, and merges all others.
 
     Raises:
         BackendUnavailableError: if the target does not answer any more.
     """
     imported = _imported(target, job)
     imported.failures += item_failures(imported.record_failures)
-    if target.status_files is not None and not imported.doubted:
-        # Before the ledger hears of the batch: after a crash it comes once more.
+    if target.status_files is not None and not imported.unexplained_items:
+        # Before the ledger records the batch: after a crash the batch is repeated.
         imported.unwritten = write_status_files(target.status_files, job.items, imported)
     imported.took = (job.began_at, time.time())
     return imported
 
 
 def import_piece(target: ImportTarget, job: MergeJob) -> tuple[range, Imported]:
-    """Merges a piece of a large item; the numbers of its records, and what became of them.
+    """Merges a piece of a large item; returns the numbers of its records, and the result.
 
-    That the item failed is for the caller to say.
+    The caller records whether the item failed.
 
     Raises:
         BackendUnavailableError: if the target does not answer any more.
@@ -137,7 +137,7 @@ def _imported(target: ImportTarget, job: MergeJob) -> Imported:
     database = opened(target.config).database
     numbers, derived = job.numbers, imported.derived
     merged = _merge(target, database, prepared.records, numbers.start, signatures, derived)
-    doubtful = []
+    unexplained = []
     for record, outcome in merged:
         if outcome is _LEFT_OUT or outcome is _GUARDED:
             imported.exempt.append(
@@ -152,25 +152,25 @@ def _imported(target: ImportTarget, job: MergeJob) -> Imported:
             failure = RecordFailure(record.item_id, record.number, record.label, reason)
             imported.record_failures.append(failure)
             imported.refused += [(record.label, row) for _, row in record.rows]
-            if _is_doubtful(outcome):
-                doubtful.append((record.item_id, reason))
-    # An item that failed as a whole is tried again, also by this run once it is resumed.
+            if _is_unexplained(outcome):
+                unexplained.append((record.item_id, reason))
+    # An item without merged records is retried, also if this run is resumed.
     failed = {failure.item_id for failure in imported.record_failures}
     failed -= {item_id for item_id, _, _ in imported.merged}
     failed -= {each.item_id for each in imported.exempt}
     for item_id, cleaned in prepared.cleaned.items():
         if item_id not in failed:
-            # Counter.update would take more than twice as long.
+            # Counter.update takes more than twice as long.
             for value, count in cleaned.items():
                 imported.cleaned[value] += count
-    imported.judged = len(doubtful) < len(merged)
-    if doubtful and not imported.judged:
-        imported.doubtful, imported.doubted = doubtful, items
+    imported.judged = len(unexplained) < len(merged)
+    if unexplained and not imported.judged:
+        imported.unexplained, imported.unexplained_items = unexplained, items
     return imported
 
 
-def _is_doubtful(outcome: RowOutcome | Refusal) -> bool:
-    """Whether a record was refused, and the database itself found no fault with a value in it."""
+def _is_unexplained(outcome: RowOutcome | Refusal) -> bool:
+    """Whether a record was refused, and the database named no wrong value in it."""
     if isinstance(outcome, DataRefusedError):
         return outcome.sqlstate is None
     return isinstance(outcome, BackendUnavailableError)
@@ -179,7 +179,7 @@ def _is_doubtful(outcome: RowOutcome | Refusal) -> bool:
 def write_status_files(
     files: StatusFiles, items: list[WorkItem], imported: Imported
 ) -> list[Unwritten]:
-    """Writes what became of items into their folders; those that could not be written."""
+    """Writes the status files of items; returns those that could not be written."""
     reasons = dict(imported.failures)
     tallies: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for item_id, outcome, _ in imported.merged:
@@ -201,7 +201,7 @@ def write_status_files(
 
 
 def item_failures(failures: list[RecordFailure]) -> list[tuple[int, str]]:
-    """The failures of the items that have records which did not go in."""
+    """The failures of items that have failed records, each with its reason."""
     by_item: dict[int, list[RecordFailure]] = {}
     for failure in failures:
         by_item.setdefault(failure.item_id, []).append(failure)
@@ -215,12 +215,12 @@ def item_failures(failures: list[RecordFailure]) -> list[tuple[int, str]]:
 
 
 def shortened(label: str) -> str:
-    """A label that fits into a line, whatever stands in the record."""
+    """A label that fits into a line."""
     return label if len(label) <= _LONGEST_LABEL else f"{label[:_LONGEST_LABEL]}…"
 
 
 def _identity(item: WorkItem) -> str:
-    """What makes a work item the same one as before: its path, its files and its images."""
+    """Identifies the content of a work item: its path, signature and images."""
     signature = item.signature
     images = item.images
     hashes = tuple([image.sha256 if image else None for image in images]) if images else ()
@@ -228,7 +228,7 @@ def _identity(item: WorkItem) -> str:
 
 
 class _Merged(NamedTuple):
-    """What one merge can tell: the outcomes of records, and what was derived; and the others."""
+    """Outcomes of one merge, derived rows by table, and records that need another merge."""
 
     outcomes: list[tuple[Record, RowOutcome]]
     derived: dict[str, int]
@@ -245,8 +245,8 @@ def _merge(
 ) -> list[tuple[Record, RowOutcome | Refusal]]:
     """The outcome of each record, or the error by which it was refused.
 
-    `start` is where the records begin in their batch: it tells the halves of one item apart. What
-    was derived is added to `derived`.
+    `start` is the position of the first record in the batch: it distinguishes the halves of one
+    item. Adds the derived rows to `derived`.
     """
     if not records:
         return []
@@ -273,10 +273,10 @@ def _merge_at_once(
     start: int,
     records: list[Record],
 ) -> _Merged:
-    """What becomes of some records in one merge.
+    """Merges some records at once.
 
-    Of the aggregates of one key a merge takes one. Where no date says that it is the newest, each
-    of the others must be compared with it for itself.
+    A merge takes one aggregate of each key. If no date shows that it is the newest, each of the
+    others needs a merge of its own.
     """
     placed = place_rows(target.group, target.run, records)
     items = [*dict.fromkeys(signatures[record.item_id] for record in records)]
@@ -287,7 +287,7 @@ def _merge_at_once(
     others = []
     for record, own in zip(records, placed.own(), strict=True):
         if own is not None:
-            # Nearly all records of most kinds are one row.
+            # In most kinds nearly every record is one row.
             alone = not own.others
             outcome = _OUTCOMES[letters[own.table][own.first]] if alone else _outcome(letters, own)
             found.append((record, outcome))
@@ -299,14 +299,14 @@ def _merge_at_once(
 
 
 def _outcome(letters: dict[int, str], own: Placed) -> RowOutcome:
-    """The outcome of the record whose own family is placed so."""
+    """The outcome of a record whose own aggregate is at these places."""
     first = letters[own.table][own.first]
     more = [letters[table][place] for table, place in own.others if table in letters]
     return record_outcome("".join([first, *more])) if more else _OUTCOMES[first]
 
 
 def _is_older(record: Record, placed: PlacedRows, letters: dict[int, str]) -> bool:
-    """Whether a record lost against one of the batch that is newer, or as new, and decided."""
+    """Whether a record lost against a record of the batch that is at least as new, and decided."""
     key = record.aggregates[0].key
     if key is None:
         return True

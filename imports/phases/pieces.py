@@ -1,4 +1,4 @@
-"""Large work items, seen from the coordinator: read once, from front to back, piece by piece."""
+"""Large work items: the coordinator reads them once, from front to back, in pieces."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class PieceReader:
     """Reads the pieces of one large item.
 
-    When they are all read, `problem` says why they are not all of it, if so, and `stays` whether
-    the file is not of this kind; `cleaned` counts what was cleaned away in reading.
+    After the last piece, `problem` says why reading failed, if it did, and `stays` whether the file
+    is not of this kind; `cleaned` counts the values that were cleaned.
     """
 
     def __init__(self, session: RunSession, item: WorkItem) -> None:
@@ -31,7 +31,7 @@ class PieceReader:
         self.cleaned: Tally = Counter()
 
     def jobs(self) -> Iterator[PieceJob]:
-        """The pieces that are not in yet, one after the other."""
+        """The pieces that are not imported yet, in order."""
         session, item = self._session, self._item
         read = session.kind.pieces
         if read is None:

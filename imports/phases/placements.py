@@ -1,18 +1,18 @@
 """Placements: images that go to places of their own, where other images may be.
 
-The place is the unit: what an earlier run put there is replaced. Until the rows of an image's item
-are in, a copy of that is kept, and it is put back if they do not go in. In which order:
+A place has one image: a new image replaces that of an earlier run. The replaced image is copied
+first, and restored if the item fails. The order is:
 
-1. It is looked what is at the place.
-2. The ledger notes what this run is about to put there, and what it replaces.
-3. That is copied to a hidden path of the bucket.
-4. The image is put at its place, and the ledger notes that.
-5. Import merges the rows; the ledger notes that the item is imported.
-6. The ledger notes that the image stays there (`settle`), and the copy is removed.
+1. Look at what is at the place.
+2. Record in the ledger what this run will put there, and what it replaces.
+3. Copy the old image to a hidden path of the bucket.
+4. Put the image at its place, and record that in the ledger.
+5. Import: merge the rows, and record in the ledger that the item is imported.
+6. Record in the ledger that the image stays (`commit`), and remove the copy.
 
-If the item fails, the place is taken back in place of the last two. A crash between two steps
-leaves what the next run goes on with, or takes back. What no run of this ledger has put at a place
-is neither overwritten nor removed, unless the user asks for it.
+If the item fails, the place is taken back instead of steps 5 and 6. After a crash between two
+steps, the next run continues, or takes the place back. An image that no run of this ledger has
+put at a place is neither overwritten nor removed, unless the user requests it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from imports.phases.putting import (
     Put,
     PutJob,
     by_folder,
-    decided,
+    decide_place,
     look_in,
     put_image,
     remove_copy,
@@ -48,13 +48,13 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 PAGE = 500
-"""So many places are looked at, noted in one transaction of the ledger, and then put."""
+"""Places that are checked, recorded in one transaction of the ledger, and filled together."""
 
-_FEWEST_DOUBTED = 3
-"""If no image can be put at its place, and they are so many, it is hardly their fault."""
+_MIN_UNEXPLAINED = 3
+"""If none of at least this many images can be put, the store is probably the cause."""
 
-_MOST_DOUBTED = 10
-"""At so many nobody tries on."""
+_MAX_UNEXPLAINED = 10
+"""After this many refused images, no more are tried."""
 
 
 def place_images(session: RunSession) -> None:
@@ -63,19 +63,24 @@ def place_images(session: RunSession) -> None:
     An image that cannot be put there fails its items.
 
     Raises:
-        BackendUnavailableError: if the store does not answer, or takes no image at all.
+        BackendUnavailableError: if the store does not answer, or accepts no image.
     """
     if not session.placements.is_used:
         return
-    settle_placements(session)
+    finish_placements(session)
     total = session.placements.open_claims(again=session.state.repairing)
-    if rivals := session.placements.rivals():
-        for rival in rivals:
+    if conflicts := session.placements.conflicts():
+        for conflict in conflicts:
             reason = (
-                f"Image upload failed: {rival.place} is also the place of another image, of"
-                f" {rival.later}, which comes later: that one is stored there"
+                f"Image upload failed: {conflict.place} is also the place of an image of"
+                f" {conflict.later}, which comes later: that image is stored there"
             )
-            _fail(session, rival.place, reason, session.items.record_rival(rival.item_id, reason))
+            _fail(
+                session,
+                conflict.place,
+                reason,
+                session.items.record_conflict(conflict.item_id, reason),
+            )
         total = session.placements.open_claims(again=session.state.repairing)
     if not total:
         return
@@ -83,13 +88,13 @@ def place_images(session: RunSession) -> None:
     session.display.begin(Phase.UPLOAD, total)
     target = _target(session)
     prepared: set[str] = set()
-    doubts = _Doubts(session)
+    refused = _UnexplainedPuts(session)
     for claims in session.placements.claims(PAGE):
         for bucket in {claim.place.bucket for claim in claims} - prepared:
             if notice := session.ask(session.target.places.bucket(bucket).prepare):
                 session.notice(notice)
             prepared.add(bucket)
-        for put in _put_page(session, target, doubts, claims):
+        for put in _put_page(session, target, refused, claims):
             if put.problem is not None:
                 reason = f"Image upload failed: {put.problem}"
                 place = str(put.claim.place)
@@ -99,14 +104,14 @@ def place_images(session: RunSession) -> None:
         session.raise_if_stopping()
 
 
-def settle_placements(session: RunSession) -> None:
-    """Takes back what was put at places for items that did not go in, and forgets the copies.
+def finish_placements(session: RunSession) -> None:
+    """Takes back the places of items that failed, and removes the copies of imported ones.
 
-    Not what was put for items that are yet to be imported.
+    The places of unfinished items stay.
     """
     if not session.placements.is_used:
         return
-    session.placements.settle()
+    session.placements.commit()
     target = _target(session)
     for places in session.placements.undone(PAGE):
         taken = []
@@ -123,24 +128,24 @@ def settle_placements(session: RunSession) -> None:
         session.raise_if_stopping()
 
 
-def passed_over(merged: list[tuple[int, RowOutcome, str]]) -> set[int]:
-    """The items of which all records were skipped, since the target has newer ones."""
+def skipped_items(merged: list[tuple[int, RowOutcome, str]]) -> set[int]:
+    """The items whose records were all skipped, since the target has newer ones."""
     written = {item_id for item_id, outcome, _ in merged if outcome is not RowOutcome.SKIPPED}
     return {item_id for item_id, _, _ in merged} - written
 
 
 def _put_page(
-    session: RunSession, target: PlaceTarget, doubts: _Doubts, claims: list[Claim]
+    session: RunSession, target: PlaceTarget, refused: _UnexplainedPuts, claims: list[Claim]
 ) -> list[Put]:
-    """What became of some images, as the ledger notes it before and after they are put."""
+    """Puts some images, records them in the ledger before and after, and returns the results."""
     outcomes: list[Put] = []
     jobs: list[PutJob] = []
     there: list[KnownPlace] = []
     looked = chain.from_iterable(_each(session, partial(look_in, target), by_folder(claims)))
-    for claim, here, problem, in_doubt in looked:
-        noted = problem if problem is not None else _decided(session, claim, here)
+    for claim, here, problem, unexplained in looked:
+        noted = problem if problem is not None else _decide(session, claim, here)
         if isinstance(noted, str):
-            outcomes.append(doubts.take(Put(claim, noted, in_doubt)))
+            outcomes.append(refused.take(Put(claim, noted, unexplained)))
         elif noted.stage is PlacementStage.PUTTING:
             jobs.append(PutJob(claim, noted, over=here is not None))
         else:
@@ -149,61 +154,61 @@ def _put_page(
     session.raise_if_stopping()
     noted_first = [*there, *(job.noted for job in jobs)]
     session.placements.note(noted_first, {"upload.skipped": len(there)})
-    put = [doubts.take(each) for each in _each(session, partial(put_image, target), jobs)]
+    put = [refused.take(each) for each in _each(session, partial(put_image, target), jobs)]
     done = {each.claim.place for each in put if each.problem is None}
     session.placements.note(
         [job.noted._replace(stage=PlacementStage.PUT) for job in jobs if job.claim.place in done],
         {"upload.completed": len(done)},
     )
-    doubts.end()
+    refused.end()
     return outcomes + put
 
 
-def _decided(session: RunSession, claim: Claim, here: str | None) -> KnownPlace | str:
+def _decide(session: RunSession, claim: Claim, here: str | None) -> KnownPlace | str:
     known = claim.known
-    # That it is not what it was, is what is to be mended.
-    mended = session.state.repairing and known is not None and known.sha256 == claim.image.sha256
-    replace = session.settings.force or mended
-    return decided(claim, here, session.state.run_name, replace=replace)
+    # A repair replaces a wrong image at the place.
+    repaired = session.state.repairing and known is not None and known.sha256 == claim.image.sha256
+    replace = session.settings.force or repaired
+    return decide_place(claim, here, session.state.run_name, replace=replace)
 
 
-class _Doubts:
-    """Images that the store did not take, and for none of which it named the image as the reason.
+class _UnexplainedPuts:
+    """Images that the store refused without naming the image as the reason.
 
-    While it has taken none at all, it is hardly their fault that many are not.
+    If it has accepted none and refused many, the store is probably the cause.
     """
 
     def __init__(self, session: RunSession) -> None:
         self._session = session
-        self._doubted: list[Put] = []
+        self._unexplained: list[Put] = []
         self._works = False
 
     def take(self, put: Put) -> Put:
-        """Takes what became of an image.
+        """Takes the result of an image, and returns it.
 
         Raises:
-            BackendUnavailableError: if the store must be the matter.
+            BackendUnavailableError: if the store is the probable cause.
         """
         self._works = self._works or put.problem is None
-        if put.in_doubt:
-            self._doubted.append(put)
-            if len(self._doubted) >= _MOST_DOUBTED:
+        if put.unexplained:
+            self._unexplained.append(put)
+            if len(self._unexplained) >= _MAX_UNEXPLAINED:
                 self.end()
         return put
 
     def end(self) -> None:
-        """Takes in that no more images of a page come; raises as `take` does."""
-        doubted, self._doubted = self._doubted, []
-        if self._works or len(doubted) < _FEWEST_DOUBTED:
+        """Ends a page of images; raises as `take` does."""
+        puts, self._unexplained = self._unexplained, []
+        if self._works or len(puts) < _MIN_UNEXPLAINED:
             return
-        hashes = [put.claim.image.sha256 for put in doubted]
-        if len(self._session.images.untried(hashes)) < _FEWEST_DOUBTED:
+        hashes = [put.claim.image.sha256 for put in puts]
+        if len(self._session.images.untried(hashes)) < _MIN_UNEXPLAINED:
             return
-        problem = (doubted[0].problem or "").rstrip(".")
+        problem = (puts[0].problem or "").rstrip(".")
         raise BackendUnavailableError(
-            f"Of {len(doubted):,} images none can be stored, and for none the image is named as"
-            f" the reason. So the image store is the matter, or what lies before it: {problem}. No"
-            " file is called failed for it.",
+            f"None of {len(puts):,} images can be stored, and the image store names none of"
+            " them as the reason. So the cause is probably the image store, or a proxy before it:"
+            f" {problem}. No file is recorded as failed.",
             divisible=False,
         )
 
@@ -211,7 +216,7 @@ class _Doubts:
 def _fail(session: RunSession, place: str, reason: str, paths: list[str]) -> None:
     session.add_counts({"upload.failed": 1})
     _log.error("%s: %s", place, reason)
-    session.tell_failures(Phase.UPLOAD, [(path, reason) for path in paths])
+    session.write_failures(Phase.UPLOAD, [(path, reason) for path in paths])
 
 
 def _target(session: RunSession) -> PlaceTarget:

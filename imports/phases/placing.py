@@ -1,4 +1,4 @@
-"""Placing: the rows of a batch of records, by table, and where in it each record's rows are."""
+"""Placing: the rows of a batch of records by table, and the position of each record's rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Placed(NamedTuple):
-    """Where an aggregate's rows are: the first one's table and place, and those of the others."""
+    """Where an aggregate's rows are: table and position of the first row, and of the others."""
 
     table: int
     first: int
@@ -22,9 +22,9 @@ class Placed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PlacedRows:
-    """Rows by table; `aggregates` has for each record where its aggregates are.
+    """Rows by table; `aggregates` has the positions of each record's aggregates.
 
-    An aggregate is None where another one of the same key went in instead: the one in `winners`.
+    It has None for an aggregate that lost against another one of the same key, in `winners`.
     """
 
     rows: Rows
@@ -32,11 +32,11 @@ class PlacedRows:
     winners: dict[str, tuple[Aggregate, Placed]]
 
     def own(self) -> list[Placed | None]:
-        """Where each record's own aggregate is."""
+        """The position of each record's own aggregate."""
         return [aggregates[0] for aggregates in self.aggregates]
 
-    def families_placed(self) -> list[list[tuple[int, int]]]:
-        """The places of each aggregate that went in, in the order of the rows of every table."""
+    def placed_aggregates(self) -> list[list[tuple[int, int]]]:
+        """The positions of each placed aggregate, in the order of the rows of every table."""
         return [
             [(aggregate.table, aggregate.first), *aggregate.others]
             for aggregates in self.aggregates
@@ -46,7 +46,7 @@ class PlacedRows:
 
 
 def place_rows(group: TableGroup, run: dict[str, Any], records: list[Record]) -> PlacedRows:
-    """The rows of some records, by table, in the records' order; of each key those that win."""
+    """The rows of some records by table, in their order; for each key only the winner's rows."""
     winners: dict[str, Aggregate] = {}
     for record in records:
         for aggregate in record.aggregates:
@@ -60,12 +60,12 @@ def place_rows(group: TableGroup, run: dict[str, Any], records: list[Record]) ->
     places: dict[str, tuple[Aggregate, Placed]] = {}
     for record in records:
         if len(record.aggregates) == 1 and record.aggregates[0].key is None:
-            # Nearly all records of most kinds.
+            # In most kinds nearly every record.
             placed.append((_place(record.aggregates[0], by_table),))
             continue
         mine: list[Placed | None] = []
         for aggregate in record.aggregates:
-            # An aggregate may be in a batch twice, as the same object or as an equal one.
+            # A batch may have an aggregate twice, as the same object or as an equal one.
             if aggregate.key is not None and winners.get(aggregate.key) is not aggregate:
                 mine.append(None)
                 continue
@@ -78,7 +78,7 @@ def place_rows(group: TableGroup, run: dict[str, Any], records: list[Record]) ->
 
 
 def _place(aggregate: Aggregate, by_table: dict[int, list[bytes]]) -> Placed:
-    """Appends an aggregate's rows to those of their tables."""
+    """Appends an aggregate's rows to `by_table`; returns their positions."""
     places = []
     for table, row in aggregate.rows:
         rows = by_table.setdefault(table, [])

@@ -1,4 +1,4 @@
-"""Planning: new and changed items are read once, their images found, and their rows prepared."""
+"""Planning: reads new and changed items once, finds their images, and prepares their rows."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _log = logging.getLogger("imports.run")
 
 
 _USUAL = 4_000
-"""A file of so many bytes is as much work as a usual item; a larger one is as much as several."""
+"""Bytes of a usual item; a larger file is as much work as several items."""
 
 
 def plan_items(session: RunSession) -> None:
@@ -56,7 +56,7 @@ def plan_items(session: RunSession) -> None:
     total, size = session.items.listed(stable)
     limit = session.settings.limit
     if limit is not None:
-        # What a run has planned before it was interrupted is within its limit.
+        # The limit includes what the run planned before it was interrupted.
         done = session.counts().get("planning.to_import", 0)
         if session.state.repairing:
             done = session.items.count(ItemState.PLANNED)
@@ -66,7 +66,7 @@ def plan_items(session: RunSession) -> None:
     finder = image_finder(Path(session.source.folder), session.settings.image_roots)
     if total:
         session.spool.open()
-    # The size of a folder says nothing of what is read in it.
+    # The size of a folder is not the size of its files.
     most_bytes = None if session.kind.items_are_folders else MOST_BYTES
     chunks = session.items.listed_items(limit, BATCH_SIZE, most_bytes, stable)
     jobs = (
@@ -98,7 +98,7 @@ def plan_items(session: RunSession) -> None:
             for plan in planned.plans
             if plan.failure is not None
         ]
-        session.tell_failures(Phase.PLANNING, failures)
+        session.write_failures(Phase.PLANNING, failures)
         session.disposals.leave([plan.id for plan in planned.plans if plan.stays])
         if planned.growing:
             session.growing.found(planned.growing, time.monotonic())
@@ -112,7 +112,7 @@ def plan_items(session: RunSession) -> None:
 
 
 def signatures(session: RunSession, item_ids: set[int]) -> Iterator[tuple[int, Signature]]:
-    """The signatures that some items have now; of those that are there."""
+    """The current signatures of the items that exist."""
     for item_id in item_ids:
         path = session.items.path(item_id)
         try:
@@ -130,27 +130,27 @@ def _plan_counts(planned: Planned) -> dict[str, int]:
 
 
 BATCH_SIZE = 500
-"""Items that a worker plans at once."""
+"""Items in one job of a worker."""
 
 MOST_BYTES = 2 * 1024 * 1024
-"""Of larger files it plans fewer at once."""
+"""Bytes of files in one job: if they are larger, the job has fewer items."""
 
 MOST_BYTES_AT_ONCE = 16 * 1024 * 1024
-"""All workers together read files of at most so many bytes at once, or one larger file."""
+"""Bytes of files that all workers together read at once; one larger file is allowed."""
 
 _MOST_SPOOLED = 10_000
-"""A chunk of the spool has rows of at most this weight; of other items they are made again."""
+"""The largest weight of a chunk of the spool; the rows of other items are prepared again."""
 
 _SMALL_BYTES = 4 * 1024
-"""The rows of an item of so few bytes cannot be heavy."""
+"""The rows of an item with at most this many bytes cannot be heavy."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanJob:
     """Some work items of a kind, as the ledger lists them.
 
-    `chunk` is where their rows are spooled. Where only complete files are taken, `seen` has those
-    that listings have seen unchanged for long enough; it is None where all are.
+    Their rows are spooled as `chunk`. If only complete files are taken, `seen` has those that
+    listings saw unchanged for long enough; it is None if all files are taken.
     """
 
     kind: str
@@ -164,7 +164,7 @@ class PlanJob:
     @property
     def size(self) -> int:
         """The bytes of all items."""
-        # By its place: to make work items of them would cost as much as reading does.
+        # By its index: creating work items would cost as much as reading.
         return sum([item[2] for item in self.items])
 
 
@@ -172,8 +172,8 @@ class PlanJob:
 class Planned:
     """A plan for each item of a job.
 
-    Most items are `plain`: they have one row, which is in `chunk` of the spool, and nothing else
-    but their group is to be stored. For these there is only the group.
+    Most items are `plain`: their one row is in `chunk` of the spool, and only their group is
+    recorded.
 
     Items that may be `growing` are not planned.
     """
@@ -185,9 +185,9 @@ class Planned:
 
 
 def is_complete(source: Source, path: str, seen_unchanged: bool) -> bool:
-    """Whether a file that has not changed for a while is complete: nobody has it open for writing.
+    """Whether a file with an old mtime is complete: no program has it open for writing.
 
-    Where nobody can tell that, listings must have seen that it did not change.
+    If the system cannot tell, listings must have seen it unchanged.
     """
     in_use = is_open_for_writing(source.absolute(path))
     return seen_unchanged if in_use is None else not in_use
@@ -196,8 +196,7 @@ def is_complete(source: Source, path: str, seen_unchanged: bool) -> bool:
 def plan_batch(job: PlanJob) -> Planned:
     """Plans the items of a job; one that cannot be read gets a plan with its failure.
 
-    The rows of an item without images need nothing that later phases find out: they are
-    prepared at once.
+    The rows of an item without images do not depend on later phases, and are prepared at once.
     """
     kind = kind_named(job.kind)
     encoders = row_encoders(kind, job.spool.row_format)
@@ -211,7 +210,7 @@ def plan_batch(job: PlanJob) -> Planned:
         if job.seen is not None and not is_complete(job.source, item.path, item.id in job.seen):
             growing.append(item.id)
         elif largest is not None and item.signature.size > largest:
-            plans.append(Plan(item.id))  # it is read when it is imported, piece by piece
+            plans.append(Plan(item.id))  # import reads it, piece by piece
         else:
             items.append(item)
     for item, content, mine in read_items(kind, job.source, items):
@@ -234,7 +233,7 @@ def plan_batch(job: PlanJob) -> Planned:
                 found_records = len(records) + len(problems)
                 for record in records:
                     undated = undated or record.undated
-                # What has problems is read once more in import, which tells of them.
+                # Import reads an item with problems again, and reports them.
                 if not problems and spooled_weight + weight <= _MOST_SPOOLED:
                     spooled_weight += weight
                     summary = None if kind.summary is None else kind.summary(content, ())
@@ -271,7 +270,7 @@ def _failed(item_id: int, error: Exception) -> Plan:
 
 
 def _weight_without_images(kind: Kind, encoders: list[Encoder], item_id: int, content: Any) -> int:
-    """What the rows of an item with images will weigh; its failure, if any, shows in import."""
+    """The weight of the rows of an item with images; import reports its failure, if any."""
     try:
         return encode_records(kind, encoders, item_id, content, (), Counter()).weight
     except RecordError:

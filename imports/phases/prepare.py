@@ -1,4 +1,4 @@
-"""Turning work items into encoded rows: what planning and import both do, in worker processes."""
+"""Turns work items into encoded rows, in worker processes, for planning, import and verify."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from imports.source.cleaning import Tally
 
 PIECE_RECORDS = 500
-"""So many records of a large item are read, and merged, at once."""
+"""Records of a large item that are read and merged at once."""
 
 LARGE_BYTES = 8 * 1024 * 1024
-"""A larger item is read in pieces, where its kind can do that."""
+"""A larger item is read in pieces, if its kind supports that."""
 
 _MOST_BYTES_AT_ONCE = 32 * 1024 * 1024
-"""Items of more bytes than that are read one by one, for the sake of memory."""
+"""Items of more bytes together are read one by one, to limit memory."""
 
 MOST_ROW_BYTES = 64 * 1024 * 1024
-"""The rows of an item may take so many bytes. Only a single row may be larger."""
+"""The largest size of the rows of an item. Only a single row may be larger."""
 
 _LIGHT_ROW_BYTES = 16 * 1024
 
@@ -45,13 +45,13 @@ class PrepareJob:
 
     @property
     def weight(self) -> int:
-        """That of the rows of all items."""
+        """The weight of the rows of all items."""
         return sum(item.weight for item in self.items)
 
 
 @dataclass(frozen=True, slots=True)
 class PieceJob:
-    """Some records of a large work item, as they were read, and how to encode their rows."""
+    """The content of some records of a large work item, and how to encode their rows."""
 
     kind: str
     row_format: RowFormat
@@ -60,12 +60,12 @@ class PieceJob:
 
 
 def largest_item(kind: Kind) -> int | None:
-    """Items of more bytes than that are read in pieces; None for kinds that have no such items."""
+    """The size in bytes above which items are read in pieces; None if the kind has no pieces."""
     return None if kind.pieces is None else LARGE_BYTES
 
 
 def prepare_piece(job: PieceJob) -> Prepared:
-    """Encodes the rows of a piece; where that fails as a whole, each of its records does."""
+    """Encodes the rows of a piece; if that fails as a whole, each of its records fails."""
     kind = kind_named(job.kind)
     encoders = row_encoders(kind, job.row_format)
     tally: Tally = Counter()
@@ -73,7 +73,7 @@ def prepare_piece(job: PieceJob) -> Prepared:
     try:
         found = encode_records(kind, encoders, item_id, piece.content, (), tally, piece.first)
     except Exception as error:  # noqa: BLE001 - a defect must cost one item, not the run
-        # The ledger keeps failed records piece by piece: a crash must not make the item a good one.
+        # The ledger stores failed records after each piece, so a crash cannot lose the failure.
         reason = reason_of(error)
         numbers = range(piece.first, piece.first + piece.size)
         return Prepared([], [], [RecordFailure(item_id, each, "", reason) for each in numbers])
@@ -105,9 +105,9 @@ def prepare_batch(job: PrepareJob) -> Prepared:
 
 @dataclass(frozen=True, slots=True)
 class CurrentItems:
-    """Work items as their files are now: how many, their records, and their paths by id.
+    """Work items read from their current files: their number, records, and paths by id.
 
-    `unreadable` are those whose files cannot be looked at, each with the reason.
+    `unreadable` are the paths of items without a readable file, each with the reason.
     """
 
     count: int
@@ -117,7 +117,7 @@ class CurrentItems:
 
 
 def prepare_current(job: PrepareJob) -> CurrentItems:
-    """Reads the items of a job by the signatures that their files have now."""
+    """Reads the items of a job with the current signatures of their files."""
     kind = kind_named(job.kind)
     items: list[WorkItem] = []
     unreadable: list[tuple[str, str]] = []
@@ -136,14 +136,14 @@ def prepare_current(job: PrepareJob) -> CurrentItems:
 def read_items(
     kind: Kind, source: Source, items: list[WorkItem]
 ) -> Iterator[tuple[WorkItem, Any, Tally]]:
-    """What is read of each item, or the exception that it raised, and what was cleaned in it."""
+    """Yields each item with its content, or the exception raised, and the cleaned values."""
     source = source.opening()
 
     def read(item: WorkItem) -> tuple[WorkItem, Any, Tally]:
         tally: Tally = Counter()
         try:
             return item, kind.read(source, item.path, item.signature, tally), tally
-        except Exception as error:  # noqa: BLE001 - it costs its item, in the caller's hands
+        except Exception as error:  # noqa: BLE001 - the caller fails the item
             return item, error, tally
 
     size = sum(item.signature.size for item in items)
@@ -156,10 +156,10 @@ def row_encoders(kind: Kind, row_format: RowFormat) -> list[Encoder]:
 
 
 class Encoded(NamedTuple):
-    """The records of an item, those that cannot be encoded, and how heavy it is for a batch.
+    """The encoded records of an item, the failed ones, and its weight in a batch.
 
-    The weight is the number of rows, or of KiB, if that is more; a single row of usual size weighs
-    1, however many KiB it has.
+    The weight is the number of rows, or their size in KiB if that is larger; a single row of usual
+    size always has the weight 1.
     """
 
     records: list[Record]
@@ -176,9 +176,9 @@ def encode_records(
     tally: Tally,
     first: int = 0,
 ) -> Encoded:
-    """The records of what was read of an item, encoded.
+    """Encodes the records in the content of an item.
 
-    `first` is the number of the first of them in the item.
+    `first` is the number of the first record in the item.
 
     Raises:
         RecordError: if the rows of the item would take more than `MOST_ROW_BYTES`.
@@ -200,21 +200,21 @@ def encode_records(
         records.append(Record(item_id, record.label, tuple(aggregates), index))
         if size > MOST_ROW_BYTES and len(records) > 1:
             raise RecordError(
-                f"is too large to import: its rows take more than {MOST_ROW_BYTES >> 20} MiB, since"
-                " each of its records repeats what is beside them in the file. Split the file, or"
-                " take out what is not needed"
+                f"is too large to import: its rows take more than {MOST_ROW_BYTES >> 20} MiB,"
+                " since each record repeats the file's values outside the records. Split the file,"
+                " or remove values that are not needed"
             )
     weight = rows if rows == 1 and size <= _LIGHT_ROW_BYTES else max(rows, size >> 10)
     return Encoded(records, problems, weight)
 
 
 def reason_of(error: Exception) -> str:
-    """The reason of a failure, out of what a kind raised."""
+    """The reason of a failure, from the exception that a kind raised."""
     return str(error) if isinstance(error, RecordError) else unexpected(error)
 
 
 def unexpected(error: Exception) -> str:
-    """The reason of a failure that nobody foresaw, with the place, for a bug report."""
+    """The reason of an unexpected failure, with the place in the code, for a bug report."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -223,7 +223,7 @@ def unexpected(error: Exception) -> str:
 
 
 def batches(session: RunSession, *, undated: bool) -> Iterator[PrepareJob]:
-    """The queued items that are undated, or those that are not, a batch at a time."""
+    """The queued items, either undated or dated ones, a batch at a time."""
     row_format = session.target.database.row_format
     for items in session.queue.batches(session.settings.batch_size, undated=undated):
         yield PrepareJob(session.kind.name, session.source, row_format, items)

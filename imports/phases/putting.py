@@ -1,4 +1,4 @@
-"""What workers do at places of images: look, put an image there, and take it back."""
+"""The workers of placements: look at a place, put an image there, and take it back."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from imports.ledger import Claim, KnownPlace, PlacementStage
 from imports.work_item import Placement
 
 _UNREADABLE = ""
-"""In place of a hash: something is there that cannot be read."""
+"""Instead of a hash: the content of the place cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceTarget:
     """Where images are put.
 
-    `trusts_sizes` says that what has the size of what a run put at a place is taken for that.
+    `trusts_sizes`: an image of the expected size counts as the one that a run put there.
     """
 
     config: TargetConfig
@@ -34,11 +34,11 @@ class PlaceTarget:
         return opened(self.config).places
 
     def content(self, place: Placement) -> str | None:
-        """The hash of what is at a place, None if nothing is."""
+        """The hash of the content of a place; None if the place is empty."""
         return None if self.places.size(place) is None else self.hash(place)
 
     def hash(self, place: Placement) -> str:
-        """The hash of what is at a place, where something is."""
+        """The hash of the content of a place that is not empty."""
         try:
             return self.places.sha256(place)
         except ImageProblemError:
@@ -46,16 +46,16 @@ class PlaceTarget:
 
 
 class Looked(NamedTuple):
-    """What was found at the place of an image: a hash, or None for nothing; else the problem."""
+    """The content of an image's place: its hash, or None if it is empty; or the problem."""
 
     claim: Claim
     here: str | None = None
     problem: str | None = None
-    in_doubt: bool = False
+    unexplained: bool = False
 
 
 class PutJob(NamedTuple):
-    """An image to put at its place, `over` what is there, as the ledger has noted it."""
+    """An image to put at its place, as recorded in the ledger; `over` overwrites the content."""
 
     claim: Claim
     noted: KnownPlace
@@ -63,15 +63,15 @@ class PutJob(NamedTuple):
 
 
 class Put(NamedTuple):
-    """What became of an image; a problem is in doubt if the store did not blame the image."""
+    """The result of putting an image; `unexplained`: the store did not name the image as reason."""
 
     claim: Claim
     problem: str | None = None
-    in_doubt: bool = False
+    unexplained: bool = False
 
 
 def by_folder(claims: list[Claim]) -> list[list[Claim]]:
-    """Images whose places are side by side, together."""
+    """Groups images by the folder of their place."""
     return [
         list(some)
         for _, some in groupby(
@@ -81,15 +81,15 @@ def by_folder(claims: list[Claim]) -> list[list[Claim]]:
 
 
 def look_in(target: PlaceTarget, claims: list[Claim]) -> list[Looked]:
-    """Looks what is at the places of images in one folder, which most often is not there yet.
+    """Looks at the places of images in one folder. Usually the folder does not exist yet.
 
     Raises:
-        BackendUnavailableError: if the store does not answer to anything any more.
+        BackendUnavailableError: if the store does not answer any request.
     """
     bucket, path = claims[0].place
     folder = path.rpartition("/")[0]
     if folder and len(claims) > 1:
-        # If that cannot be answered, the matter shows with the single ones.
+        # If this request fails, the requests for single images report the problem.
         with suppress(ImageProblemError, BackendUnavailableError):
             if target.places.is_empty(Placement(bucket, folder)):
                 return [Looked(claim) for claim in claims]
@@ -98,7 +98,7 @@ def look_in(target: PlaceTarget, claims: list[Claim]) -> list[Looked]:
 
 def _look_at(target: PlaceTarget, claim: Claim) -> Looked:
     place, image, known = claim.place, claim.image, claim.known
-    ours = known is not None and known.stage is PlacementStage.STANDS
+    ours = known is not None and known.stage is PlacementStage.COMMITTED
     try:
         size = target.places.size(place)
         if size is None:
@@ -110,14 +110,14 @@ def _look_at(target: PlaceTarget, claim: Claim) -> Looked:
     except ImageProblemError as error:
         return Looked(claim, problem=str(error))
     except BackendUnavailableError as error:
-        return Looked(claim, problem=_problem(target, claim, error), in_doubt=True)
+        return Looked(claim, problem=_problem(target, claim, error), unexplained=True)
 
 
 def put_image(target: PlaceTarget, job: PutJob) -> Put:
-    """Puts an image at its place, after a copy was made of what it replaces there.
+    """Copies the image that is to be replaced, and puts an image at its place.
 
     Raises:
-        BackendUnavailableError: if the store does not answer to anything any more.
+        BackendUnavailableError: if the store does not answer any request.
     """
     claim, places, copy = job.claim, target.places, job.noted.copy
     try:
@@ -125,28 +125,28 @@ def put_image(target: PlaceTarget, job: PutJob) -> Put:
             if target.content(copy) != job.noted.previous:
                 places.copy(claim.place, copy)
             if target.content(copy) != job.noted.previous:
-                return Put(claim, problem=_foreign(claim, "meanwhile "))
+                return Put(claim, problem=_foreign_image(claim, "meanwhile "))
         stored = places.put(claim.place, claim.image, over=job.over)
-        # A first try may have reached the store, and its answer not us.
+        # A first attempt may have succeeded, and its response been lost.
         if not stored and target.content(claim.place) != claim.image.sha256:
-            return Put(claim, problem=_foreign(claim, "meanwhile "))
+            return Put(claim, problem=_foreign_image(claim, "meanwhile "))
     except ImageProblemError as error:
         return Put(claim, problem=str(error))
     except BackendUnavailableError as error:
-        return Put(claim, problem=_problem(target, claim, error), in_doubt=True)
+        return Put(claim, problem=_problem(target, claim, error), unexplained=True)
     return Put(claim)
 
 
 def _problem(target: PlaceTarget, claim: Claim, error: BackendUnavailableError) -> str:
-    """The problem with one image, if the store still answers: the others shall go on."""
+    """The problem of one image, if the store still answers: the other images continue."""
     target.places.blame_image(claim.place, error)
     return f"image {claim.image.file.path}: {error}"
 
 
 def take_back(target: PlaceTarget, known: KnownPlace) -> tuple[KnownPlace, str | None]:
-    """Brings back what was at a place before; what somebody else has put there since stays.
+    """Restores the earlier content of a place, unless somebody else has changed it since.
 
-    What the user must know of it comes second.
+    Returns the place, and a message for the user, if one is needed.
 
     Raises:
         BackendUnavailableError: if the store does not answer.
@@ -162,13 +162,15 @@ def take_back(target: PlaceTarget, known: KnownPlace) -> tuple[KnownPlace, str |
         if target.content(known.copy) == known.previous:
             target.places.copy(known.copy, known.place)
         else:
-            left = f"{known.place} had another image before, and its copy {known.copy} is gone"
+            left = (
+                f"{known.place}: the earlier image is not restored, its copy {known.copy} is gone"
+            )
     remove_copy(target, known)
     return known, left
 
 
 def remove_copy(target: PlaceTarget, known: KnownPlace) -> KnownPlace:
-    """Removes the copy of what was at a place before, if there is one.
+    """Removes the copy of the earlier content of a place, if there is one.
 
     Raises:
         BackendUnavailableError: if the store does not answer.
@@ -178,29 +180,33 @@ def remove_copy(target: PlaceTarget, known: KnownPlace) -> KnownPlace:
     return known
 
 
-def decided(claim: Claim, here: str | None, run_name: str, *, replace: bool) -> KnownPlace | str:
-    """What the ledger is to note of a place, of which it has looked what is `here`.
+def decide_place(
+    claim: Claim, here: str | None, run_name: str, *, replace: bool
+) -> KnownPlace | str:
+    """Decides what the ledger records of a place that has `here`, or why no image can be put there.
 
-    An image is put there if that is `putting`. A text is the reason for which it cannot be put:
-    nobody asked us to `replace` what is there.
+    If the stage is `putting`, the image is to be put there. A text is the reason against it: the
+    place has another image, and `replace` is false.
     """
     place, sha256, known = claim.place, claim.image.sha256, claim.known
     if known is not None and known.stage in (PlacementStage.PUTTING, PlacementStage.PUT):
-        # It waits for this image: any other one was taken back before.
+        # The place is waiting for this image: any other image was taken back before.
         if here == sha256:
             return known._replace(stage=PlacementStage.PUT)
         if here == known.previous or (here == _UNREADABLE and known.kept is None):
             return known._replace(stage=PlacementStage.PUTTING)
-        return _foreign(claim, "meanwhile ")
-    ours = known is not None and known.stage is PlacementStage.STANDS
+        return _foreign_image(claim, "meanwhile ")
+    ours = known is not None and known.stage is PlacementStage.COMMITTED
     if here == sha256:
         stays = ours and known is not None and known.sha256 == sha256
-        return KnownPlace(place, sha256, PlacementStage.STANDS if stays else PlacementStage.FOUND)
+        return KnownPlace(
+            place, sha256, PlacementStage.COMMITTED if stays else PlacementStage.FOUND
+        )
     new = KnownPlace(place, sha256, PlacementStage.PUTTING)
     if here is None:
         return new
     if not replace and not (ours and known is not None and here in (known.sha256, _UNREADABLE)):
-        return _foreign(claim, "")
+        return _foreign_image(claim, "")
     if here == _UNREADABLE:
         return new
     before = known.stage if known is not None and known.sha256 == here else None
@@ -208,14 +214,14 @@ def decided(claim: Claim, here: str | None, run_name: str, *, replace: bool) -> 
 
 
 def _kept(place: Placement, run_name: str) -> str:
-    """The path of a copy: hidden, in the same bucket, and of this run alone."""
+    """The path of a copy: hidden, in the same bucket, only for this run."""
     name = hashlib.blake2b(f"{run_name}/{place}".encode(), digest_size=16).hexdigest()
     return f".importer/{name[:2]}/{name[2:]}"
 
 
-def _foreign(claim: Claim, when: str) -> str:
+def _foreign_image(claim: Claim, when: str) -> str:
     return (
         f"image {claim.image.file.path} belongs at {claim.place}, where {when}somebody else has put"
-        " another image. That one was left as it is. Look at it; to replace it, import this one"
+        " another image. That image stays unchanged. Check it; to replace it, import this one"
         " again with --force"
     )

@@ -1,4 +1,4 @@
-"""Repair: what verification found wrong is imported again, where that may put it right."""
+"""Repair: imports items and images again that verification found wrong."""
 
 from __future__ import annotations
 
@@ -27,11 +27,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger("imports.run")
 
 
-def imported_again(session: RunSession, verified: Verified, *, deep: bool) -> VerifyReport:
-    """What verification finds after what was found wrong is imported again.
+def import_again(session: RunSession, verified: Verified, *, deep: bool) -> VerifyReport:
+    """Imports again what verification found wrong, and returns the report of a new verification.
 
-    Where there is nothing to repair, it is what was found before. A repair that was interrupted
-    goes on with what it has left over.
+    If there is nothing to repair, returns the earlier report. Continues an interrupted repair.
     """
     state = session.state
     unfinished, _ = session.items.unfinished(0)
@@ -41,7 +40,7 @@ def imported_again(session: RunSession, verified: Verified, *, deep: bool) -> Ve
     state.status = "running"
     state.repairing = True
     session.checkpoint(now=True)
-    _import_again(session, verified)
+    _import_wrong(session, verified)
     with in_phase(session, Phase.VERIFY):
         report = verify(session, deep=deep).report
     state.status = before
@@ -50,7 +49,7 @@ def imported_again(session: RunSession, verified: Verified, *, deep: bool) -> Ve
     return report
 
 
-def _import_again(session: RunSession, verified: Verified) -> None:
+def _import_wrong(session: RunSession, verified: Verified) -> None:
     items = set(verified.items)
     images = [each for each in verified.images if _can_be_stored_again(session, each)]
     for image in images:
@@ -74,12 +73,12 @@ def _import_again(session: RunSession, verified: Verified) -> None:
 
 
 def _can_be_stored_again(session: RunSession, image: Image) -> bool:
-    """Whether its file is still there as it was: else what is stored is better than nothing."""
+    """Whether a file still has the image. Otherwise the stored image is better than none."""
     for file in session.images.files_of(image.sha256):
         try:
             if signature_of(os.stat(file.path)) == file.signature:
                 return True
         except OSError as error:
             _log.warning("%s: %s", file.path, error.strerror)
-    _log.warning("%s is left as it is: no file has its image any more", image.storage_path)
+    _log.warning("%s stays unchanged: no file has its image any more", image.storage_path)
     return False

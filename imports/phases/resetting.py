@@ -24,7 +24,7 @@ from imports.ledger.file import check_place, reading
 from imports.ledger.kept import kept_states
 from imports.ledger.work_state import DamagedStateError, WorkState, load_work_state
 from imports.run.display import Display
-from imports.run.lock import hold, say_run
+from imports.run.lock import hold, write_run
 from imports.run.opening import interruption
 from imports.run.provenance import refuse_foreign
 from imports.run.reset import ResetReport, ResetTarget, count_run, reset_run
@@ -176,7 +176,7 @@ def open_reset(run: RunToReset, stop: threading.Event, display: Display) -> Iter
             raise _another_target(run, target.location)
         ledger = LedgerFile(settings.ledger_file)
         resources.callback(ledger.close)
-        say_run(settings.ledger_file, run.name)
+        write_run(settings.ledger_file, run.name)
         workers = Workers(settings.max_concurrent_uploads)
         resources.callback(workers.close)
         on = ResetTarget(target.database, target.store, workers.for_waiting(), display.mention)

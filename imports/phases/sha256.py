@@ -21,8 +21,8 @@ _log = logging.getLogger("imports.run")
 def hash_images(session: RunSession) -> None:
     """Hashes the images whose hash the ledger does not know.
 
-    One that is no image is a warning. One that cannot be read just now fails its items: without
-    it their rows would lose, or never get, an image that is there.
+    A file that is not an image is a warning. An image that cannot be read now fails its items:
+    otherwise their rows would lose an image that exists.
     """
     session.display.begin(Phase.SHA256, session.images.open_unhashed())
     for hashed in run_bounded(
@@ -41,7 +41,7 @@ def hash_images(session: RunSession) -> None:
         for file, reason in hashed.unread:
             _log.error("%s: %s", file.path, reason)
             paths = session.items.record_unread_image(file.path, reason)
-            session.tell_failures(Phase.SHA256, [(path, reason) for path in paths])
+            session.write_failures(Phase.SHA256, [(path, reason) for path in paths])
         if hashed.unread:
             session.add_counts({"sha256.unread": len(hashed.unread)})
         done = len(hashed.images) + len(hashed.problems) + len(hashed.unread)
@@ -49,15 +49,15 @@ def hash_images(session: RunSession) -> None:
 
 
 BATCH_SIZE = 32
-"""Images that a worker hashes at once."""
+"""Images in one job of a worker."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
-    """What became of some images.
+    """The results of some images.
 
-    Those with `problems` are no images, and their items do without; of the `unread` another try
-    may tell.
+    Files with `problems` are not images; their items are imported without them. Files in `unread`
+    can be retried.
     """
 
     images: list[Image] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Hashed:
 
 
 def hash_batch(files: list[ImageFile]) -> Hashed:
-    """Reads the images; one that cannot be used, or not be read, stops none of the others."""
+    """Reads the images; files that cannot be used or read do not stop the others."""
     hashed = Hashed()
     for file in files:
         try:

@@ -1,4 +1,4 @@
-"""The phases as steps of a run: each is checkpointed where it begins, timed, and ended in order."""
+"""The phases as steps of a run: each begins with a checkpoint, is timed, and ends in order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imports.errors import BackendUnavailableError, InterruptedRunError
 from imports.ledger.work_state import PhaseState, phase_counts
 from imports.phases.disposal import dispose_verified
 from imports.phases.import_ import import_items
-from imports.phases.lacking import plan_left_out, plan_what_came
+from imports.phases.lacking import plan_arrived_images, plan_left_out
 from imports.phases.listing import list_source
 from imports.phases.placements import place_images
 from imports.phases.planning import plan_items
@@ -30,9 +30,9 @@ _log = logging.getLogger("imports.run")
 
 @contextmanager
 def in_phase(session: RunSession, phase: Phase) -> Iterator[None]:
-    """Checkpoints a phase where it begins, and times it.
+    """Writes a checkpoint at the beginning of a phase, and times the phase.
 
-    That it has ended is in the next checkpoint: of the phase that follows, or of the end.
+    The next checkpoint has the end of the phase: that of the next phase, or of the run's end.
     """
     state = session.state
     state.current_phase = phase
@@ -51,7 +51,7 @@ def in_phase(session: RunSession, phase: Phase) -> Iterator[None]:
         status = "interrupted"
         raise
     finally:
-        # A checkpoint in between put another object in its place.
+        # A checkpoint in between may have replaced the object.
         mine = state.phases[phase]
         mine.status = status
         mine.duration_seconds = before + time.monotonic() - began
@@ -60,10 +60,10 @@ def in_phase(session: RunSession, phase: Phase) -> Iterator[None]:
 
 
 def plan_source(session: RunSession) -> Listing:
-    """Lists the source, and reads what is new or changed in it.
+    """Lists the source, and plans new and changed items.
 
     Raises:
-        UsageError: if there is nothing of the kind in the source.
+        UsageError: if the source has no item of the kind.
     """
     with in_phase(session, Phase.PLANNING):
         if session.settings.force:
@@ -71,7 +71,7 @@ def plan_source(session: RunSession) -> Listing:
         listing = list_source(session)
         if not session.settings.scan_only:
             session.run_values()
-            plan_what_came(session)
+            plan_arrived_images(session)
             plan_left_out(session)
             plan_items(session)
             session.state.total_images = session.images.count()
@@ -79,13 +79,13 @@ def plan_source(session: RunSession) -> Listing:
 
 
 def plan_listed(session: RunSession) -> None:
-    """Reads what is listed, and prepares it."""
+    """Plans the listed items."""
     with in_phase(session, Phase.PLANNING):
         plan_items(session)
 
 
 def hash_planned(session: RunSession) -> None:
-    """Hashes the images of unfinished items, each once."""
+    """Hashes the images of unfinished items, each file once."""
     with in_phase(session, Phase.SHA256):
         hash_images(session)
 
@@ -98,7 +98,7 @@ def upload_planned(session: RunSession) -> None:
 
 
 def import_planned(session: RunSession) -> None:
-    """Imports the items that are planned: rows, merged a batch at a time."""
+    """Imports the planned items, a batch at a time."""
     with in_phase(session, Phase.IMPORT):
         total = import_items(session)
         if total or any(phase_counts(session.counts(), Phase.IMPORT).values()):
@@ -106,9 +106,9 @@ def import_planned(session: RunSession) -> None:
 
 
 def verify_imported(session: RunSession, *, deep: bool) -> Verified:
-    """Compares what this run has imported, and has not verified yet, with the target.
+    """Compares what this run has imported and not verified yet with the target.
 
-    Files that waited for that are deleted or moved then.
+    Then deletes or moves the files that waited for the verification.
     """
     # On demand: most runs do not verify.
     from imports.phases.verify import verify
@@ -125,5 +125,5 @@ def verify_imported(session: RunSession, *, deep: bool) -> Verified:
 
 
 def forget_merges(session: RunSession) -> None:
-    """Drops the target's answers to this run's merges: what comes now is merged for real."""
+    """Deletes the target's stored answers to this run's merges, so later merges are executed."""
     session.ask(session.target.database.forget_merges, session.state.rows_run_name)

@@ -1,7 +1,7 @@
 """Upload: the images that the target lacks are stored, and listed in `image_assets`.
 
-What the target lists is asked a page ahead, and what is stored is listed, beside the uploads:
-none of them waits for the other.
+Two threads beside the uploads ask which images the target lists, a page ahead, and list the stored
+images. So the uploads need not wait.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from imports.backends.retrying import RetryingDatabase
     from imports.run.session import RunSession
 
-_FEWEST_DOUBTED = 3
-"""If no image can be stored, and they are so many, it is hardly their fault."""
+_MIN_UNEXPLAINED = 3
+"""If none of at least this many images can be stored, the store is probably the cause."""
 
 
-_MOST_DOUBTED = 10
-"""At so many nobody tries on."""
+_MAX_UNEXPLAINED = 10
+"""After this many refused images, no more are tried."""
 
 
 _log = logging.getLogger("imports.run")
@@ -48,7 +48,7 @@ def upload_images(session: RunSession) -> None:
     target = _target(session)
     if notice := session.ask(session.target.store.prepare):
         session.notice(notice)
-    # A thread for either question: a signal is heard meanwhile, which a database driver is deaf to.
+    # A thread for each question: the main thread can handle signals, a blocked driver cannot.
     with ThreadPoolExecutor(2, thread_name_prefix="listing") as beside:
         stored = _StoredImages(session, target, beside)
         try:
@@ -61,15 +61,15 @@ def upload_images(session: RunSession) -> None:
             ):
                 stored.take(outcomes)
             session.raise_if_stopping()
-            stored.end_doubts()
+            stored.end_unexplained()
         finally:
-            # What was stored before something went wrong must not be stored again.
+            # After an error, the stored images must be recorded, not stored again.
             stored.finish()
     session.raise_if_stopping()
 
 
 def list_images(session: RunSession, images: list[Image]) -> None:
-    """Lists images that are stored as they should be, whatever became of their files."""
+    """Lists stored images in the target. Their files are not needed."""
     executor = session.workers.for_waiting()
     for first in range(0, len(images), BATCH_SIZE):
         some = images[first : first + BATCH_SIZE]
@@ -84,16 +84,15 @@ def _wanted(
     session: RunSession, target: UploadTarget, stored: _StoredImages, beside: Executor
 ) -> Iterator[list[Image]]:
     """The images to store, as many at a time as a worker of the store takes."""
-    doubted = session.settings.force or session.state.repairing or session.single_item is not None
+    check_all = session.settings.force or session.state.repairing or session.single_item is not None
     store = session.target.store
     for images, known in _asked_ahead(session, target, beside):
         session.raise_if_stopping()
-        if not doubted:
+        if not check_all:
             stored.expect(known)
-        if doubted or store.storage_type == "local":
-            # What is listed need not be there, nor listed as it should be: a repair, even one that
-            # was killed, removes what is damaged. A local file is looked at sooner than it is
-            # believed in.
+        if check_all or store.storage_type == "local":
+            # A listed image may be missing or damaged: a repair, even a killed one, removes damaged
+            # images. Checking a local file is cheap.
             wanted = images
         else:
             wanted = [image for image in images if image.sha256 not in known]
@@ -118,10 +117,10 @@ def _asked_ahead(
 
 
 class _StoredImages:
-    """What became of images, on its way into `image_assets` and from there into the ledger.
+    """The results of images, on their way into `image_assets`, and then into the ledger.
 
-    The ledger hears of an image only when the target lists it. At most a page of images is being
-    listed while the next one gathers.
+    The ledger records an image after the target lists it. One page of images is being listed while
+    the next one is collected.
     """
 
     def __init__(self, session: RunSession, target: UploadTarget, beside: Executor) -> None:
@@ -130,77 +129,77 @@ class _StoredImages:
         self._beside = beside
         self._known: set[str] = set()
         self._images: list[Image] = []
-        self._doubted: list[Uploaded] = []
+        self._unexplained: list[Uploaded] = []
         self._store_works = False
         self._counts: Counter[str] = Counter()
         self._listing: tuple[Future[None], list[str], Counter[str]] | None = None
 
     def expect(self, known: set[str]) -> None:
-        """Takes the hashes that the target lists of images whose outcomes will come."""
+        """Takes the hashes that the target lists. The results of these images come later."""
         self._known |= known
 
     def take(self, outcomes: list[Uploaded]) -> None:
-        """Takes what became of some images, and lists those that are stored once they are many.
+        """Takes the results of some images, and lists the stored ones when a page is full.
 
         Raises:
-            BackendUnavailableError: if many are not stored, none is, and not they are the matter.
+            BackendUnavailableError: if none of many images is stored, and the store is the cause.
         """
         for uploaded in outcomes:
             if uploaded.problem is None:
                 self._images.append(uploaded.image)
                 self._counts["upload.completed" if uploaded.new else "upload.skipped"] += 1
                 self._store_works = True
-            elif uploaded.in_doubt and not self._store_works:
-                self._doubted.append(uploaded)
+            elif uploaded.unexplained and not self._store_works:
+                self._unexplained.append(uploaded)
             else:
                 self._fail(uploaded)
         if self._store_works:
-            self._fail_doubted()
-        elif len(self._doubted) >= _MOST_DOUBTED:
-            self._blame_the_store()
+            self._fail_unexplained()
+        elif len(self._unexplained) >= _MAX_UNEXPLAINED:
+            self._judge_unexplained()
         if len(self._images) >= BATCH_SIZE:
             self._list()
         self._session.advance(Phase.UPLOAD, len(outcomes))
 
     def take_listed(self, images: list[Image]) -> None:
-        """Takes images that the target lists already: of the store that tells nothing."""
+        """Takes images that the target lists already: they do not show that the store works."""
         works = self._store_works
         self.take([Uploaded(image) for image in images])
         self._store_works = works
 
-    def end_doubts(self) -> None:
-        """Takes in that all images were tried.
+    def end_unexplained(self) -> None:
+        """Ends the images. If unexplained problems are left, their images fail.
 
         Raises:
             BackendUnavailableError: as `take` does.
         """
-        if len(self._doubted) >= _FEWEST_DOUBTED:
-            self._blame_the_store()
-        self._fail_doubted()
+        if len(self._unexplained) >= _MIN_UNEXPLAINED:
+            self._judge_unexplained()
+        self._fail_unexplained()
 
-    def _fail_doubted(self) -> None:
-        doubted, self._doubted = self._doubted, []
-        for uploaded in doubted:
+    def _fail_unexplained(self) -> None:
+        unexplained, self._unexplained = self._unexplained, []
+        for uploaded in unexplained:
             self._fail(uploaded)
 
     def _fail(self, uploaded: Uploaded) -> None:
         self._counts["upload.failed"] += 1
         _fail_items(self._session, uploaded.image, uploaded.problem or "")
 
-    def _blame_the_store(self) -> None:
-        untried = self._session.images.untried([each.image.sha256 for each in self._doubted])
-        if len(untried) >= _FEWEST_DOUBTED:
-            problem = (self._doubted[0].problem or "").rstrip(".")
+    def _judge_unexplained(self) -> None:
+        untried = self._session.images.untried([each.image.sha256 for each in self._unexplained])
+        if len(untried) >= _MIN_UNEXPLAINED:
+            problem = (self._unexplained[0].problem or "").rstrip(".")
             raise BackendUnavailableError(
-                f"Of {len(self._doubted):,} images none can be stored, and for none the image is"
-                f" named as the reason. So the image store is the matter, or what lies before it:"
-                f" {problem}. No file is called failed for it.",
+                f"None of {len(self._unexplained):,} images can be stored, and the image store"
+                " names none of them as the reason. So the cause is probably the image store, or a"
+                f" proxy before it: {problem}. No file is recorded as failed.",
                 divisible=False,
             )
-        self._fail_doubted()
+        self._fail_unexplained()
 
     def finish(self) -> None:
-        """Brings the rest into the target and the ledger."""
+        """Lists the remaining images in the target, and records them in the ledger."""
         self._list()
         self._record_listed()
 
@@ -225,16 +224,16 @@ def _fail_items(session: RunSession, image: Image, problem: str) -> None:
     reason = f"Image upload failed: {problem}"
     _log.error("%s", reason)
     paths = session.items.record_upload_failure(image.sha256, reason)
-    session.tell_failures(Phase.UPLOAD, [(path, reason) for path in paths])
+    session.write_failures(Phase.UPLOAD, [(path, reason) for path in paths])
 
 
 BATCH_SIZE = 500
-"""Images that the target is asked about at once."""
+"""Images in one request to the target."""
 
 
 @dataclass(frozen=True, slots=True)
 class UploadTarget:
-    """Where images go, and by which run."""
+    """The target of images, and the run that stores them."""
 
     config: TargetConfig
     run_name: str
@@ -242,15 +241,15 @@ class UploadTarget:
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """What became of one image: `new` says whether it was not there before.
+    """The result of one image: `new` says whether it was not stored before.
 
-    A problem is in doubt if the store did not say that the image is the matter.
+    `unexplained` says that the store did not name the image as the reason of the problem.
     """
 
     image: Image
     new: bool = False
     problem: str | None = None
-    in_doubt: bool = False
+    unexplained: bool = False
 
 
 def known_images(target: UploadTarget, images: list[Image]) -> set[str]:
@@ -270,10 +269,10 @@ def known_images(target: UploadTarget, images: list[Image]) -> set[str]:
 
 
 def upload_image(target: UploadTarget, image: Image) -> Uploaded:
-    """Stores one image. One that is refused, or that the store cannot take, is a problem.
+    """Stores one image. If the store refuses it or fails, the result has a problem.
 
     Raises:
-        BackendUnavailableError: if the target does not answer to anything any more.
+        BackendUnavailableError: if the target does not answer any request.
     """
     store = opened(target.config).store
     try:
@@ -282,14 +281,14 @@ def upload_image(target: UploadTarget, image: Image) -> Uploaded:
         return Uploaded(image, problem=str(error))
     except BackendUnavailableError as error:
         store.blame_image(error)
-        return Uploaded(image, problem=f"image {image.file.path}: {error}", in_doubt=True)
+        return Uploaded(image, problem=f"image {image.file.path}: {error}", unexplained=True)
 
 
 def upload_batch(target: UploadTarget, images: list[Image]) -> list[Uploaded]:
-    """Stores images one after the other; those that a run which is stopping left out are absent.
+    """Stores images one after the other; a run that is stopping leaves out the rest.
 
     Raises:
-        BackendUnavailableError: if the target does not answer to anything any more.
+        BackendUnavailableError: if the target does not answer any request.
     """
     stop = opened(target.config).store.policy.stop
     uploaded: list[Uploaded] = []
@@ -313,7 +312,7 @@ def record_images(target: UploadTarget, images: list[Image]) -> None:
 
 
 def image_rows(target: UploadTarget, images: list[Image]) -> Rows:
-    """What `image_assets` has of stored images."""
+    """The rows of stored images for `image_assets`."""
     database, store, _ = opened(target.config)
     encode = encoder(IMAGE_ASSETS, database.row_format)
     encoded = [
@@ -337,5 +336,5 @@ _NAMESPACE = UUID("5e0f4a26-4a55-5d3c-9f4e-5a0c1c6b6d1f")
 
 
 def request_id(run_name: str, parts: list[str]) -> UUID:
-    """The id of a merge: the same for the same parts of the same run, whoever asks again."""
+    """The id of a merge: always the same for the same parts of the same run."""
     return uuid5(_NAMESPACE, "\n".join([run_name, *parts]))

@@ -1,4 +1,4 @@
-"""Verification: batches, images and orphans checked, and what is wrong put together."""
+"""Verification: checks batches, images and orphans, and collects what is wrong."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from imports.phases.comparing import (
     row_mark,
     rows_written,
 )
-from imports.phases.lacking import find_what_came
+from imports.phases.lacking import find_arrived_images
 from imports.phases.pieces import PieceReader
 from imports.phases.prepare import batches, largest_item
 from imports.phases.upload import BATCH_SIZE
@@ -41,12 +41,10 @@ _log = logging.getLogger("imports.run")
 
 @dataclass(slots=True)
 class Verified:
-    """The report, and the items and images that importing again may put right.
+    """The report, and the items and images that a repair may fix.
 
-    `placed` are images with places of their own. `unlisted` are images that are stored as they
-    should be, and not listed so.
-    `wrong` are the paths of all items of which something is not as it should be, or cannot be
-    told.
+    `placed` are images with places of their own. `unlisted` are images that are stored correctly
+    and not listed correctly. `wrong` are the paths of all items that are not known to be correct.
     """
 
     report: VerifyReport = field(default_factory=VerifyReport)
@@ -57,7 +55,7 @@ class Verified:
     unlisted: list[Image] = field(default_factory=list)
 
     def add(self, finding: Finding) -> None:
-        """Counts a finding, lists it if it is among the first, and logs it."""
+        """Counts and logs a finding; the report lists only the first ones."""
         found = self.report.found
         found[finding.found] = found.get(finding.found, 0) + 1
         if len(self.report.findings) < MOST_LISTED:
@@ -75,8 +73,8 @@ class Verified:
 def verify(session: RunSession, *, deep: bool, since: int | None = None) -> Verified:
     """Compares imported items and their images with the target; `deep` reads the images.
 
-    All of them, and then looks for orphans; with `since`, only those that went in with a later
-    batch than that.
+    Without `since`, compares all of them and looks for orphans; with it, only those that later
+    batches imported.
 
     Raises:
         BackendUnavailableError, InterruptedRunError: if it cannot be finished.
@@ -94,7 +92,7 @@ def verify(session: RunSession, *, deep: bool, since: int | None = None) -> Veri
     _check_images(session, target, verified, deep=deep, since=since)
     _check_placed(session, target, verified, deep=deep, since=since)
     _look_for_missing(session, verified)
-    # What is there of files that are gone now, nothing could be found to speak for.
+    # Rows of disposed files would look like orphans.
     if session.single_item is None and since is None and not session.disposals.disposed():
         _add_rows_of_failed(session, target, seen_rows)
         for table in session.kind.group.tables:
@@ -121,9 +119,9 @@ def _compared(session: RunSession, target: VerifyTarget, total: int) -> Iterator
 
 
 def _add_rows_of_failed(session: RunSession, target: VerifyTarget, seen_rows: SeenRows) -> None:
-    """Notes the rows of failed items that are in: others of their records failed, or an image did.
+    """Records the stored rows of failed items, so that they do not count as orphans.
 
-    What else is found is not told: it is known that these items failed.
+    Other findings are ignored: these items are reported as failed already.
     """
     if total := session.queue.open(ItemState.FAILED, None, largest_item(session.kind)):
         for compared in _compared(session, target, total):
@@ -133,7 +131,7 @@ def _add_rows_of_failed(session: RunSession, target: VerifyTarget, seen_rows: Se
 def _large_compared(
     session: RunSession, target: VerifyTarget, item: WorkItem
 ) -> Iterator[Compared]:
-    """Compares a large item piece by piece, as its file is now."""
+    """Compares the current file of a large item, piece by piece."""
     try:
         signature = session.sign(item.path)
     except OSError as error:
@@ -226,9 +224,9 @@ def _check_placed(
 
 
 def _look_for_missing(session: RunSession, verified: Verified) -> None:
-    """Counts the images that are missing, and finds the items whose missing image is there now."""
+    """Counts the missing images, and finds the items whose missing image has arrived."""
     verified.report.missing = session.lacking.count().images
-    find_what_came(session, Phase.VERIFY)
+    find_arrived_images(session, Phase.VERIFY)
     detail = "an image that was missing or damaged at its import is there now"
     for items in session.lacking.found(BATCH_SIZE):
         for item_id, path, _ in items:
@@ -248,8 +246,8 @@ def _placed_checked(
 def _find_orphans(
     session: RunSession, target: VerifyTarget, table: Table, seen_rows: SeenRows, verified: Verified
 ) -> None:
-    """Finds rows of a table that runs over this source wrote, and nothing in it speaks for."""
-    # Then it is not known of whom such a row is.
+    """Finds rows of a table that runs of this source wrote, and that no item of it has."""
+    # While items are open, such a row may belong to one of them.
     items = session.items
     open_items = items.unfinished(0)[0] + items.failures(0)[0] + items.acknowledged()
     run_names = session.runs.run_names(session.scope.id)
@@ -265,10 +263,10 @@ def _find_orphans(
 
 def _orphan(label: str, open_items: int) -> Finding:
     if not open_items:
-        return Finding("orphaned", label, "nothing in the source has it any more")
+        return Finding("orphaned", label, "no item of the source has it any more")
     return Finding(
         "unaccounted",
         label,
-        f"nothing that is imported has it; it may be of one of the {open_items:,} that failed or"
-        " are yet to be imported",
+        f"no imported item has it; it may belong to one of the {open_items:,} items that failed or"
+        " are not imported yet",
     )

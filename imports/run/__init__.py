@@ -1,1 +1,1 @@
-"""A run from the coordinator's side: what it holds open, and each phase's loop over workers."""
+"""The resources of a run, in the coordinator."""

@@ -1,4 +1,4 @@
-"""Something that shows how a run goes on."""
+"""The display of a run's progress."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Display(Protocol):
     """Something that shows the phases of a run."""
 
     def begin(self, phase: Phase, total: int | None) -> None:
-        """A phase begins; `total` items are to be done in it, where that is known."""
+        """A phase begins, with `total` items; None if the number is not known."""
         ...
 
     def advance(self, phase: Phase, count: int) -> None:
@@ -21,23 +21,23 @@ class Display(Protocol):
         ...
 
     def end(self, phase: Phase) -> None:
-        """The phase is over."""
+        """The phase has ended."""
         ...
 
     def say(self, message: str) -> None:
-        """Something that the user must see now, as a line."""
+        """Shows a line that the user must see now."""
         ...
 
     def mention(self, message: str) -> None:
-        """How far something long has come: shown now and then."""
+        """Shows the progress of a long item from time to time."""
         ...
 
     def waiting(self, text: str, *, as_line: bool) -> None:
-        """What is waited for, once a second, now and then also as a line; empty when it is over."""
+        """Shows what the run waits for, once a second, or as a line; empty at the end."""
         ...
 
     def close(self) -> None:
-        """The run is over."""
+        """The run has ended."""
         ...
 
 

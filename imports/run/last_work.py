@@ -1,4 +1,4 @@
-"""The last run, or the last one with a tag, as settings that verify it."""
+"""The settings that verify the last run, or the last one with a tag, kind or source."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def last_work(
     kind: str | None = None,
     source: Path | None = None,
 ) -> Settings:
-    """The settings for the work of the last run, as its work state has it.
+    """The settings of the last run, from its work state.
 
-    With a tag, a kind or a source: of the last run that fits, over a whole source if there is one.
+    With a tag, a kind or a source: of the last matching run, if possible of a whole source.
 
     Raises:
-        UsageError: if there was none, or if those that fit are of several kinds or sources.
+        UsageError: if there is no such run, or if the matching runs have several kinds or sources.
     """
     last = load_work_state(settings.state_file)
     if last is not None and settings.db_path is None:
@@ -38,7 +38,7 @@ def last_work(
         # The file may be lost.
         last = next(iter(_kept(settings, None, None)), None)
     if last is None:
-        raise UsageError(f"There is no {settings.state_file}: there was no run to verify.")
+        raise UsageError(f"There is no {settings.state_file}: no run to verify. Import first.")
     folder = Path(last.source)
     return replace(
         settings,
@@ -47,16 +47,16 @@ def last_work(
         single_file=folder / last.single_file if last.single_file else None,
         tag=last.tag,
         backend=Backend(last.backend or "auto"),
-        **_taken_over(last, settings),
+        **_source_options(last, settings),
     )
 
 
-def _taken_over(last: WorkState, settings: Settings) -> dict[str, Any]:
-    """How the run read its source, but for what the verification is told anew."""
+def _source_options(last: WorkState, settings: Settings) -> dict[str, Any]:
+    """The options with which the run read its source, except those that the verification has."""
     values = {}
     for name, option in OPTIONS.items():
-        told = option.commands & Commands.VERIFY and getattr(settings, name) != option.default
-        if option.kept is Kept.TO_VERIFY and not told:
+        given = option.commands & Commands.VERIFY and getattr(settings, name) != option.default
+        if option.kept is Kept.TO_VERIFY and not given:
             began_with = last.parameters.get(name)
             values[name] = option.default if began_with is None else began_with
     return values
@@ -66,8 +66,8 @@ def _kept(settings: Settings, kind: str | None, tag: str | None) -> list[WorkSta
     with reading(settings.ledger_file) as connection:
         found = [] if connection is None else kept_states(connection, kind, tag)
     if settings.backend is not Backend.AUTO:
-        asked_for = ("", settings.backend, settings.chosen_backend)
-        found = [each for each in found if each.state.backend in asked_for]
+        backends = ("", settings.backend, settings.chosen_backend)
+        found = [each for each in found if each.state.backend in backends]
     return [each.state for each in found]
 
 
@@ -85,22 +85,21 @@ def _chosen(
         wanted += [f"the kind {kind}"] if kind is not None else []
         wanted += [f"the source {source}"] if source is not None else []
         raise UsageError(
-            f"The ledger {settings.ledger_file} keeps no run with {' and '.join(wanted)}. `status`"
-            " shows what there is."
+            f"The ledger {settings.ledger_file} has no run with {' and '.join(wanted)}. `status`"
+            " shows the existing runs."
         )
     works = list(dict.fromkeys(f"{each.kind} from {each.source}" for each in found))
     if len(works) > 1:
         raise UsageError(
-            f"There is more than one that fits: {'; '.join(works)}. Choose with --tag, --kind or"
-            " --source."
+            f"Several runs match: {'; '.join(works)}. Choose one with --tag, --kind or --source."
         )
     return found[0]
 
 
 def _ledger_of(state: WorkState) -> Path | None:
-    """The ledger that a work state names: it is there, or it is not made now."""
+    """The ledger that a work state names. It must exist."""
     if state.db_path is not None and not state.db_path.is_file():
         raise UsageError(
-            f"The ledger of the last run, {state.db_path}, is not there. Name it with --db-path."
+            f"The ledger of the last run, {state.db_path}, does not exist. Name it with --db-path."
         )
     return state.db_path

@@ -1,4 +1,4 @@
-"""The lock on a file of ours: one process at a time works with it, and says which it is."""
+"""The lock on a file of ours: only one process at a time uses it, and writes who it is."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from imports.files.file_error import about_file
 from imports.files.private_file import FILE, private, read_own
 
 _PATIENCE = 0.2
-"""Seconds: somebody who asks who holds a lock has it for an instant."""
+"""Seconds: a process that asks for the holder has the lock for a moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The process that holds a lock, and the run it is for; None for what it does not say."""
+    """The process that holds a lock, and its run; None if they are not known."""
 
     process_id: int | None
     run_name: str | None
 
 
 def hold(path: Path, what: str, option: str, resources: contextlib.ExitStack) -> None:
-    """Locks a file, which need not be there, until `resources` are closed.
+    """Locks a file, which need not exist, until `resources` are closed.
 
-    `what` is what users call it, `option` the flag that names another one.
+    `what` is the file's name for users, `option` the flag that names another file.
 
     Raises:
         LockedError: if another process holds it.
         UsageError, DiskError: if it cannot be locked.
     """
-    # On demand: who only asks for the holder does without.
+    # On demand: not needed to ask for the holder.
     from filelock import FileLock, Timeout
 
-    # Without `flock` there is no lock that the system lets go of when a run is killed.
+    # Only `flock`: the system releases it when a run is killed.
     lock = FileLock(
         f"{path}.lock",
         timeout=_PATIENCE,
@@ -47,7 +47,7 @@ def hold(path: Path, what: str, option: str, resources: contextlib.ExitStack) ->
     try:
         lock.acquire()
     except Timeout:
-        found = _said(path)
+        found = _read_holder(path)
         who = "another process" if found.process_id is None else f"process {found.process_id}"
         raise LockedError(
             f"{what} {path} is in use by {who}. Wait for it to end, or name another one with"
@@ -61,27 +61,27 @@ def hold(path: Path, what: str, option: str, resources: contextlib.ExitStack) ->
             f" {option}.",
         ) from error
     resources.callback(lock.release)
-    # Not in the lock file, which everybody who tries it empties.
-    said = _holder_file(path)
+    # Not in the lock file: each process that tries to lock it empties it.
+    holder_file = _holder_file(path)
     try:
-        # Not what somebody else put there: only what a killed run left is in the way.
+        # Remove only the file of a killed run, not a file of somebody else.
         with contextlib.suppress(FileNotFoundError):
-            read_own(said)
-            said.unlink()
-        with open(said, "x", opener=private) as file:
+            read_own(holder_file)
+            holder_file.unlink()
+        with open(holder_file, "x", opener=private) as file:
             file.write(str(os.getpid()))
     except OSError as error:
         raise about_file(
-            f"{said} cannot be written",
+            f"{holder_file} cannot be written",
             error,
-            "If it is none of the importer's files, move it away; or name another place with"
+            "If it is not a file of the importer, move it away; or name another place with"
             f" {option}.",
         ) from error
-    resources.callback(said.unlink, missing_ok=True)
+    resources.callback(holder_file.unlink, missing_ok=True)
 
 
-def say_run(path: Path, run_name: str) -> None:
-    """Says for which run this process holds the lock. That it cannot be written stops nothing."""
+def write_run(path: Path, run_name: str) -> None:
+    """Writes for which run this process holds the lock. A failure is ignored."""
     with (
         contextlib.suppress(OSError),
         open(_holder_file(path), "a", opener=private) as file,
@@ -90,9 +90,9 @@ def say_run(path: Path, run_name: str) -> None:
 
 
 def holder(path: Path) -> Holder | None:
-    """Who holds the lock on a file, None if nobody does.
+    """The holder of the lock on a file; None if it is not locked.
 
-    What the files beside it say counts only while the system says that somebody holds it.
+    The file with the holder counts only while the lock is held.
     """
     try:
         descriptor = os.open(f"{path}.lock", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -101,7 +101,7 @@ def holder(path: Path) -> Holder | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _said(path)
+        return _read_holder(path)
     except OSError:
         return None
     finally:
@@ -109,7 +109,7 @@ def holder(path: Path) -> Holder | None:
     return None
 
 
-def _said(path: Path) -> Holder:
+def _read_holder(path: Path) -> Holder:
     try:
         process_id, _, run_name = read_own(_holder_file(path)).decode("ascii").partition("\n")
         return Holder(int(process_id), run_name or None)

@@ -1,4 +1,4 @@
-"""The log files: `resilient_import.log` always, one with every record where it is asked for."""
+"""The log files: always `resilient_import.log`, and with `debug` one with all records."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ DEBUG_LOG_NAME = "resilient_import_debug.log"
 _FORMAT = "%(asctime)s - %(levelname)s - %(message)s"
 
 
-def _to_nobody(_text: str) -> None:
+def _ignore(_text: str) -> None:
     pass
 
 
 @contextmanager
 def log_files(
-    folder: Path, *, debug: bool, warn: Callable[[str], None] = _to_nobody
+    folder: Path, *, debug: bool, warn: Callable[[str], None] = _ignore
 ) -> Iterator[None]:
-    """Appends to the log files in a folder; the debug log is begun anew.
+    """Appends to the log files in a folder; overwrites the debug log.
 
-    One that cannot be written to any more stops nothing: `warn` is told, once. What ends a thread
-    unexpectedly is logged, too, and not written across a terminal.
+    If a log can no longer be written, the run continues, and `warn` is called once. An unexpected
+    error in a thread is logged, and not written to the terminal.
 
     Raises:
-        UsageError, DiskError: if one cannot be written to from the start.
+        UsageError, DiskError: if a log cannot be opened.
     """
     logger = logging.getLogger("imports")
     before, thread_hook = logger.level, threading.excepthook
@@ -58,10 +58,10 @@ def log_files(
 
 
 def log_in_use() -> Path | None:
-    """The log that has what is told now; None where there is none, or it lacks some of it."""
+    """The current log; None if there is none, or it is incomplete."""
     for handler in logging.getLogger("imports").handlers:
         if isinstance(handler, _PrivateHandler) and not handler.is_debug:
-            return None if handler.is_torn else Path(handler.baseFilename)
+            return None if handler.is_incomplete else Path(handler.baseFilename)
     return None
 
 
@@ -70,7 +70,7 @@ def _log_thread(ended: threading.ExceptHookArgs) -> None:
 
 
 class _OneLine(logging.Formatter):
-    """A record as a line, whatever is in its message; a traceback as lines that are indented."""
+    """A record as one line, with its message escaped; a traceback as indented lines."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         record.message = shown(record.message)
@@ -81,7 +81,7 @@ class _OneLine(logging.Formatter):
 
 
 class _PrivateHandler(logging.FileHandler):
-    """Writes a file that its owner alone can read, for as long as the disk lets it."""
+    """Writes a file that only its owner can read. If a write fails, the run continues."""
 
     def __init__(self, path: Path, mode: str, warn: Callable[[str], None]) -> None:
         self._warn = warn
@@ -93,12 +93,12 @@ class _PrivateHandler(logging.FileHandler):
         return self.level < logging.INFO
 
     @property
-    def is_torn(self) -> bool:
-        """Whether something that was told is not in the file."""
+    def is_incomplete(self) -> bool:
+        """Whether a record is missing in the file."""
         return self._warned
 
     def _open(self) -> TextIOWrapper:
-        # Without a buffer, that a record which cannot be written is not tried again with the next.
+        # Without a buffer: a record that cannot be written is not retried with the next one.
         file = open(self.baseFilename, f"{self.mode}b", buffering=0, opener=private)  # noqa: SIM115
         tighten(file.fileno())
         return TextIOWrapper(file, "utf-8", write_through=True)
@@ -110,12 +110,12 @@ class _PrivateHandler(logging.FileHandler):
         elif not self._warned:
             self._warned = True
             self._warn(
-                f"⚠️  The log {self.baseFilename} cannot be written: {error.strerror}. The work goes"
-                " on; what the log would say meanwhile is lost."
+                f"⚠️  The log {self.baseFilename} cannot be written: {error.strerror}. The run"
+                " continues without it."
             )
 
     def close(self) -> None:
-        # A file system may say only now that it kept nothing.
+        # A file system may report a failed write only now.
         with suppress(OSError):
             super().close()
 
@@ -133,7 +133,7 @@ def _add(
         raise about_file(
             f"The log {path} cannot be written",
             error,
-            "It lies beside the work state: name another place with --state-file.",
+            "It is beside the work state: name another place with --state-file.",
         ) from error
     handler.setLevel(level)
     handler.setFormatter(_OneLine(_FORMAT))

@@ -1,4 +1,4 @@
-"""The commands that messages tell the user to type next."""
+"""The next commands that messages suggest to the user."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ NAME = "resilient-importer"
 
 
 def program() -> str:
-    """How this program is called from where the user is: by its name, if that is on the path.
+    """The command of this program: its name if it is on the path, else its file.
 
-    Where the project folder is another one, as for cron, the reader may be in any folder.
+    If the project folder is not the working folder, as for cron, the file is absolute.
     """
     here = Path(sys.executable).with_name(NAME)
     found = shutil.which(NAME)
@@ -37,7 +37,7 @@ def program() -> str:
 
 
 def import_again(settings: Settings, *, retry_failed: bool = False) -> str:
-    """The command that goes on with the same work; it names no secret."""
+    """The command that continues the same work; it contains no secret."""
     return _import(
         settings.kind,
         None if settings.source is None else str(settings.source),
@@ -50,7 +50,7 @@ def import_again(settings: Settings, *, retry_failed: bool = False) -> str:
 
 
 def resume(state: WorkState, state_file: Path, *, retry_failed: bool = False) -> str:
-    """The command that goes on with the work in a work state."""
+    """The command that resumes the run of a work state."""
     return _import(
         state.kind,
         state.source,
@@ -63,7 +63,7 @@ def resume(state: WorkState, state_file: Path, *, retry_failed: bool = False) ->
 
 
 def _from_here(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """What a work state remembers, with paths below the working folder as one types them there."""
+    """The parameters of a work state; paths below the working folder are relative to it."""
     here = Path.cwd()
 
     def from_here(path: object) -> str:
@@ -105,7 +105,7 @@ def _import(
 
 
 def _told_again(commands: Commands, parameters: Mapping[str, Any]) -> list[str]:
-    """The options that commands must be told again to go on with a run, from its parameters."""
+    """The options, from a run's parameters, that commands need again to resume it."""
     return [
         word
         for name, option in OPTIONS.items()
@@ -115,16 +115,16 @@ def _told_again(commands: Commands, parameters: Mapping[str, Any]) -> list[str]:
 
 
 def acknowledge(kind: str, tag: str, state_file: Path, db_path: Path | None) -> str:
-    """The command that acknowledges all that failed of a kind and a tag, and what it does."""
+    """A line with the command that acknowledges all failed items of a kind and a tag."""
     words = ["acknowledge", "--kind", kind, "--tag", tag, "--all"]
     line = _line(words, state_file, db_path)
-    return f"To leave what failed as it is, and no longer count it:  {line}"
+    return f"To acknowledge the failed ones, so that they no longer count:  {line}"
 
 
 def verify(
     state_file: Path, parameters: Mapping[str, Any], *options: str, repair: bool = False
 ) -> str:
-    """The command that verifies a run of some parameters: the last, or one that options choose."""
+    """The command that verifies the last run, or the one that options choose."""
     words = ["verify", *_told_again(Commands.VERIFY, parameters), *options]
     return _line([*words, *(["--repair"] if repair else [])], state_file)
 
@@ -132,27 +132,27 @@ def verify(
 def resume_all(
     state_file: Path, parameters: Mapping[str, Any], ledger_file: Path | None = None
 ) -> str:
-    """The command that goes on with all unfinished runs, which have some parameters in common.
+    """The command that resumes all unfinished runs, with the parameters that they share.
 
-    The ledger is named where it is not the one that would be found.
+    `ledger_file` is needed if it is not the default one.
     """
     return _line(["resume", *_told_again(Commands.RESUME, parameters)], state_file, ledger_file)
 
 
 def _line(words: list[str], state_file: Path, db_path: object = None) -> str:
-    """A command, and where it finds the state and the ledger."""
+    """A command line, with the work state and the ledger if they are not the default ones."""
     if db_path is not None:
         words = [*words, "--db-path", str(db_path)]
     project = project_folder(os.environ)
     if state_file != project / Settings.state_file:
         words = [*words, "--state-file", str(state_file)]
-    # Copied to another folder, or into a crontab, it must not go to another project's target.
+    # In another folder, or in a crontab, it must not use another project's target.
     pinned = f"{VARIABLE}={_quoted(str(project))} " if project != Path() else ""
     return f"{pinned}{program()} {' '.join(map(_quoted, words))}"
 
 
 def _quoted(word: str) -> str:
-    """A word as a shell takes it, and a terminal shows it."""
+    """A word quoted for a shell and escaped for a terminal."""
     if shown(word) == word:
         return shlex.quote(word)
     escaped = word.replace("\\", "\\\\").replace("'", "\\'")

@@ -1,4 +1,4 @@
-"""Opening a session: locks, target, ledger and work state in order."""
+"""Opens a session: locks, target, ledger and work state, in this order."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ from imports.ledger.work_state import WorkState, new_run_ids
 from imports.run.consuming.disposal_plan import disposal_plan
 from imports.run.consuming.progress_log import progress_log
 from imports.run.display import Display
-from imports.run.lock import hold, say_run
+from imports.run.lock import hold, write_run
 from imports.run.provenance import lies_in, token_inside
 from imports.run.session import RunSession
 from imports.run.source import find_source, source_of
 from imports.run.spool import Spool
 from imports.run.streams import on_terminal
 from imports.run.unfinished import (
+    abandon_unfinished,
     check_resumed,
-    given_up,
     last_state,
-    state_to_go_on_with,
+    state_to_resume,
     state_to_verify,
     take_over,
 )
@@ -63,10 +63,11 @@ from imports.workers.executors import Workers, in_a_thread
 
 
 def interruption(error: ImporterError, stop: threading.Event) -> ImporterError:
-    """What ended a run: the user, where a target that stayed away was waited for no longer."""
+    """The error that ended a run: the interruption, if the user stopped a wait for the target."""
     if stop.is_set() and isinstance(error, BackendUnavailableError):
         return InterruptedRunError(
-            f"The run was stopped while it waited: {error} The same command resumes it."
+            f"The run was stopped while it waited for the target: {error} The same command resumes"
+            " it."
         )
     return error
 
@@ -79,12 +80,12 @@ def open_session(
     last_run: bool = False,
     resumed: str | None = None,
 ) -> RunSession:
-    """Opens what a run needs; with `last_run` it is the last one, also if that is finished.
+    """Opens the resources of a run; with `last_run`, of the last run, even if it is finished.
 
-    With `resumed` it is the unfinished run of that batch id, and no other one.
+    With `resumed`, only the unfinished run of this batch id is opened.
 
     Raises:
-        ImporterError: of the class that says what is in the way.
+        ImporterError: if the run cannot begin; its class says why.
     """
     began_at = time.monotonic()
     kind = kind_named(settings.kind)
@@ -111,8 +112,8 @@ def open_session(
         if disposal is not None:
             ledger.bring_to_disk()
         runs = RunLedger(ledger)
-        doubtful = lies_in(settings.state_file, imported)
-        found = last_state(settings.state_file, ledger, display, doubtful=doubtful)
+        untrusted = lies_in(settings.state_file, imported)
+        found = last_state(settings.state_file, ledger, display, untrusted=untrusted)
         fresh = _fresh_state(settings, kind, folder, single_item, target)
         take_over(found, fresh, ledger, settings)
         if resumed is not None:
@@ -121,10 +122,10 @@ def open_session(
             state = state_to_verify(found, fresh, ledger, target)
         else:
             if not settings.scan_only:
-                left = given_up(fresh, ledger, display, restart=settings.restart)
+                left = abandon_unfinished(fresh, ledger, display, restart=settings.restart)
                 if left is not None:
                     target.database.forget_merges(left.rows_run_name)
-            state = state_to_go_on_with(fresh, ledger, display, scan_only=settings.scan_only)
+            state = state_to_resume(fresh, ledger, display, scan_only=settings.scan_only)
         scope_id = runs.scope(kind.name, str(folder), state.tag, target.key)
         scope = Scope(ledger, scope_id, state.run_name, single_item)
         runs.begin_run(
@@ -135,12 +136,12 @@ def open_session(
             deletes=single_item is None and disposal is not None and disposal.deletes,
             only_verified=last_run,
         )
-        say_run(settings.ledger_file, state.run_name)
+        write_run(settings.ledger_file, state.run_name)
         placements = PlacementLedger(scope, target.key)
         if placements.is_used:
-            # What a place had before is forgotten once the ledger has the item.
+            # The copy of a place's earlier image is removed once the ledger has the item.
             ledger.bring_to_disk()
-        placements.settle()
+        placements.commit()
         items = ItemLedger(scope)
         if state is fresh and not last_run and not settings.scan_only:
             items.list_planned()
@@ -182,7 +183,7 @@ def open_session(
             resumed=state is not fresh,
             began_at=began_at,
             _resources=resources.pop_all(),
-            # The file stays that of the last run, also if an earlier one is verified.
+            # The file keeps the state of the last run, even if an earlier one is verified.
             writes_file=not last_run or found is None or found.run_name == state.run_name,
         )
     if not on_terminal() and (new := new_database_notice(settings, target)):
@@ -206,10 +207,10 @@ def _hold_state_file(path: Path, resources: contextlib.ExitStack) -> None:
 
 
 def _hold_ledger(path: Path, resources: contextlib.ExitStack) -> None:
-    """Two runs must not share a ledger, whatever they are over.
+    """Locks the ledger: two runs must not use it at once, even for different sources.
 
-    A listing writes it for longer than another run would wait, and what one run finds out of an
-    image, by its path, another one relies on.
+    A listing writes it for longer than another run would wait, and runs share what they know of an
+    image by its path.
     """
     check_place(path)
     hold(path, "The ledger", "--db-path and --state-file", resources)
@@ -238,6 +239,6 @@ def _fresh_state(
 
 
 def _parameters(settings: Settings) -> dict[str, object]:
-    """The settings, for the record; nothing secret is in them. Paths hold wherever it is read."""
+    """The settings for the work state, without secrets and with absolute paths."""
     values = settings.absolute().as_json()
     return {name: value for name, value in values.items() if OPTIONS[name].kept is not Kept.NOT}

@@ -1,9 +1,9 @@
-"""Files of ours that lie inside a source: are they of our making, or did they come with the data?
+"""Our files inside a source: checks whether a run of ours created them, or they came with the data.
 
-A ledger or a data folder that somebody has put into a source could send a run elsewhere, or have
-it delete files. So each of them that a run makes inside a source holds a token, and the user's own
-state folder remembers it. One without such a token is not used. (A work state inside a source is
-used if the ledger knows its run.)
+A ledger or a data folder that came with the data could make a run delete files, or use another
+target. So each one that a run creates inside a source has a token, which the user's state folder
+also has. Those without such a token are not used. (A work state inside a source is used if the
+ledger knows its run.)
 """
 
 from __future__ import annotations
@@ -23,43 +23,43 @@ _TOKEN_LENGTH = 32
 
 
 def lies_in(path: Path, folder: Path) -> bool:
-    """Whether a file of ours lies in a folder: it, not what a link in its place leads to."""
+    """Whether a path is in a folder; a link at the path itself is not followed."""
     return path.parent.resolve().is_relative_to(folder)
 
 
 def token_inside(settings: Settings, imported: Path) -> str | None:
-    """The token for a new ledger, if that lies in the folder that is imported.
+    """The token for a new ledger, if it is in the imported folder.
 
-    Makes and marks the data folder there, too, where there is none yet.
+    Also creates the data folder with a token, if it is there and does not exist yet.
 
     Raises:
-        UsageError: if what lies there is not of our making.
-        LedgerError: if a ledger there cannot be used by anybody.
+        UsageError: if no run of this user has created them.
+        LedgerError: if a ledger there is unusable.
     """
     ledger, data = settings.ledger_file, settings.data_folder
     token = None
-    strange = []
+    foreign = []
     if lies_in(ledger, imported):
         if holds_nothing(ledger):
             token = _new_token()
         elif not _is_known(_token_of_ledger(ledger)):
-            strange.append(ledger)
+            foreign.append(ledger)
     if lies_in(data, imported) and not _is_known(_token_of_folder(data)):
         if os.path.lexists(data) and not _is_empty(data):
-            strange.append(data)
-        elif not strange:
+            foreign.append(data)
+        elif not foreign:
             _mark(data)
-    if strange:
-        raise _not_ours(strange)
+    if foreign:
+        raise _not_ours(foreign)
     return token
 
 
 def refuse_foreign(ledger: Path) -> None:
-    """Makes sure that a ledger in a source that it knows is of our making.
+    """Checks a ledger inside one of its own sources: a run of ours must have created it.
 
     Raises:
-        UsageError: if it is not.
-        LedgerError: if it cannot be used by anybody.
+        UsageError: if none has.
+        LedgerError: if the ledger is unusable.
     """
     with reading(ledger) as connection:
         if connection is None:
@@ -70,18 +70,17 @@ def refuse_foreign(ledger: Path) -> None:
         raise _not_ours([ledger])
 
 
-def _not_ours(strange: list[Path]) -> UsageError:
+def _not_ours(foreign: list[Path]) -> UsageError:
     return UsageError(
-        f"{' and '.join(map(str, strange))}: in the folder that is imported, and no run of"
-        " yours on this machine has made it there. It may have come with the data, and is not"
-        " used. If it is yours, move it out of that folder, with the work state, and run from"
-        " where it is then, or name it with --state-file, --db-path and IMPORTER_DATA_FOLDER;"
-        " else remove it."
+        f"{' and '.join(map(str, foreign))}: this is in the imported folder, and no run of yours on"
+        " this machine has created it. It may have come with the data, and is not used. If it is"
+        " yours, move it out of that folder, with the work state; then run from the new place, or"
+        " name it with --state-file, --db-path and IMPORTER_DATA_FOLDER. Otherwise remove it."
     )
 
 
 def _is_empty(folder: Path) -> bool:
-    """Whether there is nothing in a folder but what a killed run left of marking it."""
+    """Whether a folder is empty, except for an unfinished token of a killed run."""
     return folder.is_dir() and all(
         each.name.startswith(f".{_TOKEN_NAME}.") for each in folder.iterdir()
     )
@@ -109,10 +108,10 @@ def _mark(folder: Path) -> None:
         with replacing(folder / _TOKEN_NAME) as file:
             file.write(token.encode())
     except OSError as error:
-        raise about_file(f"{folder} cannot be made", error) from error
+        raise about_file(f"{folder} cannot be created", error) from error
 
 
-# What is remembered
+# The tokens of the user's state folder
 
 
 def _known_folder() -> Path:
@@ -127,7 +126,7 @@ def _is_known(token: str) -> bool:
 
 
 def _new_token() -> str:
-    # On demand: most runs keep their files outside of their source.
+    # On demand: most runs have their files outside the source.
     import secrets
 
     token = secrets.token_hex(_TOKEN_LENGTH // 2)
@@ -138,8 +137,8 @@ def _new_token() -> str:
             return token
     except OSError as error:
         raise about_file(
-            f"The work state and the ledger lie in the folder that is imported, and {folder},"
-            " which remembers that they are yours, cannot be written",
+            f"The work state and the ledger are in the imported folder, and {folder}, which records"
+            " that they are yours, cannot be written",
             error,
             "Name another place with --state-file and IMPORTER_DATA_FOLDER.",
         ) from error

@@ -1,4 +1,4 @@
-"""What a run came to, and what verification found."""
+"""The reports of a run and of a verification."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 
 MOST_SHOWN = 10
-"""Failures, warnings and the like that the summary shows; all are in the ledger."""
+"""The number of failures, warnings and so on in the summary; the ledger has all of them."""
 
 NOT_YET_IMPORTED = "not yet imported"
-"""Counted beside the findings where a run is unfinished; nothing was compared with the target."""
+"""Counted with the findings of an unfinished run, without a comparison with the target."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it should be.
+    """A difference that verification found.
 
-    `found` is `missing`, `different`, `undecided` (different, and nobody knows which is newer),
-    `added` (a row beside those that belong to a record), `orphaned` or `unreadable`; `subject` a
-    record's label or an image's place; `item_id` the item that importing again may put right.
+    `found` is `missing`, `different`, `undecided` (different, and it is unknown which is newer),
+    `added` (a row that does not belong to its record), `orphaned` or `unreadable`; `subject` is a
+    record's label or an image's place; `item_id` is the item that a repair imports again.
     """
 
     found: str
@@ -37,15 +37,13 @@ class Finding:
 
 @dataclass(slots=True)
 class VerifyReport:
-    """What verification found. `findings` are the first ones, `found` counts all by what it is.
+    """The result of a verification. `findings` are the first ones; `found` counts all, by type.
 
-    `repairable` says whether there is anything that importing again may put right; `left` is how
-    many work items a finished run left for another one, `gone` of how many the files are gone,
-    since they were deleted or moved away after their import; `missing` is how many images what is
-    imported lacks, `failed` how many work items are not in, since they failed, `acknowledged` how
-    many of which somebody has acknowledged that. `guarded` and `left_out` are records that are not
-    stored as their files say, and need not be: the target keeps what it has, or lacks what they
-    refer to.
+    `repairable` says whether a repair may fix something. The numbers: `left` are work items that a
+    finished run left for another one; `gone` are imported items whose files were deleted or moved;
+    `missing` are missing images of imported items; `failed` are failed items, and `acknowledged`
+    are acknowledged ones. `guarded` and `left_out` are records that rightly differ from their
+    files: the stored row is guarded, or their parent is missing.
     """
 
     records: int = 0
@@ -63,12 +61,12 @@ class VerifyReport:
 
     @property
     def clean(self) -> bool:
-        """Whether everything is as it should be."""
+        """Whether no difference was found."""
         return not self.found
 
 
 def joined(one: VerifyReport | None, other: VerifyReport | None) -> VerifyReport | None:
-    """Two verifications of one run as one."""
+    """The sum of two verifications of one run."""
     if one is None or other is None:
         return one or other
     found = {
@@ -93,14 +91,13 @@ def joined(one: VerifyReport | None, other: VerifyReport | None) -> VerifyReport
 
 @dataclass(slots=True)
 class RunReport:
-    """What a run came to: its state, counts by name, failures, warnings, duplicates.
+    """The result of a run: its state, counts by name, failures, warnings, duplicates.
 
-    Warnings are told, and missing images counted as `lacking`, by every run until the item is
-    imported without a warning; so are records that are `left_out`, until what they refer to is
-    there, or `guarded`. `notices` are about the whole run. `item` is
-    what its kind calls a work item; `acknowledged` ones failed, and are not among the failures;
-    `scanned` is the listing of a run that did no more; `not_disposed` are files that should have
-    been deleted or moved away, and could not be.
+    Each run reports warnings, and missing images (`lacking`), until the item is imported without a
+    warning; likewise `left_out` records, until their parent exists, and `guarded` ones. `notices`
+    are about the whole run. `item` is the kind's word for a work item; `acknowledged` items are not
+    among the failures; `scanned` is the listing of a scan; `not_disposed` are files that could not
+    be deleted or moved.
     """
 
     state: WorkState

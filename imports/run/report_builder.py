@@ -1,4 +1,4 @@
-"""Putting the report of a run together, out of its session."""
+"""Builds the report of a run from its session."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def build_report(
     verification: VerifyReport | None,
     problem: ImporterError | None,
 ) -> RunReport:
-    """The report of a run that ended with `exit_code`, in `problem` where something ended it."""
+    """The report of a run that ended with `exit_code`; `problem` is the error that ended it."""
     failures_total, failures = session.items.failures(MOST_LISTED)
     not_disposed_total, not_disposed = session.disposals.problems(MOST_SHOWN)
     scan_only = session.settings.scan_only
-    # A scan has tried nothing: only what it could not list is its own failure.
+    # A scan imports nothing: only problems of the listing are its own failures.
     failed = failures_total > 0 if listing is None or not scan_only else listing.problems > 0
     failed = failed or (not_disposed_total > 0 and session.disposal is not None)
     if exit_code == 0 and (failed or (verification is not None and not verification.clean)):
@@ -40,7 +40,7 @@ def build_report(
     counts = session.counts()
     if warnings_total and (flawed := session.images.count_flawed()):
         counts["sha256.flawed"] = flawed
-    # To look for them takes a while, and a run that read nothing found none.
+    # The search takes time, and a run that read nothing has found none.
     shown = MOST_SHOWN if counts.get("planning.to_import") else 0
     duplicates_total, duplicates = session.items.duplicates(shown) if shown else (0, [])
     again = next_command.import_again(session.settings)
@@ -60,7 +60,7 @@ def build_report(
     else:
         given_up = listing.given_up if listing is not None else 0
         again = next_command.import_again(session.settings, retry_failed=given_up > 0)
-        commands = [f"When the causes are mended, this tries the failed ones again:  {again}"]
+        commands = [f"After fixing the causes, retry the failed ones:  {again}"]
         if given_up:
             command = next_command.acknowledge(
                 session.kind.name, session.state.tag, state_file, session.settings.db_path
@@ -94,13 +94,13 @@ def build_report(
 
 
 def _to_be_deleted(session: RunSession, listing: Listing | None) -> list[str]:
-    """After a scan: how many files a run will delete."""
+    """A line for the report of a scan: how many files a run will delete."""
     settings = replace(session.settings, scan_only=False)
     folder = Path(session.source.folder)
     plan = disposal_plan(settings, session.kind, folder, session.single_item)
     if listing is None or plan is None or not plan.deletes:
         return []
-    # Those that were imported before, and are still there, too: they are imported once more.
+    # Includes files that are imported already: they are imported once more.
     count = listing.new + listing.changed + listing.unchanged - listing.problems
     count = count if settings.limit is None else min(count, settings.limit)
     failed = f", and move failed ones to {plan.failed_folder}" if plan.folders else ""
@@ -109,24 +109,24 @@ def _to_be_deleted(session: RunSession, listing: Listing | None) -> list[str]:
 
 
 def _of_moved(session: RunSession, folder: str, failures: int, commands: list[str]) -> list[str]:
-    """What to do about failed files: those that were moved away, and those that stay."""
+    """The next steps for failed files: for moved ones, and for those that stay."""
     in_source, foreign = session.disposals.failed_in_source()
     lines = []
     if failures > in_source:
         again = next_command.import_again(session.settings)
         lines += [
-            f"Failed files are in {folder}, each with what is wrong in its {ERRORS_SUFFIX}.",
-            f"Mended, they belong back into {session.source.folder}; then:  {again}",
+            f"Failed files are in {folder}, each with its errors in a file *{ERRORS_SUFFIX}.",
+            f"After fixing them, move them back to {session.source.folder}; then:  {again}",
         ]
     if foreign:
         lines.append(
-            f"{foreign:,} that are nothing to import stay where they are. Move them out of the"
-            f" source, or say with --patterns what its {session.kind.wording.items} are called."
+            f"{foreign:,} failed files are not of this kind, and stay. Move them out of the"
+            f" source, or name the patterns of its {session.kind.wording.items} with --patterns."
         )
     return lines if in_source <= foreign and lines else [*lines, *commands]
 
 
 def _deletes(session: RunSession) -> bool:
-    """Whether nothing is left to compare what was written with."""
+    """Whether imported files are deleted or moved, so that `verify` could not compare them."""
     plan = session.disposal
     return plan is not None and plan.on_success is not Disposal.KEEP

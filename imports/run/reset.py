@@ -1,8 +1,8 @@
-"""Reset: what a run wrote is deleted again, and its items can be imported again.
+"""Reset: deletes what a run wrote, and makes its items importable again.
 
-The order makes it safe to be killed anywhere, and repeated: the ledger first, which then calls
-nothing imported whose rows may be gone; then the rows, with a note of the images they named; then
-the images that no row names any more, off the list of images before they are out of the store.
+The order makes it safe to kill and repeat it: first the ledger, so that no item counts as imported
+whose rows may be deleted; then the rows, with a record of their images; then the images that no row
+names any more, first from the list of images, then from the store.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from imports.workers.executors import in_a_thread
 _log = logging.getLogger("imports.run")
 
 IMAGES_AT_ONCE = 50
-"""Images that the target is asked about at once; their hashes are in a URL."""
+"""Images in one request; their hashes are in a URL."""
 
 MOST_LISTED = 1_000
 
@@ -46,10 +46,10 @@ def _nobody_hears(progress: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ResetTarget:
-    """What a reset works on: a database and a store, and threads for the store.
+    """The database and the image store of a reset, and threads for the store.
 
-    `mention` is told how far it is. It ends after the request under way when the stop event of the
-    database's policy is set.
+    `mention` gets messages about the progress. If the stop event of the database's policy is set,
+    the reset ends after the current request.
     """
 
     database: RetryingDatabase
@@ -69,10 +69,10 @@ class ResetTarget:
 
 @dataclass(slots=True)
 class ResetReport:
-    """What a reset came to: rows by the label of their table, images, and items of the ledger.
+    """The result of a reset: rows by the label of their table, images, and items of the ledger.
 
-    `stayed` are rows to which others refer, `kept` the first of them by name; `problems` are images
-    that could not be removed, each with its reason: a reset of any run tries these again.
+    `stayed` counts rows to which other rows refer, `kept` names the first of them; `problems` are
+    images that could not be removed, each with its reason: a reset of any run retries them.
     """
 
     items: Undone
@@ -95,9 +95,9 @@ def count_run(target: ResetTarget, ledger: LedgerFile, group: TableGroup, run: s
 
 
 def reset_run(target: ResetTarget, ledger: LedgerFile, group: TableGroup, run: str) -> ResetReport:
-    """Deletes what a run, by its batch id, wrote in the tables of a group; it may be repeated.
+    """Deletes what a run, by its batch id, wrote in the tables of a group. Repeating it is safe.
 
-    No import into the same target may be under way.
+    No import into the same target may be active.
 
     Raises:
         BackendUnavailableError: if the target does not answer any more, or takes too long.
@@ -139,7 +139,7 @@ def names_on_rows(
 
 
 def forget_merges(target: ResetTarget, run_names: Sequence[str]) -> None:
-    """Has the target forget its answers to merges: else it would take one that comes for done."""
+    """Deletes the target's stored answers to merges: otherwise it would skip repeated merges."""
     for run_name in run_names:
         target.database.forget_merges(run_name)
 
@@ -168,7 +168,7 @@ def _delete_page(
     run_names: Sequence[str],
     page: list[WrittenRow],
 ) -> list[WrittenRow]:
-    """Deletes some rows; returns those that stayed."""
+    """Deletes a page of rows; returns those that stay."""
 
     def ask(database: RetryingDatabase, _: int, ids: list[str]) -> list[str]:
         return database.delete_written(group, table, ids, run_names)
@@ -186,7 +186,7 @@ def _delete_page(
 
 
 def remove_images(target: ResetTarget, report: ResetReport) -> None:
-    """Removes the noted images that no row names, also those that an earlier reset left."""
+    """Removes the recorded images that no row names, also those that an earlier reset left."""
     kind, after = target.store.storage_type, ""
     while True:
         page = target.database.unlist_images(kind, after, IMAGES_AT_ONCE)
@@ -207,7 +207,7 @@ def remove_images(target: ResetTarget, report: ResetReport) -> None:
 
 
 def _remove(target: ResetTarget, storage_path: str) -> str | None:
-    """Removes an image from the store; why it could not be, None if it was."""
+    """Removes an image from the store; returns the problem, or None."""
     try:
         target.store.remove(storage_path)
     except ImageProblemError as error:

@@ -1,4 +1,4 @@
-"""A run's open things: lock, ledger, target and work state, and the checkpoints of it."""
+"""The open resources of a run: lock, ledger, target and work state; and its checkpoints."""
 
 from __future__ import annotations
 
@@ -62,18 +62,18 @@ R = TypeVar("R")
 SECONDS_BETWEEN_CHECKPOINTS = 1.0
 
 _CHECKPOINT_REST = 25.0
-"""Between two checkpoints at least so many times as long as one takes."""
+"""The least time between two checkpoints, as a multiple of the duration of one."""
 
 _MOST_CLEANED_VALUES = 200
 
 
 @dataclass(slots=True)
 class RunSession:
-    """Everything that a run holds open. Used by the coordinator's thread alone.
+    """The open resources of a run. Only for the coordinator's thread.
 
-    It began at `began_at`, by the clock that is never set back; what went in with the batch
-    `verified_until`, or before it, is verified. `notices` are about the run as a whole. It does not
-    write the file of the work state (`writes_file`) if that is another run's.
+    It began at `began_at`, by the monotonic clock; batches up to `verified_until` are verified.
+    `notices` are about the whole run. `writes_file` is false if the file of the work state belongs
+    to another run.
     """
 
     settings: Settings
@@ -108,23 +108,23 @@ class RunSession:
     verified_until: int | None = field(default=None, init=False)
     notices: list[str] = field(default_factory=list, init=False)
     _next_checkpoint: float = field(default=0.0, init=False)
-    _told_unwritten: bool = field(default=False, init=False)
-    _told_foreign: bool = field(default=False, init=False)
-    _told_progress: bool = field(default=False, init=False)
+    _warned_unwritten: bool = field(default=False, init=False)
+    _warned_foreign: bool = field(default=False, init=False)
+    _warned_progress: bool = field(default=False, init=False)
 
     @property
     def consumes_source(self) -> bool:
-        """Whether the source is listed again and again, until there is nothing new in it."""
+        """Whether the source is listed repeatedly, until it has nothing new."""
         settings = self.settings
         return self.kind.consumes_source and self.single_item is None and not settings.scan_only
 
     @property
     def merges_at_once(self) -> int:
-        """How many batches may be merged, or compared, at the same time."""
+        """The number of batches that may be merged or compared at the same time."""
         return min(MERGES_AT_ONCE, self.workers.max_workers)
 
     def begin_cycle(self) -> None:
-        """From now on, what is already there is as if an earlier run had written it."""
+        """Begins a cycle: from now on, existing rows count as rows of an earlier run."""
         self.state.cycle += 1
         self.add_counts({"cycles": 1})
         self.checkpoint(now=True)
@@ -138,13 +138,13 @@ class RunSession:
         return self.runs.counts(self.state.run_name)
 
     def set_counts(self, phase: Phase, **values: int) -> None:
-        """Sets counts of a phase that say how things stand, rather than add up."""
+        """Sets counts of a phase, instead of adding to them."""
         counts = self.counts()
         for name, value in values.items():
             self.add_counts({f"{phase}.{name}": value - counts.get(f"{phase}.{name}", 0)})
 
     def cleaned_counts(self, cleaned: Mapping[str, int]) -> dict[str, int]:
-        """Counts by value, of which there may be any number: the rare ones are put together."""
+        """The counts of cleaned values; above a limit, new values are counted together."""
         if not cleaned:
             return {}
         known = {name for name in self.counts() if name.startswith("cleaned.")}
@@ -159,58 +159,58 @@ class RunSession:
         return dict(counts)
 
     def sign(self, path: str) -> Signature:
-        """The signature that a work item has now.
+        """The current signature of a work item.
 
         Raises:
-            OSError: if it cannot be told.
+            OSError: if its files cannot be read.
         """
         return self.kind.sign(self.source, path)
 
     def notice(self, text: str) -> None:
-        """Tells the user something about the whole run: now, in the log, and in the report."""
+        """Shows a message about the whole run: now, in the log, and in the report."""
         if text not in self.notices:
             self.notices.append(text)
             _log.warning("%s", text)
             self.display.say(f"⚠️  {text}")
 
-    def tell_failures(self, phase: Phase, failures: list[tuple[str, str]]) -> None:
-        """Writes the status files of items, by path, that failed for a reason."""
+    def write_failures(self, phase: Phase, failures: list[tuple[str, str]]) -> None:
+        """Writes the status files of failed items, given by path and reason."""
         if self.status_files is not None and failures:
             self.note_unwritten(self.status_files.fail(phase, failures))
 
     def note_unwritten(self, unwritten: list[Unwritten]) -> None:
-        """Counts status files that could not be written; the user hears of the first one only.
+        """Counts status files that could not be written, and warns of the first one only.
 
-        The same goes for files that stay as they are, since the importer did not write them.
+        Also counts files of that name that the importer did not write: they stay unchanged.
         """
         foreign = [each for each in unwritten if each.foreign]
         unwritten = [each for each in unwritten if not each.foreign]
         if foreign:
             self.add_counts({"status_files.foreign": len(foreign)})
-            if not self._told_foreign:
-                self._told_foreign = True
+            if not self._warned_foreign:
+                self._warned_foreign = True
                 self.display.say(
-                    f"⚠️  {foreign[0].path} is not a file of the importer: it stays as it is, and"
-                    " `status` alone tells what became of the folder. The report says how many such"
-                    " files there are (--no-status-files writes none)."
+                    f"⚠️  {foreign[0].path} is not a file of the importer: it stays unchanged, and"
+                    " only `status` shows the result of the folder. The report has the number of"
+                    " such files (--no-status-files writes none)."
                 )
         if not unwritten:
             return
         self.add_counts({"status_files.unwritten": len(unwritten)})
-        if not self._told_unwritten:
-            self._told_unwritten = True
+        if not self._warned_unwritten:
+            self._warned_unwritten = True
             first = unwritten[0]
             self.display.say(
-                f"⚠️  {first.path} cannot be written: {first.reason}. The import does without;"
-                " of others like it no more is said (--no-status-files writes none)."
+                f"⚠️  {first.path} cannot be written: {first.reason}. The import continues without"
+                " it, and without further warnings of this type (--no-status-files writes none)."
             )
 
     def ask(self, operation: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Asks the target something in a thread: Ctrl-C is heard meanwhile."""
+        """Calls the target in a thread, so that Ctrl-C works meanwhile."""
         return in_a_thread(operation, *args, **kwargs)
 
     def run_values(self) -> dict[str, object]:
-        """The values that all rows of this run share; the dataset is made if it is not there."""
+        """The values of the run columns; creates the dataset if it does not exist."""
         if self.state.dataset_id is None:
             self.state.dataset_id = self.ask(
                 self.target.database.dataset_id,
@@ -229,43 +229,43 @@ class RunSession:
 
     @property
     def most_weight_at_once(self) -> int:
-        """What batches that are merged, or compared, at the same time may weigh together."""
+        """The largest total weight of the batches that are merged or compared at the same time."""
         return MERGES_AT_ONCE * MOST_WEIGHT
 
     def advance(self, phase: Phase, count: int) -> None:
-        """Shows that some more items are done, and checkpoints if it is time to."""
+        """Shows that more items are done, and writes a checkpoint if one is due."""
         self.display.advance(phase, count)
         self.checkpoint()
         self.update_progress()
 
     def update_progress(self, *, now: bool = False) -> bool:
-        """Brings the progress log up to date, at once or if it is time to; whether it is then.
+        """Updates the progress log, `now` or if an update is due; returns whether it is up to date.
 
-        One that cannot be written any more stops nothing, and the user hears of it once.
+        If it can no longer be written, the run continues, and the user gets one warning.
         """
         if self.progress is None:
             return True
         try:
             return self.progress.update(now=now)
         except (UsageError, DiskError) as error:
-            if not self._told_progress:
-                self._told_progress = True
-                self.display.say(f"⚠️  {error} The import goes on without it.")
+            if not self._warned_progress:
+                self._warned_progress = True
+                self.display.say(f"⚠️  {error} The import continues without it.")
             return True
 
     def raise_if_stopping(self) -> None:
-        """Ends the run, if it was asked to stop.
+        """Ends the run if it is to stop.
 
         Raises:
-            InterruptedRunError: if it was.
+            InterruptedRunError: if it is to stop.
         """
         if self.policy.stop.is_set():
             raise InterruptedRunError("The run was stopped. The same command resumes it.")
 
     def checkpoint(self, *, now: bool = False) -> None:
-        """Brings the work state to disk: at once, or if the last time was a while ago.
+        """Writes the work state, `now` or if a checkpoint is due, to the ledger and the file.
 
-        The ledger keeps it for as long as its run is the last one over the same.
+        The ledger keeps it until the next run of the same scope.
         """
         began = time.monotonic()
         if not now and began < self._next_checkpoint:
@@ -290,12 +290,12 @@ class RunSession:
         if self.writes_file:
             save_work_state(state, self.settings.state_file)
         ended = time.monotonic()
-        # The more there is to count, the rarer: a small part of the time, however large the run.
+        # A large run has slow checkpoints: fewer of them keep their share of the time small.
         wait = max(SECONDS_BETWEEN_CHECKPOINTS, _CHECKPOINT_REST * (ended - began))
         self._next_checkpoint = ended + wait
 
     def close(self) -> None:
-        """Closes everything, the lock last; the debug log says what was asked of the target."""
+        """Closes everything, the lock last; logs the target's operations at debug level."""
         for operation, each in self.target.database.operations.stats().items():
             text = "%s: %d calls, %d retries, %d failures, %.3f s"
             _log.debug(text, operation, each.calls, each.retries, each.failures, each.seconds)

@@ -1,4 +1,4 @@
-"""The source of a run: where it is, and what in it is no part of it."""
+"""The source of a run: its folder, and the files in it that do not belong to it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from imports.work_item import Source, folder_prefix
 
 
 def find_source(settings: Settings, kind: Kind) -> tuple[Path, str | None]:
-    """The source folder, and the path of the single item below it.
+    """The source folder, and the path of the single item in it, if there is one.
 
     Raises:
-        UsageError: if there is none, or it cannot be used.
+        UsageError: if the source is missing or cannot be used.
     """
     if settings.tag is None:
         raise UsageError("The dataset's tag is missing: name it with --tag.")
@@ -51,7 +51,7 @@ def _missing_source(kind: Kind) -> str:
 
 
 def source_of(settings: Settings, kind: Kind, folder: Path) -> Source:
-    """A folder as the source of a run: without the files of the run itself, if it holds them."""
+    """A folder as the source of a run, without the run's own files."""
     state, ledger = settings.state_file, settings.ledger_file
     stem = state.stem.removesuffix(f".{kind.wording.single_command}")
     own = [
@@ -77,7 +77,7 @@ def source_of(settings: Settings, kind: Kind, folder: Path) -> Source:
         left_out,
         apart,
         roots=image_finder(folder, settings.image_roots).roots,
-        # What is deleted must lie where the user said that it may be.
+        # Files are only deleted in the folder that the user named.
         follows_links=not kind.consumes_source,
         options={
             name: value

@@ -1,7 +1,7 @@
-"""The spool: rows that planning has prepared already, on disk until import takes them.
+"""The spool: rows that planning has prepared, on disk until import takes them.
 
-With it a file is opened and parsed once. It is only ever a shortcut: what is not in it, or is
-torn, is read from its file again. Each worker writes whole chunks, the import reads them.
+With it, a file is opened and parsed once. It is a cache: rows that are missing or damaged in it are
+prepared from the file again. Workers write whole chunks, and import reads them.
 """
 
 from __future__ import annotations
@@ -23,37 +23,37 @@ from imports.tables.row_format import RowFormat
 from imports.work_item import Spooled, is_run_name
 
 LEAST_FREE_BYTES = 1024**3
-"""Below this much free space on the disk nothing is spooled."""
+"""With less free space on the disk, nothing is spooled."""
 
 _HEAD_BYTES = 8
 _VERSION = 5
-"""Of what a chunk looks like: those of another one are not read."""
+"""The version of the chunk format; chunks of other versions are not read."""
 
 _CHUNK = re.compile(r"[0-9]+\.[a-z]+\.[0-9]+")
 
 _MOST_KEPT = 4
-"""So many chunks that were read are kept: as many as there are batches at once."""
+"""Chunks in the cache: as many as there are batches at once."""
 
 _DECODER = msgspec.msgpack.Decoder(dict[int, Spooled])
 
 
 @dataclass(frozen=True, slots=True)
 class Spool:
-    """The chunks of one run, in a folder of their own; rows are in one format."""
+    """The chunks of one run, in a folder of their own; all rows have one format."""
 
     folder: Path
     row_format: RowFormat
 
     def open(self) -> None:
-        """Makes the folder, and removes the spools that earlier runs have left beside it.
+        """Creates the folder, and removes the spools of earlier runs beside it.
 
         Raises:
-            UsageError, DiskError: if it cannot be made, or a link is in its place.
+            UsageError, DiskError: if it cannot be created, or is a link.
         """
         spools = self.folder.parent
         for each in (spools, self.folder):
             if each.is_symlink():
-                raise UsageError(f"{each} is a link; prepared rows go into a folder. Remove it.")
+                raise UsageError(f"{each} is a link, but must be a folder. Remove the link.")
         if spools.is_dir():
             for other in spools.iterdir():
                 if other != self.folder and is_run_name(other.name):
@@ -61,7 +61,7 @@ class Spool:
         try:
             make_folder(self.folder)
         except OSError as error:
-            raise about_file(f"{self.folder} cannot be made", error) from error
+            raise about_file(f"{self.folder} cannot be created", error) from error
         tighten(spools)
         tighten(self.folder)
 
@@ -70,7 +70,7 @@ class Spool:
         _remove(self.folder)
 
     def write(self, chunk: int, items: dict[int, Spooled]) -> bool:
-        """Writes prepared items; False if there is no room, which harms nothing."""
+        """Writes prepared items; returns False if there is no space, which does no harm."""
         body = msgspec.msgpack.encode(items)
         path = self._path(chunk)
         try:
@@ -84,7 +84,7 @@ class Spool:
         return True
 
     def read(self, chunk: int) -> dict[int, Spooled]:
-        """The items of a chunk; of one that is gone or torn there are none."""
+        """The items of a chunk; none if it is missing or damaged."""
         try:
             content = read_own(self._path(chunk))
         except OSError:
@@ -102,7 +102,7 @@ class Spool:
 
 
 def _remove(folder: Path) -> None:
-    """Removes a spool: its chunks, then the folder. What else is in it stays, and so does it."""
+    """Removes a spool: its chunks, then the folder. If it has other files, it stays with them."""
     if folder.is_symlink():
         return
     with contextlib.suppress(OSError):
@@ -113,7 +113,7 @@ def _remove(folder: Path) -> None:
 
 
 class SpoolReader:
-    """Reads the chunks of a spool, and keeps the latest of them: small batches share a chunk."""
+    """Reads the chunks of a spool, and caches the latest ones: small batches share a chunk."""
 
     def __init__(self, spool: Spool) -> None:
         """Has read nothing yet."""
@@ -121,7 +121,7 @@ class SpoolReader:
         self._kept: dict[int, dict[int, Spooled]] = {}
 
     def read(self, chunk: int) -> Mapping[int, Spooled]:
-        """The items of a chunk, as `Spool.read` has them."""
+        """The items of a chunk; see `Spool.read`."""
         found = self._kept.get(chunk)
         if found is None:
             found = self._kept[chunk] = self._spool.read(chunk)

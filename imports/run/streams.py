@@ -1,7 +1,7 @@
-"""Standard output and standard error, whose readers may go away: that stops the talking alone.
+"""Standard output and standard error: a lost reader ends only the output, not the run.
 
-The reader of a pipe ends (`| head`), a terminal is closed, a disk is full, or there was no stream
-from the start (`>&-`). Nothing is raised for it where text is written, nor when Python ends.
+The reader of a pipe ends (`| head`), a terminal is closed, a disk is full, or the stream was closed
+from the start (`>&-`). Then neither a write nor the end of Python raises an error.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _SHOW_CURSOR = b"\x1b[?25h"
 
 
 class Outlet(io.RawIOBase):
-    """The raw end of a stream. `lost` is the error that ended it; what is written then is dropped.
+    """The raw end of a stream. `lost` is the error that ended it; later writes are dropped.
 
-    It has no buffer: a signal's handler may write while something else is being written.
+    It has no buffer, since a signal handler may write during another write.
     """
 
     def __init__(self, descriptor: int, lost: OSError | None = None) -> None:
@@ -31,7 +31,7 @@ class Outlet(io.RawIOBase):
         self.lost = lost
 
     def writable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def fileno(self) -> int:
@@ -43,14 +43,14 @@ class Outlet(io.RawIOBase):
         return os.isatty(self._descriptor)
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Writes all of it, or nothing any more."""
+        """Writes all data, or nothing after an error; returns the size."""
         left = memoryview(data).cast("B")
         size = len(left)
         while left and self.lost is None:
             try:
                 left = left[os.write(self._descriptor, left) :]
             except BlockingIOError:
-                # Another program that has the terminal or pipe, too, made it so.
+                # Another program with the same terminal or pipe has made it non-blocking.
                 import select
 
                 select.select([], [self._descriptor], [])
@@ -60,60 +60,60 @@ class Outlet(io.RawIOBase):
 
 
 def outlive_readers() -> None:
-    """Gives this process standard streams that no reader, and no lack of one, can end it by."""
+    """Replaces the standard streams, so that closed or broken ones do not end this process."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
-            # Else the next file that is opened would get what is meant for a stream.
+            # Otherwise the next opened file would get the output of the stream.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     if sys.stdin is None:
         sys.stdin = open(os.devnull)  # noqa: SIM115
-    sys.stdout = _outliving(sys.stdout, 1)
-    sys.stderr = _outliving(sys.stderr, 2)
+    sys.stdout = _surviving(sys.stdout, 1)
+    sys.stderr = _surviving(sys.stderr, 2)
 
 
-def _outliving(stream: TextIO | None, descriptor: int) -> TextIO:
+def _surviving(stream: TextIO | None, descriptor: int) -> TextIO:
     missing = OSError(errno.EBADF, "it is closed") if stream is None else None
     return io.TextIOWrapper(  # type: ignore[type-var]  # as Python's own with -u
         Outlet(descriptor, missing),
         encoding="utf-8" if stream is None else stream.encoding,
-        # A terminal that cannot show a sign of ours is no reason to fail.
+        # A terminal that cannot show a character must not end the run.
         errors="replace",
         write_through=True,
     )
 
 
 def on_terminal() -> bool:
-    """Whether somebody may see what is told now."""
+    """Whether standard output or standard error is a terminal."""
     return sys.stdout.isatty() or sys.stderr.isatty()
 
 
 def lost(stream: TextIO) -> OSError | None:
-    """What ended a stream, if anything did."""
+    """The error that ended a stream, if any."""
     outlet = getattr(stream, "buffer", None)
     return outlet.lost if isinstance(outlet, Outlet) else None
 
 
 def tell(text: str, stream: TextIO) -> None:
-    """Writes some lines; what nobody can read there goes to the log."""
+    """Writes lines to a stream; if it is lost, also to the log."""
     stream.write(f"{text}\n")
     stream.flush()
     log_if_lost(text, stream)
 
 
 def tell_apart(text: str) -> None:
-    """Writes to standard error what needs a human, unless standard output goes there, too.
+    """Also writes a message for the user to standard error, unless both streams are the same.
 
-    Cron sends what a command writes, and does not look at its exit code: with `>/dev/null` nobody
-    would hear of a file that failed.
+    Cron mails the output of a command and ignores its exit code: with `>/dev/null`, failed files
+    would not be reported.
     """
-    if lost(sys.stderr) is None and not _same_place(sys.stdout, sys.stderr):
+    if lost(sys.stderr) is None and not _is_same_file(sys.stdout, sys.stderr):
         tell(text, sys.stderr)
 
 
-def _same_place(one: TextIO, other: TextIO) -> bool:
-    """Whether two streams are of the same file, pipe or terminal."""
+def _is_same_file(one: TextIO, other: TextIO) -> bool:
+    """Whether two streams go to the same file, pipe or terminal."""
     try:
         return os.path.samestat(os.fstat(one.fileno()), os.fstat(other.fileno()))
     except OSError:
@@ -121,21 +121,21 @@ def _same_place(one: TextIO, other: TextIO) -> bool:
 
 
 def log_if_lost(text: str, stream: TextIO) -> None:
-    """Sends lines that were written to a stream to the log, if nobody reads them there."""
+    """Logs lines that were written to a stream, if the stream is lost."""
     if (error := lost(stream)) is None:
         return
-    # On demand: `--help` does without.
+    # On demand: `--help` does not need it.
     import logging
 
     log = logging.getLogger("imports.told")
     name = "Standard output" if stream is sys.stdout else "Standard error"
-    log.warning("%s cannot be written to: %s. It would say:", name, error.strerror)
+    log.warning("%s cannot be written to: %s. Its text:", name, error.strerror)
     for line in text.splitlines():
         log.info("  %s", line)
 
 
 def show_cursor() -> None:
-    """Shows the cursor of a terminal again, where bars may have hidden it."""
+    """Shows the cursor of a terminal again, which progress bars may have hidden."""
     with contextlib.suppress(OSError):
         if os.isatty(2):
             os.write(2, _SHOW_CURSOR)

@@ -1,4 +1,4 @@
-"""Which run goes on: the unfinished one over the same source into the same target, or a new one."""
+"""Chooses the run: the unfinished one of the same source and target, or a new one."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from imports.settings import LEDGER_NAME, Settings
 
 
 def last_state(
-    path: Path, ledger: LedgerFile, display: Display, *, doubtful: bool
+    path: Path, ledger: LedgerFile, display: Display, *, untrusted: bool
 ) -> WorkState | None:
-    """The work state in the file; one that is doubtful only if the ledger knows its run.
+    """The work state in the file; an `untrusted` one only if the ledger knows its run.
 
-    One that cannot be used gets another name: the ledger keeps what was in it.
+    A file that cannot be used is renamed: the ledger has its work state.
     """
     runs = RunLedger(ledger)
     try:
         state = load_work_state(path)
-        if state is None or not doubtful or runs.knows(_record_of(state)):
+        if state is None or not untrusted or runs.knows(_record_of(state)):
             return state
-        problem = "is of a run that the ledger does not know"
+        problem = "belongs to a run that the ledger does not know"
     except DamagedStateError:
         problem = "is damaged"
     kept = keep_unusable(path)
-    display.say(f"{path} {problem}; it was kept as {kept.name} and is rebuilt from the ledger.")
+    display.say(f"{path} {problem}; it was renamed to {kept.name}, and is rebuilt from the ledger.")
     return None
 
 
 def take_over(
     found: WorkState | None, fresh: WorkState, ledger: LedgerFile, settings: Settings
 ) -> None:
-    """Makes sure that the ledger keeps what is in the file, which `fresh` may be written to.
+    """Stores the file's work state in the ledger, before `fresh` overwrites the file.
 
-    It does not if it was moved away, or if the file comes from elsewhere.
+    The ledger may lack it if the ledger was moved away, or if the file was copied here.
 
     Raises:
-        StateConflictError: if it is unfinished work of another ledger, which does not keep it.
+        StateConflictError: if it belongs to another ledger, which does not have it.
     """
     if found is None or not found.unfinished or RunLedger(ledger).was_reset(found.run_name):
         return
@@ -57,14 +57,14 @@ def take_over(
             raise StateConflictError(
                 f"{settings.state_file} holds unfinished work: {found.kind} from {found.source},"
                 f" tag {found.tag!r}, into {found.target}, with the ledger {own}, which does not"
-                " keep it. Run that again to finish it, or name another --state-file."
+                " have it. Resume that run to finish it, or name another --state-file."
             )
         return
     for kept in kept_states(ledger.connection, found.kind, found.tag):
         if _scope_of(kept.state) == _scope_of(found) and (
             kept.state.run_name != found.run_name or kept.state.last_update > found.last_update
         ):
-            # It has heard of a later one.
+            # The ledger has a later state.
             return
     runs = RunLedger(ledger)
     scope_id = runs.scope(found.kind, found.source, found.tag, found.target_id)
@@ -73,24 +73,24 @@ def take_over(
     keep_state(ledger, scope_id, found)
 
 
-def state_to_go_on_with(
+def state_to_resume(
     fresh: WorkState, ledger: LedgerFile, display: Display, *, scan_only: bool
 ) -> WorkState:
-    """The work state of the unfinished run over the same into the same target, or `fresh`."""
+    """The work state of the unfinished run of the same source and target, or `fresh`."""
     earlier = _unfinished(fresh, ledger)
     found = next((each for each in earlier if each.target_id == fresh.target_id), None)
     if found is None:
         for each in earlier:
             if each.target == fresh.target:
-                # In its place: nobody can go on with that.
-                display.say("The database is a new one: everything is imported again.")
+                # The old database is gone, so its run cannot be resumed.
+                display.say("The database is new: everything is imported again.")
                 forget_state(ledger, each)
         return fresh
     if not found.total_files:
-        # Nothing was found in its source: a mistyped folder is no unfinished work.
+        # Its source had no items, as for a mistyped folder: there is nothing to resume.
         return fresh
     display.say(f"Resuming the run of {_started(found)}.")
-    # Its database may be reached another way now.
+    # The URL of its database may have changed.
     found.backend, found.target = fresh.backend, fresh.target
     found.status = "running"
     found.process_id = os.getpid()
@@ -99,13 +99,13 @@ def state_to_go_on_with(
     return found
 
 
-def given_up(
+def abandon_unfinished(
     fresh: WorkState, ledger: LedgerFile, display: Display, *, restart: bool
 ) -> WorkState | None:
-    """Gives up the unfinished run over the same into the same target; its state, if there is one.
+    """Abandons the unfinished run of the same source and target, if needed; returns its state.
 
-    That is asked for by `restart`, or follows from `--force` where that run began without it: what
-    it imported is imported again then, and must not count twice.
+    It is needed with `restart`, or with `--force` if that run began without it: the items that it
+    imported are imported again, and must not count twice.
     """
     for each in _unfinished(fresh, ledger):
         if each.target_id != fresh.target_id:
@@ -113,7 +113,7 @@ def given_up(
         if not restart:
             if not fresh.parameters.get("force") or each.parameters.get("force"):
                 return None
-            display.say(f"--force begins anew: the run of {_started(each)} is given up.")
+            display.say(f"--force begins a new run: the run of {_started(each)} is abandoned.")
         forget_state(ledger, each)
         return each
     return None
@@ -122,10 +122,10 @@ def given_up(
 def state_to_verify(
     found: WorkState | None, fresh: WorkState, ledger: LedgerFile, target: Target
 ) -> WorkState:
-    """The work state of the last run over the same, unfinished or not; `found` is in the file.
+    """The work state of the last run of the same source; `found` is the one in the file.
 
     Raises:
-        StateConflictError: if all such runs were into another target.
+        StateConflictError: if all such runs had another target.
     """
     last = [kept.state for kept in kept_states(ledger.connection, fresh.kind, fresh.tag)]
     if found is not None:
@@ -136,36 +136,36 @@ def state_to_verify(
             return each
     if last:
         raise another_target(last[0], target.location)
-    # Whatever the ledger knows of its items.
+    # No run is known: only the items of the ledger are verified.
     fresh.status = "completed"
     return fresh
 
 
 def check_resumed(run_name: str, ledger: LedgerFile, target: Target) -> None:
-    """Makes sure that a run is still to be gone on with, and into the target that is open.
+    """Checks that a run is still unfinished, and that its target is the open one.
 
     Raises:
-        StateConflictError: if it is not.
+        StateConflictError: if not.
     """
     kept = [each.state for each in kept_states(ledger.connection)]
     found = next((each for each in kept if each.run_name == run_name and each.unfinished), None)
     if found is None:
-        raise StateConflictError(f"The run {run_name} was finished or given up meanwhile.")
+        raise StateConflictError(f"The run {run_name} was finished or abandoned meanwhile.")
     if found.target_id != target.key:
         raise another_target(found, target.location)
 
 
 def another_target(state: WorkState, location: str) -> StateConflictError:
-    """That the settings mean another target than that of a run."""
+    """The error if the settings name another target than that of a run."""
     return StateConflictError(
-        f"The run of {state.kind} from {state.source} with the tag {state.tag!r}, was into"
-        f" {state.target}; what is configured now is another database: {location}. Set the"
+        f"The run of {state.kind} from {state.source} with the tag {state.tag!r} has the target"
+        f" {state.target}, but the configured database is another one: {location}. Set the"
         " variables as they were for that run."
     )
 
 
 def _unfinished(fresh: WorkState, ledger: LedgerFile) -> list[WorkState]:
-    """The unfinished runs over the same, into whatever target, the latest first."""
+    """The unfinished runs of the same source, with any target, the latest first."""
     kept = kept_states(ledger.connection, fresh.kind, fresh.tag)
     return [
         each.state

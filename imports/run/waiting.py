@@ -1,4 +1,4 @@
-"""What a run waits for: shown once an answer takes long."""
+"""Shows what a run waits for, if an answer takes long."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 _log = logging.getLogger(__name__)
 
 QUESTIONS = {
-    "database.identify": "the database: who it is",
+    "database.identify": "the database: its identity",
     "database.dataset_id": "the database: the number of the dataset",
     "database.merge": "the database: merging",
     "database.merge_nothing": "the database: whether it merges at all",
@@ -41,10 +41,10 @@ QUESTIONS = {
 
 
 class Waiting:
-    """Looks once a second what was asked longest ago, and shows it once that is a while ago."""
+    """Checks the oldest open request once a second, and shows it if it takes long."""
 
     def __init__(self, policy: RetryPolicy, display: Display) -> None:
-        """Looks at the requests that are made with a policy."""
+        """Watches the requests of a policy."""
         self._policy = policy
         self._display = display
         self._ended = threading.Event()
@@ -53,11 +53,11 @@ class Waiting:
         self._thread = threading.Thread(target=self._run, name="waiting", daemon=True)
 
     def start(self) -> None:
-        """Looks from now on, in a thread of its own: all others may be waiting."""
+        """Begins to check, in a thread of its own, since all other threads may be waiting."""
         self._thread.start()
 
     def look(self) -> None:
-        """Shows what is waited for, as a line too, the rarer the longer it takes."""
+        """Shows the oldest open request, also as a line after 5 s, 10 s, 20 s and so on."""
         asked = min(list(self._policy.pending.values()), key=lambda each: each.since, default=None)
         seconds = 0.0 if asked is None else self._policy.clock() - asked.since
         if asked is None or seconds < SECONDS_BEFORE_IT_IS_SHOWN:
@@ -75,7 +75,7 @@ class Waiting:
         self._display.waiting(text, as_line=as_line)
 
     def close(self) -> None:
-        """Ends it."""
+        """Ends the thread."""
         self._ended.set()
         self._thread.join()
 
@@ -85,7 +85,7 @@ class Waiting:
 
 
 def _what(asked: PendingRequest) -> str:
-    """Whom a request asks, and for what."""
+    """Describes a request: the server, and the operation."""
     text = QUESTIONS.get(asked.operation, "the target")
     for argument in asked.arguments:
         if isinstance(argument, Rows):

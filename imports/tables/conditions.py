@@ -1,4 +1,4 @@
-"""The SQL of when a row is not written: its stored row is guarded, or it lacks a parent."""
+"""The SQL conditions for rows that are not written: guarded ones, and those without a parent."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from imports.tables.table import Table
 
 
 def conditions(table: Table) -> dict[str, str]:
-    """In which cases a row is not written, for the function of the database that compares rows.
+    """The conditions for rows that are not written, for the SQL function that compares rows.
 
-    `guarded` is about the `stored` row, `left_out` about the row `winner`, with the values of the
-    run as $2.
+    `guarded` is a condition on the row `stored`, `left_out` on the row `winner`, with the values
+    of the run as $2.
     """
     found = {}
     if table.guard is not None:
@@ -21,7 +21,7 @@ def conditions(table: Table) -> dict[str, str]:
 
 
 def with_parents(table: Table, run: dict[str, str], source: str) -> str:
-    """The rows of a source, each with whether it lacks a parent."""
+    """The query for the rows of a source, with a column `lacks_parent`."""
     indented = source.replace("\n", "\n  ")
     return f"""\
 select given.*, {_lacks_parent(table, run, "given")} as lacks_parent
@@ -31,7 +31,7 @@ from (
 
 
 def _lacks_parent(table: Table, run: dict[str, str], row: str) -> str:
-    """Whether a row refers to a row of another table that is not there."""
+    """The condition for a row that refers to a missing row of another table."""
     own = {column.name for column in table.columns}
     found = []
     for parent in table.parents:

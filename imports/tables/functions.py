@@ -1,7 +1,7 @@
-"""The functions through which Supabase merges, rendered from the tables; they make one file.
+"""The SQL functions that merge for Supabase, rendered from the tables into one file.
 
-They change with the engine, and a target has either all or none of a version. So they are no
-migration that is written once: the file is generated, and its checksum is kept in the target.
+They change with the engine, and a target has all or none of a version. So the file is generated,
+not a hand-written migration, and the target has its checksum.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _CHECKSUM = "update public.import_target set functions_checksum = '{}';\n"
 _TOGETHER = re.compile(
     r"(?<!\)) (=|<>|[<>]=?|->>?|as) |, '-|is (not )?null|is distinct from|with ordinality|\": "
 )
-"""What stays on one line."""
+"""Text that must stay on one line."""
 
 _RUN = {
     "dataset_id": "run_dataset_id",
@@ -43,7 +43,7 @@ _RUN = {
 
 
 def functions_file(groups: Iterable[TableGroup]) -> str:
-    """The file with the functions for these groups; it ends with its checksum."""
+    """The file with the functions of these groups; its last statement stores its checksum."""
     all_groups = list(groups)
     parts = [_tables_function(all_groups), _named_function(all_groups)]
     functions = "\n".join([*parts, *map(merge_function, all_groups)])
@@ -91,7 +91,7 @@ $function$;
 
 
 def _merge_step(group: TableGroup, root: Table) -> str:
-    """Merges the rows of a table, and replaces the owned sets of the rows that it wrote.
+    """The statements that merge the rows of a table, and replace the owned sets of written rows.
 
     The request describes the tables of these sets.
     """
@@ -125,7 +125,7 @@ def _given(table: Table) -> str:
 
 
 def _derive_step(derivation: Derivation, table: Table) -> str:
-    """Calls a derivation if rows of its table were written."""
+    """The statement that calls a derivation if rows of its table were written."""
     letters = f"answer #>> '{{outcomes,{table.label}}}'"
     derive = derive_statement(derivation, table, "body -> 'run'", _given(table), letters, 1)
     return f"""\
@@ -177,7 +177,7 @@ $function$;
 
 def _named_function(groups: list[TableGroup]) -> str:
     tables = [(group, table) for group in groups for table in group.tables]
-    # Not by EXISTS: for the first row that it wants, no index over JSON would be used.
+    # Not EXISTS: PostgreSQL would plan for the first row, and not use an index on JSON.
     named = "\nunion\n".join(
         _names(group, table, column)
         for group, table in tables
@@ -198,7 +198,7 @@ $function$;
 
 
 def _names(group: TableGroup, table: Table, column: Column) -> str:
-    """The query for those of `hashes` that rows of a table name in a column."""
+    """The query for the `hashes` that rows of a table name in a column."""
     match = f"stored.{column.name} = hash"
     if column.type == "jsonb":
         hashes = f"jsonb_path_query_array(stored.{column.name}, '$[*].sha256')"
@@ -215,19 +215,19 @@ def _names(group: TableGroup, table: Table, column: Column) -> str:
 
 
 def _condition_lines(found: dict[str, str]) -> str:
-    """Conditions by name, as arguments of a function."""
+    """Conditions by name, as arguments of a SQL function."""
     return ",\n".join(
         _indented(f"'{name}', $sql${condition}$sql$", 6) for name, condition in found.items()
     )
 
 
 def _unbroken(condition: str) -> str:
-    """A condition in which no line may end within quotes."""
+    """A condition whose quoted texts are not broken into lines."""
     return re.sub("'[^']*'", lambda match: match[0].replace(" ", "\0"), condition)
 
 
 def _indented(statement: str, by: int) -> str:
-    """A statement further to the right, with its long lines broken at good places."""
+    """An indented statement, with its long lines broken."""
     lines = []
     for line in statement.splitlines():
         margin = " " * (by + len(line) - len(line.lstrip()))

@@ -1,4 +1,4 @@
-"""Rows as text: a line for COPY, or an object for a JSON function. Each row is encoded once."""
+"""Rows as text: a line for COPY, or a JSON object. Each row is encoded once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imports.tables.table import Table
 
 
 class RowFormat(StrEnum):
-    """How a backend wants its rows."""
+    """The encoding of rows for a backend."""
 
     COPY = "copy"
     JSON = "json"
@@ -47,16 +47,16 @@ def _copy_encoder(table: Table) -> Encoder:
 
 
 def text_field(value: object) -> str:
-    """A value as a field of a line for COPY."""
+    """A value as a field of a COPY line."""
     text = str(value)
-    # Hardly any text has something to escape. Tabs and newlines are not printable.
+    # Few texts need escapes. Tabs and newlines are not printable.
     if text.isprintable() and "\\" not in text:
         return text
     return text.translate(_ESCAPES)
 
 
 def _json_field(value: object) -> str:
-    # orjson leaves no control characters; only its own backslashes are to be doubled.
+    # orjson escapes control characters, so only its backslashes must be doubled.
     return as_json(value, _JSON_OPTIONS).decode().replace("\\", "\\\\")
 
 

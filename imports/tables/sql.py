@@ -1,8 +1,8 @@
 """The SQL of a Table, rendered once for both backends.
 
-A statement reads its rows from a relation with a column `ordinal` and the columns of the table:
-a temporary table that COPY filled, or a JSON array inside a function. Both thus do the same. What
-compares and lists rows are functions of the database, which are told of a table by `described`.
+A statement reads its rows from a relation with a column `ordinal` and the columns of the table: a
+temporary table that COPY filled, or a JSON array in a function. So both backends do the same.
+Functions of the database compare and list rows; `described` describes a table for them.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from imports.tables.table import (
 )
 
 UNJUDGED = "!"
-"""The letter of a row if a merge could not tell what became of it; see `judge_statement`."""
+"""The letter of a row whose outcome a merge cannot know; see `judge_statement`."""
 
 MERGES = "public.import_merges"
-"""Remembers the answer to each merge, so that a repeated one gets the same."""
+"""The table with the answer to each merge, so that a repeated merge gets the same answer."""
 
 
 def incoming(table: Table) -> str:
-    """The temporary table that takes a batch of rows; it lives and dies inside one transaction."""
+    """The temporary table for the rows of a batch; it exists only in one transaction."""
     return "incoming_" + table.label.replace(".", "_")
 
 
@@ -40,7 +40,7 @@ def create_incoming(table: Table) -> str:
 
 
 def copy_incoming(table: Table) -> str:
-    """The COPY command for rows that `row_format` encoded, each behind its ordinal."""
+    """The COPY command for rows that `row_format` encoded, each after its ordinal."""
     return f"copy {incoming(table)} (ordinal, {_names(table.columns)}) from stdin"
 
 
@@ -50,22 +50,22 @@ def all_incoming(table: Table) -> str:
 
 
 def count_incoming(table: Table) -> str:
-    """The expression of how many rows `incoming` has."""
+    """The expression for the number of rows in `incoming`."""
     return f"(select count(*) from {incoming(table)})"
 
 
 def copy_new(table: Table) -> str:
-    """The COPY command for rows that are all new, each behind the values of the run columns."""
+    """The COPY command for rows that are all new, each after the values of the run columns."""
     return (
         f"copy {table.qualified_name} ({_names((*table.run_columns, *table.columns))}) from stdin"
     )
 
 
 def must_merge(table: Table) -> str:
-    """Asks whether rows cannot go straight into the table by COPY.
+    """The query whether rows must be merged, instead of copied directly into the table.
 
-    They cannot where it has any row with the run's part of the key, nor for whom row level
-    security is active.
+    They must if the table has any row with the run's part of the key, or if row level security is
+    active for the user.
     """
     mine = [f"{column.name} = %({column.name})s::{column.type}" for column in table.run_key]
     condition = f" where {' and '.join(mine)}" if mine else ""
@@ -84,12 +84,12 @@ def merge_statement(
     *,
     reading: str = "not materialized",
 ) -> str:
-    """Merges all rows of `source`, a query, and answers with a letter for each row, by ordinal.
+    """Merges all rows of the query `source`, and returns a letter for each row, by ordinal.
 
-    The letters are those of `RowOutcome`. Of the rows of one key the winner is merged, the
-    others are skipped. Some may be `UNJUDGED`, for `judge_statement`. `run` gives the SQL
-    expression of each run column, `count` that of how many rows there are; `into` is PL/pgSQL's
-    INTO clause. `reading` is `materialized` for a source that takes long to read.
+    The letters are those of `RowOutcome`. For each key the winner is merged, and other rows are
+    skipped. Some may be `UNJUDGED`, for `judge_statement`. `run` has the SQL expression of each run
+    column, `count` is the expression for the number of rows; `into` is PL/pgSQL's INTO clause.
+    `reading` is `materialized` for a source that is slow to read.
     """
     identity = f"row({_names(table.row_key)}) as row_key"
     identities = f"{identity}, {table.dated_by} as timestamp" if table.dated_by else identity
@@ -98,11 +98,11 @@ def merge_statement(
         source = with_parents(table, run, source)
         identities += ", lacks_parent"
         left_out, join = "when rows.lacks_parent then 'L'\n        ", "left "
-    # Most batches are all new: then nothing is looked up. Rows are wide, and copying them out of
-    # a table into a materialized CTE would cost as much as inserting them.
+    # Most batches are all new, and then nothing is looked up. Rows are wide: copying them into a
+    # materialized CTE would cost as much as inserting them.
     return f"""\
 with incoming_rows as {reading} (
-  {_under(source, 2)}
+  {_hanging(source, 2)}
 ), winners as not materialized (
 {_winners(table)}
 ), written as (
@@ -115,12 +115,12 @@ select case
       select winner.ordinal, winner.row_key,
         case
           when written.inserted then 'I'
-          {_under(_updated(table), 10)}
-          {_under(_not_written(table, run, UNJUDGED), 10)}
+          {_hanging(_updated(table), 10)}
+          {_hanging(_not_written(table, run, UNJUDGED), 10)}
         end as outcome
       from (select *, {identity} from winners) as winner
       left join written on written.row_key = winner.row_key
-      {_under(_stored(table, run, "winner", _unclear(table, run)), 6)}
+      {_hanging(_stored(table, run, "winner", _unclear(table, run)), 6)}
     )
     select string_agg(
       case {left_out}when judged.ordinal = rows.ordinal then judged.outcome
@@ -134,34 +134,34 @@ select case
 def judge_statement(
     table: Table, run: dict[str, str], source: str, letters: str, first: int, into: str = ""
 ) -> str:
-    """Answers as `merge_statement` did, in `letters`, with a verdict on each unjudged row.
+    """Returns the `letters` of `merge_statement`, with an outcome for each unjudged row.
 
-    A merge sees what was there when it began. Only the next statement sees what another
-    transaction wrote since then, which kept a row from being written, and what the merge itself
-    wrote: an undated row that lost against another one of its batch may say the same as that. The
-    judgement must be in the same transaction: all rows in question are locked since the merge.
+    A merge only sees the rows that existed when it began. Only a later statement sees the rows that
+    prevented a write: those that other transactions wrote since then, and those of the merge itself
+    (an undated row may be equal to the row of its batch that won). It must be in the same
+    transaction, since the merge has locked these rows.
     """
     return f"""\
 select string_agg(
   case
     when winner.letter <> '{UNJUDGED}' then winner.letter
-    {_under(_not_written(table, run, "="), 4)}
+    {_hanging(_not_written(table, run, "="), 4)}
   end, '' order by winner.ordinal) {into}
 from (
   select *, {_letter(letters, first)} as letter
   from (
-    {_under(source, 4)}
+    {_hanging(source, 4)}
   ) as given
 ) as winner
 {_stored(table, run, "winner", f"winner.letter = '{UNJUDGED}'")}"""
 
 
 def replace_sets_statement(owner: Table, letters: str, first: int) -> str:
-    """Replaces the sets of rows that belong to owners which were just inserted or updated.
+    """Replaces the owned sets of rows of the owners that were inserted or updated.
 
-    The owners are in `incoming`, and `letters` (an SQL expression) says what became of them: what
-    `merge_statement` answered with. `first` is the ordinal of the first one. The parameter
-    `tables` are the owned tables, `described`.
+    The owners are in `incoming`, and `letters` is the SQL expression for their outcomes from
+    `merge_statement`. `first` is the ordinal of the first owner. The parameter `tables` has the
+    owned tables, as `described`.
     """
     ids = f"select id from {incoming(owner)} where {_letter(letters, first)}"
     return f"""\
@@ -172,24 +172,24 @@ select public.importer_replace_sets(
 def derive_statement(
     derivation: Derivation, table: Table, run: str, source: str, letters: str, first: int
 ) -> str:
-    """Calls a derivation with the keys of the rows in `source` that `letters` says were written.
+    """Calls a derivation with the keys of the rows in `source` that were written, by `letters`.
 
-    `run` is the expression of the run's values as jsonb.
+    `run` is the expression for the run's values as jsonb.
     """
     key = ", ".join(f"'{column.name}', {column.name}" for column in table.row_key)
     return f"""\
 select coalesce({derivation.function}({run},
   jsonb_agg(jsonb_build_object({key}) order by ordinal)), '{{}}')
 from (
-  {_under(source, 2)}
+  {_hanging(source, 2)}
 ) as given
 where {_letter(letters, first)} in ('I', 'U')"""
 
 
 def described(table: Table, *, relation: str | None = None) -> dict[str, Any]:
-    """What a table is, for the functions of the database that work for any.
+    """Describes a table for the functions of the database that work with any table.
 
-    `relation` is the temporary table that has its rows.
+    `relation` is the temporary table with its rows.
     """
     return {
         **described_set(table),
@@ -205,7 +205,7 @@ def described(table: Table, *, relation: str | None = None) -> dict[str, Any]:
 
 
 def described_set(table: Table) -> dict[str, Any]:
-    """The part of `described` that replacing a set needs."""
+    """The part of `described` that is needed to replace a set."""
     return {
         "name": table.qualified_name,
         "key": [column.name for column in table.row_key],
@@ -244,8 +244,8 @@ def _later(column: str, one: str, other: str, operator: str = ">") -> str:
     )
 
 
-def _under(text: str, by: int) -> str:
-    """A text of several lines, of which the first stands already where it belongs."""
+def _hanging(text: str, by: int) -> str:
+    """A text of several lines, indented from its second line on."""
     return text.replace("\n", "\n" + " " * by)
 
 
@@ -299,9 +299,9 @@ def _on_conflict(table: Table, run: dict[str, str]) -> str:
 
 
 def _newer(timestamp: str, run: dict[str, str], differs: str) -> str:
-    """Whether the new row of a key wins against the stored one; never where one is undated."""
-    # A row of this run replaces one of an earlier run also where it says the same: else an older
-    # one of this run could replace that later on.
+    """The condition for a new row that wins against the stored one; never if one is undated."""
+    # A row of this run also replaces an equal row of an earlier run: otherwise an older row of this
+    # run could replace that one later.
     return f"""\
 case
     when {run["if_exists"]} = 'newer' or stored.batch_id = {run["batch_id"]}
@@ -311,7 +311,7 @@ case
 
 
 def _better(rule: LatestWins, run: dict[str, str], differs: str) -> str:
-    """Whether the new row of a key wins against the stored one."""
+    """The condition for a new row that wins against the stored one."""
     later = _later(rule.timestamp, "excluded", "stored")
     as_late = _later(rule.timestamp, "excluded", "stored", "=")
     same = ""
@@ -319,8 +319,7 @@ def _better(rule: LatestWins, run: dict[str, str], differs: str) -> str:
         later = f"excluded.{rule.timestamp} > stored.{rule.timestamp}"
         same = f" and (stored.{rule.timestamp} is not null or not {differs})"
     first = f'excluded.{rule.source} collate "C" < stored.{rule.source} collate "C"'
-    # Of one run the first takes over also where it says the same: else the next to come would
-    # not know that it was there.
+    # The first row of a run replaces even an equal row: otherwise a later batch would not see it.
     return f"""\
 case
     when {run["repair"]} and stored.{rule.signature} = excluded.{rule.signature} and {as_late}
@@ -340,7 +339,7 @@ def _undated(timestamp: str) -> str:
 
 
 def _updated(table: Table) -> str:
-    """The case of a row that was there and was written."""
+    """The case of a row that existed and was written."""
     updated = "when not written.inserted then 'U'"
     if not isinstance(table.on_conflict, UpdateIfNewer):
         return updated
@@ -349,7 +348,7 @@ def _updated(table: Table) -> str:
 
 
 def _unclear(table: Table, run: dict[str, str]) -> str:
-    """The condition on which the stored row of a key must be looked at."""
+    """The condition for looking up the stored row of a key."""
     if isinstance(table.on_conflict, UpdateIfNewer):
         replaced = f"not written.inserted and {run['if_exists']} = 'replace'"
         return f"(written.inserted is null or ({replaced}))"
@@ -357,7 +356,7 @@ def _unclear(table: Table, run: dict[str, str]) -> str:
 
 
 def _lost(table: Table) -> str:
-    """The case of a row that lost against another one of its key, where that is for a judge."""
+    """The case of a row that lost against another one of its key, if it must be judged."""
     if table.dated_by is None:
         return ""
     undecided = f"judged.outcome in ('?', '{UNJUDGED}')"
@@ -365,9 +364,9 @@ def _lost(table: Table) -> str:
 
 
 def _not_written(table: Table, run: dict[str, str], unseen: str) -> str:
-    """The last cases, of a row that was not written; `unseen` where it cannot be seen why.
+    """The last cases, of a row that was not written; `unseen` if the reason is not visible.
 
-    That is so where another transaction wrote the stored row while the statement was under way.
+    It is not visible if another transaction wrote the stored row during the statement.
     """
     differs = _differs(table, "stored", "winner")
     if not table.needs_judge:
@@ -390,7 +389,7 @@ def _not_written(table: Table, run: dict[str, str], unseen: str) -> str:
 
 
 def _stored(table: Table, run: dict[str, str], row: str, condition: str) -> str:
-    """A lateral join to the stored row of a key, by the index also where a column is NULL."""
+    """A lateral join to the stored row of a key; uses the index even if a column is NULL."""
     run_part = [f"kept.{column.name} = {run[column.name]}" for column in table.run_key]
     firm = [column for column in table.row_key if not column.nullable]
     loose = [column for column in table.row_key if column.nullable]

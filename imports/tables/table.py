@@ -1,6 +1,6 @@
-"""Table: what a kind fills, and what happens when a row is there already. Said once, here.
+"""Table: declares, once, what a kind fills and what happens if a row already exists.
 
-The SQL for it is in `sql`, the encodings of its rows in `row_format`.
+Its SQL is in `sql`, the encodings of its rows are in `row_format`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 class Column:
     """A column and its PostgreSQL type; `nullable` matters for the columns of a key.
 
-    `image` says that it names images by their SHA-256: a text has one, a jsonb is a list of objects
-    that each have one as `sha256`.
+    `image` says that it names images by their SHA-256: a text is one hash, a jsonb is an array of
+    objects with a `sha256`.
     """
 
     name: str
@@ -25,25 +25,25 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """What is there stays as it is."""
+    """The stored row stays unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """The new row replaces the old one wherever it differs."""
+    """The new row replaces the stored one if it differs."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateIfNewer:
-    """The row with the later value in `column` wins; with the same one, the new row does.
+    """The row with the later value in `column` wins; if they are equal, the new row wins.
 
-    So it is among the rows of one run, and where a run's value `if_exists` is `newer`. Else a row
-    that an earlier run wrote stays (`keep`), or makes place for any (`replace`).
+    This holds among the rows of one run, and if the run's value `if_exists` is `newer`. Otherwise
+    a row of an earlier run stays (`keep`), or any new row replaces it (`replace`).
 
-    A row is *undated* where the value is NULL. Nobody can say whether it is older or newer than a
-    row of its key with other content, dated or not: then what is there stays, and the new row is
-    `undecided`, unless `if_exists` decides against a row of an earlier run. Of several undated
-    rows that come together the first is the new one. It goes in where no row of its key is.
+    A row is *undated* if the value is NULL. It is unknown whether it is newer than a row of its key
+    with other content, dated or not: then the stored row stays, and the new row is `undecided`,
+    unless `if_exists` decides against a row of an earlier run. Among several undated rows of a
+    batch, the first one counts. It is inserted if no row has its key.
     """
 
     column: str
@@ -51,18 +51,18 @@ class UpdateIfNewer:
 
 @dataclass(frozen=True, slots=True)
 class LatestWins:
-    """The row with the latest value in `timestamp` wins, of several with the same one the first.
+    """The row with the latest value in `timestamp` wins; among equal ones, the first row.
 
-    The first is the one with the smallest value in `source`, which says where a row comes from;
-    so the outcome of a run does not depend on the order in which its rows arrive. Against a row
-    that an earlier run wrote, the run's value `if_exists` decides: `keep` what is there, replace
-    it by a strictly `newer` row, or `replace` it. What differs in `source` alone is the same.
+    The first row has the smallest value in `source`, which says where a row comes from. So the
+    outcome of a run does not depend on the order of its rows. Against a row of an earlier run, the
+    run's value `if_exists` decides: `keep` it, replace it by a strictly `newer` row, or `replace`
+    it. Rows that differ only in `source` count as equal.
 
-    Undated rows, whose `timestamp` is NULL, are undecided as with `UpdateIfNewer`; or, where rows
-    are shared and `undated_is_oldest`, older than all others.
+    Undated rows, whose `timestamp` is NULL, are undecided as with `UpdateIfNewer`; or older than
+    all others with `undated_is_oldest`, for shared rows.
 
-    `signature` is a hash over the row and those that it owns: where it is the same and they are
-    not, somebody else has changed them. A run whose value `repair` is true writes them again.
+    `signature` is a hash over the row and its owned rows: if it is equal and they are not, somebody
+    else has changed them. A run whose value `repair` is true writes them again.
     """
 
     timestamp: str
@@ -79,10 +79,10 @@ BATCH_ID = Column("batch_id", "text", nullable=False)
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """The row of another table that a row refers to.
+    """A row of another table to which a row refers.
 
-    `columns` of the row, or of the run, have the values of `parent_columns` of `table`, which is a
-    qualified name. As with a foreign key, a row with NULL in one of them refers to nothing.
+    The `columns` of the row, or of the run, refer to the `parent_columns` of `table`, a qualified
+    name. As with a foreign key, a row with NULL in one of them refers to nothing.
     """
 
     columns: tuple[str, ...]
@@ -92,22 +92,22 @@ class Parent:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table that rows are merged into.
+    """A table into which rows are merged.
 
-    `columns` are what the kind fills, in the order of its rows. `run_columns` have one value
-    for all rows of a run; those of them that are in `key` are part of it, the others are only
-    written. A table with a batch id has an `inserted_by`, too. `id_type` is the type of the table's
-    own `id`, None where it has none; `stamped` tables have an `updated_at`.
+    The kind fills the `columns`, in the order of its rows. `run_columns` have one value for all
+    rows of a run; they may be in `key`. A table with a batch id also has a column `inserted_by`.
+    `id_type` is the type of the table's own `id`, None if it has none; `stamped` tables have an
+    `updated_at`.
 
-    `owner` is the qualified name of the table whose rows own the rows of this one: the first
-    column of the key is the `id` of the owner. Owned rows are replaced as a set when their owner
-    is inserted or updated, and left alone otherwise. `names` are the columns by which people know a
-    row, where that is not the key.
+    `owner` is the qualified name of the table whose rows own the rows of this one: the first column
+    of the key is the `id` of the owner. Owned rows are replaced as a set when their owner is
+    inserted or updated, and otherwise stay unchanged. `names` are the columns that name a row for
+    people, if the key does not.
 
-    `guard` is an SQL condition over `stored`, the row in the database: where it is true, that row
-    is never touched, nor are the rows that it owns. Names in it are qualified. What another
-    transaction does meanwhile is seen in the columns of the row itself, not in other tables. A row
-    with one of `parents` that is not in the database is left out. Owned tables have neither.
+    `guard` is an SQL condition on `stored`, the row in the database: if it is true, that row and
+    its owned rows are never changed. Names in it are qualified. It sees concurrent changes of the
+    row's own columns, but not of other tables. A row is left out if one of its `parents` is not in
+    the database. Owned tables have neither guard nor parents.
     """
 
     name: str
@@ -124,33 +124,35 @@ class Table:
     parents: tuple[Parent, ...] = ()
 
     def __post_init__(self) -> None:
-        """Checks what cannot be said of an owned table.
+        """Checks the declaration.
 
         Raises:
-            ValueError: if it was said.
+            ValueError: if an owned table has a guard or parents.
         """
         if self.owner is not None and (self.guard is not None or self.parents):
-            raise ValueError(f"{self.qualified_name} has an owner: guard and parents are for that")
+            raise ValueError(
+                f"{self.qualified_name} is owned: declare guard and parents on the owner"
+            )
 
     def with_guard(self, written: Callable[[str], str]) -> Table:
-        """The same table, with its guard written as the place for the SQL wants it."""
+        """The same table, with its guard converted by `written`."""
         return self if self.guard is None else replace(self, guard=written(self.guard))
 
     @property
     def label(self) -> str:
-        """What it is called in requests and answers: its name, with the schema if not public."""
+        """Its name in requests and answers, with the schema if that is not `public`."""
         return self.name if self.schema == "public" else self.qualified_name
 
     @property
     def qualified_name(self) -> str:
-        """The name with its schema, as SQL writes it."""
+        """The name with its schema, for SQL."""
         return f"{self.schema}.{self.name}"
 
     def column(self, name: str) -> Column:
         """The column of this name; `id` may be one that the kind does not fill.
 
         Raises:
-            LookupError: if there is none.
+            LookupError: if there is no such column.
         """
         for column in (*self.columns, *self.run_columns):
             if column.name == name:
@@ -171,7 +173,7 @@ class Table:
 
     @property
     def compared(self) -> tuple[Column, ...]:
-        """The columns in which two rows of one key can differ."""
+        """The columns that are compared for two rows of one key."""
         left_out = {*self.key}
         if isinstance(self.on_conflict, LatestWins):
             left_out.add(self.on_conflict.source)
@@ -179,7 +181,7 @@ class Table:
 
     @property
     def dated_by(self) -> str | None:
-        """The column without which a row is undated: older or newer than others, nobody knows."""
+        """The column without which a row is undated; None if rows are never undated."""
         rule = self.on_conflict
         if isinstance(rule, UpdateIfNewer):
             return rule.column
@@ -189,54 +191,54 @@ class Table:
 
     @property
     def needs_judge(self) -> bool:
-        """Whether a merge may not see itself why it did not write a row."""
+        """Whether a merge may not know why it did not write a row."""
         return self.dated_by is not None or self.guard is not None
 
     @property
     def judges_age(self) -> bool:
-        """Whether a run says what becomes of rows of earlier runs."""
+        """Whether the run's value `if_exists` decides about rows of earlier runs."""
         return isinstance(self.on_conflict, UpdateIfNewer | LatestWins)
 
     @property
     def replaced(self) -> tuple[Column, ...]:
-        """The columns of the row that a new one replaces."""
+        """The columns that a new row replaces."""
         return tuple(column for column in self.columns if column.name not in self.key)
 
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
-    """A function of the database that computes rows from those that a merge has written.
+    """A SQL function that computes rows from the rows that a merge has written.
 
-    It runs in the transaction of the merge, after all rows of the batch are in, if any row of
-    `table` was inserted or updated: `function(run jsonb, keys jsonb) returns jsonb`. Both names are
-    qualified; the function is called `public.importer_…`, so that `importer_close` closes it. `run`
+    It runs in the transaction of the merge, after all rows of the batch, if any row of `table` was
+    inserted or updated: `function(run jsonb, keys jsonb) returns jsonb`. Both names are qualified;
+    the function's name begins with `public.importer_`, so that `importer_close` restricts it. `run`
     has the values of the run, `keys` an object for each of these rows, with the columns of its key.
-    The answer says by table how many rows it wrote; NULL is nothing.
+    The result is the number of written rows by table; NULL means none.
 
-    It must make the same rows from the same stored rows, however often it is called. Batches are
-    merged at the same time: what it computes from the rows of several it first locks, in the order
-    of the keys, and reads with a later statement. An error in it is an error of the batch.
+    It must be idempotent: the same stored rows give the same rows. Batches are merged concurrently:
+    if it computes from rows of several batches, it must first lock them, in the order of the keys,
+    and read them with a later statement. An error in it is an error of the batch.
     """
 
     function: str
     table: str
 
     def __post_init__(self) -> None:
-        """Checks that the function will be closed to the public.
+        """Checks that `importer_close` will restrict the function.
 
         Raises:
             ValueError: if it will not.
         """
         if not self.function.startswith("public.importer_"):
-            raise ValueError(f"{self.function} must be called public.importer_…")
+            raise ValueError(f"{self.function} must have a name public.importer_…")
 
 
 @dataclass(frozen=True, slots=True)
 class TableGroup:
     """The tables that one batch fills in one transaction, parents first.
 
-    `name` is the kind's; the function that Supabase calls is named after it. `derivations` run in
-    their order.
+    `name` is the kind's name; the function that Supabase calls is named after it. `derivations` run
+    in this order.
     """
 
     name: str
@@ -244,10 +246,10 @@ class TableGroup:
     derivations: tuple[Derivation, ...] = ()
 
     def __post_init__(self) -> None:
-        """Checks that the tables of the derivations are there, and have no owner.
+        """Checks that the tables of the derivations exist, and are not owned.
 
         Raises:
-            ValueError: if one is not.
+            ValueError: if not.
         """
         for each in self.derivations:
             self.derived_from(each)
@@ -256,7 +258,7 @@ class TableGroup:
         """The table whose rows a derivation takes.
 
         Raises:
-            ValueError: if there is none, or its rows have an owner.
+            ValueError: if there is none, or it is owned.
         """
         for table in self.tables:
             if table.qualified_name == derivation.table and table.owner is None:
@@ -266,21 +268,21 @@ class TableGroup:
         )
 
     def owned_by(self, owner: Table) -> list[Table]:
-        """The tables whose rows belong to those of another one."""
+        """The tables that a table owns."""
         return [each for each in self.tables if each.owner == owner.qualified_name]
 
     @property
     def judges_age(self) -> bool:
-        """Whether a run says what becomes of rows of earlier runs, in any of the tables."""
+        """Whether `if_exists` decides about rows of earlier runs, in any of the tables."""
         return any(table.judges_age for table in self.tables)
 
     def owner_of(self, table: Table) -> Table | None:
-        """The table that owns the rows of one of them, if any does."""
+        """The table that owns a table; None if no table does."""
         return next((each for each in self.tables if each.qualified_name == table.owner), None)
 
     @property
     def merge_function(self) -> str:
-        """The function that merges a batch."""
+        """The name of the SQL function that merges a batch."""
         return f"importer_merge_{self.name}"
 
 
@@ -301,6 +303,6 @@ IMAGE_ASSETS = Table(
     id_type=None,
     stamped=False,
 )
-"""Every image that the target has; `first_seen` is the database's own."""
+"""All images of the target; the database fills `first_seen`."""
 
 IMAGES = TableGroup("images", (IMAGE_ASSETS,))

@@ -16,7 +16,7 @@ IMPORTED = "imports.ledger:ImportQueue.record_imported"
 DISPOSED = "imports.ledger:DisposalLedger.record"
 ENDED = "imports.ledger:RunLedger.end_run"
 SHOWN = "imports.cli.report:render_report"
-TOLD = "imports.ledger:RunLedger.record_told"
+TOLD = "imports.ledger:RunLedger.record_reported"
 
 POINTS = [
     FaultPoint(PLANNED, "planning", before=False),

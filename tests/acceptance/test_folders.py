@@ -605,7 +605,7 @@ def test_what_a_failed_folder_says_to_type(
     folder = add(source, "broken", BROKEN)
     told = pg_place.run("folder", folder, exit_code=3)
     (folder / "stats.json").write_text("{}")
-    typed(pg_place, told.out, "this tries the failed ones again:")
+    typed(pg_place, told.out, "retry the failed ones:")
     assert count(postgresql.database_url, "device_test") == 1
 
 

@@ -57,7 +57,7 @@ def test_a_batch_id_that_is_a_path_removes_nothing(
     id_ = str(path) if form == "absolute" else f"../../{path.relative_to(pg_place.folder)}"
     change_state(pg_place.folder, batch_id=id_, status="interrupted")
     again = pg_place.run("states", source, "--tag", "t", "--force")
-    assert f"{STATE} is damaged; it was kept as" in again.err
+    assert f"{STATE} is damaged; it was renamed to" in again.err
     assert victim.read_text() == "years of work"
     assert (victim.parent / "sub").is_dir()
 
@@ -82,7 +82,7 @@ def test_a_ledger_that_names_no_run_of_ours_is_told(
         )
     (pg_place.folder / STATE).write_text("{")
     told = pg_place.run("states", source, "--tag", "t", exit_code=1)
-    assert "has a work state of a form that no run gives it" in told.err
+    assert "has a damaged work state" in told.err
     assert victim.exists()
 
 
@@ -105,7 +105,7 @@ def test_a_path_in_the_ledger_that_leads_out_of_the_source_deletes_nothing(
             ),
         )
     told = pg_place.run("people", source, "--tag", "t", "--no-progress-csv", exit_code=1)
-    assert "outside of the source" in told.err
+    assert "outside the source" in told.err
     assert victim.read_text() == "years of work"
 
 
@@ -181,7 +181,9 @@ def test_a_state_that_the_own_ledger_does_not_know_is_set_aside(
         pg_place.run("states", ".", "--tag", "t")
     (pg_place.folder / STATE).write_text(json.dumps(content))
     finished = pg_place.run("states", ".", "--tag", "t")
-    assert f"{STATE} is of a run that the ledger does not know; it was kept as" in finished.err
+    assert (
+        f"{STATE} belongs to a run that the ledger does not know; it was renamed to" in finished.err
+    )
     assert "Resuming" not in finished.text
     assert pg_place.state["batch_id"] != content["batch_id"]
 

@@ -62,7 +62,7 @@ def test_a_run_into_another_target_is_not_gone_on_with_there(
     with contextlib.suppress(KeyError):
         del pg_place.environment["DATABASE_URL"]
     elsewhere = pg_place.run("resume", exit_code=1)
-    assert "what is configured now is another database" in elsewhere.err
+    assert "the configured database is another one" in elsewhere.err
     given_up = pg_place.run("resume", "--give-up")
     assert f"Given up: states from {medium_source}, tag t" in given_up.out
     assert "has no unfinished run" in pg_place.run("resume").out

@@ -43,7 +43,7 @@ def test_a_search_without_a_date_is_told_and_taken_only_when_that_is_asked_for(
     place.run("states", tmp_path / "day1", "--tag", "t")
     command = ("states", tmp_path / "day2", "--tag", "t")
     failed = place.run(*command, exit_code=3)
-    assert "nobody can say which is newer" in failed.out
+    assert "unknown which is newer" in failed.out
     assert "--if-exists replace" in failed.out
     assert statuses(target) == ["OLD"]
     place.run(*command, "--if-exists", "replace")

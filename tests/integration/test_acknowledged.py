@@ -32,7 +32,9 @@ def test_each_run_exits_with_3_until_it_is_acknowledged(bench: Bench) -> None:
     for _ in range(4):
         report = run(bench)
     assert outcome(report) == (3, 2, 0)
-    assert "To leave what failed as it is, and no longer count it:  " in report.next_commands[0]
+    assert (
+        "To acknowledge the failed ones, so that they no longer count:  " in report.next_commands[0]
+    )
     assert " acknowledge --kind folders --tag test --all" in report.next_commands[0]
 
     acknowledge(bench, str(bad))

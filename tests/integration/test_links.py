@@ -196,7 +196,7 @@ def test_no_file_is_read_moved_or_deleted_by_a_link_that_leads_out(
         assert set(failures(report)) == {"a.json", "b.json"}
         # Nothing was moved, so nobody is sent to look for it.
         [command] = report.next_commands
-        assert command.startswith("When the causes are mended, this tries the failed ones again")
+        assert command.startswith("After fixing the causes, retry the failed ones")
     assert sorted(path.name for path in source.iterdir()) == ["a.json", "b.json"]
     assert all(path.is_symlink() for path in source.iterdir())
     assert everything(home) == before

@@ -264,7 +264,7 @@ def test_no_item_fails_where_no_image_at_all_can_be_put(
 
 
 STEPS = {
-    PlacementLedger: ("note", "pass_over", "settle", "record_taken_back", "forget_copies"),
+    PlacementLedger: ("note", "record_skipped", "commit", "record_taken_back", "forget_copies"),
     Places: ("put", "copy", "remove"),
     PostgreSQLDatabase: ("merge",),
     SupabaseDatabase: ("merge",),

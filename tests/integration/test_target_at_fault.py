@@ -1,4 +1,4 @@
-"""Faults that are not the data's: a run ends with 75, and nothing is called failed."""
+"""Faults of the target: a run ends with 75, and no record is recorded as failed."""
 
 from __future__ import annotations
 

@@ -130,5 +130,5 @@ class Persons(Maker):
         with_date = people.person("undated", headline="with a date")
         without = people.person("undated", modified=None, headline="without")
         self.tree.write("undated/b.json", people.page(with_date), consumed=True)
-        self.moved("undated/a.json", people.page(without), "nobody can say which is newer")
+        self.moved("undated/a.json", people.page(without), "unknown which is newer")
         self.tree.rows["undated",] = {"rest": {}}

@@ -206,14 +206,14 @@ class States(Maker):
         """Nobody can say which is newer; the one with a date goes in first."""
         self.search("undated/a", "Undated", self.chance.choice(_UNREADABLE))
         self.search("undated/b", "Undated", "2025-08-01T10:00:00")
-        self.tree.fails["undated/a_parse.json"] = "nobody can say which is newer"
+        self.tree.fails["undated/a_parse.json"] = "unknown which is newer"
 
     def undated_twice(self) -> None:
         """The first one goes in."""
         self.search("undated/d", "Undated twice", self.chance.choice(_UNREADABLE))
         self.search("undated/c", "Undated twice", self.chance.choice(_UNREADABLE))
         self.tree.warned.add("undated/c_parse.json")
-        self.tree.fails["undated/d_parse.json"] = "nobody can say which is newer"
+        self.tree.fails["undated/d_parse.json"] = "unknown which is newer"
 
     def older_and_newer(self) -> None:
         """The later one wins, whatever the order, in whatever form its time is written."""

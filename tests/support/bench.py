@@ -1,4 +1,4 @@
-"""A source and a target, and what an import from one into the other leaves behind."""
+"""A source and a target, imports from one into the other, and their results."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Bench:
 
     @property
     def url(self) -> str:
-        """The database, to look into."""
+        """The database, for queries of the tests."""
         return self.target.database_url
 
     def settings(self, **flags: Any) -> Settings:
@@ -64,7 +64,7 @@ class Bench:
             return importer.verify_again(repair=repair)
 
     def forget(self) -> None:
-        """Another ledger and work state from now on, as on another machine."""
+        """Uses another ledger and work state from now on, as on another machine."""
         self.state_file = self.state_file.parent / "elsewhere" / "work_state.json"
         self.state_file.parent.mkdir()
 
@@ -97,7 +97,7 @@ class Bench:
         return int(query(self.url, f"SELECT count(*) FROM {table}")[0][0])
 
     def versions(self) -> dict[str, list[tuple[Any, ...]]]:
-        """By which transaction each row of each table was written."""
+        """The transaction that wrote each row of each table."""
         return {
             table: query(self.url, f"SELECT ctid::text, xmin::text FROM {table} ORDER BY ctid")
             for table in TABLES
@@ -108,7 +108,7 @@ class Bench:
         return dict(query(self.url, "SELECT content_hash, storage_path FROM image_assets"))
 
     def stored(self, storage_path: str) -> bytes | None:
-        """What the image store has at a place."""
+        """The content of a place in the image store."""
         if self.target.supabase_url is None:
             file = self.data_folder / "imagecache" / storage_path
             return file.read_bytes() if file.exists() else None
@@ -116,7 +116,7 @@ class Bench:
         return answer.content if answer.status_code == 200 else None
 
     def store(self, storage_path: str, content: bytes | None) -> None:
-        """Puts something in place of a stored image, or takes it away."""
+        """Replaces or removes a stored image."""
         if self.target.supabase_url is None:
             file = self.data_folder / "imagecache" / storage_path
             file.unlink(missing_ok=True)
@@ -132,7 +132,7 @@ class Bench:
             assert stored.is_success
 
     def api(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """Asks the Supabase, with its secret key."""
+        """Sends a request to the Supabase, with its secret key."""
         return self.target.api(method, path, **arguments)
 
 

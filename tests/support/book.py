@@ -1,4 +1,4 @@
-"""A ledger in a folder of the test's own, with what tests most often do to it."""
+"""A ledger in a folder of the test, with the usual operations of tests."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TOOK = (100.0, 102.5)
 
 @cache
 def _new_ledger() -> Path:
-    """A ledger with nothing in it: to make one takes longer than to copy it."""
+    """An empty ledger: copying one is faster than creating one."""
     path = new_folder("importer-ledger-") / "ledger.db"
     LedgerFile(path).close()
     atexit.register(shutil.rmtree, path.parent)
@@ -72,7 +72,7 @@ class Book:
         self.use(Scope(self.file, self.scope_id, run_name, only))
 
     def use(self, scope: Scope) -> None:
-        """Works on this scope from now on."""
+        """Uses this scope from now on."""
         self.scope = scope
         self.listing = ListingLedger(scope)
         self.items = ItemLedger(scope)
@@ -84,7 +84,7 @@ class Book:
         self.disposals = DisposalLedger(scope)
 
     def next_run(self, run_name: str) -> None:
-        """Another run over the same scope."""
+        """Begins another run of the same scope."""
         self.runs.begin_run(self.scope_id, run_name, run_name, STATE_FILE)
         self.use(Scope(self.file, self.scope_id, run_name))
 
@@ -98,7 +98,7 @@ class Book:
         return self.listing.record(entries, whole=whole, again=again, most_tries=most_tries)
 
     def add(self, *paths: str, group: int | None = None) -> dict[str, int]:
-        """Lists these beside what is known, and plans all that is listed; their ids."""
+        """Lists these items as well as the known ones, and plans all listed ones; their ids."""
         self.list(*map(listed, paths), whole=False)
         ids = {}
         for items in self.listed_items(None, 100):
@@ -113,7 +113,7 @@ class Book:
         return [item.path for items in self.listed_items(None, 100) for item in items]
 
     def listed_items(self, *arguments: Any, **more: Any) -> Iterator[list[WorkItem]]:
-        """What planning has yet to read, as it reads it."""
+        """The items that planning has not read yet, in its order."""
         for rows in self.items.listed_items(*arguments, **more):
             yield [listed_item(row) for row in rows]
 
@@ -131,7 +131,7 @@ class Book:
         return [[item.path for item in items] for items in self.queue.batches(size)]
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:
-        """What a query answers, asked by a connection of its own as a user's would be."""
+        """The result of a query, over a connection of its own, as a user's would be."""
         return self.file.connection.execute(sql).fetchall()
 
 
@@ -148,7 +148,7 @@ def hashed(file: ImageFile, sha256: str) -> Image:
 
 
 def gathered(images: ImageLedger, what: str, size: int) -> Iterator[list[Any]]:
-    """Images as a run goes through them, gathered first."""
+    """The images of a run, selected first."""
     getattr(images, f"open_{what}")()
     pages: Iterator[list[Any]] = getattr(images, what)(size)
     return pages

@@ -51,7 +51,7 @@ def wait_until(
 
 
 def is_gone(process: psutil.Process) -> bool:
-    """Whether a process has ended, be it that nobody has heard of its end."""
+    """Whether a process has ended, even if its parent has not waited for it."""
     try:
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -62,7 +62,7 @@ Process = subprocess.Popen[bytes] | WarmProcess
 
 
 def take_terminal() -> None:
-    """Makes the terminal at standard input this session's: else Ctrl-C, typed there, is none."""
+    """Gives this session the terminal at standard input: otherwise Ctrl-C sends no signal."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
@@ -92,7 +92,7 @@ class Finished:
 
 
 class Running:
-    """A command under way."""
+    """A running command."""
 
     def __init__(self, process: Process, out: Path, err: Path) -> None:
         self.process = process
@@ -109,34 +109,34 @@ class Running:
 
     @property
     def out(self) -> str:
-        """What it has printed until now."""
+        """Its standard output so far."""
         return self._out.read_text(errors="replace")
 
     @property
     def err(self) -> str:
-        """What it has said beside that: how far it is, warnings."""
+        """Its standard error so far: progress and warnings."""
         return self._err.read_text(errors="replace")
 
     def descendants(self) -> list[psutil.Process]:
-        """Its worker processes, and theirs."""
+        """Its worker processes, and their children."""
         with contextlib.suppress(psutil.NoSuchProcess):
             return psutil.Process(self.pid).children(recursive=True)
         return []
 
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
-        """Ctrl-C goes to the whole group, as a terminal sends it; any other to the one process."""
+        """Sends Ctrl-C to the whole group, as a terminal does; other signals to the process."""
         if number == signal.SIGINT:
             os.killpg(self.pid, number)
         else:
             self.process.send_signal(number)
 
     def kill(self) -> None:
-        """`kill -9` of the one process, which must be under way: else nothing would be killed."""
+        """`kill -9` of the process, which must be running: otherwise nothing would be killed."""
         self.process.kill()
         self.finish(-signal.SIGKILL)
 
     def finish(self, exit_code: int | None = None, timeout: float = _PATIENCE) -> Finished:
-        """Waits for its end, and checks what it exits with."""
+        """Waits for its end, and checks its exit code."""
         code = self.process.wait(timeout)
         finished = Finished(
             code,
@@ -149,7 +149,7 @@ class Running:
 
 
 class Workplace:
-    """A working folder, and the variables that are set in its shell.
+    """A working folder, and the environment of its shell.
 
     `program` is what runs commands, unless they name another one.
     """
@@ -226,7 +226,7 @@ class Workplace:
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith("IMPORTER_")
         }
-        # The checkout's own project is not found, and no server is waited for.
+        # Commands do not find the checkout's own project, and do not wait for servers.
         pinned = {"IMPORTER_PROJECT": ".", "IMPORTER_MAX_WAIT": "0"}
         return {**inherited, **pinned, **self.environment, **(more or {})}
 
@@ -245,7 +245,7 @@ class Workplace:
             os.close(theirs)
             asked = False
             try:
-                # Its end is an error on Linux: nobody has the terminal open any more.
+                # Linux reports the closed terminal as an error.
                 with contextlib.suppress(OSError):
                     while time.monotonic() < began + _PATIENCE:
                         if select.select([terminal], [], [], 0.5)[0]:
@@ -258,7 +258,7 @@ class Workplace:
                             asked = True
                             os.write(terminal, answer or b"\x03")
             finally:
-                # Which hangs up, should it still be running.
+                # This hangs up a command that is still running.
                 os.close(terminal)
         text = out.decode(errors="replace")
         assert process.returncode == exit_code, f"exit code {process.returncode}:\n{text}"

@@ -1,4 +1,4 @@
-"""What a target holds: its rows, its images, and whether anything was written to it."""
+"""The content of a target: its rows, its images, and whether anything was written to it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def count(url: str, table: str = "search_results") -> int:
 
 
 def versions(url: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Which transaction wrote each row of each table, and where it lies."""
+    """The transaction that wrote each row of each table, and the row's position."""
     return {
         table: query(url, f"SELECT ctid::text, xmin::text FROM public.{table} ORDER BY 1")
         for table in _TABLES
@@ -83,7 +83,7 @@ def stored_images(target: Target, folder: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def held(url: str, table: str = "search_results") -> Iterator[None]:
-    """Keeps everybody else from writing to a table, until the block ends."""
+    """Locks a table against writes until the block ends."""
     with connected(url) as connection, connection.cursor() as cursor:
         cursor.execute(f"BEGIN; LOCK TABLE public.{table} IN SHARE MODE")
         yield
@@ -94,12 +94,12 @@ _WAITING = "SELECT FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
 
 
 def somebody_waits(url: str) -> bool:
-    """Whether somebody stands before a table that is held."""
+    """Whether a transaction waits for a locked table."""
     return bool(query(url, _WAITING))
 
 
 def until_somebody_waits(url: str) -> None:
-    """Returns as soon as somebody does."""
+    """Returns as soon as a transaction waits."""
 
     def ask() -> bool:
         cursor.execute(_WAITING)

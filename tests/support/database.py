@@ -1,4 +1,4 @@
-"""Databases for tests: fresh ones, and a way to look into them."""
+"""Databases for tests: creates fresh ones, and runs queries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from imports.servers.embedded import create_database, database_url
 
 @contextlib.contextmanager
 def connected(url: str) -> Iterator[Connection]:
-    """A connection that commits every statement by itself."""
+    """A connection in autocommit mode."""
     connection = psycopg2.connect(url)
     try:
         connection.autocommit = True
@@ -25,15 +25,15 @@ def connected(url: str) -> Iterator[Connection]:
 
 
 def query(url: str, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
-    """Runs one statement; the rows that it returns, if it returns any."""
+    """Runs one statement; returns its rows, if any."""
     with connected(url) as connection, connection.cursor() as cursor:
         cursor.execute(sql, parameters or None)
         return cursor.fetchall() if cursor.description else []
 
 
 def copy_of(server_url: str, template: str, name: str) -> str:
-    """A fresh database with all that a template holds, but an id of its own; its URL."""
-    # A copy of its files takes half as long as one of its pages, on a server that syncs nothing.
+    """The URL of a fresh copy of a template database, with an id of its own."""
+    # On a server that syncs nothing, copying files is twice as fast as copying pages.
     statement = SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
     with connected(server_url) as connection, connection.cursor() as cursor:
         cursor.execute(statement.format(Identifier(name), Identifier(template)))

@@ -1,4 +1,4 @@
-"""Sources of the kind `folders`, what an import of them leaves, and the ledger's views of it."""
+"""Sources of the kind `folders`, the results of their import, and the ledger's views."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BATCHES_QUERY = (
 def add(
     source: Path, path: str, stats: object = None, images: Mapping[str, bytes] | None = None
 ) -> Path:
-    """Writes a folder: stats as JSON (bytes as they are, None for no file), and other files."""
+    """Writes a folder: stats as JSON (bytes unchanged, None for no file), and other files."""
     folder = source / path
     folder.mkdir(parents=True, exist_ok=True)
     if stats is not None:
@@ -57,7 +57,7 @@ def add_many(source: Path, count: int, *, images: int = 0) -> list[Path]:
 
 
 def run(bench: Bench, **flags: Any) -> RunReport:
-    """Imports what is in a bench's source, as folders."""
+    """Imports the source of a bench as `folders`."""
     return bench.run(kind="folders", **flags)
 
 
@@ -81,24 +81,24 @@ def rows(url: str, tag: str | None = None) -> list[dict[str, Any]]:
 
 
 def row_versions(url: str) -> dict[str, str]:
-    """Which transaction wrote the row of each folder."""
+    """The transaction that wrote the row of each folder."""
     return dict(query(url, "SELECT folder_path, xmin::text FROM public.device_test"))
 
 
 def ask_ledger(ledger: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
-    """What a query of the ledger answers, asked as `sqlite3 upload_tracker.db` would."""
+    """The result of a query on the ledger, as with `sqlite3 upload_tracker.db`."""
     with contextlib.closing(sqlite3.connect(ledger)) as connection:
         return connection.execute(sql, values).fetchall()
 
 
 def states_of(ledger: Path) -> dict[str, int]:
-    """How many folders are in each state, by the view of the document."""
+    """The number of folders in each state, from the view of the document."""
     counted = "SELECT upload_status, count(*) FROM folder_status GROUP BY upload_status"
     return dict(ask_ledger(ledger, counted))
 
 
 def status_file(folder: Path, name: str = "success") -> dict[str, Any]:
-    """What `success.json` or `failed.json` of a folder says, which is the only one there."""
+    """The content of a folder's only status file: `success.json` or `failed.json`."""
     other = "failed" if name == "success" else "success"
     assert not (folder / f"{other}.json").exists()
     content: dict[str, Any] = json.loads((folder / f"{name}.json").read_bytes())
@@ -106,7 +106,7 @@ def status_file(folder: Path, name: str = "success") -> dict[str, Any]:
 
 
 def status_files(source: Path) -> dict[str, bytes]:
-    """Every file below a source that the importer left there, drafts as well."""
+    """All files that the importer has written below a source, including drafts."""
     return {
         path.relative_to(source).as_posix(): path.read_bytes()
         for name in ("success.json", "failed.json", ".*.part")

@@ -1,6 +1,6 @@
-"""Points of the importer at which a command kills itself: such a kill hits what it aims at.
+"""Fault points: places in the importer at which a command kills itself.
 
-As a script it is `python -m imports` with such a point, as the warm interpreter is.
+As a script, this is `python -m imports` with a fault point, like the warm interpreter.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ VARIABLE = "TESTS_FAULT_POINT"
 
 @dataclass(frozen=True)
 class FaultPoint:
-    """The `number`th call of a function in a phase of the run: `before` it, or else after it.
+    """A point before or after (`before`) the `number`th call of a function in a phase of the run.
 
-    `where` is the function, as `module:name` or `module:Class.name`. `values` are other values of
-    constants, by such names. A run is in a phase from the checkpoint on that says so; without
-    a phase, calls are counted from the start.
+    `where` is the function, as `module:name` or `module:Class.name`. `values` replaces constants,
+    by such names. A phase begins with its checkpoint; without a phase, calls are counted from the
+    start.
     """
 
     where: str
@@ -36,7 +36,7 @@ class FaultPoint:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a command is started with that is to die there."""
+        """The environment for a command that is to die at this point."""
         return {VARIABLE: json.dumps(asdict(self))}
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class FaultPoint:
 
 
 def arm() -> None:
-    """Makes this process one that dies at the point that its environment names, if it does."""
+    """Arms the fault point that the environment of this process names, if any."""
     if (given := os.environ.pop(VARIABLE, None)) is None:
         return
     point = FaultPoint(**json.loads(given))

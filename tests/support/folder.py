@@ -1,4 +1,4 @@
-"""Folders for tests that write much, in memory where the system has room there; what is in one."""
+"""Folders for tests that write much, in memory if possible; and their files."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _ROOM_BYTES = 4 * 1024**3
 
 
 def new_folder(prefix: str) -> Path:
-    """A folder of one's own. Work states and ledgers are synced: a disk would slow tests by half.
+    """A new folder, if possible in memory: syncing work states and ledgers on a disk is slow.
 
-    It is not below pytest's, which are closed to the account that an embedded server runs under:
-    such a server's database would go elsewhere, and stay there.
+    It is not below pytest's folders, since the account of an embedded server cannot read those:
+    its database would be created elsewhere, and stay there.
     """
     in_memory = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=_MEMORY if in_memory else None))
@@ -24,8 +24,8 @@ def new_folder(prefix: str) -> Path:
 
 
 def files_below(folder: Path) -> list[str]:
-    """The paths of all files in a folder; a run may remove folders of its own meanwhile."""
-    # Not `rglob`, which fails where a folder goes away under it.
+    """The paths of all files in a folder. A run may remove its own folders meanwhile."""
+    # Not `rglob`: it fails if a folder is removed meanwhile.
     return sorted(
         Path(place, name).relative_to(folder).as_posix()
         for place, _, names in os.walk(folder)

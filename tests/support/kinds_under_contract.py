@@ -1,4 +1,4 @@
-"""What the contract suite asks of a kind, kind by kind. A new kind is one entry of `KINDS`."""
+"""The data of each kind for the contract suite. A new kind is one entry of `KINDS`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXAMPLES = (ROOT / "examples", ROOT / "tests" / "examples")
 
 @dataclass(frozen=True)
 class KindUnderContract:
-    """A kind, its examples, and what must become of them.
+    """A kind, its examples, and the expected results.
 
     `rows` are what a target has after an import of the examples, `failures` the items that fail:
     phase and words of the reason by path. `change` makes one item another, which writes the rows
@@ -52,18 +52,18 @@ class KindUnderContract:
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """Its own, its dataset's and that of images."""
+        """Its own tables, and those of datasets and images."""
         own = (table.qualified_name for table in kind_named(self.name).group.tables)
         return (*own, "public.datasets", "public.image_assets")
 
     @property
     def owners(self) -> set[str]:
-        """The tables of which rows own those of others."""
+        """The tables whose rows own rows of other tables."""
         tables = kind_named(self.name).group.tables
         return {table.owner for table in tables if table.owner is not None}
 
     def add_examples(self, source: Path) -> None:
-        """Puts all examples of the kind into a source."""
+        """Copies all examples of the kind into a source."""
         for folder in EXAMPLES:
             shutil.copytree(folder / self.name, source, dirs_exist_ok=True)
         for path in source.rglob("*.json"):
@@ -85,7 +85,7 @@ class KindUnderContract:
         return found
 
     def versions(self, url: str) -> Counter[tuple[str, str, str]]:
-        """Where each row lies, and which transaction wrote it."""
+        """The position of each row, and the transaction that wrote it."""
         selects = (
             f"SELECT '{table}', ctid::text, xmin::text FROM {table}" for table in self.tables
         )
@@ -199,7 +199,7 @@ def _fill_with_pages(source: Path) -> dict[str, tuple[bytes, list[str]]]:
 
 
 def _check_pages(source: Path, url: str, filled: dict[str, tuple[bytes, list[str]]]) -> None:
-    """No file is gone whose rows are not in, and what was moved away is there as a whole."""
+    """Checks that the rows of all deleted files are stored, and that moved files are complete."""
     failed = source.parent / "failed_uploads"
     stored = people.person_ids(url)
     here, moved = set(people.files(source)), set(people.files(failed))

@@ -1,4 +1,4 @@
-"""A database in memory that refuses what it is told to: for the logic around a merge alone."""
+"""A database in memory that refuses given texts, for tests of the logic around a merge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No test reads what lies beside the repository: it would pass only on some machines."""
+"""No test reads files beside the repository: it would pass only on some machines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class OutsideError(Exception):
 
 
 def refuse_what_is_outside(event: str, arguments: tuple[Any, ...]) -> None:
-    """An audit hook, by which each such call fails; but not for what is hidden in a home folder."""
+    """An audit hook that refuses such reads, except for hidden files of a home folder."""
     if event not in _READING or not isinstance(arguments[0], (str, bytes, os.PathLike)):
         return
     path = os.fsdecode(arguments[0])

@@ -1,4 +1,4 @@
-"""Waiting no longer than promised: for what must not hang."""
+"""A time limit for calls that must not hang."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def within_seconds(seconds: int) -> Iterator[None]:
-    """Fails when what is in it takes longer; a call that hangs is broken off. Main thread alone."""
+    """Fails if the block takes longer, and interrupts a hanging call. Only in the main thread."""
 
     def too_long(*_: object) -> None:
         raise AssertionError(f"it takes longer than {seconds} s")

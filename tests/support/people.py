@@ -1,4 +1,4 @@
-"""Sources of the kind `people`, and what an import of them leaves in the target and on disk."""
+"""Sources of the kind `people`, and the results of their import in the target and on disk."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _dated(name: str, **fields: Any) -> Row:
 
 
 def whole_person(profile_id: str = "p-1", *, modified: str = MOMENT, words: str = "a b c") -> Row:
-    """A person with rows in all tables; in each list as many elements as there are words."""
+    """A person with rows in all tables; each list has one element for each word."""
     each = words.split()
     some = each[0] if each else None
     jobs = [
@@ -169,9 +169,9 @@ def page(*records: object) -> bytes:
 
 
 def write(folder: Path, path: str, content: object = None, *, stable: bool = True) -> Path:
-    """Writes a file: bytes as they are, a list as a page of these records.
+    """Writes a file: bytes unchanged, a list as a page of these records.
 
-    It appears at once with all its content; `stable`, as one that has long stopped growing.
+    It appears at once with its whole content; with `stable`, its mtime is old.
     """
     file = folder / path
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -184,7 +184,7 @@ def write(folder: Path, path: str, content: object = None, *, stable: bool = Tru
 
 
 def age(file: Path, seconds: float = 60.0) -> None:
-    """Makes a file look as if it had not changed for a while."""
+    """Gives a file an old mtime."""
     moment = time.time() - seconds
     os.utime(file, (moment, moment))
 
@@ -240,12 +240,12 @@ def add_many(folder: Path, count: int, *, persons: int = 3) -> dict[str, list[st
 
 
 def files(folder: Path) -> list[str]:
-    """The files below a folder, by their paths in it, but for what is hidden."""
+    """The files below a folder, by their paths in it, without hidden ones."""
     return [path for path in files_below(folder) if not path.rpartition("/")[2].startswith(".")]
 
 
 def problems(file: Path) -> list[tuple[int | None, str | None, str]]:
-    """What the list beside a failed file says: index, id and reason of each record."""
+    """The list of errors beside a failed file: index, id and reason of each record."""
     listed = json.loads(file.with_name(f"{file.stem}.errors.json").read_bytes())
     return [(each.pop("index"), each.pop("id"), each.pop("reason")) for each in listed]
 
@@ -294,7 +294,7 @@ def rows(url: str, tables: Iterable[str] = TABLES, *, sources: bool = True) -> d
 
 
 def versions(url: str) -> list[tuple[str, str, str]]:
-    """By which transaction each row of each table was written, and where it lies."""
+    """The transaction that wrote each row of each table, and the row's position."""
     tables = (*TABLES, "public.datasets")
     selects = (f"SELECT '{table}', ctid::text, xmin::text FROM {table}" for table in tables)
     return query(url, f"{' UNION ALL '.join(selects)} ORDER BY 1, 2")  # type: ignore[return-value]
@@ -305,7 +305,7 @@ def count(url: str, table: str = "people.identities") -> int:
 
 
 def person_ids(url: str) -> set[str]:
-    """The ids of all persons that are in."""
+    """The ids of all stored persons."""
     return {row[0] for row in query(url, "SELECT neuron360_profile_id FROM people.identities")}
 
 

@@ -1,4 +1,4 @@
-"""A proxy between the importer and a server, which does to a request what a test wants."""
+"""A proxy between the importer and a server, which injects faults into requests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HEAD_BYTES = 4096
 
 @dataclass
 class Fault:
-    """Something that happens to requests which have `needles` in them, in this order.
+    """A fault for requests that contain the `needles`, in this order.
 
     `action` is `reset` (the server gets the first `sent` bytes, the client a reset), `swallow` (the
     server gets everything and answers; the client gets a closed connection), `hang` (the same,
@@ -71,7 +71,7 @@ class Proxy:
         self.start()
 
     def add(self, *needles: bytes, action: str, **fields: object) -> Fault:
-        """Arranges for a fault."""
+        """Adds a fault."""
         fault = Fault(needles, action, **fields)  # type: ignore[arg-type]
         with self._lock:
             self._faults.append(fault)
@@ -86,7 +86,7 @@ class Proxy:
         self._acceptor = self._spawn(self._accept, listener)
 
     def stop(self) -> None:
-        """Refuses connections from now on, and resets those that there are."""
+        """Refuses new connections, and resets the existing ones."""
         listener, self._listener = self._listener, None
         self._stopped.set()
         if listener is not None:
@@ -167,7 +167,7 @@ class Proxy:
             self._end(link)
 
     def _happen(self, fault: Fault, link: _Link, chunk: bytes) -> bool:
-        """Does what the fault says; whether the connection goes on."""
+        """Applies a fault; returns whether the connection continues."""
         if fault.action == "answer":
             _read_body(link.client, chunk)
             link.client.sendall(fault.answer)

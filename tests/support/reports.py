@@ -1,4 +1,4 @@
-"""Work states and reports of runs that never were."""
+"""Invented work states and reports."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def work_state(**changes: Any) -> WorkState:
 def report(
     state: WorkState | None = None, counts: dict[str, int] | None = None, **changes: Any
 ) -> RunReport:
-    """The report of a run, all done where nothing else is said."""
+    """The report of a run, completed by default."""
     values: dict[str, Any] = {
         "state": state or work_state(),
         "item": "file",

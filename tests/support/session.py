@@ -35,7 +35,7 @@ from tests.support.reports import work_state
 
 
 class PeopleDatabase(MemoryDatabase):
-    """Knows what a whole run asks for. `compared` are the rows that verification asked about."""
+    """Answers all requests of a run. `compared` are the rows that verification compared."""
 
     def __init__(self, poison: set[str] | None = None, down: set[str] | None = None) -> None:
         super().__init__(poison, down)
@@ -64,7 +64,7 @@ class PeopleDatabase(MemoryDatabase):
 
     @property
     def people(self) -> list[str]:
-        """The profile ids of the persons that went in, in order."""
+        """The profile ids of the imported persons, in order."""
         found = (row.get("neuron360_profile_id") for row in self.stored)
         return [each for each in cast(Iterable[str | None], found) if each is not None]
 
@@ -74,7 +74,7 @@ class PeopleDatabase(MemoryDatabase):
         return super().merge(request_id, rows)
 
     def before_merge(self) -> None:
-        """For tests that do something while a run is under way."""
+        """A hook for tests that act during a run."""
 
 
 def person(profile_id: str | None, **more: Any) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class PeopleBench:
         return self.write(name, json.dumps(content).encode(), age=age)
 
     def session(self, run_name: str = "batch", only: str | None = None, **flags: Any) -> RunSession:
-        """The session of a run, opened as a run opens it but for the target."""
+        """The session of a run, opened as by a run, except for the target."""
         settings = Settings(
             kind="people",
             tag="t",
@@ -198,7 +198,7 @@ class PeopleBench:
         return importer.run(tell)
 
     def left(self) -> list[str]:
-        """The files that are in the source, by path."""
+        """The paths of the files in the source."""
         return files_below(self.folder)
 
     def close(self) -> None:

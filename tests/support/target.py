@@ -1,4 +1,4 @@
-"""Where a test imports to."""
+"""The targets of tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.database import connected
 
 @dataclass(frozen=True)
 class Target:
-    """What the settings of an import need for one of the backends, and where its rows end up.
+    """A target for one of the backends: its settings, and the database with its rows.
 
     For Supabase, `database_url` is for looking at rows only. Given to the importer as well, it
     would make it COPY straight into the database.
@@ -48,12 +48,12 @@ class Target:
             **arguments.pop("headers", {}),
         }
         url = f"{self.supabase_url}{path}"
-        # Nothing here speaks TLS, and to read all certificates for a client takes long.
+        # No TLS is used here, and loading all certificates takes long.
         options: dict[str, Any] = {"trust_env": False, "verify": False}
         return httpx.request(method, url, headers=headers, **options, **arguments)
 
     def empty(self) -> None:
-        """Makes it like a new one, which nobody has imported into, once nobody does any more."""
+        """Empties the target, after the last import has ended."""
         with connected(self.database_url) as connection, connection.cursor() as cursor:
 
             def ask(sql: str, *parameters: object) -> list[tuple[Any, ...]]:
@@ -63,7 +63,7 @@ class Target:
             wait_until(lambda: not ask(_AT_WORK))
             if filled := [name for (name,) in ask(_FILLED)]:
                 cursor.execute(";".join([_WITHOUT_CHECKS, *(f"DELETE FROM {t}" for t in filled)]))
-                # So that new rows lie in their order again.
+                # So that new rows are stored in order again.
                 cursor.execute(f"VACUUM {', '.join(filled)}")
             ask(_RESTART_NUMBERS)
             need = needed()
@@ -75,7 +75,7 @@ class Target:
             assert self.api("DELETE", f"/storage/v1/bucket/{bucket}").is_success
 
 
-# A server finishes what a killed run has asked of it.
+# A server completes the requests of a killed run.
 _AT_WORK = (
     "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
     " AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND state <> 'idle'"

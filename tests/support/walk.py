@@ -20,7 +20,7 @@ from imports.workers.executors import Workers
 
 
 class Taken:
-    """Takes in a listing as the ledger does, and keeps it. `after` entries it asks for a stop."""
+    """Stores a listing, like the ledger. Requests a stop `after` this many entries."""
 
     def __init__(self, policy: RetryPolicy, after: int | None) -> None:
         self.entries: list[ListedEntry] = []
@@ -50,7 +50,7 @@ def take(
     resumed: bool = False,
     **settings: Any,
 ) -> Taken:
-    """Lists a source; what the ledger is told."""
+    """Lists a source; returns what the ledger would record."""
     policy = RetryPolicy(0)
     taken = Taken(policy, stop_after)
     mine = Workers(1) if workers is None else workers

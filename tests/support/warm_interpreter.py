@@ -1,4 +1,4 @@
-"""An interpreter that has imported the importer, and is forked for each command to be run.
+"""An interpreter that has imported the importer, and is forked for each command.
 
 It is a program of its own (`tests.support.warm` starts it), so that nothing of pytest is in it. Up
 to the fork it does what a start of `python -m imports` does, which is most of what a short command
@@ -37,9 +37,9 @@ LONGEST_REQUEST = 1 << 20
 
 
 def import_for_good() -> None:
-    """Imports what commands import. It stays where it is also when Python ends."""
+    """Imports the modules of commands. They are not freed at the end of a fork."""
     kept: dict[str, Any] = {}
-    # Registered first, it comes last: until then modules can be imported as ever.
+    # Registered first, so it runs last: until then modules can be imported.
     atexit.register(_forget, kept)
     for module in pkgutil.walk_packages(imports.__path__, "imports."):
         if not module.name.startswith(NOT_FOR_COMMANDS):
@@ -47,7 +47,7 @@ def import_for_good() -> None:
     for name in ALSO:
         import_module(name)
     kept.update(sys.modules)
-    # A ring that nobody looks at any more, once it is frozen, is there for ever.
+    # A frozen reference cycle is never collected.
     ring: list[object] = [kept]
     ring.append(ring)
     gc.collect()
@@ -60,7 +60,7 @@ def _forget(kept: dict[str, Any]) -> None:
 
 
 def next_command(requests: socket.socket) -> dict[str, Any] | None:
-    """Forks for each request, and tells its exit code to whoever asked.
+    """Forks for each request, and sends the exit code to the requester.
 
     Comes back in each fork, with the request; else when nobody can ask any more, with None.
     """
@@ -75,7 +75,7 @@ def next_command(requests: socket.socket) -> dict[str, Any] | None:
             if ready in replies:
                 poll.unregister(ready)
                 reply = replies.pop(ready)
-                # As elsewhere, its number is nobody else's until its end was heard of.
+                # Its process id is not reused until its parent has waited for it.
                 ended = os.waitid(os.P_PIDFD, ready, os.WEXITED | os.WNOWAIT)
                 os.close(ready)
                 killed = ended.si_code != os.CLD_EXITED
@@ -111,13 +111,13 @@ def tell(reply: int, number: int) -> None:
 
 
 def begin(request: dict[str, Any], streams: list[int]) -> None:
-    """Makes a fork what a process is that was started so."""
+    """Gives a fork the streams, environment and folder of a newly started process."""
     os.setsid()
     for standard, stream in enumerate(streams):
         os.dup2(stream, standard)
         os.close(stream)
     if os.isatty(0):
-        # Else Ctrl-C, typed there, is no signal.
+        # Otherwise Ctrl-C there sends no signal.
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.chdir(request["folder"])
     os.environ.clear()
@@ -132,7 +132,7 @@ def begin(request: dict[str, Any], streams: list[int]) -> None:
 
 
 def renewed(stream: TextIO, mode: str) -> TextIO:
-    """A stream like it on what its descriptor is now."""
+    """The same stream on its current descriptor."""
     return open(
         stream.fileno(),
         mode,

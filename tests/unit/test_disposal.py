@@ -200,7 +200,7 @@ def test_of_a_link_only_the_link_is_deleted(source: Path, tmp_path: Path) -> Non
     assert original.exists()
 
 
-def test_what_cannot_be_deleted_is_told(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_deletion_is_reported(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(source / "a.json")
     monkeypatch.setattr(os, "unlink", refuse(errno.EACCES))
     with pytest.raises(PermissionError):
@@ -241,7 +241,7 @@ def test_the_same_content_is_not_kept_twice(source: Path, failed: Path) -> None:
 
 
 @pytest.mark.usefixtures("way")
-def test_content_of_the_same_length_is_told_apart(source: Path, failed: Path) -> None:
+def test_content_of_the_same_length_is_distinguished(source: Path, failed: Path) -> None:
     write(failed / "a.json", b"x" * 2_000_000 + b"1")
     moved(write(source / "a.json", b"x" * 2_000_000 + b"2"), failed)
     assert set(visible(failed)) == {"a.json", "a.1.json"}
@@ -508,7 +508,7 @@ def killed_moments(act: Callable[[], object], prepare: Callable[[], None]) -> It
     raise AssertionError("it never came to its end")
 
 
-def finish_left(path: Path, mark: Signature, end: Callable[[Path, Path], Outcome]) -> None:
+def finish_leftover(path: Path, mark: Signature, end: Callable[[Path, Path], Outcome]) -> None:
     """What the next run does first: it ends what is left of this file, and puts back the rest."""
 
     def finish(aside: Path, home: Path) -> bool:
@@ -558,9 +558,9 @@ def test_a_move_killed_at_any_system_call_is_finished_by_the_next(
         assert at_source or name in found, "never neither"
         assert set(at_source.values()) <= {content}
         if known:
-            finish_left(path, mark, end)
+            finish_leftover(path, mark, end)
         else:
-            finish_left(path, Signature(0, 0), end)
+            finish_leftover(path, Signature(0, 0), end)
             if path.exists():
                 assert files_in(source) == {"x/a.json": content}
                 mark = signature_of_file(str(path), exact=True)
@@ -591,7 +591,7 @@ def test_a_deletion_killed_at_any_system_call_is_finished_by_the_next(
         assert set(files_in(source).values()) <= {CONTENT}
         left = bool(files_in(source))
         wanted = mark if known else Signature(0, 0)
-        finish_left(path, wanted, lambda aside, home: disposal.finish_delete(aside))
+        finish_leftover(path, wanted, lambda aside, home: disposal.finish_delete(aside))
         if not known:
             assert path.exists() is left, "it is put back, as a file that is new"
         if path.exists() and not known:
@@ -795,7 +795,7 @@ def test_a_list_of_errors_never_overwrites_a_source_file_of_that_name(
 
 
 @pytest.mark.parametrize("problems", [[], [Problem(0, None, "x")]])
-def test_a_list_of_errors_that_a_file_left_behind_is_in_nobodys_way(
+def test_an_old_list_of_errors_does_not_prevent_a_move(
     source: Path, failed: Path, problems: list[Problem]
 ) -> None:
     write_errors(str(failed / "a.json"), problems)
@@ -814,7 +814,7 @@ def test_parts_are_a_process_s_own_and_those_of_dead_ones_go(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("linked", [False, True])
-def test_a_file_with_an_exact_signature_is_told_from_another_one_of_the_same_size_and_mtime(
+def test_an_exact_signature_distinguishes_files_of_the_same_size_and_mtime(
     tmp_path: Path, linked: bool
 ) -> None:
     path, other = tmp_path / "in/a.json", tmp_path / "other"

@@ -82,7 +82,7 @@ def test_a_failed_item_is_tried_again_and_its_tries_add_up(book: Book) -> None:
         assert book.listed_paths() == ["a"]
 
 
-def test_the_tries_begin_anew_when_the_file_was_changed(book: Book) -> None:
+def test_the_tries_begin_again_when_the_file_changes(book: Book) -> None:
     book.failed(*book.add("a").values())
     book.list(listed("a", size=2))
     (items,) = book.listed_items(None, 100)
@@ -236,7 +236,7 @@ def test_only_spooled_items_have_a_chunk(book: Book) -> None:
     assert book.items.next_chunk() == 5
 
 
-def test_warnings_are_told_by_path_and_by_later_runs_too(book: Book) -> None:
+def test_warnings_are_reported_by_path_and_by_later_runs_too(book: Book) -> None:
     book.list(listed("b"), listed("a"), listed("c"))
     (items,) = book.listed_items(None, 9)
     book.plan(
@@ -251,7 +251,7 @@ def test_warnings_are_told_by_path_and_by_later_runs_too(book: Book) -> None:
     assert book.items.warnings(9) == (2, [("a", "three"), ("b", "one; two")])
 
 
-def test_what_was_before_what_is_told_though_the_clock_was_set_back(
+def test_the_order_of_events_is_known_even_if_the_clock_was_set_back(
     book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Runs and batches are in the order in which they came."""
@@ -288,7 +288,7 @@ def test_a_warning_is_gone_when_its_cause_is(book: Book) -> None:
     assert book.items.warnings(9) == (0, [])
 
 
-def test_duplicates_are_told_by_group(book: Book) -> None:
+def test_duplicates_are_reported_by_group(book: Book) -> None:
     book.add("z", "a", group=1)
     book.add("m", group=2)
     book.add("y", "x", group=3)
@@ -445,7 +445,7 @@ def test_queued_items_bring_what_is_needed_to_import_them(book: Book) -> None:
 # What becomes of items
 
 
-def test_what_became_of_a_batch_is_recorded_with_its_counts(book: Book) -> None:
+def test_the_result_of_a_batch_is_recorded_with_its_counts(book: Book) -> None:
     ids = book.add("a", "b")
     book.queue.record_imported(
         list(ids.values()),
@@ -459,7 +459,7 @@ def test_what_became_of_a_batch_is_recorded_with_its_counts(book: Book) -> None:
     assert book.runs.counts("batch") == {"import.inserted": 3}
 
 
-def test_an_item_that_goes_in_at_last_is_no_failure_any_more(book: Book) -> None:
+def test_an_item_that_is_imported_later_is_not_a_failure_any_more(book: Book) -> None:
     book.failed(*book.add("a").values())
     book.list(listed("a"))
     book.imported(*book.add().values())
@@ -467,7 +467,7 @@ def test_an_item_that_goes_in_at_last_is_no_failure_any_more(book: Book) -> None
     assert book.items.count(ItemState.IMPORTED) == 1
 
 
-def test_failures_are_told_by_path_up_to_a_limit(book: Book) -> None:
+def test_failures_are_reported_by_path_up_to_a_limit(book: Book) -> None:
     for number in book.add("b", "a", "c").values():
         book.failed(number)
     count, failures = book.items.failures(2)
@@ -475,7 +475,7 @@ def test_failures_are_told_by_path_up_to_a_limit(book: Book) -> None:
     assert [failure.path for failure in failures] == ["a", "b"]
 
 
-def test_unfinished_items_are_told_with_their_state(book: Book) -> None:
+def test_unfinished_items_have_their_state(book: Book) -> None:
     ids = book.add("a", "b", "c")
     book.imported(ids["a"])
     book.failed(ids["b"])
@@ -492,7 +492,7 @@ def test_items_can_be_had_imported_again_with_the_files_they_have_now(book: Book
     assert [(item.path, item.signature) for item in items] == [("a", Signature(7, 8))]
 
 
-def test_rows_are_vouched_for_until_verification_begins_anew(book: Book) -> None:
+def test_rows_are_seen_until_verification_begins_again(book: Book) -> None:
     seen_rows = SeenRows(book.scope)
     seen_rows.begin()
     seen_rows.add(["1", "2", "2"])
@@ -846,7 +846,7 @@ def test_counts_add_up_by_name_and_run(book: Book) -> None:
 # The file
 
 
-def test_everything_is_there_when_the_file_is_opened_again(tmp_path: Path) -> None:
+def test_a_ledger_that_is_opened_again_has_everything(tmp_path: Path) -> None:
     book = Book(tmp_path / "ledger.db")
     ids = book.add("a", "b")
     book.imported(ids["a"])
@@ -881,7 +881,7 @@ def test_a_file_that_is_no_database_is_refused_and_stays(tmp_path: Path) -> None
 
 def test_a_folder_in_its_place_and_a_folder_that_is_gone_are_refused(tmp_path: Path) -> None:
     for path, problem in (
-        (tmp_path, "that is a folder"),
+        (tmp_path, "it is a folder"),
         (tmp_path / "gone" / "ledger.db", "its folder does not exist"),
     ):
         with pytest.raises(UsageError, match=rf"cannot be used: {problem}\. .* --db-path"):
@@ -893,7 +893,7 @@ def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     LedgerFile(path).close()
     _execute(path, "pragma user_version = 99")
-    with pytest.raises(LedgerError, match="of version 99"):
+    with pytest.raises(LedgerError, match="has version 99"):
         LedgerFile(path)
 
 

@@ -86,7 +86,7 @@ def test_what_has_nothing_of_its_item_in_it_is_its_own_cause() -> None:
         assert cause_of(reason) == reason
 
 
-def test_a_cause_tells_what_the_matter_is() -> None:
+def test_a_cause_names_the_problem() -> None:
     reason = "record Belmar/FL/PH1: image '/srv/a.png' has 12,345 bytes"
     assert cause_of(reason) == "image … has … bytes"
 

@@ -136,7 +136,7 @@ def record_flawed(book: Book) -> None:
     ids=lambda each: str(each.__name__),
 )
 @pytest.mark.parametrize("state", ["imported", "planned"])
-def test_what_became_of_a_batch_costs_the_same_among_any_number_of_items(
+def test_recording_a_batch_costs_the_same_with_any_number_of_items(
     tmp_path: Path, work: Callable[[Book], object], state: str
 ) -> None:
     assert growth(tmp_path, work, state) < 1.5

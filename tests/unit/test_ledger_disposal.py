@@ -102,7 +102,7 @@ def test_a_run_over_a_single_item_disposes_of_it_alone(book: Book, path: str) ->
 
 
 @pytest.mark.parametrize(("most_tries", "again"), [(None, True), (1, False), (2, False), (3, True)])
-def test_what_failed_before_says_whether_this_run_tries_it_again(
+def test_an_item_that_failed_before_says_whether_this_run_retries_it(
     book: Book, most_tries: int | None, again: bool
 ) -> None:
     """`bad` has failed in two runs before this one."""
@@ -168,7 +168,7 @@ def test_files_are_counted_as_deleted_or_as_moved_and_others_not_at_all(book: Bo
     assert book.disposals.disposed() == 2, "of those that are imported"
 
 
-def test_problems_are_told_by_path_up_to_a_limit_until_they_are_forgotten_or_gone(
+def test_problems_are_reported_by_path_up_to_a_limit_until_they_are_forgotten_or_gone(
     book: Book,
 ) -> None:
     ids = book.add(*"cab")
@@ -189,7 +189,7 @@ def test_problems_are_told_by_path_up_to_a_limit_until_they_are_forgotten_or_gon
     assert left(book) == ["a", "c"]
 
 
-def test_what_breaks_off_half_way_is_not_recorded_at_all(
+def test_an_interrupted_listing_is_not_recorded(
     book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = book.add("a")
@@ -213,7 +213,7 @@ def test_files_may_be_moved_to_any_path(book: Book, moved_to: str) -> None:
     assert book.rows("select moved_to from item") == [(moved_to,)]
 
 
-def test_a_clock_that_stands_at_zero_disposes_all_the_same(
+def test_files_are_disposed_of_even_if_the_clock_is_at_zero(
     book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = book.add("a")
@@ -234,7 +234,7 @@ def test_what_vanished_is_forgotten_and_counted_as_nothing(book: Book) -> None:
     assert book.runs.counts("batch") == {}
 
 
-def test_what_became_of_each_file_is_kept_when_another_one_comes_under_its_path(
+def test_a_disposal_stays_when_a_new_file_appears_at_the_path(
     book: Book,
 ) -> None:
     ids = book.add("a", "b", "c")
@@ -267,7 +267,7 @@ def test_a_file_that_was_put_back_has_its_new_signature_and_stays_due(book: Book
     assert book.list(listed("a", 1, 1, "5.2"), listed("b", 1, 1, "6.2")).unchanged == 2
 
 
-def test_another_file_that_was_kept_beside_its_name_is_not_done_with(book: Book) -> None:
+def test_a_replacing_file_with_a_new_name_is_not_disposed_of(book: Book) -> None:
     ids = book.add("a")
     book.imported(*ids.values())
     book.disposals.record([DisposedItem(ids["a"], kept_as="/data/a.1.json")])
@@ -406,7 +406,7 @@ def test_an_empty_source_keeps_all_that_is_known(book: Book) -> None:
 # What is told of them, and what becomes of them later
 
 
-def test_failures_whose_files_were_moved_away_are_told_until_they_are_told(book: Book) -> None:
+def test_failures_whose_files_were_moved_are_in_one_report(book: Book) -> None:
     ids = book.add("moved", "here")
     book.failed(ids["moved"], "first")
     book.failed(ids["here"], "second")
@@ -416,11 +416,11 @@ def test_failures_whose_files_were_moved_away_are_told_until_they_are_told(book:
     here = [Failure("here", "import", "second", 1)]
     book.next_run("next")
     assert book.items.failures(9)[0] == 2
-    book.runs.record_told("next")
+    book.runs.record_reported("next")
     assert book.items.failures(9)[0] == 2, "that run told of another item"
-    book.runs.record_told("next", book.scope_id + 1)
+    book.runs.record_reported("next", book.scope_id + 1)
     assert book.items.failures(9)[0] == 2, "nor is it another source that is meant"
-    book.runs.record_told("next", book.scope_id)
+    book.runs.record_reported("next", book.scope_id)
     assert book.items.failures(9) == (1, here)
     # Its own run, which is gone on with, tells of it at its end; one that verifies it does not.
     book.runs.begin_run(book.scope_id, "run", "batch", STATE_FILE, only_verified=True)
@@ -438,7 +438,7 @@ def test_what_was_disposed_of_is_not_verified(book: Book) -> None:
     assert [item.path for item in book.queue.large()] == ["a", "c"]
 
 
-def test_what_is_planned_of_a_file_that_came_back_is_imported(book: Book) -> None:
+def test_a_plan_of_a_file_that_exists_again_is_imported(book: Book) -> None:
     ids = book.add("a")
     book.imported(*ids.values())
     book.disposed(ids["a"])
@@ -449,7 +449,7 @@ def test_what_is_planned_of_a_file_that_came_back_is_imported(book: Book) -> Non
     assert due(book, ids["a"]) == ["a"]
 
 
-def test_the_size_of_a_file_that_came_back_is_that_of_now(book: Book) -> None:
+def test_the_size_of_a_file_that_exists_again_is_the_current_one(book: Book) -> None:
     ids = book.add("a")
     book.imported(*ids.values())
     book.disposed(ids["a"])
@@ -471,7 +471,7 @@ def test_a_run_that_deletes_brings_what_it_commits_to_disk(book: Book) -> None:
     assert book.rows("pragma journal_mode") == [("wal",)]
 
 
-def test_what_is_found_wrong_is_not_due_until_it_is_found_right_or_begins_anew(book: Book) -> None:
+def test_an_item_found_wrong_is_not_due_until_it_is_found_right_or_begins_again(book: Book) -> None:
     ids = book.add("a", "b", "c")
     book.imported(*ids.values())
     book.disposals.record_verified({"a", "b"}, whole=True)

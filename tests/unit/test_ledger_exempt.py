@@ -40,8 +40,8 @@ def test_what_was_left_out_or_is_guarded_is_counted_and_listed(book: Book) -> No
     assert book.exempt.records(GUARDED, 2) == ExemptRecords(1, [("a", "record 2")])
     connection = book.file.connection
     assert [(each.path, *each.warnings) for each in warned_items(connection, None, None, 2)] == [
-        ("a", "record record 1 is left out: what it refers to is not in the target"),
-        ("a", "record record 2 is guarded: the target keeps what it has"),
+        ("a", "record record 1 is left out: the row that it refers to is not in the target"),
+        ("a", "record record 2 is guarded: the stored row is never changed"),
     ]
     assert list(warned_items(connection, "people", None, None)) == []
     assert list(warned_items(connection, None, "another", None)) == []
@@ -67,7 +67,7 @@ def test_only_another_run_tries_it_again(book: Book) -> None:
 
 
 @pytest.mark.parametrize("grouped", [True, False])
-def test_an_item_that_begins_anew_forgets_it(book: Book, grouped: bool) -> None:
+def test_an_item_that_begins_again_has_no_exempt_records(book: Book, grouped: bool) -> None:
     ids = book.add("a", "b", group=1) if grouped else book.add("a")
     left_out(book, ids["a"], 1, 2)
     if grouped:

@@ -52,7 +52,7 @@ def test_the_last_one_of_each_scope_is_kept_the_latest_first(book: Book) -> None
     )
 
 
-def test_it_is_kept_as_it_is_without_the_lists_of_its_items(book: Book) -> None:
+def test_it_is_stored_without_the_lists_of_its_items(book: Book) -> None:
     failed = [FailedItem(path="a", phase="import", reason="bad", tries=1)]
     one = state(1, failed_items=failed, failed_items_total=1, parameters={"limit": 3})
     keep(book, one)
@@ -81,7 +81,7 @@ def test_one_that_is_given_up_is_forgotten(book: Book, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", '{"run_id": 3}'])
-def test_one_that_no_run_has_written_is_told(book: Book, text: str) -> None:
+def test_a_state_that_no_run_wrote_is_an_error(book: Book, text: str) -> None:
     keep(book, state(1))
     with book.file.transaction() as connection:
         connection.execute("update work_state set state = ?", (text,))

@@ -66,7 +66,7 @@ def test_what_is_missing_is_counted_until_the_item_is_imported_with_it(book: Boo
     assert book.lacking.count() == Lacking(2, 2, 1)
 
 
-def test_an_item_of_which_there_is_no_more_to_say_lacks_nothing_any_more(book: Book) -> None:
+def test_a_plain_item_has_no_missing_images_any_more(book: Book) -> None:
     ids = lacking(book, "a")
     book.items.import_again([(ids["a"], Signature(1, 1))])
     book.items.record_plans([], {}, {ids["a"]: None}, 1)
@@ -91,7 +91,7 @@ def test_they_come_with_the_images_that_they_were_imported_with_or_for(book: Boo
             "a",
             Signature(1, 1),
             frozenset({picture("bad"), picture("one"), picture("two")}),
-            mended=False,
+            has_usable=False,
         )
     ]
 
@@ -112,20 +112,20 @@ def test_one_image_under_two_names_is_missing_once(book: Book) -> None:
     book.images.record_hashes([], [(picture("bad"), "is no image")])
     book.imported(item.id)
     assert book.lacking.count() == Lacking(1, 0, 1)
-    assert [item.mended for item in items(book)] == [False]
+    assert [item.has_usable for item in items(book)] == [False]
 
 
-def test_an_image_that_another_item_made_usable_is_mended(book: Book) -> None:
+def test_an_image_that_another_item_made_usable_is_known(book: Book) -> None:
     bad(book, "a")
     book.list(listed("b"), whole=False)
     ((other,),) = book.listed_items(None, 9)
     better = ImageFile(picture("bad").path, Signature(99, 2))
     book.plan(Plan(other.id, images=(better,)))
     book.images.record_hashes([hashed(better, "11")], [])
-    assert [(item.path, item.mended) for item in items(book)] == [("a", True)]
+    assert [(item.path, item.has_usable) for item in items(book)] == [("a", True)]
 
 
-def test_an_image_that_is_met_again_is_told_once(book: Book) -> None:
+def test_an_image_that_is_read_again_gives_one_warning(book: Book) -> None:
     """As after a crash, with another item that names it."""
     book.list(listed("a"))
     ((item,),) = book.listed_items(None, 9)

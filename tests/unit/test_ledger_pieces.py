@@ -111,7 +111,7 @@ def test_a_chunk_is_kept_whole_where_it_can_be(
     assert cut(book) == batches
 
 
-def test_a_chunk_is_told_by_each_item_though_it_is_torn(book: Book) -> None:
+def test_a_damaged_chunk_has_no_items(book: Book) -> None:
     plan_rows(book, [15_000] * 3, [7] * 3)
     book.queue.open(ItemState.PLANNED, None)
     assert [[item.chunk for item in items] for items in book.queue.batches(9)] == [[7], [7], [7]]
@@ -145,7 +145,7 @@ def test_two_groups_side_by_side_are_cut_between_them(book: Book) -> None:
         max_size=12,
     )
 )
-def test_whatever_is_queued_a_cut_takes_some_and_tears_no_group(
+def test_a_cut_takes_some_items_and_splits_no_group(
     items: list[tuple[int, int | None, int | None]],
 ) -> None:
     # As the queue has them: groups come last and side by side.
@@ -269,7 +269,7 @@ def test_pieces_add_up_and_what_failed_is_kept_in_its_order(book: Book) -> None:
     assert counts_of(book) == (6, 3, 3, 10.0, 13.0)
 
 
-def test_a_large_item_that_failed_begins_anew_when_it_is_planned_again(book: Book) -> None:
+def test_a_large_item_that_failed_begins_again_when_it_is_planned_again(book: Book) -> None:
     ids = sized(book, 999)
     number = ids["00"]
     book.queue.record_piece(number, 3, {}, TOOK, 2, bad(number, 2))
@@ -282,7 +282,7 @@ def test_a_large_item_that_failed_begins_anew_when_it_is_planned_again(book: Boo
     assert book.queue.record_failures(number) == []
 
 
-def test_an_interrupted_large_item_goes_on_where_it_was(book: Book) -> None:
+def test_an_interrupted_large_item_continues_where_it_stopped(book: Book) -> None:
     ids = sized(book, 999)
     number = ids["00"]
     book.queue.record_piece(number, 3, {}, (10.0, 11.0), 2, bad(number, 2))
@@ -293,7 +293,7 @@ def test_an_interrupted_large_item_goes_on_where_it_was(book: Book) -> None:
     assert book.queue.record_failures(number) == bad(number, 2)
 
 
-def test_a_large_item_that_changed_meanwhile_begins_anew(book: Book) -> None:
+def test_a_large_item_that_changed_meanwhile_begins_again(book: Book) -> None:
     ids = sized(book, 999)
     book.queue.record_piece(ids["00"], 3, {}, TOOK, 2, bad(ids["00"], 2))
     book.list(listed("00", 1_000))
@@ -310,7 +310,7 @@ def test_a_piece_that_comes_twice_does_not_double_its_failures(book: Book) -> No
     assert len(book.queue.record_failures(number)) == 3
 
 
-def test_a_batch_tells_of_each_item_how_many_records_went_in_and_which_did_not(book: Book) -> None:
+def test_a_batch_records_for_each_item_the_imported_and_the_failed_records(book: Book) -> None:
     ids = sized(book, 1, 1, 1)
     a, b, c = ids.values()
     failures = bad(b, 0, 7)
@@ -381,7 +381,7 @@ def test_lists_have_no_more_bytes_than_that_or_one_item(
 
 
 @given(st.lists(st.integers(0, 200), max_size=12), st.integers(1, 5), st.integers(0, 15))
-def test_whatever_their_sizes_all_come_once_and_up_to_the_limit(
+def test_items_of_any_size_come_once_and_up_to_the_limit(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], size: int, limit: int
 ) -> None:
     book = Book(tmp_path_factory.mktemp("book") / "l.db")
@@ -395,7 +395,7 @@ def test_whatever_their_sizes_all_come_once_and_up_to_the_limit(
     book.file.close()
 
 
-def test_how_much_there_is_to_read_is_told(book: Book) -> None:
+def test_the_number_of_items_to_read_is_shown(book: Book) -> None:
     assert book.items.listed() == (0, 0)
     book.list(listed("a", 5), listed("b", 7), listed("c", 0))
     assert book.items.listed() == (3, 12)

@@ -10,7 +10,7 @@ from imports.ledger import KnownPlace, PlacementLedger, PlacementStage
 from imports.work_item import Placement, Plan, RecordFailure
 from tests.support.book import TOOK, Book, hashed, listed, picture
 
-PUT, STANDS = PlacementStage.PUT, PlacementStage.STANDS
+PUT, COMMITTED = PlacementStage.PUT, PlacementStage.COMMITTED
 
 
 def place(name: str) -> Placement:
@@ -90,51 +90,53 @@ def test_an_item_that_failed_meanwhile_puts_nothing_more(book: Book) -> None:
     assert list(pages) == []
 
 
-def test_an_image_stays_once_rows_of_its_item_are_in(book: Book) -> None:
+def test_an_image_stays_once_rows_of_its_item_are_imported(book: Book) -> None:
     item = planned(book, "1", "a", "aa")
-    put(book, "a", "aa", kept="copy", previous="old", previous_stage=STANDS)
-    ledger(book).settle()
+    put(book, "a", "aa", kept="copy", previous="old", previous_stage=COMMITTED)
+    ledger(book).commit()
     assert (stages(book), undone(book)) == ([("photos/a.png", "aa", "put")], [])
     book.imported(item)
-    ledger(book).settle()
-    assert (stages(book), undone(book)) == ([("photos/a.png", "aa", "stands")], [])
+    ledger(book).commit()
+    assert (stages(book), undone(book)) == ([("photos/a.png", "aa", "committed")], [])
     ((copy,),) = ledger(book).with_copies(9)
     assert copy.copy == Placement("photos", "copy")
     ledger(book).forget_copies([copy])
     assert list(ledger(book).with_copies(9)) == []
 
 
-def test_what_a_failed_item_put_is_taken_back_unless_rows_of_it_are_in(book: Book) -> None:
+def test_the_image_of_a_failed_item_is_taken_back_unless_rows_of_it_are_imported(
+    book: Book,
+) -> None:
     whole, part = planned(book, "1", "a", "aa"), planned(book, "2", "b", "bb")
     put(book, "a", "aa")
     put(book, "b", "bb")
     problem = [RecordFailure(part, 1, "x", "refused")]
     failures = [(whole, "refused"), (part, "refused")]
     book.queue.record_imported([whole, part], failures, {}, TOOK, {part: 1}, problem)
-    ledger(book).settle()
+    ledger(book).commit()
     assert undone(book) == ["a.png"]
 
 
 def test_a_place_is_again_what_it_was(book: Book) -> None:
-    replaced = put(book, "a", "new", kept="copy", previous="old", previous_stage=STANDS)
+    replaced = put(book, "a", "new", kept="copy", previous="old", previous_stage=COMMITTED)
     foreign = put(book, "b", "new", kept="copy", previous="old")
     first = put(book, "c", "new")
     assert undone(book) == ["a.png", "b.png", "c.png"]
     ledger(book).record_taken_back([replaced, foreign, first], {})
-    assert stages(book) == [("photos/a.png", "old", "stands")]
+    assert stages(book) == [("photos/a.png", "old", "committed")]
     assert (undone(book), list(ledger(book).with_copies(9))) == ([], [])
 
 
-def test_an_item_that_went_in_with_an_earlier_run_says_nothing_of_what_a_later_one_put(
+def test_an_import_by_an_earlier_run_does_not_commit_the_image_of_a_later_one(
     book: Book,
 ) -> None:
     item = planned(book, "1", "a", "aa")
     put(book, "a", "aa")
     book.imported(item)
-    ledger(book).settle()
+    ledger(book).commit()
     book.next_run("another")
-    put(book, "a", "aa", kept="copy", previous="bb", previous_stage=STANDS)
-    ledger(book).settle()
+    put(book, "a", "aa", kept="copy", previous="bb", previous_stage=COMMITTED)
+    ledger(book).commit()
     assert undone(book) == ["a.png"]
 
 
@@ -142,9 +144,9 @@ def test_an_image_of_an_item_with_older_rows_does_not_stay(book: Book) -> None:
     older, newer = planned(book, "1", "a", "aa"), planned(book, "2", "b", "bb")
     put(book, "a", "aa")
     put(book, "b", "bb")
-    ledger(book).pass_over([older, newer], [older])
+    ledger(book).record_skipped([older, newer], [older])
     book.imported(older, newer)
-    ledger(book).settle()
+    ledger(book).commit()
     assert undone(book) == ["a.png"]
     # Once it is planned anew it is not known any more.
     planned(book, "1", "a", "aa")
@@ -167,21 +169,21 @@ def test_an_image_that_an_item_of_another_source_waits_for_is_left(book: Book) -
     assert list(elsewhere.undone(9)) == []
 
 
-def rivals(book: Book) -> list[tuple[object, ...]]:
+def conflicts(book: Book) -> list[tuple[object, ...]]:
     ledger(book).open_claims(again=False)
-    return [tuple(each) for each in ledger(book).rivals()]
+    return [tuple(each) for each in ledger(book).conflicts()]
 
 
 def test_the_last_of_several_items_has_the_place(book: Book) -> None:
     first, second = planned(book, "1", "a", "aa"), planned(book, "2", "a", "bb")
     planned(book, "3", "b", "aa")
     planned(book, "4", "b", "aa")
-    assert rivals(book) == [(first, "photos/a.png", "2")]
-    assert book.items.record_rival(first, "another has it") == ["1"]
-    assert rivals(book) == []
+    assert conflicts(book) == [(first, "photos/a.png", "2")]
+    assert book.items.record_conflict(first, "another has it") == ["1"]
+    assert conflicts(book) == []
     # One that is imported has it too, one that failed does not.
     book.imported(second)
     planned(book, "1", "a", "aa")
-    assert rivals(book) == [(first, "photos/a.png", "2")]
+    assert conflicts(book) == [(first, "photos/a.png", "2")]
     book.failed(second)
-    assert rivals(book) == []
+    assert conflicts(book) == []

@@ -32,7 +32,7 @@ def planned(book: Book, path: str = "a", records: int | None = 3) -> int:
     return item.id
 
 
-def test_nothing_is_told_of_what_is_only_listed(book: Book) -> None:
+def test_listed_items_are_not_in_the_progress_log(book: Book) -> None:
     assert told(book) == {}
     book.list(listed("a"), listed("b"))
     assert told(book) == {}
@@ -47,13 +47,13 @@ def test_what_is_planned_has_begun_when_it_was(book: Book) -> None:
     assert before <= item.began_at <= time.time()
 
 
-def test_what_is_imported_tells_its_records_and_when(book: Book) -> None:
+def test_an_imported_item_has_its_records_and_times(book: Book) -> None:
     number = planned(book)
     book.queue.record_imported([number], [], {}, (10.0, 12.0), {number: 3})
     assert told(book)["a"] == ItemProgress("a", ItemState.IMPORTED, 3, 3, 0, 10.0, 12.0)
 
 
-def test_what_failed_tells_how_many_went_in_all_the_same(book: Book) -> None:
+def test_a_failed_item_has_the_number_of_its_imported_records(book: Book) -> None:
     number = planned(book)
     bad = [RecordFailure(number, 1, "p", "bad")]
     before = time.time()
@@ -74,7 +74,7 @@ def test_a_file_that_cannot_be_read_has_no_records_that_are_known(book: Book) ->
     assert found.began_at == found.ended_at
 
 
-def test_a_large_item_tells_how_far_it_has_come(book: Book) -> None:
+def test_a_large_item_has_its_progress(book: Book) -> None:
     number = planned(book, records=None)
     bad = [RecordFailure(number, 4, "p", "bad")]
     book.queue.record_piece(number, 500, {}, (10.0, 11.0), 499, bad)
@@ -104,7 +104,7 @@ def test_a_file_that_is_gone_after_its_import_is_still_told(book: Book) -> None:
     assert [item.path for item in told(book).values()] == ["a"]
 
 
-def test_a_file_that_cannot_be_listed_any_more_does_not_tell_of_its_import(book: Book) -> None:
+def test_a_file_that_cannot_be_listed_any_more_has_no_times_of_its_import(book: Book) -> None:
     """It failed at once, and none of its records is known now."""
     number = planned(book)
     book.queue.record_imported([number], [], {}, (10.0, 12.0), {number: 3})
@@ -124,20 +124,20 @@ def test_items_come_in_the_order_in_which_they_were_found(book: Book) -> None:
 
 
 @pytest.mark.parametrize("path", ["it's", "=1+1", "薬局/\U0001f469.json", "a\nb"])
-def test_a_run_over_a_single_item_tells_of_it_alone(book: Book, path: str) -> None:
+def test_a_run_of_a_single_item_reports_only_that_item(book: Book, path: str) -> None:
     planned(book, path)
     planned(book, "other")
     book.use(Scope(book.file, book.scope_id, "batch", path))
     assert list(told(book)) == [path]
 
 
-def test_other_sources_are_not_told_of(book: Book) -> None:
+def test_other_sources_are_not_reported(book: Book) -> None:
     planned(book)
     other = book.runs.scope("people", "/other", "tag", "target")
     assert list(item_progress(Scope(book.file, other, "batch"))) == []
 
 
-def test_items_can_be_written_while_they_are_told(book: Book) -> None:
+def test_items_can_be_written_while_they_are_read(book: Book) -> None:
     """The log is written from a cursor: nothing that is held up is lost."""
     numbers = [planned(book, path) for path in "abc"]
     seen = []

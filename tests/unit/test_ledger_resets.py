@@ -38,7 +38,7 @@ def test_items_of_the_run_and_those_of_it_that_a_later_run_took_again(book: Book
     assert undo_run(book.file, "nobody's") == Undone(0, 0)
 
 
-def test_what_is_half_done_begins_anew_and_what_has_no_row_stays(book: Book) -> None:
+def test_a_half_imported_item_begins_again_and_an_item_without_rows_stays(book: Book) -> None:
     ids = book.add("pieces", "some records", "none", "planned")
     book.queue.record_piece(ids["pieces"], 7, {}, (1.0, 2.0), 7, [])
     some = ids["some records"]
@@ -55,7 +55,7 @@ def test_what_is_half_done_begins_anew_and_what_has_no_row_stays(book: Book) -> 
     assert book.rows("select sum(records_done), sum(succeeded) from item") == [(0, 0)]
 
 
-def test_an_item_whose_file_is_gone_is_forgotten_and_not_what_became_of_it(book: Book) -> None:
+def test_an_item_whose_file_is_gone_is_deleted_and_its_disposal_stays(book: Book) -> None:
     ids = book.add("a", "b")
     book.imported(*ids.values())
     book.disposed(ids["a"], moved_to="/done/a")
@@ -64,7 +64,7 @@ def test_an_item_whose_file_is_gone_is_forgotten_and_not_what_became_of_it(book:
     assert book.rows("select path, moved_to from disposal") == [("a", "/done/a")]
 
 
-def test_images_are_looked_for_again_by_whatever_run_saw_them(book: Book) -> None:
+def test_images_are_checked_again_whichever_run_saw_them(book: Book) -> None:
     shared, other = picture("shared"), picture("other")
     ids = book.add("a", "b")
     book.plan(Plan(ids["a"], images=(shared,)), Plan(ids["b"], images=(other,)))
@@ -81,7 +81,7 @@ def test_images_are_looked_for_again_by_whatever_run_saw_them(book: Book) -> Non
     assert [image.sha256 for image in images] == ["1"]
 
 
-def test_nobody_goes_on_with_the_run(book: Book) -> None:
+def test_the_run_cannot_be_resumed(book: Book) -> None:
     assert not book.runs.was_reset("first")
     undo_run(book.file, "first")
     assert book.runs.was_reset("first")

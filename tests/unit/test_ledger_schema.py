@@ -67,7 +67,7 @@ def test_a_later_version_brings_a_ledger_up_to_date(
     book.file.close()
 
 
-def test_a_ledger_that_cannot_be_brought_up_to_date_stays_as_it_was(
+def test_a_ledger_that_cannot_be_upgraded_stays_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "ledger.db"
@@ -92,7 +92,7 @@ def test_a_ledger_from_before_the_first_release_is_refused_and_stays(
         connection.execute("create table scope (id integer primary key)")
         connection.execute(f"pragma user_version = {version}")
     before = path.read_bytes()
-    message = rf"of version {version}, which was never released; .* {NEWEST}\. Move it away and run"
+    message = rf"has version {version}, which was never released; .* {NEWEST}\. Move it away"
     with pytest.raises(LedgerError, match=message):
         LedgerFile(path)
     assert path.read_bytes() == before
@@ -106,7 +106,7 @@ def test_a_ledger_of_a_newer_version_is_refused_and_stays(tmp_path: Path) -> Non
     LedgerFile(path).close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"pragma user_version = {NEWEST + 1}")
-    with pytest.raises(LedgerError, match=rf"of version {NEWEST + 1}, .* {NEWEST}\."):
+    with pytest.raises(LedgerError, match=rf"has version {NEWEST + 1}, .* {NEWEST}\."):
         LedgerFile(path)
     assert ask(path, "pragma user_version") == [(NEWEST + 1,)]
 
@@ -206,7 +206,7 @@ def test_the_queries_of_the_document_work_as_printed(book: Book) -> None:
     ]
 
 
-def test_every_state_is_told_in_the_words_of_the_document(book: Book) -> None:
+def test_every_state_has_the_word_of_the_document(book: Book) -> None:
     ids = book.add("done", "bad", "planned")
     book.imported(ids["done"])
     book.failed(ids["bad"], "is empty")
@@ -236,7 +236,7 @@ def test_every_state_is_told_in_the_words_of_the_document(book: Book) -> None:
         ("/srv/data", "薬/局 1", "/srv/data/薬/局 1", "局 1"),
     ],
 )
-def test_a_folder_is_told_by_its_full_path_and_its_name(
+def test_a_folder_has_its_full_path_and_its_name(
     tmp_path: Path, source: str, path: str, folder_path: str, folder_name: str
 ) -> None:
     book = Book(tmp_path / "ledger.db", source=source)
@@ -247,7 +247,7 @@ def test_a_folder_is_told_by_its_full_path_and_its_name(
     book.file.close()
 
 
-def test_what_a_folder_was_when_it_was_listed_is_told(book: Book) -> None:
+def test_an_entry_has_the_signature_of_the_listing(book: Book) -> None:
     signature = Signature(7, 1_500_000_000_250_000_000, 3, "ab12")
     book.list(ListedItem("Batch54", signature))
     ((moment, *rest),) = book.rows("select last_modified, file_count, file_hash from folder_status")
@@ -263,7 +263,7 @@ def test_what_a_folder_was_when_it_was_listed_is_told(book: Book) -> None:
     assert later >= updated  # type: ignore[operator]
 
 
-def test_every_error_of_a_folder_is_told_with_its_time(book: Book) -> None:
+def test_every_error_of_a_folder_is_reported_with_its_time(book: Book) -> None:
     book.list(ListingProblem("Batch54", "cannot be listed: Permission denied"))
     book.next_run("later")
     book.failed(*book.add("Batch54").values(), "is empty")

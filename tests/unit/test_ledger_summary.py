@@ -37,7 +37,7 @@ def another(book: Book, kind: str, source: str, tag: str, run_name: str, *paths:
     book.add(*paths)
 
 
-def test_a_ledger_without_items_has_nothing_to_tell(book: Book) -> None:
+def test_a_ledger_without_items_has_no_summary(book: Book) -> None:
     assert summaries(book) == []
 
 
@@ -84,14 +84,14 @@ def test_the_most_frequent_causes_come_first_with_an_example_each(book: Book) ->
     assert summary(book, limit=2).causes == found.causes[:2]
 
 
-def test_a_cause_that_was_mended_is_not_told(book: Book) -> None:
+def test_a_fixed_cause_is_not_reported(book: Book) -> None:
     book.failed(book.add("a", "b")["a"])
     book.list(listed("a"), listed("b"))
     book.imported(*book.add().values())
     assert summary(book).causes == []
 
 
-def test_an_example_tells_in_which_phase_and_how_often_it_was_tried(book: Book) -> None:
+def test_an_example_has_its_phase_and_its_number_of_tries(book: Book) -> None:
     book.failed(*book.add("a").values(), "is empty")
     book.next_run("later")
     book.list(listed("a"))
@@ -100,7 +100,7 @@ def test_an_example_tells_in_which_phase_and_how_often_it_was_tried(book: Book) 
     assert summary(book).causes == [CauseSummary("is empty", 1, "a", "planning", "is empty", 2)]
 
 
-def test_scopes_are_told_apart_and_the_last_one_that_was_worked_on_comes_first(book: Book) -> None:
+def test_scopes_are_separate_and_the_one_with_the_latest_run_comes_first(book: Book) -> None:
     book.add("a")
     another(book, "states", "/states", "Aug", "batch 2", "x", "y")
     another(book, "folders", "/data", "other", "batch 3", "z")
@@ -116,7 +116,7 @@ def test_scopes_are_told_apart_and_the_last_one_that_was_worked_on_comes_first(b
     assert summaries(book, kind="people") == []
 
 
-def test_a_scope_tells_of_its_own_items_batches_and_causes_alone(book: Book) -> None:
+def test_a_summary_has_only_the_items_batches_and_causes_of_its_scope(book: Book) -> None:
     book.failed(*book.add("a").values(), "is empty")
     another(book, "states", "/states", "Aug", "batch 2", "x")
     theirs, mine = summaries(book)

@@ -197,7 +197,7 @@ def test_a_problem_of_listing_in_a_resumed_run_is_one_try(book: Book) -> None:
     assert tries(book) == 1
 
 
-def test_an_item_that_can_be_listed_again_begins_anew(book: Book) -> None:
+def test_an_item_that_can_be_listed_again_begins_again(book: Book) -> None:
     for number in range(5):
         book.next_run(f"batch {number}")
         book.list(PROBLEM, most_tries=3)
@@ -242,7 +242,7 @@ def test_every_failure_is_remembered_with_its_run_phase_and_reason(book: Book) -
     assert book.items.failures(9) == (1, [Failure("a", "planning", "the second", 2)])
 
 
-def test_what_goes_in_at_last_has_no_reason_any_more_but_its_history(book: Book) -> None:
+def test_an_item_that_is_imported_later_has_no_reason_but_a_history(book: Book) -> None:
     book.failed(*book.add("a").values())
     book.list(listed("a"))
     book.imported(*book.add().values())
@@ -305,7 +305,7 @@ def test_batches_are_remembered_with_numbers_of_their_run(book: Book) -> None:
     ]
 
 
-def test_a_batch_of_which_nothing_went_in_is_remembered_too(book: Book) -> None:
+def test_a_batch_without_imported_items_is_recorded_too(book: Book) -> None:
     ids = book.add("a", "b")
     failures = [(number, "refused") for number in ids.values()]
     book.queue.record_imported([*ids.values()], failures, {}, TOOK)
@@ -333,6 +333,6 @@ def test_a_run_over_one_item_leaves_the_others_as_they_are(book: Book) -> None:
     assert book.items.unfinished(9) == (2, [("a", "listed"), ("c", "listed")])
 
 
-def test_the_same_phase_is_told_by_its_name(book: Book) -> None:
+def test_a_phase_has_its_name(book: Book) -> None:
     book.list(PROBLEM)
     assert book.rows("select phase from failure") == [(Phase.PLANNING.value,)]

@@ -1,4 +1,4 @@
-"""Stretches of a listing that are as they were are told as such without being taken in."""
+"""Folders whose items are all unchanged are not in the temporary listing."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ NEVER = 10**9
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_listing, "_LEAST_STRETCH", 1)
+    monkeypatch.setattr(ledger_listing, "_MIN_FOLDER_ITEMS", 1)
 
 
 def book_of(folder: Path, names: str) -> tuple[Book, dict[str, int]]:
-    """A ledger in which all of these are imported."""
+    """A ledger in which all these items are imported."""
     book = Book(folder / "ledger.db")
     ids = book.add(*names.split())
     book.imported(*ids.values())
@@ -36,7 +36,7 @@ def states(book: Book) -> dict[str, str]:
 
 
 def unchanged(book: Book, entries: list[ListedItem]) -> list[tuple[str, str, int]]:
-    """The stretches that a listing finds unchanged."""
+    """The folders that a listing finds unchanged."""
     with book.listing._temporary_listing(entries, skip_unchanged=True):
         return book.file.connection.execute("select * from unchanged order by first").fetchall()
 
@@ -46,7 +46,7 @@ def entries_of(names: str) -> list[ListedItem]:
     return [listed(name) for name in names.split()]
 
 
-def test_a_folder_as_it_was_is_one_stretch(tmp_path: Path, short: None) -> None:
+def test_an_unchanged_folder_is_one_row(tmp_path: Path, short: None) -> None:
     book, _ = book_of(tmp_path, "a/1 a/2 b/1 b/c/1")
     entries = entries_of("b/c/1 a/2 a/1 b/1")
     assert unchanged(book, entries) == [("a/1", "a/2", 2), ("b/1", "b/1", 1), ("b/c/1", "b/c/1", 1)]
@@ -54,7 +54,7 @@ def test_a_folder_as_it_was_is_one_stretch(tmp_path: Path, short: None) -> None:
     book.file.close()
 
 
-def test_few_items_side_by_side_are_no_stretch(tmp_path: Path) -> None:
+def test_a_folder_with_few_items_is_listed(tmp_path: Path) -> None:
     book, _ = book_of(tmp_path, "a/1 a/2")
     entries = entries_of("a/1 a/2")
     assert unchanged(book, entries) == []
@@ -88,7 +88,7 @@ def test_what_has_changed_is_left_with_its_whole_folder(
     book.file.close()
 
 
-def test_what_is_gone_beside_a_stretch_is_forgotten(tmp_path: Path, short: None) -> None:
+def test_a_deleted_item_between_skipped_folders_is_deleted(tmp_path: Path, short: None) -> None:
     book, _ = book_of(tmp_path, "a/1 a/2 a/3 a/9 b/1")
     entries = entries_of("a/1 a/2 a/3")
     assert unchanged(book, entries) == [("a/1", "a/3", 3)]
@@ -121,13 +121,13 @@ HISTORY = st.lists(
 
 @given(history=HISTORY)
 @settings(max_examples=150, deadline=None)
-def test_a_listing_comes_to_the_same_whether_stretches_are_skipped_or_not(
+def test_a_listing_is_the_same_whether_unchanged_folders_are_skipped_or_not(
     tmp_path_factory: pytest.TempPathFactory, history: list[Any]
 ) -> None:
     outcomes = []
     for least in (1, NEVER):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(ledger_listing, "_LEAST_STRETCH", least)
+            patch.setattr(ledger_listing, "_MIN_FOLDER_ITEMS", least)
             patch.setattr(ledger_listing, "_CHUNK", 5)
             book = Book(tmp_path_factory.mktemp("book") / "ledger.db")
             seen: list[object] = []

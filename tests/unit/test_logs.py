@@ -35,7 +35,7 @@ def test_the_debug_log_has_every_record_and_the_other_log_none(tmp_path: Path) -
     assert "updated" not in (tmp_path / LOG_NAME).read_text()
 
 
-def test_the_log_goes_on_and_the_debug_log_begins_anew(tmp_path: Path) -> None:
+def test_the_log_is_appended_and_the_debug_log_overwritten(tmp_path: Path) -> None:
     for number in (1, 2):
         run(tmp_path, debug=True, number=number)
     assert "phase 1" in (tmp_path / LOG_NAME).read_text()
@@ -96,7 +96,7 @@ def test_logs_are_for_their_owner(tmp_path: Path, umask: int) -> None:
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
 
 
-def test_a_log_that_cannot_be_written_to_any_more_is_told_once_and_goes_on_later(
+def test_a_log_that_cannot_be_written_gives_one_warning_and_continues_later(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told: list[str] = []

@@ -41,7 +41,7 @@ def understood(line: list[str]) -> tuple[str, dict[str, Any]]:
     return name, command.make_context(name, rest).params
 
 
-def test_the_command_goes_on_with_the_same_work() -> None:
+def test_the_command_continues_the_same_work() -> None:
     assert words(source="/my data", tag="it's") == ["states", "/my data", "--tag", "it's"]
 
 
@@ -66,7 +66,7 @@ def test_a_single_file_a_backend_and_another_work_state_stand_in_it() -> None:
     ]
 
 
-def test_a_run_into_production_is_not_gone_on_with_elsewhere() -> None:
+def test_a_production_run_is_not_resumed_in_another_target() -> None:
     expected = ["states", "/data", "--tag", "t", "--production"]
     assert words(source="/data", tag="t", production=True) == expected
     assert resumed(parameters={"production": True}) == expected
@@ -105,7 +105,7 @@ def test_what_was_not_given_does_not_stand_in_it(parameters: dict[str, object]) 
     assert resumed(parameters=parameters) == ["states", "/data", "--tag", "t"]
 
 
-def test_everything_of_a_work_state_stands_in_its_command() -> None:
+def test_the_command_has_everything_of_a_work_state() -> None:
     parameters = {"backend": "supabase", "image_roots": ["/a", "/b c"]}
     assert resumed(parameters=parameters) == [
         "states",
@@ -121,7 +121,7 @@ def test_everything_of_a_work_state_stands_in_its_command() -> None:
     ]
 
 
-def test_paths_that_a_work_state_remembers_are_told_as_one_types_them_here(
+def test_paths_of_a_work_state_are_relative_to_the_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parameters = {"db_path": f"{tmp_path}/x/my.db", "image_roots": [f"{tmp_path}/a", "/b"]}
@@ -135,7 +135,7 @@ def test_paths_that_a_work_state_remembers_are_told_as_one_types_them_here(
 
 @pytest.mark.parametrize("kind", sorted(all_kinds()))
 @pytest.mark.parametrize("retry_failed", [False, True])
-def test_a_command_that_is_told_is_one_that_can_be_typed(kind: str, retry_failed: bool) -> None:
+def test_a_suggested_command_can_be_typed(kind: str, retry_failed: bool) -> None:
     parameters = {"backend": "postgresql", "patterns": ["*.a", "*.b"], "db_path": "x.db"}
     for line in (
         words(kind=kind, source="/data", tag="t", retry_failed=retry_failed, **parameters),
@@ -172,7 +172,7 @@ CONSUMED = {
 }
 
 
-def test_what_becomes_of_files_stands_in_it_and_is_understood() -> None:
+def test_the_parameters_of_a_disposal_are_stored_and_read() -> None:
     for line in (
         words(kind="people", source="/data", tag="t", **CONSUMED),
         resumed(kind="people", parameters=CONSUMED),
@@ -196,7 +196,7 @@ def test_a_work_state_of_an_older_version_knows_none_of_them() -> None:
 
 @pytest.mark.parametrize("kind", sorted(all_kinds()))
 @pytest.mark.parametrize("single", [None, "a/b"])
-def test_a_command_can_be_typed_whatever_variables_are_set(kind: str, single: str | None) -> None:
+def test_a_command_can_be_typed_with_any_variables_set(kind: str, single: str | None) -> None:
     """They are the same for all kinds, but not every kind has an option for each."""
     for line in (
         words(
@@ -212,7 +212,7 @@ def test_a_command_can_be_typed_whatever_variables_are_set(kind: str, single: st
         assert values["tag"] == "t"
 
 
-def test_no_secret_stands_in_it() -> None:
+def test_it_has_no_secret() -> None:
     secrets = {"supabase_key": "the-key", "database_url": "postgresql://me:the-password@h/db"}
     line = " ".join(words(source="/data", tag="t", supabase_url="https://x", **secrets))
     assert "the-key" not in line

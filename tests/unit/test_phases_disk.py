@@ -41,7 +41,7 @@ def test_what_may_not_be_held_together_is_read_one_by_one() -> None:
     assert len(threads) == 1
 
 
-def test_where_nothing_is_waited_for_there_are_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_waits_there_are_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     # As if the processor had been busy all the time.
     monkeypatch.setattr(disk.time, "thread_time", disk.time.perf_counter)
     _, threads = used(3 * PROBE, wait=0.0, at_once=True)

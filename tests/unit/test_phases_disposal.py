@@ -56,7 +56,7 @@ def errors(path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def test_what_went_in_is_deleted_and_what_failed_is_moved(place: Place) -> None:
+def test_imported_files_are_deleted_and_failed_ones_are_moved(place: Place) -> None:
     good, bad = place.add("a/good.json"), place.add("a/bad.json", "record 0: bad")
     assert place.dispose(good, bad) == [
         DisposedItem(good.id),
@@ -66,7 +66,7 @@ def test_what_went_in_is_deleted_and_what_failed_is_moved(place: Place) -> None:
     assert not place.done.exists()
 
 
-def test_what_went_in_can_be_moved_and_has_no_list_of_errors(place: Place) -> None:
+def test_an_imported_file_can_be_moved_and_has_no_list_of_errors(place: Place) -> None:
     good = place.add("a/b.json")
     (found,) = place.dispose(good, plan=place.plan("move"))
     assert found.moved_to == str(place.done / "a" / "b.json")
@@ -83,7 +83,7 @@ def test_records_that_failed_are_listed_beside_their_file(place: Place) -> None:
     ]
 
 
-def test_a_file_that_failed_as_a_whole_says_so_without_an_index(place: Place) -> None:
+def test_a_file_that_failed_as_a_whole_has_one_error_without_an_index(place: Place) -> None:
     place.dispose(place.add("bad.json", "is not JSON"))
     assert errors(place.failed / "bad.errors.json") == [
         {"index": None, "id": None, "reason": "is not JSON"}
@@ -91,9 +91,7 @@ def test_a_file_that_failed_as_a_whole_says_so_without_an_index(place: Place) ->
 
 
 @pytest.mark.parametrize("reason", [None, "bad"])
-def test_a_file_that_changed_stays_and_nothing_is_said_of_it(
-    place: Place, reason: str | None
-) -> None:
+def test_a_changed_file_stays_without_a_message(place: Place, reason: str | None) -> None:
     item = place.add("a.json", reason)
     (place.source / "a.json").write_bytes(b"{  }")
     other = place.add("b.json", reason)
@@ -103,7 +101,7 @@ def test_a_file_that_changed_stays_and_nothing_is_said_of_it(
 
 
 @pytest.mark.parametrize("success", ["delete", "move"])
-def test_a_file_that_is_gone_is_done_with(place: Place, success: str) -> None:
+def test_a_deleted_file_counts_as_disposed_of(place: Place, success: str) -> None:
     item = place.add("a.json")
     (place.source / "a.json").unlink()
     gone = DisposedItem(item.id, gone=True)
@@ -168,7 +166,7 @@ def test_what_cannot_be_disposed_of_is_a_problem_and_the_others_go(
     assert not (place.source / "b.json").exists()
 
 
-def test_an_error_that_the_system_has_no_words_for_is_told_in_its_own(
+def test_an_error_without_a_text_of_the_system_has_its_own_text(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
@@ -246,7 +244,7 @@ def test_only_folders_that_something_is_moved_to_are_named(
 
 
 @pytest.mark.parametrize("reason", [None, "is not JSON"])
-def test_what_lies_behind_a_link_by_now_is_neither_deleted_nor_moved(
+def test_a_file_behind_a_new_link_is_neither_deleted_nor_moved(
     place: Place, tmp_path: Path, reason: str | None
 ) -> None:
     """Even if it is just the file that was listed: its folder may be anybody's."""

@@ -103,7 +103,7 @@ def test_images_are_hashed_and_those_that_are_none_are_problems(tmp_path: Path) 
     assert hashed.unread == []
 
 
-def test_an_image_that_cannot_be_read_just_now_is_told_from_one_that_is_none(
+def test_an_unreadable_image_is_distinguished_from_a_file_that_is_no_image(
     tmp_path: Path,
 ) -> None:
     gone = on_disk(tmp_path / "gone", png(1))
@@ -155,9 +155,7 @@ def test_too_many_open_files_that_do_not_pass_fail_the_image_alone(
     assert "Too many open files" in reason
 
 
-def test_other_errors_of_reading_are_not_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_read_errors_are_not_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = on_disk(tmp_path / "a", png(1))
 
     def refusing(*arguments: Any, **more: Any) -> Any:

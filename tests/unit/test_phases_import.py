@@ -99,7 +99,7 @@ def numbers(database: MemoryDatabase) -> list[object]:
     return [row["license_number"] for row in database.stored]
 
 
-def test_a_batch_goes_in_with_one_request_in_the_order_of_its_items(bench: Bench) -> None:
+def test_a_batch_is_merged_by_one_request_in_the_order_of_its_items(bench: Bench) -> None:
     for each in (("A", "B"), ("C",), ("D",)):
         bench.add(*each)
     database = MemoryDatabase()
@@ -113,7 +113,7 @@ def test_a_batch_goes_in_with_one_request_in_the_order_of_its_items(bench: Bench
     ]
 
 
-def test_a_refused_record_is_isolated_and_all_others_go_in_in_order(bench: Bench) -> None:
+def test_a_refused_record_is_isolated_and_all_others_are_merged_in_order(bench: Bench) -> None:
     for number in "ABCDEFGHIJ":
         bench.add(number)
     bench.add("poison-1")
@@ -136,7 +136,7 @@ def test_one_bad_record_of_many_costs_few_requests(bench: Bench) -> None:
     assert len(database.requests) <= 13, "halving, not one by one"
 
 
-def test_an_item_with_one_refused_record_has_failed_but_its_other_records_went_in(
+def test_an_item_with_one_refused_record_failed_but_its_other_records_are_imported(
     bench: Bench,
 ) -> None:
     bench.add("A", "poison", "B")
@@ -156,7 +156,7 @@ def test_several_refused_records_of_one_item_are_one_failure(bench: Bench) -> No
     assert "(and 2 more records)" in reason
 
 
-def test_where_everything_is_refused_everything_is_told(bench: Bench) -> None:
+def test_if_everything_is_refused_everything_is_reported(bench: Bench) -> None:
     for number in "ABC":
         bench.add(number)
     imported = bench.run(MemoryDatabase(poison={"license_number"}))
@@ -164,7 +164,7 @@ def test_where_everything_is_refused_everything_is_told(bench: Bench) -> None:
     assert imported.merged == []
 
 
-def test_what_is_cleaned_counts_once_something_of_its_item_goes_in(bench: Bench) -> None:
+def test_cleaned_values_count_once_a_record_of_their_item_is_imported(bench: Bench) -> None:
     """An item that failed as a whole is tried again, and may be counted then."""
     for each in (["A"], ["poison-1"], ["B", "poison-2"]):
         bench.add(*each, issue_date="N/A")
@@ -225,7 +225,7 @@ def test_other_items_another_content_and_another_run_ask_with_other_ids(bench: B
         lambda sizes: st.tuples(st.just(sizes), st.sets(st.integers(0, sum(sizes) - 1)))
     )
 )
-def test_whatever_is_refused_nothing_else_is_lost_and_no_id_is_used_for_other_rows(
+def test_refusals_lose_no_other_row_and_no_request_id_is_used_for_other_rows(
     case: tuple[list[int], set[int]],
 ) -> None:
     """Items of some records each; those at some positions are refused."""
@@ -393,7 +393,7 @@ def shared(item: int, key: str, timestamp: str, source: str) -> Record:
     return Record(item, str(item), (own, Aggregate(rows, key, timestamp, source)))
 
 
-def test_of_families_of_one_key_the_latest_goes_in_and_of_several_the_first() -> None:
+def test_the_latest_aggregate_of_a_key_is_merged_and_among_equal_ones_the_first() -> None:
     records = [
         shared(1, "x", "2025-01-01", "a"),
         shared(2, "x", "2025-02-01", "c"),
@@ -414,7 +414,7 @@ def test_of_families_of_one_key_the_latest_goes_in_and_of_several_the_first() ->
         assert went_in == {3, 4}
 
 
-def test_one_family_given_twice_goes_in_once() -> None:
+def test_an_aggregate_given_twice_is_merged_once() -> None:
     twice = [shared(1, "x", "2025-01-01", "a"), shared(1, "x", "2025-01-01", "a")]
     placed = place_rows(STATES.group, RUN, twice)
     assert placed.rows.by_table[1] == [b"x 1"]
@@ -535,7 +535,7 @@ def told(place: Path) -> dict[str, Any]:
     return content
 
 
-def test_what_became_of_each_folder_is_told_in_it_when_the_batch_is_done(
+def test_each_folder_gets_its_status_file_when_the_batch_is_done(
     folders: FolderBench,
 ) -> None:
     good = folders.add("line/good", b'{"device_id": "D"}', images=2)
@@ -556,7 +556,7 @@ def test_what_became_of_each_folder_is_told_in_it_when_the_batch_is_done(
         assert found.get("phase", "import") == "import"
 
 
-def test_no_folder_is_told_of_before_its_rows_are_in(folders: FolderBench) -> None:
+def test_no_status_file_is_written_before_the_rows_are_committed(folders: FolderBench) -> None:
     place = folders.add("good")
     seen: list[list[str]] = []
 
@@ -570,7 +570,7 @@ def test_no_folder_is_told_of_before_its_rows_are_in(folders: FolderBench) -> No
     assert told(place)["status"] == "success"
 
 
-def test_where_the_target_stays_away_nothing_is_told(folders: FolderBench) -> None:
+def test_without_a_target_no_status_file_is_written(folders: FolderBench) -> None:
     place = folders.add("good")
     database = MemoryDatabase()
     database.away = True
@@ -638,7 +638,7 @@ def test_another_image_or_another_digest_asks_with_another_id(folders: FolderBen
     assert len({request for request, _ in database.requests}) == 3
 
 
-def test_a_batch_tells_when_it_began_and_ended(folders: FolderBench, bench: Bench) -> None:
+def test_a_batch_has_the_times_of_its_begin_and_end(folders: FolderBench, bench: Bench) -> None:
     folders.add("good")
     bench.add("A")
     before = time.time()
@@ -664,24 +664,24 @@ class Gateway(MemoryDatabase):
         return super().merge(request_id, rows)
 
 
-def test_a_batch_of_which_nothing_was_judged_is_in_doubt_and_no_folder_is_told(
+def test_a_batch_without_a_judged_record_is_unexplained_and_gets_no_status_files(
     folders: FolderBench,
 ) -> None:
     place = folders.add("a", b'{"device_id": "bad"}')
     imported = folders.run(Gateway("device_id", "bad"))
-    assert imported.doubtful == [(1, "HTTP 400: blocked")]
-    assert (imported.judged, [item.id for item in imported.doubted]) == (False, [1])
+    assert imported.unexplained == [(1, "HTTP 400: blocked")]
+    assert (imported.judged, [item.id for item in imported.unexplained_items]) == (False, [1])
     assert [each.name for each in place.iterdir()] == ["stats.json"]
 
 
-def test_what_is_refused_beside_others_that_go_in_is_not_in_doubt(folders: FolderBench) -> None:
+def test_a_refusal_beside_imported_records_is_not_unexplained(folders: FolderBench) -> None:
     places = [folders.add(name, b'{"device_id": "%b"}' % name.encode()) for name in ("a", "bad")]
     imported = folders.run(Gateway("bad"))
-    assert (imported.judged, imported.doubtful, imported.doubted) == (True, [], [])
+    assert (imported.judged, imported.unexplained, imported.unexplained_items) == (True, [], [])
     assert [told(place)["status"] for place in places] == ["success", "failed"]
 
 
-def test_what_the_database_finds_fault_with_is_not_in_doubt(bench: Bench) -> None:
+def test_a_value_that_the_database_names_is_not_unexplained(bench: Bench) -> None:
     bench.add("poison")
     imported = bench.run(MemoryDatabase(poison={"poison"}))
-    assert (imported.judged, imported.doubtful) == (True, [])
+    assert (imported.judged, imported.unexplained) == (True, [])

@@ -27,7 +27,9 @@ def look(
 ) -> Looked:
     of = ImportSource(str(source.folder), kind_named(kind).patterns)
     items = [
-        LackingItem(number, path, kind_named(kind).sign(of, path), frozenset(known), mended=False)
+        LackingItem(
+            number, path, kind_named(kind).sign(of, path), frozenset(known), has_usable=False
+        )
         for number, path in enumerate(paths, 1)
     ]
     return look_again(LookJob(kind, of, image_finder(source.folder, ()), items))
@@ -45,7 +47,7 @@ def test_an_image_that_has_come_is_found(source: Source) -> None:
     assert look(source, "a_parse.json", "b_parse.json") == Looked(2, [2])
 
 
-def test_an_image_that_is_as_it_was_has_not_come(source: Source) -> None:
+def test_an_unchanged_image_does_not_count_as_new(source: Source) -> None:
     source.add("a", image="FL/a.png")
     file = source.write("FL/a.png", b"no image")
     known = on_disk(file)
@@ -69,7 +71,7 @@ def test_a_folder_is_asked_as_any_other_kind(source: Source) -> None:
     assert look(source, "x", known=files[1:], kind="folders") == Looked(1, [1])
 
 
-def test_what_cannot_be_read_is_told_and_the_others_are_looked_at(source: Source) -> None:
+def test_an_unreadable_item_is_reported_and_the_others_are_examined(source: Source) -> None:
     source.add("a", image="FL/a.png")
     source.write("b_parse.json", b"{")
     source.write("FL/a.png", png(1))
@@ -88,9 +90,9 @@ def test_a_defect_of_a_kind_costs_one_item(source: Source, monkeypatch: pytest.M
     assert "unexpected ZeroDivisionError" in reason
 
 
-def test_what_the_ledger_knows_to_be_mended_is_not_read(source: Source) -> None:
+def test_an_item_with_an_image_known_to_be_usable_is_not_read(source: Source) -> None:
     of = ImportSource(str(source.folder), ("*_parse.json",))
-    item = LackingItem(5, "gone", on_disk(source.folder).signature, frozenset(), mended=True)
+    item = LackingItem(5, "gone", on_disk(source.folder).signature, frozenset(), has_usable=True)
     job = LookJob("states", of, image_finder(source.folder, ()), [item])
     assert look_again(job) == Looked(1, [5])
 
@@ -104,7 +106,7 @@ def test_items_whose_images_changed_or_are_gone_are_found(source: Source) -> Non
     assert changed_items(images) == [1, 2]
 
 
-def test_items_of_which_another_image_is_there_are_found_and_not_those_whose_image_is_gone(
+def test_items_with_a_replaced_image_are_found_but_not_those_with_a_deleted_one(
     source: Source,
 ) -> None:
     files = [source.write(f"{number}.png", png(number)[:30]) for number in range(3)]

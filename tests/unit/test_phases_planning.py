@@ -87,9 +87,7 @@ def test_of_plain_items_there_is_but_the_group(source: Source, spool: Spool) -> 
     assert (found.chunk, spooled(found)) == (CHUNK, {2, 4})
 
 
-def test_an_item_that_nobody_knows_the_age_of_is_planned_as_undated(
-    source: Source, spool: Spool
-) -> None:
+def test_an_item_without_a_date_is_planned_as_undated(source: Source, spool: Spool) -> None:
     source.write("FL/b.png", png())
     paths = [
         source.add("FL/a", ts="2025-08-04 14:03:10 EST"),
@@ -241,7 +239,7 @@ def test_a_defect_costs_one_item_and_says_where_it_is(
     assert spooled(found) == {2}
 
 
-def test_preparing_keeps_the_good_items_in_order_and_tells_of_the_bad(source: Source) -> None:
+def test_preparing_keeps_the_good_items_in_order_and_reports_the_bad(source: Source) -> None:
     found = prepared(
         source,
         source.add("a", licenses=[license_("1"), license_("2")]),
@@ -281,13 +279,13 @@ def test_a_deeply_nested_file_is_imported_or_refused_but_is_no_defect(
     assert not any("unexpected" in reason for _, reason in found.failures)
 
 
-def test_an_unforeseen_error_is_told_with_its_place() -> None:
+def test_an_unexpected_error_is_reported_with_its_place() -> None:
     try:
         {}["gone"]
     except KeyError as error:
         told = unexpected(error)
     assert told.startswith(
-        "unexpected KeyError at test_an_unforeseen_error_is_told_with_its_place:"
+        "unexpected KeyError at test_an_unexpected_error_is_reported_with_its_place:"
     )
     assert "please report it" in told
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from imports.ledger import Claim, KnownPlace, PlacementStage
-from imports.phases.placements import passed_over
-from imports.phases.putting import decided
+from imports.phases.placements import skipped_items
+from imports.phases.putting import decide_place
 from imports.work_item import Image, ImageFile, Placement, RowOutcome, Signature
 
 PLACE = Placement("photos", "trays/1.png")
 IMAGE = Image(ImageFile("/data/a.png", Signature(10, 1)), "new", "png", "image/png", 1, 1)
-STANDS, FOUND = PlacementStage.STANDS, PlacementStage.FOUND
+COMMITTED, FOUND = PlacementStage.COMMITTED, PlacementStage.FOUND
 PUTTING, PUT = PlacementStage.PUTTING, PlacementStage.PUT
 
 
@@ -23,7 +23,7 @@ def decide(
     of: KnownPlace | None, here: str | None, *, replace: bool = False
 ) -> tuple[PlacementStage, str | None, PlacementStage | None] | None:
     """Stage, what is replaced, and as what that was known; None if it is refused."""
-    found = decided(Claim(IMAGE, PLACE, of), here, "batch", replace=replace)
+    found = decide_place(Claim(IMAGE, PLACE, of), here, "batch", replace=replace)
     if isinstance(found, str):
         return None
     assert (found.place, found.sha256) == (PLACE, "new")
@@ -38,14 +38,14 @@ def decide(
         (None, "new", (FOUND, None, None)),
         (None, "other", None),
         (None, "", None),
-        (known("new", STANDS), "new", (STANDS, None, None)),
-        (known("new", STANDS), None, (PUTTING, None, None)),
-        (known("new", STANDS), "other", None),
+        (known("new", COMMITTED), "new", (COMMITTED, None, None)),
+        (known("new", COMMITTED), None, (PUTTING, None, None)),
+        (known("new", COMMITTED), "other", None),
         (known("new", FOUND), "new", (FOUND, None, None)),
-        (known("old", STANDS), "old", (PUTTING, "old", STANDS)),
-        (known("old", STANDS), "", (PUTTING, None, None)),
-        (known("old", STANDS), "other", None),
-        (known("old", STANDS), "new", (FOUND, None, None)),
+        (known("old", COMMITTED), "old", (PUTTING, "old", COMMITTED)),
+        (known("old", COMMITTED), "", (PUTTING, None, None)),
+        (known("old", COMMITTED), "other", None),
+        (known("old", COMMITTED), "new", (FOUND, None, None)),
         (known("old", FOUND), "old", None),
     ],
 )
@@ -61,8 +61,8 @@ def test_what_a_run_does_at_a_place(
         (None, "other", (PUTTING, "other", None)),
         (None, "", (PUTTING, None, None)),
         (known("old", FOUND), "old", (PUTTING, "old", FOUND)),
-        (known("old", STANDS), "other", (PUTTING, "other", None)),
-        (known("new", STANDS), "new", (STANDS, None, None)),
+        (known("old", COMMITTED), "other", (PUTTING, "other", None)),
+        (known("new", COMMITTED), "new", (COMMITTED, None, None)),
     ],
 )
 def test_what_somebody_else_has_put_there_is_replaced_if_the_user_asks_for_it(
@@ -72,10 +72,10 @@ def test_what_somebody_else_has_put_there_is_replaced_if_the_user_asks_for_it(
 
 
 @pytest.mark.parametrize("stage", [PUTTING, PUT])
-def test_what_was_begun_is_gone_on_with(stage: PlacementStage) -> None:
-    replaced = known("new", stage, kept="copy", previous="old", previous_stage=STANDS)
-    assert decide(replaced, "old") == (PUTTING, "old", STANDS)
-    assert decide(replaced, "new") == (PUT, "old", STANDS)
+def test_an_unfinished_run_is_resumed(stage: PlacementStage) -> None:
+    replaced = known("new", stage, kept="copy", previous="old", previous_stage=COMMITTED)
+    assert decide(replaced, "old") == (PUTTING, "old", COMMITTED)
+    assert decide(replaced, "new") == (PUT, "old", COMMITTED)
     # Somebody has put another image there meanwhile: not even `replace` was about that one.
     assert decide(replaced, "other", replace=True) is None
     first = known("new", stage)
@@ -92,4 +92,4 @@ def test_an_item_is_passed_over_if_all_of_its_records_are_older() -> None:
         (2, RowOutcome.UNCHANGED, "d"),
         (3, RowOutcome.INSERTED, "e"),
     ]
-    assert passed_over(merged) == {1}
+    assert skipped_items(merged) == {1}

@@ -52,7 +52,7 @@ def test_where_the_total_is_not_known_it_is_left_out(clock: list[float]) -> None
     assert stream.getvalue() == "  PLANNING: 100, 10/s\n"
 
 
-def test_each_phase_counts_anew(clock: list[float]) -> None:
+def test_each_phase_counts_from_zero(clock: list[float]) -> None:
     stream = io.StringIO()
     display = LineDisplay(stream)
     for phase in (Phase.SHA256, Phase.UPLOAD):
@@ -90,7 +90,7 @@ def test_what_is_no_terminal_gets_what_must_be_seen_and_the_log_the_rest(
         (7_380, "2 h 3 min"),
     ],
 )
-def test_a_time_is_told_in_words(seconds: float, words: str) -> None:
+def test_a_duration_is_shown_in_words(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
 

@@ -121,9 +121,7 @@ def test_an_awkward_name_comes_back(log: Path, name: str) -> None:
         (os.fsdecode(b"b\xe9"), r"b\xe9"),
     ],
 )
-def test_a_name_that_is_not_visible_as_itself_is_there_escaped(
-    log: Path, name: str, escaped: str
-) -> None:
+def test_a_name_with_invisible_characters_is_escaped(log: Path, name: str, escaped: str) -> None:
     # In each column: another tool may have written the earlier rows.
     strange = row(name)._replace(status=name, started_at=name, completed_at=name)
     write_progress(log, [row("z")], [strange])
@@ -218,7 +216,7 @@ def test_another_file_is_not_taken_for_a_progress_log_nor_overwritten(
     assert log.read_text() == content
 
 
-def test_a_file_that_cannot_be_read_or_written_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_or_written_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot be read: .* Name another place"):
         list(read_progress(tmp_path))
     with pytest.raises(UsageError, match=r"cannot be written: .* Name another place"):
@@ -229,7 +227,7 @@ def test_a_file_that_cannot_be_read_or_written_is_told(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_quote_without_its_other_half_is_told(log: Path) -> None:
+def test_a_quote_without_its_other_half_is_reported(log: Path) -> None:
     log.parent.mkdir()
     log.write_text(HEADER + '"' + "x" * 140_000 + "\n")
     with pytest.raises(UsageError, match="is damaged"):

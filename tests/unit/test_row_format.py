@@ -101,7 +101,7 @@ def test_text_is_escaped_for_copy(text: str, field: bytes) -> None:
     assert copy_line(["text"], text) == field + b"\n"
 
 
-def test_null_and_the_text_that_looks_like_it_are_told_apart() -> None:
+def test_null_and_the_text_that_looks_like_it_are_distinguished() -> None:
     assert copy_line(["text", "text"], None, "\\N") == b"\\N\t\\\\N\n"
 
 
@@ -144,7 +144,7 @@ def test_dates_moments_and_booleans_are_written_as_postgresql_reads_them() -> No
     assert line == b"2027-02-28\t2025-08-03T14:03:10.123456+00:00\tt\tf\t-7\t1.5\n"
 
 
-def test_an_array_tells_null_from_the_word_and_keeps_commas() -> None:
+def test_an_array_distinguishes_null_from_the_word_and_keeps_commas() -> None:
     (field,) = decode_copy(copy_line(["text[]"], [None, "NULL", "a,b", "", '"', "\\"]))
     assert field is not None
     assert decode_array(field) == [None, "NULL", "a,b", "", '"', "\\"]

@@ -124,7 +124,7 @@ def test_a_scan_and_a_single_file_have_one_cycle(bench: PeopleBench) -> None:
     assert Cycles(bench.session("z")).more()
 
 
-def test_verification_of_several_cycles_is_told_as_one(bench: PeopleBench) -> None:
+def test_verifications_of_several_cycles_are_one_report(bench: PeopleBench) -> None:
     bench.add("a.json", "A")
     meanwhile(bench, lambda: bench.add("b.json", "B"))
     report = bench.run(verify_writes=True)
@@ -178,7 +178,7 @@ def test_only_what_is_stable_is_planned(bench: PeopleBench) -> None:
     assert session.items.listed()[0] == 1
 
 
-def test_a_run_that_does_not_work_off_takes_every_file_as_it_is(bench: PeopleBench) -> None:
+def test_a_run_that_does_not_consume_its_source_takes_every_file(bench: PeopleBench) -> None:
     bench.add("new.json", "B", age=-3_600)
     session = bench.session("x", only="new.json")
     assert stable_since(session) is None
@@ -199,7 +199,7 @@ def test_stable_is_what_has_not_changed_for_a_while(
 
 
 @pytest.mark.parametrize("age", [0.0, -3_600.0, -4e9])
-def test_a_file_that_has_stopped_growing_is_taken_whatever_its_clock_says(
+def test_a_file_that_stopped_growing_is_taken_whatever_its_mtime_is(
     bench: PeopleBench, soon: None, age: float
 ) -> None:
     bench.add("new.json", "A", age=age)
@@ -245,7 +245,7 @@ def test_a_half_written_file_of_an_old_mtime_is_not_taken_before_it_is_closed(
     assert report.count("cycles") == 1, "a file that is not closed is no reason for a cycle"
 
 
-def test_where_nobody_tells_who_has_it_open_a_file_is_taken_once_listings_saw_it_rest(
+def test_if_open_files_are_unknown_a_file_is_taken_once_listings_saw_it_unchanged(
     bench: PeopleBench, monkeypatch: pytest.MonkeyPatch, untold: None
 ) -> None:
     """All wait together, whatever their mtimes."""
@@ -326,7 +326,7 @@ def test_a_file_that_stays_open_is_left_for_the_next_run_in_one_cycle(
     assert bench.database.people == ["A", "B"]
 
 
-def test_a_file_that_grows_is_waited_for_and_taken_whole(
+def test_the_run_waits_for_a_growing_file_and_imports_all_of_it(
     bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stability, "STABLE_SECONDS", 0.15)

@@ -24,7 +24,7 @@ from imports.phases.disposal import (
     DisposalJob,
     dispose_batch,
     dispose_items,
-    dispose_left,
+    dispose_leftovers,
     dispose_verified,
 )
 from imports.phases.listing import list_source
@@ -52,7 +52,7 @@ def settings(**flags: Any) -> Settings:
     return Settings(kind="people", **flags)
 
 
-def test_a_source_is_emptied_where_nothing_else_is_said(tmp_path: Path) -> None:
+def test_a_consumed_source_is_emptied_by_default(tmp_path: Path) -> None:
     plan = disposal_plan(settings(), PEOPLE, tmp_path / "in", None)
     assert plan is not None
     assert (plan.on_success, plan.on_failure) == (Disposal.DELETE, Disposal.MOVE)
@@ -60,7 +60,7 @@ def test_a_source_is_emptied_where_nothing_else_is_said(tmp_path: Path) -> None:
     assert plan.done_folder == str(tmp_path / "done_uploads")
 
 
-def test_a_single_file_stays_unless_it_is_said(tmp_path: Path) -> None:
+def test_a_single_file_stays_by_default(tmp_path: Path) -> None:
     assert disposal_plan(settings(), PEOPLE, tmp_path / "in", "a.json") is None
     plan = disposal_plan(settings(on_success="delete"), PEOPLE, tmp_path / "in", "a.json")
     assert plan is not None
@@ -92,7 +92,7 @@ def test_files_are_not_moved_to_where_they_are(tmp_path: Path, name: str, way: s
         disposal_plan(settings(**flags), PEOPLE, folder, None)
 
 
-def test_mended_files_can_be_imported_from_the_failed_folder_if_another_is_named(
+def test_fixed_files_can_be_imported_from_the_failed_folder_if_another_is_named(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "failed_uploads"
@@ -287,7 +287,7 @@ def test_a_file_that_is_replaced_by_one_of_the_same_size_and_mtime_is_not_delete
     assert bench.left() == []
 
 
-def test_a_file_that_cannot_be_deleted_is_told_and_tried_again_by_the_next_run(
+def test_a_file_that_cannot_be_deleted_is_reported_and_retried_by_the_next_run(
     bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.add("a.json", "A")
@@ -323,7 +323,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("flags", [{}, {"on_success": "move"}, {"verify_writes": True}])
-def test_a_file_that_is_none_of_ours_fails_and_stays_whatever_runs_come(
+def test_a_file_of_another_kind_fails_and_stays_in_all_later_runs(
     bench: PeopleBench, monkeypatch: pytest.MonkeyPatch, large: bool, flags: dict[str, object]
 ) -> None:
     if large:
@@ -349,7 +349,7 @@ def test_a_file_that_is_none_of_ours_fails_and_stays_whatever_runs_come(
             assert reasons[name].startswith("not a page of a people search: it ")
         assert bench.left() == sorted(FOREIGN)
         assert files_below(bench.failed) == ["cut off.errors.json", "cut off.json"]
-        told = f"{len(FOREIGN)} that are nothing to import stay where they are"
+        told = f"{len(FOREIGN)} failed files are not of this kind, and stay"
         assert told in "\n".join(report.next_commands)
         assert (f"Failed files are in {bench.failed}" in report.next_commands[0]) == (number == 0)
     assert bench.database.people == ["A"]
@@ -402,7 +402,7 @@ def test_a_file_that_was_none_of_ours_is_forgotten_when_it_is_gone(bench: People
 
 
 @pytest.mark.parametrize("error", [BrokenPipeError(), KeyboardInterrupt()])
-def test_a_report_that_could_not_be_shown_has_told_nothing(
+def test_a_report_that_could_not_be_shown_does_not_count_as_reported(
     bench: PeopleBench, error: BaseException
 ) -> None:
     bench.add("a.json", None)
@@ -418,7 +418,7 @@ def test_a_report_that_could_not_be_shown_has_told_nothing(
     assert bench.run("later").failures_total == 0
 
 
-def test_a_run_tells_what_failed_in_it_when_it_is_over_though_it_was_told_before(
+def test_a_run_reports_its_failures_at_its_end_even_if_they_were_reported_before(
     bench: PeopleBench,
 ) -> None:
     bench.add("a.json", None)
@@ -454,7 +454,9 @@ def test_what_an_earlier_run_has_left_is_imported_once_more_before_it_is_deleted
     assert (report.exit_code, report.count("import.files_deleted")) == (0, 2)
 
 
-def test_what_was_found_wrong_is_left_alone_by_the_next_run_and_told(bench: PeopleBench) -> None:
+def test_an_item_found_wrong_is_not_touched_by_the_next_run_and_reported(
+    bench: PeopleBench,
+) -> None:
     bench.add("a.json", "A")
     bench.database.wrong = {'"A"'}
     assert bench.run(verify_writes=True).exit_code == 3
@@ -462,7 +464,7 @@ def test_what_was_found_wrong_is_left_alone_by_the_next_run_and_told(bench: Peop
     assert (report.exit_code, bench.left()) == (3, ["a.json"])
     ((path, _, reason, _),) = report.not_disposed
     assert path == "a.json"
-    assert "differs" in reason
+    assert "differ" in reason
 
 
 def test_what_a_killed_run_has_left_is_deleted_and_not_imported_again(bench: PeopleBench) -> None:
@@ -484,7 +486,7 @@ def test_what_is_to_be_imported_again_or_verified_is_not_deleted_before(
     bench.add("a.json", "A")
     imported(bench)
     session = bench.session("next", **{flag: True})
-    dispose_left(session)
+    dispose_leftovers(session)
     assert bench.left() == ["a.json"]
     session.disposals.record_verified({"a.json"}, whole=True)
     dispose_verified(session)
@@ -501,7 +503,7 @@ def test_what_is_given_up_is_not_moved_before_force_tries_it_again(bench: People
     content = (bench.folder / "a.json").read_bytes()
     assert bench.left() == ["a.json"]
     session = bench.session("next", force=True)
-    dispose_left(session)
+    dispose_leftovers(session)
     assert bench.left() == ["a.json"], "it fails again, or does not"
     assert (bench.folder / "a.json").read_bytes() == content
 
@@ -516,7 +518,7 @@ def test_all_that_is_left_goes_however_many_pages_it_has(
         bench.add(f"{number}.json", "A")
     imported(bench)
     session = bench.session("killed")
-    dispose_left(session)
+    dispose_leftovers(session)
     assert bench.left() == []
     assert session.counts()["import.files_deleted"] == 7
 
@@ -526,7 +528,7 @@ def test_a_run_that_is_stopping_disposes_of_nothing_more(bench: PeopleBench) -> 
     imported(bench)
     session = bench.session("killed")
     session.policy.stop.set()
-    dispose_left(session)
+    dispose_leftovers(session)
     assert bench.left() == ["a.json"]
 
 
@@ -709,7 +711,7 @@ def test_what_another_ledger_s_run_had_set_aside_is_put_back_and_imported(
 
 
 @pytest.mark.parametrize("flags", [{}, {"on_success": "keep", "on_failure": "keep"}])
-def test_what_was_set_aside_is_kept_beside_what_has_its_name_now_and_told(
+def test_a_file_set_aside_is_kept_beside_its_replacement_and_reported(
     bench: PeopleBench, flags: dict[str, Any]
 ) -> None:
     bench.add("a.json", "NEW")
@@ -793,7 +795,7 @@ def test_each_file_that_is_deleted_or_moved_is_in_the_log_with_why_and_where_to(
     assert moved.startswith(f"{source}/x/bad.json was moved to {failed}/x/bad.json: record 0: ")
 
 
-def test_a_file_that_a_program_has_open_again_stays_and_is_told(
+def test_a_file_that_a_program_has_open_again_stays_and_is_reported(
     bench: PeopleBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = bench.add("a.json", "A")

@@ -146,7 +146,7 @@ def test_a_source_that_cannot_be_listed_is_itself_the_problem(tmp_path: Path) ->
     }
 
 
-def test_a_pipe_is_no_regular_file_and_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_is_not_a_regular_file_and_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.json")
     assert problems(tmp_path) == {"pipe.json": "is not a regular file"}
 
@@ -225,7 +225,7 @@ def test_links_within_linked_folders_lead_in_no_circle(tmp_path: Path) -> None:
     ]
 
 
-def test_a_link_to_a_folder_around_a_listed_one_is_named(tmp_path: Path) -> None:
+def test_a_link_to_a_parent_of_a_listed_folder_is_reported(tmp_path: Path) -> None:
     write(tmp_path / "all/disk/day/b.json")
     (tmp_path / "all/disk/day/up").symlink_to("..")
     source = linked(tmp_path, up="..", day="../disk/day")
@@ -234,7 +234,7 @@ def test_a_link_to_a_folder_around_a_listed_one_is_named(tmp_path: Path) -> None
     for path in ("up", "day/up"):
         entry = found[path]
         assert isinstance(entry, ListingProblem)
-        assert "in a circle" in entry.reason
+        assert "is a link to a parent of a listed folder" in entry.reason
 
 
 @pytest.mark.parametrize("kind", ["states", "folders", "people"])
@@ -262,7 +262,7 @@ def test_a_source_that_is_consumed_is_not_followed_through_links(tmp_path: Path)
     assert set(found) == {"a.json", "disk"}
     entry = found["disk"]
     assert isinstance(entry, ListingProblem)
-    assert "by a command of its own" in entry.reason
+    assert "with a separate command" in entry.reason
 
 
 def test_a_link_to_a_disk_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -561,7 +561,7 @@ def test_what_is_no_regular_file_makes_an_item_too_by_its_name() -> None:
 
 
 @pytest.mark.parametrize("name", ["b.png", "notes.txt"])
-def test_a_folder_with_a_file_of_which_nothing_can_be_told_is_a_problem(
+def test_a_folder_with_a_file_that_cannot_be_examined_is_a_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     for each in ("a/1.png", "b/2.png", f"b/{name}", "c/4.png"):
@@ -701,7 +701,7 @@ def test_processes_take_over_when_folders_are_many(
         workers.close()
 
 
-def test_where_the_folders_of_a_large_one_cannot_be_read_that_is_told(
+def test_unreadable_folders_of_a_large_folder_are_a_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_entries: int
 ) -> None:
     """Or else all that is below them would be forgotten as if it were gone."""
@@ -767,7 +767,7 @@ def test_a_source_without_any_item_is_a_mistake_that_is_explained(tmp_path: Path
         take(Source(str(tmp_path), STATES.patterns), "states")
 
 
-def test_the_ledger_is_told_what_to_try_again(tmp_path: Path) -> None:
+def test_the_ledger_gets_the_items_to_retry(tmp_path: Path) -> None:
     write(tmp_path / "a/x.png")
     source = Source(str(tmp_path), PATTERNS)
     expected = {"whole": True, "again": False, "most_tries": 3, "resumed": False}
@@ -824,7 +824,9 @@ def test_folders_that_are_apart_are_not_walked_nor_are_those_in_them(tmp_path: P
         ("", "", False),
     ],
 )
-def test_what_is_apart_is_told_by_its_whole_path(prefix: str, name: str, left_out: bool) -> None:
+def test_folders_apart_are_compared_by_their_whole_path(
+    prefix: str, name: str, left_out: bool
+) -> None:
     apart = frozenset({"failed/", "x/done/"})
     source = Source("/data", ("*",), {"": ("own.",)}, apart)
     assert source.is_left_out(prefix, name) is left_out

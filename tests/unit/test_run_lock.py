@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from imports.errors import LockedError
-from imports.run.lock import Holder, hold, holder, say_run
+from imports.run.lock import Holder, hold, holder, write_run
 
 OWN = os.getpid()
 
@@ -19,7 +19,7 @@ def held(path: Path, resources: ExitStack) -> None:
     hold(path, "The ledger", "--db-path", resources)
 
 
-def test_a_file_that_nobody_holds_has_no_holder_and_gets_no_lock(tmp_path: Path) -> None:
+def test_an_unlocked_file_has_no_holder_and_gets_no_lock(tmp_path: Path) -> None:
     assert holder(tmp_path / "ledger.db") is None
     assert list(tmp_path.iterdir()) == []
 
@@ -29,14 +29,14 @@ def test_who_holds_it_is_known_and_for_which_run(tmp_path: Path) -> None:
     with ExitStack() as resources:
         held(path, resources)
         assert holder(path) == Holder(OWN, None)
-        say_run(path, "batch_1")
+        write_run(path, "batch_1")
         assert holder(path) == Holder(OWN, "batch_1")
         (tmp_path / "ledger.db.pid").write_text("garbage")
         assert holder(path) == Holder(None, None)
     assert holder(path) is None
 
 
-def test_another_one_is_refused_and_told_what_to_do(tmp_path: Path) -> None:
+def test_another_process_is_refused_with_the_next_step(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     with ExitStack() as first, ExitStack() as second:
         held(path, first)
@@ -49,12 +49,12 @@ def test_another_one_is_refused_and_told_what_to_do(tmp_path: Path) -> None:
     )
 
 
-def test_a_process_that_was_killed_holds_nothing_whatever_it_left(tmp_path: Path) -> None:
+def test_a_killed_process_holds_no_lock_whatever_files_it_left(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     read, write = os.pipe()
     if not (child := os.fork()):
         held(path, resources := ExitStack())
-        say_run(path, "batch_1")
+        write_run(path, "batch_1")
         os.write(write, b"!")
         signal.pause()
         resources.close()
@@ -72,7 +72,7 @@ def test_a_process_that_was_killed_holds_nothing_whatever_it_left(tmp_path: Path
         assert holder(path) == Holder(OWN, None)
 
 
-def test_who_only_asks_is_in_nobody_s_way(tmp_path: Path) -> None:
+def test_asking_for_the_holder_blocks_nobody(tmp_path: Path) -> None:
     """A run that begins at the very moment waits for the instant that asking takes."""
     import fcntl
     import threading

@@ -61,7 +61,7 @@ def test_a_kind_without_pieces_has_no_largest_item() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 6, 7, 10])
-def test_a_large_file_goes_in_whole_whatever_the_number_of_its_records(
+def test_a_large_file_is_imported_whole_whatever_the_number_of_its_records(
     bench: PeopleBench, count: int
 ) -> None:
     add_large(bench, "large.json", *numbers(0, count))
@@ -152,7 +152,7 @@ def test_a_large_file_that_is_gone_or_changed_fails_alone(bench: PeopleBench) ->
 
 
 @pytest.mark.parametrize("stop_at", [1, 2, 3])
-def test_an_interrupted_file_is_gone_on_with_and_no_record_counts_twice(
+def test_an_interrupted_file_is_resumed_and_no_record_counts_twice(
     bench: PeopleBench, stop_at: int
 ) -> None:
     add_large(bench, "large.json", *numbers(0, 12 * SIZE))
@@ -178,7 +178,7 @@ def test_an_interrupted_file_is_gone_on_with_and_no_record_counts_twice(
     assert report.count("import.inserted") == 12 * SIZE
 
 
-def test_a_target_that_stays_away_leaves_the_pieces_that_are_in(bench: PeopleBench) -> None:
+def test_after_an_outage_the_imported_pieces_stay(bench: PeopleBench) -> None:
     add_large(bench, "large.json", *numbers(0, 10))
     # One piece after the other: else a later one may be in when an earlier one cannot be.
     session = planned(bench, max_workers=1)
@@ -293,7 +293,7 @@ def test_a_record_that_is_nested_very_deep_ends_no_run(
 # Their parts
 
 
-def test_a_reader_says_why_it_ended_and_hands_out_no_empty_piece(bench: PeopleBench) -> None:
+def test_a_reader_has_the_reason_of_its_end_and_yields_no_empty_piece(bench: PeopleBench) -> None:
     path = add_large(bench, "large.json", *numbers(0, 6))
     session = bench.session()
     signature = session.sign("large.json")

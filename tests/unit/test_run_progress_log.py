@@ -67,7 +67,7 @@ def test_what_is_done_has_its_counts_and_its_time() -> None:
     )
 
 
-def test_what_failed_has_what_went_in_all_the_same() -> None:
+def test_a_failed_item_has_its_imported_records() -> None:
     found = row(ItemState.FAILED, 10, 9, 1, 1_000.0, 1_001.0)
     assert found[1:6] == (10, 9, 1, 1.0, "FAILED")
 
@@ -199,7 +199,7 @@ def test_files_of_any_name_have_a_row(bench: PeopleBench, name: str) -> None:
         assert [len(line) for line in csv.reader(file)] == [8, 8]
 
 
-def test_a_log_that_cannot_be_written_any_more_stops_nothing_and_is_told_once(
+def test_a_log_that_cannot_be_written_any_more_stops_nothing_and_gives_one_warning(
     bench: PeopleBench,
 ) -> None:
     bench.add("a.json", "A")
@@ -209,4 +209,4 @@ def test_a_log_that_cannot_be_written_any_more_stops_nothing_and_is_told_once(
     bench.go(session)
     assert bench.database.people == ["A"]
     assert bench.left() == []
-    assert len([each for each in bench.said if "goes on without it" in each]) == 1
+    assert len([each for each in bench.said if "continues without it" in each]) == 1

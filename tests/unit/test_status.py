@@ -521,7 +521,7 @@ def test_the_database_of_another_program_and_ledgers_of_other_versions_are_told(
     for version in (1, UNRELEASED, NEWEST + 1):
         with closing(sqlite3.connect(path)) as connection:
             connection.execute(f"pragma user_version = {version}")
-        with pytest.raises(LedgerError, match=f"of version {version}, .* {NEWEST}[.]"):
+        with pytest.raises(LedgerError, match=f"has version {version}, .* {NEWEST}[.]"):
             read_status(tmp_path / "work_state.json", path)
 
 

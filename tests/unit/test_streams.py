@@ -30,14 +30,14 @@ def stream(descriptor: int, error: OSError | None = None) -> io.TextIOWrapper:
     return io.TextIOWrapper(Outlet(descriptor, error), "utf-8", write_through=True)  # type: ignore[type-var]
 
 
-def test_what_is_told_arrives_at_once(pipe: tuple[int, int]) -> None:
+def test_output_arrives_at_once(pipe: tuple[int, int]) -> None:
     mine = stream(pipe[1])
     tell("é\nb", mine)
     assert os.read(pipe[0], 100) == "é\nb\n".encode()
     assert lost(mine) is None
 
 
-def test_a_reader_that_goes_away_raises_nothing_and_the_log_hears_the_rest(
+def test_a_lost_reader_raises_nothing_and_the_text_is_logged(
     pipe: tuple[int, int], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "imports")
@@ -53,7 +53,7 @@ def test_a_reader_that_goes_away_raises_nothing_and_the_log_hears_the_rest(
     assert [line for line in said if "cannot be written to" not in line] == ["one", "two", "three"]
 
 
-def test_a_full_disk_is_the_same_and_the_error_is_kept() -> None:
+def test_a_full_disk_raises_nothing_and_the_error_is_stored() -> None:
     descriptor = os.open("/dev/full", os.O_WRONLY)
     mine = stream(descriptor)
     tell("one", mine)
@@ -82,7 +82,7 @@ def test_a_stream_of_somebody_else_is_never_lost() -> None:
 
 
 @pytest.mark.parametrize(("errors", "told"), [("mail", b"look\n"), ("report", b"")])
-def test_what_needs_a_human_is_told_apart_where_errors_go_elsewhere(
+def test_a_message_for_the_user_also_goes_to_a_separate_standard_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, errors: str, told: bytes
 ) -> None:
     with (tmp_path / "report").open("wb") as out, (tmp_path / errors).open("ab") as err:

@@ -85,7 +85,7 @@ def test_newer_wins_asks_for_the_later_value_too_and_null_is_never_later() -> No
 
 
 @pytest.mark.parametrize("rule", [UpdateIfNewer("seen"), NEWEST])
-def test_an_undated_row_is_undecided_or_judged_once_the_others_are_in(rule: ConflictRule) -> None:
+def test_an_undated_row_is_undecided_or_judged_after_the_others(rule: ConflictRule) -> None:
     undecided = "when (stored.seen is null or winner.seen is null) then '?'"
     sql = merge(rule)
     assert undecided in sql
@@ -147,7 +147,7 @@ def test_a_key_with_null_in_it_finds_its_row() -> None:
     assert "winner.name is null" not in sql, "a column that is never null needs no second look"
 
 
-def test_a_guarded_row_is_not_written_and_said_to_be_guarded_where_it_differs() -> None:
+def test_a_guarded_row_is_not_written_and_has_the_outcome_guarded_if_it_differs() -> None:
     table = replace(THINGS, guard="stored.seen is null")
     for rule in (Replace(), UpdateIfNewer("seen"), NEWEST):
         sql = merge(rule, table)
@@ -217,15 +217,15 @@ def test_a_derivation_runs_after_all_tables_with_the_keys_of_what_was_written() 
     assert sql.index(call) < sql.index("insert into public.import_merges")
 
 
-def test_what_cannot_be_is_refused_when_it_is_said() -> None:
+def test_an_invalid_declaration_is_refused() -> None:
     owned = replace(THINGS, name="parts", owner=THINGS.qualified_name)
     for more in ({"guard": "true"}, {"parents": (Parent(("name",), "x.y", ("name",)),)}):
-        with pytest.raises(ValueError, match=r"public\.parts has an owner"):
+        with pytest.raises(ValueError, match=r"public\.parts is owned"):
             replace(owned, **more)  # type: ignore[arg-type]
     for name in ("public.parts", "public.nothing"):
         with pytest.raises(ValueError, match="needs a table without an owner"):
             TableGroup("things", (THINGS, owned), (Derivation("public.importer_derive", name),))
-    with pytest.raises(ValueError, match=r"must be called public\.importer_"):
+    with pytest.raises(ValueError, match=r"must have a name public\.importer_"):
         Derivation("public.derive", "public.things")
 
 

@@ -182,6 +182,6 @@ def test_every_key_column_comes_from_the_row_or_from_the_run(table: Table) -> No
         assert table.on_conflict.column in {column.name for column in table.compared}
 
 
-def test_a_run_says_what_becomes_of_older_rows_only_to_kinds_that_judge_age() -> None:
+def test_only_kinds_that_judge_age_get_if_exists_and_repair() -> None:
     judging = {name for name, kind in all_kinds().items() if kind.group.judges_age}
     assert judging == {"people", "states"}

@@ -86,7 +86,7 @@ def test_of_several_requests_the_longest_one_is_shown(watch: Watch) -> None:
     watch.policy.pending.pop(1)
     watch.look(3)
     assert watch.display.texts == [
-        "waiting for the database: who it is, 5 s",
+        "waiting for the database: its identity, 5 s",
         "",
         "waiting for the database: merging 1 row, 5 s",
     ]
@@ -97,7 +97,7 @@ def test_it_is_written_to_the_log(watch: Watch, caplog: pytest.LogCaptureFixture
     watch.ask(1, "database.identify")
     watch.look(9)
     assert [each.getMessage() for each in caplog.records] == [
-        "waiting for the database: who it is, 5 s"
+        "waiting for the database: its identity, 5 s"
     ]
 
 
@@ -110,11 +110,11 @@ def test_without_a_terminal_only_the_lines_are_written() -> None:
     assert stream.getvalue() == "  waiting, 0 s\n"
 
 
-def test_on_a_terminal_it_stands_in_the_line_of_the_phase() -> None:
+def test_on_a_terminal_it_is_in_the_line_of_the_phase() -> None:
     stream = io.StringIO()
     display = BarDisplay(Console(file=stream, force_terminal=True, width=200))
-    display.waiting("waiting for the database: who it is, 5 s", as_line=True)
-    assert "who it is, 5 s" in stream.getvalue(), "before the first phase it is a line"
+    display.waiting("waiting for the database: its identity, 5 s", as_line=True)
+    assert "its identity, 5 s" in stream.getvalue(), "before the first phase it is a line"
     display.begin(Phase.IMPORT, 20)
     display.waiting("waiting for the database: [red]merging, 7 s", as_line=False)
     display._progress.refresh()
@@ -137,4 +137,4 @@ def test_a_thread_looks_until_it_is_ended(monkeypatch: pytest.MonkeyPatch) -> No
     while not watch.display.lines and time.monotonic() < deadline:
         pass
     watch.waiting.close()
-    assert watch.display.lines == ["waiting for the database: who it is, 10 s"]
+    assert watch.display.lines == ["waiting for the database: its identity, 10 s"]

@@ -15,7 +15,7 @@ def test_a_path_of_the_source_is_below_it(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "..", "../a.json", "FL/../../a.json", "FL/.."])
 def test_a_path_that_leads_out_of_the_source_is_used_for_nothing(path: str) -> None:
-    with pytest.raises(LedgerError, match="outside of the source"):
+    with pytest.raises(LedgerError, match="outside the source"):
         SOURCE.absolute(path)
 
 

@@ -68,7 +68,7 @@ def test_a_state_and_its_lock_are_for_their_owner(path: Path, umask: int) -> Non
     assert path.stat().st_mode & 0o077 == 0
 
 
-def test_a_state_comes_back_as_it_was_saved(path: Path) -> None:
+def test_a_saved_state_is_loaded_unchanged(path: Path) -> None:
     full = state(
         single_file="FL/a_parse.json",
         dataset_id=32,
@@ -222,7 +222,7 @@ def test_the_example_is_what_would_be_written(path: Path) -> None:
     assert path.read_bytes() == example.read_bytes()
 
 
-def test_what_is_named_by_an_enumeration_stands_there_as_text(path: Path) -> None:
+def test_enumeration_members_are_stored_as_text(path: Path) -> None:
     phases = {Phase.VERIFY: PhaseState("running", 1)}
     saved = state(backend=Backend.SUPABASE, current_phase=Phase.VERIFY, phases=phases)
     save_work_state(saved, path)
@@ -317,6 +317,6 @@ def test_only_a_completed_run_is_finished(status: str, finished: bool) -> None:
     assert state(status=status).finished is finished
 
 
-def test_damage_is_an_error_that_a_caller_can_tell() -> None:
+def test_damage_has_an_error_class_of_its_own() -> None:
     assert issubclass(DamagedStateError, ImporterError)
     assert not issubclass(DamagedStateError, UsageError)

@@ -1,4 +1,4 @@
-"""What a run does with the files of a source that it consumes."""
+"""The disposal plan: what a run does with the files of a consumed source."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from imports.settings import Settings
 def disposal_plan(
     settings: Settings, kind: Kind, folder: Path, single_item: str | None
 ) -> DisposalPlan | None:
-    """What a run does with the files of a source, None where they all stay.
+    """The plan for the files of a source; None if they all stay.
 
-    A source that is consumed is emptied where nothing else is said; a single file, which
-    somebody wants to look into, stays.
+    By default, the files of a consumed source are deleted or moved, and a single file stays.
 
     Raises:
-        UsageError: if files would be moved to where they are, or to a folder around that.
+        UsageError: if files would be moved to the source, or to a parent of it.
     """
     if not kind.consumes_source or settings.scan_only:
         return None
@@ -35,8 +34,8 @@ def disposal_plan(
     for place in plan.folders:
         if folder.is_relative_to(place):
             raise UsageError(
-                f"Files of {folder} cannot be moved to {place}: that is the source, or around it."
-                " Name another folder with --failed-dir or --done-dir."
+                f"Files of {folder} cannot be moved to {place}: that is the source, or a parent of"
+                " it. Name another folder with --failed-dir or --done-dir."
             )
     keeps = plan.on_success is Disposal.KEEP and plan.on_failure is Disposal.KEEP
     return None if keeps else plan
@@ -44,7 +43,7 @@ def disposal_plan(
 
 @dataclass(frozen=True, slots=True)
 class DisposalPlan:
-    """What becomes of files: of those that went in, and of those that did not."""
+    """What happens to imported files, and to failed ones."""
 
     on_success: Disposal
     on_failure: Disposal
@@ -53,7 +52,7 @@ class DisposalPlan:
 
     @property
     def folders(self) -> list[str]:
-        """Where files are moved to."""
+        """The folders to which files are moved."""
         return [
             folder
             for disposal, folder in (
@@ -69,9 +68,9 @@ class DisposalPlan:
         return self.on_success is Disposal.DELETE
 
     def of(self, item: DueItem) -> Disposal:
-        """What becomes of the file of an item."""
+        """What happens to the file of an item."""
         return self.on_success if item.reason is None else self.on_failure
 
     def folder_of(self, item: DueItem) -> str:
-        """Where the file of an item is moved to, if it is moved."""
+        """The folder to which the file of an item is moved, if it is moved."""
         return self.done_folder if item.reason is None else self.failed_folder

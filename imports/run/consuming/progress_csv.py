@@ -1,12 +1,10 @@
-"""The progress log: a CSV file with one row a source file, for people and their spreadsheets.
+"""The progress log: a CSV file with one row for each source file, for spreadsheets.
 
-It is a picture of the ledger, not a second memory: it is always written as a whole, and what a
-crash left in it is put right by the next write.
+It is written from the ledger, always as a whole, so the next write repairs it after a crash.
 
-A text is there as `shown` has it: with an escape for each sign that is not visible. One that a
-spreadsheet would run as a formula (it begins with `=`, `+`, `-`, `@`, or one of them in full width)
-has a `'` before it, as has one that begins with `'` and goes on like that; `read_progress` takes it
-away again.
+Texts are escaped by `shown`: invisible characters become escapes. A text that a spreadsheet would
+run as a formula (it begins with `=`, `+`, `-`, `@`, or one of them in full width) gets a `'` before
+it, and so does such a text after one or more `'`; `read_progress` removes it.
 """
 
 from __future__ import annotations
@@ -29,26 +27,26 @@ from imports.files.regular_file import opener
 from imports.files.whole_file import replacing
 
 MOST_OF_THE_TIME = 0.05
-"""Which part of the time that passes may go into writing the progress log."""
+"""The largest share of time for writing the progress log."""
 
 _FORMULA = re.compile(r"'*[=+\-@＝＋－＠\t\r\n]")
 _OTHER_PLACE = "Name another place with --progress-csv."
 
 
 class ProgressStatus(StrEnum):
-    """What a row says of its file."""
+    """The status of a file in its row."""
 
     IN_PROGRESS = "IN_PROGRESS"
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
     ACKNOWLEDGED = "ACKNOWLEDGED"
-    """It failed, and somebody has acknowledged that."""
+    """It failed, and the failure is acknowledged."""
 
 
 class ProgressRow(NamedTuple):
-    """One source file; the fields are the columns. What is not known is None, or an empty text.
+    """One source file; the fields are the columns. Unknown values are None or an empty text.
 
-    `status` is a ProgressStatus, or what another tool wrote there; the times are ISO 8601 in UTC.
+    `status` is a ProgressStatus, or the text of another tool; times are ISO 8601 in UTC.
     """
 
     file_path: str
@@ -66,10 +64,10 @@ COLUMNS = ProgressRow._fields
 
 
 class ProgressCsv:
-    """Keeps the progress log of one run up to date. For one thread.
+    """Updates the progress log of one run. Only for one thread.
 
-    `rows` is asked for all rows of the ledger whenever the file is written. Rows that are in the
-    file already, of files that the ledger does not have, are kept.
+    `rows` returns all rows of the ledger, for each write. Earlier rows of the file stay if the
+    ledger does not have their source file.
     """
 
     def __init__(
@@ -85,13 +83,13 @@ class ProgressCsv:
         self._next_write = float("-inf")
 
     def update(self, *, now: bool = False) -> bool:
-        """Writes the file if that is due, or in any case; whether it did.
+        """Writes the file if a write is due, or `now`; returns whether it did.
 
-        It is due when so much time has passed that writing takes less than 5 % of it: the longer
-        the file, the less often it is written, and a source file costs the same among any number.
+        A write is due when it takes less than 5 % of the time since the last one. So a long file is
+        written less often, and the cost for each source file is constant.
 
         Raises:
-            UsageError, DiskError: if it cannot be written, or what is there is no progress log.
+            UsageError, DiskError: if it cannot be written, or is not a progress log.
         """
         started = self._clock()
         if not now and started < self._next_write:
@@ -104,20 +102,20 @@ class ProgressCsv:
         return True
 
     def close(self) -> None:
-        """Writes nothing; lets go of what it holds. It can be used again."""
+        """Releases the resources, without a write. The object can be used again."""
         if self._earlier is not None:
             self._earlier.close()
             self._earlier = None
 
 
 class EarlierRows:
-    """Rows that a progress log had before, one a file: of several the last. Iterable.
+    """The earlier rows of a progress log, the last one for each source file. Iterable.
 
-    They are on disk, so that there may be any number of them.
+    They are on disk, so there may be any number of them.
     """
 
     def __init__(self, rows: Iterable[ProgressRow]) -> None:
-        # An empty name: a database of its own, in a temporary file that nobody else sees.
+        # An empty name: a private database in a temporary file.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.execute(
             "CREATE TABLE earlier (file_path TEXT PRIMARY KEY, total, succeeded, failed, seconds,"
@@ -134,7 +132,7 @@ class EarlierRows:
             yield ProgressRow._make(row)
 
     def drop(self, file_path: str) -> None:
-        """Forgets the row of a file, if there is one."""
+        """Deletes the row of a source file, if there is one."""
         self._database.execute("DELETE FROM earlier WHERE file_path = ?", (shown(file_path),))
 
     @property
@@ -143,18 +141,18 @@ class EarlierRows:
         return self._database.execute("SELECT 1 FROM earlier LIMIT 1").fetchone() is not None
 
     def close(self) -> None:
-        """Removes them from the disk."""
+        """Deletes the rows from the disk."""
         self._database.close()
 
 
 def write_progress(
     path: Path, rows: Iterable[ProgressRow], earlier: Iterable[ProgressRow] = ()
 ) -> None:
-    """Replaces the file as a whole: a reader sees the old one or the new one, also after a crash.
+    """Replaces the file atomically: a reader sees the old or the new file, also after a crash.
 
-    After `rows` come those of the `earlier` rows whose file has none among them. Neither is held
-    in memory. Rows whose file is found among `rows` are dropped from an `EarlierRows` for good.
-    The folder of the file is made, for its owner alone, where it is missing.
+    After `rows` come the `earlier` rows of other source files. Neither is held in memory. Rows of
+    source files in `rows` are deleted from an `EarlierRows`. Creates the folder of the file,
+    private to its owner, if it is missing.
 
     Raises:
         UsageError, DiskError: if it cannot be written.
@@ -172,19 +170,19 @@ def write_progress(
 
 
 def read_progress(path: Path) -> Iterator[ProgressRow]:
-    """The rows of a progress log, in their order; none where there is no file, or an empty one.
+    """Yields the rows of a progress log; none if the file is missing or empty.
 
-    A last line without its end was torn by a crash: it is left out, as are lines with too few or
-    too many fields. A number that is none is not known.
+    Skips an incomplete last line, and lines with a wrong number of fields. An invalid number
+    becomes None.
 
     Raises:
-        UsageError, DiskError: if the file cannot be read, or is something else than a progress log.
+        UsageError, DiskError: if the file cannot be read, or is not a progress log.
     """
     try:
         with open(
             path, encoding="utf-8-sig", errors="surrogateescape", newline="", opener=opener
         ) as file:
-            lines = csv.reader(_whole_lines(file))
+            lines = csv.reader(_complete_lines(file))
             header = next(lines, None)
             if header is None:
                 return
@@ -207,7 +205,7 @@ def _write_rows(file: TextIO, rows: Iterable[ProgressRow], earlier: Iterable[Pro
     writer.writerow(COLUMNS)
     kept = earlier if isinstance(earlier, EarlierRows) else EarlierRows(earlier)
     try:
-        # Mostly there are none, and the ledger's rows need not be looked for among them.
+        # Usually there are none, so the ledger's rows need no lookup.
         any_kept = kept.any
         for row in rows:
             writer.writerow(_line(row))
@@ -221,32 +219,32 @@ def _write_rows(file: TextIO, rows: Iterable[ProgressRow], earlier: Iterable[Pro
 
 
 def _line(row: ProgressRow) -> list[object]:
-    return [_inert(shown(value)) if isinstance(value, str) else value for value in row]
+    return [_escaped(shown(value)) if isinstance(value, str) else value for value in row]
 
 
-def _inert(text: str) -> str:
+def _escaped(text: str) -> str:
     return f"'{text}" if _FORMULA.match(text) else text
 
 
-def _as_meant(text: str) -> str:
+def _unescaped(text: str) -> str:
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
-def _whole_lines(file: TextIO) -> Iterator[str]:
+def _complete_lines(file: TextIO) -> Iterator[str]:
     return (line for line in file if line.endswith(("\n", "\r")))
 
 
 def _row(line: list[str]) -> ProgressRow:
     path, total, succeeded, failed, seconds, status, started, completed = line
     return ProgressRow(
-        _as_meant(path),
+        _unescaped(path),
         _number(total),
         _number(succeeded),
         _number(failed),
         _seconds(seconds),
-        _as_meant(status),
-        _as_meant(started),
-        _as_meant(completed),
+        _unescaped(status),
+        _unescaped(started),
+        _unescaped(completed),
     )
 
 

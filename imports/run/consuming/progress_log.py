@@ -1,4 +1,4 @@
-"""The progress log of a run, as the ledger has it."""
+"""The progress log of a run, from the ledger."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _STATUS = {
 def progress_log(
     settings: Settings, kind: Kind, scope: Scope, source: Source
 ) -> ProgressCsv | None:
-    """The progress log that a run keeps; none without one that was asked for, or is usual.
+    """The progress log of a run: the named one, or the default one of a whole consumed source.
 
-    Usual it is for whole sources that are consumed.
+    Otherwise None.
     """
     path = settings.progress_csv
     if path is None and kind.consumes_source and scope.only is None:

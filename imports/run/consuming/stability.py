@@ -1,9 +1,9 @@
-"""Stability: when a file of a source that is consumed counts as complete.
+"""Stability: when a file of a consumed source counts as complete.
 
-A file that is still being written must not be taken. Its mtime alone does not tell: it may have
-been set. So a file is taken whose mtime is old and that nobody has open for writing; and, where
-the mtime is not old, or nobody can tell who has it open, one that listings have seen unchanged
-for a while, by a clock that nobody sets.
+A file that is still being written must not be taken. Its mtime alone does not show that, since a
+program can set it. So a file is taken if its mtime is old and no program has it open for writing.
+If its mtime is not old, or the system cannot tell who has it open, the listings must have seen it
+unchanged for a while, by the monotonic clock.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from imports.run.session import RunSession
 
 STABLE_SECONDS = 2.0
-"""A file that has not changed for so long has stopped growing."""
+"""A file that is unchanged for this time has stopped growing."""
 
 
 def stable_since(session: RunSession) -> StableSince | None:
-    """Since when a file must not have changed; None for any time."""
+    """The times since which a complete file must be unchanged; None if it need not be."""
     if not session.consumes_source:
         return None
     return StableSince(time.time() - STABLE_SECONDS, time.monotonic() - STABLE_SECONDS)

@@ -1,4 +1,4 @@
-"""Doubts: whether records that were refused are to blame, or the target and what lies before it."""
+"""Unexplained refusals: whether the refused records are the cause, or the target or its proxy."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ if TYPE_CHECKING:
     from imports.phases.merging import Imported
 
 _MOST_IN_A_ROW = 3
-"""If so many records are refused one after the other, for one cause, they are hardly to blame."""
+"""If this many records in a row are refused for one cause, the target is probably the cause."""
 
 
-class Doubts:
-    """What became of batches of which the target judged nothing: held back until it judges one."""
+class UnexplainedRefusals:
+    """Holds back batches with only unexplained refusals, until the target judges a record."""
 
     def __init__(self, tried: Callable[[], Collection[int]]) -> None:
-        """`tried` tells the items that failed in an earlier run: that one had no doubt of them."""
+        """`tried` returns the items that an earlier run recorded as failed: these do not count."""
         self._tried = tried
         self._held: list[Imported] = []
         self._causes: Counter[str] = Counter()
 
     def take(self, imported: Imported) -> list[Imported]:
-        """What is believed, now that this became of a batch.
+        """Takes the result of a batch, and returns the results that can be recorded now.
 
         Raises:
-            BackendUnavailableError: if the target, or what lies before it, must be the matter.
+            BackendUnavailableError: if the target, or a proxy before it, is the probable cause.
         """
-        if not imported.doubtful:
+        if not imported.unexplained:
             if not imported.judged:
                 return [imported]
             return [*self.rest(), imported]
         self._held.append(imported)
         tried = self._tried()
-        for item_id, reason in imported.doubtful:
+        for item_id, reason in imported.unexplained:
             if item_id not in tried:
                 self._causes[cause_of(reason)] += 1
         if max(self._causes.values(), default=0) >= _MOST_IN_A_ROW:
             raise BackendUnavailableError(
-                f"{self._causes.total():,} records, one after the other, do not go in, and the"
-                " database finds no fault with a value in them. So the target is the matter, or"
-                f" what lies before it: {imported.doubtful[0][1].rstrip('.')}. They are not called"
-                " failed, and their files stay where they are.",
+                f"{self._causes.total():,} records in a row were refused, and the database names"
+                " no wrong value in them. So the cause is probably the target, or a proxy before"
+                f" it: {imported.unexplained[0][1].rstrip('.')}. The records are not recorded as"
+                " failed, and their files stay.",
                 divisible=False,
             )
         return []
 
     def rest(self) -> list[Imported]:
-        """What was held back. It is few, and a merge of nothing went through after each of it."""
+        """The results that are held back: only a few, and an empty merge succeeded after each."""
         held, self._held = self._held, []
         self._causes.clear()
         return held
