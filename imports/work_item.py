@@ -314,7 +314,7 @@ class Plan(NamedTuple):
     does not belong to this kind and is not moved; `warnings` say what is missing. `records` and
     `weight` (of its rows, see `phases.prepare.Encoded`) are set if planning knows them. `undated`
     says that its records have no date to compare: such items are imported last. `placements` are
-    the places of the images, as in `ItemPlan`.
+    the places of the images, as in `ItemPlan`. `chunk` is the chunk of the spool that has its rows.
     """
 
     id: int
@@ -328,6 +328,7 @@ class Plan(NamedTuple):
     weight: int = 1
     undated: bool = False
     placements: tuple[Placement | None, ...] = ()
+    chunk: int | None = None
 
 
 class Aggregate(NamedTuple):

@@ -54,7 +54,7 @@ def _announce_disposal(settings: Settings) -> None:
     from imports.ledger.file import reading
     from imports.ledger.summary import was_consumed
     from imports.phases.disposal import what_becomes
-    from imports.run.disposal_plan import disposal_plan
+    from imports.run.consuming.disposal_plan import disposal_plan
     from imports.run.source import find_source
 
     kind = kind_named(settings.kind)

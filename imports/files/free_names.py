@@ -50,9 +50,20 @@ def name_exclusively(file: Path, name: Path) -> None:
             _rename_under_lock(file, name)
 
 
+def move_exclusively(file: Path, name: Path) -> None:
+    """Renames a file if the name is free: in one step where the system has such a call.
+
+    Raises:
+        FileExistsError: if the name is taken.
+    """
+    if not _rename_exclusively(file, name):
+        name_exclusively(file, name)
+        file.unlink(missing_ok=True)
+
+
 def _rename_exclusively(file: Path, name: Path) -> bool:
     """Renames a file if the name is free; False if the system has no such call."""
-    # On demand: only where there are no hard links.
+    # On demand: few runs need it.
     import ctypes
 
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)

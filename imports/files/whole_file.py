@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from imports.files.free_names import name_exclusively
+from imports.files.free_names import move_exclusively
 from imports.files.private_file import FILE
 from imports.files.regular_file import open_new
 
@@ -24,10 +24,13 @@ DRAFT = ".part"
 
 
 @contextlib.contextmanager
-def replacing(path: str | Path, *, over: bool = True) -> Iterator[BinaryIO]:
+def replacing(
+    path: str | Path, *, over: bool = True, draft: str | None = None
+) -> Iterator[BinaryIO]:
     """Yields a draft; at the end it is synced to disk and replaces the file.
 
-    On an exception the file stays unchanged and the draft is deleted.
+    On an exception the file stays unchanged and the draft is deleted. `draft` is the path of the
+    draft; the default is a new name that ends with `DRAFT`.
 
     Raises:
         FileExistsError: without `over`, if there is a file.
@@ -35,7 +38,7 @@ def replacing(path: str | Path, *, over: bool = True) -> Iterator[BinaryIO]:
     """
     # Not with path objects: they take longer than copying a small image.
     folder, name = os.path.split(path)
-    draft = os.path.join(folder, f".{name}.{os.getpid()}.{uuid4().hex}{DRAFT}")
+    draft = draft or os.path.join(folder, f".{name}.{os.getpid()}.{uuid4().hex}{DRAFT}")
     descriptor = open_new(draft, FILE)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -45,8 +48,8 @@ def replacing(path: str | Path, *, over: bool = True) -> Iterator[BinaryIO]:
         if over:
             os.replace(draft, path)  # noqa: PTH105
         else:
-            name_exclusively(Path(draft), Path(path))
-            Path(draft).unlink(missing_ok=True)
+            # Not two names for a moment: a kill would leave the draft beside a file that is stored.
+            move_exclusively(Path(draft), Path(path))
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(draft)  # noqa: PTH108

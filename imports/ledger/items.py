@@ -87,14 +87,13 @@ class ItemLedger:
     def record_plans(
         self,
         plans: list[Plan],
-        chunk: int,
-        spooled: frozenset[int],
         counts: Mapping[str, int],
         plain: Mapping[int, int | None] = _NOTHING,
+        chunk: int | None = None,
     ) -> None:
-        """Takes in what planning found; the rows of `spooled` items are in `chunk`.
+        """Stores what planning found. For a `plain` item, this is only its group.
 
-        So is the one row of each `plain` item, of which there is its group and no more to say.
+        The one row of each plain item is in `chunk` of the spool.
         """
         now = time.time()
         good = [plan for plan in plans if plan.failure is None]
@@ -114,7 +113,7 @@ class ItemLedger:
                 " cut_off = null, updated_at = ? where id = ?",
                 [
                     (
-                        chunk if plan.id in spooled else None,
+                        plan.chunk,
                         plan.group,
                         json.dumps(plan.warnings) if plan.warnings else None,
                         plan.images_missing,

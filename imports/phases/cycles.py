@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from imports.errors import LimitError, UsageError
 from imports.phases.listing import list_source
 from imports.phases.planning import BATCH_SIZE, is_complete
-from imports.run import stability
+from imports.run.consuming import stability
 from imports.source.set_aside import BEGINNING
 from imports.work_item import Phase, folder_prefix
 

@@ -20,21 +20,19 @@ from imports.ledger import DisposedItem, DueItem
 from imports.source.moving import (
     Fate,
     Outcome,
-    Problem,
     delete,
     finish_delete,
     finish_move,
-    has_errors,
     is_left_of,
     move,
-    write_errors,
 )
+from imports.source.problem_list import Problem, has_errors, write_errors
 from imports.source.set_aside import AsideFolders, BroughtHome, aside_folders_in, bring_home
 from imports.source.tree import is_same_file, is_utf8, signature_of
 from imports.workers.executors import run_bounded
 
 if TYPE_CHECKING:
-    from imports.run.disposal_plan import DisposalPlan
+    from imports.run.consuming.disposal_plan import DisposalPlan
     from imports.run.session import RunSession
     from imports.work_item import RecordFailure, Signature, Source
 

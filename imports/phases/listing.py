@@ -16,7 +16,7 @@ from imports.errors import UsageError
 from imports.kinds import kind_named
 from imports.phases.disposal import put_back_left
 from imports.phases.linked_folders import LinkedFolders
-from imports.run.stability import stable_since
+from imports.run.consuming.stability import stable_since
 from imports.source.disk import read_all
 from imports.source.local_file import LinkedFile, LocalFile, local_file
 from imports.source.name_patterns import matcher

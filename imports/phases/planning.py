@@ -23,7 +23,7 @@ from imports.phases.prepare import (
     reason_of,
     row_encoders,
 )
-from imports.run.stability import stable_since
+from imports.run.consuming.stability import stable_since
 from imports.source.image_finder import ImageFinder, image_finder
 from imports.work_item import (
     ItemState,
@@ -103,11 +103,7 @@ def plan_items(session: RunSession) -> None:
         if planned.growing:
             session.growing.found(planned.growing, time.monotonic())
         session.items.record_plans(
-            planned.plans,
-            planned.chunk,
-            planned.spooled,
-            _plan_counts(planned),
-            planned.plain,
+            planned.plans, _plan_counts(planned), planned.plain, planned.chunk
         )
         for path, reason in failures:
             _log.error("%s: %s", path, reason)
@@ -174,18 +170,17 @@ class PlanJob:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan for each item of a job; `chunk` has the rows of `spooled` items.
+    """A plan for each item of a job.
 
-    Nearly all items are `plain`: they have one row, which is spooled, and there is no more to
-    say of them than which group they are of. Of these there is the group alone.
+    Most items are `plain`: they have one row, which is in `chunk` of the spool, and nothing else
+    but their group is to be stored. For these there is only the group.
 
     Items that may be `growing` are not planned.
     """
 
     plans: list[Plan]
-    chunk: int
     plain: dict[int, int | None] = field(default_factory=dict)
-    spooled: frozenset[int] = frozenset()
+    chunk: int | None = None
     growing: list[int] = field(default_factory=list)
 
 
@@ -261,11 +256,14 @@ def plan_batch(job: PlanJob) -> Planned:
                 )
             )
     if not prepared or not job.spool.write(job.chunk, prepared):
-        return Planned(plans, job.chunk, growing=growing)
+        return Planned(plans, growing=growing)
     plain = {plan.id: plan.group for plan in plans if _is_plain(plan) and plan.id in prepared}
-    others = [plan for plan in plans if plan.id not in plain]
-    spooled = frozenset(prepared.keys() - plain.keys())
-    return Planned(others, job.chunk, plain, spooled, growing)
+    others = [
+        plan._replace(chunk=job.chunk) if plan.id in prepared else plan
+        for plan in plans
+        if plan.id not in plain
+    ]
+    return Planned(others, plain, job.chunk, growing)
 
 
 def _failed(item_id: int, error: Exception) -> Plan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -86,7 +87,10 @@ def verify(session: RunSession, *, deep: bool, since: int | None = None) -> Veri
     target = VerifyTarget(session.target.config, session.kind.group, session.run_values())
     seen_rows = SeenRows(session.scope)
     seen_rows.begin()
-    _compare_items(session, target, total, seen_rows, verified)
+    for compared in _compared(session, target, total):
+        seen_rows.add(compared.row_marks)
+        _add(compared, verified)
+        session.advance(Phase.VERIFY, compared.items)
     _check_images(session, target, verified, deep=deep, since=since)
     _check_placed(session, target, verified, deep=deep, since=since)
     _look_for_missing(session, verified)
@@ -99,11 +103,10 @@ def verify(session: RunSession, *, deep: bool, since: int | None = None) -> Veri
     return verified
 
 
-def _compare_items(
-    session: RunSession, target: VerifyTarget, total: int, seen_rows: SeenRows, verified: Verified
-) -> None:
+def _compared(session: RunSession, target: VerifyTarget, total: int) -> Iterator[Compared]:
+    """Compares the items of the queue: the usual ones in batches, then the large ones in pieces."""
     parsers, waiting = session.workers.for_parsing(total), session.workers.for_waiting()
-    for compared in run_bounded(
+    yield from run_bounded(
         Chained(parsers, waiting, begin_batch),
         partial(compare_items, target),
         chain(batches(session, undated=False), batches(session, undated=True)),
@@ -111,12 +114,10 @@ def _compare_items(
         stop=session.policy.stop,
         weigh=lambda job: job.weight,
         most_weight=session.most_weight_at_once,
-    ):
-        _add(compared, seen_rows, verified)
-        session.advance(Phase.VERIFY, compared.items)
+    )
     session.raise_if_stopping()
     for item in session.queue.large():
-        _compare_large(session, target, item, seen_rows, verified)
+        yield from _large_compared(session, target, item)
 
 
 def _add_rows_of_failed(session: RunSession, target: VerifyTarget, seen_rows: SeenRows) -> None:
@@ -125,44 +126,41 @@ def _add_rows_of_failed(session: RunSession, target: VerifyTarget, seen_rows: Se
     What else is found is not told: it is known that these items failed.
     """
     if total := session.queue.open(ItemState.FAILED, None, largest_item(session.kind)):
-        _compare_items(session, target, total, seen_rows, Verified())
+        for compared in _compared(session, target, total):
+            seen_rows.add(compared.row_marks)
 
 
-def _compare_large(
-    session: RunSession,
-    target: VerifyTarget,
-    item: WorkItem,
-    seen_rows: SeenRows,
-    verified: Verified,
-) -> None:
+def _large_compared(
+    session: RunSession, target: VerifyTarget, item: WorkItem
+) -> Iterator[Compared]:
     """Compares a large item piece by piece, as its file is now."""
     try:
         signature = session.sign(item.path)
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
-        verified.add(Finding("unreadable", item.path, reason, item.path))
+        yield _unreadable(item, reason)
         return
     reader = PieceReader(session, item._replace(signature=signature, records_done=0))
     parsers, waiting = session.workers.for_parsing(FEW_ITEMS), session.workers.for_waiting()
-    for compared in run_bounded(
+    yield from run_bounded(
         Chained(parsers, waiting, begin_piece),
         partial(compare_items, target),
         reader.jobs(),
         in_flight=session.merges_at_once,
         stop=session.policy.stop,
-    ):
-        _add(compared, seen_rows, verified)
+    )
     session.raise_if_stopping()
-    if reader.problem is not None:
-        verified.add(Finding("unreadable", item.path, reader.problem, item.path))
-    session.advance(Phase.VERIFY, 1)
+    yield Compared(1) if reader.problem is None else _unreadable(item, reader.problem)
 
 
-def _add(compared: Compared, seen_rows: SeenRows, verified: Verified) -> None:
+def _unreadable(item: WorkItem, reason: str) -> Compared:
+    return Compared(1, findings=[Finding("unreadable", item.path, reason, item.path)])
+
+
+def _add(compared: Compared, verified: Verified) -> None:
     verified.report.records += compared.records
     verified.report.guarded += compared.exempt["guarded"]
     verified.report.left_out += compared.exempt["left_out"]
-    seen_rows.add(compared.row_marks)
     for finding in compared.findings:
         verified.add(finding)
 

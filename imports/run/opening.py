@@ -37,10 +37,10 @@ from imports.ledger import (
 )
 from imports.ledger.file import check_place
 from imports.ledger.work_state import WorkState, new_run_ids
+from imports.run.consuming.disposal_plan import disposal_plan
+from imports.run.consuming.progress_log import progress_log
 from imports.run.display import Display
-from imports.run.disposal_plan import disposal_plan
 from imports.run.lock import hold, say_run
-from imports.run.progress_log import progress_log
 from imports.run.provenance import lies_in, token_inside
 from imports.run.session import RunSession
 from imports.run.source import find_source, source_of

@@ -45,9 +45,9 @@ from imports.ledger.work_state import (
     phase_counts,
     save_work_state,
 )
+from imports.run.consuming.disposal_plan import DisposalPlan
+from imports.run.consuming.progress_csv import ProgressCsv
 from imports.run.display import Display
-from imports.run.disposal_plan import DisposalPlan
-from imports.run.progress_csv import ProgressCsv
 from imports.run.spool import Spool
 from imports.settings import Settings
 from imports.source.status_files import StatusFiles, Unwritten

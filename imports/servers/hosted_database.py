@@ -74,30 +74,6 @@ DROP EVENT TRIGGER IF EXISTS pgrst_drop_watch;
 CREATE EVENT TRIGGER pgrst_drop_watch ON sql_drop EXECUTE FUNCTION extensions.pgrst_watch();
 """
 
-# For a database that an older version of this program prepared: the superuser owns everything.
-_ADOPT: Final = f"""
-DO $$ DECLARE command text; BEGIN
-  FOR command IN
-    WITH ours AS (
-      SELECT oid, nspname, nspowner, CASE WHEN nspname IN ('storage', 'auth') THEN '{STORAGE}'
-        ELSE '{OWNER}' END AS owner
-      FROM pg_namespace
-      WHERE nspname IN ('public', 'organisation', 'people', 'storage', 'auth')
-    )
-    SELECT format('ALTER TABLE %s OWNER TO %I', pg_class.oid::regclass, owner)
-    FROM pg_class JOIN ours ON relnamespace = ours.oid
-    WHERE relkind IN ('r', 'p', 'v') AND relowner = current_user::regrole
-    UNION ALL
-    SELECT format('ALTER ROUTINE %s OWNER TO %I', pg_proc.oid::regprocedure, owner)
-    FROM pg_proc JOIN ours ON pronamespace = ours.oid
-    WHERE proowner = current_user::regrole
-    UNION ALL
-    SELECT format('ALTER SCHEMA %I OWNER TO %I', nspname, owner)
-    FROM ours WHERE nspname <> 'public' AND nspowner = current_user::regrole
-  LOOP EXECUTE command; END LOOP;
-END $$;
-"""
-
 
 def prepare_database(database_url: str) -> None:
     """Prepares a database like a hosted one, and applies our migrations as its owner.
@@ -121,7 +97,6 @@ def prepare_roles(database_url: str) -> None:
             for owner in (OWNER, superuser):
                 for objects in ("TABLES", "SEQUENCES", "ROUTINES"):
                     cursor.execute(_DEFAULT_RIGHTS.format(owner=owner, objects=objects))
-            cursor.execute(_ADOPT)
             cursor.execute(_WATCH)
     finally:
         connection.close()

@@ -162,7 +162,8 @@ def parse_object(content: bytes, tally: Tally, records: str | None = None) -> di
 def _exactly(content: bytes, tally: Tally, records: str | None, problem: str) -> dict[str, Any]:
     """The object, read exactly from JSON that orjson cannot; `problem` describes invalid JSON."""
     # On demand: few files need it.
-    from imports.source.json_events import BROKEN, read_exactly
+    from imports.source.json_events import BROKEN
+    from imports.source.json_values import read_exactly
 
     try:
         return read_exactly(content, tally, records)

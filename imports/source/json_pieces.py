@@ -9,19 +9,11 @@ from typing import Any, NamedTuple
 from imports.errors import NotOursError, RecordError
 from imports.files.regular_file import OpenedFile, open_regular
 from imports.source.cleaning import Tally, json_type, without_nul
-from imports.source.json_events import (
-    BROKEN,
-    Builder,
-    Content,
-    Event,
-    check_names,
-    check_value,
-    events_of,
-    skip_value,
-    without_content,
-)
+from imports.source.json_chunks import Content
+from imports.source.json_events import BROKEN, Event, events_of, skip_value, without_content
 from imports.source.json_file import no_array
 from imports.source.json_flaws import UnreadableValue, duplicate_name, flaw_in, member_path
+from imports.source.json_values import Builder, check_names, check_value
 from imports.source.tree import is_unchanged
 from imports.work_item import Signature
 

@@ -15,33 +15,23 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
-import orjson
-
 from imports.files.file_error import about_file
-from imports.files.free_names import LONGEST_NAME, name_exclusively, names, put_back, with_end
+from imports.files.free_names import names, put_back
 from imports.files.open_files import is_open_for_writing
 from imports.files.private_file import FILE, FOLDER
-from imports.files.regular_file import open_new, opener
+from imports.files.regular_file import open_new
 from imports.files.whole_file import sync_folder
+from imports.source.drafts import part_of
+from imports.source.publishing import publish, publish_copy
 from imports.source.set_aside import AsideFolders
 from imports.source.tree import is_same_file, is_unchanged
 from imports.work_item import Signature
-from imports.workers.process_id import is_running
-
-ERRORS_SUFFIX = ".errors.json"
-"""The end of the name of a list of problems; the stem is that of the moved file."""
-
-_BLOCK_BYTES = 1024 * 1024
-_ERRORS_HEAD = b'[\n  {\n    "index": '
-_NO_ERRORS = b"[]"
 
 
 class Fate(StrEnum):
@@ -68,18 +58,6 @@ class Outcome(NamedTuple):
     fate: Fate
     path: str | None = None
     kept_as: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A record that failed: its index in the file, its id if it has one, and the reason.
-
-    Without an index, the whole file failed.
-    """
-
-    index: int | None
-    id: str | None
-    reason: str
 
 
 def check_writable(folders: Iterable[str]) -> None:
@@ -150,9 +128,9 @@ def move(
     _make_folder(destination.parent)
     if not stat.S_ISLNK(entry.st_mode):
         return _take(source, entry, private, partial(_move_aside, destination=destination))
-    part = _part_of(source, destination.parent)
+    part = part_of(source, destination.parent)
     is_same = partial(is_unchanged, signature=signature)
-    published = _publish_copy(source, part, destination, is_same)
+    published = publish_copy(source, part, destination, is_same)
     if published is None:
         return Outcome(Fate.CHANGED)
     sync_folder(published.parent)
@@ -189,93 +167,6 @@ def finish_move(aside: Path, home: Path, folder: str, relative: str) -> Outcome:
     destination = Path(folder, relative)
     _make_folder(destination.parent)
     return _move_aside(aside, home, destination)
-
-
-def has_errors(path: str) -> bool:
-    """Whether a list of problems exists beside a moved file."""
-    return os.path.lexists(_errors_path(Path(path)))
-
-
-def write_errors(path: str, problems: Iterable[Problem]) -> str:
-    """Writes the problems of a moved file beside it; returns the path of the list.
-
-    The list of `a.json` is `a.errors.json` (a long name is cut), with `index`, `id` and `reason` of
-    each problem. It replaces an existing list as a whole.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
-    errors = _errors_path(Path(path))
-    content = orjson.dumps(list(problems), option=orjson.OPT_INDENT_2)
-    part = _part_of(errors, errors.parent)
-    try:
-        with os.fdopen(open_new(str(part), FILE), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(errors)
-    except OSError:
-        _remove_quietly(part)
-        raise
-    sync_folder(errors.parent)
-    return str(errors)
-
-
-# Names
-
-
-def _errors_path(path: Path) -> Path:
-    if len(os.fsencode(path.stem + ERRORS_SUFFIX)) <= LONGEST_NAME:
-        return path.with_name(path.stem + ERRORS_SUFFIX)
-    # Two names may differ only in the part that is cut off.
-    digest = blake2b(os.fsencode(path.name), digest_size=4).hexdigest()
-    return with_end(path, f".{digest}{ERRORS_SUFFIX}")
-
-
-def _part_of(path: Path, folder: Path) -> Path:
-    """The path of a hidden file in a folder, unique to this process. Deletes those of dead ones."""
-    digest = blake2b(os.fsencode(path.absolute()), digest_size=16).hexdigest()
-    for left in folder.glob(f".{digest}.*.part"):
-        owner = left.name.split(".")[2]
-        if owner.isdecimal() and (int(owner) == os.getpid() or not is_running(int(owner))):
-            left.unlink(missing_ok=True)
-    return folder / f".{digest}.{os.getpid()}.part"
-
-
-# Publishing: giving a file a free name
-
-
-def _publish(file: Path, original: Path, destination: Path) -> Path:
-    """Gives a file the first name that is free or has the same content; returns that name.
-
-    `file` and `original` have the same content, and may be the same file.
-    """
-    for name in names(destination):
-        while True:
-            if os.path.lexists(name):
-                if _same_content(original, name):
-                    return name
-                break
-            if _errors_of_another(name):
-                break
-            try:
-                name_exclusively(file, name)
-            except FileExistsError:
-                continue  # another process was faster: compare with its file
-            return name
-    raise AssertionError("`names` never ends")
-
-
-def _errors_of_another(name: Path) -> bool:
-    """Whether the list of problems for this name would overwrite a file of another type."""
-    try:
-        with open(_errors_path(name), "rb", opener=opener) as file:
-            head = file.read(len(_ERRORS_HEAD))
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return head not in (_ERRORS_HEAD, _NO_ERRORS)
 
 
 # Setting aside
@@ -333,14 +224,14 @@ def _delete_aside(aside: Path, home: Path) -> Outcome:
 
 
 def _move_aside(aside: Path, home: Path, destination: Path) -> Outcome:
-    part = _part_of(home, destination.parent)
+    part = part_of(home, destination.parent)
     try:
-        published: Path | None = _publish(aside, aside, destination)
+        published: Path | None = publish(aside, aside, destination)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
         same = partial(_is_as_before, before=aside.lstat())
-        published = _publish_copy(aside, part, destination, same)
+        published = publish_copy(aside, part, destination, same)
     if published is None:
         put_back(aside, home)
         return Outcome(Fate.CHANGED)
@@ -351,41 +242,6 @@ def _move_aside(aside: Path, home: Path, destination: Path) -> Outcome:
 
 def _is_as_before(status: os.stat_result, before: os.stat_result) -> bool:
     return (status.st_size, status.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
-
-
-# Moving
-
-
-def _publish_copy(
-    file: Path, part: Path, destination: Path, is_same: Callable[[os.stat_result], bool]
-) -> Path | None:
-    """Publishes a copy of a file after it is on disk; None if the file changed meanwhile."""
-    try:
-        published = _publish(part, file, destination) if _copy(file, part, is_same) else None
-    except OSError:
-        _remove_quietly(part)
-        raise
-    part.unlink(missing_ok=True)
-    return published
-
-
-def _copy(source: Path, part: Path, is_same: Callable[[os.stat_result], bool]) -> bool:
-    """Copies content, mode and mtime to disk; False if the file changed meanwhile."""
-    with (
-        open(source, "rb", opener=opener) as reader,
-        os.fdopen(open_new(str(part), FILE), "wb") as writer,
-    ):
-        while block := reader.read(_BLOCK_BYTES):
-            writer.write(block)
-        writer.flush()
-        status = os.fstat(reader.fileno())
-        if not is_same(status) or writer.tell() != status.st_size:
-            return False
-        # By name: not every system accepts a descriptor here.
-        part.chmod(stat.S_IMODE(status.st_mode))
-        os.utime(part, ns=(status.st_atime_ns, status.st_mtime_ns))
-        os.fsync(writer.fileno())
-    return True
 
 
 def _moved_before(signature: Signature, destination: Path) -> str | None:
@@ -411,30 +267,6 @@ def _is_linked_at(source: Path, signature: Signature, destination: Path) -> bool
         except FileNotFoundError:
             return False
     raise AssertionError("`names` never ends")
-
-
-def _same_content(one: Path, other: Path) -> bool:
-    """Whether both are regular files with the same bytes."""
-    try:
-        if not stat.S_ISREG(other.lstat().st_mode):
-            return False
-        with open(one, "rb", opener=opener) as first, open(other, "rb", opener=opener) as second:
-            statuses = os.fstat(first.fileno()), os.fstat(second.fileno())
-            if os.path.samestat(*statuses):
-                return True
-            if statuses[0].st_size != statuses[1].st_size:
-                return False
-            while block := first.read(_BLOCK_BYTES):
-                if block != second.read(_BLOCK_BYTES):
-                    return False
-            return not second.read(1)
-    except FileNotFoundError:
-        return False
-
-
-def _remove_quietly(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
 
 
 # Folders

@@ -3,22 +3,16 @@
 create table public.device_test (
   id bigint generated always as identity primary key,
   dataset_id bigint not null references public.datasets (id) on delete cascade,
-  batch_id text not null,
-  inserted_by text,
-  folder_path text not null,
-  folder_name text,
-  device_id text,
-  device_name text,
-  device_type text,
-  test_status text,
+  batch_id text not null, inserted_by text,
+  folder_path text not null, folder_name text,
+  device_id text, device_name text, device_type text, test_status text,
   stats jsonb,
   image_count integer not null,
   images jsonb not null,
   file_count integer not null,
   content_signature text not null,
   last_modified timestamptz,
-  created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now(),
+  created_at timestamptz not null default now(), updated_at timestamptz not null default now(),
   unique (dataset_id, folder_path)
 );
 comment on column public.device_test.folder_path is 'Relative to the source; `.` is the source.';

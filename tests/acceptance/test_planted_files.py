@@ -55,7 +55,7 @@ def test_a_batch_id_that_is_a_path_removes_nothing(
     pg_place.run("states", source, "--tag", "t")
     path = victim.parent / "sub"
     id_ = str(path) if form == "absolute" else f"../../{path.relative_to(pg_place.folder)}"
-    change_state(pg_place.folder, run_name=id_, status="interrupted")
+    change_state(pg_place.folder, batch_id=id_, status="interrupted")
     again = pg_place.run("states", source, "--tag", "t", "--force")
     assert f"{STATE} is damaged; it was kept as" in again.err
     assert victim.read_text() == "years of work"
@@ -66,7 +66,7 @@ def test_a_damaged_state_is_told_by_the_commands_that_only_look(
     pg_place: Workplace, source: Path
 ) -> None:
     pg_place.run("states", source, "--tag", "t")
-    change_state(pg_place.folder, run_name="/")
+    change_state(pg_place.folder, batch_id="/")
     for command in ("status", "verify"):
         assert "is not a work state" in pg_place.run(command, exit_code=1).err
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,10 @@ from tenacity import RetryCallState
 
 from imports.servers.embedded import EmbeddedServer
 from imports.servers.local_supabase import LocalSupabase
+from imports.tables.table import TableGroup
 from tests.support.bench import Bench
 from tests.support.database import copy_of, drop_database
+from tests.support.small_kinds.installing import Install, installed
 from tests.support.target import Target
 
 
@@ -109,3 +111,17 @@ def nothing_left_open() -> Iterator[None]:
     """A connection that a test leaves open is told now, not in whichever test comes after it."""
     yield
     gc.collect()
+
+
+@pytest.fixture(scope="module")
+def small_kinds() -> Iterator[Install]:
+    """Installs small kinds, into each database once: its REST API must hear of each."""
+    done: set[tuple[str, str]] = set()
+    with ExitStack() as stack:
+
+        def install(bench: Bench, group: TableGroup, ddl: str, drop: str) -> None:
+            if (bench.url, group.name) not in done:
+                stack.enter_context(installed(bench, group, ddl, drop))
+                done.add((bench.url, group.name))
+
+        yield install

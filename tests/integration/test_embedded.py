@@ -17,7 +17,7 @@ import psycopg2
 import pytest
 
 from imports.errors import EmbeddedInUseError, EmbeddedServerError
-from imports.servers import embedded, embedded_host
+from imports.servers import embedded, embedded_host, embedded_process, embedded_users
 from imports.servers.embedded_host import account
 from imports.workers.process_id import is_running
 from tests.support.command import wait_until
@@ -88,12 +88,12 @@ def test_start_and_stop_do_not_wait_for_pg_ctl(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server is ready, and gone, long before it looks."""
-    real = embedded.programs(account()) / "pg_ctl"
+    real = embedded_process.programs(account()) / "pg_ctl"
     slow = folder.with_name("programs") / "pg_ctl"
     slow.parent.mkdir()
     slow.write_text(f'#!/bin/sh\n"{real}" "$@"\nexec sleep 600\n')
     slow.chmod(0o755)
-    monkeypatch.setattr(embedded, "programs", lambda identity: slow.parent)
+    monkeypatch.setattr(embedded_process, "programs", lambda identity: slow.parent)
     with within_seconds(60):
         embedded.release(embedded.start(folder))
     assert embedded.running_url(folder) is None
@@ -255,7 +255,7 @@ def test_a_failed_start_is_seen_at_once_and_shows_the_log(
     with (folder / "postgresql.conf").open("a") as config:
         config.write("shared_buffers = 'a lot'\n")
 
-    monkeypatch.setattr(embedded, "_START_TIMEOUT", 600.0)
+    monkeypatch.setattr(embedded_process, "START_TIMEOUT", 600.0)
     with within_seconds(60), pytest.raises(EmbeddedServerError) as caught:
         embedded.start(folder)
     assert str(folder) in str(caught.value)
@@ -519,11 +519,11 @@ def test_a_server_that_is_killed_while_it_stops_is_stopped(
     # Whoever is asked to stop is killed: its pid file stays.
     kill = os.kill
     monkeypatch.setattr(
-        embedded.os,
+        embedded_process.os,
         "kill",
         lambda asked, number: kill(asked, signal.SIGKILL if number == signal.SIGINT else number),
     )
-    monkeypatch.setattr(embedded, "_STOP_TIMEOUT", 600.0)
+    monkeypatch.setattr(embedded_process, "STOP_TIMEOUT", 600.0)
     with within_seconds(60):
         assert embedded.release(server)
     monkeypatch.undo()
@@ -536,8 +536,8 @@ def test_a_server_that_does_not_stop_is_a_warning_for_what_is_done_with_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = embedded.start(folder)
-    monkeypatch.setattr(embedded, "_STOP_TIMEOUT", 0.0)
-    monkeypatch.setattr(embedded.os, "kill", lambda *_: None)
+    monkeypatch.setattr(embedded_process, "STOP_TIMEOUT", 0.0)
+    monkeypatch.setattr(embedded_process.os, "kill", lambda *_: None)
     assert not embedded.release(server)
     assert "did not stop" in caplog.text
     monkeypatch.undo()
@@ -566,7 +566,7 @@ def test_a_file_system_without_locks_says_what_to_do(
     def flock(*_: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(embedded.fcntl, "flock", flock)
+    monkeypatch.setattr(embedded_users.fcntl, "flock", flock)
     with pytest.raises(EmbeddedServerError, match="--database-url") as refused:
         embedded.start(empty_folder)
     assert "locks" in str(refused.value)

@@ -246,10 +246,10 @@ def test_what_became_a_link_after_it_was_listed_is_not_read(
             (source / "day").symlink_to(home)
         planned(session)
 
-    from imports import resilient_importer
+    from imports.phases import steps
 
-    planned = resilient_importer.plan_items
-    monkeypatch.setattr(resilient_importer, "plan_items", swap)
+    planned = steps.plan_items
+    monkeypatch.setattr(steps, "plan_items", swap)
     report = bench.run(kind=kind, progress_csv=bench.folder / "progress.csv", no_status_files=True)
     assert report.exit_code == 3
     tables = ("search_results", "device_test", "people.identities")
@@ -307,10 +307,10 @@ def test_what_became_a_pipe_after_it_was_listed_holds_nobody_up(
             os.mkfifo(listed)
         planned(session)
 
-    from imports import resilient_importer
+    from imports.phases import steps
 
-    planned = resilient_importer.plan_items
-    monkeypatch.setattr(resilient_importer, "plan_items", swap)
+    planned = steps.plan_items
+    monkeypatch.setattr(steps, "plan_items", swap)
     report = bench.run(kind=kind, progress_csv=bench.folder / "progress.csv")
     assert report.exit_code == 3
     assert report.failures

@@ -14,11 +14,10 @@ from psycopg2.extensions import make_dsn
 
 from imports.servers import local_lite, local_postgrest
 from imports.servers.embedded import EmbeddedServer
-from imports.servers.hosted_database import OWNER, STORAGE, prepare_database
+from imports.servers.hosted_database import OWNER
 from imports.servers.local_postgrest import token
 from imports.servers.local_program import free_port
 from imports.servers.local_supabase import LocalSupabase, LocalSupabaseError, Rest, serve
-from imports.servers.schema import apply_schema, migrations
 from tests.support.command import is_gone, wait_until
 from tests.support.database import create_database, drop_database, query
 from tests.support.target import Target
@@ -238,28 +237,6 @@ def test_migrations_are_applied_by_who_is_no_superuser(supabase_database_url: st
         " WHERE pronamespace = 'public'::regnamespace"
     )
     assert query(supabase_database_url, owners) == [(OWNER,)]
-
-
-def test_a_database_that_an_older_version_prepared(
-    embedded_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """There the superuser owns everything, our schema is older, and images are stored."""
-    name = "of_an_older_version"
-    url = create_database(embedded_server.url, name)
-    try:
-        older = [each for each in migrations() if each.version < "20261125"]
-        with monkeypatch.context() as patch:
-            patch.setattr("imports.servers.schema.migrations", lambda: older)
-            apply_schema(url)
-        query(url, "CREATE SCHEMA storage")
-        query(url, "CREATE TABLE storage.buckets (id text PRIMARY KEY, name text)")
-        query(url, "INSERT INTO datasets (kind, tag) VALUES ('states', 'a')")
-        prepare_database(url)
-        prepare_database(url)
-        assert query(make_dsn(url, user=STORAGE), "SELECT * FROM storage.buckets") == []
-        assert query(make_dsn(url, user=OWNER), "SELECT tag FROM datasets") == [("a",)]
-    finally:
-        drop_database(embedded_server.url, name)
 
 
 def test_no_telemetry_leaves_this_machine(supabase: LocalSupabase) -> None:

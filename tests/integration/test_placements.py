@@ -20,6 +20,8 @@ from imports.source.tree import signature_of
 from imports.work_item import ImageFile, Placement
 from tests.support.bench import Bench
 from tests.support.proxy import http_answer
+from tests.support.small_kinds import placed
+from tests.support.small_kinds.installing import Install
 from tests.support.small_kinds.placed import BUCKET, Trays, place
 from tests.support.source import png
 
@@ -33,7 +35,8 @@ def killed(*_: object) -> None:
 
 
 @pytest.fixture
-def trays(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Trays:
+def trays(bench: Bench, small_kinds: Install, monkeypatch: pytest.MonkeyPatch) -> Trays:
+    small_kinds(bench, placed.GROUP, placed.DDL, placed.DROP)
     return Trays(bench, monkeypatch)
 
 

@@ -374,6 +374,7 @@ def test_rows_stay_hidden_where_somebody_opens_their_tables(
             return sorted(name for (name,) in cursor.fetchall())
 
         cursor.execute("BEGIN; INSERT INTO import_merges VALUES (gen_random_uuid(), 'x', '{}')")
+        cursor.execute("INSERT INTO import_removals VALUES ('x', 'x', 'local')")
         assert filled() == sorted(tables)
         for schema in schemas:
             cursor.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
 
@@ -22,29 +21,16 @@ from tests.support.bench import Bench
 from tests.support.command import wait_until
 from tests.support.database import connected, query
 from tests.support.small_kinds import orders
+from tests.support.small_kinds.installing import Install
 from tests.support.small_kinds.orders import GROUP, SMALL_ORDERS
 
 Order = tuple[int, int | None, int] | tuple[int, int | None, int, str]
 
 
-@pytest.fixture(scope="module")
-def installations() -> Iterator[tuple[ExitStack, set[str]]]:
-    """In which databases the kind is installed: in each once, since PostgREST must hear of it."""
-    with ExitStack() as stack:
-        yield stack, set()
-
-
 @pytest.fixture
-def bench(
-    bench: Bench,
-    installations: tuple[ExitStack, set[str]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Bench:
+def bench(bench: Bench, small_kinds: Install, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """With the kind, and customers 1 and 2."""
-    stack, done = installations
-    if bench.url not in done:
-        stack.enter_context(orders.installed(bench))
-        done.add(bench.url)
+    small_kinds(bench, GROUP, orders.DDL, orders.DROP)
     monkeypatch.setattr("imports.kinds.states.STATES", SMALL_ORDERS)
     query(bench.url, "INSERT INTO small_customers VALUES (1, 1), (1, 2)")
     return bench

@@ -67,7 +67,9 @@ def test_a_finished_import_is_clean(done: Bench) -> None:
     assert "10 records and 3 images are as their files say" in render_verification(report)[0]
 
 
-def test_rows_of_a_file_whose_image_failed_are_accounted_for(postgresql_bench: Bench) -> None:
+def test_rows_of_a_file_whose_image_failed_are_accounted_for(
+    postgresql_bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
     bench = postgresql_bench
     bench.source.add("a", image="a.png")
     bench.source.write("a.png", png(1))
@@ -80,6 +82,7 @@ def test_rows_of_a_file_whose_image_failed_are_accounted_for(postgresql_bench: B
     assert [each.phase for each in report.failures] == ["upload"]
     assert report.verification is not None
     assert report.verification.clean
+    assert [each for each in caplog.messages if each.startswith("verify:")] == []
 
 
 def test_with_the_run(bench: Bench) -> None:

@@ -107,7 +107,7 @@ class Book:
         return ids
 
     def plan(self, *plans: Plan) -> None:
-        self.items.record_plans(list(plans), 1, frozenset(), {})
+        self.items.record_plans(list(plans), {})
 
     def listed_paths(self) -> list[str]:
         return [item.path for items in self.listed_items(None, 100) for item in items]

@@ -74,7 +74,8 @@ class KindUnderContract:
         selects = (
             f"SELECT '{table}', to_jsonb(t) - CASE jsonb_typeof(to_jsonb(t) -> 'id')"
             " WHEN 'number' THEN 'id' ELSE '' END"
-            " - '{dataset_id,batch_id,created_at,updated_at,first_seen,storage_type}'::text[]"
+            " - '{dataset_id,batch_id,inserted_by,created_at,updated_at}'::text[]"
+            " - '{first_seen,storage_type}'::text[]"
             f" FROM {table} t"
             for table in self.tables
         )
@@ -272,7 +273,7 @@ PEOPLE = KindUnderContract(
         FaultPoint("imports.ledger:DisposalLedger.record", "import", 1),
         FaultPoint("imports.ledger:DisposalLedger.record", "import", 3),
         FaultPoint("imports.ledger:DisposalLedger.record", "import", 2, before=False),
-        FaultPoint("imports.run.progress_csv:ProgressCsv.update", "import", 2),
+        FaultPoint("imports.run.consuming.progress_csv:ProgressCsv.update", "import", 2),
     ),
     check_killed=_check_pages,
     flags={"on_success": "keep", "on_failure": "keep"},

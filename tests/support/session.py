@@ -19,9 +19,9 @@ from imports.backends.target_config import opened
 from imports.kinds import kind_named
 from imports.ledger import PlacementLedger
 from imports.resilient_importer import ResilientImporter
+from imports.run.consuming.disposal_plan import disposal_plan
+from imports.run.consuming.progress_log import progress_log
 from imports.run.display import SilentDisplay
-from imports.run.disposal_plan import disposal_plan
-from imports.run.progress_log import progress_log
 from imports.run.report import RunReport
 from imports.run.session import RunSession
 from imports.run.source import source_of

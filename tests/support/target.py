@@ -69,10 +69,10 @@ class Target:
             need = needed()
             ask(_RENEW_TARGET, need.version, need.functions)
             ((stores_images,),) = ask("SELECT to_regclass('storage.buckets') IS NOT NULL")
-            stored = stores_images and ask("SELECT 1 FROM storage.buckets WHERE id = 'imagecache'")
-        if stored:
-            assert self.api("POST", "/storage/v1/bucket/imagecache/empty").is_success
-            assert self.api("DELETE", "/storage/v1/bucket/imagecache").is_success
+            buckets = ask("SELECT id FROM storage.buckets") if stores_images else []
+        for (bucket,) in buckets:
+            assert self.api("POST", f"/storage/v1/bucket/{bucket}/empty").is_success
+            assert self.api("DELETE", f"/storage/v1/bucket/{bucket}").is_success
 
 
 # A server finishes what a killed run has asked of it.

@@ -14,13 +14,13 @@ import pytest
 
 from imports.errors import UsageError
 from imports.source import moving as disposal
+from imports.source.drafts import part_of
 from imports.source.moving import (
     Fate,
     Outcome,
-    Problem,
     check_writable,
-    write_errors,
 )
+from imports.source.problem_list import Problem, write_errors
 from imports.source.set_aside import BEGINNING, AsideFolders, aside_folders_in, bring_home
 from imports.source.tree import signature_of_file
 from imports.work_item import Signature
@@ -397,7 +397,7 @@ def test_a_copy_that_fails_leaves_the_source_and_no_part(
     with monkeypatch.context() as patch:
         other_file_system(patch)
         if call == "write":
-            patch.setattr(disposal.os, "fdopen", refuse(errno.ENOSPC))
+            patch.setattr(os, "fdopen", refuse(errno.ENOSPC))
         else:
             patch.setattr(os, call, refuse(errno.ENOSPC))
         with pytest.raises(OSError, match="No space left"):
@@ -733,7 +733,7 @@ def test_a_file_that_cannot_be_moved_is_put_back(
     source: Path, failed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(source / "a.json")
-    monkeypatch.setattr(disposal, "_publish", refuse(errno.EIO))
+    monkeypatch.setattr(disposal, "publish", refuse(errno.EIO))
     with pytest.raises(OSError, match="Input/output"):
         moved(path, failed)
     assert files_in(source) == {"a.json": CONTENT}
@@ -804,12 +804,12 @@ def test_a_list_of_errors_that_a_file_left_behind_is_in_nobodys_way(
 
 def test_parts_are_a_process_s_own_and_those_of_dead_ones_go(tmp_path: Path) -> None:
     """Another run may be copying the same file to the same place."""
-    mine = disposal._part_of(tmp_path / "a.json", tmp_path)
+    mine = part_of(tmp_path / "a.json", tmp_path)
     living = mine.with_name(mine.name.replace(str(os.getpid()), "1"))
     dead = mine.with_name(mine.name.replace(str(os.getpid()), str(2**22 + 1)))
     for path in (mine, living, dead):
         path.touch()
-    assert disposal._part_of(tmp_path / "a.json", tmp_path) == mine
+    assert part_of(tmp_path / "a.json", tmp_path) == mine
     assert sorted(tmp_path.iterdir()) == [living]
 
 

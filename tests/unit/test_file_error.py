@@ -13,9 +13,9 @@ import pytest
 from imports.errors import DiskError, ImporterError, LimitError, UsageError
 from imports.files.file_error import about_file
 from imports.ledger import LedgerFile
+from imports.run.consuming.progress_csv import write_progress
 from imports.run.lock import hold
 from imports.run.logs import log_files
-from imports.run.progress_csv import write_progress
 from imports.run.spool import Spool
 from imports.servers import embedded
 from imports.source.moving import check_writable

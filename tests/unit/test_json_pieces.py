@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imports.errors import NotOursError, RecordError
-from imports.source import json_events, json_pieces
+from imports.source import json_chunks, json_events, json_pieces, json_values
 from imports.source.cleaning import NUL_REMOVED, Tally
 from imports.source.json_file import parse_object
 from imports.source.json_flaws import UnreadableValue
@@ -155,7 +155,7 @@ def test_the_pieces_together_are_what_a_small_file_has(
     content = json.dumps({**others, key: records}, ensure_ascii=ascii_only).encode()
     path.write_bytes(content)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_events, "_CHUNK_BYTES", chunk + 2)
+        patch.setattr(json_chunks, "_CHUNK_BYTES", chunk + 2)
         try:
             expected = parse_object(content, Counter(), key)[key]
         except RecordError as error:
@@ -247,7 +247,7 @@ def test_a_nul_after_many_records_is_found(write: Callable[[bytes], Path]) -> No
 def test_escapes_are_read_wherever_a_chunk_ends(
     write: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
-    monkeypatch.setattr(json_events, "_CHUNK_BYTES", chunk)
+    monkeypatch.setattr(json_chunks, "_CHUNK_BYTES", chunk)
     tally: Tally = Counter()
     content = rb'{"results": ["\\\ud83d\ude00\u0000", "\\ud83d", "\\\\\\", "\ud83d\ude00"]}'
     found = list(pieces(write(content), 9, 0, tally))
@@ -446,7 +446,7 @@ def test_a_file_that_is_another_one_before_the_first_piece_is_refused(
 def test_a_file_that_changes_meanwhile_is_refused_before_the_next_piece(
     write: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch, change: bytes
 ) -> None:
-    monkeypatch.setattr(json_events, "_CHUNK_BYTES", 20)
+    monkeypatch.setattr(json_chunks, "_CHUNK_BYTES", 20)
     path = write(b'{"results": [1, 2, 3, 4, 5, 6]}')
     found = pieces(path, 1)
     assert next(found) == Piece(0, [1], False)
@@ -482,7 +482,7 @@ def test_the_file_is_closed_when_nobody_reads_on(
 def test_no_more_than_a_piece_and_a_chunk_is_read_ahead(
     write: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json_events, "_CHUNK_BYTES", 1000)
+    monkeypatch.setattr(json_chunks, "_CHUNK_BYTES", 1000)
     read = os.read
     taken_bytes = 0
 
@@ -533,7 +533,7 @@ def test_a_piece_of_large_records_has_fewer_wherever_reading_begins(
 def test_an_object_of_too_many_names_is_refused(
     write: Callable[[bytes], Path], parser: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json_events, "MOST_NAMES", 100)
+    monkeypatch.setattr(json_values, "MOST_NAMES", 100)
     names = {f"n{number}": number for number in range(101)}
     for document in ({**names, "results": []}, {"more": names, "results": []}):
         _, message = taken(pieces(write(orjson.dumps(document))))

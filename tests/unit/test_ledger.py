@@ -219,8 +219,6 @@ def test_a_plan_that_failed_is_a_failure_and_the_others_are_planned(book: Book) 
     (items,) = book.listed_items(None, 9)
     book.items.record_plans(
         [Plan(items[0].id, failure="is not JSON"), Plan(items[1].id)],
-        1,
-        frozenset(),
         {"planning.to_import": 2, "planning.failed": 1, "planning.images_missing": 0},
     )
     assert book.items.failures(9) == (1, [Failure("a", "planning", "is not JSON", 1)])
@@ -231,7 +229,7 @@ def test_a_plan_that_failed_is_a_failure_and_the_others_are_planned(book: Book) 
 def test_only_spooled_items_have_a_chunk(book: Book) -> None:
     book.list(listed("a"), listed("b"))
     (items,) = book.listed_items(None, 9)
-    book.items.record_plans([Plan(item.id) for item in items], 4, frozenset({items[1].id}), {})
+    book.items.record_plans([Plan(items[0].id), Plan(items[1].id, chunk=4)], {})
     book.queue.open(ItemState.PLANNED, None)
     (batch,) = book.queue.batches(9)
     assert [item.chunk for item in batch] == [None, 4]
@@ -356,7 +354,7 @@ def test_an_item_that_got_its_date_is_undated_no_more(book: Book) -> None:
     ids = book.add("a", "b")
     book.plan(*(Plan(each, undated=True) for each in ids.values()))
     book.plan(Plan(ids["a"]))
-    book.items.record_plans([], 1, frozenset(), {}, {ids["b"]: None})
+    book.items.record_plans([], {}, {ids["b"]: None}, 1)
     assert book.batches(9) == [["a", "b"]]
 
 

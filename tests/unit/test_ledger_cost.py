@@ -126,7 +126,7 @@ def record_flawed(book: Book) -> None:
     files = [picture(str(number)) for number in range(64)]
     plans = [Plan(number, images=(files[number],)) for number in range(1, 64)]
     for images in (files[:32], files):
-        book.items.record_plans(plans, 1, frozenset(), {})
+        book.items.record_plans(plans, {})
         book.images.record_hashes([hashed(file, "1")._replace(flaw="x") for file in images], [])
 
 

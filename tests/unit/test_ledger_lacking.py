@@ -69,7 +69,7 @@ def test_what_is_missing_is_counted_until_the_item_is_imported_with_it(book: Boo
 def test_an_item_of_which_there_is_no_more_to_say_lacks_nothing_any_more(book: Book) -> None:
     ids = lacking(book, "a")
     book.items.import_again([(ids["a"], Signature(1, 1))])
-    book.items.record_plans([], 1, frozenset(), {}, {ids["a"]: None})
+    book.items.record_plans([], {}, {ids["a"]: None}, 1)
     assert book.lacking.count() == Lacking(0, 0, 0)
 
 

@@ -45,9 +45,8 @@ def plan_rows(
             number = int(item.path)
             chunk = chunks[number] if chunks else None
             group = groups[number] if groups else None
-            spooled = frozenset([item.id]) if chunk is not None else frozenset[int]()
-            plan = Plan(item.id, group=group, records=1, weight=rows[number])
-            book.items.record_plans([plan], chunk or 0, spooled, {})
+            plan = Plan(item.id, group=group, records=1, weight=rows[number], chunk=chunk)
+            book.plan(plan)
             ids[item.path] = item.id
     return ids
 

@@ -12,7 +12,7 @@ from imports.configuration.choices import Disposal
 from imports.ledger import DisposedItem, DueItem
 from imports.phases import disposal
 from imports.phases.disposal import DisposalJob, dispose_batch
-from imports.run.disposal_plan import DisposalPlan
+from imports.run.consuming.disposal_plan import DisposalPlan
 from imports.source.tree import signature_of
 from imports.work_item import RecordFailure, Source
 

@@ -21,6 +21,8 @@ from tests.support import people
 from tests.support.book import hashed, picture
 from tests.support.source import Source, license_, png
 
+CHUNK = 7
+
 
 @pytest.fixture
 def source(tmp_path: Path) -> Source:
@@ -51,15 +53,25 @@ def listed(items: list[WorkItem]) -> list[ListedRow]:
 
 def written_out(found: Planned) -> Planned:
     """The same with a plan for each item, also for those of which there is but the group."""
-    plain = [Plan(item_id, group=group, records=1) for item_id, group in found.plain.items()]
-    plans = sorted([*found.plans, *plain])
-    return Planned(plans, found.chunk, {}, found.spooled | found.plain.keys())
+    plain = [
+        Plan(item_id, group=group, records=1, chunk=found.chunk)
+        for item_id, group in found.plain.items()
+    ]
+    return Planned(sorted([*found.plans, *plain]))
+
+
+def spooled(found: Planned) -> set[int]:
+    """The items whose rows are in the chunk of the job."""
+    assert {plan.chunk for plan in found.plans} <= {None, CHUNK}
+    return {plan.id for plan in found.plans if plan.chunk == CHUNK}
 
 
 def planned(source: Source, spool: Spool, *paths: Path) -> Planned:
     items = listed(items_of(source, *paths))
     finder = image_finder(source.folder, ())
-    return written_out(plan_batch(PlanJob("states", read_from(source), finder, spool, 7, items)))
+    return written_out(
+        plan_batch(PlanJob("states", read_from(source), finder, spool, CHUNK, items))
+    )
 
 
 def test_of_plain_items_there_is_but_the_group(source: Source, spool: Spool) -> None:
@@ -69,10 +81,10 @@ def test_of_plain_items_there_is_but_the_group(source: Source, spool: Spool) -> 
     lacking = source.add("FL/e", image="FL/gone.png")
     items = listed(items_of(source, source.add("FL/a"), several, pictured, lacking))
     finder = image_finder(source.folder, ())
-    found = plan_batch(PlanJob("states", read_from(source), finder, spool, 7, items))
+    found = plan_batch(PlanJob("states", read_from(source), finder, spool, CHUNK, items))
     assert found.plain.keys() == {1}
     assert [plan.id for plan in found.plans] == [2, 3, 4]
-    assert found.spooled == {2, 4}
+    assert (found.chunk, spooled(found)) == (CHUNK, {2, 4})
 
 
 def test_an_item_that_nobody_knows_the_age_of_is_planned_as_undated(
@@ -112,7 +124,7 @@ def test_a_page_with_a_person_of_unknown_age_is_undated(tmp_path: Path, spool: S
         path = people.write(tmp_path, f"{name}.json", records)
         items.append(WorkItem(number, path.name, PEOPLE.sign(folder, path.name)))
     finder = image_finder(tmp_path, ())
-    found = plan_batch(PlanJob("people", folder, finder, spool, 7, listed(items)))
+    found = plan_batch(PlanJob("people", folder, finder, spool, CHUNK, listed(items)))
     undated = {plan.id: plan.undated for plan in found.plans}
     assert undated == {1: True, 3: True} | ({2: False} if 2 in undated else {})
 
@@ -141,7 +153,7 @@ def test_every_item_gets_a_plan_also_where_one_among_them_is_bad(
         "metadata.state is missing",
         None,
     ]
-    assert found.spooled == {1, 4}
+    assert spooled(found) == {1, 4}
 
 
 def test_an_item_without_image_is_spooled_and_one_with_image_is_not(
@@ -149,9 +161,8 @@ def test_an_item_without_image_is_spooled_and_one_with_image_is_not(
 ) -> None:
     file = source.write("FL/b.png", png())
     found = planned(source, spool, source.add("FL/a"), source.add("FL/b", image="FL/b.png"))
-    assert found.chunk == 7
-    assert found.spooled == {1}
-    assert set(spool.read(7)) == {1}
+    assert spooled(found) == {1}
+    assert set(spool.read(CHUNK)) == {1}
     image = ImageFile(str(file), signature_of(file.stat()))
     assert found.plans[1].images == (image,)
 
@@ -161,7 +172,7 @@ def test_what_is_spooled_is_what_would_be_prepared_from_the_file(
 ) -> None:
     path = source.add("FL/a", licenses=[license_("A"), license_("B\t\\")])
     planned(source, spool, path)
-    assert spool.read(7)[1].records == prepared(source, path).records
+    assert spool.read(CHUNK)[1].records == prepared(source, path).records
 
 
 def test_cleaned_values_are_kept_by_item_until_it_is_imported(source: Source, spool: Spool) -> None:
@@ -171,7 +182,7 @@ def test_cleaned_values_are_kept_by_item_until_it_is_imported(source: Source, sp
     pictured = source.add("FL/b", licenses=bad_date, image="FL/b.png")
     clean = source.add("FL/c")
     planned(source, spool, plain, pictured, clean)
-    assert {item_id: found.cleaned for item_id, found in spool.read(7).items()} == {
+    assert {item_id: found.cleaned for item_id, found in spool.read(CHUNK).items()} == {
         1: {"N/A": 1},
         3: {},
     }
@@ -185,7 +196,7 @@ def test_where_the_spool_takes_nothing_items_are_planned_all_the_same(
     path = source.add("FL/a", licenses=[license_(issue_date="N/A")])
     found = planned(source, spool, path)
     assert found.plans[0].failure is None
-    assert found.spooled == frozenset()
+    assert spooled(found) == set()
 
 
 def test_the_same_search_in_two_files_has_one_group(source: Source, spool: Spool) -> None:
@@ -207,7 +218,7 @@ def test_a_file_that_changed_since_it_was_listed_fails_alone(source: Source, spo
     items = items_of(source, first, second)
     os.utime(first, ns=(1, 1))
     finder = image_finder(source.folder, ())
-    job = PlanJob("states", read_from(source), finder, spool, 1, listed(items))
+    job = PlanJob("states", read_from(source), finder, spool, CHUNK, listed(items))
     found = written_out(plan_batch(job))
     assert found.plans[0].failure == "changed during the run; run again to import it"
     assert found.plans[1].failure is None
@@ -226,8 +237,8 @@ def test_a_defect_costs_one_item_and_says_where_it_is(
     found = planned(source, spool, source.add("FL/a"), source.add("FL/b"))
     assert found.plans[0].failure is not None
     assert found.plans[0].failure.startswith("unexpected KeyError at defective:")
-    assert found.plans[1] == Plan(2, group=found.plans[1].group, records=1)
-    assert found.spooled == {2}
+    assert found.plans[1] == Plan(2, group=found.plans[1].group, records=1, chunk=CHUNK)
+    assert spooled(found) == {2}
 
 
 def test_preparing_keeps_the_good_items_in_order_and_tells_of_the_bad(source: Source) -> None:
@@ -307,7 +318,7 @@ def folders_planned(folder: Path, spool: Spool, *paths: str) -> Planned:
     items = [
         WorkItem(number, path, FOLDERS.sign(source, path)) for number, path in enumerate(paths, 1)
     ]
-    job = PlanJob("folders", source, image_finder(folder, ()), spool, 3, listed(items))
+    job = PlanJob("folders", source, image_finder(folder, ()), spool, CHUNK, listed(items))
     return written_out(plan_batch(job))
 
 
@@ -323,7 +334,7 @@ def test_a_folder_with_broken_stats_and_images_is_planned_so_that_they_are_store
     assert [image.path for image in first.images if image] == [str(picture_file)]
     assert second.failure is not None
     assert second.failure.startswith("stats.json is not JSON: ")
-    assert found.spooled == frozenset()
+    assert spooled(found) == set()
 
 
 def test_a_folder_without_images_is_spooled_as_it_would_be_prepared(
@@ -334,7 +345,7 @@ def test_a_folder_without_images_is_spooled_as_it_would_be_prepared(
     source.write("b/a.png", png())
     source.write("stats.json", b"{}")
     found = folders_planned(source.folder, spool, "a", "b", ".")
-    assert found.spooled == {1, 3}
+    assert spooled(found) == {1, 3}
     signature = FOLDERS.sign(ImportSource(str(source.folder), FOLDERS.patterns), "a")
     job = PrepareJob(
         "folders",
@@ -342,8 +353,8 @@ def test_a_folder_without_images_is_spooled_as_it_would_be_prepared(
         RowFormat.COPY,
         [WorkItem(1, "a", signature)],
     )
-    assert spool.read(3)[1].records == prepare_batch(job).records
-    assert [record.label for record in spool.read(3)[3].records] == ["."]
+    assert spool.read(CHUNK)[1].records == prepare_batch(job).records
+    assert [record.label for record in spool.read(CHUNK)[3].records] == ["."]
 
 
 def test_a_folder_whose_images_are_all_lost_is_spooled_without_them(
@@ -357,8 +368,8 @@ def test_a_folder_whose_images_are_all_lost_is_spooled_without_them(
     found = folders_planned(source.folder, spool, "a")
     (plan,) = found.plans
     assert (plan.failure, plan.images, plan.images_missing) == (None, (None,), 1)
-    assert found.spooled == {1}
-    ((_, row),) = spool.read(3)[1].records[0].rows
+    assert spooled(found) == {1}
+    ((_, row),) = spool.read(CHUNK)[1].records[0].rows
     assert b"secret" not in row
 
 
@@ -374,7 +385,7 @@ def test_a_folder_that_changed_or_is_gone_fails_alone(source: Source, spool: Spo
     (source.folder / "b/stats.json").unlink()
     (source.folder / "b").rmdir()
     finder = image_finder(source.folder, ())
-    job = PlanJob("folders", import_source, finder, spool, 1, listed(items))
+    job = PlanJob("folders", import_source, finder, spool, CHUNK, listed(items))
     found = written_out(plan_batch(job))
     assert [plan.failure for plan in found.plans] == [
         "changed during the run; run again to import it",
@@ -401,7 +412,7 @@ def test_an_item_whose_rows_would_take_too_much_memory_fails_and_the_others_do_n
     failures = {plan.id: plan.failure for plan in found.plans if plan.failure}
     assert failures.keys() == {2}
     assert "its rows take more than" in failures[2]
-    assert found.spooled == {1, 3, 4}
+    assert spooled(found) == {1, 3, 4}
     assert [reason for _, reason in prepared(source, *paths).failures] == [failures[2]]
 
 
@@ -452,5 +463,5 @@ def test_a_chunk_of_the_spool_stays_small_however_heavy_its_items(
         for number in range(4)
     ]
     found = planned(source, spool, *paths)
-    assert found.spooled == {1, 2}
+    assert spooled(found) == {1, 2}
     assert all(plan.failure is None for plan in found.plans)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from imports.display_text import shown
 from imports.errors import DiskError, UsageError
 from imports.files.whole_file import remove_drafts
-from imports.run import progress_csv
-from imports.run.progress_csv import (
+from imports.run.consuming import progress_csv
+from imports.run.consuming.progress_csv import (
     EarlierRows,
     ProgressCsv,
     ProgressRow,

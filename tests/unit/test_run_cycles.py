@@ -20,9 +20,9 @@ from imports.phases.cycles import Cycles
 from imports.phases.listing import list_source
 from imports.phases.planning import plan_items
 from imports.phases.upload import list_images
-from imports.run import stability
+from imports.run.consuming import stability
+from imports.run.consuming.stability import STABLE_SECONDS, stable_since
 from imports.run.session import RunSession
-from imports.run.stability import STABLE_SECONDS, stable_since
 from imports.work_item import Image, ImageFile, ItemState, Signature
 from tests.support.folder import files_below
 from tests.support.patience import within_seconds

@@ -28,7 +28,7 @@ from imports.phases.disposal import (
     dispose_verified,
 )
 from imports.phases.listing import list_source
-from imports.run.disposal_plan import disposal_plan
+from imports.run.consuming.disposal_plan import disposal_plan
 from imports.run.report import RunReport
 from imports.settings import Settings
 from imports.source.set_aside import BEGINNING, AsideFolders

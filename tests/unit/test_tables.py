@@ -32,12 +32,12 @@ by_group = pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name
 
 
 def definition(name: str) -> list[str]:
-    """The lines of a `create table`, without the commas at their ends."""
+    """The columns and constraints of a `create table`."""
     match = re.search(
         rf"^create table {re.escape(name)} \(\n(.*?)^\);", SCHEMA, re.MULTILINE | re.DOTALL
     )
     assert match, f"no migration makes {name}"
-    return [line.strip().removesuffix(",") for line in match[1].splitlines()]
+    return re.split(r",\s+(?![^(]*\))", match[1].strip())
 
 
 def closed(sql: str) -> list[str]:

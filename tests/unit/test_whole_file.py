@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from imports.files.whole_file import sync_folder
+from imports.files import free_names
+from imports.files.whole_file import replacing, sync_folder
 
 
 def failing(code: int) -> object:
@@ -29,3 +30,25 @@ def test_names_that_did_not_get_to_disk_are_not_taken_for_safe(
     monkeypatch.setattr(os, "fsync", failing(errno.EIO))
     with pytest.raises(OSError, match=os.strerror(errno.EIO)):
         sync_folder(tmp_path)
+
+
+@pytest.mark.parametrize("by_link", [False, True])
+def test_a_draft_gets_a_name_only_if_that_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_link: bool
+) -> None:
+    if by_link:
+        monkeypatch.setattr(free_names, "_rename_exclusively", lambda file, name: False)
+    path = tmp_path / "a"
+    with replacing(path, over=False) as file:
+        file.write(b"first")
+    with pytest.raises(FileExistsError), replacing(path, over=False) as file:
+        file.write(b"second")
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("a", b"first")]
+
+
+@pytest.mark.skipif(not hasattr(os, "O_PATH"), reason="the call is Linux's")
+def test_a_draft_never_has_two_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is killed in between would leave it beside the file."""
+    monkeypatch.setattr(os, "link", lambda *_, **__: pytest.fail("a second name"))
+    with replacing(tmp_path / "a", over=False) as file:
+        file.write(b"x")

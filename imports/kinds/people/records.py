@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from imports.errors import RecordError
@@ -16,25 +16,40 @@ from imports.kinds.kind import (
     KindRecord,
     RecordProblem,
 )
-from imports.kinds.people import tables as t
+from imports.kinds.people.parts import (
+    COMPANY,
+    EXPERIENCE,
+    EXPERIENCE_PARTS,
+    EXPERIENCES,
+    IN_COMPANY,
+    IN_EXPERIENCE,
+    IN_OFFICE,
+    IN_PROFILE,
+    IN_RESUME,
+    NO_PROFILE,
+    OF_COMPANY,
+    OF_OFFICE,
+    OFFICE,
+    PEOPLE,
+    PROFILE,
+    PROFILE_PARTS,
+    PROFILES,
+    RECORD,
+    RESUME,
+    RESUME_PARTS,
+    Part,
+    Shared,
+)
 from imports.kinds.shapes import (
-    Add,
     Rest,
     Rows,
-    Shape,
     Slots,
     fill,
     is_empty,
     joined,
-    listed,
-    named,
-    scratch,
-    shape_of,
-    single,
 )
 from imports.source.cleaning import Tally, clean_text, json_type, shortened
 from imports.source.json_text import as_json
-from imports.tables.table import Table
 from imports.work_item import Image
 
 NAMESPACE = UUID("8b0c1f0e-6a52-5d0b-9c39-2f6f5a1f7c44")
@@ -83,175 +98,6 @@ def identifier(name: str) -> str:
     return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
 
 
-class _Part(NamedTuple):
-    """A value of an object that becomes rows of its own: its name, and how to convert it."""
-
-    name: str
-    add: Add
-    shape: Shape
-
-
-class _Shared(NamedTuple):
-    """Companies or offices, which experiences share: the table, the parts, all names."""
-
-    table: int
-    parts: tuple[_Part, ...]
-    names: tuple[str, ...]
-
-
-def _shape(table: Table, **names: str | dict[str, str]) -> Shape:
-    return shape_of(t.GROUP, table, names)
-
-
-def _without(shape: Shape, name: str) -> Shape:
-    """The shape without the slot of a value that has another source."""
-    return shape._replace(slots={each: shape.slots[each] for each in shape.slots if each != name})
-
-
-_WEB_ADDRESS = {"url": "web_address_url", "rank": "web_address_rank"}
-_ITEM_WITH_WEB_ADDRESS = {"web_address": _WEB_ADDRESS}
-
-_PROFILE_PARTS = (
-    _Part("profile_gender", single, _shape(t.GENDERS)),
-    _Part("profile_social_links", listed, _shape(t.SOCIAL_LINKS)),
-    _Part("profile_status", single, _shape(t.STATUSES)),
-    _Part("profile_emails", listed, _shape(t.EMAILS)),
-    _Part("profile_phones", listed, _shape(t.PHONES)),
-    _Part("profile_address", single, _shape(t.ADDRESSES)),
-)
-_RESUME_PARTS = (
-    _Part(
-        "educations",
-        listed,
-        _shape(t.EDUCATIONS, educational_establishment_web_address=_WEB_ADDRESS),
-    ),
-    _Part("certifications", listed, _shape(t.CERTIFICATIONS, **_ITEM_WITH_WEB_ADDRESS)),
-    _Part("memberships", listed, _shape(t.MEMBERSHIPS, **_ITEM_WITH_WEB_ADDRESS)),
-    _Part("publications", listed, _shape(t.PUBLICATIONS, **_ITEM_WITH_WEB_ADDRESS)),
-    _Part("patents", listed, _shape(t.PATENTS, **_ITEM_WITH_WEB_ADDRESS)),
-    _Part("awards", listed, _shape(t.AWARDS, **_ITEM_WITH_WEB_ADDRESS)),
-)
-_EXPERIENCE_PARTS = (
-    _Part(
-        "job_title_details",
-        single,
-        _shape(
-            t.JOB_TITLE_DETAILS,
-            raw_job_title={
-                "job_title": "raw_job_title",
-                "language_code": "raw_job_title_language_code",
-                "language_detection_confidence_score": (
-                    "raw_job_title_language_detection_confidence_score"
-                ),
-            },
-            raw_translated_job_title={"job_title": "raw_translated_job_title"},
-            normalized_job_title={
-                "id": "normalized_job_title_id",
-                "job_title": "normalized_job_title",
-            },
-        ),
-    ),
-    _Part(
-        "job_functions",
-        listed,
-        _shape(
-            t.JOB_FUNCTIONS,
-            **{
-                f"level{level}": {
-                    name: f"level{level}_{name}" for name in ("code", "name", "confidence_score")
-                }
-                for level in (1, 2, 3)
-            },
-        ),
-    ),
-    _Part("job_seniority", single, _shape(t.JOB_SENIORITY)),
-)
-_COMPANY_PARTS = (
-    _Part("company_web_address", single, _shape(t.ORGANISATION_WEB_ADDRESSES)),
-    _Part("company_employees", single, _shape(t.EMPLOYEES)),
-    _Part("company_social_links", named, _without(_shape(t.ORGANISATION_SOCIAL_LINKS), "name")),
-    _Part("company_industries", listed, _shape(t.INDUSTRIES, id="industry_id")),
-    _Part("company_phones", listed, _shape(t.ORGANISATION_PHONES)),
-)
-_OFFICE_PARTS = (
-    _Part("office_address", single, _shape(t.OFFICE_ADDRESSES)),
-    _Part("office_industries", listed, _shape(t.OFFICE_INDUSTRIES, id="industry_id")),
-)
-
-
-def _names(parts: tuple[_Part, ...]) -> tuple[str, ...]:
-    """The fields of parts, for `scratch`."""
-    return tuple(f"{part.name} jsonb" for part in parts)
-
-
-_RECORD = scratch("profile_data jsonb", "resume_data jsonb")
-_PROFILE = scratch(
-    "profile_id text",
-    "profile_first_name text",
-    "profile_last_name text",
-    "profile_full_name text",
-    "profile_picture.url text",
-    "profile_last_seen_date timestamptz",
-    "profile_last_modified_date timestamptz",
-    "profile_headline text",
-    "profile_summary text",
-    "profile_languages text[]",
-    "profile_expertises text[]",
-    "profile_tags text[]",
-    "profile_prior_industries text[]",
-    "raw_location text",
-    *_names(_PROFILE_PARTS),
-)
-_RESUME = scratch(
-    "resume_last_modified_date timestamptz", "experiences jsonb", *_names(_RESUME_PARTS)
-)
-_COMPANY_TEXTS = (
-    "company_id",
-    "company_name",
-    "company_domain",
-    "company_logo_url",
-    "company_industry",
-)
-_OFFICE_TEXTS = ("office_id", "office_type")
-_EXPERIENCE = scratch(
-    "job_title text",
-    "start_date date",
-    "end_date date",
-    "summary text",
-    "current boolean",
-    "priority integer",
-    "raw_location text",
-    *(f"{name} text" for name in _COMPANY_TEXTS + _OFFICE_TEXTS),
-    "office_phones jsonb",
-    *_names(_COMPANY_PARTS),
-    *_names(_OFFICE_PARTS),
-    *_names(_EXPERIENCE_PARTS),
-)
-# The indexes in a scratch row where parts begin.
-_IN_PROFILE = 14
-_IN_RESUME = 2
-_OF_COMPANY = 7
-_OF_OFFICE = _OF_COMPANY + len(_COMPANY_TEXTS)
-_IN_COMPANY = _OF_OFFICE + len(_OFFICE_TEXTS) + 1
-_IN_OFFICE = _IN_COMPANY + len(_COMPANY_PARTS)
-_IN_EXPERIENCE = _IN_OFFICE + len(_OFFICE_PARTS)
-
-_PEOPLE, _PROFILES, _EXPERIENCES, _ORGANISATIONS, _OFFICES = map(
-    t.GROUP.tables.index, (t.PEOPLE, t.PROFILES, t.EXPERIENCES, t.ORGANISATIONS, t.OFFICES)
-)
-_COMPANY = _Shared(
-    _ORGANISATIONS,
-    _COMPANY_PARTS,
-    (*_COMPANY_TEXTS, *(part.name for part in _COMPANY_PARTS)),
-)
-_OFFICE = _Shared(
-    _OFFICES,
-    _OFFICE_PARTS,
-    (*_OFFICE_TEXTS, "office_phones", *(part.name for part in _OFFICE_PARTS)),
-)
-_NO_PROFILE: list[Any] = [None] * 7
-
-
 class _RecordReader:
     """Builds the aggregates of one record; `source` is its file and index."""
 
@@ -270,10 +116,10 @@ class _RecordReader:
         Raises:
             RecordError: if it cannot be used.
         """
-        (profile, resume), rest = self._values_and_rest(_RECORD, record, "the record")
+        (profile, resume), rest = self._values_and_rest(RECORD, record, "the record")
         if profile is None:
             raise RecordError("profile_data is missing")
-        values, left = self._values_and_rest(_PROFILE, profile, "profile_data")
+        values, left = self._values_and_rest(PROFILE, profile, "profile_data")
         profile_id, modified = values[0], values[6]
         if profile_id is None:
             raise RecordError("profile_data.profile_id is missing")
@@ -282,29 +128,29 @@ class _RecordReader:
         person = identifier(f"person/{profile_id}")
         key = (person,)
         rows: Rows = []
-        if values[7:_IN_PROFILE] != _NO_PROFILE:
-            rows.append((_PROFILES, (person, *values[7:_IN_PROFILE])))
-        left = self._add(_PROFILE_PARTS, values[_IN_PROFILE:], key, "profile_data.", rows, left)
+        if values[7:IN_PROFILE] != NO_PROFILE:
+            rows.append((PROFILES, (person, *values[7:IN_PROFILE])))
+        left = self._add(PROFILE_PARTS, values[IN_PROFILE:], key, "profile_data.", rows, left)
         if left is not None:
             rest = rest or {}
             rest["profile_data"] = left
         resume_modified = None
         if resume is not None:
-            resume_values, left = self._values_and_rest(_RESUME, resume, "resume_data")
-            resume_modified, experiences = resume_values[:_IN_RESUME]
+            resume_values, left = self._values_and_rest(RESUME, resume, "resume_data")
+            resume_modified, experiences = resume_values[:IN_RESUME]
             _refuse_unread(left, "resume_data", "resume_last_modified_date")
             # A person is as new as the newer one of profile and résumé.
             self.timestamp = max(filter(None, (modified, resume_modified)), default=None)
             if experiences is not None:
                 self._experiences(person, experiences, rows)
             left = self._add(
-                _RESUME_PARTS, resume_values[_IN_RESUME:], key, "resume_data.", rows, left
+                RESUME_PARTS, resume_values[IN_RESUME:], key, "resume_data.", rows, left
             )
             if left is not None:
                 rest = rest or {}
                 rest["resume_data"] = left
         own = (person, *values[:6], modified, resume_modified, rest)
-        aggregate = self._aggregate(_PEOPLE, own, rows)
+        aggregate = self._aggregate(PEOPLE, own, rows)
         return KindRecord(profile_id, (aggregate, *self.aggregates.values()))
 
     def _experiences(self, person: str, experiences: Any, rows: Rows) -> None:
@@ -316,36 +162,36 @@ class _RecordReader:
 
     def _experience(self, person: str, position: int, experience: Any, rows: Rows) -> None:
         place = f"resume_data.experiences[{position}]"
-        values, rest = self._values_and_rest(_EXPERIENCE, experience, place)
+        values, rest = self._values_and_rest(EXPERIENCE, experience, place)
         place += "."
         organisation = office = None
-        name = _organisation_name(*values[_OF_COMPANY : _OF_COMPANY + 3])
+        name = _organisation_name(*values[OF_COMPANY : OF_COMPANY + 3])
         if name is not None:
             organisation = identifier(name)
-            root = (organisation, *values[_OF_COMPANY:_OF_OFFICE])
-            parts = values[_IN_COMPANY:_IN_OFFICE]
-            left = self._shared(_COMPANY, root, parts, place, experience)
+            root = (organisation, *values[OF_COMPANY:OF_OFFICE])
+            parts = values[IN_COMPANY:IN_OFFICE]
+            left = self._shared(COMPANY, root, parts, place, experience)
         else:
-            left = _raw(experience, _COMPANY.names)
+            left = _raw(experience, COMPANY.names)
         rest = joined(rest, left)
-        office_id, office_type, phones = values[_OF_OFFICE:_IN_COMPANY]
+        office_id, office_type, phones = values[OF_OFFICE:IN_COMPANY]
         if organisation is not None and office_id is not None:
             if phones is not None and type(phones) is not list:
                 raise RecordError(f"{place}office_phones is {json_type(phones)}, not an array")
             office = identifier(f"office/{organisation}/{office_id}")
             root = (office, organisation, office_id, office_type, phones or None)
-            parts = values[_IN_OFFICE:_IN_EXPERIENCE]
-            left = self._shared(_OFFICE, root, parts, place, experience)
+            parts = values[IN_OFFICE:IN_EXPERIENCE]
+            left = self._shared(OFFICE, root, parts, place, experience)
         else:
-            left = _raw(experience, _OFFICE.names)
+            left = _raw(experience, OFFICE.names)
         rest = joined(rest, left)
         # Its own row precedes the rows that it owns.
         children: Rows = []
         rest = self._add(
-            _EXPERIENCE_PARTS, values[_IN_EXPERIENCE:], (person, position), place, children, rest
+            EXPERIENCE_PARTS, values[IN_EXPERIENCE:], (person, position), place, children, rest
         )
-        own = (person, position, organisation, office, *values[:_OF_COMPANY], rest)
-        rows.append((_EXPERIENCES, own))
+        own = (person, position, organisation, office, *values[:OF_COMPANY], rest)
+        rows.append((EXPERIENCES, own))
         rows.extend(children)
 
     def _values_and_rest(
@@ -358,7 +204,7 @@ class _RecordReader:
 
     def _add(
         self,
-        parts: tuple[_Part, ...],
+        parts: tuple[Part, ...],
         values: list[Any],
         key: tuple[object, ...],
         place: str,
@@ -376,7 +222,7 @@ class _RecordReader:
 
     def _shared(
         self,
-        what: _Shared,
+        what: Shared,
         root: tuple[object, ...],
         values: list[Any],
         place: str,

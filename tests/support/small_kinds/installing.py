@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from imports.cli.schema_export import rendered
 from imports.kinds import all_kinds
 from imports.tables.functions import functions_file
 from imports.tables.table import IMAGES, TableGroup
@@ -9,16 +13,25 @@ from tests.support.bench import Bench
 from tests.support.command import wait_until
 from tests.support.database import query
 
+Install = Callable[[Bench, TableGroup, str, str], None]
+"""Installs a group into the database of a bench, unless it is there already; see `installed`."""
 
-def install(bench: Bench, group: TableGroup, ddl: str) -> None:
-    """Makes the tables and functions of a group; returns once the REST API knows them."""
+
+@contextmanager
+def installed(bench: Bench, group: TableGroup, ddl: str, drop: str) -> Iterator[None]:
+    """The tables and functions of a group are in the database, and the REST API knows them."""
     groups = [IMAGES, *(kind.group for kind in all_kinds().values()), group]
     # Without the last line, a checksum by which the importer would not know the functions.
     functions = functions_file(groups).rstrip().rpartition("\n")[0]
     # In one transaction: the API hears of all of it at once.
     query(bench.url, f"{ddl}\n{functions}")
-    if bench.target.supabase_url is not None:
-        wait_until(lambda: _is_known(bench, group))
+    try:
+        if bench.target.supabase_url is not None:
+            wait_until(lambda: _is_known(bench, group))
+        yield
+    finally:
+        query(bench.url, drop)
+        query(bench.url, rendered())
 
 
 def _is_known(bench: Bench, group: TableGroup) -> bool:

@@ -7,11 +7,9 @@ a customer are summed up in a table that is derived.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
-from imports.cli.schema_export import rendered
 from imports.kinds.kind import ItemPlan, Kind, KindAggregate, KindRecord
 from imports.kinds.states import items_in, sign
 from imports.kinds.wording import WORDINGS
@@ -27,9 +25,6 @@ from imports.tables.table import (
     TableGroup,
 )
 from imports.work_item import Image, Signature, Source
-from tests.support.bench import Bench
-from tests.support.database import query
-from tests.support.small_kinds.installing import install
 
 ORDERS = Table(
     name="small_orders",
@@ -59,7 +54,7 @@ GROUP = TableGroup(
     (Derivation("public.importer_derive_small_totals", "public.small_orders"),),
 )
 
-_DDL = """
+DDL = """
 create table public.small_customers (dataset_id bigint, id bigint, primary key (dataset_id, id));
 create table public.small_orders (
   id bigint generated always as identity primary key,
@@ -107,7 +102,7 @@ $function$;
 select public.importer_close('public.small_customers', 'public.small_orders', 'public.small_notes',
   'public.small_totals', 'public.small_calls');
 """
-_DROP = """
+DROP = """
 drop table public.small_notes, public.small_orders, public.small_customers, public.small_totals,
   public.small_calls;
 drop function public.importer_derive_small_totals, public.importer_merge_small_orders;
@@ -152,14 +147,3 @@ SMALL_ORDERS = Kind(
     plan=plan,
     records=records,
 )
-
-
-@contextmanager
-def installed(bench: Bench) -> Iterator[None]:
-    """The tables and functions of the kind are in the database, and the REST API knows them."""
-    install(bench, GROUP, _DDL)
-    try:
-        yield
-    finally:
-        query(bench.url, _DROP)
-        query(bench.url, rendered())

@@ -25,7 +25,6 @@ from imports.tables.table import Column, Table, TableGroup, UpdateIfNewer
 from imports.work_item import Image, Placement, Signature, Source
 from tests.support.bench import Bench
 from tests.support.database import query
-from tests.support.small_kinds.installing import install
 from tests.support.source import TS
 
 BUCKET = "trays-of-tests"
@@ -41,9 +40,9 @@ _TABLE = Table(
     key=("dataset_id", "number"),
     on_conflict=UpdateIfNewer("taken_at"),
 )
-_GROUP = TableGroup("placed", (_TABLE,))
-_DDL = """
-create table if not exists public.placed_tray (
+GROUP = TableGroup("placed", (_TABLE,))
+DDL = """
+create table public.placed_tray (
   id bigint generated always as identity primary key,
   dataset_id bigint not null references public.datasets (id) on delete cascade,
   batch_id text not null,
@@ -56,7 +55,10 @@ create table if not exists public.placed_tray (
   updated_at timestamptz not null default now(),
   unique (dataset_id, number)
 );
+select public.importer_close('public.placed_tray');
 """
+
+DROP = "drop table public.placed_tray; drop function public.importer_merge_placed"
 
 
 def _items_in(source: Source, prefix: str, files: Iterable[SourceFile]) -> Iterator[ListedEntry]:
@@ -87,7 +89,7 @@ PLACED = Kind(
     name="folders",  # a kind that settings and work states know
     wording=FOLDERS.wording,
     patterns=("tray_*.json",),
-    group=_GROUP,
+    group=GROUP,
     items_in=_items_in,
     sign=sign,
     read=_read,
@@ -105,15 +107,10 @@ class Trays:
     """A bench whose source has trays."""
 
     def __init__(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Makes the table and the function in the database; the bucket is not there."""
+        """The table and the function are in the database."""
         self.bench = bench
-        if not query(bench.url, "select 1 where importer_tables() ? 'public.placed_tray'"):
-            install(bench, _GROUP, f"{_DDL} select importer_close('placed_tray');")
         # The kind of this name is looked up in its module whenever it is asked for.
         monkeypatch.setattr("imports.kinds.folders.FOLDERS", PLACED)
-        if bench.target.supabase_url is not None:
-            bench.api("POST", f"/storage/v1/bucket/{BUCKET}/empty")
-            bench.api("DELETE", f"/storage/v1/bucket/{BUCKET}")
 
     def add(
         self,

@@ -9,7 +9,7 @@ from functools import partial
 from imports.files.whole_file import remove_drafts
 from imports.kinds.kind import Kind
 from imports.ledger import ItemProgress, Scope, item_progress
-from imports.run.progress_csv import (
+from imports.run.consuming.progress_csv import (
     ProgressCsv,
     ProgressRow,
     ProgressStatus,
