@@ -95,6 +95,9 @@ def found_lines(run: RunToReset, found: Found) -> list[str]:
     if found.written.images:
         images, size = _counted(found.written.images, "image"), _size(found.written.bytes)
         lines.append(f"  {images} ({size}) that no other row names")
+    if found.places.images:
+        images, size = _counted(found.places.images, "image"), _size(found.places.bytes)
+        lines.append(f"  {images} ({size}) at places of their own, except those that a row names")
     item = run.kind.wording.item
     if found.items.importable:
         lines.append(f"  {_counted(found.items.importable, item)} can be imported again after that")
@@ -150,6 +153,8 @@ def as_plain(
             },
             "images": found.written.images,
             "image_bytes": found.written.bytes,
+            "placed_images": found.places.images,
+            "placed_image_bytes": found.places.bytes,
             "items_importable": found.items.importable,
             "items_gone": found.items.gone,
         },

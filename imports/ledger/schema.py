@@ -202,13 +202,15 @@ create table placement (
   place text not null,
   sha256 text not null,
   stage text not null,
-  batch_id text not null,
+  batch_id text not null,  -- empty if the image was put back: who had put it is not known
   kept text,  -- the path of a copy of what it replaced, while that may have to come back
   previous text,  -- the SHA-256 of that
   previous_stage text,  -- `stands` or `found`; null if it was somebody else's
+  in_reset integer not null default 0,  -- whether a reset removes it, unless a row names it
   primary key (target_id, place)
 ) without rowid;
 create index placement_open on placement (target_id, place) where stage in ('putting', 'put');
+create index placement_in_reset on placement (target_id, place) where in_reset;
 create index placement_kept on placement (target_id, place) where kept is not null;
 
 -- An image file of any scope, and what is in it.

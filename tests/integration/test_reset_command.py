@@ -124,6 +124,8 @@ def test_as_json(bench: Bench, second: str, command: Command) -> None:
         "tables": {"search_results": {"rows": 2, "only_updated": 1}},
         "images": 1,
         "image_bytes": len(png(4)),
+        "placed_images": 0,
+        "placed_image_bytes": 0,
         "items_importable": 2,
         "items_gone": 0,
     }
