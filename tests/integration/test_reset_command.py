@@ -109,6 +109,7 @@ def test_it_shows_first_and_deletes_when_told_to(
     done = command("--batch-id", second, "--confirm")
     assert (done.code, counts(bench)) == (0, (1, 2))
     assert done.out.splitlines()[-1] == "Deleted: 2 rows, 1 image"
+    assert "Deleted: 2 rows, 1 image" in (bench.folder / "resilient_import.log").read_text()
     again = command("--batch-id", second, "--confirm")
     assert (again.code, counts(bench)) == (0, (1, 2))
     assert again.out.splitlines()[-2:] == ["No row of this run is left.", "Deleted: nothing"]
