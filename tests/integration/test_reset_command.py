@@ -173,6 +173,17 @@ def test_a_run_into_another_target_is_refused(bench: Bench, second: str, command
     assert "is another target" in refused.err
 
 
+def test_env_files_in_the_source_do_not_say_where_the_rows_are(
+    bench: Bench, second: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.source.write(".env", b"DATABASE_URL=postgresql://elsewhere/x")
+    monkeypatch.setenv("IMPORTER_PROJECT", str(bench.source.folder))
+    options = ("--batch-id", second, "--confirm", "--state-file", str(bench.state_file))
+    refused = command(*options)
+    assert (refused.code, counts(bench)) == (2, (3, 3))
+    assert "may have come with it" in refused.err
+
+
 def test_a_run_of_a_lost_ledger_needs_its_kind(bench: Bench, second: str, command: Command) -> None:
     for path in bench.folder.glob("upload_tracker.db*"):
         path.unlink()
