@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from typing import Any, TextIO
 
@@ -15,6 +16,8 @@ from imports.run.display import Display
 from imports.run.report_builder import EXIT_SOME_FAILED
 from imports.run.reset import ResetReport
 from imports.run.streams import tell_apart
+
+_log = logging.getLogger("imports.run")
 
 MOST_SHOWN = 20
 _EXIT_REFUSED = 1
@@ -51,6 +54,9 @@ def reset_with(reset: Reset, display: Display, *, asks: bool, deletes: bool, as_
     if deletes and asks and not found.nothing and (refused := _ask_for(reset.run.name)):
         return refused
     report = reset.delete() if deletes else None
+    if report is not None:
+        for line in [_head(reset.run), *done_lines(reset.run, report)]:
+            _log.info("%s", line)
     code = EXIT_SOME_FAILED if report is not None and not report.complete else 0
     if as_json:
         print_json(as_plain(reset.run, location, found, report, code), indented=True)
@@ -95,6 +101,9 @@ def found_lines(run: RunToReset, found: Found) -> list[str]:
     if found.written.images:
         images, size = _counted(found.written.images, "image"), _size(found.written.bytes)
         lines.append(f"  {images} ({size}) that no other row names")
+    if found.places.images:
+        images, size = _counted(found.places.images, "image"), _size(found.places.bytes)
+        lines.append(f"  {images} ({size}) at places of their own, except those that a row names")
     item = run.kind.wording.item
     if found.items.importable:
         lines.append(f"  {_counted(found.items.importable, item)} can be imported again after that")
@@ -150,6 +159,8 @@ def as_plain(
             },
             "images": found.written.images,
             "image_bytes": found.written.bytes,
+            "placed_images": found.places.images,
+            "placed_image_bytes": found.places.bytes,
             "items_importable": found.items.importable,
             "items_gone": found.items.gone,
         },

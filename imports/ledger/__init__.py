@@ -19,7 +19,15 @@ from imports.ledger.placements import (
 )
 from imports.ledger.progress import ItemProgress, item_progress
 from imports.ledger.queue import ImportQueue
-from imports.ledger.resets import KnownRun, Undone, count_undone, known_run, undo_run
+from imports.ledger.reset_places import MarkedPlace, ResetPlaces
+from imports.ledger.resets import (
+    KnownRun,
+    Undone,
+    UndonePlaces,
+    count_undone,
+    known_run,
+    undo_run,
+)
 from imports.ledger.runs import RunLedger, RunRecord
 from imports.ledger.scope import Scope
 from imports.ledger.seen_rows import SeenRows
@@ -41,14 +49,17 @@ __all__ = [
     "LedgerFile",
     "Listing",
     "ListingLedger",
+    "MarkedPlace",
     "PlacementLedger",
     "PlacementStage",
+    "ResetPlaces",
     "RunLedger",
     "RunRecord",
     "Scope",
     "SeenRows",
     "StableSince",
     "Undone",
+    "UndonePlaces",
     "count_undone",
     "item_progress",
     "known_run",

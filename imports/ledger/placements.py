@@ -235,7 +235,7 @@ class PlacementLedger:
                 else:
                     connection.execute(
                         "update placement set sha256 = previous, stage = previous_stage,"
-                        " kept = null, previous = null, previous_stage = null"
+                        " kept = null, previous = null, previous_stage = null, batch_id = ''"
                         " where target_id = ? and place = ?",
                         (self._target_id, str(known.place)),
                     )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from imports.ledger.acknowledged import FORGOTTEN
 from imports.ledger.file import LedgerFile
+from imports.ledger.reset_places import SIZE
 from imports.ledger.scope import NOTHING_DONE
 
 # A later run may have imported an item again and found its rows unchanged: the rows then still have
@@ -23,6 +24,13 @@ where scope_id = (select scope_id from run where batch_id = :batch_id) and (
 """
 _UNDONE = "(select id from temp.undone where not gone)"
 _GONE = "(select id from temp.undone where gone)"
+_TARGET = "(select target_id from run join scope on scope.id = scope_id where run.batch_id = ?1)"
+_PLACES = f"""
+target_id = {_TARGET} and (in_reset or batch_id in (?1, '') and stage <> 'found'
+  or stage = 'committed' and place in (
+    select place from temp.undone join item_image on item_id = temp.undone.id))
+"""
+"""The places of images that a run may have put, or whose rows it may have written."""
 
 
 class Undone(NamedTuple):
@@ -30,6 +38,13 @@ class Undone(NamedTuple):
 
     importable: int
     gone: int
+
+
+class UndonePlaces(NamedTuple):
+    """How many images at places of their own a reset looks at, and their bytes."""
+
+    images: int
+    bytes: int
 
 
 class KnownRun(NamedTuple):
@@ -52,23 +67,31 @@ def known_run(connection: sqlite3.Connection, run_name: str) -> KnownRun | None:
     return None if row is None else KnownRun(*row)
 
 
-def count_undone(file: LedgerFile, run_name: str) -> Undone:
-    """How many items `undo_run` would undo."""
+def count_undone(file: LedgerFile, run_name: str) -> tuple[Undone, UndonePlaces]:
+    """How many items `undo_run` would undo, and at how many images a reset would look."""
     with file.transaction() as connection:
         undone = _collect(connection, run_name)
+        places = connection.execute(
+            f"select count(*), coalesce(sum({SIZE}), 0) from placement where {_PLACES}", (run_name,)
+        ).fetchone()
         connection.execute("drop table temp.undone")
-    return undone
+    return undone, UndonePlaces(*places)
 
 
 def undo_run(file: LedgerFile, run_name: str) -> Undone:
     """Makes the items importable again whose rows a run may have written, and ends the run.
 
     The run cannot be resumed. Deletes the items whose files were deleted or moved away; the record
-    of the files stays. Later runs look for the images of all these items in the target again.
-    Repeating this is safe. A run that the ledger does not know has no items.
+    of the files stays. Later runs look for the images of all these items in the target again;
+    images at places of their own are marked for `ResetPlaces`. Repeating this is safe. A run that
+    the ledger does not know has no items.
     """
     with file.transaction() as connection:
         undone = _collect(connection, run_name)
+        connection.execute(
+            f"update placement set in_reset = 1 where stage = 'committed' and {_PLACES}",
+            (run_name,),
+        )
         connection.execute(
             "delete from seen_stored where sha256 in (select sha256 from temp.undone"
             " join item_image on item_id = id join image on image.path = item_image.path)"

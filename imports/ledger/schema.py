@@ -201,13 +201,15 @@ create table placement (
   place text not null,
   sha256 text not null,
   stage text not null,
-  batch_id text not null,
+  batch_id text not null, -- empty if the image was restored: it is unknown which run had put it
   kept text, -- the path of a copy of the replaced image, while it may have to be restored
   previous text, -- the SHA-256 of the replaced image
   previous_stage text, -- its stage, `committed` or `found`; null if somebody else had put it
+  in_reset integer not null default 0, -- whether a reset removes it, unless a row names it
   primary key (target_id, place)
 ) without rowid;
 create index placement_open on placement (target_id, place) where stage in ('putting', 'put');
+create index placement_in_reset on placement (target_id, place) where in_reset;
 create index placement_kept on placement (target_id, place) where kept is not null;
 
 -- An image file of any scope, and its content.

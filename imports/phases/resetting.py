@@ -17,12 +17,23 @@ from imports.backends.retry import RetryPolicy
 from imports.backends.target import Target, embedded_folder, open_target
 from imports.configuration.choices import Backend
 from imports.errors import BackendUnavailableError, StateConflictError, UsageError
-from imports.kinds import kind_named
+from imports.kinds import all_kinds, kind_named
 from imports.kinds.kind import Kind
-from imports.ledger import KnownRun, LedgerFile, Undone, count_undone, known_run
+from imports.ledger import (
+    KnownRun,
+    LedgerFile,
+    ResetPlaces,
+    Scope,
+    Undone,
+    UndonePlaces,
+    count_undone,
+    known_run,
+)
 from imports.ledger.file import check_place, reading
 from imports.ledger.kept import kept_states
 from imports.ledger.work_state import DamagedStateError, WorkState, load_work_state
+from imports.phases.putting import PlaceTarget
+from imports.phases.reset_places import remove_placed
 from imports.run.display import Display
 from imports.run.lock import hold, write_run
 from imports.run.opening import interruption
@@ -55,12 +66,13 @@ class Found:
 
     written: Written
     items: Undone
+    places: UndonePlaces
 
     @property
     def nothing(self) -> bool:
         """Whether there is nothing of the run, in the target or in the ledger."""
         rows = sum(each.rows for each in self.written.tables.values())
-        return not (rows or self.written.images or any(self.items))
+        return not (rows or self.written.images or any(self.items) or self.places.images)
 
 
 def run_to_reset(settings: Settings, run_name: str, kind: str | None) -> RunToReset:
@@ -130,7 +142,7 @@ class Reset:
     def find(self) -> Found:
         """Counts what `delete` would delete; nothing changes."""
         written = count_run(self._on, self._ledger, self.run.kind.group, self.run.name)
-        return Found(written, count_undone(self._ledger, self.run.name))
+        return Found(written, *count_undone(self._ledger, self.run.name))
 
     def delete(self) -> ResetReport:
         """Deletes it. It may be interrupted, and repeated.
@@ -140,8 +152,20 @@ class Reset:
             InterruptedRunError: if it was asked to stop.
             LedgerError: if the ledger cannot be written.
         """
+        known, places = self.run.known, None
+        if known is not None:
+            scope = Scope(self._ledger, known.scope_id, self.run.name)
+            places = ResetPlaces(scope, self.target.key)
+            # Afterwards it is not known any more which items were imported.
+            places.commit()
         try:
             report = reset_run(self._on, self._ledger, self.run.kind.group, self.run.name)
+            if places is not None:
+                at_places = PlaceTarget(self.target.config, trusts_sizes=True)
+                columns = [
+                    each for kind in all_kinds().values() for each in kind.group.named_places
+                ]
+                remove_placed(self._on, at_places, places, columns, report)
         except BackendUnavailableError as error:
             raise interruption(error, self._on.database.policy.stop) from error
         _forget_state_file(self.run)

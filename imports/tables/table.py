@@ -234,16 +234,30 @@ class Derivation:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedPlaces:
+    """A text column of a table whose values are paths in a bucket: those of images at such places.
+
+    The table need not be one that a batch fills; its rows may be derived. It has an `id`.
+    """
+
+    table: Table
+    column: str
+    bucket: str
+
+
+@dataclass(frozen=True, slots=True)
 class TableGroup:
     """The tables that one batch fills in one transaction, parents first.
 
     `name` is the kind's name; the function that Supabase calls is named after it. `derivations` run
-    in this order.
+    in this order. `named_places` are all columns that name images at places of their own: a reset
+    removes such an image if no row names it.
     """
 
     name: str
     tables: tuple[Table, ...]
     derivations: tuple[Derivation, ...] = ()
+    named_places: tuple[NamedPlaces, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks that the tables of the derivations exist, and are not owned.

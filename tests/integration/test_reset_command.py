@@ -109,6 +109,7 @@ def test_it_shows_first_and_deletes_when_told_to(
     done = command("--batch-id", second, "--confirm")
     assert (done.code, counts(bench)) == (0, (1, 2))
     assert done.out.splitlines()[-1] == "Deleted: 2 rows, 1 image"
+    assert "Deleted: 2 rows, 1 image" in (bench.folder / "resilient_import.log").read_text()
     again = command("--batch-id", second, "--confirm")
     assert (again.code, counts(bench)) == (0, (1, 2))
     assert again.out.splitlines()[-2:] == ["No row of this run is left.", "Deleted: nothing"]
@@ -124,6 +125,8 @@ def test_as_json(bench: Bench, second: str, command: Command) -> None:
         "tables": {"search_results": {"rows": 2, "only_updated": 1}},
         "images": 1,
         "image_bytes": len(png(4)),
+        "placed_images": 0,
+        "placed_image_bytes": 0,
         "items_importable": 2,
         "items_gone": 0,
     }
@@ -168,6 +171,17 @@ def test_a_run_into_another_target_is_refused(bench: Bench, second: str, command
     assert (refused.code, counts(bench)) == (1, (3, 3))
     assert f"The run {second} was into" in refused.err
     assert "is another target" in refused.err
+
+
+def test_env_files_in_the_source_do_not_say_where_the_rows_are(
+    bench: Bench, second: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.source.write(".env", b"DATABASE_URL=postgresql://elsewhere/x")
+    monkeypatch.setenv("IMPORTER_PROJECT", str(bench.source.folder))
+    options = ("--batch-id", second, "--confirm", "--state-file", str(bench.state_file))
+    refused = command(*options)
+    assert (refused.code, counts(bench)) == (2, (3, 3))
+    assert "may have come with the data" in refused.err
 
 
 def test_a_run_of_a_lost_ledger_needs_its_kind(bench: Bench, second: str, command: Command) -> None:

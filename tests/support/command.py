@@ -234,6 +234,7 @@ class Workplace:
         self,
         *arguments: object,
         answer: bytes | None = None,
+        question: bytes = b"[y/N]",
         exit_code: int = 0,
         environment: dict[str, str] | None = None,
     ) -> Finished:
@@ -250,7 +251,7 @@ class Workplace:
                     while time.monotonic() < began + _PATIENCE:
                         if select.select([terminal], [], [], 0.5)[0]:
                             out += os.read(terminal, 4_096)
-                            typed = b"[y/N]" in out and not asked
+                            typed = question in out and not asked
                         else:
                             # A key that comes while the terminal changes its mode can be lost.
                             typed = asked and answer in (b"\x03", b"\x04")

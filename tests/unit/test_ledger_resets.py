@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imports.ledger import Undone, count_undone, known_run, undo_run
+from imports.ledger import Undone, UndonePlaces, count_undone, known_run, undo_run
 from imports.work_item import Plan
 from tests.support.book import Book, gathered, hashed, listed, picture
 
@@ -100,7 +100,7 @@ def test_counting_what_would_be_undone_undoes_nothing(book: Book) -> None:
     book.imported(*ids.values())
     book.disposed(ids["a"], moved_to="/done/a")
     for _ in range(2):
-        assert count_undone(book.file, "first") == Undone(1, 1)
+        assert count_undone(book.file, "first") == (Undone(1, 1), UndonePlaces(0, 0))
     assert book.rows("select distinct state from item") == [("imported",)]
     assert not book.runs.was_reset("first")
 

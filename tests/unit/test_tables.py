@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
 from imports.cli.schema_export import rendered
 from imports.kinds import all_kinds
 from imports.servers.schema import FUNCTIONS, migrations, needed
-from imports.tables.functions import merge_function
+from imports.tables.functions import functions_file, merge_function
 from imports.tables.table import (
     BATCH_ID,
     DATASET_ID,
     IMAGES,
     Column,
     Keep,
+    NamedPlaces,
+    Replace,
     Table,
     TableGroup,
     UpdateIfNewer,
@@ -62,6 +65,13 @@ def test_the_functions_have_one_that_merges_each_group(group: TableGroup) -> Non
 def test_only_tables_of_ours_are_compared() -> None:
     ours = MIGRATIONS[-1].sql.partition("$tables$")[2].partition("$tables$")[0]
     assert [*json.loads(ours)] == [table.qualified_name for table in TABLES]
+
+
+def test_a_derived_table_that_names_places_can_be_read() -> None:
+    table = Table("photos", (Column("path", "text"),), ("path",), Replace(), run_columns=())
+    group = TableGroup("trays", (), named_places=(NamedPlaces(table, "path", "photos"),) * 2)
+    assert functions_file([group]).count('"public.photos": {}') == 1
+    assert functions_file([replace(group, tables=(table,))]).count('"public.photos": {}') == 1
 
 
 def test_sql_is_of_a_length_that_can_be_read() -> None:

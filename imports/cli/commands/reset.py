@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -36,7 +37,7 @@ def reset(
     """
     from imports.cli.reset import check_way, reset_with
     from imports.cli.status import last_ledger
-    from imports.loading import check_backend
+    from imports.loading import check_backend, refuse_env_files_in
     from imports.phases.resetting import open_reset, run_to_reset
 
     check_way(sys.stdin, sys.stderr, asks=not (dry_run or confirm), as_json=as_json)
@@ -44,6 +45,9 @@ def reset(
     settings = replace(settings, db_path=last_ledger(settings))
     run = run_to_reset(settings, batch_id, kind)
     check_backend(run.settings)
+    if run.known is not None:
+        folder = Path(run.known.source)
+        refuse_env_files_in(folder, settings.project, production=flags["production"])
     with (
         running(run.settings, sys.stderr if as_json else sys.stdout) as (display, stop),
         open_reset(run, stop, display) as opened,

@@ -21,7 +21,7 @@ from imports.source.image_finder import ImageFinder
 from imports.source.json_file import read_object
 from imports.source.name_patterns import matcher
 from imports.source.tree import ListedEntry, SourceFile, files_called
-from imports.tables.table import Column, Table, TableGroup, UpdateIfNewer
+from imports.tables.table import Column, NamedPlaces, Table, TableGroup, UpdateIfNewer
 from imports.work_item import Image, Placement, Signature, Source
 from tests.support.bench import Bench
 from tests.support.database import query
@@ -35,12 +35,18 @@ _TABLE = Table(
         Column("number", "integer", nullable=False),
         Column("label", "text"),
         Column("photos", "jsonb"),
+        Column("camera1", "text"),
+        Column("camera2", "text"),
         Column("taken_at", "timestamptz"),
     ),
     key=("dataset_id", "number"),
     on_conflict=UpdateIfNewer("taken_at"),
 )
-GROUP = TableGroup("placed", (_TABLE,))
+GROUP = TableGroup(
+    "placed",
+    (_TABLE,),
+    named_places=tuple(NamedPlaces(_TABLE, each, BUCKET) for each in ("camera1", "camera2")),
+)
 DDL = """
 create table public.placed_tray (
   id bigint generated always as identity primary key,
@@ -50,6 +56,8 @@ create table public.placed_tray (
   number integer not null,
   label text check (label <> 'bad'),
   photos jsonb,
+  camera1 text,
+  camera2 text,
   taken_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -81,7 +89,10 @@ def _records(
     photos = {
         camera: image and image.sha256 for camera, image in zip(tray["photos"], images, strict=True)
     }
-    row = (tray["number"], tray["label"], photos, tray["taken_at"])
+    paths = [
+        place(tray["at"], each).path if each in photos else None for each in ("camera1", "camera2")
+    ]
+    row = (tray["number"], tray["label"], photos, *paths, tray["taken_at"])
     return [single_row(f"tray {tray['number']}", row)]
 
 

@@ -1,0 +1,56 @@
+"""The places of images that a reset looks at: those that a run put, or whose rows it deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from imports.ledger.placements import KnownPlace, PlacementLedger
+
+SIZE = "(select size from image where image.sha256 = placement.sha256 limit 1)"
+"""The SQL for the size of the image at a place, NULL if it is not known."""
+
+
+class MarkedPlace(NamedTuple):
+    """A place that a reset looks at, and the size of its image, None if that is not known."""
+
+    known: KnownPlace
+    size: int | None
+
+
+class ResetPlaces(PlacementLedger):
+    """The places in the target of a run that a reset looks at; `undo_run` marks them."""
+
+    def unfinished(self, size: int) -> Iterator[list[MarkedPlace]]:
+        """The places that wait for rows of the run, in lists of `size`: they are taken back."""
+        run = self._scope.run_name.replace("'", "''")
+        return self._marked(f"stage in ('putting', 'put') and batch_id = '{run}'", size)
+
+    def marked(self, size: int) -> Iterator[list[MarkedPlace]]:
+        """The marked places, in lists of `size`; those of other resets too, if any are left."""
+        return self._marked("in_reset", size)
+
+    def keep(self, places: Iterable[KnownPlace]) -> None:
+        """Records that rows name the images at these places: they stay."""
+        self._for_each("update placement set in_reset = 0", places)
+
+    def forget(self, places: Iterable[KnownPlace]) -> None:
+        """Records that these places have no image of ours any more."""
+        self._for_each("delete from placement", places)
+
+    def _marked(self, where: str, size: int) -> Iterator[list[MarkedPlace]]:
+        for places in self._known(where, size):
+            yield [MarkedPlace(known, self._size(known)) for known in places]
+
+    def _size(self, known: KnownPlace) -> int | None:
+        row = self._scope.connection.execute(
+            "select size from image where sha256 = ? limit 1", (known.sha256,)
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def _for_each(self, change: str, places: Iterable[KnownPlace]) -> None:
+        with self._scope.file.transaction() as connection:
+            connection.executemany(
+                f"{change} where target_id = ? and place = ?",
+                [(self._target_id, str(known.place)) for known in places],
+            )
