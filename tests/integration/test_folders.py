@@ -630,7 +630,7 @@ def test_a_row_that_nothing_vouches_for_is_an_orphan_only_if_all_went_in(bench: 
     assert report.verification.found == {"unaccounted": 2}
     assert not report.verification.repairable
     assert not any("--repair" in each for each in report.next_commands)
-    assert "1 that failed" in report.verification.findings[0].detail
+    assert "1 items that failed" in report.verification.findings[0].detail
     found = bench.verify(kind="folders")
     assert (found.found, found.repairable) == ({"unaccounted": 2}, False)
     (broken / "stats.json").write_text('{"device_id": "D"}')
