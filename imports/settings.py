@@ -199,6 +199,14 @@ class Settings:
     retry_failed: bool = option(
         False, switch, "Retry all failed items, however often they were tried.", SOURCE
     )
+    public_bucket: bool = option(
+        False,
+        switch,
+        "If the bucket for the images does not exist, create it as public. An existing one stays as"
+        " it is.",
+        Commands.OF_PLACES,
+        resumed_with=Commands.OF_PLACES,
+    )
     force: bool = option(False, switch, "Import again what is already imported.", SOURCE)
     restart: bool = option(
         False,
@@ -237,7 +245,7 @@ class Settings:
     single_file: Path | None = option(
         None,
         OrNone(path),
-        "Import only this file, even if it was imported before.",
+        "Import only this file (of recognitions: this folder), even if it was imported before.",
         Commands.OF_FILES,
         kept=Kept.TO_SHOW,
     )

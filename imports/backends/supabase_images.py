@@ -36,13 +36,19 @@ _MAX_FORBIDDEN = 20
 
 
 class SupabaseImages:
-    """A bucket of a Supabase project: `imagecache`, or another one. It is created as private."""
+    """A bucket of a Supabase project: `imagecache`, or another one.
+
+    It is created as private, or as `public`.
+    """
 
     storage_type = "supabase"
     put_at_once = 1
 
-    def __init__(self, url: str, key: str, connections: int, bucket: str = BUCKET) -> None:
+    def __init__(
+        self, url: str, key: str, connections: int, bucket: str = BUCKET, *, public: bool = False
+    ) -> None:
         """Connects on first use."""
+        self._public = public
         self._url = url
         self._bucket = bucket
         self._http = http_client(url, connections)
@@ -58,7 +64,7 @@ class SupabaseImages:
         """Creates the bucket if it is missing; returns a warning if it is public."""
         with self._checked():
             try:
-                made = self._storage.create_bucket(self._bucket, options={"public": False})
+                made = self._storage.create_bucket(self._bucket, options={"public": self._public})
             except StorageApiError as error:
                 refused = refusal(_response_behind(error))
                 if not refused.is_duplicate:
@@ -72,8 +78,14 @@ class SupabaseImages:
             )
             if not response.is_success:
                 raise refusal(response).general_error(self._bucket)
-            if not orjson.loads(response.content)["public"]:
-                return None
+            is_public = orjson.loads(response.content)["public"]
+        if is_public == self._public:
+            return None
+        if self._public:
+            return (
+                f"The bucket {self._bucket} was there already, and is private: it stays so. To make"
+                " it public: Storage, Edit bucket, in the dashboard."
+            )
         return (
             f"The bucket {self._bucket} is public: whoever has the address of an image can see it"
             " without a key. The import still stores images there. To make it private: Storage,"

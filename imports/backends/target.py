@@ -165,6 +165,7 @@ def _config(settings: Settings, server: EmbeddedServer | None) -> TargetConfig:
         None if server is None else server.folder,
         settings.max_retries,
         settings.max_wait,
+        settings.public_bucket,
     )
 
 

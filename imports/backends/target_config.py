@@ -42,7 +42,8 @@ class TargetConfig:
 
     Rows go into the database `database_url`, or through the API of `supabase` if that is None.
     Images go into `supabase`, or into the folder `images` if that is None. `embedded` is the folder
-    of an embedded server, which is restarted if it was killed.
+    of an embedded server, which is restarted if it was killed. With `public_buckets`, the buckets
+    of places are created as public.
 
     Each opened target has its own `id`, so runs in one process do not share connections.
     """
@@ -54,6 +55,7 @@ class TargetConfig:
     embedded: Path | None = None
     max_retries: int = 0
     max_wait: float = 0.0
+    public_buckets: bool = False
     id: str = field(default_factory=lambda: uuid4().hex)
 
 
@@ -135,7 +137,9 @@ def _bucket(
         # On demand: its libraries are slow to import.
         from imports.backends.supabase_images import SupabaseImages
 
-        store = SupabaseImages(*config.supabase.parts(), config.uploads_at_once, name)
+        public = config.public_buckets and name != config.images.name
+        connections = config.uploads_at_once
+        store = SupabaseImages(*config.supabase.parts(), connections, name, public=public)
     found = RetryingStore(store, policy, operations)
     found.watch(store.prepare)
     return found

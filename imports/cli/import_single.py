@@ -129,7 +129,7 @@ def tell_end(kind: Kind, settings: Settings, report: RunReport) -> list[str]:
         ).replace("_", " ")
         lines.append(f"✅ Successfully uploaded {item}: {name} ({outcome})")
     lines += [f"❌ Not uploaded: {failure.reason}" for failure in report.failures]
-    status_files = kind.items_are_folders and not settings.no_status_files
+    status_files = kind.status_files and not settings.no_status_files
     unwritten = report.count("status_files.unwritten") or report.count("status_files.foreign")
     if status_files and (imported or report.failures) and not unwritten:
         lines.append(f"📄 Created {'success' if imported else 'failed'}.json in {name}")

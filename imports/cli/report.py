@@ -177,6 +177,11 @@ def _counts(report: RunReport) -> list[str]:
     if report.count("planning.unchanged"):
         unchanged = report.count("planning.unchanged")
         lines.append(f"📁 {report.item.title()}s: {unchanged:,} were imported before")
+    if report.count("planning.known"):
+        lines.append(
+            f"⏭️  Skipped: {report.count('planning.known'):,} that the target has already"
+            " (--force imports them again)"
+        )
     if report.count("planning.given_up"):
         lines.append(
             f"🛑 Given up: {report.count('planning.given_up'):,} that failed too often"

@@ -14,7 +14,9 @@ class Commands(Flag):
     OF_FILES = auto()
     """The import of a kind without a separate command for a single item."""
     OF_FOLDERS = auto()
-    """The import of a kind whose items are folders."""
+    """The import of a kind that writes status files into the folders of its items."""
+    OF_PLACES = auto()
+    """The import of a kind whose images have places of their own."""
     OF_DEVICES = auto()
     """The import of a kind whose rows name a device."""
     OF_TIMESTAMPS = auto()

@@ -30,6 +30,10 @@ def kind_named(name: str) -> Kind:
         from imports.kinds.people.kind import PEOPLE
 
         return PEOPLE
+    if name == "recognitions":
+        from imports.kinds.recognitions.kind import RECOGNITIONS
+
+        return RECOGNITIONS
     raise UsageError(f"There is no kind {name!r}. The kinds are: {', '.join(sorted(WORDINGS))}.")
 
 

@@ -306,5 +306,6 @@ FOLDERS = Kind(
     summary=summary,
     status_file=status_file,
     items_are_folders=True,
+    status_files=True,
     row_options=Commands.OF_DEVICES,
 )

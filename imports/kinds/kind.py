@@ -105,20 +105,26 @@ class Kind:
     `read(source, path, signature, tally)` reads an item if it still has the signature.
     `plan(source, path, content, finder)` finds the images of an item that was read.
     `records(content, images, tally)` converts it into records, or problems of single records;
-    `images` are in the plan's order, with None for an image that is missing.
+    `images` are in the plan's order, with None for an image that is missing. There are none if the
+    records are only weighed.
     `story(content)` describes a single item to the user, in lines.
     `summary(content, images)` is what the status file of an imported item says of it, in addition.
     `status_file(told)` is the content of a status file, from what the importer says in it.
     `pieces(source, path, signature, start, size, tally)` reads an item that is too large for
     memory, from the record `start` on, `size` records at a time; a kind without it has no such
     items.
+    `key_of(path)` returns the key of an item's row in the kind's first table: the value of the one
+    column of the key that is not the run's, or None. With it, a run skips the items whose row is in
+    the target, whoever imported it; `--force` imports them again.
 
     `path` is always relative to the source. An item that cannot be used raises RecordError (`sign`:
     OSError). NotOursError says that a file is complete, but does not belong to this kind, so it is
-    neither deleted nor moved. `items_are_folders` says that a work item is a folder, which can have
-    a status file. `consumes_source` says that imported files are deleted or moved, unless the
-    user keeps them. `row_options` are the options whose values the kind puts into its rows: it gets
-    them in `Source.options`.
+    neither deleted nor moved. `items_are_folders` says that a work item is a folder, `status_files`
+    that a status file is written into it. `parts` are names of folders in it whose files belong to
+    it: `items_in` gets these among the others, by names like `photos/a.jpg`. `buckets` are those of
+    the places of its images. `consumes_source` says that imported files are deleted or moved,
+    unless the user keeps them. `row_options` are the options whose values the kind puts into its
+    rows: it gets them in `Source.options`.
     """
 
     name: str
@@ -134,7 +140,11 @@ class Kind:
     summary: Callable[[Any, Sequence[Image | None]], Mapping[str, Any]] | None = None
     status_file: Callable[[Mapping[str, Any]], Mapping[str, Any]] = as_told
     items_are_folders: bool = False
+    status_files: bool = False
+    parts: tuple[str, ...] = ()
+    buckets: tuple[str, ...] = ()
     pieces: Pieces | None = None
+    key_of: Callable[[str], object] | None = None
     consumes_source: bool = False
     row_options: Commands = Commands.NONE
 
@@ -144,8 +154,10 @@ class Kind:
         takes = Commands.SOURCE | self.row_options
         if self.wording.single_command is None:
             takes |= Commands.OF_FILES
-        if self.items_are_folders:
+        if self.status_files:
             takes |= Commands.OF_FOLDERS
+        if self.buckets:
+            takes |= Commands.OF_PLACES
         if self.group.judges_age:
             takes |= Commands.OF_TIMESTAMPS
         if self.consumes_source:

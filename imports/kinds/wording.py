@@ -56,5 +56,14 @@ WORDINGS = {
         " --on-success keep --on-failure keep. To see first how many a run would delete:"
         " --scan-only.",
     ),
+    "recognitions": Wording(
+        summary="Import recognitions of meals: folders recognition_<number> with two photos each.",
+        item="recognition",
+        items_sought="recognitions",
+        condition="is a folder recognition_<number> with",
+        details="The folders are in DIR, or in folders export_* in it. With the photos come the"
+        " menu (*_AM.json) and the receipt (*_correct_dishes.json). Recognitions that the target"
+        " has already are skipped, whoever imported them; --force replaces them.",
+    ),
 }
 """The wording of every kind, by name."""

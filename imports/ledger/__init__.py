@@ -9,6 +9,7 @@ from imports.ledger.file import LedgerFile
 from imports.ledger.growing import GrowingLedger, StableSince
 from imports.ledger.images import ImageLedger
 from imports.ledger.items import ItemLedger
+from imports.ledger.known import KnownLedger
 from imports.ledger.lacking import LackingLedger
 from imports.ledger.listing import Listing, ListingLedger
 from imports.ledger.placements import (
@@ -43,6 +44,7 @@ __all__ = [
     "ImportQueue",
     "ItemLedger",
     "ItemProgress",
+    "KnownLedger",
     "KnownPlace",
     "KnownRun",
     "LackingLedger",

@@ -46,7 +46,8 @@ class ImportQueue:
         Items of one group come last and together, by path, so that the later path wins. Items
         that failed before come after the others. Undated items come last of all. Items of more than
         `most_bytes` are for `large`, all others for `batches`. Disposed items are left out, and so
-        are items that the batch `since` (see `last_batch`) or an earlier one imported.
+        are items that the batch `since` (see `last_batch`) or an earlier one imported, and items
+        that no run of this ledger imported (see `KnownLedger`).
         """
         connection = self._scope.connection
         connection.execute("drop table if exists temp.queue")
@@ -64,6 +65,7 @@ class ImportQueue:
             " on shared.item_group = item.item_group"
             f" where {self._scope.condition(state)} and disposed_at is null"
             " and (:since is null or imported_in > :since)"
+            " and (state <> 'imported' or first_in is not null)"
             " order by undated, shared.item_group is not null, shared.item_group,"
             " shared.item_group is null and tries > 0,"
             " iif(shared.item_group is null, item.id, 0), path limit :limit",

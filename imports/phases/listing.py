@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from imports.phases.disposal import put_back_leftovers
 from imports.phases.linked_folders import LinkedFolders
 from imports.run.consuming.stability import stable_since
 from imports.source.disk import read_all
-from imports.source.local_file import LinkedFile, LocalFile, local_file
+from imports.source.local_file import LinkedFile, LocalFile, local_file, part_files
 from imports.source.name_patterns import matcher
 from imports.source.set_aside import is_aside_folder
 from imports.source.tree import ListedEntry, ListingProblem, printable, unlistable
@@ -281,7 +281,9 @@ def _list_some(job: ListJob) -> ListedFolders:
             for entry in found:
                 if is_left_out(entry.name):
                     continue
-                if entry.is_dir(follow_symlinks=False):
+                if entry.name in kind.parts and entry.is_dir():
+                    files += part_files(source, prefix, entry.name)
+                elif entry.is_dir(follow_symlinks=False):
                     folders.append(entry)
                 elif not entry.is_symlink():
                     files.append(LocalFile(entry))
@@ -337,7 +339,8 @@ def read_large(
         if not entry.is_symlink() or not links.take(source, prefix, entry)
     )
     try:
-        yield from kind.items_in(source, prefix, files)
+        parts = chain.from_iterable(part_files(source, prefix, name) for name in kind.parts)
+        yield from kind.items_in(source, prefix, chain(files, parts))
     except OSError as error:
         problems[prefix] = _problem(source, prefix, error)
 

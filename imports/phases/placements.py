@@ -129,8 +129,9 @@ def finish_placements(session: RunSession) -> None:
 
 
 def skipped_items(merged: list[tuple[int, RowOutcome, str]]) -> set[int]:
-    """The items whose records were all skipped, since the target has newer ones."""
-    written = {item_id for item_id, outcome, _ in merged if outcome is not RowOutcome.SKIPPED}
+    """The items whose records were all skipped: the target has newer ones, or guards its own."""
+    not_written = (RowOutcome.SKIPPED, RowOutcome.GUARDED)
+    written = {item_id for item_id, outcome, _ in merged if outcome not in not_written}
     return {item_id for item_id, _, _ in merged} - written
 
 

@@ -12,6 +12,7 @@ from imports.errors import BackendUnavailableError, InterruptedRunError
 from imports.ledger.work_state import PhaseState, phase_counts
 from imports.phases.disposal import dispose_verified
 from imports.phases.import_ import import_items
+from imports.phases.known import skip_known
 from imports.phases.lacking import plan_arrived_images, plan_left_out
 from imports.phases.listing import list_source
 from imports.phases.placements import place_images
@@ -71,6 +72,7 @@ def plan_source(session: RunSession) -> Listing:
         listing = list_source(session)
         if not session.settings.scan_only:
             session.run_values()
+            skip_known(session)
             plan_arrived_images(session)
             plan_left_out(session)
             plan_items(session)

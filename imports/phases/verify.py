@@ -9,6 +9,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from imports.backends.deleting import resettable
 from imports.ledger import SeenRows
 from imports.ledger.work_state import MOST_LISTED
 from imports.phases.comparing import (
@@ -95,9 +96,8 @@ def verify(session: RunSession, *, deep: bool, since: int | None = None) -> Veri
     # Rows of disposed files would look like orphans.
     if session.single_item is None and since is None and not session.disposals.disposed():
         _add_rows_of_failed(session, target, seen_rows)
-        for table in session.kind.group.tables:
-            if table.id_type is not None:
-                _find_orphans(session, target, table, seen_rows, verified)
+        for table in resettable(session.kind.group):
+            _find_orphans(session, target, table, seen_rows, verified)
     return verified
 
 

@@ -28,6 +28,7 @@ from imports.ledger import (
     ImageLedger,
     ImportQueue,
     ItemLedger,
+    KnownLedger,
     LackingLedger,
     LedgerFile,
     ListingLedger,
@@ -170,6 +171,7 @@ def open_session(
             queue=ImportQueue(scope),
             images=ImageLedger(scope),
             placements=placements,
+            known=KnownLedger(scope, target.key),
             lacking=LackingLedger(scope),
             exempt=ExemptLedger(scope),
             spool=Spool(
@@ -194,7 +196,7 @@ def open_session(
 def _status_files(
     settings: Settings, kind: Kind, source: Source, state: WorkState
 ) -> StatusFiles | None:
-    if not kind.items_are_folders or settings.no_status_files:
+    if not kind.status_files or settings.no_status_files:
         return None
     return StatusFiles(source, state.run_name, state.tag, state.target, kind.status_file)
 

@@ -27,6 +27,7 @@ from imports.ledger import (
     ImageLedger,
     ImportQueue,
     ItemLedger,
+    KnownLedger,
     LackingLedger,
     LedgerFile,
     ListingLedger,
@@ -93,6 +94,7 @@ class RunSession:
     queue: ImportQueue
     images: ImageLedger
     placements: PlacementLedger
+    known: KnownLedger
     lacking: LackingLedger
     exempt: ExemptLedger
     spool: Spool

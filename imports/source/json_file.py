@@ -48,6 +48,34 @@ def read_object(
         NotOursError: if it is JSON, but not an object.
         RecordError: if the file changed, cannot be read, or contains no usable JSON.
     """
+    return parse_object(_content(path, signature, opener), tally, records)
+
+
+def read_value(
+    path: str,
+    signature: Signature,
+    tally: Tally,
+    name: str,
+    opener: Callable[[str], OpenedFile],
+) -> Any:
+    """The JSON value in a file, of whatever type; else as `read_object`. Errors call it `name`.
+
+    Raises:
+        RecordError: if the file changed, cannot be read, or holds no JSON that can be used.
+    """
+    content = _content(path, signature, opener)
+    if content.startswith(UTF16_MARKS) or not content.strip():
+        return parse_object(content, tally)
+    # Only objects are read exactly: this one has the value under its only name.
+    wrapped = b'{"%b":%b\n}' % (name.encode(), content.removeprefix(BYTE_ORDER_MARK))
+    document = parse_object(wrapped, tally)
+    if len(document) != 1:
+        raise RecordError("is not JSON: more follows behind its value")
+    return document[name]
+
+
+def _content(path: str, signature: Signature, opener: Callable[[str], OpenedFile]) -> bytes:
+    """What a file holds that is still the one of the signature."""
     if signature.size > MAX_JSON_BYTES:
         raise RecordError(
             f"has {signature.size:,} bytes; a file may have at most {MAX_JSON_BYTES:,}"
@@ -63,7 +91,7 @@ def read_object(
         raise RecordError(f"cannot be read: {error.strerror}") from error
     if not unchanged or len(content) != signature.size:
         raise RecordError("changed during the run; run again to import it")
-    return parse_object(content, tally, records)
+    return content
 
 
 def _check_memory(content: bytes) -> None:

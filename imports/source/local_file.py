@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable
+from pathlib import Path
 
 from imports.files.regular_file import LEADS_OUT
 from imports.source.tree import FolderFile, ListedEntry, ListingProblem, signature_of
@@ -80,6 +81,32 @@ class LinkedFile(LocalFile):
 def local_file(source: Source, entry: os.DirEntry[str]) -> LocalFile:
     """The file for an entry of a folder; the entry must not be a folder."""
     return LinkedFile(entry, source) if entry.is_symlink() else LocalFile(entry)
+
+
+def part_files(source: Source, prefix: str, name: str) -> list[LocalFile]:
+    """The files of a folder that is a part of a work item, by names like `photos/a.jpg`.
+
+    `prefix` is that of the work item, `name` the folder's. Nothing if there is no such folder, or
+    it is a link that leads out of the source.
+
+    Raises:
+        OSError: if the folder cannot be listed.
+    """
+    folder = Path(source.folder, prefix, name)
+    if not folder.is_dir():
+        return []
+    if folder.is_symlink() and not source.may_read(str(folder.resolve())):
+        return []
+    within = f"{name}/"
+    is_left_out = source.leaves_out(prefix + within)
+    files = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not is_left_out(entry.name) and not entry.is_dir(follow_symlinks=False):
+                file = local_file(source, entry)
+                file.name = within + file.name
+                files.append(file)
+    return files
 
 
 def files_in(folder: str, ignored: Callable[[str], bool]) -> list[FolderFile]:

@@ -69,6 +69,7 @@ def merge_function(group: TableGroup) -> str:
     return f"""\
 create or replace function public.{group.merge_function}(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
+#variable_conflict use_column
 declare
   body constant jsonb := public.importer_body(payload);
   batch constant jsonb := body -> 'rows';
@@ -162,13 +163,17 @@ def _tables_function(groups: list[TableGroup]) -> str:
     }.values()
     names = ", ".join(f'"{table.qualified_name}":\0{{}}' for table in tables)
     found = {table.qualified_name: conditions(table.with_guard(_unbroken)) for table in tables}
+    for each in (derivation for group in groups for derivation in group.derivations):
+        if each.undo is not None:
+            found[each.table]["undo"] = each.undo
     more = "".join(
         f"\n    || jsonb_build_object('{name}', jsonb_build_object(\n{_condition_lines(mine)}))"
         for name, mine in found.items()
         if mine
     )
     return f"""\
--- The tables that functions for any table may read, with the cases in which a row is not written.
+-- The tables that functions for any table may read, with the cases in which a row is not written,
+-- and the functions that undo derivations.
 create or replace function public.importer_tables() returns jsonb
 language plpgsql immutable security invoker set search_path = '' as $function$
 begin

@@ -218,19 +218,24 @@ class Derivation:
     It must be idempotent: the same stored rows give the same rows. Batches are merged concurrently:
     if it computes from rows of several batches, it must first lock them, in the order of the keys,
     and read them with a later statement. An error in it is an error of the batch.
+
+    `undo(ids text[]) returns void` deletes what was computed from rows, by their ids, before a
+    reset deletes these rows. Without it, the computed rows stay.
     """
 
     function: str
     table: str
+    undo: str | None = None
 
     def __post_init__(self) -> None:
-        """Checks that `importer_close` will restrict the function.
+        """Checks that `importer_close` will restrict the functions.
 
         Raises:
             ValueError: if it will not.
         """
-        if not self.function.startswith("public.importer_"):
-            raise ValueError(f"{self.function} must have a name public.importer_…")
+        for each in (self.function, self.undo):
+            if each is not None and not each.startswith("public.importer_"):
+                raise ValueError(f"{each} must have a name public.importer_…")
 
 
 @dataclass(frozen=True, slots=True)

@@ -406,6 +406,7 @@ declare
   picked constant text := format('id = any ($1::%s[])', to_regtype(body -> 'tables' -> 0 ->> 'id_type'));
   ids text[] := array(select jsonb_array_elements_text(body -> 'ids'));
   runs constant text[] := array(select jsonb_array_elements_text(body -> 'batch_ids'));
+  rules constant jsonb := public.importer_tables() -> (body -> 'tables' -> 0 ->> 'name');
   unused text;
   stayed jsonb;
   described jsonb;
@@ -422,8 +423,10 @@ begin
   from pg_constraint where contype = 'f' and confrelid = owner::regclass and conrelid not in (
     select (own ->> 'name')::regclass from jsonb_array_elements(body -> 'tables') as own);
   execute format('select coalesce(jsonb_agg(id::text), ''[]'') from %s as stored where %s and not (%s)',
-    owner, picked, coalesce(unused, 'true')) into stayed using ids;
+    owner, picked, concat_ws(' and ', 'true', unused, '(' || (rules ->> 'guarded') || ') is not true'))
+    into stayed using ids;
   ids := array(select unnest(ids) except select jsonb_array_elements_text(stayed));
+  if rules ? 'undo' then execute format('select %s($1)', rules ->> 'undo') using ids; end if;
   for described in
     select value from jsonb_array_elements(body -> 'tables') with ordinality order by ordinality desc
   loop

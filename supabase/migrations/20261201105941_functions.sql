@@ -2,7 +2,8 @@
 -- schema export`: a change belongs into imports/tables. It is the newest migration for `supabase
 -- db push`; `schema apply` goes by its checksum, which it ends with.
 
--- The tables that functions for any table may read, with the cases in which a row is not written.
+-- The tables that functions for any table may read, with the cases in which a row is not written,
+-- and the functions that undo derivations.
 create or replace function public.importer_tables() returns jsonb
 language plpgsql immutable security invoker set search_path = '' as $function$
 begin
@@ -15,8 +16,14 @@ begin
       "people.statuses": {}, "people.emails": {}, "people.phones": {}, "people.addresses": {},
       "people.experiences": {}, "people.job_title_details": {}, "people.job_functions": {},
       "people.job_seniority": {}, "people.educations": {}, "people.certifications": {},
-      "people.memberships": {}, "people.publications": {}, "people.patents": {}, "people.awards": {}
-  }$tables$::jsonb;
+      "people.memberships": {}, "people.publications": {}, "people.patents": {}, "people.awards": {},
+      "raw.recognition_files": {}, "raw.recipes": {}, "public.images": {}
+  }$tables$::jsonb
+    || jsonb_build_object('raw.recognition_files', jsonb_build_object(
+      'guarded', $sql$public.importer_worked_on(stored.recognition_id)$sql$,
+      'undo', $sql$public.importer_undo_recognitions$sql$))
+    || jsonb_build_object('raw.recipes', jsonb_build_object(
+      'guarded', $sql$public.importer_worked_on(stored.recognition_id)$sql$));
 end
 $function$;
 
@@ -37,6 +44,7 @@ $function$;
 
 create or replace function public.importer_merge_images(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
+#variable_conflict use_column
 declare
   body constant jsonb := public.importer_body(payload);
   batch constant jsonb := body -> 'rows';
@@ -104,6 +112,7 @@ $function$;
 
 create or replace function public.importer_merge_states(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
+#variable_conflict use_column
 declare
   body constant jsonb := public.importer_body(payload);
   batch constant jsonb := body -> 'rows';
@@ -257,6 +266,7 @@ $function$;
 
 create or replace function public.importer_merge_folders(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
+#variable_conflict use_column
 declare
   body constant jsonb := public.importer_body(payload);
   batch constant jsonb := body -> 'rows';
@@ -336,6 +346,7 @@ $function$;
 
 create or replace function public.importer_merge_people(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
+#variable_conflict use_column
 declare
   body constant jsonb := public.importer_body(payload);
   batch constant jsonb := body -> 'rows';
@@ -651,6 +662,203 @@ begin
 end
 $function$;
 
+create or replace function public.importer_merge_recognitions(payload jsonb) returns jsonb
+language plpgsql volatile security invoker set search_path = '' as $function$
+#variable_conflict use_column
+declare
+  body constant jsonb := public.importer_body(payload);
+  batch constant jsonb := body -> 'rows';
+  run_batch_id constant text := (body -> 'run' ->> 'batch_id')::text;
+  answer jsonb;
+  outcomes text;
+begin
+  perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
+  select merges.answer into answer from public.import_merges as merges
+    where merges.request_id = (body ->> 'request_id')::uuid;
+  if found then return answer; end if;
+  answer := '{"outcomes": {}, "derived": []}';
+
+  if batch ? 'raw.recognition_files' then
+    with incoming_rows as materialized (
+      select *, ordinality as ordinal
+      from jsonb_populate_recordset(null::raw.recognition_files, batch -> 'raw.recognition_files')
+        with ordinality
+    ), winners as not materialized (
+      select distinct on (recognition_id) * from incoming_rows
+      order by recognition_id, ordinal desc
+    ), written as (
+      insert into raw.recognition_files as stored (batch_id, recognition_id, active_menu, image1_path,
+        image2_path, image1_width, image1_height, image2_width, image2_height, image1_sha256, image2_sha256,
+        receipt_sha256)
+      select run_batch_id, recognition_id, active_menu, image1_path, image2_path, image1_width,
+        image1_height, image2_width, image2_height, image1_sha256, image2_sha256, receipt_sha256
+      from winners order by recognition_id
+      on conflict (recognition_id) do update set active_menu = excluded.active_menu,
+        image1_path = excluded.image1_path, image2_path = excluded.image2_path,
+        image1_width = excluded.image1_width, image1_height = excluded.image1_height,
+        image2_width = excluded.image2_width, image2_height = excluded.image2_height,
+        image1_sha256 = excluded.image1_sha256, image2_sha256 = excluded.image2_sha256,
+        receipt_sha256 = excluded.receipt_sha256, batch_id = excluded.batch_id,
+        inserted_by = coalesce(stored.inserted_by, stored.batch_id)
+      where (public.importer_worked_on(stored.recognition_id)) is not true and (stored.active_menu,
+        stored.image1_path, stored.image2_path, stored.image1_width, stored.image1_height,
+        stored.image2_width, stored.image2_height, stored.image1_sha256, stored.image2_sha256,
+        stored.receipt_sha256) is distinct from (excluded.active_menu, excluded.image1_path,
+        excluded.image2_path, excluded.image1_width, excluded.image1_height, excluded.image2_width,
+        excluded.image2_height, excluded.image1_sha256, excluded.image2_sha256, excluded.receipt_sha256)
+      returning row(stored.recognition_id) as row_key, (stored.xmax = 0) as inserted
+    )
+    select case
+      when (select count(*) from written where inserted) =
+        jsonb_array_length(batch -> 'raw.recognition_files') then repeat('I',
+        jsonb_array_length(batch -> 'raw.recognition_files')::integer)
+      else (
+        with judged as (
+          select winner.ordinal, winner.row_key,
+            case
+              when written.inserted then 'I'
+              when not written.inserted then 'U'
+              when stored.present is null then '!'
+              when not (stored.active_menu, stored.image1_path, stored.image2_path, stored.image1_width,
+                stored.image1_height, stored.image2_width, stored.image2_height, stored.image1_sha256,
+                stored.image2_sha256, stored.receipt_sha256) is distinct from (winner.active_menu,
+                winner.image1_path, winner.image2_path, winner.image1_width, winner.image1_height,
+                winner.image2_width, winner.image2_height, winner.image1_sha256, winner.image2_sha256,
+                winner.receipt_sha256) then '='
+              when public.importer_worked_on(stored.recognition_id) then 'G'
+              else '!'
+            end as outcome
+          from (select *, row(recognition_id) as row_key from winners) as winner
+          left join written on written.row_key = winner.row_key
+          left join lateral (
+            select true as present, kept.* from raw.recognition_files as kept
+            where written.inserted is null and kept.recognition_id = winner.recognition_id limit 1
+          ) as stored on true
+        )
+        select string_agg(
+          case when judged.ordinal = rows.ordinal then judged.outcome
+            else 'S' end,
+          '' order by rows.ordinal)
+        from (select ordinal, row(recognition_id) as row_key from incoming_rows) as rows
+        join judged on judged.row_key = rows.row_key
+      ) end into outcomes;
+    if strpos(outcomes, '!') > 0 then
+      select string_agg(
+        case
+          when winner.letter <> '!' then winner.letter
+          when stored.present is null then '='
+          when not (stored.active_menu, stored.image1_path, stored.image2_path, stored.image1_width,
+            stored.image1_height, stored.image2_width, stored.image2_height, stored.image1_sha256,
+            stored.image2_sha256, stored.receipt_sha256) is distinct from (winner.active_menu,
+            winner.image1_path, winner.image2_path, winner.image1_width, winner.image1_height,
+            winner.image2_width, winner.image2_height, winner.image1_sha256, winner.image2_sha256,
+            winner.receipt_sha256) then '='
+          when public.importer_worked_on(stored.recognition_id) then 'G'
+          else '='
+        end, '' order by winner.ordinal) into outcomes
+      from (
+        select *, substr(outcomes, ordinal::integer, 1) as letter
+        from (
+          select *, ordinality as ordinal
+          from jsonb_populate_recordset(null::raw.recognition_files, batch -> 'raw.recognition_files')
+            with ordinality
+        ) as given
+      ) as winner
+      left join lateral (
+        select true as present, kept.* from raw.recognition_files as kept
+        where winner.letter = '!' and kept.recognition_id = winner.recognition_id limit 1
+      ) as stored on true;
+    end if;
+    answer := jsonb_set(answer, '{outcomes,raw.recognition_files}', to_jsonb(outcomes));
+  end if;
+
+  if batch ? 'raw.recipes' then
+    with incoming_rows as materialized (
+      select *, ordinality as ordinal
+      from jsonb_populate_recordset(null::raw.recipes, batch -> 'raw.recipes') with ordinality
+    ), winners as not materialized (
+      select distinct on (recognition_id) * from incoming_rows
+      order by recognition_id, ordinal desc
+    ), written as (
+      insert into raw.recipes as stored (batch_id, recognition_id, payload)
+      select run_batch_id, recognition_id, payload
+      from winners order by recognition_id
+      on conflict (recognition_id) do update set payload = excluded.payload, batch_id = excluded.batch_id,
+        inserted_by = coalesce(stored.inserted_by, stored.batch_id)
+      where (public.importer_worked_on(stored.recognition_id)) is not true and (stored.payload)
+        is distinct from (excluded.payload)
+      returning row(stored.recognition_id) as row_key, (stored.xmax = 0) as inserted
+    )
+    select case
+      when (select count(*) from written where inserted) = jsonb_array_length(batch -> 'raw.recipes') then
+        repeat('I', jsonb_array_length(batch -> 'raw.recipes')::integer)
+      else (
+        with judged as (
+          select winner.ordinal, winner.row_key,
+            case
+              when written.inserted then 'I'
+              when not written.inserted then 'U'
+              when stored.present is null then '!'
+              when not (stored.payload) is distinct from (winner.payload) then '='
+              when public.importer_worked_on(stored.recognition_id) then 'G'
+              else '!'
+            end as outcome
+          from (select *, row(recognition_id) as row_key from winners) as winner
+          left join written on written.row_key = winner.row_key
+          left join lateral (
+            select true as present, kept.* from raw.recipes as kept
+            where written.inserted is null and kept.recognition_id = winner.recognition_id limit 1
+          ) as stored on true
+        )
+        select string_agg(
+          case when judged.ordinal = rows.ordinal then judged.outcome
+            else 'S' end,
+          '' order by rows.ordinal)
+        from (select ordinal, row(recognition_id) as row_key from incoming_rows) as rows
+        join judged on judged.row_key = rows.row_key
+      ) end into outcomes;
+    if strpos(outcomes, '!') > 0 then
+      select string_agg(
+        case
+          when winner.letter <> '!' then winner.letter
+          when stored.present is null then '='
+          when not (stored.payload) is distinct from (winner.payload) then '='
+          when public.importer_worked_on(stored.recognition_id) then 'G'
+          else '='
+        end, '' order by winner.ordinal) into outcomes
+      from (
+        select *, substr(outcomes, ordinal::integer, 1) as letter
+        from (
+          select *, ordinality as ordinal
+          from jsonb_populate_recordset(null::raw.recipes, batch -> 'raw.recipes') with ordinality
+        ) as given
+      ) as winner
+      left join lateral (
+        select true as present, kept.* from raw.recipes as kept
+        where winner.letter = '!' and kept.recognition_id = winner.recognition_id limit 1
+      ) as stored on true;
+    end if;
+    answer := jsonb_set(answer, '{outcomes,raw.recipes}', to_jsonb(outcomes));
+  end if;
+
+  if answer #>> '{outcomes,raw.recognition_files}' ~ '[IU]' then
+    answer := jsonb_insert(answer, '{derived,-1}', (
+      select coalesce(public.importer_derive_recognitions(body -> 'run',
+        jsonb_agg(jsonb_build_object('recognition_id', recognition_id) order by ordinal)), '{}')
+      from (
+        select *, ordinality as ordinal
+        from jsonb_populate_recordset(null::raw.recognition_files, batch -> 'raw.recognition_files')
+          with ordinality
+      ) as given
+      where substr(answer #>> '{outcomes,raw.recognition_files}', ordinal::integer, 1) in ('I', 'U')
+    ), true);
+  end if;
+  insert into public.import_merges (request_id, batch_id, answer)
+    values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
+  return answer;
+end
+$function$;
+
 select public.importer_close();
 notify pgrst, 'reload schema';
-update public.import_target set functions_checksum = '67ec30b8f1cf57ca8f021fe63f8298bd1c552c1996506fe689dabd95b9e51baa';
+update public.import_target set functions_checksum = '0e44ad0123049464580af3e621cf1c1056f82f4c64d91263578cd8d356d8e482';

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from itertools import count
-from typing import Any
-
 import pytest
 
-from imports.backends.places import Places
-from imports.backends.postgresql import PostgreSQLDatabase
 from imports.backends.retry import RetryPolicy
-from imports.backends.supabase import SupabaseDatabase
 from imports.backends.target import open_target
-from imports.ledger import ImportQueue, PlacementLedger
 from imports.source.image_content import read_image
 from imports.source.tree import signature_of
 from imports.work_item import ImageFile, Placement
 from tests.support.bench import Bench
+from tests.support.killing import killed_after
 from tests.support.proxy import http_answer
 from tests.support.small_kinds import placed
 from tests.support.small_kinds.installing import Install
@@ -261,45 +253,6 @@ def test_no_item_fails_where_no_image_at_all_can_be_put(
     assert (report.exit_code, report.failures, trays.rows()) == (75, [], [])
     fault.times = 0
     assert (trays.run().exit_code, len(trays.stored()), len(trays.rows())) == (0, 8, 4)
-
-
-STEPS = {
-    PlacementLedger: ("note", "record_skipped", "commit", "record_taken_back", "forget_copies"),
-    Places: ("put", "copy", "remove"),
-    PostgreSQLDatabase: ("merge",),
-    SupabaseDatabase: ("merge",),
-    ImportQueue: ("record_imported",),
-}
-
-
-def killed_after(step: int, run: Callable[[], object]) -> bool:
-    """Does something in a process that ends at once after so many steps; whether it came to that.
-
-    Nothing is closed, rolled back or written any more, as after `kill -9`.
-    """
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
-    code = 1
-    try:
-        done = count(1)
-        for owner, names in STEPS.items():
-            for name in names:
-                setattr(owner, name, _counted(getattr(owner, name), done, step))
-        run()
-        code = 0
-    finally:
-        os._exit(code)
-
-
-def _counted(method: Callable[..., Any], done: Iterator[int], last: int) -> Callable[..., Any]:
-    def counted(*args: Any, **kwargs: Any) -> Any:
-        answer = method(*args, **kwargs)
-        if next(done) == last:
-            os._exit(9)
-        return answer
-
-    return counted
 
 
 MOST_STEPS = 20

@@ -28,11 +28,13 @@ from imports.servers.schema import apply_schema, migrations, needed
 from imports.tables.functions import functions_file
 from imports.tables.sql import described
 from imports.tables.table import IMAGE_ASSETS
+from tests.support import recognitions
 from tests.support.bench import Bench
 from tests.support.database import connected, query
 from tests.support.database import database_url as template_url
 from tests.support.device_tests import add_many
 from tests.support.people import whole_person, write
+from tests.support.recognitions import DERIVED
 from tests.support.target import Target
 
 FUNCTIONS = (
@@ -52,6 +54,8 @@ OURS = [
     "import_target",
     "search_results",
 ]
+PUBLIC = sorted([*OURS, *DERIVED])
+"""All tables of ours in `public`: those of kinds and of the engine, and those that are derived."""
 
 
 def names(url: str, statement: str) -> list[str]:
@@ -72,7 +76,7 @@ def test_it_is_applied_once(empty_database_url: str) -> None:
     before = query(url, "SELECT oid, relname FROM pg_class ORDER BY 1")
     assert apply_schema(url) == []
     assert query(url, "SELECT oid, relname FROM pg_class ORDER BY 1") == before
-    assert names(url, TABLES) == OURS
+    assert names(url, TABLES) == PUBLIC
 
 
 def test_it_is_recorded_as_the_supabase_cli_does(url: str) -> None:
@@ -215,7 +219,7 @@ def of_schemas(url: str, statement: str, schemas: list[str], **more: object) -> 
 
 
 def test_row_level_security_is_on_and_there_is_no_policy(url: str, schemas: list[str]) -> None:
-    assert names(url, TABLES) == OURS
+    assert names(url, TABLES) == PUBLIC
     off = ALL_TABLES.replace(" ORDER", " AND NOT relrowsecurity ORDER")
     assert of_schemas(url, off, schemas) == [HISTORY]
     policies = "SELECT policyname FROM pg_policies WHERE schemaname = ANY(%(schemas)s)"
@@ -275,7 +279,8 @@ def test_supabase_gives_the_service_role_what_it_needs(
     assert called == names(url, FUNCTIONS)
     tables = of_schemas(url, ALL_TABLES, schemas)
     tables.remove(HISTORY)
-    assert len(tables) == len(OURS) - 2 + len(OF_KINDS)
+    # Two in `public` are of kinds, and raw annotations are not of this one.
+    assert len(tables) == len(OURS) - 2 + len(OF_KINDS) + len(DERIVED) + 1
     lacking = "SELECT %s WHERE NOT has_table_privilege(%s, %s, %s)"
     for table in tables:
         for right in ("SELECT", "INSERT", "UPDATE", "DELETE"):
@@ -365,6 +370,8 @@ def test_rows_stay_hidden_where_somebody_opens_their_tables(
     assert bench.run(kind="folders", source=tmp_path / "tests").exit_code == 0
     write(tmp_path / "people", "a.json", [whole_person()])
     assert bench.run(kind="people", source=tmp_path / "people").exit_code == 0
+    recognitions.add(tmp_path / "recognitions", 1)
+    assert bench.run(kind="recognitions", source=tmp_path / "recognitions").exit_code == 0
     schemas.remove("supabase_migrations")  # the Supabase CLI's own
     tables = of_schemas(bench.url, ALL_TABLES, schemas)
     with connected(bench.url) as connection, connection.cursor() as cursor:
@@ -373,8 +380,13 @@ def test_rows_stay_hidden_where_somebody_opens_their_tables(
             cursor.execute(" UNION ALL ".join(f"(SELECT '{t}' FROM {t} LIMIT 1)" for t in tables))
             return sorted(name for (name,) in cursor.fetchall())
 
-        cursor.execute("BEGIN; INSERT INTO import_merges VALUES (gen_random_uuid(), 'x', '{}')")
-        cursor.execute("INSERT INTO import_removals VALUES ('x', 'x', 'local')")
+        cursor.execute(
+            "BEGIN; INSERT INTO import_merges VALUES (gen_random_uuid(), 'x', '{}');"
+            " INSERT INTO import_removals VALUES ('x', 'x', 'x');"
+            " INSERT INTO raw.qwen_annotations (recognition_id) VALUES (1);"
+            " INSERT INTO initial_annotations (image_id, initial_tray_item_id, bbox)"
+            " SELECT images.id, item.id, '{}' FROM images, initial_tray_items AS item"
+        )
         assert filled() == sorted(tables)
         for schema in schemas:
             cursor.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
@@ -470,7 +482,7 @@ def test_only_tables_of_ours_are_looked_at_and_names_are_quoted(url: str) -> Non
     for key, more in (("by", {}), ("where", {"values": ["x"]})):
         with pytest.raises(psycopg2.errors.SyntaxError):
             answers({key: [{"name": "city", "type": evil_type, **more}]})
-    assert names(url, TABLES) == sorted([*OURS, "secrets"])
+    assert names(url, TABLES) == sorted([*PUBLIC, "secrets"])
 
 
 def test_a_set_whose_rows_are_nothing_but_their_key_is_replaced_and_compared(
@@ -516,4 +528,4 @@ def test_an_embedded_database_gets_its_schema_by_itself(
     """`schema apply` on a database of one's own is a command; only the embedded one needs none."""
     assert names(empty_database_url, TABLES) == []
     apply_schema(empty_database_url)
-    assert names(empty_database_url, TABLES) == OURS
+    assert names(empty_database_url, TABLES) == PUBLIC

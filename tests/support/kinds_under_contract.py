@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from imports.kinds import kind_named
-from tests.support import device_tests, people, searches
+from tests.support import device_tests, people, recognitions, searches
 from tests.support.command import ROOT
 from tests.support.database import query
 from tests.support.fault_points import FaultPoint
@@ -33,6 +33,10 @@ class KindUnderContract:
     `changed`; `mend` makes the failed items good. `damage` are statements, and what verification
     calls their outcome. `flags` let the items stay in the source.
 
+    `uploads` are how many images the examples have, and how many of them `change` makes others; if
+    it is not set, they are as many as `rows` and `changed` have of `image_assets`. `change_flags`
+    let a run take in what changed.
+
     `fill` makes a source of many items. An import of it is killed at `own_points` too, and after
     each kill `check_killed` is called with the source, the database and what `fill` has returned.
     """
@@ -49,12 +53,25 @@ class KindUnderContract:
     own_points: tuple[FaultPoint, ...] = ()
     check_killed: Callable[[Path, str, Any], None] = lambda source, url, filled: None
     flags: Mapping[str, Any] = field(default_factory=dict)
+    change_flags: Mapping[str, Any] = field(default_factory=dict)
+    uploads: tuple[int, int] | None = None
 
     @property
     def tables(self) -> tuple[str, ...]:
         """Its own tables, and those of datasets and images."""
         own = (table.qualified_name for table in kind_named(self.name).group.tables)
         return (*own, "public.datasets", "public.image_assets")
+
+    @property
+    def images(self) -> tuple[int, int]:
+        """How many images are stored of the examples, and how many of the change."""
+        assets = "public.image_assets"
+        return self.uploads or (self.rows.get(assets, 0), self.changed.get(assets, 0))
+
+    @property
+    def skips_known(self) -> bool:
+        """Whether a run skips what another ledger has imported."""
+        return kind_named(self.name).key_of is not None
 
     @property
     def owners(self) -> set[str]:
@@ -279,4 +296,62 @@ PEOPLE = KindUnderContract(
     flags={"on_success": "keep", "on_failure": "keep"},
 )
 
-KINDS = (STATES, FOLDERS, PEOPLE)
+# recognitions
+
+
+def _change_a_tray_photo(source: Path) -> None:
+    """Of the same size: it shows in its hash alone."""
+    (source / "300105" / "b_second.JPG").write_bytes(recognitions.photo(99, 24, 16))
+
+
+def _mend_recognitions(source: Path) -> None:
+    third = "recognition_300106_2025-10-11_Third.jpg"
+    (source / "recognition_300106" / "photos" / third).unlink()
+    (source / "recognition_300108" / "300108_recognition_2025-10-11_AM.json").write_text("[]")
+
+
+def _check_recognitions(source: Path, url: str, filled: None) -> None:
+    """A recognition is in as a whole, or not at all."""
+    # In one query: a server may still be at what a killed run has asked of it.
+    (found,) = query(
+        url,
+        "SELECT ARRAY(SELECT recognition_id FROM raw.recognition_files ORDER BY 1),"
+        " ARRAY(SELECT id FROM recognitions ORDER BY 1),"
+        " ARRAY(SELECT recognition_id FROM images GROUP BY 1 HAVING count(*) = 2 ORDER BY 1),"
+        " ARRAY(SELECT recognition_id FROM recipes ORDER BY 1)",
+    )
+    assert found[0] == found[1] == found[2] == found[3]
+
+
+RECOGNITIONS = KindUnderContract(
+    name="recognitions",
+    root="raw.recognition_files",
+    rows={"raw.recognition_files": 6, "raw.recipes": 4, "public.datasets": 1},
+    failures={
+        "recognition_300106": ("planning", "has 3 photos"),
+        "recognition_300108": ("planning", "AM.json is not JSON"),
+    },
+    change=_change_a_tray_photo,
+    changed={"raw.recognition_files": 1},
+    mend=_mend_recognitions,
+    damage={
+        "UPDATE raw.recognition_files SET active_menu = '[]' WHERE recognition_id = 300105": (
+            "different"
+        ),
+        "DELETE FROM raw.recipes WHERE recognition_id = 300110": "missing",
+        "DELETE FROM raw.recognition_files WHERE recognition_id = 300111": "missing",
+    },
+    fill=lambda source: recognitions.add_many(source, 30),
+    own_points=(
+        IMAGE_POINTS[0],
+        FaultPoint("imports.phases.placements:put_image", "upload", 3, before=False),
+        FaultPoint("imports.ledger:PlacementLedger.note", "upload", 2),
+        FaultPoint("imports.ledger:PlacementLedger.commit", "import"),
+        FaultPoint("imports.ledger:PlacementLedger.commit", "import", before=False),
+    ),
+    check_killed=_check_recognitions,
+    change_flags={"force": True},
+    uploads=(12, 1),
+)
+
+KINDS = (STATES, FOLDERS, PEOPLE, RECOGNITIONS)

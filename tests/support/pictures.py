@@ -66,3 +66,11 @@ def pdf() -> bytes:
 
 def _box(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">L", 8 + len(body)) + kind + body
+
+
+def turned(jpeg: bytes, orientation: int, order: str = "<") -> bytes:
+    """A JPEG that its EXIF data turn."""
+    begin = b"II*\0" if order == "<" else b"MM\0*"
+    directory = struct.pack(f"{order}LHHHLHHL", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+    exif = b"Exif\0\0" + begin + directory
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]

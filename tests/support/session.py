@@ -17,7 +17,7 @@ from imports.backends.retry import RetryPolicy
 from imports.backends.target import Target
 from imports.backends.target_config import opened
 from imports.kinds import kind_named
-from imports.ledger import PlacementLedger
+from imports.ledger import KnownLedger, PlacementLedger
 from imports.resilient_importer import ResilientImporter
 from imports.run.consuming.disposal_plan import disposal_plan
 from imports.run.consuming.progress_log import progress_log
@@ -165,6 +165,7 @@ class PeopleBench:
             queue=book.queue,
             images=book.images,
             placements=PlacementLedger(book.scope, target.key),
+            known=KnownLedger(book.scope, target.key),
             lacking=book.lacking,
             exempt=book.exempt,
             spool=Spool(self.base / ".importer" / "spool" / run_name, self.database.row_format),

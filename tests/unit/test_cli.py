@@ -27,6 +27,7 @@ COMMANDS = [
     ["folders"],
     ["folder"],
     ["people"],
+    ["recognitions"],
     ["verify"],
     ["resume"],
     ["status"],

@@ -14,6 +14,7 @@ SOURCES = {
     "import_scrape_states_local": "STATES_DIR",
     "import_folders": "FOLDERS_DIR",
     "import_people": "PEOPLE_DIR",
+    "import_recognitions": "RECOGNITIONS_DIR",
 }
 CONFIGURED = {"SUPABASE_URL": "https://x.supabase.co", "DATABASE_URL": "postgresql://db/x"}
 

@@ -1,0 +1,1 @@
+"""recognitions: trays, photographed by two cameras, with their menu and their receipt."""

@@ -1,0 +1,87 @@
+"""The ledger's memory of items that the target has already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imports.ledger import KnownLedger, KnownPlace, PlacementLedger, PlacementStage
+from imports.work_item import ItemState, Placement, Plan
+from tests.support.book import Book, listed, picture
+
+PLACE = Placement("photos", "a.png")
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Book:
+    return Book(tmp_path / "ledger.db")
+
+
+def ledger(book: Book) -> KnownLedger:
+    return KnownLedger(book.scope, "target")
+
+
+def candidates(book: Book) -> dict[str, int]:
+    """The ids of what the target is asked of, by path."""
+    return {path: number for some in ledger(book).candidates(2) for number, path in some}
+
+
+def states(book: Book) -> dict[object, object]:
+    return dict(book.rows("select path, state from item"))  # type: ignore[arg-type]
+
+
+def test_the_target_is_asked_of_what_is_listed_and_what_is_known_is_done(book: Book) -> None:
+    book.imported(*book.add("imported").values())
+    book.list(*map(listed, "abc"), whole=False)
+    ids = candidates(book)
+    assert [*ids] == ["a", "b", "c"]
+    ledger(book).record([ids["a"], ids["b"]], [ids["c"]])
+    assert states(book) == {"imported": "imported", "a": "imported", "b": "imported", "c": "listed"}
+    assert book.runs.counts("batch")["planning.known"] == 2
+    assert book.listed_paths() == ["c"]
+    # There is nothing to compare of what no run of this ledger has imported.
+    assert book.batches(9, ItemState.IMPORTED) == [["imported"]]
+
+
+def test_it_is_asked_again_in_each_run_and_counts_once(book: Book) -> None:
+    book.list(*map(listed, "ab"))
+    ids = candidates(book)
+    ledger(book).record([*ids.values()], [])
+    book.next_run("next")
+    book.list(*map(listed, "ab"))
+    assert candidates(book) == ids
+    ledger(book).record([ids["a"]], [ids["b"]])
+    assert book.runs.counts("next").get("planning.known", 0) == 0
+    assert states(book) == {"a": "imported", "b": "listed"}
+
+
+def test_what_changed_after_its_import_stays_an_item_of_this_ledger(book: Book) -> None:
+    (number,) = book.add("a").values()
+    book.imported(number)
+    book.list(listed("a", size=2))
+    assert candidates(book) == {"a": number}
+    ledger(book).record([number], [])
+    assert candidates(book) == {}
+    assert book.batches(9, ItemState.IMPORTED) == [["a"]]
+    assert book.rows("select size, imported_in = first_in from item") == [(2, 1)]
+
+
+def test_what_failed_before_is_no_failure_any_more(book: Book) -> None:
+    (number,) = book.add("a").values()
+    book.failed(number)
+    book.next_run("next")
+    book.list(listed("a"))
+    ledger(book).record([*candidates(book).values()], [])
+    assert book.items.failures(9) == (0, [])
+    assert book.rows("select state, tries, reason from item") == [("imported", 0, None)]
+
+
+@pytest.mark.parametrize("stage", ["putting", "put", "committed"])
+def test_an_item_with_an_image_that_waits_for_its_rows_is_imported(book: Book, stage: str) -> None:
+    book.list(listed("a"))
+    ((item,),) = book.listed_items(None, 9)
+    book.plan(Plan(item.id, (picture("x"),), placements=(PLACE,)))
+    PlacementLedger(book.scope, "target").note([KnownPlace(PLACE, "x", PlacementStage(stage))], {})
+    book.items.list_planned()
+    assert [*candidates(book)] == (["a"] if stage == "committed" else [])
