@@ -12,7 +12,7 @@ from typing import Any
 from imports.backends.database import MergeAnswer, Rows, TableComparison
 from imports.backends.postgresql import merge_answer, table_comparison
 from imports.backends.reading import Row, RowQuery
-from imports.work_item import RowOutcome
+from imports.items.records import RowOutcome
 
 _LETTERS = frozenset(RowOutcome)
 _FOUND = frozenset(

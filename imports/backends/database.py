@@ -11,9 +11,9 @@ from uuid import UUID
 from imports.backends.deleting import RowRemover
 from imports.backends.reading import RowReader
 from imports.errors import BackendUnavailableError, StatementCancelledError
+from imports.items.images import Image
 from imports.tables.row_format import RowFormat
 from imports.tables.table import Table, TableGroup
-from imports.work_item import Image
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,18 +11,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from imports.errors import (
-    BackendError,
-    BackendUnavailableError,
-    ImageProblemError,
-    ImporterError,
-)
+from imports.errors import BackendError, BackendUnavailableError, ImageProblemError, ImporterError
 from imports.files.patience import patiently
 from imports.files.private_file import FOLDER, make_folder
 from imports.files.regular_file import opener
 from imports.files.whole_file import DRAFT, replacing, sync_folder
+from imports.items.images import Image
 from imports.source.image_file import open_unchanged, read_pieces
-from imports.work_item import Image
 from imports.workers.process_id import is_running
 
 _CHUNK_BYTES = 1024 * 1024

@@ -16,10 +16,10 @@ from psycopg2 import errors
 from psycopg2.extensions import cursor as Cursor
 
 from imports.backends.database import Rows
+from imports.items.records import RowOutcome
 from imports.tables.row_format import text_field
 from imports.tables.sql import copy_new, must_merge
 from imports.tables.table import Table
-from imports.work_item import RowOutcome
 
 _MAX_FAILED_COPIES = 3
 """After so many batches with an existing row, all other batches are merged."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from imports.backends.retrying import RetryingStore
 from imports.errors import BackendUnavailableError
-from imports.work_item import Image, Placement
+from imports.items.images import Image, Placement
 
 
 class Places:

@@ -36,6 +36,7 @@ from imports.backends.deleting import (
 from imports.backends.new_rows import NewRows
 from imports.backends.reading import Row, RowQuery
 from imports.errors import BackendError, BackendUnavailableError
+from imports.items.records import RowOutcome
 from imports.servers.database_url import understood
 from imports.tables.row_format import RowFormat
 from imports.tables.sql import (
@@ -53,7 +54,6 @@ from imports.tables.sql import (
     replace_sets_statement,
 )
 from imports.tables.table import Table, TableGroup
-from imports.work_item import RowOutcome
 
 _LIMITS = Limits()
 _FIRST_TRY_OPEN = (

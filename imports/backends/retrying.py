@@ -24,9 +24,9 @@ from imports.backends.outage import Server
 from imports.backends.reading import Row, RowQuery
 from imports.backends.retry import PendingRequest, RetryPolicy, with_retries
 from imports.errors import BackendUnavailableError
+from imports.items.images import Image
 from imports.tables.row_format import RowFormat
 from imports.tables.table import Table, TableGroup
-from imports.work_item import Image
 
 Args = TypeVarTuple("Args")
 R = TypeVar("R")

@@ -16,15 +16,10 @@ from storage3.exceptions import StorageApiError
 
 from imports.backends.rest import http_client, key_headers, strange_answer, transport_error
 from imports.backends.storage_refusal import StorageRefusal, refusal
-from imports.errors import (
-    BackendError,
-    BackendUnavailableError,
-    ImageProblemError,
-    ImporterError,
-)
+from imports.errors import BackendError, BackendUnavailableError, ImageProblemError, ImporterError
 from imports.files.patience import patiently
+from imports.items.images import Image
 from imports.source.image_file import open_unchanged, read_pieces, read_whole
-from imports.work_item import Image
 
 BUCKET = "imagecache"
 

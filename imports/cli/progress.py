@@ -7,9 +7,9 @@ import time
 from typing import TextIO
 
 from imports.display_text import shown
+from imports.items.phase import Phase
 from imports.run.display import SECONDS_BETWEEN_LINES, Display
 from imports.run.streams import tell
-from imports.work_item import Phase
 
 _log = logging.getLogger("imports.cli.progress")
 

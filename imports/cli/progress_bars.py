@@ -18,9 +18,9 @@ from rich.progress import (
 from rich.text import Text
 
 from imports.display_text import duration, shown
+from imports.items.phase import Phase
 from imports.run.display import SECONDS_BETWEEN_LINES
 from imports.run.streams import log_if_lost
-from imports.work_item import Phase
 
 
 class _RateColumn(ProgressColumn):

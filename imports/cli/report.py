@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from imports.display_text import shown_lines
+from imports.items.phase import Phase
+from imports.items.work_item import Lacking
 from imports.kinds.wording import WORDINGS
 from imports.ledger.work_state import MOST_LISTED
 from imports.run.logs import log_in_use
 from imports.run.report import MOST_SHOWN, NOT_YET_IMPORTED, RunReport, VerifyReport
-from imports.work_item import Lacking, Phase
 
 _RULE = "=" * 80
 _MARKS = {"completed": "✅", "running": "⏳", "interrupted": "⏸️ ", "failed": "❌", "pending": "  "}

@@ -18,6 +18,8 @@ from typing import Any
 
 from imports.configuration.commands import Commands
 from imports.errors import RecordError
+from imports.items.images import Image, ImageFile
+from imports.items.source import Signature, Source, folder_prefix
 from imports.kinds.kind import ItemPlan, Kind, KindRecord, single_row
 from imports.kinds.wording import WORDINGS
 from imports.source.cleaning import Tally, clean_text
@@ -36,7 +38,6 @@ from imports.source.tree import (
     signature_of_folder,
 )
 from imports.tables.table import Column, Replace, Table, TableGroup
-from imports.work_item import Image, ImageFile, Signature, Source, folder_prefix
 
 PATTERNS = ("stats.json", "*.jpg", "*.jpeg", "*.png", "*.gif", "*.bmp", "*.webp")
 """Patterns that end in `.json` name the stats, the others images."""

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from imports.configuration.commands import Commands
 
 if TYPE_CHECKING:
+    from imports.items.images import Image, ImageFile, Placement
+    from imports.items.source import Signature, Source
     from imports.kinds.wording import Wording
     from imports.source.cleaning import Tally
     from imports.source.image_finder import ImageFinder
     from imports.source.tree import ListedEntry, SourceFile
     from imports.tables.table import TableGroup
-    from imports.work_item import Image, ImageFile, Placement, Signature, Source
 
     Pieces = Callable[[Source, str, Signature, int, int, Tally], Iterator["ContentPiece"]]
 

@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from imports.errors import RecordError
+from imports.items.images import Image, ImageFile
+from imports.items.source import Signature, Source
 from imports.kinds.kind import ItemPlan, Kind, KindRecord, single_row
 from imports.kinds.wording import WORDINGS
 from imports.source.cleaning import (
@@ -28,7 +30,6 @@ from imports.source.json_file import read_object
 from imports.source.name_patterns import matcher
 from imports.source.tree import ListedEntry, SourceFile, files_called, signature_of_file
 from imports.tables.table import Column, Table, TableGroup, UpdateIfNewer
-from imports.work_item import Image, ImageFile, Signature, Source
 
 SEARCH_RESULTS = Table(
     name="search_results",

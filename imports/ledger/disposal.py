@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from imports.items.source import Signature
+from imports.items.work_item import Failure, ItemState
 from imports.ledger.acknowledged import COUNTS, FORGOTTEN
 from imports.ledger.runs import add_counts
 from imports.ledger.scope import SIGNATURE, Scope
-from imports.work_item import Failure, ItemState, Signature
 
 _WRONG = "stays, since its rows in the target differ (see the verification)"
 

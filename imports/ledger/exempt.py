@@ -8,8 +8,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 
+from imports.items.records import NOTHING_EXEMPT, ExemptRecord, ExemptRecords, RowOutcome
+from imports.items.source import Signature
 from imports.ledger.scope import SIGNATURE, Scope
-from imports.work_item import NOTHING_EXEMPT, ExemptRecord, ExemptRecords, RowOutcome, Signature
 
 _SOME = "left_out + guarded > 0"
 """In every query, so that SQLite uses the partial index."""

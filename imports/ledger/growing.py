@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
+from imports.items.work_item import ItemState
 from imports.ledger.scope import Scope
-from imports.work_item import ItemState
 
 
 class StableSince(NamedTuple):

@@ -7,9 +7,11 @@ from typing import Any
 
 import orjson
 
+from imports.items.images import Image, ImageFile, flaw_warning
+from imports.items.source import Signature
+from imports.items.work_item import ItemState
 from imports.ledger.runs import add_counts
 from imports.ledger.scope import Scope
-from imports.work_item import Image, ImageFile, ItemState, Signature, flaw_warning
 
 # If min() is the only aggregate, SQLite takes the other columns from the row with the minimum.
 _IMAGE = (

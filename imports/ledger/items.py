@@ -10,20 +10,15 @@ from itertools import accumulate
 
 import orjson
 
+from imports.items.images import flaw_warning
+from imports.items.phase import Phase
+from imports.items.source import Signature
+from imports.items.work_item import Failure, ItemState, ListedRow, Plan
 from imports.ledger.acknowledged import COUNTS
 from imports.ledger.growing import StableSince, is_stable, make_growing
 from imports.ledger.recount import uncount
 from imports.ledger.runs import add_counts
 from imports.ledger.scope import NOTHING_DONE, SIGNATURE, UNFINISHED, Scope
-from imports.work_item import (
-    Failure,
-    ItemState,
-    ListedRow,
-    Phase,
-    Plan,
-    Signature,
-    flaw_warning,
-)
 
 _NOTHING: Mapping[int, int | None] = {}
 

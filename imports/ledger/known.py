@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import orjson
 
+from imports.items.work_item import ItemState
 from imports.ledger.runs import add_counts
 from imports.ledger.scope import NOTHING_DONE, Scope
-from imports.work_item import ItemState
 
 _KNOWN = "state = 'imported' and first_in is null and disposed_at is null"
 """Of these the target must be asked again in each run: nobody here knows what becomes of them."""

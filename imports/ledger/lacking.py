@@ -7,8 +7,10 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from imports.items.images import ImageFile
+from imports.items.source import Signature
+from imports.items.work_item import ItemState, Lacking, LackingItem
 from imports.ledger.scope import SIGNATURE, Scope
-from imports.work_item import ImageFile, ItemState, Lacking, LackingItem, Signature
 
 _LACKS = "not_found + unusable > 0"
 """In every query for these items, so that SQLite uses the partial index."""

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import itemgetter
 
+from imports.items.phase import Phase
 from imports.ledger.acknowledged import COUNTS, FORGOTTEN
 from imports.ledger.recount import COUNTED, uncount
 from imports.ledger.scope import NOTHING_DONE, Scope
 from imports.source.tree import ListedEntry, ListingProblem
-from imports.work_item import Phase
 
 _CHUNK = 5_000
 _PATH = itemgetter(0)

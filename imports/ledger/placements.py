@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from imports.items.images import Image, ImageFile, PlacedImage, Placement
+from imports.items.source import Signature
+from imports.items.work_item import ItemState
 from imports.ledger.runs import add_counts
 from imports.ledger.scope import Scope
-from imports.work_item import Image, ImageFile, ItemState, PlacedImage, Placement, Signature
 
 
 class PlacementStage(StrEnum):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from imports.items.work_item import ItemState
 from imports.ledger.scope import Scope
-from imports.work_item import ItemState
 
 
 class ItemProgress(NamedTuple):

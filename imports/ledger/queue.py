@@ -9,19 +9,14 @@ from typing import NamedTuple
 
 import orjson
 
+from imports.items.images import Image, ImageFile
+from imports.items.phase import Phase
+from imports.items.records import ExemptRecord, RecordFailure
+from imports.items.source import Signature
+from imports.items.work_item import ItemState, WorkItem
 from imports.ledger.exempt import record_exempt
 from imports.ledger.runs import add_counts
 from imports.ledger.scope import SIGNATURE, Scope
-from imports.work_item import (
-    ExemptRecord,
-    Image,
-    ImageFile,
-    ItemState,
-    Phase,
-    RecordFailure,
-    Signature,
-    WorkItem,
-)
 
 MOST_WEIGHT = 10_000
 """The largest weight of a batch of several items. One is a row, or a KiB of rows."""

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from imports.items.run_name import cycle_run_name
 from imports.ledger.file import LedgerFile
-from imports.work_item import cycle_run_name
 
 
 @dataclass(frozen=True, slots=True)

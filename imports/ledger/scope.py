@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from imports.items.phase import Phase
+from imports.items.work_item import ItemState
 from imports.ledger.file import LedgerFile
-from imports.work_item import ItemState, Phase
 
 UNFINISHED = "state <> 'imported'"
 """In every query for unfinished items, so that SQLite uses the partial index."""

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
+from imports.items.records import RowOutcome
+from imports.items.work_item import NOTHING_LACKING, Lacking
 from imports.ledger.acknowledged import COUNTS, Acknowledgement, acknowledgements
 from imports.ledger.exempt import count_exempt, exempt_records
 from imports.ledger.lacking import count_lacking
 from imports.ledger.whereabouts import Disposal, count_disposals, latest_disposals
-from imports.work_item import NOTHING_LACKING, Lacking, RowOutcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,10 @@ from imports.errors import ImporterError
 from imports.files.file_error import about_file
 from imports.files.regular_file import read_named
 from imports.files.whole_file import replacing
+from imports.items.phase import Phase
+from imports.items.run_name import RUN_NAME, cycle_run_name
+from imports.items.source import is_below
 from imports.kinds.wording import WORDINGS
-from imports.work_item import (
-    RUN_NAME,
-    Phase,
-    cycle_run_name,
-    is_below,
-)
 
 _PHASE_COUNTS: dict[Phase, tuple[str, ...]] = {
     Phase.PLANNING: ("to_import", "unchanged", "given_up", "failed", "images_missing"),

@@ -8,16 +8,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imports.backends.database import (
-    AddedRows,
-    Comparison,
-    Rows,
-    TableComparison,
-)
+from imports.backends.database import AddedRows, Comparison, Rows, TableComparison
 from imports.backends.halving import all_answers, in_parts
 from imports.backends.reading import WrittenRow, written_rows
 from imports.backends.target_config import TargetConfig, opened
 from imports.errors import BackendUnavailableError, ImageProblemError
+from imports.items.images import Image, PlacedImage
+from imports.items.records import Prepared
 from imports.phases.placing import Placed, place_rows
 from imports.phases.prepare import (
     CurrentItems,
@@ -29,7 +26,6 @@ from imports.phases.prepare import (
 from imports.phases.upload import UploadTarget, image_rows
 from imports.run.report import Finding
 from imports.tables.table import IMAGE_ASSETS, Table, TableGroup
-from imports.work_item import Image, PlacedImage, Prepared
 from imports.workers.chained import FirstStep
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imports.errors import LimitError, UsageError
+from imports.items.phase import Phase
+from imports.items.source import folder_prefix
 from imports.phases.listing import list_source
 from imports.phases.planning import BATCH_SIZE, is_complete
 from imports.run.consuming import stability
 from imports.source.set_aside import BEGINNING
-from imports.work_item import Phase, folder_prefix
 
 if TYPE_CHECKING:
     from watchfiles import Change

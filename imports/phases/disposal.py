@@ -32,9 +32,10 @@ from imports.source.tree import is_same_file, is_utf8, signature_of
 from imports.workers.executors import run_bounded
 
 if TYPE_CHECKING:
+    from imports.items.records import RecordFailure
+    from imports.items.source import Signature, Source
     from imports.run.consuming.disposal_plan import DisposalPlan
     from imports.run.session import RunSession
-    from imports.work_item import RecordFailure, Signature, Source
 
 _log = logging.getLogger("imports.run")
 

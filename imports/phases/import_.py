@@ -7,6 +7,9 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+from imports.items.phase import Phase
+from imports.items.records import RowOutcome
+from imports.items.work_item import ItemState, WorkItem
 from imports.phases.disposal import dispose_items
 from imports.phases.merge_job import begin_batch, begin_piece
 from imports.phases.merging import (
@@ -22,7 +25,6 @@ from imports.phases.placements import finish_placements, skipped_items
 from imports.phases.prepare import batches, largest_item
 from imports.phases.unexplained import UnexplainedRefusals
 from imports.run.spool import SpoolReader
-from imports.work_item import ItemState, Phase, RowOutcome, WorkItem
 from imports.workers.chained import Chained
 from imports.workers.executors import FEW_ITEMS, run_bounded
 

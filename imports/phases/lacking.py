@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imports.items.images import ImageFile
+from imports.items.phase import Phase
+from imports.items.source import Source
+from imports.items.work_item import ItemState, LackingItem, WorkItem
 from imports.kinds import kind_named
 from imports.phases.prepare import read_items, reason_of
 from imports.source.image_finder import ImageFinder, image_finder
 from imports.source.tree import signature_of
-from imports.work_item import ImageFile, ItemState, LackingItem, Phase, Source, WorkItem
 from imports.workers.executors import run_bounded
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from imports.files.regular_file import LEADS_OUT
 from imports.source.tree import ListingProblem, printable
 
 if TYPE_CHECKING:
-    from imports.work_item import Source
+    from imports.items.source import Source
 
 _CYCLE = "is a link to a parent of a listed folder, and is not followed: that would never end"
 _CONSUMED = (

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imports.errors import UsageError
+from imports.items.phase import Phase
+from imports.items.source import Source, folder_prefix
+from imports.items.work_item import ListedItem
 from imports.kinds import kind_named
 from imports.phases.disposal import put_back_leftovers
 from imports.phases.linked_folders import LinkedFolders
@@ -22,7 +25,6 @@ from imports.source.local_file import LinkedFile, LocalFile, local_file, part_fi
 from imports.source.name_patterns import matcher
 from imports.source.set_aside import is_aside_folder
 from imports.source.tree import ListedEntry, ListingProblem, printable, unlistable
-from imports.work_item import ListedItem, Phase, Source, folder_prefix
 from imports.workers.executors import run_bounded
 
 if TYPE_CHECKING:

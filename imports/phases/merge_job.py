@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from imports.items.records import Prepared, Spooled
+from imports.items.work_item import WorkItem
 from imports.phases.prepare import PieceJob, PrepareJob, prepare_batch, prepare_piece
-from imports.work_item import Prepared, Spooled, WorkItem
 from imports.workers.chained import FirstStep
 
 if TYPE_CHECKING:

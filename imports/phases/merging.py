@@ -12,18 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from imports.backends.halving import in_parts
 from imports.backends.target_config import TargetConfig, opened
 from imports.errors import BackendUnavailableError, DataRefusedError
+from imports.items.phase import Phase
+from imports.items.records import ExemptRecord, Record, RecordFailure, RowOutcome, record_outcome
+from imports.items.work_item import WorkItem
 from imports.phases.merge_job import MergeJob
 from imports.phases.placing import Placed, PlacedRows, place_rows
 from imports.phases.upload import request_id
-from imports.work_item import (
-    ExemptRecord,
-    Phase,
-    Record,
-    RecordFailure,
-    RowOutcome,
-    WorkItem,
-    record_outcome,
-)
 
 if TYPE_CHECKING:
     from imports.backends.retrying import RetryingDatabase

@@ -10,9 +10,9 @@ from imports.errors import NotOursError
 from imports.phases.prepare import PIECE_RECORDS, PieceJob, reason_of
 
 if TYPE_CHECKING:
+    from imports.items.work_item import WorkItem
     from imports.run.session import RunSession
     from imports.source.cleaning import Tally
-    from imports.work_item import WorkItem
 
 
 class PieceReader:

@@ -24,6 +24,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 from imports.errors import BackendUnavailableError
+from imports.items.phase import Phase
+from imports.items.records import RowOutcome
 from imports.ledger import Claim, KnownPlace, PlacementStage
 from imports.phases.putting import (
     PlaceTarget,
@@ -36,7 +38,6 @@ from imports.phases.putting import (
     remove_copy,
     take_back,
 )
-from imports.work_item import Phase, RowOutcome
 from imports.workers.executors import run_bounded
 
 if TYPE_CHECKING:

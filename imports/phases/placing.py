@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from imports.backends.database import Rows
 
 if TYPE_CHECKING:
+    from imports.items.records import Aggregate, Record
     from imports.tables.table import TableGroup
-    from imports.work_item import Aggregate, Record
 
 
 class Placed(NamedTuple):

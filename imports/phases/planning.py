@@ -13,28 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from imports.errors import NotOursError, RecordError
 from imports.files.open_files import is_open_for_writing
+from imports.items.phase import Phase
+from imports.items.records import Spooled
+from imports.items.source import Signature, Source
+from imports.items.work_item import ItemState, ListedRow, Plan, listed_item
 from imports.kinds import kind_named
 from imports.kinds.placements import check_placements
 from imports.phases.disposal import dispose_items
-from imports.phases.prepare import (
-    encode_records,
-    largest_item,
-    read_items,
-    reason_of,
-    row_encoders,
-)
+from imports.phases.prepare import encode_records, largest_item, read_items, reason_of, row_encoders
 from imports.run.consuming.stability import stable_since
 from imports.source.image_finder import ImageFinder, image_finder
-from imports.work_item import (
-    ItemState,
-    ListedRow,
-    Phase,
-    Plan,
-    Signature,
-    Source,
-    Spooled,
-    listed_item,
-)
 from imports.workers.executors import run_bounded
 
 if TYPE_CHECKING:

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imports.errors import RecordError
+from imports.items.images import Image
+from imports.items.records import Aggregate, Prepared, Record, RecordFailure
+from imports.items.source import Source
+from imports.items.work_item import WorkItem
 from imports.kinds import kind_named
 from imports.kinds.kind import ContentPiece, Kind, RecordProblem
 from imports.source.disk import read_all
 from imports.source.tree import printable
 from imports.tables.row_format import Encoder, RowFormat, encoder
-from imports.work_item import Aggregate, Image, Prepared, Record, RecordFailure, Source, WorkItem
 
 if TYPE_CHECKING:
     from imports.run.session import RunSession

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from imports.backends.places import Places
 from imports.backends.target_config import TargetConfig, opened
 from imports.errors import BackendUnavailableError, ImageProblemError
+from imports.items.images import Placement
 from imports.ledger import Claim, KnownPlace, PlacementStage
-from imports.work_item import Placement
 
 _UNREADABLE = ""
 """Instead of a hash: the content of the place cannot be read."""

@@ -6,6 +6,8 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+from imports.items.images import Image
+from imports.items.phase import Phase
 from imports.phases.planning import signatures
 from imports.phases.steps import (
     forget_merges,
@@ -18,7 +20,6 @@ from imports.phases.steps import (
 from imports.phases.upload import list_images
 from imports.phases.verify import Verified, verify
 from imports.source.tree import signature_of
-from imports.work_item import Image, Phase
 
 if TYPE_CHECKING:
     from imports.run.report import VerifyReport

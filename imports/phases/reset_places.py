@@ -13,11 +13,11 @@ from functools import partial
 
 from imports.backends.reading import RowQuery, RowReader
 from imports.errors import ImageProblemError
+from imports.items.images import Placement
 from imports.ledger import KnownPlace, MarkedPlace, ResetPlaces
 from imports.phases.putting import PlaceTarget, remove_copy, take_back
 from imports.run.reset import ResetReport, ResetTarget
 from imports.tables.table import NamedPlaces
-from imports.work_item import Placement
 from imports.workers.executors import in_a_thread
 
 _log = logging.getLogger("imports.run")

@@ -17,6 +17,7 @@ from imports.backends.retry import RetryPolicy
 from imports.backends.target import Target, embedded_folder, open_target
 from imports.configuration.choices import Backend
 from imports.errors import BackendUnavailableError, StateConflictError, UsageError
+from imports.items.run_name import RUN_NAME
 from imports.kinds import all_kinds, kind_named
 from imports.kinds.kind import Kind
 from imports.ledger import (
@@ -41,7 +42,6 @@ from imports.run.provenance import refuse_foreign
 from imports.run.reset import ResetReport, ResetTarget, count_run, reset_run
 from imports.run.waiting import Waiting
 from imports.settings import Settings
-from imports.work_item import RUN_NAME
 from imports.workers.executors import Workers, in_a_thread
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from imports.errors import ImageProblemError, UnreadImageError
 from imports.files.patience import patiently
+from imports.items.images import Image, ImageFile, flaw_warning
+from imports.items.phase import Phase
 from imports.source.image_content import read_image
-from imports.work_item import Image, ImageFile, Phase, flaw_warning
 from imports.workers.executors import run_bounded
 
 if TYPE_CHECKING:

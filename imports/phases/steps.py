@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from imports.errors import BackendUnavailableError, InterruptedRunError
+from imports.items.phase import Phase
 from imports.ledger.work_state import PhaseState, phase_counts
 from imports.phases.disposal import dispose_verified
 from imports.phases.import_ import import_items
@@ -19,7 +20,6 @@ from imports.phases.placements import place_images
 from imports.phases.planning import plan_items
 from imports.phases.sha256 import hash_images
 from imports.phases.upload import upload_images
-from imports.work_item import Phase
 
 if TYPE_CHECKING:
     from imports.ledger import Listing

@@ -19,9 +19,10 @@ from imports.backends.database import Rows
 from imports.backends.halving import all_answers, in_parts
 from imports.backends.target_config import TargetConfig, opened
 from imports.errors import BackendUnavailableError, ImageProblemError
+from imports.items.images import Image
+from imports.items.phase import Phase
 from imports.tables.row_format import encoder
 from imports.tables.table import IMAGE_ASSETS, IMAGES
-from imports.work_item import Image, Phase
 from imports.workers.executors import run_bounded
 
 if TYPE_CHECKING:

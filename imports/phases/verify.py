@@ -10,6 +10,9 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from imports.backends.deleting import resettable
+from imports.items.images import Image, PlacedImage
+from imports.items.phase import Phase
+from imports.items.work_item import ItemState, WorkItem
 from imports.ledger import SeenRows
 from imports.ledger.work_state import MOST_LISTED
 from imports.phases.comparing import (
@@ -29,7 +32,6 @@ from imports.phases.pieces import PieceReader
 from imports.phases.prepare import batches, largest_item
 from imports.phases.upload import BATCH_SIZE
 from imports.run.report import Finding, VerifyReport
-from imports.work_item import Image, ItemState, Phase, PlacedImage, WorkItem
 from imports.workers.chained import Chained
 from imports.workers.executors import FEW_ITEMS, run_bounded
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from imports.work_item import Phase
+from imports.items.phase import Phase
 
 SECONDS_BETWEEN_LINES = 5.0
 

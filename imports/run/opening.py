@@ -12,13 +12,9 @@ from pathlib import Path
 from imports.backends.retry import RetryPolicy
 from imports.backends.target import Target, new_database_notice, open_target
 from imports.configuration.option import Kept
-from imports.errors import (
-    BackendUnavailableError,
-    ImporterError,
-    InterruptedRunError,
-    UsageError,
-)
+from imports.errors import BackendUnavailableError, ImporterError, InterruptedRunError, UsageError
 from imports.files.whole_file import remove_drafts
+from imports.items.source import Source
 from imports.kinds import kind_named
 from imports.kinds.kind import Kind
 from imports.ledger import (
@@ -59,7 +55,6 @@ from imports.run.waiting import Waiting
 from imports.settings import OPTIONS, Settings
 from imports.source.moving import check_writable
 from imports.source.status_files import StatusFiles
-from imports.work_item import Source
 from imports.workers.executors import Workers, in_a_thread
 
 

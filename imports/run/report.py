@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from imports.items.records import NOTHING_EXEMPT, ExemptRecords
+from imports.items.work_item import NOTHING_LACKING, Failure, Lacking
 from imports.ledger.work_state import MOST_LISTED, WorkState
-from imports.work_item import NOTHING_EXEMPT, NOTHING_LACKING, ExemptRecords, Failure, Lacking
 
 if TYPE_CHECKING:
     from imports.ledger import Listing

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from imports.configuration.choices import Disposal
 from imports.errors import ImporterError
+from imports.items.records import RowOutcome
 from imports.ledger import Listing
 from imports.ledger.work_state import MOST_LISTED
 from imports.run import next_command
@@ -15,7 +16,6 @@ from imports.run.consuming.disposal_plan import disposal_plan
 from imports.run.report import MOST_SHOWN, RunReport, VerifyReport
 from imports.run.session import RunSession
 from imports.source.problem_list import ERRORS_SUFFIX
-from imports.work_item import RowOutcome
 
 EXIT_SOME_FAILED = 3
 

@@ -24,9 +24,9 @@ from imports.errors import (
     ImageProblemError,
     InterruptedRunError,
 )
+from imports.items.run_name import cycle_run_name
 from imports.ledger import LedgerFile, RunLedger, Undone, known_run, undo_run
 from imports.tables.table import Table, TableGroup
-from imports.work_item import cycle_run_name
 from imports.workers.executors import in_a_thread
 
 _log = logging.getLogger("imports.run")

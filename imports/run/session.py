@@ -14,11 +14,9 @@ from typing import ParamSpec, TypeVar
 from imports.backends.retry import RetryPolicy
 from imports.backends.target import Target
 from imports.backends.target_config import MERGES_AT_ONCE
-from imports.errors import (
-    DiskError,
-    InterruptedRunError,
-    UsageError,
-)
+from imports.errors import DiskError, InterruptedRunError, UsageError
+from imports.items.phase import Phase
+from imports.items.source import Signature, Source
 from imports.kinds.kind import Kind
 from imports.ledger import (
     DisposalLedger,
@@ -52,7 +50,6 @@ from imports.run.display import Display
 from imports.run.spool import Spool
 from imports.settings import Settings
 from imports.source.status_files import StatusFiles, Unwritten
-from imports.work_item import Phase, Signature, Source
 from imports.workers.executors import Workers, in_a_thread
 
 _log = logging.getLogger("imports.run")

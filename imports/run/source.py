@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from imports.errors import UsageError
+from imports.items.source import Source, folder_prefix
 from imports.kinds.kind import Kind
 from imports.run.logs import DEBUG_LOG_NAME, LOG_NAME
 from imports.settings import OPTIONS, Settings
 from imports.source.image_finder import image_finder
 from imports.source.tree import is_utf8, printable
-from imports.work_item import Source, folder_prefix
 
 
 def find_source(settings: Settings, kind: Kind) -> tuple[Path, str | None]:

@@ -19,8 +19,9 @@ import msgspec
 from imports.errors import UsageError
 from imports.files.file_error import about_file
 from imports.files.private_file import make_folder, private, read_own, tighten
+from imports.items.records import Spooled
+from imports.items.run_name import is_run_name
 from imports.tables.row_format import RowFormat
-from imports.work_item import Spooled, is_run_name
 
 LEAST_FREE_BYTES = 1024**3
 """With less free space on the disk, nothing is spooled."""

@@ -7,9 +7,9 @@ import io
 from dataclasses import dataclass
 
 from imports.errors import ImageProblemError
+from imports.items.images import Image, ImageFile
 from imports.source.image_file import check_unchanged, open_unchanged, read_pieces, unreadable
 from imports.source.image_flaws import Content, flaw_in, tiff_tags
-from imports.work_item import Image, ImageFile
 
 _CHUNK_BYTES = 1024 * 1024
 _MOST_PIXELS = 2**31 - 1

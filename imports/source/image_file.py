@@ -9,8 +9,8 @@ from io import FileIO
 
 from imports.errors import UnreadImageError
 from imports.files.regular_file import open_real
+from imports.items.images import ImageFile
 from imports.source.tree import signature_of
-from imports.work_item import ImageFile
 
 
 @contextmanager

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from imports.items.images import ImageFile
 from imports.source.days import day_in
 from imports.source.folder_names import FolderNames, composed
 from imports.source.tree import is_utf8, signature_of
-from imports.work_item import ImageFile
 
 _SEPARATORS = re.compile(r"[\\/]+")
 _MOST_PARTS = 8

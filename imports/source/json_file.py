@@ -10,10 +10,10 @@ from typing import Any
 
 from imports.errors import NotOursError, RecordError
 from imports.files.regular_file import OpenedFile, open_regular
+from imports.items.source import Signature
 from imports.source.cleaning import Tally, json_type, without_nul
 from imports.source.json_text import BYTE_ORDER_MARK, MAX_DEPTH, UTF16_MARKS, may_be_rounded
 from imports.source.tree import is_unchanged
-from imports.work_item import Signature
 
 MAX_JSON_BYTES = 64 * 1024 * 1024
 """The largest JSON file that is read into memory as a whole."""

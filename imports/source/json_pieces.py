@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from imports.errors import NotOursError, RecordError
 from imports.files.regular_file import OpenedFile, open_regular
+from imports.items.source import Signature
 from imports.source.cleaning import Tally, json_type, without_nul
 from imports.source.json_chunks import Content
 from imports.source.json_events import BROKEN, Event, events_of, skip_value, without_content
@@ -15,7 +16,6 @@ from imports.source.json_file import no_array
 from imports.source.json_flaws import UnreadableValue, duplicate_name, flaw_in, member_path
 from imports.source.json_values import Builder, check_names, check_value
 from imports.source.tree import is_unchanged
-from imports.work_item import Signature
 
 MOST_RECORD_BYTES = 128 * 1024 * 1024
 """A record whose values would need more memory is not read."""

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from imports.files.regular_file import LEADS_OUT
+from imports.items.source import Signature, Source
+from imports.items.work_item import ListedItem
 from imports.source.tree import FolderFile, ListedEntry, ListingProblem, signature_of
-from imports.work_item import ListedItem, Signature, Source
 
 _BROKEN_LINK = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG)
 

@@ -27,11 +27,11 @@ from imports.files.open_files import is_open_for_writing
 from imports.files.private_file import FILE, FOLDER
 from imports.files.regular_file import open_new
 from imports.files.whole_file import sync_folder
+from imports.items.source import Signature
 from imports.source.drafts import part_of
 from imports.source.publishing import publish, publish_copy
 from imports.source.set_aside import AsideFolders
 from imports.source.tree import is_same_file, is_unchanged
-from imports.work_item import Signature
 
 
 class Fate(StrEnum):

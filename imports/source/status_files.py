@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from imports.files.regular_file import open_folder, open_new, open_regular
+from imports.items.phase import Phase
+from imports.items.source import Source
 from imports.source.tree import printable
-from imports.work_item import Phase, Source
 
 SUCCESS = "success.json"
 FAILED = "failed.json"

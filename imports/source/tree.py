@@ -7,7 +7,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
-from imports.work_item import ListedItem, Signature
+from imports.items.source import Signature
+from imports.items.work_item import ListedItem
 
 _EARLIEST_NS, _LATEST_NS = -(2**63), 2**63 - 1
 

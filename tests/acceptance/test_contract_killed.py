@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from imports.items.phase import Phase
 from imports.servers.embedded import EmbeddedServer
-from imports.work_item import Phase
 from tests.support.command import Workplace
 from tests.support.contents import count, stored_images
 from tests.support.database import copy_of, drop_database

@@ -22,13 +22,13 @@ from imports import ResilientImporter, process_people_from_file
 from imports.backends.retry import RetryPolicy
 from imports.backends.target import open_target
 from imports.errors import RecordError, UsageError
+from imports.items.phase import Phase
 from imports.kinds.people.kind import PEOPLE
 from imports.kinds.people.records import Page, identifier
 from imports.phases.placing import place_rows
 from imports.phases.prepare import encode_records, row_encoders
 from imports.run.display import SilentDisplay
 from imports.run.report import RunReport
-from imports.work_item import Phase
 from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.people import (

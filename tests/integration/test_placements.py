@@ -6,9 +6,9 @@ import pytest
 
 from imports.backends.retry import RetryPolicy
 from imports.backends.target import open_target
+from imports.items.images import ImageFile, Placement
 from imports.source.image_content import read_image
 from imports.source.tree import signature_of
-from imports.work_item import ImageFile, Placement
 from tests.support.bench import Bench
 from tests.support.killing import killed_after
 from tests.support.proxy import http_answer

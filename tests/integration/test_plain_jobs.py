@@ -14,9 +14,10 @@ import pytest
 from imports.backends.retry import RetryPolicy
 from imports.backends.target import open_target
 from imports.backends.target_config import TargetConfig, opened
+from imports.items.images import Image, ImageFile
+from imports.items.source import Signature
 from imports.phases import prepare
 from imports.phases.upload import UploadTarget, record_images
-from imports.work_item import Image, ImageFile, Signature
 from imports.workers import executors
 from tests.support import people
 from tests.support.bench import Bench

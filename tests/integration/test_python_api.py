@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from imports import ResilientImporter
+from imports.items.phase import Phase
 from imports.ledger.work_state import WorkState, load_work_state, save_work_state
-from imports.work_item import Phase
 from tests.support.bench import Bench, one_backend
 from tests.support.source import license_
 from tests.support.stopper import Stopper

@@ -15,6 +15,7 @@ from imports.backends.deleting import CountedRows
 from imports.backends.retry import RetryPolicy
 from imports.backends.target import Target, open_target
 from imports.errors import ImageProblemError
+from imports.items.phase import Phase
 from imports.kinds import kind_named
 from imports.ledger import LedgerFile, Undone, undo_run
 from imports.run.report import RunReport
@@ -27,7 +28,6 @@ from imports.run.reset import (
     remove_images,
     reset_run,
 )
-from imports.work_item import Phase
 from tests.integration.test_people import Stops
 from tests.support import people
 from tests.support.bench import Bench

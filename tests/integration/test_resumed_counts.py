@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from imports import ResilientImporter
+from imports.items.phase import Phase
 from imports.run.report import RunReport
-from imports.work_item import Phase
 from tests.support.bench import Bench, one_backend
 from tests.support.source import license_, png
 from tests.support.stopper import Stopper

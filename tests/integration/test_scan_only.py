@@ -14,7 +14,7 @@ import pytest
 from imports import ResilientImporter
 from imports.cli.report import render_report
 from imports.cli.status import read_status, render_status, status_json
-from imports.work_item import Phase
+from imports.items.phase import Phase
 from tests.support.bench import Bench, one_backend
 from tests.support.database import query
 from tests.support.device_tests import (

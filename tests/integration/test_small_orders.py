@@ -14,9 +14,9 @@ from imports.backends.database import Database, MergeAnswer, Rows
 from imports.backends.retry import RetryPolicy
 from imports.backends.target import open_target
 from imports.errors import DataRefusedError
+from imports.items.records import ExemptRecords
 from imports.run.report import RunReport
 from imports.tables.row_format import encoder
-from imports.work_item import ExemptRecords
 from tests.support.bench import Bench
 from tests.support.command import wait_until
 from tests.support.database import connected, query

@@ -12,8 +12,8 @@ import pytest
 
 from imports import ResilientImporter
 from imports.cli.report import render_report
+from imports.items.images import storage_path
 from imports.run.display import SilentDisplay
-from imports.work_item import storage_path
 from tests.support.bench import Bench
 from tests.support.device_tests import (
     BROKEN,

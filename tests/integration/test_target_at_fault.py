@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from imports.items.images import storage_path
 from imports.run.report import RunReport
-from imports.work_item import storage_path
 from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.people import files, ledger_rows, person, person_ids, write

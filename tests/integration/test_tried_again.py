@@ -9,8 +9,8 @@ import pytest
 
 from imports import ResilientImporter
 from imports.cli.report import render_report
+from imports.items.phase import Phase
 from imports.run.display import SilentDisplay
-from imports.work_item import Phase
 from tests.integration.conftest import Waits
 from tests.support.bench import Bench, one_backend
 from tests.support.database import query

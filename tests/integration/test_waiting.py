@@ -12,9 +12,9 @@ import pytest
 from imports import ResilientImporter, load_settings
 from imports.backends.target import embedded_folder
 from imports.errors import BackendUnavailableError, InterruptedRunError
+from imports.items.phase import Phase
 from imports.run.display import SilentDisplay
 from imports.servers import embedded
-from imports.work_item import Phase
 from imports.workers.process_id import is_running
 from tests.integration.conftest import Waits
 from tests.support import contents

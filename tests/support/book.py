@@ -9,6 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from imports.items.images import Image, ImageFile
+from imports.items.source import Signature
+from imports.items.work_item import ItemState, ListedItem, Plan, WorkItem, listed_item
 from imports.ledger import (
     DisposalLedger,
     DisposedItem,
@@ -25,16 +28,6 @@ from imports.ledger import (
     Scope,
 )
 from imports.source.tree import ListedEntry
-from imports.work_item import (
-    Image,
-    ImageFile,
-    ItemState,
-    ListedItem,
-    Plan,
-    Signature,
-    WorkItem,
-    listed_item,
-)
 from tests.support.folder import new_folder
 
 STATE_FILE = Path("/data/work_state.json")

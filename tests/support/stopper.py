@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from imports.items.phase import Phase
 from imports.run.display import SilentDisplay
-from imports.work_item import Phase
 
 
 class Stopper(SilentDisplay):

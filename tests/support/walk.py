@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from imports.backends.retry import RetryPolicy
 from imports.errors import InterruptedRunError, UsageError
+from imports.items.source import Source
 from imports.kinds import kind_named
 from imports.ledger import Listing
 from imports.phases.listing import list_source
@@ -15,7 +16,6 @@ from imports.run.display import SilentDisplay
 from imports.run.session import RunSession
 from imports.settings import Settings
 from imports.source.tree import ListedEntry
-from imports.work_item import Source
 from imports.workers.executors import Workers
 
 

@@ -20,9 +20,9 @@ from imports.errors import (
     ImageProblemError,
     UnreadImageError,
 )
+from imports.items.images import Image, ImageFile
 from imports.source.image_content import read_image
 from imports.source.tree import signature_of
-from imports.work_item import Image, ImageFile
 from tests.support.source import png
 
 

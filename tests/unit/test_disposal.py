@@ -13,17 +13,13 @@ import orjson
 import pytest
 
 from imports.errors import UsageError
+from imports.items.source import Signature
 from imports.source import moving as disposal
 from imports.source.drafts import part_of
-from imports.source.moving import (
-    Fate,
-    Outcome,
-    check_writable,
-)
+from imports.source.moving import Fate, Outcome, check_writable
 from imports.source.problem_list import Problem, write_errors
 from imports.source.set_aside import BEGINNING, AsideFolders, aside_folders_in, bring_home
 from imports.source.tree import signature_of_file
-from imports.work_item import Signature
 
 MTIME_NS = 1_700_000_000_123_456_000
 CONTENT = b'{"results": []}'

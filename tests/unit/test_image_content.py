@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imports.errors import ImageProblemError
+from imports.items.images import Image, ImageFile
+from imports.items.source import Signature
 from imports.source.image_content import (
     AVIF,
     BMP,
@@ -26,7 +28,6 @@ from imports.source.image_content import (
     read_image,
 )
 from imports.source.tree import signature_of
-from imports.work_item import Image, ImageFile, Signature
 from tests.support.pictures import bmp, heif, pdf, tiff, webp
 from tests.support.source import gif, jpeg, png
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from imports.errors import ImageProblemError
+from imports.items.images import ImageFile
 from imports.source.image_file import open_unchanged, read_pieces, read_whole
 from imports.source.tree import signature_of
-from imports.work_item import ImageFile
 
 CONTENT = bytes(range(250))
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imports.items.images import ImageFile
 from imports.source.image_content import image_format, read_image
 from imports.source.tree import signature_of
-from imports.work_item import ImageFile
 from tests.support.pictures import bmp, heif, pdf, tiff, webp
 from tests.support.source import gif, jpeg, png
 

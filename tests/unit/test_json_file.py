@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imports.errors import RecordError
+from imports.items.source import Signature
 from imports.source import json_file
 from imports.source.cleaning import NUL_REMOVED, Tally
 from imports.source.json_file import MAX_JSON_BYTES, parse_object, read_object
 from imports.source.json_flaws import UnreadableValue
 from imports.source.json_text import MAX_DEPTH, as_json
 from imports.source.tree import signature_of
-from imports.work_item import Signature
 
 
 def write(path: Path, content: str = "{}") -> Path:

@@ -16,13 +16,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imports.errors import NotOursError, RecordError
+from imports.items.source import Signature
 from imports.source import json_chunks, json_events, json_pieces, json_values
 from imports.source.cleaning import NUL_REMOVED, Tally
 from imports.source.json_file import parse_object
 from imports.source.json_flaws import UnreadableValue
 from imports.source.json_pieces import Piece, read_pieces
 from imports.source.tree import signature_of_file
-from imports.work_item import Signature
 
 
 @pytest.fixture

@@ -16,6 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imports.errors import RecordError
+from imports.items.images import Image, ImageFile
+from imports.items.source import Signature, Source
+from imports.items.work_item import ListedItem
 from imports.kinds import kind_named
 from imports.kinds.folders import DEVICE_TEST, FOLDERS, PATTERNS, Folder
 from imports.kinds.kind import ItemPlan
@@ -23,7 +26,6 @@ from imports.source.cleaning import NUL_REMOVED, Tally
 from imports.source.image_finder import ImageFinder, image_finder
 from imports.source.tree import ListingProblem
 from imports.tables.row_format import RowFormat, encoder
-from imports.work_item import Image, ImageFile, ListedItem, Signature, Source
 from tests.support.device_tests import add_examples
 from tests.support.source import png
 from tests.support.walk import walk

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import pytest
 
+from imports.items.source import Signature, Source
+from imports.items.work_item import ListedItem
 from imports.kinds import all_kinds, kind_named
 from imports.kinds.wording import WORDINGS
 from imports.source.tree import FolderFile, ListedEntry, signature_of_folder
-from imports.work_item import ListedItem, Signature, Source
 
 
 class StoredObject(NamedTuple):

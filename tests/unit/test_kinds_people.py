@@ -16,6 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imports.errors import NotOursError, RecordError
+from imports.items.source import Source
+from imports.items.work_item import ListedItem
 from imports.kinds.kind import ItemPlan, KindAggregate, KindRecord, RecordProblem
 from imports.kinds.people.kind import PEOPLE, items_in
 from imports.kinds.people.records import NAMESPACE, Page, identifier, records
@@ -24,7 +26,6 @@ from imports.source.image_finder import image_finder
 from imports.source.local_file import LocalFile
 from imports.tables.row_format import RowFormat, encoder
 from imports.tables.table import BATCH_ID, DATASET_ID, LatestWins, Replace
-from imports.work_item import ListedItem, Source
 from tests.support.people import EXAMPLES
 
 TABLES = PEOPLE.group.tables

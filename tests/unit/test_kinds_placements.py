@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from imports.errors import RecordError
+from imports.items.images import ImageFile, Placement
+from imports.items.source import Signature
 from imports.kinds.kind import ItemPlan
 from imports.kinds.placements import check_placements
-from imports.work_item import ImageFile, Placement, Signature
 
 FILE = ImageFile("/data/a.png", Signature(1, 1))
 

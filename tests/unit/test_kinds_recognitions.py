@@ -9,20 +9,15 @@ from pathlib import Path
 import pytest
 
 from imports.errors import RecordError
+from imports.items.source import Signature, Source
+from imports.items.work_item import ListedItem
 from imports.kinds.recognitions.kind import RECOGNITIONS, key_of, plan, read, records, sign
-from imports.kinds.recognitions.layout import (
-    PATTERNS,
-    all_files,
-    copy_elsewhere,
-    named,
-    sorted_out,
-)
+from imports.kinds.recognitions.layout import PATTERNS, all_files, copy_elsewhere, named, sorted_out
 from imports.kinds.recognitions.tables import RECOGNITION_FILES
 from imports.kinds.recognitions.values import warnings_of
 from imports.phases.listing import MOST_ENTRIES, Links, ListJob, list_folders, read_large
 from imports.source.image_finder import image_finder
 from imports.source.tree import FolderFile, ListedEntry, ListingProblem
-from imports.work_item import ListedItem, Signature, Source
 from tests.support import recognitions
 from tests.support.pictures import turned
 

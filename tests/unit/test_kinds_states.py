@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from imports.errors import RecordError, UsageError
+from imports.items.images import Image
+from imports.items.source import Source
+from imports.items.work_item import ListedItem
 from imports.kinds import all_kinds, kind_named
 from imports.kinds.states import SEARCH_RESULTS, STATES, Search, search_in
 from imports.source.cleaning import NUL_REMOVED, Tally
 from imports.source.image_finder import image_finder
 from imports.source.json_file import parse_object
 from imports.source.tree import signature_of
-from imports.work_item import Image, ListedItem, Source
 from tests.support.book import hashed, picture
 from tests.support.source import document, license_, png
 from tests.support.walk import walk

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from imports.errors import LedgerError, UsageError
+from imports.items.images import ImageFile
+from imports.items.source import Signature
+from imports.items.work_item import Failure, ItemState, ListedItem, Plan, WorkItem
 from imports.ledger import (
     ImageLedger,
     LedgerFile,
@@ -21,15 +24,6 @@ from imports.ledger import (
 from imports.ledger.file import holds_nothing
 from imports.ledger.summary import sources_of, summarise
 from imports.source.tree import ListedEntry, ListingProblem
-from imports.work_item import (
-    Failure,
-    ImageFile,
-    ItemState,
-    ListedItem,
-    Plan,
-    Signature,
-    WorkItem,
-)
 from tests.support.book import STATE_FILE, TOOK, Book, gathered, hashed, listed, picture
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from imports.items.work_item import Failure
 from imports.ledger import Listing, item_progress
 from imports.ledger.acknowledged import Acknowledgement, acknowledge, acknowledgements, take_back
 from imports.ledger.summary import summarise
 from imports.source.tree import ListingProblem
-from imports.work_item import Failure
 from tests.support.book import Book, listed
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from imports.items.records import RecordFailure
+from imports.items.work_item import ItemState, Plan
 from imports.ledger import DisposedItem, StableSince, item_progress
 from imports.ledger.queue import MOST_WEIGHT
-from imports.work_item import ItemState, Plan, RecordFailure
 from tests.support.book import TOOK, Book, hashed, listed, picture
 
 FEW, MANY = 600, 6_000

@@ -8,9 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from imports.items.records import RecordFailure
+from imports.items.source import Signature
+from imports.items.work_item import Failure, ItemState, Plan
 from imports.ledger import DisposedItem, DueItem, Listing, Scope, disposal
 from imports.source.tree import ListingProblem
-from imports.work_item import Failure, ItemState, Plan, RecordFailure, Signature
 from tests.support.book import STATE_FILE, TOOK, Book, listed
 
 

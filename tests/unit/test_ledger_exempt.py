@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from imports.items.records import ExemptRecord, ExemptRecords, RowOutcome
+from imports.items.source import Signature
+from imports.items.work_item import ItemState
 from imports.ledger.summary import summarise, warned_items
-from imports.work_item import ExemptRecord, ExemptRecords, ItemState, RowOutcome, Signature
 from tests.support.book import TOOK, Book, listed
 
 LEFT_OUT, GUARDED = RowOutcome.LEFT_OUT, RowOutcome.GUARDED

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from imports.items.images import Placement
+from imports.items.work_item import ItemState, Plan
 from imports.ledger import KnownLedger, KnownPlace, PlacementLedger, PlacementStage
-from imports.work_item import ItemState, Placement, Plan
 from tests.support.book import Book, listed, picture
 
 PLACE = Placement("photos", "a.png")

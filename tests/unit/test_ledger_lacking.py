@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from imports.items.images import ImageFile
+from imports.items.source import Signature
+from imports.items.work_item import ItemState, Lacking, LackingItem, Plan
 from imports.ledger import Scope
 from imports.ledger.summary import warned_items
-from imports.work_item import ImageFile, ItemState, Lacking, LackingItem, Plan, Signature
 from tests.support.book import Book, gathered, hashed, listed, picture
 
 

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imports.items.records import RecordFailure
+from imports.items.source import Signature
+from imports.items.work_item import Failure, ItemState, Plan, WorkItem
 from imports.ledger import StableSince, queue
-from imports.work_item import Failure, ItemState, Plan, RecordFailure, Signature, WorkItem
 from tests.support.book import TOOK, Book, listed
 
 MTIME = 1_700_000_000

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from imports.items.images import Placement
+from imports.items.records import RecordFailure
+from imports.items.work_item import Plan
 from imports.ledger import KnownPlace, PlacementLedger, PlacementStage
-from imports.work_item import Placement, Plan, RecordFailure
 from tests.support.book import TOOK, Book, hashed, listed, picture
 
 PUT, COMMITTED = PlacementStage.PUT, PlacementStage.COMMITTED

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from imports.items.records import RecordFailure
+from imports.items.work_item import ItemState, Plan
 from imports.ledger import ItemProgress, Scope, item_progress
 from imports.source.tree import ListingProblem
-from imports.work_item import ItemState, Plan, RecordFailure
 from tests.support.book import TOOK, Book, listed
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from imports.items.work_item import Plan
 from imports.ledger import Undone, UndonePlaces, count_undone, known_run, undo_run
-from imports.work_item import Plan
 from tests.support.book import Book, gathered, hashed, listed, picture
 
 

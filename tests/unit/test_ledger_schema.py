@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from imports.errors import LedgerError
+from imports.items.source import Signature
+from imports.items.work_item import ItemState, ListedItem, Plan
 from imports.ledger import LedgerFile
 from imports.ledger.schema import NEWEST, UNRELEASED, VERSIONS
 from imports.source.tree import ListingProblem
-from imports.work_item import ItemState, ListedItem, Plan, Signature
 from tests.support.book import Book, hashed, listed, picture
 
 FAILED_FOLDERS = (

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from imports.items.work_item import Plan
 from imports.ledger import Scope
 from imports.ledger.summary import BatchSummary, CauseSummary, ScopeSummary, summarise
-from imports.work_item import Plan
 from tests.support.book import STATE_FILE, Book, listed
 
 

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from imports.items.images import ImageFile
+from imports.items.phase import Phase
+from imports.items.source import Signature
+from imports.items.work_item import Failure, ItemState, Plan
 from imports.ledger import Listing, Scope
 from imports.source.tree import ListingProblem
-from imports.work_item import Failure, ImageFile, ItemState, Phase, Plan, Signature
 from tests.support.book import TOOK, Book, hashed, listed, picture
 
 

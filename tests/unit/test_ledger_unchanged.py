@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imports.items.source import Signature
+from imports.items.work_item import ListedItem
 from imports.ledger import Listing
 from imports.ledger import listing as ledger_listing
-from imports.work_item import ListedItem, Signature
 from tests.support.book import Book, listed
 
 NEVER = 10**9

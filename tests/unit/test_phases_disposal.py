@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from imports.configuration.choices import Disposal
+from imports.items.records import RecordFailure
+from imports.items.source import Source
 from imports.ledger import DisposedItem, DueItem
 from imports.phases import disposal
 from imports.phases.disposal import DisposalJob, dispose_batch
 from imports.run.consuming.disposal_plan import DisposalPlan
 from imports.source.tree import signature_of
-from imports.work_item import RecordFailure, Source
 
 
 class Place:

@@ -12,13 +12,11 @@ from typing import Any
 import pytest
 
 from imports.backends.retry import RetryPolicy
-from imports.errors import (
-    BackendError,
-    BackendUnavailableError,
-    ImageProblemError,
-)
+from imports.errors import BackendError, BackendUnavailableError, ImageProblemError
 from imports.files.patience import WAITS
 from imports.files.regular_file import open_real
+from imports.items.images import Image, ImageFile
+from imports.items.source import Signature
 from imports.phases.sha256 import hash_batch
 from imports.phases.upload import (
     Uploaded,
@@ -29,7 +27,6 @@ from imports.phases.upload import (
     upload_image,
 )
 from imports.source.tree import signature_of
-from imports.work_item import Image, ImageFile, Signature
 from tests.support.memory import MemoryDatabase, target_config
 from tests.support.source import png
 

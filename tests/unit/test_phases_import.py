@@ -16,23 +16,22 @@ from hypothesis import strategies as st
 from imports.backends.database import MergeAnswer, Rows
 from imports.backends.retry import RetryPolicy
 from imports.errors import BackendUnavailableError, DataRefusedError, StatementCancelledError
+from imports.items.images import ImageFile
+from imports.items.records import Aggregate, Record, RowOutcome, Spooled
+from imports.items.source import Signature
+from imports.items.source import Source as ImportSource
+from imports.items.work_item import WorkItem
 from imports.kinds.folders import FOLDERS
 from imports.kinds.kind import as_told
 from imports.kinds.states import STATES
 from imports.phases.merge_job import begin_batch
-from imports.phases.merging import (
-    Imported,
-    ImportTarget,
-    import_batch,
-)
+from imports.phases.merging import Imported, ImportTarget, import_batch
 from imports.phases.placing import place_rows
 from imports.phases.prepare import PrepareJob, prepare_batch
 from imports.run.spool import Spool, SpoolReader
 from imports.source.status_files import StatusFiles, Unwritten, is_status_file
 from imports.source.tree import signature_of
 from imports.tables.row_format import RowFormat
-from imports.work_item import Aggregate, ImageFile, Record, RowOutcome, Signature, Spooled, WorkItem
-from imports.work_item import Source as ImportSource
 from imports.workers.chained import FirstStep
 from tests.support.book import hashed
 from tests.support.memory import MemoryDatabase, target_config

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from imports.items.images import ImageFile
+from imports.items.source import Source as ImportSource
+from imports.items.work_item import LackingItem
 from imports.kinds import kind_named
 from imports.phases.lacking import Looked, LookJob, changed_items, look_again, replaced_items
 from imports.source.image_finder import image_finder
 from imports.source.tree import signature_of
-from imports.work_item import ImageFile, LackingItem
-from imports.work_item import Source as ImportSource
 from tests.support.device_tests import add
 from tests.support.source import Source, png
 

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from imports.items.images import ImageFile
+from imports.items.source import Source as ImportSource
+from imports.items.work_item import ListedRow, Plan, WorkItem
 from imports.kinds.folders import FOLDERS
 from imports.kinds.people.kind import PEOPLE
 from imports.phases import prepare
@@ -15,8 +18,6 @@ from imports.run.spool import Spool
 from imports.source.image_finder import image_finder
 from imports.source.tree import signature_of
 from imports.tables.row_format import RowFormat
-from imports.work_item import ImageFile, ListedRow, Plan, WorkItem
-from imports.work_item import Source as ImportSource
 from tests.support import people
 from tests.support.book import hashed, picture
 from tests.support.source import Source, license_, png

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from imports.items.images import Image, ImageFile, Placement
+from imports.items.records import RowOutcome
+from imports.items.source import Signature
 from imports.ledger import Claim, KnownPlace, PlacementStage
 from imports.phases.placements import skipped_items
 from imports.phases.putting import decide_place
-from imports.work_item import Image, ImageFile, Placement, RowOutcome, Signature
 
 PLACE = Placement("photos", "trays/1.png")
 IMAGE = Image(ImageFile("/data/a.png", Signature(10, 1)), "new", "png", "image/png", 1, 1)

@@ -5,21 +5,18 @@ from pathlib import Path
 import orjson
 import pytest
 
-from imports.backends.database import (
-    AddedRows,
-    Comparison,
-    Rows,
-    TableComparison,
-)
+from imports.backends.database import AddedRows, Comparison, Rows, TableComparison
 from imports.errors import ImageProblemError, StatementCancelledError
+from imports.items.images import Image, ImageFile
+from imports.items.source import Signature
+from imports.items.source import Source as ImportSource
+from imports.items.work_item import WorkItem
 from imports.kinds.people.kind import PEOPLE
 from imports.kinds.states import STATES
 from imports.phases.comparing import Compared, VerifyTarget, check_image, compare_items
 from imports.phases.prepare import PrepareJob, prepare_current
 from imports.run.report import Finding
 from imports.tables.row_format import RowFormat
-from imports.work_item import Image, ImageFile, Signature, WorkItem
-from imports.work_item import Source as ImportSource
 from tests.support.memory import target_config
 from tests.support.people import emails, person, write
 from tests.support.source import Source, license_

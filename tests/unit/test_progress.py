@@ -10,7 +10,7 @@ from imports.cli import progress
 from imports.cli.progress import LineDisplay, display_for
 from imports.cli.progress_bars import BarDisplay
 from imports.display_text import duration
-from imports.work_item import Phase
+from imports.items.phase import Phase
 
 
 @pytest.fixture

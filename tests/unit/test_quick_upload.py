@@ -8,11 +8,11 @@ import pytest
 
 from imports.cli.import_single import settings_for, tell_beginning, tell_end
 from imports.errors import UsageError
+from imports.items.work_item import Failure
 from imports.kinds.folders import FOLDERS
 from imports.ledger import LedgerFile, ListingLedger, RunLedger, Scope
 from imports.run.report import VerifyReport
 from imports.settings import Settings
-from imports.work_item import Failure
 from tests.support.book import Book, listed
 from tests.support.reports import report
 from tests.support.source import png

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from imports.cli.report import render_report, render_trouble, render_verification
+from imports.items.phase import Phase
+from imports.items.records import ExemptRecords
+from imports.items.work_item import Failure, Lacking
 from imports.ledger import Listing
 from imports.ledger.work_state import MOST_LISTED, PhaseState, phase_counts
 from imports.run.logs import log_files
 from imports.run.report import MOST_SHOWN, Finding, VerifyReport, joined
-from imports.work_item import ExemptRecords, Failure, Lacking, Phase
 from tests.support.reports import report, work_state
 
 COUNTS = {

@@ -13,9 +13,10 @@ from imports.backends.reading import RowQuery
 from imports.backends.retry import RetryPolicy
 from imports.backends.retrying import RetryingDatabase, RetryingStore
 from imports.errors import BackendError, BackendUnavailableError, DataRefusedError
+from imports.items.images import Image, ImageFile
+from imports.items.source import Signature
 from imports.kinds.states import STATES
 from imports.run.waiting import QUESTIONS
-from imports.work_item import Image, ImageFile, Signature
 
 IMAGE = Image(ImageFile("/images/1.png", Signature(1, 1)), "ab12", "png", "image/png", 3, None)
 ROWS = Rows(STATES.group, {}, {0: [b"{}"]})

@@ -15,6 +15,9 @@ import pytest
 
 from imports.errors import ImporterError, InterruptedRunError, LimitError, UsageError
 from imports.files.open_files import is_open_for_writing
+from imports.items.images import Image, ImageFile
+from imports.items.source import Signature
+from imports.items.work_item import ItemState
 from imports.phases import cycles, planning
 from imports.phases.cycles import Cycles
 from imports.phases.listing import list_source
@@ -23,7 +26,6 @@ from imports.phases.upload import list_images
 from imports.run.consuming import stability
 from imports.run.consuming.stability import STABLE_SECONDS, stable_since
 from imports.run.session import RunSession
-from imports.work_item import Image, ImageFile, ItemState, Signature
 from tests.support.folder import files_below
 from tests.support.patience import within_seconds
 from tests.support.session import PeopleBench

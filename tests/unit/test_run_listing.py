@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 
 from imports.errors import InterruptedRunError, UsageError
 from imports.files.system_names import is_system_name
+from imports.items.source import Signature, Source
+from imports.items.work_item import ListedItem
 from imports.kinds import kind_named
 from imports.kinds.folders import FOLDERS, PATTERNS
 from imports.kinds.states import STATES
 from imports.phases import listing
 from imports.phases.listing import Links, ListJob, list_folders, read_large, subfolders_of_large
 from imports.source.tree import ListedEntry, ListingProblem, signature_of
-from imports.work_item import ListedItem, Signature, Source
 from imports.workers.executors import Workers
 from tests.support.walk import take, walk
 

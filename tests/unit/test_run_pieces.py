@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from imports.errors import BackendUnavailableError, InterruptedRunError
+from imports.items.records import RecordFailure
+from imports.items.source import Signature
+from imports.items.work_item import ItemState, WorkItem
 from imports.kinds import kind_named
 from imports.kinds.kind import ContentPiece
 from imports.phases import pieces, planning, prepare
@@ -22,7 +25,6 @@ from imports.phases.planning import plan_items
 from imports.phases.prepare import PieceJob, largest_item, prepare_piece
 from imports.run.session import RunSession
 from imports.tables.row_format import RowFormat
-from imports.work_item import ItemState, RecordFailure, Signature, WorkItem
 from tests.support.session import PeopleBench, person
 
 SIZE = 3

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from imports.display_text import shown
+from imports.items.source import Source
+from imports.items.work_item import ItemState
 from imports.kinds import kind_named
 from imports.ledger import ItemProgress
 from imports.run.consuming import progress_log as subject
 from imports.run.consuming.progress_csv import ProgressRow, read_progress
 from imports.run.consuming.progress_log import progress_log
 from imports.settings import PROGRESS_CSV, Settings
-from imports.work_item import ItemState, Source
 from tests.support.session import PeopleBench
 
 SOURCE = Source("/data", ("*.json",))

@@ -14,6 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imports.items.source import Signature
+from imports.items.work_item import ListedItem
 from imports.source.local_file import LocalFile, files_in
 from imports.source.tree import (
     FolderFile,
@@ -27,7 +29,6 @@ from imports.source.tree import (
     signature_of_file,
     signature_of_folder,
 )
-from imports.work_item import ListedItem, Signature
 
 
 def write(path: Path, content: str = "{}") -> Path:

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imports.errors import UsageError
+from imports.items.records import Aggregate, Record, Spooled
 from imports.run import spool as module
 from imports.run.spool import Spool, SpoolReader
 from imports.tables.row_format import RowFormat
-from imports.work_item import Aggregate, Record, Spooled
 
 NOTHING = Spooled([], {})
 RECORDS = {

@@ -22,6 +22,7 @@ from imports.cli.status import (
     whereabouts_json,
 )
 from imports.errors import LedgerError
+from imports.items.work_item import Lacking
 from imports.ledger import DisposedItem
 from imports.ledger.acknowledged import Acknowledgement
 from imports.ledger.kept import keep_state
@@ -36,7 +37,6 @@ from imports.ledger.work_state import (
 )
 from imports.run import next_command
 from imports.run.lock import Holder
-from imports.work_item import Lacking
 from tests.support.book import Book
 from tests.support.reports import work_state
 

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
+from imports.items.phase import Phase
+from imports.items.source import Source
 from imports.kinds.folders import FOLDERS
 from imports.kinds.kind import as_told
 from imports.source import status_files
 from imports.source.status_files import StatusFiles, Unwritten, is_status_file
-from imports.work_item import Phase, Source
 from tests.support.patience import within_seconds
 
 

@@ -10,10 +10,10 @@ from imports.backends.database import Rows
 from imports.backends.retry import PendingRequest, RetryPolicy
 from imports.cli.progress import LineDisplay
 from imports.cli.progress_bars import BarDisplay
+from imports.items.phase import Phase
 from imports.kinds.states import STATES
 from imports.run.display import SilentDisplay
 from imports.run.waiting import Waiting
-from imports.work_item import Phase
 
 
 class Seen(SilentDisplay):

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from imports.errors import LedgerError
-from imports.work_item import RowOutcome, Source, is_run_name, record_outcome
+from imports.items.records import RowOutcome, record_outcome
+from imports.items.run_name import is_run_name
+from imports.items.source import Source
 
 SOURCE = Source("/data", ())
 

@@ -10,6 +10,7 @@ import pytest
 
 from imports.configuration.choices import Backend
 from imports.errors import DiskError, ImporterError, UsageError
+from imports.items.phase import Phase
 from imports.ledger.work_state import (
     DamagedStateError,
     FailedItem,
@@ -22,7 +23,6 @@ from imports.ledger.work_state import (
     new_run_ids,
     save_work_state,
 )
-from imports.work_item import Phase
 
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2025, 11, 18, 12, 0, 0, 123456, UTC)

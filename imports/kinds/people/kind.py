@@ -15,11 +15,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from imports.errors import NotOursError
-from imports.kinds.kind import (
-    ContentPiece,
-    ItemPlan,
-    Kind,
-)
+from imports.items.source import Signature, Source
+from imports.kinds.kind import ContentPiece, ItemPlan, Kind
 from imports.kinds.people import tables as t
 from imports.kinds.people.records import Page, records
 from imports.kinds.wording import WORDINGS
@@ -28,7 +25,6 @@ from imports.source.image_finder import ImageFinder
 from imports.source.json_file import no_array, read_object
 from imports.source.name_patterns import matcher
 from imports.source.tree import ListedEntry, SourceFile, files_called, signature_of_file
-from imports.work_item import Signature, Source
 
 NOT_A_SOURCE = frozenset({"failed_uploads", "done_uploads"})
 """Folders that finished files are moved to."""

@@ -11,11 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from imports.errors import RecordError
-from imports.kinds.kind import (
-    KindAggregate,
-    KindRecord,
-    RecordProblem,
-)
+from imports.items.images import Image
+from imports.kinds.kind import KindAggregate, KindRecord, RecordProblem
 from imports.kinds.people.parts import (
     COMPANY,
     EXPERIENCE,
@@ -40,17 +37,9 @@ from imports.kinds.people.parts import (
     Part,
     Shared,
 )
-from imports.kinds.shapes import (
-    Rest,
-    Rows,
-    Slots,
-    fill,
-    is_empty,
-    joined,
-)
+from imports.kinds.shapes import Rest, Rows, Slots, fill, is_empty, joined
 from imports.source.cleaning import Tally, clean_text, json_type, shortened
 from imports.source.json_text import as_json
-from imports.work_item import Image
 
 NAMESPACE = UUID("8b0c1f0e-6a52-5d0b-9c39-2f6f5a1f7c44")
 """The namespace of all our identifiers. Never change it: stored rows would not be found."""

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from imports.errors import RecordError, UnreadImageError
+from imports.items.images import Image, ImageFile, Placement
+from imports.items.source import Signature, Source, folder_prefix
+from imports.items.work_item import ListedItem
 from imports.kinds.kind import ItemPlan, Kind, KindAggregate, KindRecord
 from imports.kinds.recognitions.layout import (
     PATTERNS,
@@ -39,15 +42,6 @@ from imports.source.tree import (
     is_utf8,
     printable,
     signature_of_folder,
-)
-from imports.work_item import (
-    Image,
-    ImageFile,
-    ListedItem,
-    Placement,
-    Signature,
-    Source,
-    folder_prefix,
 )
 
 _CAMERAS = ("camera1.jpg", "camera2.jpg")

@@ -20,10 +20,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from imports.items.source import Source, folder_prefix
 from imports.source.local_file import files_in, part_files
 from imports.source.name_patterns import Matcher, matcher
 from imports.source.tree import FolderFile, SourceFile
-from imports.work_item import Source, folder_prefix
 
 PHOTOS = "photos"
 PATTERNS = ("*.jpg", "*.jpeg", "*_AM.json", "AM.json", "*_correct_dishes.json", "CD.json")

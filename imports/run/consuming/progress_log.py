@@ -7,15 +7,12 @@ from datetime import UTC, datetime
 from functools import partial
 
 from imports.files.whole_file import remove_drafts
+from imports.items.source import Source
+from imports.items.work_item import ItemState
 from imports.kinds.kind import Kind
 from imports.ledger import ItemProgress, Scope, item_progress
-from imports.run.consuming.progress_csv import (
-    ProgressCsv,
-    ProgressRow,
-    ProgressStatus,
-)
+from imports.run.consuming.progress_csv import ProgressCsv, ProgressRow, ProgressStatus
 from imports.settings import PROGRESS_CSV, Settings
-from imports.work_item import ItemState, Source
 
 _STATUS = {
     ItemState.PLANNED: ProgressStatus.IN_PROGRESS,

@@ -10,21 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from imports.items.images import Image
+from imports.items.source import Signature, Source
 from imports.kinds.kind import ItemPlan, Kind, KindAggregate, KindRecord
 from imports.kinds.states import items_in, sign
 from imports.kinds.wording import WORDINGS
 from imports.source.cleaning import Tally
 from imports.source.image_finder import ImageFinder
 from imports.source.json_file import read_object
-from imports.tables.table import (
-    Column,
-    Derivation,
-    Parent,
-    Replace,
-    Table,
-    TableGroup,
-)
-from imports.work_item import Image, Signature, Source
+from imports.tables.table import Column, Derivation, Parent, Replace, Table, TableGroup
 
 ORDERS = Table(
     name="small_orders",

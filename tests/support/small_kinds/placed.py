@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from imports.items.images import Image, Placement
+from imports.items.source import Signature, Source
 from imports.kinds.folders import FOLDERS
 from imports.kinds.kind import ItemPlan, Kind, KindRecord, single_row
 from imports.kinds.states import sign
@@ -22,7 +24,6 @@ from imports.source.json_file import read_object
 from imports.source.name_patterns import matcher
 from imports.source.tree import ListedEntry, SourceFile, files_called
 from imports.tables.table import Column, NamedPlaces, Table, TableGroup, UpdateIfNewer
-from imports.work_item import Image, Placement, Signature, Source
 from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.source import TS
