@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from imports.tables.sql import described
+from imports.tables.description import described
 from imports.tables.table import BATCH_ID, Table, TableGroup
 
 

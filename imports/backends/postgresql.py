@@ -38,6 +38,7 @@ from imports.backends.reading import Row, RowQuery
 from imports.errors import BackendError, BackendUnavailableError
 from imports.items.records import RowOutcome
 from imports.servers.database_url import understood
+from imports.tables.description import described
 from imports.tables.row_format import RowFormat
 from imports.tables.sql import (
     MERGES,
@@ -47,7 +48,6 @@ from imports.tables.sql import (
     count_incoming,
     create_incoming,
     derive_statement,
-    described,
     incoming,
     judge_statement,
     merge_statement,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from imports.errors import BackendUnavailableError, StatementCancelledError
 from imports.source.json_text import as_json
-from imports.tables.sql import described
+from imports.tables.description import described
 from imports.tables.table import Table
 
 Row = dict[str, Any]

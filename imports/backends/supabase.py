@@ -38,8 +38,8 @@ from imports.backends.rest import (
 )
 from imports.errors import BackendError, BackendUnavailableError
 from imports.source.json_text import may_be_rounded, parse_answer
+from imports.tables.description import described, described_set
 from imports.tables.row_format import RowFormat
-from imports.tables.sql import described, described_set
 from imports.tables.table import Table, TableGroup
 
 R = TypeVar("R")

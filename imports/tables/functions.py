@@ -12,13 +12,7 @@ import textwrap
 from collections.abc import Iterable
 
 from imports.tables.conditions import conditions
-from imports.tables.sql import (
-    MERGES,
-    UNJUDGED,
-    derive_statement,
-    judge_statement,
-    merge_statement,
-)
+from imports.tables.sql import MERGES, UNJUDGED, derive_statement, judge_statement, merge_statement
 from imports.tables.table import Column, Derivation, Table, TableGroup
 
 _WIDTH = 108

@@ -25,8 +25,8 @@ from imports.servers.hosted_database import OWNER, prepare_roles
 from imports.servers.local_postgrest import SOCKET, token
 from imports.servers.local_supabase import LocalSupabase
 from imports.servers.schema import apply_schema, migrations, needed
+from imports.tables.description import described
 from imports.tables.functions import functions_file
-from imports.tables.sql import described
 from imports.tables.table import IMAGE_ASSETS
 from tests.support import recognitions
 from tests.support.bench import Bench

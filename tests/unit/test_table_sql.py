@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 
 from imports.tables.conditions import conditions
+from imports.tables.description import described
 from imports.tables.functions import functions_file, merge_function
 from imports.tables.sql import (
     copy_incoming,
     create_incoming,
-    described,
     judge_statement,
     merge_statement,
     replace_sets_statement,
