@@ -15,7 +15,7 @@ from imports.kinds.recognitions.kind import RECOGNITIONS, key_of, plan, read, re
 from imports.kinds.recognitions.layout import PATTERNS, all_files, copy_elsewhere, named, sorted_out
 from imports.kinds.recognitions.tables import RECOGNITION_FILES
 from imports.kinds.recognitions.values import warnings_of
-from imports.phases.listing import MOST_ENTRIES, Links, ListJob, list_folders, read_large
+from imports.phases.listed_folders import MOST_ENTRIES, Links, ListJob, list_folders, read_large
 from imports.source.image_finder import image_finder
 from imports.source.tree import FolderFile, ListedEntry, ListingProblem
 from tests.support import recognitions

@@ -19,7 +19,7 @@ from imports.errors import UsageError
 from imports.files.open_files import is_open_for_writing
 from imports.kinds import kind_named
 from imports.ledger import DisposedItem
-from imports.phases import disposal, listing, prepare
+from imports.phases import disposal, listed_folders, prepare
 from imports.phases.disposal import (
     DisposalJob,
     dispose_batch,
@@ -698,7 +698,7 @@ def test_what_another_ledger_s_run_had_set_aside_is_put_back_and_imported(
     bench: PeopleBench, monkeypatch: pytest.MonkeyPatch, many: bool
 ) -> None:
     if many:
-        monkeypatch.setattr(listing, "MOST_ENTRIES", 1)
+        monkeypatch.setattr(listed_folders, "MOST_ENTRIES", 1)
     bench.add("x/b.json", "B")
     set_aside(bench, "x/a.json", page("A"))
     set_aside(bench, "c.json", page("C"))

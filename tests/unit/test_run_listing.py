@@ -22,8 +22,14 @@ from imports.items.work_item import ListedItem
 from imports.kinds import kind_named
 from imports.kinds.folders import FOLDERS, PATTERNS
 from imports.kinds.states import STATES
-from imports.phases import listing
-from imports.phases.listing import Links, ListJob, list_folders, read_large, subfolders_of_large
+from imports.phases import listed_folders
+from imports.phases.listed_folders import (
+    Links,
+    ListJob,
+    list_folders,
+    read_large,
+    subfolders_of_large,
+)
 from imports.source.tree import ListedEntry, ListingProblem, signature_of
 from imports.workers.executors import Workers
 from tests.support.walk import take, walk
@@ -31,11 +37,11 @@ from tests.support.walk import take, walk
 MARKED = (".png", "stats.json")
 
 
-@pytest.fixture(autouse=True, scope="module", params=[listing.MOST_ENTRIES, 1, 0])
+@pytest.fixture(autouse=True, scope="module", params=[listed_folders.MOST_ENTRIES, 1, 0])
 def most_entries(request: pytest.FixtureRequest) -> Iterator[int]:
     """Each test once with folders as they are, once with most and once with all of them large."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(listing, "MOST_ENTRIES", request.param)
+        patch.setattr(listed_folders, "MOST_ENTRIES", request.param)
         yield request.param
 
 
@@ -82,7 +88,7 @@ def unreadable(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
             raise PermissionError(13, "Permission denied")
         return whole(path)
 
-    monkeypatch.setattr(listing.os, "scandir", guarded)
+    monkeypatch.setattr(listed_folders.os, "scandir", guarded)
 
 
 def folders(folder: Path) -> dict[str, ListedEntry]:
@@ -390,7 +396,7 @@ def break_off(monkeypatch: pytest.MonkeyPatch, name: str, *times: int) -> None:
             return whole(path)
         return BreakingOff(whole(path))
 
-    monkeypatch.setattr(listing.os, "scandir", breaking)
+    monkeypatch.setattr(listed_folders.os, "scandir", breaking)
 
 
 def test_a_folder_that_breaks_off_is_a_problem_and_the_others_are_listed(
@@ -444,7 +450,7 @@ def no_status(monkeypatch: pytest.MonkeyPatch, path: str, error: OSError) -> Non
                 for entry in entries
             )
 
-    monkeypatch.setattr(listing.os, "scandir", guarded)
+    monkeypatch.setattr(listed_folders.os, "scandir", guarded)
 
 
 # Walking folders
