@@ -12,8 +12,8 @@ from imports.configuration.choices import Disposal
 from imports.items.records import RecordFailure
 from imports.items.source import Source
 from imports.ledger import DisposedItem, DueItem
-from imports.phases import disposal
-from imports.phases.disposal import DisposalJob, dispose_batch
+from imports.phases import disposing
+from imports.phases.disposing import DisposalJob, dispose_batch
 from imports.run.consuming.disposal_plan import DisposalPlan
 from imports.source.tree import signature_of
 
@@ -158,7 +158,7 @@ def test_what_cannot_be_disposed_of_is_a_problem_and_the_others_go(
         return inner
 
     for name in ("delete", "move"):
-        monkeypatch.setattr(disposal, name, guarded(getattr(disposal, name)))
+        monkeypatch.setattr(disposing, name, guarded(getattr(disposing, name)))
     items = [place.add("a.json", reason), place.add("b.json", reason)]
     first, second = place.dispose(*items, plan=place.plan(success))
     assert (first.problem, first.moved_to) == (said, None)
@@ -173,7 +173,7 @@ def test_an_error_without_a_text_of_the_system_has_its_own_text(
     def broken(*_: object) -> None:
         raise OSError("the disk is on fire")
 
-    monkeypatch.setattr(disposal, "delete", broken)
+    monkeypatch.setattr(disposing, "delete", broken)
     (found,) = place.dispose(place.add("a.json"))
     assert found.problem == "cannot be deleted: the disk is on fire"
 
@@ -187,7 +187,7 @@ def test_where_the_list_of_errors_cannot_be_written_it_is_tried_once_more(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(disposal, "write_errors", broken)
+        patch.setattr(disposing, "write_errors", broken)
         (found,) = place.dispose(item)
     assert found.problem is not None
     assert place.dispose(item) == [DisposedItem(item.id, str(place.failed / "a.json"))]

@@ -20,13 +20,8 @@ from imports.files.open_files import is_open_for_writing
 from imports.kinds import kind_named
 from imports.ledger import DisposedItem
 from imports.phases import disposal, listed_folders, prepare
-from imports.phases.disposal import (
-    DisposalJob,
-    dispose_batch,
-    dispose_items,
-    dispose_leftovers,
-    dispose_verified,
-)
+from imports.phases.disposal import dispose_items, dispose_leftovers, dispose_verified
+from imports.phases.disposing import DisposalJob, dispose_batch
 from imports.phases.listing import list_source
 from imports.run.consuming.disposal_plan import disposal_plan
 from imports.run.report import RunReport
@@ -296,7 +291,7 @@ def test_a_file_that_cannot_be_deleted_is_reported_and_retried_by_the_next_run(
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr("imports.phases.disposal.delete", denied)
+        patch.setattr("imports.phases.disposing.delete", denied)
         report = bench.run()
     assert report.exit_code == 3
     assert report.failures_total == 0
@@ -754,7 +749,7 @@ def test_a_file_that_cannot_be_put_back_is_not_taken_for_gone(
 
     with monkeypatch.context() as patch:
         patch.setattr("imports.source.set_aside.put_back", denied)
-        patch.setattr("imports.phases.disposal.finish_delete", denied)
+        patch.setattr("imports.phases.disposing.finish_delete", denied)
         report = bench.run("killed")
     assert (report.exit_code, report.count("import.files_deleted")) == (3, 0)
     assert (folder / "a.json").exists()
