@@ -286,7 +286,7 @@ PEOPLE = KindUnderContract(
     },
     fill=_fill_with_pages,
     own_points=(
-        FaultPoint("imports.phases.disposing:dispose_batch", "import", 2),
+        FaultPoint("imports.phases.disposal:dispose_batch", "import", 2),
         FaultPoint("imports.ledger:DisposalLedger.record", "import", 1),
         FaultPoint("imports.ledger:DisposalLedger.record", "import", 3),
         FaultPoint("imports.ledger:DisposalLedger.record", "import", 2, before=False),
