@@ -23,7 +23,6 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
-from imports.errors import BackendUnavailableError
 from imports.items.phase import Phase
 from imports.items.records import RowOutcome
 from imports.ledger import Claim, KnownPlace, PlacementStage
@@ -38,6 +37,7 @@ from imports.phases.putting import (
     remove_copy,
     take_back,
 )
+from imports.phases.unexplained import MAX_IMAGES, judge_images
 from imports.workers.executors import run_bounded
 
 if TYPE_CHECKING:
@@ -50,12 +50,6 @@ R = TypeVar("R")
 
 PAGE = 500
 """Places that are checked, recorded in one transaction of the ledger, and filled together."""
-
-_MIN_UNEXPLAINED = 3
-"""If none of at least this many images can be put, the store is probably the cause."""
-
-_MAX_UNEXPLAINED = 10
-"""After this many refused images, no more are tried."""
 
 
 def place_images(session: RunSession) -> None:
@@ -194,25 +188,16 @@ class _UnexplainedPuts:
         self._works = self._works or put.problem is None
         if put.unexplained:
             self._unexplained.append(put)
-            if len(self._unexplained) >= _MAX_UNEXPLAINED:
+            if len(self._unexplained) >= MAX_IMAGES:
                 self.end()
         return put
 
     def end(self) -> None:
         """Ends a page of images; raises as `take` does."""
-        puts, self._unexplained = self._unexplained, []
-        if self._works or len(puts) < _MIN_UNEXPLAINED:
-            return
-        hashes = [put.claim.image.sha256 for put in puts]
-        if len(self._session.images.untried(hashes)) < _MIN_UNEXPLAINED:
-            return
-        problem = (puts[0].problem or "").rstrip(".")
-        raise BackendUnavailableError(
-            f"None of {len(puts):,} images can be stored, and the image store names none of"
-            " them as the reason. So the cause is probably the image store, or a proxy before it:"
-            f" {problem}. No file is recorded as failed.",
-            divisible=False,
-        )
+        refused = [(each.claim.image.sha256, each.problem or "") for each in self._unexplained]
+        self._unexplained = []
+        if not self._works:
+            judge_images(self._session, refused)
 
 
 def _fail(session: RunSession, place: str, reason: str, paths: list[str]) -> None:

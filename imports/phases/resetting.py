@@ -14,7 +14,7 @@ from pathlib import Path
 
 from imports.backends.deleting import Written
 from imports.backends.retry import RetryPolicy
-from imports.backends.target import Target, embedded_folder, open_target
+from imports.backends.target import Target, embedded_folder
 from imports.configuration.choices import Backend
 from imports.errors import BackendUnavailableError, StateConflictError, UsageError
 from imports.items.run_name import RUN_NAME
@@ -37,12 +37,11 @@ from imports.phases.putting import PlaceTarget
 from imports.phases.reset_places import remove_placed
 from imports.run.display import Display
 from imports.run.lock import hold, write_run
-from imports.run.opening import interruption
+from imports.run.opening import connected, interruption
 from imports.run.provenance import refuse_foreign
 from imports.run.reset import ResetReport, ResetTarget, count_run, reset_run
-from imports.run.waiting import Waiting
 from imports.settings import Settings
-from imports.workers.executors import Workers, in_a_thread
+from imports.workers.executors import Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,14 +187,7 @@ def open_reset(run: RunToReset, stop: threading.Event, display: Display) -> Iter
         check_place(settings.ledger_file)
         hold(settings.ledger_file, "The ledger", "--db-path", resources)
         refuse_foreign(settings.ledger_file)
-        waiting = Waiting(policy, display)
-        resources.callback(waiting.close)
-        waiting.start()
-        try:
-            target = in_a_thread(open_target, settings, policy)
-        except BackendUnavailableError as error:
-            raise interruption(error, stop) from error
-        resources.callback(target.close)
+        target = connected(settings, policy, display, resources)
         if run.known is not None and run.known.target_id != target.key:
             raise _another_target(run, target.location)
         ledger = LedgerFile(settings.ledger_file)

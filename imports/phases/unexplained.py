@@ -1,4 +1,4 @@
-"""Unexplained refusals: whether the refused records are the cause, or the target or its proxy."""
+"""Unexplained refusals: whether the refused records or images are the cause, or the target."""
 
 from __future__ import annotations
 
@@ -11,9 +11,38 @@ from imports.ledger.cause import cause_of
 
 if TYPE_CHECKING:
     from imports.phases.merging import Imported
+    from imports.run.session import RunSession
 
 _MOST_IN_A_ROW = 3
 """If this many records in a row are refused for one cause, the target is probably the cause."""
+
+
+MAX_IMAGES = 10
+"""If none is stored, no more than this many images are tried."""
+
+_MIN_IMAGES = 3
+"""If none of at least this many images can be stored, the store is probably the cause."""
+
+
+def judge_images(session: RunSession, refused: list[tuple[str, str]]) -> None:
+    """Judges images that the store refused without naming them, while it has stored none.
+
+    `refused` has the hash and the problem of each. Images that failed in an earlier run do not
+    count.
+
+    Raises:
+        BackendUnavailableError: if the store, or a proxy before it, is the probable cause.
+    """
+    if len(refused) < _MIN_IMAGES:
+        return
+    if len(session.images.untried([sha256 for sha256, _ in refused])) < _MIN_IMAGES:
+        return
+    raise BackendUnavailableError(
+        f"None of {len(refused):,} images can be stored, and the image store names none of them as"
+        " the reason. So the cause is probably the image store, or a proxy before it:"
+        f" {refused[0][1].rstrip('.')}. No file is recorded as failed.",
+        divisible=False,
+    )
 
 
 class UnexplainedRefusals:

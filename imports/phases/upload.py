@@ -21,6 +21,7 @@ from imports.backends.target_config import TargetConfig, opened
 from imports.errors import BackendUnavailableError, ImageProblemError
 from imports.items.images import Image
 from imports.items.phase import Phase
+from imports.phases.unexplained import MAX_IMAGES, judge_images
 from imports.tables.row_format import encoder
 from imports.tables.table import IMAGE_ASSETS, IMAGES
 from imports.workers.executors import run_bounded
@@ -28,14 +29,6 @@ from imports.workers.executors import run_bounded
 if TYPE_CHECKING:
     from imports.backends.retrying import RetryingDatabase
     from imports.run.session import RunSession
-
-_MIN_UNEXPLAINED = 3
-"""If none of at least this many images can be stored, the store is probably the cause."""
-
-
-_MAX_UNEXPLAINED = 10
-"""After this many refused images, no more are tried."""
-
 
 _log = logging.getLogger("imports.run")
 
@@ -156,7 +149,7 @@ class _StoredImages:
                 self._fail(uploaded)
         if self._store_works:
             self._fail_unexplained()
-        elif len(self._unexplained) >= _MAX_UNEXPLAINED:
+        elif len(self._unexplained) >= MAX_IMAGES:
             self._judge_unexplained()
         if len(self._images) >= BATCH_SIZE:
             self._list()
@@ -174,9 +167,7 @@ class _StoredImages:
         Raises:
             BackendUnavailableError: as `take` does.
         """
-        if len(self._unexplained) >= _MIN_UNEXPLAINED:
-            self._judge_unexplained()
-        self._fail_unexplained()
+        self._judge_unexplained()
 
     def _fail_unexplained(self) -> None:
         unexplained, self._unexplained = self._unexplained, []
@@ -188,15 +179,8 @@ class _StoredImages:
         _fail_items(self._session, uploaded.image, uploaded.problem or "")
 
     def _judge_unexplained(self) -> None:
-        untried = self._session.images.untried([each.image.sha256 for each in self._unexplained])
-        if len(untried) >= _MIN_UNEXPLAINED:
-            problem = (self._unexplained[0].problem or "").rstrip(".")
-            raise BackendUnavailableError(
-                f"None of {len(self._unexplained):,} images can be stored, and the image store"
-                " names none of them as the reason. So the cause is probably the image store, or a"
-                f" proxy before it: {problem}. No file is recorded as failed.",
-                divisible=False,
-            )
+        refused = [(each.image.sha256, each.problem or "") for each in self._unexplained]
+        judge_images(self._session, refused)
         self._fail_unexplained()
 
     def finish(self) -> None:

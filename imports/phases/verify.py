@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from imports.backends.deleting import resettable
 from imports.items.images import Image, PlacedImage
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from imports.tables.table import Table
 
 _log = logging.getLogger("imports.run")
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -176,27 +178,15 @@ def _check_images(
     session.images.open_stored(since)
     for stored in session.images.stored(BATCH_SIZE):
         listed = session.workers.for_waiting().submit(compare_images, target, stored)
-        damaged: set[str] = set()
-        for image, finding in run_bounded(
-            session.workers.for_waiting(),
-            partial(_checked, target, deep=deep),
-            stored,
-            in_flight=session.settings.max_concurrent_uploads,
-            stop=session.policy.stop,
-        ):
-            verified.report.images += 1
-            if finding is not None:
-                verified.add(finding)
-                verified.images.append(image)
-                verified.report.repairable = True
-                damaged.add(image.sha256)
-        session.raise_if_stopping()
+        damaged = list(_damaged(session, partial(_checked, target, deep=deep), stored, verified))
+        verified.images += damaged
+        hashes = {image.sha256 for image in damaged}
         wrong = listed.result()
         for finding in wrong.values():
             verified.add(finding)
             verified.report.repairable = True
         verified.unlisted += [
-            image for image in stored if image.sha256 in wrong and image.sha256 not in damaged
+            image for image in stored if image.sha256 in wrong and image.sha256 not in hashes
         ]
 
 
@@ -210,18 +200,29 @@ def _check_placed(
 ) -> None:
     if not session.placements.open_stored(since):
         return
-    for placed, finding in run_bounded(
+    check = partial(_placed_checked, target, deep=deep)
+    verified.placed += _damaged(session, check, session.placements.stored(), verified)
+
+
+def _damaged(
+    session: RunSession,
+    check: Callable[[T], tuple[T, Finding | None]],
+    images: Iterable[T],
+    verified: Verified,
+) -> Iterator[T]:
+    """Checks stored images, and adds what is found; yields the images that are wrong."""
+    for image, finding in run_bounded(
         session.workers.for_waiting(),
-        partial(_placed_checked, target, deep=deep),
-        session.placements.stored(),
+        check,
+        images,
         in_flight=session.settings.max_concurrent_uploads,
         stop=session.policy.stop,
     ):
         verified.report.images += 1
         if finding is not None:
             verified.add(finding)
-            verified.placed.append(placed)
             verified.report.repairable = True
+            yield image
     session.raise_if_stopping()
 
 

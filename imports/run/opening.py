@@ -68,6 +68,25 @@ def interruption(error: ImporterError, stop: threading.Event) -> ImporterError:
     return error
 
 
+def connected(
+    settings: Settings, policy: RetryPolicy, display: Display, resources: contextlib.ExitStack
+) -> Target:
+    """Opens the target; the display shows what the run waits for. Both end with `resources`.
+
+    Raises:
+        ImporterError: if the target cannot be opened.
+    """
+    waiting = Waiting(policy, display)
+    resources.callback(waiting.close)
+    waiting.start()
+    try:
+        target = in_a_thread(open_target, settings, policy)
+    except BackendUnavailableError as error:
+        raise interruption(error, policy.stop) from error
+    resources.callback(target.close)
+    return target
+
+
 def open_session(
     settings: Settings,
     stop: threading.Event,
@@ -89,20 +108,13 @@ def open_session(
     policy = RetryPolicy(settings.max_retries, stop, settings.max_wait, display.say)
     with contextlib.ExitStack() as resources:
         _hold_state_file(settings.state_file, resources)
-        waiting = Waiting(policy, display)
-        resources.callback(waiting.close)
-        waiting.start()
         imported = (settings.imported or folder).resolve()
         token = token_inside(settings, imported)
         _hold_ledger(settings.ledger_file, resources)
         disposal = None if last_run else disposal_plan(settings, kind, folder, single_item)
         if disposal is not None:
             check_writable([str(folder), *disposal.folders])
-        try:
-            target = in_a_thread(open_target, settings, policy)
-        except BackendUnavailableError as error:
-            raise interruption(error, stop) from error
-        resources.callback(target.close)
+        target = connected(settings, policy, display, resources)
         ledger = LedgerFile(settings.ledger_file, token)
         resources.callback(ledger.close)
         if disposal is not None:

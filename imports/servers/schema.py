@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg2
 import psycopg2.extensions
@@ -21,13 +22,9 @@ import psycopg2.extensions
 from imports.errors import SchemaError
 from imports.servers.connecting import connect
 from imports.servers.database_url import understood
-from imports.servers.earlier_tables import (
-    Earlier,
-    SetAside,
-    earlier_tables,
-    in_the_way,
-    set_aside,
-)
+
+if TYPE_CHECKING:
+    from imports.servers.earlier_tables import Earlier, SetAside
 
 FUNCTIONS = "functions"
 """The name of the generated migration."""
@@ -126,6 +123,8 @@ def apply_schema(database_url: str) -> list[str]:
         with _explained(connection) as cursor:
             found = _earlier(cursor)
         if found:
+            from imports.servers.earlier_tables import in_the_way
+
             raise SchemaError(in_the_way(found))
         return [migration.name for migration in migrations() if _apply(connection, migration)]
 
@@ -137,6 +136,8 @@ def set_aside_earlier(database_url: str) -> SetAside:
         SchemaError: if the database refuses to move one; none is moved then.
         BackendError, BackendUnavailableError, UsageError: if it cannot be connected to.
     """
+    from imports.servers.earlier_tables import set_aside
+
     with _connected(database_url) as connection, _explained(connection) as cursor:
         return set_aside(cursor, _earlier(cursor))
 
@@ -178,6 +179,9 @@ def _earlier(cursor: psycopg2.extensions.cursor) -> list[Earlier]:
         cursor.execute(HISTORY)
     for each in unrecorded:
         _record(cursor, each)
+    # On demand: most runs only ask what this version needs.
+    from imports.servers.earlier_tables import earlier_tables
+
     return earlier_tables(cursor, [each.sql for each in missing if each.version > present])
 
 

@@ -134,7 +134,7 @@ def files_called(
             if path.isascii() or is_utf8(path):
                 yield file.as_item(path, exact)
             else:
-                yield _unnameable(path)
+                yield unnameable(path)
 
 
 def folder_holding(
@@ -156,7 +156,7 @@ def folder_holding(
         if is_utf8(path):
             yield ListedItem(path, signature_of_folder(found, marks))
         else:
-            yield _unnameable(path)
+            yield unnameable(path)
 
 
 def is_utf8(text: str) -> bool:
@@ -173,7 +173,8 @@ def unlistable(path: str, error: OSError) -> ListingProblem:
     return ListingProblem(printable(path), f"cannot be listed: {error.strerror}")
 
 
-def _unnameable(path: str) -> ListingProblem:
+def unnameable(path: str) -> ListingProblem:
+    """The problem of a path that is not valid UTF-8."""
     return ListingProblem(printable(path), "its name is not valid UTF-8; rename it and run again")
 
 

@@ -15,7 +15,9 @@ from imports.servers.local_supabase import LocalSupabase
 from imports.tables.table import TableGroup
 from tests.support.bench import Bench
 from tests.support.database import copy_of, drop_database
+from tests.support.small_kinds import placed
 from tests.support.small_kinds.installing import Install, installed
+from tests.support.small_kinds.placed import Trays
 from tests.support.target import Target
 
 
@@ -125,3 +127,10 @@ def small_kinds() -> Iterator[Install]:
                 done.add((bench.url, group.name))
 
         yield install
+
+
+@pytest.fixture
+def trays(bench: Bench, small_kinds: Install, monkeypatch: pytest.MonkeyPatch) -> Trays:
+    """A bench whose source has trays, a small kind whose images have places of their own."""
+    small_kinds(bench, placed.GROUP, placed.DDL, placed.DROP)
+    return Trays(bench, monkeypatch)

@@ -10,26 +10,10 @@ from imports.items.images import ImageFile, Placement
 from imports.source.image_content import read_image
 from imports.source.tree import signature_of
 from tests.support.bench import Bench
-from tests.support.killing import killed_after
+from tests.support.killing import Killed, killed, killed_after
 from tests.support.proxy import http_answer
-from tests.support.small_kinds import placed
-from tests.support.small_kinds.installing import Install
 from tests.support.small_kinds.placed import BUCKET, Trays, place
 from tests.support.source import png
-
-
-class Killed(BaseException):
-    """In place of a signal that nobody can catch."""
-
-
-def killed(*_: object) -> None:
-    raise Killed
-
-
-@pytest.fixture
-def trays(bench: Bench, small_kinds: Install, monkeypatch: pytest.MonkeyPatch) -> Trays:
-    small_kinds(bench, placed.GROUP, placed.DDL, placed.DROP)
-    return Trays(bench, monkeypatch)
 
 
 def uploads(report: object) -> tuple[int, int, int]:

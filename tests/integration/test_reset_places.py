@@ -10,26 +10,10 @@ from imports.phases import reset_places
 from imports.phases.resetting import Found, open_reset, run_to_reset
 from imports.run.display import SilentDisplay
 from imports.run.reset import ResetReport
-from tests.support.bench import Bench
 from tests.support.device_tests import ask_ledger
-from tests.support.small_kinds import placed
-from tests.support.small_kinds.installing import Install
+from tests.support.killing import Killed, killed
 from tests.support.small_kinds.placed import Trays, place
 from tests.support.source import png
-
-
-class Killed(BaseException):
-    """In place of a signal that nobody can catch."""
-
-
-def killed(*_: object) -> None:
-    raise Killed
-
-
-@pytest.fixture
-def trays(bench: Bench, small_kinds: Install, monkeypatch: pytest.MonkeyPatch) -> Trays:
-    small_kinds(bench, placed.GROUP, placed.DDL, placed.DROP)
-    return Trays(bench, monkeypatch)
 
 
 def imported(trays: Trays) -> str:

@@ -42,6 +42,7 @@ from imports.source.tree import (
     is_utf8,
     printable,
     signature_of_folder,
+    unnameable,
 )
 
 _CAMERAS = ("camera1.jpg", "camera2.jpg")
@@ -74,8 +75,7 @@ def items_in(source: Source, prefix: str, files: Iterable[SourceFile]) -> Iterat
         reason = "is no recognition: a whole number must follow `recognition_`; rename the folder"
         yield ListingProblem(printable(path), reason)
     elif not is_utf8(path):
-        reason = "its name is not valid UTF-8; rename it and run again"
-        yield ListingProblem(printable(path), reason)
+        yield unnameable(path)
     else:
         yield ListedItem(path, _signature(source, without_hidden(files)))
 
@@ -162,7 +162,7 @@ def records(found: Recognition, images: Sequence[Image | None], tally: Tally) ->
     if None in images:
         photo = printable(found.photos[images.index(None)])
         raise RecordError(f"{photo} is no image, so neither photo is stored")
-    # To weigh the rows, they are made without images.
+    # Planning weighs the rows before the images are known.
     known = images or (None, None)
     sizes = [
         size for each in known for size in ((each.width, each.height) if each else (None,) * 2)
@@ -181,7 +181,7 @@ def _is_turned(image: ImageFile) -> bool:
         with open_unchanged(image) as file:
             return is_turned(file.read(HEAD_BYTES))
     except (OSError, UnreadImageError):
-        return False  # it is told when the photo is hashed
+        return False  # hashing the photo reports the problem
 
 
 def _not_two(photos: tuple[FolderFile, ...]) -> str:
