@@ -1,4 +1,4 @@
-"""The ledger's memory of items that no run of it has imported, and whose rows the target has."""
+"""Known items in the ledger: the target has their rows, but no run of this ledger imported them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imports.ledger.runs import add_counts
 from imports.ledger.scope import NOTHING_DONE, Scope
 
 _KNOWN = "state = 'imported' and first_in is null and disposed_at is null"
-"""Of these the target must be asked again in each run: nobody here knows what becomes of them."""
+"""Each run asks the target for these again: another machine may have changed their rows."""
 
 
 class KnownLedger:
@@ -24,10 +24,10 @@ class KnownLedger:
         self._target_id = target_id
 
     def candidates(self, size: int) -> Iterator[list[tuple[int, str]]]:
-        """Listed items, and those that were known, by id and path, in lists of `size`.
+        """Listed items and known items, by id and path, in lists of `size`.
 
-        Not those with an image at a place that waits for their rows: they must be imported, or the
-        place would be taken back although the rows may be in.
+        An item is left out while an image at a place of its own waits for its rows. Such an item
+        must be imported; otherwise the image would be removed, although the rows may be stored.
         """
         waits = (
             "exists (select 1 from item_image join placement"
@@ -45,9 +45,9 @@ class KnownLedger:
             yield rows
 
     def record(self, known: list[int], unknown: list[int]) -> None:
-        """Takes in which candidates have rows in the target, and which have none: these are listed.
+        """Records which candidates have rows in the target; the others are listed again.
 
-        An item that a run of this ledger has imported once stays one of its items.
+        An item that a run of this ledger has imported keeps its first batch.
         """
         with self._scope.file.transaction() as connection:
             skipped = connection.execute(

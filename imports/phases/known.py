@@ -14,9 +14,9 @@ _PAGE = 1_000
 
 
 def skip_known(session: RunSession) -> None:
-    """Skips the listed items whose rows the target has, if the kind can tell rows by a path.
+    """Skips the listed items whose rows the target has, if the kind knows the key of an item.
 
-    Nothing is read of them. Not in a run that imports again what is in.
+    Their files are not read. With `--force`, or for a single item, nothing is skipped.
 
     Raises:
         BackendUnavailableError: if the target does not answer.

@@ -1,8 +1,7 @@
-"""The images at places of their own that a reset removes, after the rows that named them.
+"""Removes images at places of their own in a reset, after the rows that named them.
 
-The target says which rows are still there: an image stays if any row names its place. It is safe
-to be killed anywhere, and repeated: the ledger has marked the places first, and forgets each only
-after its image is removed.
+An image stays if a row in the target still names its place. It is safe to kill and repeat it: the
+ledger marks the places first, and deletes each mark only after its image is removed.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from imports.workers.executors import in_a_thread
 _log = logging.getLogger("imports.run")
 
 _PAGE = 100
-"""So many places are looked at, and their images removed, at once."""
+"""Places that are checked, and whose images are removed, at once."""
 
 _ROWS_AT_ONCE = 1_000
 
@@ -37,13 +36,13 @@ def remove_placed(
     columns: Iterable[NamedPlaces],
     report: ResetReport,
 ) -> None:
-    """Takes back the images of items whose rows were never merged; removes those no row names.
+    """Takes back the images of items that were never merged, and removes images that no row names.
 
-    `columns` are those of all kinds that name places.
+    `columns` are the columns of all kinds that name places.
 
     Raises:
         BackendUnavailableError: if the target does not answer any more.
-        InterruptedRunError: if it was asked to stop.
+        InterruptedRunError: if the reset was asked to stop.
     """
     for unfinished in places.unfinished(_PAGE):
         done = _each(on, partial(_take_back, target), unfinished, report)
@@ -52,13 +51,13 @@ def remove_placed(
     columns = list(columns)
     declared = {each.bucket for each in columns}
     for page in places.marked(_PAGE):
-        in_doubt = [each.known for each in page if each.known.place.bucket not in declared]
-        report.problems += [(str(known.place), _UNDECLARED) for known in in_doubt]
+        undeclared = [each.known for each in page if each.known.place.bucket not in declared]
+        report.problems += [(str(known.place), _UNDECLARED) for known in undeclared]
         asked = [each for each in page if each.known.place.bucket in declared]
         named = in_a_thread(
             named_places, on.database, columns, [each.known.place for each in asked]
         )
-        places.keep([*in_doubt, *(each.known for each in asked if each.known.place in named)])
+        places.keep([*undeclared, *(each.known for each in asked if each.known.place in named)])
         others = [each for each in asked if each.known.place not in named]
         places.forget(_each(on, partial(_remove, target), others, report))
         on.mention(f"Removed: {report.images:,} images")
@@ -68,7 +67,7 @@ def remove_placed(
 def named_places(
     reader: RowReader, columns: Iterable[NamedPlaces], places: list[Placement]
 ) -> set[Placement]:
-    """Those places that rows name in some columns."""
+    """The places that a row names in one of the columns."""
     found: set[Placement] = set()
     for each in columns:
         wanted = {each.column: [place.path for place in places if place.bucket == each.bucket]}
@@ -90,7 +89,7 @@ def _take_back(target: PlaceTarget, marked: MarkedPlace) -> str | None:
 
 
 def _remove(target: PlaceTarget, marked: MarkedPlace) -> str | None:
-    """Removes the image at a place if it is the one that a run put; else why it stays."""
+    """Removes the image at a place if a run has put it; otherwise returns why it stays."""
     known = marked.known
     size = target.places.size(known.place)
     remove_copy(target, known)
@@ -109,7 +108,7 @@ def _each(
     jobs: list[MarkedPlace],
     report: ResetReport,
 ) -> list[KnownPlace]:
-    """Does something at several places at once; those where it was done."""
+    """Calls `do` for several places at once; returns the places where it succeeded."""
 
     def attempt(job: MarkedPlace) -> tuple[bool, str | None]:
         try:

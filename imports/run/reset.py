@@ -37,7 +37,7 @@ IMAGES_AT_ONCE = 50
 MOST_LISTED = 1_000
 
 _CYCLES_AT_ONCE = 100
-"""Cycles of a run whose number is not known that the target is asked about at once."""
+"""Cycles in one request, if the number of a run's cycles is unknown."""
 
 
 def _nobody_hears(progress: str) -> None:
@@ -123,8 +123,8 @@ def names_on_rows(
 ) -> list[str]:
     """The batch ids on the rows of a run, cycle by cycle.
 
-    If the ledger does not know the run, the target is asked about its cycles, as long as it has
-    rows of any.
+    If the ledger does not know the run, this asks the target for cycles until it has no rows of
+    the next ones.
     """
     if known_run(ledger.connection, run) is not None:
         return RunLedger(ledger).cycles(run)

@@ -15,33 +15,32 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class FirstStep(Generic[A, B]):
-    """What is done first, and what makes the second step's job of its result."""
+    """The function of the first step, and `then`, which turns its result into the second job."""
 
     function: Callable[[], A]
     then: Callable[[A], B]
 
 
 class Chained(Executor):
-    """An executor whose jobs are begun on `first` and done on `second`: no thread waits between.
+    """An executor for jobs with two steps, on `first` and on `second`; no thread waits in between.
 
-    `begin` says for a job what its first step is, or is itself the job of the second step, if
-    there is nothing to do before. It is called in the thread that submits; what `FirstStep.then`
-    does, in one of the first executor.
+    `begin` returns the first step of a job, or the job of the second step if there is no first one.
+    It runs in the thread that submits. `FirstStep.then` runs in a thread of the first executor.
     """
 
     def __init__(self, first: Executor, second: Executor, begin: Callable[..., object]) -> None:
-        """Makes no executor: it uses those of others."""
+        """Uses the given executors; the caller shuts them down."""
         self._first = first
         self._second = second
         self._begin = begin
 
     @property
     def has_stopped(self) -> bool:
-        """Whether the first executor hands out no jobs any more."""
+        """Whether the first executor starts no more jobs."""
         return bool(getattr(self._first, "has_stopped", False))
 
     def submit(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
-        """Begins a job; the future is that of `function`, its second step."""
+        """Starts a job; the future is the result of `function`, its second step."""
         begun = self._begin(*args, **kwargs)
         if not isinstance(begun, FirstStep):
             return self._second.submit(function, begun)
@@ -60,7 +59,7 @@ class Chained(Executor):
     ) -> None:
         try:
             second = self._second.submit(function, begun.then(first.result()))
-        except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+        except BaseException as error:  # noqa: BLE001 - `result()` raises it
             whole.set_exception(error)
         else:
             second.add_done_callback(partial(_pass_on, whole))
@@ -69,5 +68,5 @@ class Chained(Executor):
 def _pass_on(whole: Future[R], done: Future[R]) -> None:
     try:
         whole.set_result(done.result())
-    except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+    except BaseException as error:  # noqa: BLE001 - `result()` raises it
         whole.set_exception(error)

@@ -1,4 +1,4 @@
-"""Which folders are recognitions, and which of their files is what.
+"""The folders of recognitions, and the meaning of their files.
 
 Source: the loader in use (the document "Professional Data Ingestion System"), whose data sets look
 like this. Parts in brackets may be missing.
@@ -52,15 +52,15 @@ class Files(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What the name of a folder says: the number of a recognition, or None where it is none."""
+    """The name of a recognition's folder: its number, or None if the name has no valid number."""
 
     id: int | None
 
 
 def named(path: str) -> Named | None:
-    """What a folder is, by its path in the source; None if it is not meant as a recognition.
+    """The meaning of a folder's name, by its path in the source; None if it is no recognition.
 
-    Recognitions lie in the source itself, or in one of its exports.
+    Recognitions are in the source itself, or in one of its exports.
     """
     parent, _, name = path.rpartition("/")
     if parent and not _EXPORT.fullmatch(parent):
@@ -85,7 +85,7 @@ def all_files(source: Source, path: str) -> list[FolderFile]:
 
 
 def without_hidden(files: Iterable[SourceFile]) -> list[FolderFile]:
-    """The files that are a part of their folder: those that are there, and not hidden.
+    """The files that belong to their folder: they exist, and are not hidden.
 
     Raises:
         OSError: if the status of one cannot be read.
@@ -96,7 +96,7 @@ def without_hidden(files: Iterable[SourceFile]) -> list[FolderFile]:
 
 
 def sorted_out(files: Sequence[FolderFile], patterns: tuple[str, ...] = PATTERNS) -> Files:
-    """What the files of a recognition are, by their names; of those that match `patterns`."""
+    """Sorts the files of a recognition by their names; files must match `patterns`."""
     files = [file for file in files if matcher(patterns)(_base(file.name))]
     within = [file for file in files if file.name.startswith(f"{PHOTOS}/")]
     beside = sorted((file for file in files if "/" not in file.name), key=lambda file: file.name)
@@ -113,10 +113,9 @@ def sorted_out(files: Sequence[FolderFile], patterns: tuple[str, ...] = PATTERNS
 
 
 def copy_elsewhere(source: Source, path: str, number: int) -> str | None:
-    """The folder of the same recognition that is loaded in place of this one.
+    """The folder of the same recognition that is imported instead of this one, or None.
 
-    That is the one in the last export by name. A folder outside of the exports counts as before all
-    of them.
+    It is in the last export by name. A folder outside the exports comes before all exports.
     """
     parent, _, name = path.rpartition("/")
     places = [each for each in _exports(source.folder, _mtime(source.folder)) if each > parent]

@@ -1,4 +1,4 @@
-"""The tables that recognitions fill; what applications work with is derived from them.
+"""The tables that recognitions fill; the tables of applications are derived from them.
 
 A recognition's number is its identity, whatever the tag: the tables are those of the system in use,
 which have no column for one.

@@ -1,7 +1,7 @@
-"""What is wrong with the values of menus and receipts, though they are imported.
+"""Warnings about values of menus and receipts that are imported.
 
-The rules are those of `importer_derive_recognitions` in the migration, which makes the rows; here a
-user is told what they will leave out or guess.
+The function `importer_derive_recognitions` in the migration derives the rows. These warnings say
+which values it leaves out or assumes, by the same rules.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def entries_of(document: Any) -> list[Any]:
 
 
 def warnings_of(menu: Any, receipt: Any, tally: Tally) -> list[str]:
-    """What a user is told of a menu and a receipt; prices that are none are counted."""
+    """The warnings about a menu and a receipt; invalid prices are counted in `tally`."""
     codes: Counter[str] = Counter()
     found = [*_menu_warnings(menu, codes, tally), *_receipt_warnings(receipt, set(codes))]
     if len(found) > _MOST_TOLD:
@@ -77,7 +77,7 @@ def _receipt_warnings(receipt: Any, codes: set[str]) -> Iterator[str]:
 
 
 def _code(value: Any) -> str | None:
-    """A code as text; None where there is none."""
+    """A code as text; None if there is none."""
     if value is None or isinstance(value, (bool, list, dict)):
         return None
     return _text(value) or None
