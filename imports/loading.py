@@ -22,21 +22,25 @@ _log = logging.getLogger(__name__)
 def load_settings(
     *,
     production: bool = False,
+    staging: bool = False,
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
     **flags: Any,
 ) -> Settings:
     """Settings from flags (None if not given), the environment and the project's .env files.
 
-    `.env.local`, or `.env.production` with `production`, takes precedence over `.env`. `folder` is
-    the project folder; by default the importer searches for it. A run writes its files there,
-    unless a setting names another place. Paths in .env files are relative to it.
+    `.env.local` takes precedence over `.env`; with `production`, `.env.production` does instead,
+    with `staging`, `.env.staging`. `folder` is the project folder; by default the importer searches
+    for it. A run writes its files there, unless a setting names another place. Paths in .env files
+    are relative to it.
 
     Raises:
         UsageError: if a value is invalid, or a setting that the backend needs is missing; the
             message names the flag, variable or file.
     """
-    settings = read_settings(production=production, environment=environment, folder=folder, **flags)
+    settings = read_settings(
+        production=production, staging=staging, environment=environment, folder=folder, **flags
+    )
     if settings.backend is Backend.EMBEDDED and flags.get("database_url") is not None:
         raise UsageError(
             "--database-url and the backend embedded exclude each other. Use only one of them."
@@ -48,6 +52,7 @@ def load_settings(
 def read_settings(
     *,
     production: bool = False,
+    staging: bool = False,
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
     **flags: Any,
@@ -57,13 +62,16 @@ def read_settings(
     Raises:
         UsageError: if a value is invalid.
     """
+    if production and staging:
+        raise UsageError("--production and --staging exclude each other. Use only one of them.")
     environment = os.environ if environment is None else environment
     project = project_folder(environment) if folder is None else folder
-    values: dict[str, Any] = {"project": project, "production": production}
+    values: dict[str, Any] = {"project": project, "production": production, "staging": staging}
     values |= {name: project / OPTIONS[name].default for name in ("state_file", "data_folder")}
     origins: dict[str, str] = {}
     layers: list[tuple[str, Mapping[str, str | None]]] = [("", environment)]
-    layers += [(name, read_env_file(project / name)) for name in _env_files(production)]
+    names = _env_files(production=production, staging=staging)
+    layers += [(name, read_env_file(project / name)) for name in names]
     for name, option in OPTIONS.items():
         if name == "project":
             continue
@@ -89,20 +97,22 @@ def read_settings(
         problems = {**error.problems, **problems}
     else:
         if not problems:
-            refuse_env_files_in(settings.imported, project, production=production)
+            refuse_env_files_in(settings.imported, settings)
             return settings
     raise SettingsError(problems, origins)
 
 
-def refuse_env_files_in(imported: Path | None, folder: Path, *, production: bool) -> None:
-    """Checks that no .env file of the project folder comes from the imported data.
+def refuse_env_files_in(imported: Path | None, settings: Settings) -> None:
+    """Checks that none of the .env files that settings were read from came with imported data.
 
     Such a file could send the data to another target.
 
     Raises:
         UsageError: if the project folder is in the imported folder, and has an .env file.
     """
-    found = [name for name in _env_files(production) if os.path.lexists(folder / name)]
+    folder = settings.project
+    names = _env_files(production=settings.production, staging=settings.staging)
+    found = [name for name in names if os.path.lexists(folder / name)]
     if found and imported is not None and folder.resolve().is_relative_to(imported.resolve()):
         raise UsageError(
             f"{' and '.join(found)} in {folder.resolve()} would choose the target, but may have"
@@ -111,8 +121,9 @@ def refuse_env_files_in(imported: Path | None, folder: Path, *, production: bool
         )
 
 
-def _env_files(production: bool) -> tuple[str, str]:
-    return (".env.production" if production else ".env.local", ".env")
+def _env_files(*, production: bool, staging: bool) -> tuple[str, str]:
+    environment = "production" if production else "staging" if staging else "local"
+    return (f".env.{environment}", ".env")
 
 
 def _warn_of_other_keys(variable: str, layer: Mapping[str, str | None]) -> None:

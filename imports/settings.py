@@ -51,7 +51,8 @@ class Settings:
     """All settings of a run. The defaults are those of the command line.
 
     `project` is the project folder, or an empty path if that is the working folder. Other paths are
-    relative to the working folder. `production` is true if .env.production was read.
+    relative to the working folder. `production` is true if .env.production was read, `staging` if
+    .env.staging was.
 
     Values may also be strings, as variables have them.
 
@@ -105,8 +106,17 @@ class Settings:
         False,
         switch,
         "Read .env.production instead of .env.local.",
-        TARGET,
+        TARGET | Commands.STATUS,
         # Without a variable: it decides which file has the variables.
+        variables=(),
+        resumed_with=RUN,
+        kept=Kept.TO_SHOW,
+    )
+    staging: bool = option(
+        False,
+        switch,
+        "Read .env.staging instead of .env.local.",
+        TARGET | Commands.STATUS,
         variables=(),
         resumed_with=RUN,
         kept=Kept.TO_SHOW,
@@ -128,9 +138,14 @@ class Settings:
     debug_log: bool = option(
         False,
         switch,
-        "Log every record.",
-        IMPORT | VERIFY,
-        own_help={VERIFY: "Log every record that is repaired."},
+        "Log every record, and the requests to the target; the report shows rates.",
+        RUN | Commands.STATUS,
+        own_help={
+            VERIFY: "Log every record that is repaired.",
+            Commands.RESET: "Log the requests to the target.",
+            Commands.STATUS: "For earlier command lines: `status` always shows everything.",
+        },
+        flags=("--debug-log", "--verbose"),
     )
     verify_writes: bool = option(False, switch, "Compare the written rows with the files.", IMPORT)
     deep: bool = option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,8 +20,38 @@ Exit codes:
   130  interrupted; run again to resume
 """
 
+EVERYWHERE = ("--production", "--staging", "--verbose")
+_BEFORE = "The same as after the name of the command."
 
-@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+
+class CommandGroup(click.Group):
+    """A group that takes some options of its commands also before the name of the command.
+
+    A command that does not have such an option refuses it.
+    """
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.params += [click.Option([flag], is_flag=True, help=_BEFORE) for flag in EVERYWHERE]
+
+    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
+        """Notes which of these options were given."""
+        rest = super().parse_args(context, arguments)
+        names = {flag: flag.strip("-") for flag in EVERYWHERE}
+        context.obj = [flag for flag, name in names.items() if context.params.pop(name)]
+        return rest
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command, and its arguments, with these options."""
+        name, command, rest = super().resolve_command(context, arguments)
+        return name, command, [*context.obj, *rest]
+
+
+@click.group(
+    cls=CommandGroup, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="resilient-importer")
 def cli() -> None:
     """Imports JSON files and the images they name into PostgreSQL or Supabase.

@@ -15,7 +15,7 @@ from imports.errors import UsageError
 
 VARIABLE = "IMPORTER_PROJECT"
 
-_ENV_FILES = (".env", ".env.local", ".env.production")
+_ENV_FILES = (".env", ".env.local", ".env.staging", ".env.production")
 _OWN_FILES = ("work_state.json", "upload_tracker.db")
 _OWN_FOLDER = ".importer"
 

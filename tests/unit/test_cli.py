@@ -125,6 +125,57 @@ def test_every_promised_option_is_there() -> None:
     assert {"--kind", "--tag", "--json", "--state-file", "--db-path"} <= options("status")
 
 
+def parsed(*arguments: str) -> dict[str, object]:
+    """The options that a command gets, without running it."""
+    group: click.Group = cli
+    context = click.Context(group)
+    rest = [*arguments]
+    while True:
+        left = group.make_context("x", rest, parent=context)
+        _, command, rest = group.resolve_command(left, [*left._protected_args, *left.args])
+        assert command is not None
+        if not isinstance(command, click.Group):
+            return command.make_context("x", rest, parent=left).params
+        group, context = command, left
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("recognitions", "DIR"),
+        ("reset", "--batch-id", "b"),
+        ("verify",),
+        ("resume",),
+        ("status",),
+        ("schema", "apply"),
+    ],
+    ids=" ".join,
+)
+def test_options_for_the_environment_stand_before_or_after_the_command(
+    command: tuple[str, ...],
+) -> None:
+    for flag in ("--production", "--staging"):
+        assert parsed(flag, *command)[flag.strip("-")] is True
+        assert parsed(flag, *command) == parsed(*command, flag)
+        assert parsed(command[0], flag, *command[1:]) == parsed(*command, flag)
+    assert parsed(*command)["production"] is False
+
+
+def test_verbose_stands_before_or_after_the_command_and_is_the_debug_log() -> None:
+    expected = parsed("states", "DIR", "--debug-log")
+    assert expected["debug_log"] is True
+    assert parsed("states", "DIR", "--verbose") == expected
+    assert parsed("--verbose", "states", "DIR") == expected
+
+
+@pytest.mark.parametrize("command", [("acknowledge", "--all"), ("db", "url"), ("schema", "print")])
+def test_a_command_without_such_an_option_refuses_it(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("--production", *command) == 2
+    assert "--production" in capsys.readouterr().err
+
+
 def test_a_kind_has_the_options_that_fit_it() -> None:
     assert "--single-file" not in options("folders"), "there is a command for it"
     assert "--single-file" not in options("folder")

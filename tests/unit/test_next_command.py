@@ -70,6 +70,7 @@ def test_a_production_run_is_not_resumed_in_another_target() -> None:
     expected = ["states", "/data", "--tag", "t", "--production"]
     assert words(source="/data", tag="t", production=True) == expected
     assert resumed(parameters={"production": True}) == expected
+    assert resumed(parameters={"staging": True}) == [*expected[:-1], "--staging"]
 
 
 def test_the_ledger_and_the_patterns_stand_in_it() -> None:

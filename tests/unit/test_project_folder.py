@@ -11,7 +11,7 @@ from imports.configuration.project_folder import project_folder
 from imports.errors import UsageError
 
 PROJECT_FILES = [
-    *(".env", ".env.local", ".env.production"),
+    *(".env", ".env.local", ".env.staging", ".env.production"),
     *("work_state.json", "upload_tracker.db", ".importer/"),
 ]
 ROOT = Path(__file__).resolve().parents[2]

@@ -29,6 +29,7 @@ def test_the_variable_of_a_setting_is_known(option: Option) -> None:
         ("IMPORTER_STATES_DIR", "IMPORTER_SOURCE"),
         ("IMPORTER_WORKERS", "IMPORTER_MAX_WORKERS"),
         ("IMPORTER_PRODUCTION", "--production"),
+        ("IMPORTER_STAGING", "--staging"),
         ("IMPORTER_DATABASE_URL", "DATABASE_URL"),
         ("IMPORTER_SUPABASE_URL", "SUPABASE_URL"),
     ],

@@ -61,6 +61,41 @@ def test_the_local_file_is_not_read_in_production_nor_the_other_way_round(tmp_pa
     assert tag(load(tmp_path)) is None
 
 
+def test_staging_has_a_file_of_its_own(tmp_path: Path) -> None:
+    for name in ("local", "staging", "production"):
+        (tmp_path / f".env.{name}").write_text(f"IMPORTER_TAG={name}\n")
+    (tmp_path / ".env").write_text("IMPORTER_BATCH_SIZE=7\n")
+    settings = load(tmp_path, staging=True)
+    assert (tag(settings), settings.staging, settings.production) == ("staging", True, False)
+    assert settings.batch_size == 7, "each setting by itself"
+    assert tag(load(tmp_path, {"IMPORTER_TAG": "set"}, staging=True)) == "set"
+
+
+def test_staging_and_production_exclude_each_other(tmp_path: Path) -> None:
+    text = failing(tmp_path, staging=True, production=True)
+    assert "--staging" in text
+    assert "--production" in text
+
+
+def test_nothing_becomes_production_unless_it_is_named(tmp_path: Path) -> None:
+    """The earlier importer took .env.production when there was no .env.local."""
+    for name in ("staging", "production"):
+        (tmp_path / f".env.{name}").write_text(f"DATABASE_URL={DATABASE_URL}\n")
+    assert load(tmp_path).chosen_backend is Backend.EMBEDDED
+    assert load(tmp_path, staging=True).chosen_backend is Backend.POSTGRESQL
+
+
+def test_the_variables_of_the_earlier_importers_are_read(tmp_path: Path) -> None:
+    (tmp_path / ".env.production").write_text(
+        f"NEXT_PUBLIC_SUPABASE_URL=https://x.supabase.co\nSUPABASE_SERVICE_ROLE_KEY={KEY}\n"
+        f"DATABASE_URL={DATABASE_URL}\n"
+    )
+    settings = load(tmp_path, production=True)
+    assert settings.chosen_backend is Backend.SUPABASE
+    assert (settings.supabase_url, settings.supabase_key) == ("https://x.supabase.co", Secret(KEY))
+    assert settings.database_url == Secret(DATABASE_URL)
+
+
 def test_blanks_around_a_value_of_the_environment_are_cut(tmp_path: Path) -> None:
     environment = {
         "DATABASE_URL": f" {DATABASE_URL}\n",

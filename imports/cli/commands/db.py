@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from imports.cli.group import cli
+from imports.cli.group import CommandGroup, cli
 from imports.cli.printing import print_out
 from imports.cli.running import tell_project
 
 
-@cli.group()
+@cli.group(cls=CommandGroup)
 def db() -> None:
     """The embedded PostgreSQL in .importer/."""
 

@@ -46,8 +46,7 @@ def reset(
     run = run_to_reset(settings, batch_id, kind)
     check_backend(run.settings)
     if run.known is not None:
-        folder = Path(run.known.source)
-        refuse_env_files_in(folder, settings.project, production=flags["production"])
+        refuse_env_files_in(Path(run.known.source), settings)
     with (
         running(run.settings, sys.stderr if as_json else sys.stdout) as (display, stop),
         open_reset(run, stop, display) as opened,

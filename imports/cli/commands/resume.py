@@ -50,7 +50,7 @@ def resume(kind: str | None, tag: str | None, give_up: bool, **flags: Any) -> No
         return
 
     def resume_one(settings: Settings, run_name: str) -> int:
-        refuse_env_files_in(settings.imported, settings.project, production=flags["production"])
+        refuse_env_files_in(settings.imported, settings)
         return import_with(settings, run_name)
 
     exit_with(resume_all(runs, resume_one, lambda text: tell(shown(text), sys.stdout), tell_error))

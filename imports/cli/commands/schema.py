@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from imports.cli.group import cli
+from imports.cli.group import CommandGroup, cli
 from imports.cli.options import SettingsCommand
 from imports.cli.printing import print_out
 from imports.cli.running import settings_from
@@ -14,7 +14,7 @@ from imports.configuration.commands import Commands
 from imports.display_text import shown
 
 
-@cli.group()
+@cli.group(cls=CommandGroup)
 def schema() -> None:
     """The tables and functions that a target needs."""
 

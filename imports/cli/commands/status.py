@@ -63,7 +63,8 @@ def show_status_of(
     from imports.loading import read_settings
 
     # Not `settings_from`: the status needs no credentials of the target.
-    settings = read_settings(state_file=flags["state_file"], db_path=flags["db_path"])
+    taken = ("production", "staging", "state_file", "db_path")
+    settings = read_settings(**{name: flags[name] for name in taken})
     tell_project(settings, sys.stderr)
     found = read_status(settings.state_file, last_ledger(settings), kind, tag)
     if as_json:

@@ -36,7 +36,7 @@ def verify(
     from imports.run.report_builder import EXIT_SOME_FAILED
 
     settings = last_work(settings_from("states", **flags), tag, kind, source)
-    refuse_env_files_in(settings.imported, settings.project, production=flags["production"])
+    refuse_env_files_in(settings.imported, settings)
     with running(settings) as (display, stop):
         with ResilientImporter(settings, display, stop) as importer:
             report = importer.verify_again(repair=repair)
