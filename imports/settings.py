@@ -23,6 +23,7 @@ from imports.configuration.values import (
     absolute,
     address,
     any_text,
+    batch_id,
     file,
     is_of_paths,
     path,
@@ -196,6 +197,16 @@ class Settings:
         metavar="PATTERN,…",
         resumed_with=IMPORT,
         kept=Kept.TO_VERIFY,
+    )
+    batch_id: str | None = option(
+        None,
+        OrNone(batch_id),
+        "The batch id on the rows of the run. Several runs may have the same: a reset then undoes"
+        " all of them.",
+        IMPORT,
+        shown_default="batch_, the time and six digits",
+        metavar="ID",
+        kept=Kept.NOT,
     )
     batch_size: int = option(
         500, WholeNumber(1), "Work items that are merged in one transaction.", SOURCE

@@ -179,7 +179,9 @@ def as_plain(
 def _head(run: RunToReset) -> str:
     if run.known is None:
         return f"Reset of {run.name}: {run.kind.name}"
-    return f"Reset of {run.name}: {run.kind.name} from {run.known.source}, tag {run.known.tag}"
+    sources = dict.fromkeys(f"{each.source}, tag {each.tag}" for each in run.runs)
+    several = f" ({len(run.runs):,} runs)" if len(run.runs) > 1 else ""
+    return f"Reset of {run.name}{several}: {run.kind.name} from {'; from '.join(sources)}"
 
 
 def _first(lines: list[str], total: int) -> list[str]:

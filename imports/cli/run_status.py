@@ -63,7 +63,7 @@ def run_lines(run: KnownRun) -> list[str]:
         f"{state.kind} from {state.source}, tag {state.tag}"
         f" (Dataset ID: {state.dataset_id or '-'})",
         f"Target: {state.target}",
-        f"Run {state.run_name}: {_status_words(run)}, last update {_ago(age.total_seconds())} ago",
+        f"Run {state.batch_id}: {_status_words(run)}, last update {_ago(age.total_seconds())} ago",
         f"Total: {state.total_files:,}, unfinished {state.work_items_remaining:,},"
         f" failed {state.failed_items_total:,}"
         if state.listed

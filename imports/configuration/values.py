@@ -134,6 +134,20 @@ def switch(value: object) -> bool:
     return found
 
 
+def batch_id(value: object) -> str:
+    """A batch id for a run."""
+    # On demand: `--help` reads no value.
+    from imports.items.run_name import may_be_given
+
+    found = text(value)
+    if not may_be_given(found):
+        raise ValueError(
+            "must be 1 to 64 letters, digits, `_`, `-` or `.`, must not begin with `-` or `.`, and"
+            " must not end with a dot and digits: that is how the cycles of a run are named"
+        )
+    return found
+
+
 class WholeNumber:
     """A whole number, `least` or more."""
 

@@ -26,8 +26,8 @@ from imports.ledger.resets import (
     Undone,
     UndonePlaces,
     count_undone,
-    known_run,
-    undo_run,
+    known_runs,
+    undo_runs,
 )
 from imports.ledger.runs import RunLedger, RunRecord
 from imports.ledger.scope import Scope
@@ -64,6 +64,6 @@ __all__ = [
     "UndonePlaces",
     "count_undone",
     "item_progress",
-    "known_run",
-    "undo_run",
+    "known_runs",
+    "undo_runs",
 ]

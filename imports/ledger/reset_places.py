@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from imports.ledger.placements import KnownPlace, PlacementLedger
+from imports.ledger.scope import Scope
 
 SIZE = "(select size from image where image.sha256 = placement.sha256 limit 1)"
 """The SQL for the size of the image at a place, NULL if it is not known."""
@@ -19,12 +20,17 @@ class MarkedPlace(NamedTuple):
 
 
 class ResetPlaces(PlacementLedger):
-    """The places in the target of a run that a reset looks at; `undo_run` marks them."""
+    """The places in the target of runs that a reset looks at; `undo_runs` marks them."""
+
+    def __init__(self, scope: Scope, target_id: str, run_names: Iterable[str]) -> None:
+        """Works on runs of a target; the scope is that of one of them."""
+        super().__init__(scope, target_id)
+        self._run_names = tuple(run_names)
 
     def unfinished(self, size: int) -> Iterator[list[MarkedPlace]]:
-        """The places that wait for rows of the run, in lists of `size`: they are taken back."""
-        run = self._scope.run_name.replace("'", "''")
-        return self._marked(f"stage in ('putting', 'put') and batch_id = '{run}'", size)
+        """The places that wait for rows of the runs, in lists of `size`: they are taken back."""
+        runs = ", ".join("'{}'".format(each.replace("'", "''")) for each in self._run_names)
+        return self._marked(f"stage in ('putting', 'put') and batch_id in ({runs})", size)
 
     def marked(self, size: int) -> Iterator[list[MarkedPlace]]:
         """The marked places, in lists of `size`; those of other resets too, if any are left."""

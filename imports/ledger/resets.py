@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from imports.ledger.acknowledged import FORGOTTEN
@@ -14,8 +15,8 @@ from imports.ledger.scope import NOTHING_DONE
 # A later run may have imported an item again and found its rows unchanged: the rows then still have
 # this run's id.
 _ITEMS = """
-create temp table undone as
-select id, disposed_at is not null as gone from item
+insert or ignore into temp.undone
+select id, disposed_at is not null from item
 where scope_id = (select scope_id from run where batch_id = :batch_id) and (
   state = 'imported'
     and first_in <= (select max(id) from batch where batch_id = :batch_id)
@@ -24,13 +25,16 @@ where scope_id = (select scope_id from run where batch_id = :batch_id) and (
 """
 _UNDONE = "(select id from temp.undone where not gone)"
 _GONE = "(select id from temp.undone where gone)"
-_TARGET = "(select target_id from run join scope on scope.id = scope_id where run.batch_id = ?1)"
+_RUNS = "(select batch_id from temp.undone_run)"
+_TARGETS = f"""
+(select target_id from run join scope on scope.id = scope_id where run.batch_id in {_RUNS})
+"""
 _PLACES = f"""
-target_id = {_TARGET} and (in_reset or batch_id in (?1, '') and stage <> 'found'
+target_id in {_TARGETS} and (in_reset or (batch_id = '' or batch_id in {_RUNS}) and stage <> 'found'
   or stage = 'committed' and place in (
     select place from temp.undone join item_image on item_id = temp.undone.id))
 """
-"""The places of images that a run may have put, or whose rows it may have written."""
+"""The places of images that the runs may have put, or whose rows they may have written."""
 
 
 class Undone(NamedTuple):
@@ -48,49 +52,60 @@ class UndonePlaces(NamedTuple):
 
 
 class KnownRun(NamedTuple):
-    """The scope of a run that the ledger knows."""
+    """A run that the ledger knows: its scope, and its own name."""
 
     scope_id: int
     kind: str
     source: str
     tag: str
     target_id: str
+    run_name: str
 
 
-def known_run(connection: sqlite3.Connection, run_name: str) -> KnownRun | None:
-    """The scope of a run, by its batch id; None if the ledger does not know the run."""
-    row = connection.execute(
-        "select scope_id, kind, source, tag, target_id from run join scope on scope.id = scope_id"
-        " where batch_id = ?",
-        (run_name,),
-    ).fetchone()
-    return None if row is None else KnownRun(*row)
+def known_runs(connection: sqlite3.Connection, batch_id: str) -> list[KnownRun]:
+    """The runs whose rows have a batch id, in their order; several if a user gave it to them."""
+    rows = connection.execute(
+        "select scope_id, kind, source, tag, target_id, batch_id from run"
+        " join scope on scope.id = scope_id"
+        " where batch_id = ?1 and given_id is null or given_id = ?1 order by number",
+        (batch_id,),
+    )
+    return [KnownRun(*row) for row in rows]
 
 
-def count_undone(file: LedgerFile, run_name: str) -> tuple[Undone, UndonePlaces]:
-    """How many items `undo_run` would undo, and at how many images a reset would look."""
+def likely_ids(connection: sqlite3.Connection, text: str) -> list[str]:
+    """The batch ids of runs whose own name is a text, or is that text and the digits after it."""
+    rows = connection.execute(
+        "select distinct coalesce(given_id, batch_id) from run where batch_id = ?1"
+        " or substr(batch_id, 1, length(?1) + 1) = ?1 || '_' order by number desc limit 3",
+        (text,),
+    )
+    return [batch_id for (batch_id,) in rows]
+
+
+def count_undone(file: LedgerFile, run_names: Sequence[str]) -> tuple[Undone, UndonePlaces]:
+    """How many items `undo_runs` would undo, and at how many images a reset would look."""
     with file.transaction() as connection:
-        undone = _collect(connection, run_name)
-        places = connection.execute(
-            f"select count(*), coalesce(sum({SIZE}), 0) from placement where {_PLACES}", (run_name,)
+        undone = _collect(connection, run_names)
+        count, size = connection.execute(
+            f"select count(*), coalesce(sum({SIZE}), 0) from placement where {_PLACES}"
         ).fetchone()
-        connection.execute("drop table temp.undone")
-    return undone, UndonePlaces(*places)
+        _forget(connection)
+    return undone, UndonePlaces(count, size)
 
 
-def undo_run(file: LedgerFile, run_name: str) -> Undone:
-    """Makes the items importable again whose rows a run may have written, and ends the run.
+def undo_runs(file: LedgerFile, run_names: Sequence[str]) -> Undone:
+    """Makes the items importable again whose rows runs may have written, and ends the runs.
 
-    The run cannot be resumed. Deletes the items whose files were deleted or moved away; the record
-    of the files stays. Later runs look for the images of all these items in the target again;
-    images at places of their own are marked for `ResetPlaces`. Repeating this is safe. A run that
-    the ledger does not know has no items.
+    The runs, by their own names, are of one target. They cannot be resumed. Deletes the items whose
+    files were deleted or moved away; the record of the files stays. Later runs look for the images
+    of all these items in the target again; images at places of their own are marked for
+    `ResetPlaces`. Repeating this is safe.
     """
     with file.transaction() as connection:
-        undone = _collect(connection, run_name)
+        undone = _collect(connection, run_names)
         connection.execute(
-            f"update placement set in_reset = 1 where stage = 'committed' and {_PLACES}",
-            (run_name,),
+            f"update placement set in_reset = 1 where stage = 'committed' and {_PLACES}"
         )
         connection.execute(
             "delete from seen_stored where sha256 in (select sha256 from temp.undone"
@@ -106,20 +121,33 @@ def undo_run(file: LedgerFile, run_name: str) -> Undone:
         )
         for table, column in (("failure", "item_id"), ("item_image", "item_id"), ("item", "id")):
             connection.execute(f"delete from {table} where {column} in {_GONE}")
-        connection.execute("delete from work_state where batch_id = ?", (run_name,))
+        connection.execute(f"delete from work_state where batch_id in {_RUNS}")
         connection.execute(
-            "update run set reset_at = coalesce(reset_at, ?) where batch_id = ?",
-            (time.time(), run_name),
+            f"update run set reset_at = coalesce(reset_at, ?) where batch_id in {_RUNS}",
+            (time.time(),),
         )
-        connection.execute("drop table temp.undone")
+        _forget(connection)
     return undone
 
 
-def _collect(connection: sqlite3.Connection, run_name: str) -> Undone:
-    """Puts the items whose rows a run may have written into a temporary table; counts them."""
-    connection.execute("drop table if exists temp.undone")
-    connection.execute(_ITEMS, {"batch_id": run_name})
+def _collect(connection: sqlite3.Connection, run_names: Sequence[str]) -> Undone:
+    """Puts runs, and the items whose rows they may have written, into temporary tables.
+
+    Returns the numbers of these items.
+    """
+    _forget(connection)
+    connection.execute("create temp table undone_run (batch_id text primary key)")
+    connection.execute("create temp table undone (id integer primary key, gone integer)")
+    for run_name in run_names:
+        connection.execute("insert into temp.undone_run values (?)", (run_name,))
+        connection.execute(_ITEMS, {"batch_id": run_name})
     gone, count = connection.execute(
         "select coalesce(sum(gone), 0), count(*) from temp.undone"
     ).fetchone()
     return Undone(int(count - gone), int(gone))
+
+
+def _forget(connection: sqlite3.Connection) -> None:
+    """Drops the temporary tables, if they exist."""
+    for table in ("undone", "undone_run"):
+        connection.execute(f"drop table if exists temp.{table}")

@@ -61,18 +61,20 @@ class RunLedger:
         run_name: str,
         state_file: Path,
         *,
+        given_id: str | None = None,
         deletes: bool = False,
         only_verified: bool = False,
     ) -> None:
         """Records the begin of a run; a resumed or `only_verified` run is already recorded.
 
         A run that is only verified stays finished or unfinished. A resumed run reports its earlier
-        failures again at its end. `deletes` says that it deletes files of its source.
+        failures again at its end. `given_id` is the batch id on its rows, if it is not its name;
+        `deletes` says that it deletes files of its source.
         """
         with self._file.transaction() as connection:
             connection.execute(
                 "insert into run (batch_id, run_id, scope_id, state_file, started_at, deletes,"
-                " number) values (?1, ?2, ?3, ?4, ?5, ?6,"
+                " given_id, number) values (?1, ?2, ?3, ?4, ?5, ?6, ?8,"
                 " (select coalesce(max(number), 0) + 1 from run))"
                 " on conflict (batch_id) do update set finished_at = iif(?7, finished_at, null),"
                 " exit_code = iif(?7, exit_code, null), completed = completed and ?7,"
@@ -85,6 +87,7 @@ class RunLedger:
                     time.time(),
                     deletes,
                     only_verified,
+                    given_id,
                 ),
             )
 
@@ -120,20 +123,25 @@ class RunLedger:
         ).fetchone()
         return row is not None
 
-    def run_names(self, scope_id: int) -> list[str]:
-        """The batch ids of the runs of a scope that may have written rows, one for each cycle."""
+    def batch_ids(self, scope_id: int) -> list[str]:
+        """The batch ids on the rows of all runs of a scope that may have written any."""
         rows = self._file.connection.execute(
             "select batch_id from run where scope_id = ? and (finished_at is null or exists ("
             " select 1 from run_count where run_count.batch_id = run.batch_id"
             " and name like 'import.%'))",
             (scope_id,),
         ).fetchall()
-        return [each for (run_name,) in rows for each in self.cycles(run_name)]
+        found = [each for (run_name,) in rows for each in self.cycles(run_name)]
+        return list(dict.fromkeys(found))
 
     def cycles(self, run_name: str) -> list[str]:
         """The batch ids on the rows of a run, one for each cycle."""
+        row = self._file.connection.execute(
+            "select given_id from run where batch_id = ?", (run_name,)
+        ).fetchone()
+        batch_id = run_name if row is None or row[0] is None else str(row[0])
         more = self.counts(run_name).get("cycles", 0)
-        return [cycle_run_name(run_name, cycle) for cycle in range(1, 2 + more)]
+        return [cycle_run_name(batch_id, cycle) for cycle in range(1, 2 + more)]
 
     def counts(self, run_name: str) -> dict[str, int]:
         """All counts of a run, by name."""

@@ -16,9 +16,10 @@ create table scope (
   unique (kind, source, tag, target_id)
 );
 
--- A run over a scope, and what it counted.
+-- A run over a scope, and what it counted. Everywhere here, `batch_id` is the run's own name.
 create table run (
   batch_id text primary key,
+  given_id text, -- the batch id on its rows, if a user gave one; runs may share it
   run_id text not null,
   number integer, -- the order of runs
   scope_id integer not null references scope (id),
@@ -32,6 +33,7 @@ create table run (
   reset_at real -- when it was reset
 );
 create index run_number on run (number);
+create index run_given on run (given_id) where given_id is not null;
 create index run_unreported on run (scope_id) where reported = 0;
 create table run_count (
   batch_id text not null,

@@ -16,7 +16,7 @@ from imports.files.file_error import about_file
 from imports.files.regular_file import read_named
 from imports.files.whole_file import replacing
 from imports.items.phase import Phase
-from imports.items.run_name import RUN_NAME, cycle_run_name
+from imports.items.run_name import RUN_NAME, cycle_run_name, may_be_given
 from imports.items.source import is_below
 from imports.kinds.wording import WORDINGS
 
@@ -91,14 +91,19 @@ def _fresh_phases() -> dict[str, PhaseState]:
     return {phase.value: PhaseState() for phase in Phase if phase is not Phase.VERIFY}
 
 
-class WorkState(msgspec.Struct, kw_only=True, rename={"run_name": "batch_id"}):
+_RENAMED = {"run_name": "batch_id", "given_id": "given_batch_id"}
+
+
+class WorkState(msgspec.Struct, kw_only=True, rename=_RENAMED):
     """The current run, as written to the file, with the fields in this order.
 
+    `run_name` is its own name, `given_id` the batch id that a user gave to it.
     Fields that name files and folders are only accepted in the form that runs write.
     """
 
     run_id: Annotated[str, _one_of(_UUID)]
     run_name: Annotated[str, _one_of(RUN_NAME)]
+    given_id: str | None = None
     status: _Status = "running"
     process_id: int
     kind: Annotated[str, _one_of(*WORDINGS)]
@@ -130,11 +135,21 @@ class WorkState(msgspec.Struct, kw_only=True, rename={"run_name": "batch_id"}):
         return None if named is None else Path(str(named))
 
     @property
-    def rows_run_name(self) -> str:
+    def batch_id(self) -> str:
+        """The batch id of the run: the given one, or the run's own name."""
+        return self.given_id or self.run_name
+
+    @property
+    def rows_batch_id(self) -> str:
         """The batch id on the rows of the current cycle: each cycle counts as a run of its own.
 
-        It is the run's name; from the second cycle on, it ends with the cycle's number.
+        It is that of the run; from the second cycle on, it ends with the cycle's number.
         """
+        return cycle_run_name(self.batch_id, self.cycle)
+
+    @property
+    def cycle_name(self) -> str:
+        """The name of the current cycle, which no other run has."""
         return cycle_run_name(self.run_name, self.cycle)
 
     @property
@@ -188,17 +203,18 @@ def from_json(plain: object) -> WorkState:
 
 
 def _check_paths(state: WorkState) -> None:
-    """Raises ValidationError if a path does not have the form that runs write."""
+    """Raises ValidationError if a path or a given id does not have the form that runs write."""
     named = [state.source, state.parameters.get("db_path") or "."]
     lists = [state.parameters.get(name) or [] for name in ("image_roots", "patterns")]
     every = named + [each for some in lists if isinstance(some, list) for each in some]
     if (
         not all(isinstance(some, list) for some in lists)
         or not all(isinstance(each, str) and "\0" not in each for each in every)
+        or not (state.given_id is None or may_be_given(state.given_id))
         or not Path(state.source).is_absolute()
         or not is_below(state.single_file or ".")
     ):
-        raise msgspec.ValidationError("a path has an invalid form")
+        raise msgspec.ValidationError("a path or the given batch id has an invalid form")
 
 
 def _with_counts(phase: object) -> object:

@@ -206,7 +206,7 @@ def _added_by_owner(
 
 def compare_images(target: VerifyTarget, images: list[Image]) -> dict[str, Finding]:
     """The wrong rows of `image_assets` for stored images, by hash."""
-    rows = image_rows(UploadTarget(target.config, target.run["batch_id"]), images)
+    rows = image_rows(UploadTarget(target.config, target.run["batch_id"], ""), images)
     answer = _compare_rows(target, rows, [[(0, number)] for number in range(len(images))])[0]
     return {
         image.sha256: Finding(each.found, f"{IMAGE_ASSETS.label}/{image.sha256}", _detail(each))

@@ -52,7 +52,11 @@ def import_items(session: RunSession) -> int:
     total = session.queue.open(ItemState.PLANNED, settings.limit, largest)
     session.display.begin(Phase.IMPORT, total)
     target = ImportTarget(
-        session.target.config, session.kind.group, session.run_values(), session.status_files
+        session.target.config,
+        session.kind.group,
+        session.run_values(),
+        session.state.cycle_name,
+        session.status_files,
     )
     parsers, waiting = session.workers.for_parsing(total), session.workers.for_waiting()
     executor = Chained(parsers, waiting, partial(begin_batch, SpoolReader(session.spool)))

@@ -47,11 +47,12 @@ Refusal = DataRefusedError | BackendUnavailableError
 
 @dataclass(frozen=True, slots=True)
 class ImportTarget:
-    """Where rows are merged: the target and its tables, with the values of the run."""
+    """Where rows are merged: the target and its tables; the values of the run, and its name."""
 
     config: TargetConfig
     group: TableGroup
     run: dict[str, Any]
+    run_name: str
     status_files: StatusFiles | None
 
 
@@ -274,7 +275,7 @@ def _merge_at_once(
     """
     placed = place_rows(target.group, target.run, records)
     items = [*dict.fromkeys(signatures[record.item_id] for record in records)]
-    request = request_id(target.run["batch_id"], [f"{start}+{len(records)}", *items])
+    request = request_id(target.run_name, [f"{start}+{len(records)}", *items])
     answer = database.merge(request, placed.rows)
     letters = answer.outcomes
     found: list[tuple[Record, RowOutcome]] = []

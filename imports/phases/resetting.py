@@ -17,7 +17,7 @@ from imports.backends.retry import RetryPolicy
 from imports.backends.target import Target, embedded_folder
 from imports.configuration.choices import Backend
 from imports.errors import BackendUnavailableError, StateConflictError, UsageError
-from imports.items.run_name import RUN_NAME
+from imports.items.run_name import RUN_NAME, without_cycle
 from imports.kinds import all_kinds, kind_named
 from imports.kinds.kind import Kind
 from imports.ledger import (
@@ -28,10 +28,11 @@ from imports.ledger import (
     Undone,
     UndonePlaces,
     count_undone,
-    known_run,
+    known_runs,
 )
 from imports.ledger.file import check_place, reading
 from imports.ledger.kept import kept_states
+from imports.ledger.resets import likely_ids
 from imports.ledger.work_state import DamagedStateError, WorkState, load_work_state
 from imports.phases.putting import PlaceTarget
 from imports.phases.reset_places import remove_placed
@@ -39,7 +40,7 @@ from imports.run.display import Display
 from imports.run.lock import hold, write_run
 from imports.run.opening import connected, interruption
 from imports.run.provenance import refuse_foreign
-from imports.run.reset import ResetReport, ResetTarget, count_run, reset_run
+from imports.run.reset import BatchToReset, ResetReport, ResetTarget, count_batch, reset_batch
 from imports.settings import Settings
 from imports.workers.executors import Workers
 
@@ -48,15 +49,27 @@ from imports.workers.executors import Workers
 class RunToReset:
     """A run, by its batch id, and the settings that open its target.
 
-    `known` is what the ledger knows of it, None if it does not know the run. `was_into` is the
-    target as its work state calls it, empty if that is lost.
+    `runs` are the runs of the ledger with this batch id; several if a user gave it to them, none if
+    the ledger does not know it. `was_into` is the target as the work state calls it, empty if that
+    is lost.
     """
 
     name: str
     kind: Kind
-    known: KnownRun | None
+    runs: tuple[KnownRun, ...]
     settings: Settings
     was_into: str = ""
+
+    @property
+    def known(self) -> KnownRun | None:
+        """The last one that the ledger knows."""
+        return self.runs[-1] if self.runs else None
+
+    @property
+    def batch(self) -> BatchToReset:
+        """What a reset of rows has to know."""
+        names = tuple(each.run_name for each in self.runs)
+        return BatchToReset(self.name, names, self.kind.group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,35 +93,50 @@ def run_to_reset(settings: Settings, run_name: str, kind: str | None) -> RunToRe
     `kind` is what the user says that it is of. It is needed if neither knows the run.
 
     Raises:
-        UsageError: if nobody knows of what kind the run is, or it is of another kind.
+        UsageError: if nobody knows of what kind the run is, or it is of another kind, or runs of
+            several kinds have the batch id.
     """
     with reading(settings.ledger_file) as connection:
-        known = None if connection is None else known_run(connection, run_name)
+        runs = [] if connection is None else known_runs(connection, run_name)
+        likely = [] if runs or connection is None else likely_ids(connection, run_name)
         states = [] if connection is None else [each.state for each in kept_states(connection)]
     with contextlib.suppress(DamagedStateError):
         if (state := load_work_state(settings.state_file)) is not None:
             states.append(state)
-    own = next((each for each in states if each.run_name == run_name), None)
-    of_kind = known.kind if known is not None else own.kind if own is not None else kind
-    if of_kind is None:
-        raise _unknown(settings.ledger_file, run_name)
-    if kind not in (None, of_kind):
-        raise UsageError(f"The run {run_name} is of the kind {of_kind}, not {kind}.")
-    target_id = known.target_id if known is not None else own.target_id if own is not None else ""
-    into = next((each for each in states if each.target_id == target_id), None)
+    own = next((each for each in states if each.batch_id == run_name), None)
+    kinds = list(dict.fromkeys(each.kind for each in runs))
+    kinds = kinds or ([own.kind] if own is not None else [])
+    if not kinds and (kind is None or likely):
+        raise _unknown(settings.ledger_file, run_name, likely)
+    if kind is not None and kind not in (kinds or [kind]):
+        raise UsageError(f"The run {run_name} is of the kind {' and '.join(kinds)}, not {kind}.")
+    if kind is None and len(kinds) > 1:
+        raise UsageError(
+            f"Runs of the kinds {' and '.join(kinds)} have the batch id {run_name}. Choose one with"
+            " --kind."
+        )
+    of_kind = kind or kinds[0]
+    runs = [each for each in runs if each.kind == of_kind]
+    target_ids = {each.target_id for each in runs} or {own.target_id if own is not None else ""}
+    into = next((each for each in states if {each.target_id} == target_ids), None)
     if settings.backend is Backend.AUTO and into is not None and into.backend:
         settings = replace(settings, backend=Backend(into.backend))
     if settings.chosen_backend is Backend.EMBEDDED:
         _check_embedded(settings)
     return RunToReset(
-        run_name, kind_named(of_kind), known, settings, into.target if into is not None else ""
+        run_name,
+        kind_named(of_kind),
+        tuple(runs),
+        settings,
+        into.target if into is not None else "",
     )
 
 
-def _unknown(ledger: Path, run_name: str) -> UsageError:
+def _unknown(ledger: Path, run_name: str, likely: list[str]) -> UsageError:
     # Of a cycle, as rows have it, or of a batch, as `status` has it.
     begins = re.match(RUN_NAME, run_name)
-    whole = "" if begins is None or begins[0] == run_name else f" Did you mean {begins[0]}?"
+    meant = likely or [without_cycle(run_name) if begins is None else begins[0]]
+    whole = "" if meant == [run_name] else f" Did you mean {' or '.join(meant)}?"
     return UsageError(
         f"The ledger {ledger} does not know the run {run_name}.{whole} `status` shows the last"
         " runs. If the run has another ledger, name it with --db-path. If its ledger is lost, say"
@@ -140,8 +168,9 @@ class Reset:
 
     def find(self) -> Found:
         """Counts what `delete` would delete; nothing changes."""
-        written = count_run(self._on, self._ledger, self.run.kind.group, self.run.name)
-        return Found(written, *count_undone(self._ledger, self.run.name))
+        batch = self.run.batch
+        written = count_batch(self._on, self._ledger, batch)
+        return Found(written, *count_undone(self._ledger, batch.run_names))
 
     def delete(self) -> ResetReport:
         """Deletes it. It may be interrupted, and repeated.
@@ -151,14 +180,14 @@ class Reset:
             InterruptedRunError: if it was asked to stop.
             LedgerError: if the ledger cannot be written.
         """
-        known, places = self.run.known, None
+        known, batch, places = self.run.known, self.run.batch, None
         if known is not None:
-            scope = Scope(self._ledger, known.scope_id, self.run.name)
-            places = ResetPlaces(scope, self.target.key)
+            scope = Scope(self._ledger, known.scope_id, known.run_name)
+            places = ResetPlaces(scope, self.target.key, batch.run_names)
             # Afterwards it is not known any more which items were imported.
             places.commit()
         try:
-            report = reset_run(self._on, self._ledger, self.run.kind.group, self.run.name)
+            report = reset_batch(self._on, self._ledger, batch)
             if places is not None:
                 at_places = PlaceTarget(self.target.config, trusts_sizes=True)
                 columns = [
@@ -188,11 +217,13 @@ def open_reset(run: RunToReset, stop: threading.Event, display: Display) -> Iter
         hold(settings.ledger_file, "The ledger", "--db-path", resources)
         refuse_foreign(settings.ledger_file)
         target = connected(settings, policy, display, resources)
-        if run.known is not None and run.known.target_id != target.key:
+        into = tuple(each for each in run.runs if each.target_id == target.key)
+        if run.runs and not into:
             raise _another_target(run, target.location)
+        run = replace(run, runs=into)
         ledger = LedgerFile(settings.ledger_file)
         resources.callback(ledger.close)
-        write_run(settings.ledger_file, run.name)
+        write_run(settings.ledger_file, run.name if run.known is None else run.known.run_name)
         workers = Workers(settings.max_concurrent_uploads)
         resources.callback(workers.close)
         on = ResetTarget(target.database, target.store, workers.for_waiting(), display.mention)
@@ -210,12 +241,15 @@ def _another_target(run: RunToReset, location: str) -> StateConflictError:
 def _forget_state_file(run: RunToReset) -> None:
     """Removes the checkpoint of a run that was reset: nothing continues it."""
     path = run.settings.state_file
-    if _is_of(path, run.name):
+    if _is_of(path, run):
         path.unlink(missing_ok=True)
 
 
-def _is_of(path: Path, run_name: str) -> bool:
+def _is_of(path: Path, run: RunToReset) -> bool:
     state: WorkState | None = None
     with contextlib.suppress(DamagedStateError):
         state = load_work_state(path)
-    return state is not None and state.run_name == run_name
+    if state is None:
+        return False
+    known = {each.run_name for each in run.runs}
+    return state.run_name in known if known else state.batch_id == run.name

@@ -128,4 +128,4 @@ def verify_imported(session: RunSession, *, deep: bool) -> Verified:
 
 def forget_merges(session: RunSession) -> None:
     """Deletes the target's stored answers to this run's merges, so later merges are executed."""
-    session.ask(session.target.database.forget_merges, session.state.rows_run_name)
+    session.ask(session.target.database.forget_merges, session.state.rows_batch_id)

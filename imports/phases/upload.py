@@ -71,7 +71,9 @@ def list_images(session: RunSession, images: list[Image]) -> None:
 
 
 def _target(session: RunSession) -> UploadTarget:
-    return UploadTarget(session.target.config, session.state.rows_run_name)
+    return UploadTarget(
+        session.target.config, session.state.rows_batch_id, session.state.cycle_name
+    )
 
 
 def _wanted(
@@ -218,9 +220,10 @@ BATCH_SIZE = 500
 
 @dataclass(frozen=True, slots=True)
 class UploadTarget:
-    """The target of images, and the run that stores them."""
+    """The target of images, and the run that stores them: its batch id and its own name."""
 
     config: TargetConfig
+    batch_id: str
     run_name: str
 
 
@@ -314,7 +317,7 @@ def image_rows(target: UploadTarget, images: list[Image]) -> Rows:
         )
         for image in images
     ]
-    return Rows(IMAGES, {"batch_id": target.run_name}, {0: encoded})
+    return Rows(IMAGES, {"batch_id": target.batch_id}, {0: encoded})
 
 
 _NAMESPACE = UUID("5e0f4a26-4a55-5d3c-9f4e-5a0c1c6b6d1f")

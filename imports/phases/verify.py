@@ -253,7 +253,7 @@ def _find_orphans(
     # While items are open, such a row may belong to one of them.
     items = session.items
     open_items = items.unfinished(0)[0] + items.failures(0)[0] + items.acknowledged()
-    run_names = session.runs.run_names(session.scope.id)
+    run_names = session.runs.batch_ids(session.scope.id)
     after = None
     question = partial(rows_written, target, table, run_names)
     while page := session.workers.for_waiting().submit(question, after).result():

@@ -132,8 +132,9 @@ def open_session(
             if not settings.scan_only:
                 left = abandon_unfinished(fresh, ledger, display, restart=settings.restart)
                 if left is not None:
-                    target.database.forget_merges(left.rows_run_name)
+                    target.database.forget_merges(left.rows_batch_id)
             state = state_to_resume(fresh, ledger, display, scan_only=settings.scan_only)
+            _check_batch_id(state, settings, kind)
         scope_id = runs.scope(kind.name, str(folder), state.tag, target.key)
         scope = Scope(ledger, scope_id, state.run_name, single_item)
         runs.begin_run(
@@ -141,6 +142,7 @@ def open_session(
             state.run_id,
             state.run_name,
             settings.state_file.resolve(),
+            given_id=state.given_id,
             deletes=single_item is None and disposal is not None and disposal.deletes,
             only_verified=last_run,
         )
@@ -200,12 +202,21 @@ def open_session(
     return session
 
 
+def _check_batch_id(state: WorkState, settings: Settings, kind: Kind) -> None:
+    """Refuses a given batch id if it decides what happens to rows of earlier runs."""
+    if state.given_id and kind.group.judges_age and settings.if_exists != "newer":
+        raise UsageError(
+            f"--batch-id and --if-exists {settings.if_exists} exclude each other: rows of an"
+            " earlier run with the same batch id would count as rows of this run. Use only one."
+        )
+
+
 def _status_files(
     settings: Settings, kind: Kind, source: Source, state: WorkState
 ) -> StatusFiles | None:
     if not kind.status_files or settings.no_status_files:
         return None
-    return StatusFiles(source, state.run_name, state.tag, state.target, kind.status_file)
+    return StatusFiles(source, state.batch_id, state.tag, state.target, kind.status_file)
 
 
 def _hold_state_file(path: Path, resources: contextlib.ExitStack) -> None:
@@ -233,6 +244,7 @@ def _fresh_state(
     return WorkState(
         run_id=run_id,
         run_name=run_name,
+        given_id=settings.batch_id,
         process_id=os.getpid(),
         kind=kind.name,
         source=str(folder),

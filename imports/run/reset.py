@@ -25,7 +25,7 @@ from imports.errors import (
     InterruptedRunError,
 )
 from imports.items.run_name import cycle_run_name
-from imports.ledger import LedgerFile, RunLedger, Undone, known_run, undo_run
+from imports.ledger import LedgerFile, RunLedger, Undone, undo_runs
 from imports.tables.table import Table, TableGroup
 from imports.workers.executors import in_a_thread
 
@@ -88,14 +88,26 @@ class ResetReport:
         return not self.stayed.total() and not self.problems
 
 
-def count_run(target: ResetTarget, ledger: LedgerFile, group: TableGroup, run: str) -> Written:
-    """Counts what a reset of a run, by its batch id, would delete."""
-    run_names = names_on_rows(target, ledger, group, run)
-    return in_a_thread(target.database.count_written, group, run_names)
+@dataclass(frozen=True, slots=True)
+class BatchToReset:
+    """A batch id, the own names of its runs in the ledger, and the tables that they write.
+
+    Without names, the ledger knows none of its runs.
+    """
+
+    id: str
+    run_names: tuple[str, ...]
+    group: TableGroup
 
 
-def reset_run(target: ResetTarget, ledger: LedgerFile, group: TableGroup, run: str) -> ResetReport:
-    """Deletes what a run, by its batch id, wrote in the tables of a group. Repeating it is safe.
+def count_batch(target: ResetTarget, ledger: LedgerFile, batch: BatchToReset) -> Written:
+    """Counts what a reset of a batch would delete."""
+    batch_ids = ids_on_rows(target, ledger, batch)
+    return in_a_thread(target.database.count_written, batch.group, batch_ids)
+
+
+def reset_batch(target: ResetTarget, ledger: LedgerFile, batch: BatchToReset) -> ResetReport:
+    """Deletes what the runs of a batch wrote. Repeating it is safe.
 
     No import into the same target may be active.
 
@@ -104,54 +116,52 @@ def reset_run(target: ResetTarget, ledger: LedgerFile, group: TableGroup, run: s
         InterruptedRunError: if it was asked to stop.
         LedgerError: if the ledger cannot be written.
     """
-    run_names = names_on_rows(target, ledger, group, run)
-    report = ResetReport(undo_run(ledger, run))
-    in_a_thread(_delete, target, group, run_names, report)
+    batch_ids = ids_on_rows(target, ledger, batch)
+    report = ResetReport(undo_runs(ledger, batch.run_names))
+    in_a_thread(_delete, target, batch.group, batch_ids, report)
     return report
 
 
 def _delete(
-    target: ResetTarget, group: TableGroup, run_names: Sequence[str], report: ResetReport
+    target: ResetTarget, group: TableGroup, batch_ids: Sequence[str], report: ResetReport
 ) -> None:
-    forget_merges(target, run_names)
-    delete_rows(target, group, run_names, report)
+    forget_merges(target, batch_ids)
+    delete_rows(target, group, batch_ids, report)
     remove_images(target, report)
 
 
-def names_on_rows(
-    target: ResetTarget, ledger: LedgerFile, group: TableGroup, run: str
-) -> list[str]:
-    """The batch ids on the rows of a run, cycle by cycle.
+def ids_on_rows(target: ResetTarget, ledger: LedgerFile, batch: BatchToReset) -> list[str]:
+    """The batch ids on the rows of a batch, cycle by cycle.
 
-    If the ledger does not know the run, this asks the target for cycles until it has no rows of
+    If the ledger does not know its runs, this asks the target for cycles until it has no rows of
     the next ones.
     """
-    if known_run(ledger.connection, run) is not None:
-        return RunLedger(ledger).cycles(run)
-    run_names: list[str] = []
+    if batch.run_names:
+        return max(map(RunLedger(ledger).cycles, batch.run_names), key=len)
+    batch_ids: list[str] = []
     while True:
-        first = len(run_names) + 1
-        some = [cycle_run_name(run, number) for number in range(first, first + _CYCLES_AT_ONCE)]
-        found = in_a_thread(target.database.count_written, group, some)
-        if run_names and not any(each.rows for each in found.tables.values()):
-            return run_names
-        run_names += some
+        first = len(batch_ids) + 1
+        some = [cycle_run_name(batch.id, each) for each in range(first, first + _CYCLES_AT_ONCE)]
+        found = in_a_thread(target.database.count_written, batch.group, some)
+        if batch_ids and not any(each.rows for each in found.tables.values()):
+            return batch_ids
+        batch_ids += some
 
 
-def forget_merges(target: ResetTarget, run_names: Sequence[str]) -> None:
+def forget_merges(target: ResetTarget, batch_ids: Sequence[str]) -> None:
     """Deletes the target's stored answers to merges: otherwise it would skip repeated merges."""
-    for run_name in run_names:
-        target.database.forget_merges(run_name)
+    for batch_id in batch_ids:
+        target.database.forget_merges(batch_id)
 
 
 def delete_rows(
-    target: ResetTarget, group: TableGroup, run_names: Sequence[str], report: ResetReport
+    target: ResetTarget, group: TableGroup, batch_ids: Sequence[str], report: ResetReport
 ) -> None:
-    """Deletes the rows that runs wrote, a page at a time, children first."""
+    """Deletes the rows of batches, a page at a time, children first."""
     for table in reversed(resettable(group)):
         after: str | None = None
-        while page := written_rows(target.database, table, run_names, after):
-            stayed = _delete_page(target, group, table, run_names, page)
+        while page := written_rows(target.database, table, batch_ids, after):
+            stayed = _delete_page(target, group, table, batch_ids, page)
             after = page[-1].id
             report.deleted[table.label] += len(page) - len(stayed)
             report.stayed[table.label] += len(stayed)
@@ -165,13 +175,13 @@ def _delete_page(
     target: ResetTarget,
     group: TableGroup,
     table: Table,
-    run_names: Sequence[str],
+    batch_ids: Sequence[str],
     page: list[WrittenRow],
 ) -> list[WrittenRow]:
     """Deletes a page of rows; returns those that stay."""
 
     def ask(database: RetryingDatabase, _: int, ids: list[str]) -> list[str]:
-        return database.delete_written(group, table, ids, run_names)
+        return database.delete_written(group, table, ids, batch_ids)
 
     stayed: set[str] = set()
     for part in in_parts(target.database, [each.id for each in page], ask):

@@ -220,7 +220,7 @@ class RunSession:
             )
         values: dict[str, object] = {
             "dataset_id": self.state.dataset_id,
-            "batch_id": self.state.rows_run_name,
+            "batch_id": self.state.rows_batch_id,
         }
         if self.kind.group.judges_age:
             values |= {"if_exists": self.settings.if_exists, "repair": self.state.repairing}

@@ -69,7 +69,13 @@ def take_over(
     runs = RunLedger(ledger)
     scope_id = runs.scope(found.kind, found.source, found.tag, found.target_id)
     if not runs.knows(_record_of(found)):
-        runs.begin_run(scope_id, found.run_id, found.run_name, settings.state_file.resolve())
+        runs.begin_run(
+            scope_id,
+            found.run_id,
+            found.run_name,
+            settings.state_file.resolve(),
+            given_id=found.given_id,
+        )
     keep_state(ledger, scope_id, found)
 
 
@@ -90,6 +96,11 @@ def state_to_resume(
         # Its source had no items, as for a mistyped folder: there is nothing to resume.
         return fresh
     display.say(f"Resuming the run of {_started(found)}.")
+    if fresh.given_id not in (None, found.given_id):
+        display.say(
+            f"⚠️  It keeps its batch id, {found.batch_id}. --restart begins a run with the batch id"
+            f" {fresh.given_id}."
+        )
     # The URL of its database may have changed.
     found.backend, found.target = fresh.backend, fresh.target
     found.status = "running"

@@ -82,7 +82,7 @@ class StatusFiles:
     """
 
     source: Source
-    run_name: str
+    batch_id: str
     tag: str
     target: str
     content: Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -117,7 +117,7 @@ class StatusFiles:
             "written_by": WRITTEN_BY,
             "status": name.removesuffix(".json"),
             "folder": path,
-            "batch_id": self.run_name,
+            "batch_id": self.batch_id,
             "time": datetime.now(UTC),
             "tag": self.tag,
             "target": self.target,

@@ -9,7 +9,7 @@ from tests.support.searches import generate
 from tests.support.target import Target
 
 POINTS = (
-    FaultPoint("imports.run.reset:undo_run", before=False),
+    FaultPoint("imports.run.reset:undo_runs", before=False),
     FaultPoint("imports.backends.retrying:RetryingDatabase.delete_written", before=False),
     FaultPoint("imports.backends.retrying:RetryingDatabase.unlist_images", before=False),
 )

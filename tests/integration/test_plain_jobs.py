@@ -126,7 +126,7 @@ def test_a_worker_in_another_process_connects_for_itself_and_once(bench: Bench) 
         assert opened(config) is target.connections, "the coordinator's own"
         spawned = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=spawned) as worker:
-            worker.submit(record_images, UploadTarget(config, "batch"), [image]).result()
+            worker.submit(record_images, UploadTarget(config, "batch", "run"), [image]).result()
             assert bench.images() == {"ab12": image.storage_path}
             first, second = (worker.submit(connection, config).result() for _ in range(2))
             assert first == second

@@ -17,16 +17,17 @@ from imports.backends.target import Target, open_target
 from imports.errors import ImageProblemError
 from imports.items.phase import Phase
 from imports.kinds import kind_named
-from imports.ledger import LedgerFile, Undone, undo_run
+from imports.ledger import LedgerFile, Undone, known_runs, undo_runs
 from imports.run.report import RunReport
 from imports.run.reset import (
+    BatchToReset,
     ResetReport,
     ResetTarget,
-    count_run,
+    count_batch,
     delete_rows,
     forget_merges,
     remove_images,
-    reset_run,
+    reset_batch,
 )
 from tests.integration.test_people import Stops
 from tests.support import people
@@ -45,9 +46,13 @@ class Reset:
         self.ledger = LedgerFile(bench.settings().ledger_file)
         self.target = ResetTarget(target.database, target.store, threads)
 
+    def batch(self, run: str) -> BatchToReset:
+        known = known_runs(self.ledger.connection, run)
+        return BatchToReset(run, tuple(each.run_name for each in known), self.group)
+
     def count(self, run: str) -> tuple[dict[str, tuple[int, int]], int, int]:
         """Rows and earlier ones of each table that has any; images, and their bytes."""
-        counted = count_run(self.target, self.ledger, self.group, run)
+        counted = count_batch(self.target, self.ledger, self.batch(run))
         tables = {
             label: (each.rows, each.earlier)
             for label, each in counted.tables.items()
@@ -56,7 +61,7 @@ class Reset:
         return tables, counted.images, counted.bytes
 
     def run(self, run: str) -> ResetReport:
-        return reset_run(self.target, self.ledger, self.group, run)
+        return reset_batch(self.target, self.ledger, self.batch(run))
 
 
 @contextmanager
@@ -185,7 +190,7 @@ def _first_steps(reset: Reset, run: str, count: int) -> None:
     """What a reset that is killed has done."""
     kind = reset.target.store.storage_type
     steps: list[Callable[[], object]] = [
-        lambda: undo_run(reset.ledger, run),
+        lambda: undo_runs(reset.ledger, [run]),
         lambda: forget_merges(reset.target, [run]),
         lambda: delete_rows(reset.target, reset.group, [run], ResetReport(Undone(0, 0))),
         lambda: reset.target.database.unlist_images(kind, "", 50),

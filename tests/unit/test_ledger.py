@@ -826,8 +826,8 @@ def test_orphans_are_looked_for_among_the_runs_that_may_have_written(book: Book)
     book.runs.add_counts("idle", {"planning.unchanged": 5})
     for run_name in ("batch", "wrote", "idle"):
         book.runs.end_run(run_name, 0, completed=True)
-    assert sorted(book.runs.run_names(scope)) == ["open", "wrote"]
-    assert book.runs.run_names(scope + 1) == []
+    assert sorted(book.runs.batch_ids(scope)) == ["open", "wrote"]
+    assert book.runs.batch_ids(scope + 1) == []
 
 
 def test_counts_add_up_by_name_and_run(book: Book) -> None:

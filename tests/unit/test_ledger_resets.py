@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imports.items.work_item import Plan
-from imports.ledger import Undone, UndonePlaces, count_undone, known_run, undo_run
+from imports.ledger import Undone, UndonePlaces, count_undone, known_runs, undo_runs
 from tests.support.book import Book, gathered, hashed, listed, picture
 
 
@@ -32,10 +32,10 @@ def test_items_of_the_run_and_those_of_it_that_a_later_run_took_again(book: Book
     book.list(listed("own and again"), whole=False, again=True)
     book.add()
     book.imported(ids["own and again"], ids["later"])
-    assert undo_run(book.file, "second") == Undone(3, 0)
+    assert undo_runs(book.file, ["second"]) == Undone(3, 0)
     assert sorted(book.listed_paths()) == ["again", "own", "own and again"]
-    assert undo_run(book.file, "second") == Undone(0, 0)
-    assert undo_run(book.file, "nobody's") == Undone(0, 0)
+    assert undo_runs(book.file, ["second"]) == Undone(0, 0)
+    assert undo_runs(book.file, ["nobody's"]) == Undone(0, 0)
 
 
 def test_a_half_imported_item_begins_again_and_an_item_without_rows_stays(book: Book) -> None:
@@ -44,7 +44,7 @@ def test_a_half_imported_item_begins_again_and_an_item_without_rows_stays(book: 
     some = ids["some records"]
     book.queue.record_imported([some], [(some, "1 of 2")], {}, (1.0, 2.0), {some: 1})
     book.failed(ids["none"])
-    assert undo_run(book.file, "first") == Undone(2, 0)
+    assert undo_runs(book.file, ["first"]) == Undone(2, 0)
     states = dict(book.rows("select path, state from item"))
     assert states == {
         "pieces": "listed",
@@ -59,7 +59,7 @@ def test_an_item_whose_file_is_gone_is_deleted_and_its_disposal_stays(book: Book
     ids = book.add("a", "b")
     book.imported(*ids.values())
     book.disposed(ids["a"], moved_to="/done/a")
-    assert undo_run(book.file, "first") == Undone(1, 1)
+    assert undo_runs(book.file, ["first"]) == Undone(1, 1)
     assert book.rows("select path from item") == [("b",)]
     assert book.rows("select path, moved_to from disposal") == [("a", "/done/a")]
 
@@ -75,7 +75,7 @@ def test_images_are_checked_again_whichever_run_saw_them(book: Book) -> None:
     book.images.record_stored(["1", "2"], {})
     book.plan(Plan(book.add("c")["c"], images=(shared,)))
     assert [*gathered(book.images, "unstored", 9)] == []
-    undo_run(book.file, "first")
+    undo_runs(book.file, ["first"])
     assert book.rows("select distinct sha256 from seen_stored") == [("2",)]
     (images,) = gathered(book.images, "unstored", 9)
     assert [image.sha256 for image in images] == ["1"]
@@ -83,7 +83,7 @@ def test_images_are_checked_again_whichever_run_saw_them(book: Book) -> None:
 
 def test_the_run_cannot_be_resumed(book: Book) -> None:
     assert not book.runs.was_reset("first")
-    undo_run(book.file, "first")
+    undo_runs(book.file, ["first"])
     assert book.runs.was_reset("first")
     assert not book.runs.was_reset("second")
 
@@ -100,13 +100,13 @@ def test_counting_what_would_be_undone_undoes_nothing(book: Book) -> None:
     book.imported(*ids.values())
     book.disposed(ids["a"], moved_to="/done/a")
     for _ in range(2):
-        assert count_undone(book.file, "first") == (Undone(1, 1), UndonePlaces(0, 0))
+        assert count_undone(book.file, ["first"]) == (Undone(1, 1), UndonePlaces(0, 0))
     assert book.rows("select distinct state from item") == [("imported",)]
     assert not book.runs.was_reset("first")
 
 
 def test_a_run_is_known_with_its_scope(book: Book) -> None:
-    known = known_run(book.file.connection, "first")
-    assert known is not None
-    assert book.rows("select id, kind, source, tag, target_id from scope") == [tuple(known)]
-    assert known_run(book.file.connection, "nobody's") is None
+    (known,) = known_runs(book.file.connection, "first")
+    assert book.rows("select id, kind, source, tag, target_id from scope") == [known[:-1]]
+    assert known.run_name == "first"
+    assert known_runs(book.file.connection, "nobody's") == []

@@ -92,7 +92,7 @@ def test_a_command_has_the_flags_of_its_options_and_no_others(command: str) -> N
     for option in OPTIONS.values():
         if not option.commands & TAKING[command]:
             # What chooses among runs is no setting.
-            own = {"kind", "tag", "source", "limit"}
+            own = {"kind", "tag", "source", "limit", "batch_id"}
             assert option.name not in set(found) - own, option.name
             continue
         assert tuple(found[option.name].opts) == option.flags

@@ -78,7 +78,9 @@ class KnowingDatabase(MemoryDatabase):
 def target(
     store: Store, database: MemoryDatabase | None = None, policy: RetryPolicy | None = None
 ) -> UploadTarget:
-    return UploadTarget(target_config(database or KnowingDatabase(), store, policy), "batch_1")
+    return UploadTarget(
+        target_config(database or KnowingDatabase(), store, policy), "batch_1", "run_1"
+    )
 
 
 def on_disk(path: Path, content: bytes) -> ImageFile:

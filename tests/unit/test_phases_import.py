@@ -52,7 +52,7 @@ def item_of(path: Path, folder: Path, number: int, chunk: int | None = None) -> 
 
 
 def target_of(database: MemoryDatabase, policy: RetryPolicy | None = None) -> ImportTarget:
-    return ImportTarget(target_config(database, policy=policy), STATES.group, RUN, None)
+    return ImportTarget(target_config(database, policy=policy), STATES.group, RUN, "batch_1", None)
 
 
 def imported_by(target: ImportTarget, job: PrepareJob, spool: Spool) -> Imported:
@@ -213,7 +213,7 @@ def test_other_items_another_content_and_another_run_ask_with_other_ids(bench: B
     os.utime(path, ns=(1, 1))
     changed = [item_of(path, bench.source.folder, 1), bench.items[1]]
     bench.run(database, changed)
-    other = replace(target_of(database), run=RUN | {"batch_id": "batch_2"})
+    other = replace(target_of(database), run_name="batch_2")
     imported_by(other, job_of(bench.source.folder, bench.items[1:]), bench.spool)
     ids = [request for request, _ in database.requests]
     assert len(set(ids)) == 5
@@ -516,7 +516,7 @@ class FolderBench:
         files = (
             StatusFiles(self.source, "batch_1", "Nov", "memory", as_told) if status_files else None
         )
-        target = ImportTarget(target_config(database), FOLDERS.group, RUN, files)
+        target = ImportTarget(target_config(database), FOLDERS.group, RUN, "batch_1", files)
         job = PrepareJob("folders", self.source, RowFormat.JSON, items or self.items)
         return imported_by(target, job, self.spool)
 

@@ -81,7 +81,7 @@ def test_images_are_listed_under_the_id_that_is_forgotten(bench: PeopleBench) ->
     file = ImageFile("/images/1.png", Signature(1, 1))
     session.begin_cycle()
     list_images(session, [Image(file, "ab12", "png", "image/png", 3, None)])
-    assert bench.database.remembered == {session.state.rows_run_name} != {session.state.run_name}
+    assert bench.database.remembered == {session.state.rows_batch_id} != {session.state.run_name}
 
 
 def test_what_fails_is_tried_once_in_a_run_however_many_cycles_it_has(bench: PeopleBench) -> None:

@@ -45,8 +45,8 @@ def reset(
     settings = replace(settings, db_path=last_ledger(settings))
     run = run_to_reset(settings, batch_id, kind)
     check_backend(run.settings)
-    if run.known is not None:
-        refuse_env_files_in(Path(run.known.source), settings)
+    for each in run.runs:
+        refuse_env_files_in(Path(each.source), settings)
     with (
         running(run.settings, sys.stderr if as_json else sys.stdout) as (display, stop),
         open_reset(run, stop, display) as opened,
