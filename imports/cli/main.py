@@ -14,6 +14,7 @@ import click
 from imports.cli.commands import (  # noqa: F401  # each adds itself
     acknowledge,
     db,
+    earlier,
     import_source,
     reset,
     resume,

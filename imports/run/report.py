@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from imports.items.work_item import NOTHING_LACKING, Failure, Lacking
 from imports.ledger.work_state import MOST_LISTED, WorkState
 
 if TYPE_CHECKING:
+    from imports.backends.operations import OperationStats
     from imports.ledger import Listing
 
 
@@ -98,7 +100,7 @@ class RunReport:
     warning; likewise `left_out` records, until their parent exists, and `guarded` ones. `notices`
     are about the whole run. `item` is the kind's word for a work item; `acknowledged` items are not
     among the failures; `scanned` is the listing of a scan; `not_disposed` are files that could not
-    be deleted or moved.
+    be deleted or moved. `operations` are the requests to the target, only of a verbose run.
     """
 
     state: WorkState
@@ -122,6 +124,7 @@ class RunReport:
     verification: VerifyReport | None = None
     scanned: Listing | None = None
     next_commands: list[str] = field(default_factory=list)
+    operations: Mapping[str, OperationStats] = field(default_factory=dict)
 
     @property
     def nothing_to_do(self) -> bool:

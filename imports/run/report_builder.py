@@ -90,6 +90,9 @@ def build_report(
         not_disposed_total=not_disposed_total if session.disposal is not None else 0,
         verification=verification,
         next_commands=commands,
+        operations=(
+            session.target.database.operations.stats() if session.settings.debug_log else {}
+        ),
     )
 
 

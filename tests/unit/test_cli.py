@@ -28,6 +28,7 @@ COMMANDS = [
     ["folder"],
     ["people"],
     ["recognitions"],
+    ["load"],
     ["verify"],
     ["resume"],
     ["status"],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from imports.backends.operations import OperationStats
 from imports.cli.report import render_report, render_trouble, render_verification
 from imports.items.phase import Phase
 from imports.items.records import ExemptRecords
@@ -48,6 +49,22 @@ def test_the_summary_is_headed_by_what_and_where() -> None:
 )
 def test_the_time_is_told_in_minutes_and_seconds(seconds: float, shown: str) -> None:
     assert f"Elapsed: {shown} " in render_report(report(elapsed_seconds=seconds))
+
+
+def test_a_verbose_run_tells_rates_and_the_time_of_its_requests() -> None:
+    phases = {"upload": PhaseState("completed", 4.0), "import": PhaseState("completed", 10.0)}
+    told = report(
+        state=work_state(phases=phases),
+        counts={**COUNTS, "import.total_imported": 1_211, "import.derived.images": 30},
+        operations={"database.merge": OperationStats(100, 1, 0, 12.5)},
+    )
+    text = render_report(told)
+    assert "images: 500 (125.0/s)" in text
+    assert "records: 1,211 (121.1/s)" in text
+    assert "derived rows: 30 (3.0/s)" in text
+    line = "database.merge: 100 calls, 0.125 s each, 12.5 s in total, 1 retries, 0 failures"
+    assert line in text
+    assert "Performance" not in render_report(report(counts=COUNTS))
 
 
 def test_the_phases_that_ran_are_listed_with_their_time() -> None:
