@@ -6,101 +6,117 @@ So a line in a crontab works when only the name of the program is changed.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from copy import copy
+from typing import Any
 
 import click
 
-from imports.cli.commands.import_source import KindCommand
-from imports.cli.group import cli
-from imports.cli.options import FOLDER, setting_options
-from imports.cli.running import exit_with, import_with, settings_from, tell_error
+from imports.cli.group import EXIT_CODES, cli
+from imports.cli.options import FOLDER
+from imports.cli.running import exit_with, tell_error
 from imports.configuration.commands import Commands
 from imports.kinds.wording import WORDINGS
 from imports.run.streams import tell
-
-if TYPE_CHECKING:
-    from imports.kinds.kind import Kind
-    from imports.settings import Settings
 
 TAG = "recognitions"
 """The default tag: the earlier importer had no tags."""
 
 _ANNOTATIONS = "annotations"
-_HAS_ANNOTATIONS = _ANNOTATIONS in WORDINGS
 
 
-def _load_command(kind: Kind) -> click.Command:
-    """The import of recognitions, whose source is an option."""
+class _EarlierCommand(click.Command):
+    """A command by an earlier name: its source is an option, and its tag has a default."""
 
-    def load(source: Path | None, *, with_qwen: bool = False, **flags: Any) -> None:
-        code = import_with(_settings(kind.name, source, flags))
-        if with_qwen and code in (0, 3):
-            code = _load_annotations(flags, code)
+    def __init__(self, name: str, of: str, source_option: str, *own: click.Option) -> None:
+        text = f"The same as `{of}`, by the name and with the options of the earlier importer."
+        super().__init__(name, help=text, epilog=EXIT_CODES)
+        self._of = of
+        self._source_option = source_option
+        self._own = own
+
+    def get_params(self, context: click.Context) -> list[click.Parameter]:
+        """All its options."""
+        if self.callback is None:
+            text = "What is imported."
+            source = click.Option([self._source_option, "source"], type=FOLDER, help=text)
+            others = _command(self._of, context).params
+            options = [copy(each) for each in others if isinstance(each, click.Option)]
+            for each in options:
+                if each.name == "tag":
+                    each.help = f"The dataset's tag.  [default: {TAG}]"
+            self.params = [source, *self._own, *options]
+            self.callback = self._import
+        return super().get_params(context)
+
+    def _import(self, *, with_qwen: bool = False, **flags: Any) -> None:
+        from imports.run.report_builder import EXIT_SOME_FAILED
+
+        context = click.get_current_context()
+        flags = {**flags, "tag": _tag(flags)}
+        code = _run(context, self._of, flags)
+        imported = code in (0, EXIT_SOME_FAILED) and not (
+            flags["show_status"] or flags["scan_only"]
+        )
+        if with_qwen and imported:
+            code = _load_annotations(context, flags) or code
         exit_with(code)
 
-    own = [click.Option(["--source"], type=FOLDER, help="The folder that is imported.")]
-    if _HAS_ANNOTATIONS:
-        text = "Then import qwen_annotations.json, too, from its usual places."
-        own.append(click.Option(["--with-qwen"], is_flag=True, help=text))
-    return click.Command("load", params=[*own, *_options(kind)], callback=load)
+
+def _run(context: click.Context, name: str, flags: dict[str, Any]) -> int:
+    """Runs a command; its exit code."""
+    try:
+        context.invoke(_command(name, context), **flags)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    return 0
 
 
-def _load_qwen_command(kind: Kind) -> click.Command:
-    """The import of annotations, whose source is an option."""
-
-    def load_qwen(source: Path | None, **flags: Any) -> None:
-        exit_with(import_with(_settings(kind.name, source, flags)))
-
-    own = click.Option(["--file", "source"], type=FOLDER, help="The file that is imported.")
-    return click.Command("load-qwen", params=[own, *_options(kind)], callback=load_qwen)
+def _command(name: str, context: click.Context) -> click.Command:
+    """The command of a kind, with its options."""
+    found = cli.commands[name]
+    found.get_params(context)
+    return found
 
 
-def _options(kind: Kind) -> list[click.Parameter]:
-    options = setting_options(kind.takes)
-    for each in options:
-        if isinstance(each, click.Option) and each.name == "tag":
-            each.help = f"The dataset's tag.  [default: {TAG}]"
-    return options
+def _tag(flags: dict[str, Any]) -> str:
+    """The tag by flag, variable or .env file; else the default."""
+    from imports.loading import read_settings
+
+    if flags["tag"] is not None:
+        return str(flags["tag"])
+    return read_settings(production=flags["production"], staging=flags["staging"]).tag or TAG
 
 
-def _settings(kind: str, source: Path | None, flags: dict[str, Any]) -> Settings:
-    settings = settings_from(kind, source=source, **flags)
-    return settings if settings.tag is not None else replace(settings, tag=TAG)
+def _load_annotations(context: click.Context, flags: dict[str, Any]) -> int:
+    """Imports the annotations from their usual places.
 
-
-def _load_annotations(flags: dict[str, Any], loaded: int) -> int:
-    """Imports the annotations after recognitions, whose exit code is `loaded`.
-
-    A failure is only a warning; the exit code is different only if the user stopped it.
+    A failure is only a warning: the result is 0, unless the user stopped it.
     """
     from imports.errors import ImporterError, InterruptedRunError
     from imports.settings import OPTIONS
 
     # Options such as --limit are for the recognitions.
     common = {
-        name: value for name, value in flags.items() if OPTIONS[name].commands & Commands.RESUME
+        name: value
+        for name, value in flags.items()
+        if name == "tag" or (name in OPTIONS and OPTIONS[name].commands & Commands.RESUME)
     }
     try:
-        code = import_with(_settings(_ANNOTATIONS, None, {**common, "tag": flags["tag"]}))
+        code = _run(context, _ANNOTATIONS, common)
     except ImporterError as error:
         tell_error(error)
         code = error.exit_code
     if code == InterruptedRunError.exit_code:
         return code
     if code:
-        text = "⚠️  The recognitions are imported, but not all annotations. To repeat only these:"
-        tell(f"{text} load-qwen", sys.stderr)
-    return loaded
+        text = "⚠️  The recognitions are imported, but not all annotations. To import these, repeat"
+        tell(f"{text} `load-qwen`.", sys.stderr)
+    return 0
 
 
-def _add(name: str, kind: str, make: Callable[[Kind], click.Command]) -> None:
-    summary = f"The same as `{kind}`, by the name and with the options of the earlier importer."
-    cli.add_command(KindCommand(name, summary, kind, make))
-
-
-_add("load", "recognitions", _load_command)
-if _HAS_ANNOTATIONS:
-    _add("load-qwen", _ANNOTATIONS, _load_qwen_command)
+_load_options: tuple[click.Option, ...] = ()
+if _ANNOTATIONS in WORDINGS:
+    _text = "Then import qwen_annotations.json, too, from its usual places."
+    _load_options = (click.Option(["--with-qwen"], is_flag=True, help=_text),)
+    cli.add_command(_EarlierCommand("load-qwen", _ANNOTATIONS, "--file"))
+cli.add_command(_EarlierCommand("load", "recognitions", "--source", *_load_options))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from imports.kinds.kind import Kind
 
 
-class KindCommand(click.Command):
+class _KindCommand(click.Command):
     """A command for a kind. It imports the kind's module on first use."""
 
     def __init__(
@@ -100,7 +100,7 @@ def _import_single(kind: Kind, path: Path, flags: dict[str, Any]) -> None:
 
 for _name, _wording in WORDINGS.items():
     _help = f"{_wording.summary}\n\n{_wording.details}".rstrip()
-    cli.add_command(KindCommand(_name, _help, _name, _source_command))
+    cli.add_command(_KindCommand(_name, _help, _name, _source_command))
     if _wording.single_command is not None:
         _summary = f"Import a single {_wording.item}, even if it was imported before."
-        cli.add_command(KindCommand(_wording.single_command, _summary, _name, _single_command))
+        cli.add_command(_KindCommand(_wording.single_command, _summary, _name, _single_command))
