@@ -256,10 +256,11 @@ def _performance(report: RunReport) -> list[str]:
     if not report.operations:
         return []
     derived = [rows for name, rows in report.counts.items() if name.startswith("import.derived.")]
-    lines = ["⏱️  Performance:"]
+    lines = ["", "⏱️  Performance:"]
     for phase, things, count in (
-        (Phase.UPLOAD, "images", report.count("upload.completed")),
-        (Phase.IMPORT, "records", report.count("import.total_imported")),
+        (Phase.UPLOAD, "images uploaded", report.count("upload.completed")),
+        (Phase.UPLOAD, "bytes uploaded", report.count("uploaded_bytes")),
+        (Phase.IMPORT, "records written", report.count("import.total_imported")),
         (Phase.IMPORT, "derived rows", sum(derived)),
     ):
         seconds = report.state.phases[phase].duration_seconds

@@ -151,10 +151,14 @@ def _put_page(
     noted_first = [*there, *(job.noted for job in jobs)]
     session.placements.note(noted_first, {"upload.skipped": len(there)})
     put = [refused.take(each) for each in _each(session, partial(put_image, target), jobs)]
-    done = {each.claim.place for each in put if each.problem is None}
+    stored = [each.claim for each in put if each.problem is None]
+    done = {claim.place for claim in stored}
     session.placements.note(
         [job.noted._replace(stage=PlacementStage.PUT) for job in jobs if job.claim.place in done],
-        {"upload.completed": len(done)},
+        {
+            "upload.completed": len(done),
+            "uploaded_bytes": sum(claim.image.file.signature.size for claim in stored),
+        },
     )
     refused.end()
     return outcomes + put

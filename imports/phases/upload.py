@@ -144,6 +144,8 @@ class _StoredImages:
             if uploaded.problem is None:
                 self._images.append(uploaded.image)
                 self._counts["upload.completed" if uploaded.new else "upload.skipped"] += 1
+                if uploaded.new:
+                    self._counts["uploaded_bytes"] += uploaded.image.file.signature.size
                 self._store_works = True
             elif uploaded.unexplained and not self._store_works:
                 self._unexplained.append(uploaded)

@@ -57,6 +57,7 @@ def test_every_command_line_of_the_document_works(
             assert count(url, "recognitions") == 0
         if "--verbose" in words:
             assert "Performance:" in ended.out
+            assert "database.identify: " in ended.out
             assert (folder / "resilient_import_debug.log").exists()
     assert count(database_url, "recognitions") == 0
 
@@ -66,6 +67,15 @@ def test_the_alias_takes_the_tag_of_its_environment(pg_place: Workplace) -> None
     environment = {"IMPORTER_TAG": "october"}
     pg_place.run("load", "--source", SOURCE, environment=environment)
     assert (pg_place.state["tag"], pg_place.state["kind"]) == ("october", "recognitions")
+
+
+def test_a_verbose_load_tells_bytes_and_rates(pg_place: Workplace) -> None:
+    folder = add(pg_place.folder / SOURCE, 1)
+    size = sum(path.stat().st_size for path in folder.rglob("*.jpg"))
+    out = pg_place.run("--verbose", "load", "--source", SOURCE).out
+    assert f"bytes uploaded: {size:,} (" in out
+    assert "images uploaded: 2 (" in out
+    assert "store.put_at: 2 calls" in out
 
 
 def test_a_recognition_that_fails_is_told_by_the_exit_code(pg_place: Workplace) -> None:

@@ -55,12 +55,18 @@ def test_a_verbose_run_tells_rates_and_the_time_of_its_requests() -> None:
     phases = {"upload": PhaseState("completed", 4.0), "import": PhaseState("completed", 10.0)}
     told = report(
         state=work_state(phases=phases),
-        counts={**COUNTS, "import.total_imported": 1_211, "import.derived.images": 30},
+        counts={
+            **COUNTS,
+            "uploaded_bytes": 60_000,
+            "import.total_imported": 1_211,
+            "import.derived.images": 30,
+        },
         operations={"database.merge": OperationStats(100, 1, 0, 12.5)},
     )
     text = render_report(told)
-    assert "images: 500 (125.0/s)" in text
-    assert "records: 1,211 (121.1/s)" in text
+    assert "images uploaded: 500 (125.0/s)" in text
+    assert "bytes uploaded: 60,000 (15,000.0/s)" in text
+    assert "records written: 1,211 (121.1/s)" in text
     assert "derived rows: 30 (3.0/s)" in text
     line = "database.merge: 100 calls, 0.125 s each, 12.5 s in total, 1 retries, 0 failures"
     assert line in text
