@@ -18,6 +18,7 @@ import pytest
 from imports.cli.main import cli, main
 from imports.cli.running import on_interrupt
 from imports.errors import BackendUnavailableError
+from imports.kinds.wording import WORDINGS
 from tests.support.book import Book
 
 ROOT = Path(__file__).parents[2]
@@ -28,12 +29,13 @@ COMMANDS = [
     ["folder"],
     ["people"],
     ["recognitions"],
-    ["load"],
     ["verify"],
     ["resume"],
     ["status"],
     ["acknowledge"],
     ["reset"],
+    ["load"],
+    *([["load-qwen"]] if "annotations" in WORDINGS else []),
     ["schema"],
     ["schema", "apply"],
     ["schema", "print"],
