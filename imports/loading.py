@@ -57,6 +57,22 @@ def read_settings(
     Raises:
         UsageError: if a value is invalid.
     """
+    return settings_and_origins(
+        production=production, environment=environment, folder=folder, **flags
+    )[0]
+
+
+def settings_and_origins(
+    *,
+    production: bool = False,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    **flags: Any,
+) -> tuple[Settings, Mapping[str, str]]:
+    """The settings of `read_settings`, and where those that are set come from, by their names.
+
+    An origin is a flag, or a variable with its file.
+    """
     environment = os.environ if environment is None else environment
     project = project_folder(environment) if folder is None else folder
     values: dict[str, Any] = {"project": project, "production": production}
@@ -90,7 +106,7 @@ def read_settings(
     else:
         if not problems:
             refuse_env_files_in(settings.imported, project, production=production)
-            return settings
+            return settings, origins
     raise SettingsError(problems, origins)
 
 

@@ -33,6 +33,7 @@ COMMANDS = [
     ["status"],
     ["acknowledge"],
     ["reset"],
+    ["check"],
     ["schema"],
     ["schema", "apply"],
     ["schema", "print"],
