@@ -67,7 +67,7 @@ quietly = log=$$(mktemp) && { ( $(1) ) </dev/null >"$$log" 2>&1 \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup import_scrape_states import_scrape_states_local import_folders import_people \
-	import_recognitions status verify reset system_test test soak lint format bench profile supabase_local clean
+	import_recognitions status verify check reset system_test test soak lint format bench profile supabase_local clean
 
 help: ## List the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z_]+:.*## / { printf "  make %-28s %s\n", $$1, $$2 }' \
@@ -112,6 +112,9 @@ status: $(RUNTIME) ## What is imported, pending and failed, and what to type nex
 verify: $(RUNTIME) ## Read back the rows and images of the last run, and compare them
 	@$(BIN)/resilient-importer verify $(ARGS)
 
+check: $(RUNTIME) ## Check that the target and this machine are ready for an import
+	@$(BIN)/resilient-importer check $(ARGS)
+
 reset: $(RUNTIME) ## Delete what the run BATCH_ID=… wrote; it shows that and asks first
 	$(if $(strip $(BATCH_ID)),,$(error BATCH_ID is empty. `make status` shows the batch ids))
 	@$(BIN)/resilient-importer reset --batch-id "$(BATCH_ID)" $(ARGS)
@@ -130,12 +133,13 @@ test: $(DEVELOPMENT) $(NODE_MODULES) ## Run the tests (ARGS="tests/unit -k dates
 soak: $(DEVELOPMENT) $(NODE_MODULES) ## Import random sources for MINUTES, disturb the imports, and check them
 	@$(BIN)/python -m tests.soak --minutes "$(MINUTES)" --seed "$(SEED)" $(ARGS)
 
-lint: $(DEVELOPMENT) ## Check style, format, types and floors
+lint: $(DEVELOPMENT) ## Check style, format, types, floors and the Dockerfile
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet . || { \
 		$(BIN)/ruff format --check . ; echo "Run: make format" >&2; exit 1; }
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports >/dev/null || { $(BIN)/lint-imports; exit 1; }
+	@$(BIN)/hadolint Dockerfile
 
 format: $(DEVELOPMENT) ## Format the code
 	@$(BIN)/ruff check --fix-only --quiet .

@@ -62,6 +62,23 @@ def read_settings(
     Raises:
         UsageError: if a value is invalid.
     """
+    return settings_and_origins(
+        production=production, staging=staging, environment=environment, folder=folder, **flags
+    )[0]
+
+
+def settings_and_origins(
+    *,
+    production: bool = False,
+    staging: bool = False,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    **flags: Any,
+) -> tuple[Settings, Mapping[str, str]]:
+    """The settings of `read_settings`, and where those that are set come from, by their names.
+
+    An origin is a flag, or a variable with its file.
+    """
     if production and staging:
         raise UsageError("--production and --staging exclude each other. Use only one of them.")
     environment = os.environ if environment is None else environment
@@ -98,7 +115,7 @@ def read_settings(
     else:
         if not problems:
             refuse_env_files_in(settings.imported, settings)
-            return settings
+            return settings, origins
     raise SettingsError(problems, origins)
 
 

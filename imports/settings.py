@@ -42,8 +42,8 @@ PROGRESS_CSV = Path("data/supabase_upload_progress.csv")
 
 SOURCE, IMPORT, RUN = Commands.SOURCE, Commands.IMPORT, Commands.RUN
 VERIFY, CONSUMED = Commands.VERIFY, Commands.CONSUMED
-TARGET = RUN | Commands.SCHEMA
-MEMORY = RUN | Commands.STATUS | Commands.ACKNOWLEDGE
+TARGET = RUN | Commands.SCHEMA | Commands.CHECK
+MEMORY = RUN | Commands.STATUS | Commands.ACKNOWLEDGE | Commands.CHECK
 
 
 # Without pydantic: importing it is slower than a small run.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
+from imports.backends.condition import Condition
 from imports.backends.deleting import RowRemover
 from imports.backends.reading import RowReader
 from imports.errors import BackendUnavailableError, StatementCancelledError
@@ -148,6 +149,10 @@ class Database(RowReader, RowRemover, Protocol):
         """Deletes the stored answers of a run that has ended."""
         ...
 
+    def condition(self, tables: Sequence[str]) -> Condition:
+        """The condition of the database and of tables of ours, by their qualified names."""
+        ...
+
     def close(self) -> None:
         """Closes all connections."""
         ...
@@ -172,6 +177,10 @@ class ImageStore(Protocol):
 
     def prepare(self) -> str | None:
         """Creates the bucket or the folder if it is missing; returns a warning for the user."""
+        ...
+
+    def is_public(self) -> bool | None:
+        """Whether everybody can read the images; None if the bucket or folder is missing."""
         ...
 
     def put(self, image: Image) -> bool:

@@ -52,6 +52,10 @@ class LocalImages:
             raise self._unusable(self._folder, error) from error
         return None
 
+    def is_public(self) -> bool | None:
+        """Whether everybody can read the images; None if the folder is missing."""
+        return False if self._folder.is_dir() else None
+
     def put(self, image: Image) -> bool:
         """Copies an image; False if it was stored before.
 

@@ -13,6 +13,7 @@ import orjson
 import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
+from imports.backends.condition import Condition, condition_answered, condition_request
 from imports.backends.connections import Connections
 from imports.backends.database import (
     AddedRows,
@@ -190,6 +191,12 @@ class PostgreSQLDatabase:
         """Deletes the stored answers of a run that has ended."""
         with self._indivisible() as cursor:
             cursor.execute(f"delete from {MERGES} where batch_id = %s", (run_name,))
+
+    def condition(self, tables: Sequence[str]) -> Condition:
+        """The condition of the database and of tables of ours, by their qualified names."""
+        with self._indivisible() as cursor:
+            answer = _call(cursor, "importer_condition", condition_request(tables))
+        return condition_answered(answer)
 
     def close(self) -> None:
         """Closes all connections."""

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Self, TypeVar, TypeVarTuple
 from uuid import UUID, uuid4
 
+from imports.backends.condition import Condition
 from imports.backends.database import (
     Database,
     ImageStore,
@@ -153,6 +154,10 @@ class RetryingDatabase(_Retrying):
         """Deletes the stored answers of a run that has ended."""
         self._ask("database.forget_merges", self.unwrapped.forget_merges, run_name)
 
+    def condition(self, tables: Sequence[str]) -> Condition:
+        """The condition of the database and of tables of ours, by their qualified names."""
+        return self._ask("database.condition", self.unwrapped.condition, tables)
+
     def close(self) -> None:
         """Closes all connections."""
         self.unwrapped.close()
@@ -181,6 +186,10 @@ class RetryingStore(_Retrying):
     def prepare(self) -> str | None:
         """Creates the bucket or the folder if it is missing; returns a warning for the user."""
         return self._ask("store.prepare", self.unwrapped.prepare)
+
+    def is_public(self) -> bool | None:
+        """Whether everybody can read the images; None if the bucket or folder is missing."""
+        return self._ask("store.is_public", self.unwrapped.is_public)
 
     def put(self, image: Image) -> bool:
         """Stores an image under its hash; False if it was stored before."""

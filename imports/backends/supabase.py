@@ -11,6 +11,7 @@ import httpx
 import orjson
 
 from imports.backends import answers
+from imports.backends.condition import Condition, condition_answered, condition_request
 from imports.backends.database import (
     MergeAnswer,
     Rows,
@@ -141,6 +142,12 @@ class SupabaseDatabase:
         """Deletes the stored answers of a run that has ended."""
         wanted = {"batch_id": f"eq.{run_name}"}
         self._indivisible(answers.nothing, "DELETE", "import_merges", params=wanted)
+
+    def condition(self, tables: Sequence[str]) -> Condition:
+        """The condition of the database and of tables of ours, by their qualified names."""
+        body = _payload(condition_request(tables))
+        with indivisible():
+            return self._call(condition_answered, "importer_condition", body)
 
     def close(self) -> None:
         """Closes all connections."""

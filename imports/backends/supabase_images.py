@@ -68,13 +68,8 @@ class SupabaseImages:
                 if made["name"] != self._bucket:
                     raise ValueError(made)
                 return None
-            response = self._http.get(
-                f"{self._url}/storage/v1/bucket/{self._bucket}", headers=self._headers
-            )
-            if not response.is_success:
-                raise refusal(response).general_error(self._bucket)
-            is_public = orjson.loads(response.content)["public"]
-        if is_public == self._public:
+            is_public = self._is_public()
+        if is_public in (None, self._public):
             return None
         if self._public:
             return (
@@ -86,6 +81,22 @@ class SupabaseImages:
             " without a key. The import still stores images there. To make it private: Storage,"
             " Edit bucket, in the dashboard."
         )
+
+    def is_public(self) -> bool | None:
+        """Whether the bucket is public; None if it is missing."""
+        with self._checked():
+            return self._is_public()
+
+    def _is_public(self) -> bool | None:
+        response = self._http.get(
+            f"{self._url}/storage/v1/bucket/{self._bucket}", headers=self._headers
+        )
+        if response.is_success:
+            return bool(orjson.loads(response.content)["public"])
+        refused = refusal(response)
+        if refused.is_missing or refused.is_missing_bucket:
+            return None
+        raise refused.general_error(self._bucket)
 
     def put(self, image: Image) -> bool:
         """Uploads an image; False if it was stored before."""

@@ -315,9 +315,10 @@ def _scope_lines(scope: ScopeSummary) -> list[str]:
 
 def _batch_line(batch: BatchSummary) -> str:
     rate = f", {batch.items / batch.seconds:,.0f}/s" if batch.seconds > 0 else ""
+    reset = "" if batch.reset_at is None else f"; reset on {_timestamp(batch.reset_at)}"
     return (
         f"  {batch.name}: {batch.items - batch.failed:,}/{batch.items:,} successful,"
-        f" {batch.seconds:.1f} s{rate}"
+        f" {batch.seconds:.1f} s{rate}{reset}"
     )
 
 

@@ -19,13 +19,14 @@ from imports.ledger.whereabouts import Disposal, count_disposals, latest_disposa
 
 @dataclass(frozen=True, slots=True)
 class BatchSummary:
-    """A merged batch; times are seconds since the epoch."""
+    """A merged batch; times are seconds since the epoch. `reset_at`: its run was reset then."""
 
     name: str
     items: int
     failed: int
     started_at: float
     finished_at: float
+    reset_at: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -204,8 +205,9 @@ def _scope(
     failed = one("select count(*) from item where scope_id = ? and state = 'failed'")
     unfinished = one("select count(*) from item where scope_id = ? and state <> 'imported'")
     batches = connection.execute(
-        "select printf('%s_%05d', batch_id, number), items, failed, started_at, finished_at"
-        " from batch where scope_id = ? order by id desc limit ?",
+        "select printf('%s_%05d', batch.batch_id, batch.number), items, failed,"
+        " batch.started_at, batch.finished_at, reset_at from batch left join run using (batch_id)"
+        " where batch.scope_id = ? order by batch.id desc limit ?",
         (scope_id, limit),
     )
     causes = connection.execute(

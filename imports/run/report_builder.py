@@ -58,7 +58,7 @@ def build_report(
         command = next_command.verify(state_file, parameters, repair=True)
         commands = [f"To import what differs again:  {command}"]
     else:
-        given_up = listing.given_up if listing is not None else 0
+        given_up = counts.get("planning.given_up", 0)
         again = next_command.import_again(session.settings, retry_failed=given_up > 0)
         commands = [f"After fixing the causes, retry the failed ones:  {again}"]
         if given_up:

@@ -52,13 +52,16 @@ class SetAside:
 def earlier_tables(cursor: Cursor, statements: Iterable[str]) -> list[Earlier]:
     """The existing tables, views and types that these migrations would create, in their order."""
     found = []
-    for _, schema, name in dict.fromkeys(
-        created for statement in statements for created in _CREATED.findall(statement)
-    ):
+    for _, schema, name in created_by(statements):
         cursor.execute(_FIND, {"schema": schema, "name": name})
         for (kind,) in cursor.fetchall():
             found.append(Earlier(schema, name, kind, _rows(cursor, schema, name, kind)))
     return found
+
+
+def created_by(statements: Iterable[str]) -> list[tuple[str, str, str]]:
+    """What migrations create: `table`, `view` or `type`, the schema, and the name."""
+    return list(dict.fromkeys(each for text in statements for each in _CREATED.findall(text)))
 
 
 def in_the_way(found: Sequence[Earlier]) -> str:

@@ -108,6 +108,19 @@ def needed() -> SchemaNeeded:
     return SchemaNeeded(newest, functions)
 
 
+def table_names() -> list[str]:
+    """The qualified names of all tables that the migrations create.
+
+    Raises:
+        SchemaError: if the installation lacks them.
+    """
+    # On demand, as below.
+    from imports.servers.earlier_tables import created_by
+
+    created = created_by(each.sql for each in migrations())
+    return [f"{schema}.{name}" for kind, schema, name in created if kind == "table"]
+
+
 def apply_schema(database_url: str) -> list[str]:
     """Applies the migrations that the database lacks, each in its own transaction.
 

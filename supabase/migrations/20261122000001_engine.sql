@@ -133,6 +133,36 @@ begin
 end
 $function$;
 
+-- What `check` asks: the clock, the server, the caller's role, and the rights on our tables and functions.
+create or replace function public.importer_condition(payload jsonb) returns jsonb
+language plpgsql stable security invoker set search_path = '' as $function$
+declare
+  body constant jsonb := public.importer_body(payload);
+  others constant text[] :=
+    array(select rolname::text from pg_roles where rolname in ('anon', 'authenticated'));
+begin
+  return jsonb_build_object(
+    'now', extract(epoch from clock_timestamp()), 'server', current_setting('server_version'),
+    'role', current_user,
+    'tables', (
+      select jsonb_object_agg(name, jsonb_build_object(
+        'exists', relation.oid is not null, 'secured', coalesce(relation.relrowsecurity, false),
+        'lacking', array(select need from unnest(array['select', 'insert', 'update', 'delete']) as need
+          where not has_table_privilege(relation.oid, need)),
+        'open_to', array(select role from unnest('public'::text || others) as role
+          where has_table_privilege(role, relation.oid, 'select, insert, update, delete'))))
+      from jsonb_array_elements_text(body -> 'tables') as name
+      left join pg_namespace as schema on schema.nspname = split_part(name, '.', 1)
+      left join pg_class as relation
+        on relation.relnamespace = schema.oid and relation.relname = split_part(name, '.', 2)),
+    'open_functions', array(
+      select oid::regprocedure::text from pg_proc
+      where pronamespace = 'public'::regnamespace and starts_with(proname, 'importer_')
+        and exists (select from unnest('public'::text || others) as role
+          where has_function_privilege(role, pg_proc.oid, 'execute'))));
+end
+$function$;
+
 select public.importer_close(
   'public.import_target', 'public.import_merges', 'public.datasets', 'public.image_assets',
   'public.import_removals'

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from imports.ledger import LedgerFile
+from imports.ledger.acknowledged import acknowledge
 from imports.phases.resetting import open_reset, run_to_reset
 from imports.run.display import SilentDisplay
 from imports.run.report import RunReport
@@ -180,6 +184,34 @@ def test_what_another_machine_has_imported_is_skipped(
     query(bench.url, "delete from raw.recognition_files where recognition_id = 3")
     assert run(bench).count("import.inserted") == 2
     assert numbers(bench)[1] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_failure_is_over_when_another_machine_has_imported_the_recognition(bench: Bench) -> None:
+    """Also of one that failed too often to be tried again, or is acknowledged."""
+    source = bench.source.folder
+    for number in (1, 2, 3):
+        add(source, number, menu=b"[")
+    report = run(bench)
+    assert len(report.failures) == 3
+    with closing(LedgerFile(bench.settings().ledger_file)) as ledger:
+        ((acknowledged,),) = ledger.connection.execute(
+            "select id from item where path = 'recognition_2'"
+        )
+        acknowledge(ledger, [acknowledged], "somebody", None)
+    elsewhere = Bench(bench.target, bench.folder / "elsewhere")
+    for number in (1, 2):
+        add(elsewhere.source.folder, number)
+    elsewhere.data_folder = bench.data_folder
+    assert run(elsewhere).exit_code == 0
+    report = run(bench, max_retries=1)
+    assert [each.path for each in report.failures] == ["recognition_3"]
+    names = ("known", "given_up", "acknowledged")
+    assert [report.count(f"planning.{name}") for name in names] == [2, 1, 0]
+    assert report.acknowledged == 0
+    (folder,) = source.glob("*3")
+    shutil.rmtree(folder)
+    report = run(bench, max_retries=1)
+    assert (report.exit_code, report.nothing_to_do) == (0, True)
 
 
 def test_force_replaces_all_of_a_recognition(bench: Bench) -> None:

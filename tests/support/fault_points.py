@@ -45,11 +45,14 @@ class FaultPoint:
         return f"{when} call {self.number} of {self.where.rpartition(':')[2]}{phase}"
 
 
-def arm() -> None:
+def arm_named() -> None:
     """Arms the fault point that the environment of this process names, if any."""
-    if (given := os.environ.pop(VARIABLE, None)) is None:
-        return
-    point = FaultPoint(**json.loads(given))
+    if (given := os.environ.pop(VARIABLE, None)) is not None:
+        arm(FaultPoint(**json.loads(given)))
+
+
+def arm(point: FaultPoint) -> None:
+    """Arms a fault point in this process."""
     for where, value in point.values.items():
         _set(where, value)
     phase = None
@@ -99,5 +102,5 @@ def _found(where: str) -> tuple[Any, str]:
 if __name__ == "__main__":
     import runpy
 
-    arm()
+    arm_named()
     runpy.run_module("imports", run_name="__main__", alter_sys=True)

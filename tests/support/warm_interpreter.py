@@ -128,7 +128,7 @@ def begin(request: dict[str, Any], streams: list[int]) -> None:
     sys.stderr = sys.__stderr__ = renewed(sys.stderr, "w")
     sys.argv = ["-m", *request["arguments"]]
     sys.path[0] = str(Path.cwd())
-    fault_points.arm()
+    fault_points.arm_named()
 
 
 def renewed(stream: TextIO, mode: str) -> TextIO:

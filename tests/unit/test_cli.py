@@ -36,6 +36,7 @@ COMMANDS = [
     ["reset"],
     ["load"],
     *([["load-qwen"]] if "annotations" in WORDINGS else []),
+    ["check"],
     ["schema"],
     ["schema", "apply"],
     ["schema", "print"],

@@ -19,6 +19,7 @@ NAMES = (
     "docs/rules.md",
     "docs/operating.md",
     "docs/earlier-commands.md",
+    "docs/coming-from.md",
 )
 DOCUMENTS = [ROOT / name for name in NAMES]
 

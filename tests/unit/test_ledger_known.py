@@ -9,6 +9,8 @@ import pytest
 from imports.items.images import Placement
 from imports.items.work_item import ItemState, Plan
 from imports.ledger import KnownLedger, KnownPlace, PlacementLedger, PlacementStage
+from imports.ledger.acknowledged import acknowledge
+from imports.source.tree import ListingProblem
 from tests.support.book import Book, listed, picture
 
 PLACE = Placement("photos", "a.png")
@@ -76,6 +78,35 @@ def test_what_failed_before_is_no_failure_any_more(book: Book) -> None:
     ledger(book).record([*candidates(book).values()], [])
     assert book.items.failures(9) == (0, [])
     assert book.rows("select state, tries, reason from item") == [("imported", 0, None)]
+
+
+def test_what_failed_too_often_is_asked_for_and_no_failure_if_it_is_known(book: Book) -> None:
+    ids = book.add("a", "b", "c")
+    for number in ids.values():
+        book.failed(number)
+    acknowledge(book.file, [ids["b"]], "somebody", None)
+    book.next_run("next")
+    found = book.list(*map(listed, "abc"), most_tries=1)
+    assert (found.given_up, found.acknowledged) == (2, 1)
+    counts = {"planning.given_up": 2, "planning.acknowledged": 1}
+    book.runs.add_counts("next", counts)
+    assert candidates(book) == ids
+    ledger(book).record([ids["a"], ids["b"]], [ids["c"]])
+    assert states(book) == {"a": "imported", "b": "imported", "c": "failed"}
+    told = book.runs.counts("next")
+    assert [told[f"planning.{name}"] for name in ("known", "given_up", "acknowledged")] == [2, 1, 0]
+    assert book.items.failures(9)[0] == 1
+    assert book.items.acknowledged() == 0
+
+
+def test_what_could_not_be_listed_or_failed_in_this_run_is_not_asked_for(book: Book) -> None:
+    (number,) = book.add("a").values()
+    book.failed(number)
+    book.list(listed("a"), ListingProblem("b", "cannot be listed"), most_tries=1)
+    assert candidates(book) == {}
+    book.next_run("next")
+    book.list(listed("a"), ListingProblem("b", "cannot be listed"), most_tries=1)
+    assert [*candidates(book)] == ["a"]
 
 
 @pytest.mark.parametrize("stage", ["putting", "put", "committed"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from imports.items.work_item import Plan
-from imports.ledger import Scope
+from imports.ledger import Scope, undo_runs
 from imports.ledger.summary import BatchSummary, CauseSummary, ScopeSummary, summarise
 from tests.support.book import STATE_FILE, Book, listed
 
@@ -122,3 +122,13 @@ def test_a_summary_has_only_the_items_batches_and_causes_of_its_scope(book: Book
     theirs, mine = summaries(book)
     assert (theirs.batches, theirs.causes, theirs.failed) == ([], [], 0)
     assert len(mine.batches) == len(mine.causes) == mine.failed == 1
+
+
+def test_the_batches_of_a_run_that_was_reset_say_so(book: Book) -> None:
+    book.imported(*book.add("a").values())
+    undo_runs(book.file, ["batch"])
+    book.next_run("next")
+    book.imported(*book.add("a").values())
+    later, earlier = summary(book).batches
+    assert (later.name, later.reset_at) == ("next_00001", None)
+    assert (earlier.name, earlier.reset_at is None) == ("batch_00001", False)

@@ -217,7 +217,7 @@ def scope(**changes: Any) -> ScopeSummary:
         "moved": 0,
         "batches": [
             BatchSummary("batch_20240115_143022_00002", 50, 5, 100.0, 102.0),
-            BatchSummary("batch_20240115_143022_00001", 50, 0, 100.0, 100.0),
+            BatchSummary("batch_20240115_143022_00001", 50, 0, 100.0, 100.0, 1705329022.0),
         ],
         "causes": [
             CauseSummary("is not JSON: line …", 1_200, "a/b", "import", "is not JSON: line 7", 3)
@@ -237,7 +237,8 @@ def test_totals_batches_and_causes_are_told_as_in_the_document() -> None:
         "  failed: 25,000",
         "Recent batches:",
         "  batch_20240115_143022_00002: 45/50 successful, 2.0 s, 25/s",
-        "  batch_20240115_143022_00001: 50/50 successful, 0.0 s",
+        "  batch_20240115_143022_00001: 50/50 successful, 0.0 s; reset on"
+        " 2024-01-15T14:30:22+00:00",
         "  1,200 × is not JSON: line …",
         "      example: a/b: is not JSON: line 7 (import, tried 3×)",
     ):
@@ -327,6 +328,7 @@ def test_it_can_be_had_as_json() -> None:
         "failed": 5,
         "started_at": 100.0,
         "finished_at": 102.0,
+        "reset_at": None,
     }
     assert only["causes"][0]["items"] == 1_200
     assert found["last_run"]["batch_id"] == "batch_20251118_120000_1a2b3c"

@@ -1,0 +1,1 @@
+"""Checking that a target, and this machine, are ready for imports."""
