@@ -88,6 +88,8 @@ def settings_and_origins(
     origins: dict[str, str] = {}
     layers: list[tuple[str, Mapping[str, str | None]]] = [("", environment)]
     names = _env_files(production=production, staging=staging)
+    if production or staging:
+        _check_named_file(project / names[0], environment, flags)
     layers += [(name, read_env_file(project / name)) for name in names]
     for name, option in OPTIONS.items():
         if name == "project":
@@ -135,6 +137,24 @@ def refuse_env_files_in(imported: Path | None, settings: Settings) -> None:
             f"{' and '.join(found)} in {folder.resolve()} would choose the target, but may have"
             " come with the data: it is in the imported folder. Run from another folder that has"
             " your .env, or set the variables in the environment and move the file away."
+        )
+
+
+def _check_named_file(file: Path, environment: Mapping[str, str], flags: Mapping[str, Any]) -> None:
+    """Checks that the .env file that an option names exists, unless the target is given otherwise.
+
+    Raises:
+        UsageError: if not. With `.env` alone, the data could go to the target of a test.
+    """
+    targets = ("supabase_url", "database_url", "backend")
+    given = any(flags.get(name) is not None for name in targets) or any(
+        environment.get(variable) for name in targets for variable in OPTIONS[name].variables
+    )
+    if not (given or os.path.lexists(file)):
+        option = file.name.replace(".env.", "--")
+        raise UsageError(
+            f"{option} reads {file.name}, which does not exist in {file.parent.resolve()}. Create"
+            f" it there, or set SUPABASE_URL or DATABASE_URL, or leave out {option}."
         )
 
 

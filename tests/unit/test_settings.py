@@ -55,6 +55,7 @@ def test_flags_go_before_the_environment_and_that_before_the_env_files(tmp_path:
 
 def test_the_local_file_is_not_read_in_production_nor_the_other_way_round(tmp_path: Path) -> None:
     (tmp_path / ".env.local").write_text("IMPORTER_TAG=local\n")
+    (tmp_path / ".env.production").touch()
     assert tag(load(tmp_path, production=True)) is None
     (tmp_path / ".env.local").unlink()
     (tmp_path / ".env.production").write_text("IMPORTER_TAG=production\n")
@@ -83,6 +84,21 @@ def test_nothing_becomes_production_unless_it_is_named(tmp_path: Path) -> None:
         (tmp_path / f".env.{name}").write_text(f"DATABASE_URL={DATABASE_URL}\n")
     assert load(tmp_path).chosen_backend is Backend.EMBEDDED
     assert load(tmp_path, staging=True).chosen_backend is Backend.POSTGRESQL
+
+
+@pytest.mark.parametrize("name", ["staging", "production"])
+def test_an_option_whose_file_is_missing_does_not_take_another_target(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / ".env").write_text(f"DATABASE_URL={DATABASE_URL}\n")
+    text = failing(tmp_path, **{name: True})
+    assert f"--{name} reads .env.{name}, which does not exist in {tmp_path}" in text
+    # In a container, the environment has the target.
+    settings = load(tmp_path, {"DATABASE_URL": DATABASE_URL}, **{name: True})
+    assert settings.chosen_backend is Backend.POSTGRESQL
+    assert load(tmp_path, backend="embedded", **{name: True}).chosen_backend is Backend.EMBEDDED
+    (tmp_path / f".env.{name}").touch()
+    assert load(tmp_path, **{name: True}).chosen_backend is Backend.POSTGRESQL
 
 
 def test_the_variables_of_the_earlier_importers_are_read(tmp_path: Path) -> None:
