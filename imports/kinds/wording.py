@@ -65,5 +65,14 @@ WORDINGS = {
         " menu (*_AM.json) and the receipt (*_correct_dishes.json). Recognitions that the target"
         " has already are skipped, whoever imported them; --force replaces them.",
     ),
+    "annotations": Wording(
+        summary="Import boxes on the photos of recognitions: FILE, or DIR/qwen_annotations.json.",
+        item="file",
+        items_sought="JSON files",
+        condition="is called",
+        details="The file is one object: for each path of a photo, the boxes of dishes and plates"
+        " on it. Boxes of recognitions that the target lacks are left out, until a later run finds"
+        " them.",
+    ),
 }
 """The wording of every kind, by name."""

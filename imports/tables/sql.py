@@ -175,13 +175,16 @@ def derive_statement(
     `run` is the expression for the run's values as jsonb.
     """
     key = ", ".join(f"'{column.name}', {column.name}" for column in table.row_key)
+    place = "number" if first == 1 else f"number + {first - 1}"
+    # Not `substr` for each row: it counts the characters from the first one on.
     return f"""\
 select coalesce({derivation.function}({run},
   jsonb_agg(jsonb_build_object({key}) order by ordinal)), '{{}}')
 from (
   {_hanging(source, 2)}
 ) as given
-where {_letter(letters, first)} in ('I', 'U')"""
+join string_to_table({letters}, null) with ordinality as outcomes(letter, number)
+  on {place} = ordinal and letter in ('I', 'U')"""
 
 
 def _letter(letters: str, first: int) -> str:
