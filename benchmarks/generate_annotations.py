@@ -61,7 +61,8 @@ def load_recognitions(url: str, boxes: int) -> None:
             some = list(numbers[start : start + _AT_ONCE])
             cursor.execute(
                 "insert into raw.recognition_files (recognition_id, batch_id, image1_path,"
-                " image2_path) select id, 'b', 'camera1.jpg', 'camera2.jpg' from unnest(%(ids)s) as id;"
+                " image2_path)"
+                " select id, 'b', 'camera1.jpg', 'camera2.jpg' from unnest(%(ids)s) as id;"
                 " insert into raw.recipes (recognition_id, batch_id, payload)"
                 " select id, 'b', %(receipt)s from unnest(%(ids)s) as id;"
                 " select public.importer_derive_recognitions(%(ids)s::bigint[])",

@@ -43,9 +43,9 @@ class Content:
     """JSON in chunks that end between two tokens or inside a string.
 
     No chunk ends inside an escape sequence or a surrogate pair. `read` returns the next bytes, at
-    most the number that it is given; they are `at` this place of the file. Invalid parts of a string
-    are replaced by a mark of `json_flaws`; `spoiled` says whether there was any. A whole number that
-    Python cannot read is replaced by one that is read as NaN.
+    most the number that it is given, which are `at` this place of a file. Invalid parts of a string
+    are replaced by a mark of `json_flaws`; `spoiled` says whether there was any. A whole number
+    that Python cannot read is replaced by one that is read as NaN.
     """
 
     def __init__(self, read: Callable[[int], bytes], at: int = 0) -> None:

@@ -161,6 +161,17 @@ class Table:
             return Column("id", self.id_type, nullable=False)
         raise LookupError(f"{self.qualified_name} has no column {name}")
 
+    def of_parent(self, parent: Parent) -> Table:
+        """The table of a parent, as far as rows of this one refer to it."""
+        schema, _, name = parent.table.rpartition(".")
+        columns = tuple(
+            Column(its, self.column(own).type, nullable=False)
+            for its, own in zip(parent.parent_columns, parent.columns, strict=True)
+        )
+        return Table(
+            name, columns, parent.parent_columns, Keep(), (), schema, id_type=None, stamped=False
+        )
+
     @property
     def row_key(self) -> tuple[Column, ...]:
         """The columns of the key that come from the row itself."""

@@ -17,7 +17,8 @@ begin
       "people.experiences": {}, "people.job_title_details": {}, "people.job_functions": {},
       "people.job_seniority": {}, "people.educations": {}, "people.certifications": {},
       "people.memberships": {}, "people.publications": {}, "people.patents": {}, "people.awards": {},
-      "raw.recognition_files": {}, "raw.recipes": {}, "raw.qwen_annotations": {}, "public.images": {}
+      "raw.recognition_files": {}, "raw.recipes": {}, "raw.qwen_annotations": {}, "public.images": {},
+      "public.recognitions": {}
   }$tables$::jsonb
     || jsonb_build_object('raw.recognition_files', jsonb_build_object(
       'guarded', $sql$public.importer_worked_on(stored.recognition_id)$sql$,
@@ -1058,4 +1059,4 @@ $function$;
 
 select public.importer_close();
 notify pgrst, 'reload schema';
-update public.import_target set functions_checksum = 'af1d6173d56f794a4a5f5ff5299ac136073f2d3c091e6cc6b283d16ae993ba02';
+update public.import_target set functions_checksum = '8406ca0a41779a48ab9ac1e425f6aef6d0397a036f7a468d40c63b83bd247e4f';

@@ -1,9 +1,10 @@
 """The boxes of photos: from the entries of a file to rows.
 
-    "data/recognition_100024/photos/recognition_100024_2025-10-11_Main.jpg": {
-      "dishes": {"qwen_detections": [{"bbox_2d": [x1, y1, x2, y2], "label": "dish_0"}, …]},
-      "plates": {"qwen_detections": [{"bbox_2d": [x1, y1, x2, y2], "label": "plate"}, …]}
-    }
+An entry has a path, such as `data/recognition_100024/photos/recognition_100024_Main.jpg`:
+
+- `dishes` and `plates`: an object with the list `qwen_detections`, of objects with
+  - `bbox_2d`: the corners `[x1, y1, x2, y2]`, in pixels of the stored photo
+  - `label`: `dish_0` for the first line of the receipt; `plate`
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from imports.errors import NotOursError
 from imports.items.source import Signature, Source
 from imports.kinds.annotations.boxes import Entries, records
 from imports.kinds.annotations.tables import GROUP
@@ -20,8 +19,8 @@ from imports.source.tree import ListedEntry, SourceFile, files_called, signature
 
 
 def items_in(source: Source, prefix: str, files: Iterable[SourceFile]) -> Iterator[ListedEntry]:
-    """The files of the folder itself that match the source's patterns."""
-    return iter(()) if prefix else files_called(prefix, files, matcher(source.patterns))
+    """The files that match the source's patterns."""
+    return files_called(prefix, files, matcher(source.patterns))
 
 
 def sign(source: Source, path: str) -> Signature:
@@ -71,4 +70,5 @@ ANNOTATIONS = Kind(
     plan=plan,
     records=records,
     pieces=pieces,
+    is_flat=True,
 )
