@@ -28,6 +28,7 @@ COMMANDS = [
     ["folder"],
     ["people"],
     ["recognitions"],
+    ["annotations"],
     ["verify"],
     ["resume"],
     ["status"],
