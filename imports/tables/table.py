@@ -223,7 +223,8 @@ class Derivation:
     It runs in the transaction of the merge, after all rows of the batch, if any row of `table` was
     inserted or updated: `function(run jsonb, keys jsonb) returns jsonb`. Both names are qualified;
     the function's name begins with `public.importer_`, so that `importer_close` restricts it. `run`
-    has the values of the run, `keys` an object for each of these rows, with the columns of its key.
+    has the values of the run, `keys` an object for each of these rows, with the columns of its key;
+    or, with `by`, an object for all of these rows with the same values in some columns.
     The result is the number of written rows by table; NULL means none.
 
     It must be idempotent: the same stored rows give the same rows. Batches are merged concurrently:
@@ -237,6 +238,7 @@ class Derivation:
     function: str
     table: str
     undo: str | None = None
+    by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks that `importer_close` will restrict the functions.

@@ -314,17 +314,18 @@ begin
 end
 $function$;
 
--- The items and boxes that raw annotations add to recognitions. What is there stays. `boxes` has an
--- object for each of them, with the columns of their key.
-create function public.importer_add_annotations(boxes jsonb) returns jsonb
+-- The items and boxes that the raw annotations of photos add. What is there stays. `photos` has an
+-- object for each of them: recognition_id and image_path.
+create function public.importer_add_annotations(photos jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = ''
+-- Whatever is known of the tables: all of them are large, and a photo needs a few rows of each.
 set enable_seqscan = off set enable_nestloop = off
 as $function$
 declare
   ids constant bigint[] := array(
-    select distinct recognition_id from jsonb_to_recordset(boxes) as raw_box(recognition_id bigint));
+    select distinct recognition_id from jsonb_to_recordset(photos) as photo(recognition_id bigint));
   plates bigint;
-  added bigint;
+  boxes bigint;
 begin
   insert into public.initial_tray_items (recognition_id, item_type, source, metadata)
   select recognition.id, 'PLATE', 'MODEL', jsonb_build_object('qwen_label', raw_box.class_name)
@@ -333,38 +334,40 @@ begin
     where recognition_id = any (ids) and item_type = 'PLATE' and class_name is not null
   ) as raw_box
   join public.recognitions as recognition on recognition.id = raw_box.recognition_id
+  where recognition.id = any (ids)
   order by 1
   on conflict (recognition_id, item_type, (metadata ->> 'qwen_label')) where source = 'MODEL'
     do nothing;
   get diagnostics plates = row_count;
 
-  with photos as materialized (
-    select id, recognition_id, format('camera%s.jpg', camera_number) as name
-    from public.images where recognition_id = any (ids)
-  ), items as materialized (
-    select id, recognition_id, metadata ->> 'qwen_label' as label
+  with photo as materialized (
+    select id, recognition_id, image_path
+    from jsonb_to_recordset(photos) as given(recognition_id bigint, image_path text)
+    join (select *, format('camera%s.jpg', camera_number) as image_path from public.images
+      where recognition_id = any (ids)) as image using (recognition_id, image_path)
+  ), item as materialized (
+    select id, recognition_id, metadata ->> 'qwen_label' as class_name
     from public.initial_tray_items where recognition_id = any (ids)
   )
   insert into public.initial_annotations (image_id, initial_tray_item_id, bbox)
   select photo.id, item.id, raw_box.bbox
-  from jsonb_to_recordset(boxes)
-    as raw_box(recognition_id bigint, image_path text, class_name text, bbox jsonb)
-  join photos as photo
-    on photo.recognition_id = raw_box.recognition_id and photo.name = raw_box.image_path
-  join items as item
-    on item.recognition_id = raw_box.recognition_id and item.label = raw_box.class_name
+  from raw.qwen_annotations as raw_box
+  join photo using (recognition_id, image_path)
+  join item using (recognition_id, class_name)
+  where recognition_id = any (ids)
   order by photo.id, item.id
   on conflict (image_id, initial_tray_item_id, bbox) do nothing;
-  get diagnostics added = row_count;
-  return jsonb_build_object('plates', plates, 'initial_annotations', added);
+  get diagnostics boxes = row_count;
+  return jsonb_build_object('plates', plates, 'initial_annotations', boxes);
 end
 $function$;
 
--- The same for all raw annotations of recognitions.
+-- The same for all photos of recognitions.
 create function public.importer_derive_annotations(recognition_ids bigint[]) returns jsonb
 language sql volatile security invoker set search_path = '' as $function$
-  select public.importer_add_annotations(coalesce(jsonb_agg(raw_box order by id), '[]'))
-  from raw.qwen_annotations as raw_box where recognition_id = any (recognition_ids)
+  select public.importer_add_annotations(coalesce(jsonb_agg(jsonb_build_object(
+    'recognition_id', recognition_id, 'image_path', format('camera%s.jpg', camera_number))), '[]'))
+  from public.images where recognition_id = any (recognition_ids)
 $function$;
 
 -- The derivation of the kind: what changed of a batch. A receipt that is gone from the folder goes from

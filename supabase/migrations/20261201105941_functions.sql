@@ -852,13 +852,16 @@ begin
       select coalesce(public.importer_derive_recognitions(body -> 'run',
         jsonb_agg(jsonb_build_object('recognition_id', recognition_id) order by ordinal)), '{}')
       from (
-        select *, ordinality as ordinal
-        from jsonb_populate_recordset(null::raw.recognition_files, batch -> 'raw.recognition_files')
-          with ordinality
-      ) as given
-      join string_to_table(answer #>> '{outcomes,raw.recognition_files}', null)
-        with ordinality as outcomes(letter, number)
-        on number = ordinal and letter in ('I', 'U')
+        select recognition_id, ordinal
+        from (
+          select *, ordinality as ordinal
+          from jsonb_populate_recordset(null::raw.recognition_files, batch -> 'raw.recognition_files')
+            with ordinality
+        ) as given
+        join string_to_table(answer #>> '{outcomes,raw.recognition_files}', null)
+          with ordinality as outcomes(letter, number)
+          on number = ordinal and letter in ('I', 'U')
+      ) as written
     ), true);
   end if;
   insert into public.import_merges (request_id, batch_id, answer)
@@ -1039,16 +1042,19 @@ begin
   if answer #>> '{outcomes,raw.qwen_annotations}' ~ '[IU]' then
     answer := jsonb_insert(answer, '{derived,-1}', (
       select coalesce(public.importer_derive_annotations(body -> 'run',
-        jsonb_agg(jsonb_build_object('recognition_id', recognition_id, 'image_path', image_path,
-          'class_name', class_name, 'bbox', bbox) order by ordinal)), '{}')
+        jsonb_agg(jsonb_build_object('recognition_id', recognition_id, 'image_path', image_path) order by
+          recognition_id, image_path)), '{}')
       from (
-        select *, ordinality as ordinal
-        from jsonb_populate_recordset(null::raw.qwen_annotations, batch -> 'raw.qwen_annotations')
-          with ordinality
-      ) as given
-      join string_to_table(answer #>> '{outcomes,raw.qwen_annotations}', null)
-        with ordinality as outcomes(letter, number)
-        on number = ordinal and letter in ('I', 'U')
+        select distinct recognition_id, image_path
+        from (
+          select *, ordinality as ordinal
+          from jsonb_populate_recordset(null::raw.qwen_annotations, batch -> 'raw.qwen_annotations')
+            with ordinality
+        ) as given
+        join string_to_table(answer #>> '{outcomes,raw.qwen_annotations}', null)
+          with ordinality as outcomes(letter, number)
+          on number = ordinal and letter in ('I', 'U')
+      ) as written
     ), true);
   end if;
   insert into public.import_merges (request_id, batch_id, answer)
@@ -1059,4 +1065,4 @@ $function$;
 
 select public.importer_close();
 notify pgrst, 'reload schema';
-update public.import_target set functions_checksum = '8406ca0a41779a48ab9ac1e425f6aef6d0397a036f7a468d40c63b83bd247e4f';
+update public.import_target set functions_checksum = '404d5409d50f69602f6d6fd3fa190f75bfc6f186bd89929f7308d4a4495e4a03';

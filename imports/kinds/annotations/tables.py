@@ -31,6 +31,7 @@ GROUP = TableGroup(
             "public.importer_derive_annotations",
             QWEN_ANNOTATIONS.qualified_name,
             undo="public.importer_undo_annotations",
+            by=("recognition_id", "image_path"),
         ),
     ),
 )
