@@ -38,6 +38,7 @@ GROUPS = {
     "dlt": "the same files by dlt",
     "images": "states with images, on both backends, and their limits",
     "kinds": "the other kinds",
+    "annotations": "a file of annotations",
     "batches": "several batch sizes",
     "overhead": "the share of checkpoints and ledger",
     "remote": "Supabase behind a round trip of 50 ms (only if it is named)",

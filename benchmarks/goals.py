@@ -57,6 +57,7 @@ def goals_of(scale: Scale, results: Results) -> list[Goal]:
     )
     for large in scale.once:
         goals += _large_goals(sample, large, results)
+    goals += _annotation_goals(scale.boxes, results)
     goals.append(Goal("--batch-size 25 to the best one", 1.5, _smallest_batch(scale, results)))
     goals += _overhead_goals(sample, results)
     start = results.seconds("help")
@@ -93,6 +94,16 @@ def _large_goals(sample: Sample, large: Sample, results: Results) -> list[Goal]:
     return [
         Goal(f"{files}: more time for a file than at {sample.items:,}", 10, growth, "%"),
         Goal(f"{files}: peak memory", 350, memory, "MB"),
+    ]
+
+
+def _annotation_goals(sample: Sample, results: Results) -> list[Goal]:
+    key, limit = f"first/postgresql/{sample.name}", f"limit/postgresql/{sample.name}"
+    memory = results.median(key, lambda each: each.peak_mb)
+    name = f"{sample.items:,} boxes"
+    return [
+        Goal(f"{name}: first import to ijson and COPY", 2.0, results.ratio(key, limit)),
+        Goal(f"{name}: peak memory", 250, memory, "MB"),
     ]
 
 

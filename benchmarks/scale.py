@@ -16,7 +16,7 @@ class Scale:
 
     `states` go in without images, `once` in the first round only; `pictured` are those with
     images; `others` are of the other kinds; `batches` is for what is measured with several
-    settings. `rounds` is how often all of it is done.
+    settings; `boxes` is a file of annotations. `rounds` is how often all of it is done.
     """
 
     rounds: int
@@ -24,6 +24,7 @@ class Scale:
     pictured: tuple[Sample, ...]
     others: tuple[Sample, ...]
     batches: Sample
+    boxes: Sample
     once: tuple[Sample, ...] = ()
 
     @property
@@ -38,6 +39,8 @@ _USUAL = Sample("states", 515, 514)
 _PICTURED = (_USUAL, Sample("states", 5_000, 5_000))
 _OTHERS = (Sample("folders", 10_000), Sample("people", 500))
 
+_FEW_BOXES, _BOXES = Sample("annotations", 100_000), Sample("annotations", 1_000_000)
+
 # For testing the bench itself: too small to measure speed.
 _TINY = Sample("states", 700)
 
@@ -48,8 +51,13 @@ SCALES = {
         (Sample("states", 20, 20),),
         (Sample("folders", 50), Sample("people", 2)),
         _TINY,
+        Sample("annotations", 2_000),
     ),
-    "quick": Scale(1, (_SMALL,), (_USUAL, Sample("states", 1_000, 1_000)), _OTHERS, _SMALL),
-    "normal": Scale(3, (_SMALL, _MEDIUM), _PICTURED, _OTHERS, _SMALL),
-    "full": Scale(3, (_SMALL, _MEDIUM), _PICTURED, _OTHERS, _SMALL, (Sample("states", 1_000_000),)),
+    "quick": Scale(
+        1, (_SMALL,), (_USUAL, Sample("states", 1_000, 1_000)), _OTHERS, _SMALL, _FEW_BOXES
+    ),
+    "normal": Scale(3, (_SMALL, _MEDIUM), _PICTURED, _OTHERS, _SMALL, _BOXES),
+    "full": Scale(
+        3, (_SMALL, _MEDIUM), _PICTURED, _OTHERS, _SMALL, _BOXES, (Sample("states", 1_000_000),)
+    ),
 }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from delay import delayed
+from generate_annotations import load_recognitions
 from importer import check_rows, command_for, help_text, import_source, row_watch
 from measurement import Measurement, measure
 from scale import Scale
@@ -75,6 +76,7 @@ def tasks_of(scale: Scale, dlt_python: Path | None) -> list[Task]:
             Task("images", sample, partial(importer, sample=sample, backend="supabase")),
         ]
     tasks += [Task("kinds", each, partial(other_kind, sample=each)) for each in scale.others]
+    tasks.append(Task("annotations", scale.boxes, partial(annotations, sample=scale.boxes)))
     tasks += [
         Task("batches", scale.batches, partial(batch_size, sample=scale.batches, size=size))
         for size in BATCH_SIZES
@@ -136,6 +138,26 @@ def other_kind(workshop: Workshop, sample: Sample) -> Measured:
         if all_kinds()[sample.kind].items_are_folders:
             for status_file in (*source.rglob("success.json"), *source.rglob("failed.json")):
                 status_file.unlink()
+
+
+def annotations(workshop: Workshop, sample: Sample) -> Measured:
+    """The boxes of a file, of recognitions that are there already; and its limit."""
+    source = workshop.source(sample)
+    for is_limit in (True, False):
+        with workshop.postgresql() as target, workshop.working_folder() as folder:
+            load_recognitions(target.database_url, sample.items)
+            workshop.settle()
+            if is_limit:
+                program = [sys.executable, str(_HERE / "limit_annotations.py")]
+                file, url = str(source / "qwen_annotations.json"), target.database_url
+                command = [*program, file, "--database-url", url]
+                measurement, said = measure(command, folder, environment())
+                measurement = replace(measurement, seconds=json.loads(said)["seconds"])
+                yield f"limit/postgresql/{sample.name}", measurement
+            else:
+                measurement = import_source("annotations", source, target, folder)
+                yield f"first/postgresql/{sample.name}", measurement
+            check_rows(target, "raw.qwen_annotations", sample.items, sample.name)
 
 
 def batch_size(workshop: Workshop, sample: Sample, size: int) -> Measured:

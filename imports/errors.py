@@ -61,6 +61,10 @@ class SchemaError(ImporterError):
     """The target lacks our tables or functions, or has others with the same names."""
 
 
+class NoParentsError(ImporterError):
+    """The target has none of the rows that all rows of this kind refer to."""
+
+
 class BackendError(ImporterError):
     """The target refuses us, e.g. because of a wrong key or a missing right. Never retried."""
 

@@ -30,6 +30,8 @@ class Signature(NamedTuple):
 class Source:
     """The folder that is imported, by its real, absolute path, and which files belong to it.
 
+    If `is_file`, it is a file instead, which is the only work item, by its name.
+
     `patterns` are shell patterns for names of files; the kind decides what they select. `left_out`
     has, for the prefix of a folder (`a/b/`), beginnings of names that do not belong to the source;
     `apart` has the prefixes of folders that do not. `roots` are the real folders, each with a
@@ -45,6 +47,7 @@ class Source:
     roots: tuple[str, ...] = ()
     follows_links: bool = True
     options: Mapping[str, str] = field(default_factory=dict)
+    is_file: bool = False
     latest: LatestFolder | None = field(default=None, compare=False, repr=False)
 
     def opening(self) -> Source:
@@ -75,7 +78,7 @@ class Source:
                 " ledger. Move it away and run again: the importer finds what the target already"
                 " has."
             )
-        return f"{self.folder}{os.sep}{path}"
+        return self.folder if self.is_file else f"{self.folder}{os.sep}{path}"
 
     def leaves_out(self, prefix: str) -> Callable[[str], bool]:
         """The function that says whether a name in a folder does not belong to the source."""

@@ -34,6 +34,10 @@ def kind_named(name: str) -> Kind:
         from imports.kinds.recognitions.kind import RECOGNITIONS
 
         return RECOGNITIONS
+    if name == "annotations":
+        from imports.kinds.annotations.kind import ANNOTATIONS
+
+        return ANNOTATIONS
     raise UsageError(f"There is no kind {name!r}. The kinds are: {', '.join(sorted(WORDINGS))}.")
 
 

@@ -13,6 +13,10 @@ class Wording(NamedTuple):
     `source_option` is an option for the source in place of the argument. `single_command` is a
     separate command for a single work item. `group` is the word for items of one group, if the
     kind has groups ("search").
+
+    `usual_name` is the name of a source that is taken from one of the usual places if the user
+    names none. `source_is_file` says that a source may be a file instead of a folder. `needs` says
+    what to do if the tables that its rows refer to are empty; without it, they may be.
     """
 
     summary: str
@@ -23,6 +27,9 @@ class Wording(NamedTuple):
     single_command: str | None = None
     details: str = ""
     group: str = "group"
+    usual_name: str | None = None
+    source_is_file: bool = False
+    needs: str | None = None
 
     @property
     def items(self) -> str:
@@ -63,7 +70,22 @@ WORDINGS = {
         condition="is a folder recognition_<number> with",
         details="The folders are in DIR, or in folders export_* in it. With the photos come the"
         " menu (*_AM.json) and the receipt (*_correct_dishes.json). Recognitions that the target"
-        " has already are skipped, whoever imported them; --force replaces them.",
+        " has already are skipped, whoever imported them; --force replaces them. Without DIR,"
+        " `RRS_Dataset 2` is taken from the working folder, ~/Downloads or ~.",
+        usual_name="RRS_Dataset 2",
+    ),
+    "annotations": Wording(
+        summary="Import boxes on the photos of recognitions: FILE, or DIR/qwen_annotations.json.",
+        item="file",
+        items_sought="JSON files",
+        condition="is called",
+        details="The file is one object: for each path of a photo, the boxes of dishes and plates"
+        " on it. Boxes of recognitions that the target lacks are left out, until a later run finds"
+        " the recognitions. Without FILE, `qwen_annotations.json` is taken from the working folder,"
+        " ~/Downloads or ~.",
+        usual_name="qwen_annotations.json",
+        source_is_file=True,
+        needs="Import the recognitions first: resilient-importer recognitions DIR --tag TAG",
     ),
 }
 """The wording of every kind, by name."""

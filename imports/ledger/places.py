@@ -18,9 +18,11 @@ def absolute_places(path: Path) -> list[str]:
 def paths_in(source: str, places: Iterable[str]) -> list[str]:
     """The paths in a source for places, which are absolute paths or paths in the source.
 
-    The source itself is `.`, since it may be a work item.
+    The source itself is `.`, since it may be a work item; if it is a file, that has its name.
     """
     folder = source.rstrip("/") + "/"
-    return list(
-        dict.fromkeys("." if each == source else each.removeprefix(folder) for each in places)
-    )
+    paths: list[str] = []
+    for each in places:
+        itself = [".", os.path.basename(source)]
+        paths += itself if each == source else [each.removeprefix(folder)]
+    return list(dict.fromkeys(paths))

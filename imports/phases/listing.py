@@ -48,7 +48,7 @@ def list_source(session: RunSession, *, again: bool = False) -> Listing:
     """
     settings, kind = session.settings, session.kind
     session.display.begin(Phase.PLANNING, None)
-    entries = _walk(session) if session.single_item is None else _single(session)
+    entries = _walk(session) if session.only_item is None else _single(session)
     if session.listing.none_known() and not settings.scan_only:
         entries = session.workers.expect_parsing(entries)
     listing = session.listing.record(
@@ -67,8 +67,8 @@ def list_source(session: RunSession, *, again: bool = False) -> Listing:
     disposed = counts.get("import.files_deleted", 0) + counts.get("import.files_moved", 0)
     if not listing.total and not session.consumes_source:
         place = f"below {session.source.folder}"
-        if session.single_item is not None:
-            place = f"at {session.source.absolute(session.single_item)}"
+        if session.only_item is not None:
+            place = f"at {session.source.absolute(session.only_item)}"
         raise UsageError(
             f"No {kind.wording.items_sought} found: nothing {place}"
             f" {kind.wording.condition} {' or '.join(session.source.patterns)}."
@@ -109,6 +109,8 @@ def _walk(session: RunSession) -> Iterator[ListedEntry]:
     prefixes = [""]
     while prefixes:
         yield from _walk_from(session, prefixes, problems, links)
+        if session.kind.is_flat:
+            break
         prefixes, unfollowed = linked.to_follow(links.folders)
         yield from unfollowed
         links.folders.clear()
@@ -136,11 +138,13 @@ def _walk_from(
             seen += listed.count
             yield from listed.entries
             links.folders += listed.links
-            waiting.append(iter(listed.subfolders))
+            if not session.kind.is_flat:
+                waiting.append(iter(listed.subfolders))
             aside_prefixes += listed.aside
             for prefix in listed.large:
                 yield from read_large(session.kind, session.source, prefix, problems, links)
-                waiting.append(subfolders_of_large(session.source, prefix, problems))
+                if not session.kind.is_flat:
+                    waiting.append(subfolders_of_large(session.source, prefix, problems))
         session.raise_if_stopping()
     if session.consumes_source:
         for prefix in aside_prefixes:
@@ -187,7 +191,7 @@ def _batches(waiting: list[Iterator[str]], most: int | None) -> Iterator[list[st
 
 def _single(session: RunSession) -> Iterator[ListedEntry]:
     """The single item; a file may have any name, a folder must be an item of the kind."""
-    item = session.single_item or ""
+    item = session.only_item or ""
     if session.kind.items_are_folders:
         problems: Problems = {}
         prefix = folder_prefix(item)

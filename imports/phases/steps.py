@@ -16,6 +16,7 @@ from imports.phases.import_ import import_items
 from imports.phases.known import skip_known
 from imports.phases.lacking import plan_arrived_images, plan_left_out
 from imports.phases.listing import list_source
+from imports.phases.parents import check_parents
 from imports.phases.placements import place_images
 from imports.phases.planning import plan_items
 from imports.phases.sha256 import hash_images
@@ -67,6 +68,8 @@ def plan_source(session: RunSession) -> Listing:
         UsageError: if the source has no item of the kind.
     """
     with in_phase(session, Phase.PLANNING):
+        if not session.settings.scan_only:
+            check_parents(session)
         if session.settings.force:
             forget_merges(session)
         listing = list_source(session)

@@ -43,15 +43,15 @@ class Content:
     """JSON in chunks that end between two tokens or inside a string.
 
     No chunk ends inside an escape sequence or a surrogate pair. `read` returns the next bytes, at
-    most the number that it is given. Invalid parts of a string are replaced by a mark of
-    `json_flaws`; `spoiled` says whether there was any. A whole number that Python cannot read is
-    replaced by one that is read as NaN.
+    most the number that it is given, which are `at` this place of a file. Invalid parts of a string
+    are replaced by a mark of `json_flaws`; `spoiled` says whether there was any. A whole number
+    that Python cannot read is replaced by one that is read as NaN.
     """
 
-    def __init__(self, read: Callable[[int], bytes]) -> None:
+    def __init__(self, read: Callable[[int], bytes], at: int = 0) -> None:
         self._read = read
-        self.chunk_start = 0
-        self.chunk_end = 0
+        self.chunk_start = at
+        self.chunk_end = at
         self.blank = True
         self.has_nul = False
         self.spoiled = False

@@ -178,7 +178,7 @@ def parse_object(content: bytes, tally: Tally, records: str | None = None) -> di
         if b"\\" in content and b"\\u0000" in content:
             removed = Counter()
             document = without_nul(document, removed)
-        if not _has_all(document, content):
+        if not has_all(document, content):
             return _exactly(content, tally, records, "it could not be read exactly")
     except (orjson.JSONEncodeError, RecursionError):
         return _exactly(content, tally, records, f"nested more than {MAX_DEPTH} levels deep")
@@ -199,7 +199,7 @@ def _exactly(content: bytes, tally: Tally, records: str | None, problem: str) ->
         raise RecordError(f"is not JSON: {problem}") from error
 
 
-def _has_all(document: dict[str, Any], content: bytes) -> bool:
+def has_all(document: dict[str, Any], content: bytes) -> bool:
     """Whether a document that orjson read certainly has everything that its text has.
 
     orjson keeps the last value of a duplicate name, and rounds numbers to a double. But then it

@@ -60,6 +60,10 @@ def _json_field(value: object) -> str:
     return as_json(value, _JSON_OPTIONS).decode().replace("\\", "\\\\")
 
 
+def _whole_field(value: object) -> str:
+    return str(value) if type(value) is int else _other_field(value)
+
+
 def _timestamp_field(value: object) -> str:
     return value.isoformat() if isinstance(value, date) else _other_field(value)
 
@@ -76,6 +80,7 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 _FIELDS: dict[str, Callable[[object], str]] = {
     "text": text_field,
     "jsonb": _json_field,
+    "bigint": _whole_field,
     "date": _timestamp_field,
     "timestamptz": _timestamp_field,
 }

@@ -174,14 +174,24 @@ def derive_statement(
 
     `run` is the expression for the run's values as jsonb.
     """
-    key = ", ".join(f"'{column.name}', {column.name}" for column in table.row_key)
+    names = derivation.by or [column.name for column in table.row_key]
+    key = ", ".join(f"'{name}', {name}" for name in names)
+    place = "number" if first == 1 else f"number + {first - 1}"
+    listed = ", ".join(names)
+    picked = f"distinct {listed}" if derivation.by else f"{listed}, ordinal"
+    order = listed if derivation.by else "ordinal"
+    # Not `substr` for each row: it counts the characters from the first one on.
     return f"""\
 select coalesce({derivation.function}({run},
-  jsonb_agg(jsonb_build_object({key}) order by ordinal)), '{{}}')
+  jsonb_agg(jsonb_build_object({key}) order by {order})), '{{}}')
 from (
-  {_hanging(source, 2)}
-) as given
-where {_letter(letters, first)} in ('I', 'U')"""
+  select {picked}
+  from (
+    {_hanging(source, 4)}
+  ) as given
+  join string_to_table({letters}, null) with ordinality as outcomes(letter, number)
+    on {place} = ordinal and letter in ('I', 'U')
+) as written"""
 
 
 def _letter(letters: str, first: int) -> str:

@@ -161,6 +161,17 @@ class Table:
             return Column("id", self.id_type, nullable=False)
         raise LookupError(f"{self.qualified_name} has no column {name}")
 
+    def of_parent(self, parent: Parent) -> Table:
+        """The table of a parent, as far as rows of this one refer to it."""
+        schema, _, name = parent.table.rpartition(".")
+        columns = tuple(
+            Column(its, self.column(own).type, nullable=False)
+            for its, own in zip(parent.parent_columns, parent.columns, strict=True)
+        )
+        return Table(
+            name, columns, parent.parent_columns, Keep(), (), schema, id_type=None, stamped=False
+        )
+
     @property
     def row_key(self) -> tuple[Column, ...]:
         """The columns of the key that come from the row itself."""
@@ -212,7 +223,8 @@ class Derivation:
     It runs in the transaction of the merge, after all rows of the batch, if any row of `table` was
     inserted or updated: `function(run jsonb, keys jsonb) returns jsonb`. Both names are qualified;
     the function's name begins with `public.importer_`, so that `importer_close` restricts it. `run`
-    has the values of the run, `keys` an object for each of these rows, with the columns of its key.
+    has the values of the run, `keys` an object for each of these rows, with the columns of its key;
+    or, with `by`, an object for all of these rows with the same values in some columns.
     The result is the number of written rows by table; NULL means none.
 
     It must be idempotent: the same stored rows give the same rows. Batches are merged concurrently:
@@ -226,6 +238,7 @@ class Derivation:
     function: str
     table: str
     undo: str | None = None
+    by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks that `importer_close` will restrict the functions.

@@ -17,13 +17,19 @@ begin
       "people.experiences": {}, "people.job_title_details": {}, "people.job_functions": {},
       "people.job_seniority": {}, "people.educations": {}, "people.certifications": {},
       "people.memberships": {}, "people.publications": {}, "people.patents": {}, "people.awards": {},
-      "raw.recognition_files": {}, "raw.recipes": {}, "public.images": {}
+      "raw.recognition_files": {}, "raw.recipes": {}, "raw.qwen_annotations": {}, "public.images": {},
+      "public.recognitions": {}
   }$tables$::jsonb
     || jsonb_build_object('raw.recognition_files', jsonb_build_object(
       'guarded', $sql$public.importer_worked_on(stored.recognition_id)$sql$,
       'undo', $sql$public.importer_undo_recognitions$sql$))
     || jsonb_build_object('raw.recipes', jsonb_build_object(
-      'guarded', $sql$public.importer_worked_on(stored.recognition_id)$sql$));
+      'guarded', $sql$public.importer_worked_on(stored.recognition_id)$sql$))
+    || jsonb_build_object('raw.qwen_annotations', jsonb_build_object(
+      'guarded', $sql$public.importer_worked_on(stored.recognition_id)$sql$,
+      'left_out', $sql$(winner.recognition_id is not null and not exists (select from
+        public.recognitions as parent where parent.id = winner.recognition_id))$sql$,
+      'undo', $sql$public.importer_undo_annotations$sql$));
 end
 $function$;
 
@@ -846,11 +852,209 @@ begin
       select coalesce(public.importer_derive_recognitions(body -> 'run',
         jsonb_agg(jsonb_build_object('recognition_id', recognition_id) order by ordinal)), '{}')
       from (
+        select recognition_id, ordinal
+        from (
+          select *, ordinality as ordinal
+          from jsonb_populate_recordset(null::raw.recognition_files, batch -> 'raw.recognition_files')
+            with ordinality
+        ) as given
+        join string_to_table(answer #>> '{outcomes,raw.recognition_files}', null)
+          with ordinality as outcomes(letter, number)
+          on number = ordinal and letter in ('I', 'U')
+      ) as written
+    ), true);
+  end if;
+  insert into public.import_merges (request_id, batch_id, answer)
+    values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
+  return answer;
+end
+$function$;
+
+create or replace function public.importer_merge_annotations(payload jsonb) returns jsonb
+language plpgsql volatile security invoker set search_path = '' as $function$
+#variable_conflict use_column
+declare
+  body constant jsonb := public.importer_body(payload);
+  batch constant jsonb := body -> 'rows';
+  run_batch_id constant text := (body -> 'run' ->> 'batch_id')::text;
+  answer jsonb;
+  outcomes text;
+begin
+  perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
+  select merges.answer into answer from public.import_merges as merges
+    where merges.request_id = (body ->> 'request_id')::uuid;
+  if found then return answer; end if;
+  answer := '{"outcomes": {}, "derived": []}';
+
+  if batch ? 'raw.qwen_annotations' then
+    with incoming_rows as materialized (
+      select given.*, (given.recognition_id is not null and not exists (select from
+        public.recognitions as parent where parent.id = given.recognition_id)) as lacks_parent
+      from (
         select *, ordinality as ordinal
-        from jsonb_populate_recordset(null::raw.recognition_files, batch -> 'raw.recognition_files')
+        from jsonb_populate_recordset(null::raw.qwen_annotations, batch -> 'raw.qwen_annotations')
           with ordinality
       ) as given
-      where substr(answer #>> '{outcomes,raw.recognition_files}', ordinal::integer, 1) in ('I', 'U')
+    ), winners as not materialized (
+      select distinct on (recognition_id, image_path, class_name, bbox) * from incoming_rows where not
+        lacks_parent
+      order by recognition_id, image_path, class_name, bbox, ordinal desc
+    ), written as (
+      insert into raw.qwen_annotations as stored (batch_id, recognition_id, image_path, class_name, bbox,
+        item_type)
+      select run_batch_id, recognition_id, image_path, class_name, bbox, item_type
+      from winners order by recognition_id, image_path, class_name, bbox
+      on conflict (recognition_id, image_path, class_name, bbox) do nothing
+      returning row(stored.recognition_id, stored.image_path, stored.class_name, stored.bbox) as row_key,
+        (stored.xmax = 0) as inserted
+    )
+    select case
+      when (select count(*) from written where inserted) =
+        jsonb_array_length(batch -> 'raw.qwen_annotations') then repeat('I',
+        jsonb_array_length(batch -> 'raw.qwen_annotations')::integer)
+      else (
+        with judged as (
+          select winner.ordinal, winner.row_key,
+            case
+              when written.inserted then 'I'
+              when not written.inserted then 'U'
+              when stored.present is null then '!'
+              when not (stored.item_type) is distinct from (winner.item_type) then '='
+              when public.importer_worked_on(stored.recognition_id) then 'G'
+              else 'S'
+            end as outcome
+          from (select *, row(recognition_id, image_path, class_name, bbox) as row_key from winners) as
+            winner
+          left join written on written.row_key = winner.row_key
+          left join lateral (
+            select true as present, kept.* from raw.qwen_annotations as kept
+            where written.inserted is null and kept.recognition_id = winner.recognition_id and
+              kept.image_path = winner.image_path and kept.class_name = winner.class_name and
+              kept.bbox = winner.bbox
+            union all
+            select true as present, kept.* from raw.qwen_annotations as kept
+            where written.inserted is null and kept.recognition_id = winner.recognition_id and
+              kept.image_path = winner.image_path and kept.class_name = winner.class_name and winner.bbox
+              is null and kept.bbox is null
+            union all
+            select true as present, kept.* from raw.qwen_annotations as kept
+            where written.inserted is null and kept.recognition_id = winner.recognition_id and
+              kept.image_path = winner.image_path and winner.class_name is null and kept.class_name is null
+              and kept.bbox = winner.bbox
+            union all
+            select true as present, kept.* from raw.qwen_annotations as kept
+            where written.inserted is null and kept.recognition_id = winner.recognition_id and
+              kept.image_path = winner.image_path and winner.class_name is null and kept.class_name is null
+              and winner.bbox is null and kept.bbox is null
+            union all
+            select true as present, kept.* from raw.qwen_annotations as kept
+            where written.inserted is null and kept.recognition_id = winner.recognition_id and
+              winner.image_path is null and kept.image_path is null and kept.class_name = winner.class_name
+              and kept.bbox = winner.bbox
+            union all
+            select true as present, kept.* from raw.qwen_annotations as kept
+            where written.inserted is null and kept.recognition_id = winner.recognition_id and
+              winner.image_path is null and kept.image_path is null and kept.class_name = winner.class_name
+              and winner.bbox is null and kept.bbox is null
+            union all
+            select true as present, kept.* from raw.qwen_annotations as kept
+            where written.inserted is null and kept.recognition_id = winner.recognition_id and
+              winner.image_path is null and kept.image_path is null and winner.class_name is null and
+              kept.class_name is null and kept.bbox = winner.bbox
+            union all
+            select true as present, kept.* from raw.qwen_annotations as kept
+            where written.inserted is null and kept.recognition_id = winner.recognition_id and
+              winner.image_path is null and kept.image_path is null and winner.class_name is null and
+              kept.class_name is null and winner.bbox is null and kept.bbox is null limit 1
+          ) as stored on true
+        )
+        select string_agg(
+          case when rows.lacks_parent then 'L'
+            when judged.ordinal = rows.ordinal then judged.outcome
+            else 'S' end,
+          '' order by rows.ordinal)
+        from (select ordinal, row(recognition_id, image_path, class_name, bbox) as row_key, lacks_parent
+          from incoming_rows) as rows
+        left join judged on judged.row_key = rows.row_key
+      ) end into outcomes;
+    if strpos(outcomes, '!') > 0 then
+      select string_agg(
+        case
+          when winner.letter <> '!' then winner.letter
+          when stored.present is null then '='
+          when not (stored.item_type) is distinct from (winner.item_type) then '='
+          when public.importer_worked_on(stored.recognition_id) then 'G'
+          else 'S'
+        end, '' order by winner.ordinal) into outcomes
+      from (
+        select *, substr(outcomes, ordinal::integer, 1) as letter
+        from (
+          select *, ordinality as ordinal
+          from jsonb_populate_recordset(null::raw.qwen_annotations, batch -> 'raw.qwen_annotations')
+            with ordinality
+        ) as given
+      ) as winner
+      left join lateral (
+        select true as present, kept.* from raw.qwen_annotations as kept
+        where winner.letter = '!' and kept.recognition_id = winner.recognition_id and
+          kept.image_path = winner.image_path and kept.class_name = winner.class_name and
+          kept.bbox = winner.bbox
+        union all
+        select true as present, kept.* from raw.qwen_annotations as kept
+        where winner.letter = '!' and kept.recognition_id = winner.recognition_id and
+          kept.image_path = winner.image_path and kept.class_name = winner.class_name and winner.bbox
+          is null and kept.bbox is null
+        union all
+        select true as present, kept.* from raw.qwen_annotations as kept
+        where winner.letter = '!' and kept.recognition_id = winner.recognition_id and
+          kept.image_path = winner.image_path and winner.class_name is null and kept.class_name is null and
+          kept.bbox = winner.bbox
+        union all
+        select true as present, kept.* from raw.qwen_annotations as kept
+        where winner.letter = '!' and kept.recognition_id = winner.recognition_id and
+          kept.image_path = winner.image_path and winner.class_name is null and kept.class_name is null and
+          winner.bbox is null and kept.bbox is null
+        union all
+        select true as present, kept.* from raw.qwen_annotations as kept
+        where winner.letter = '!' and kept.recognition_id = winner.recognition_id and winner.image_path
+          is null and kept.image_path is null and kept.class_name = winner.class_name and
+          kept.bbox = winner.bbox
+        union all
+        select true as present, kept.* from raw.qwen_annotations as kept
+        where winner.letter = '!' and kept.recognition_id = winner.recognition_id and winner.image_path
+          is null and kept.image_path is null and kept.class_name = winner.class_name and winner.bbox
+          is null and kept.bbox is null
+        union all
+        select true as present, kept.* from raw.qwen_annotations as kept
+        where winner.letter = '!' and kept.recognition_id = winner.recognition_id and winner.image_path
+          is null and kept.image_path is null and winner.class_name is null and kept.class_name is null and
+          kept.bbox = winner.bbox
+        union all
+        select true as present, kept.* from raw.qwen_annotations as kept
+        where winner.letter = '!' and kept.recognition_id = winner.recognition_id and winner.image_path
+          is null and kept.image_path is null and winner.class_name is null and kept.class_name is null and
+          winner.bbox is null and kept.bbox is null limit 1
+      ) as stored on true;
+    end if;
+    answer := jsonb_set(answer, '{outcomes,raw.qwen_annotations}', to_jsonb(outcomes));
+  end if;
+
+  if answer #>> '{outcomes,raw.qwen_annotations}' ~ '[IU]' then
+    answer := jsonb_insert(answer, '{derived,-1}', (
+      select coalesce(public.importer_derive_annotations(body -> 'run',
+        jsonb_agg(jsonb_build_object('recognition_id', recognition_id, 'image_path', image_path) order by
+          recognition_id, image_path)), '{}')
+      from (
+        select distinct recognition_id, image_path
+        from (
+          select *, ordinality as ordinal
+          from jsonb_populate_recordset(null::raw.qwen_annotations, batch -> 'raw.qwen_annotations')
+            with ordinality
+        ) as given
+        join string_to_table(answer #>> '{outcomes,raw.qwen_annotations}', null)
+          with ordinality as outcomes(letter, number)
+          on number = ordinal and letter in ('I', 'U')
+      ) as written
     ), true);
   end if;
   insert into public.import_merges (request_id, batch_id, answer)
@@ -861,4 +1065,4 @@ $function$;
 
 select public.importer_close();
 notify pgrst, 'reload schema';
-update public.import_target set functions_checksum = '0e44ad0123049464580af3e621cf1c1056f82f4c64d91263578cd8d356d8e482';
+update public.import_target set functions_checksum = '404d5409d50f69602f6d6fd3fa190f75bfc6f186bd89929f7308d4a4495e4a03';

@@ -53,7 +53,18 @@ def another_database(embedded_server: EmbeddedServer, database_template: str) ->
 def command(kind: KindUnderContract, place: Workplace) -> list[object]:
     source = place.folder / "data" / "source"
     log = ["--progress-csv", source.parent / "progress.csv"] if kind.name == "people" else []
-    return [kind.name, source, "--tag", "killed", "--batch-size", 2, "--max-workers", 4, *log]
+    return [
+        kind.name,
+        source,
+        "--tag",
+        "killed",
+        "--batch-size",
+        2,
+        "--max-workers",
+        4,
+        *log,
+        *kind.arguments,
+    ]
 
 
 def _failed(data: Path) -> list[str]:
@@ -89,6 +100,8 @@ def test_killed_at_every_point_and_gone_on_with(
     source, url = place.folder / "data" / "source", target.database_url
     filled = kind.fill(source)
     never_killed = Target("postgresql", another_database)
+    for each in (url, another_database):
+        kind.prepare(each)
     whole = Workplace(place.folder.with_name("whole"), never_killed.environment)
     shutil.copytree(source, whole.folder / "data" / "source")
     exit_code = whole.run(*command(kind, whole), exit_code=None).code

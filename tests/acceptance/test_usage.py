@@ -413,3 +413,30 @@ def test_a_proxy_or_certificates_that_cannot_be_used_are_told(
         assert name in told.err
         assert SECRET not in told.text
         assert "Traceback" not in told.text
+
+
+# Sources that nobody names
+
+
+def test_a_source_that_is_not_named_is_taken_from_the_usual_places(
+    bare_place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = bare_place.folder / "home"
+    monkeypatch.setitem(bare_place.environment, "HOME", str(home))
+    command = ["annotations", "--tag", "T", "--scan-only"]
+    told = bare_place.run(*command, exit_code=2).err
+    assert (
+        "There is no qwen_annotations.json in the working folder, in ~/Downloads or in ~." in told
+    )
+    for place in (home, home / "Downloads", bare_place.folder):
+        place.mkdir(exist_ok=True)
+        (place / "qwen_annotations.json").write_text("{}")
+        folder = "" if place is bare_place.folder else f"{place}/"
+        done = bare_place.run(*command)
+        assert f"Source: {folder}qwen_annotations.json, since none was named" in done.out
+    (home / "RRS_Dataset 2").mkdir()
+    done = bare_place.run("recognitions", "--tag", "T", "--scan-only", exit_code=2)
+    assert f"Source: {home}/RRS_Dataset 2, since none was named" in done.out
+    missing = bare_place.folder / "missing.json"
+    done = bare_place.run("annotations", missing, "--tag", "T", exit_code=2)
+    assert f"The source {missing} does not exist." in done.err

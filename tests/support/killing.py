@@ -30,7 +30,7 @@ STEPS = {
     Places: ("put", "copy", "remove"),
     PostgreSQLDatabase: ("merge",),
     SupabaseDatabase: ("merge",),
-    ImportQueue: ("record_imported",),
+    ImportQueue: ("record_imported", "record_piece"),
 }
 
 

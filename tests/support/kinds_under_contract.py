@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from imports.kinds import kind_named
-from tests.support import device_tests, people, recognitions, searches
+from tests.support import annotations, device_tests, people, recognitions, searches
 from tests.support.command import ROOT
 from tests.support.database import query
 from tests.support.fault_points import FaultPoint
@@ -37,6 +37,9 @@ class KindUnderContract:
     it is not set, they are as many as `rows` and `changed` have of `image_assets`. `change_flags`
     let a run take in what changed.
 
+    `prepare` puts into a database what rows refer to. `records` is how many records the good items
+    have, if not each is one row. `arguments` are those of its command.
+
     `fill` makes a source of many items. An import of it is killed at `own_points` too, and after
     each kill `check_killed` is called with the source, the database and what `fill` has returned.
     """
@@ -55,6 +58,9 @@ class KindUnderContract:
     flags: Mapping[str, Any] = field(default_factory=dict)
     change_flags: Mapping[str, Any] = field(default_factory=dict)
     uploads: tuple[int, int] | None = None
+    prepare: Callable[[str], object] = lambda url: None
+    records: int | None = None
+    arguments: tuple[str, ...] = ()
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -67,6 +73,11 @@ class KindUnderContract:
         """How many images are stored of the examples, and how many of the change."""
         assets = "public.image_assets"
         return self.uploads or (self.rows.get(assets, 0), self.changed.get(assets, 0))
+
+    @property
+    def inserted(self) -> int:
+        """How many records an import of the examples inserts."""
+        return self.records or self.rows[self.root]
 
     @property
     def skips_known(self) -> bool:
@@ -354,4 +365,71 @@ RECOGNITIONS = KindUnderContract(
     uploads=(12, 1),
 )
 
-KINDS = (STATES, FOLDERS, PEOPLE, RECOGNITIONS)
+
+# annotations
+
+
+def _prepare_recognitions(url: str) -> None:
+    # Examples, and what `_fill_with_photos` annotates.
+    shown = (300_101, 300_102, 300_103, 300_105, 300_110, 300_111, 300_199, 399_999)
+    annotations.add_recognitions(url, *shown, *range(1, 31))
+
+
+def _change_a_photo_of_a_file(source: Path) -> None:
+    """One more box on a photo."""
+    path = source / annotations.NAME
+    content = json.loads(path.read_bytes())
+    boxes = next(iter(content.values()))["plates"]["qwen_detections"]
+    boxes.append(annotations.box([1, 2, 3, 4], "plate"))
+    annotations.write(path, content)
+
+
+def _mend_annotations(source: Path) -> None:
+    annotations.write(source / "cut_off.json", {})
+    path = source / "qwen_annotations_bad.json"
+    content = json.loads(path.read_bytes())
+    mended = annotations.entry([5])
+    annotations.write(path, {name: each or mended for name, each in content.items()})
+
+
+def _fill_with_photos(source: Path) -> None:
+    for number in range(1, 31):
+        content = {
+            annotations.key(number, photo): annotations.entry([number, 50], [number])
+            for photo in ("Main", "Qualifying")
+        }
+        annotations.write(source / f"{number}.json", content)
+
+
+def _check_annotations(source: Path, url: str, filled: None) -> None:
+    """Boxes are in with what is derived of them, or not at all."""
+    (found,) = query(
+        url,
+        "SELECT ARRAY(SELECT recognition_id FROM raw.qwen_annotations GROUP BY 1 ORDER BY 1),"
+        " ARRAY(SELECT image.recognition_id FROM initial_annotations"
+        "  JOIN images AS image ON image.id = image_id GROUP BY 1 HAVING count(*) = 6 ORDER BY 1)",
+    )
+    assert found[0] == found[1]
+
+
+ANNOTATIONS = KindUnderContract(
+    name="annotations",
+    root="raw.qwen_annotations",
+    rows={"raw.qwen_annotations": 24, "public.datasets": 1},
+    failures={
+        "cut_off.json": ("planning", "is not JSON in record 2"),
+        "qwen_annotations_bad.json": ("import", "Qualifying.jpg: is null, not an object"),
+    },
+    change=_change_a_photo_of_a_file,
+    changed={"raw.qwen_annotations": 1},
+    mend=_mend_annotations,
+    damage={"DELETE FROM raw.qwen_annotations WHERE recognition_id = 300105": "missing"},
+    fill=_fill_with_photos,
+    check_killed=_check_annotations,
+    flags={"patterns": ("*.json",)},
+    arguments=("--patterns", "*.json"),
+    prepare=_prepare_recognitions,
+    records=11,
+)
+
+KINDS = (STATES, FOLDERS, PEOPLE, RECOGNITIONS, ANNOTATIONS)

@@ -29,6 +29,7 @@ COMMANDS = [
     ["folder"],
     ["people"],
     ["recognitions"],
+    ["annotations"],
     ["verify"],
     ["resume"],
     ["status"],

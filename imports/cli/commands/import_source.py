@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,14 @@ from imports.cli.running import (
     settings_from,
 )
 from imports.configuration.commands import Commands
-from imports.display_text import shown_lines
+from imports.display_text import shown, shown_lines
 from imports.kinds import kind_named
 from imports.kinds.wording import WORDINGS
 from imports.run.streams import tell
 
 if TYPE_CHECKING:
     from imports.kinds.kind import Kind
+    from imports.settings import Settings
 
 
 class _KindCommand(click.Command):
@@ -58,10 +60,16 @@ def _source_command(kind: Kind) -> click.Command:
         if show_status:
             show_status_of(flags, kind.name, flags["tag"], as_json=False)
         else:
-            exit_with(import_with(settings_from(kind.name, source=source or same_source, **flags)))
+            from imports.run.source import usual_source
 
+            settings = settings_from(kind.name, source=source or same_source, **flags)
+            if settings.source is None and settings.single_file is None:
+                settings = _with_source(settings, usual_source(wording))
+            exit_with(import_with(settings))
+
+    metavar = "[FILE|DIR]" if wording.source_is_file else "[DIR]"
     params: list[click.Parameter] = [
-        click.Argument(["source"], required=False, type=FOLDER, metavar="[DIR]")
+        click.Argument(["source"], required=False, type=FOLDER, metavar=metavar)
     ]
     if wording.source_option is not None:
         same = [wording.source_option, "same_source"]
@@ -72,6 +80,14 @@ def _source_command(kind: Kind) -> click.Command:
     text = "Show the status, and do nothing else."
     params.insert(place, click.Option(["--status", "show_status"], is_flag=True, help=text))
     return click.Command(kind.name, params=params, callback=import_source)
+
+
+def _with_source(settings: Settings, found: Path | None) -> Settings:
+    """The settings with the source from a usual place, which is printed."""
+    if found is None:
+        return settings
+    tell(shown(f"Source: {found}, since none was named"), sys.stdout)
+    return replace(settings, source=found)
 
 
 def _single_command(kind: Kind) -> click.Command:

@@ -1,0 +1,1 @@
+"""The kind `annotations`: boxes on the photos of recognitions."""
