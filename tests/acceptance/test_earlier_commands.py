@@ -7,9 +7,6 @@ import re
 import shlex
 from pathlib import Path
 
-import pytest
-
-from imports.kinds.wording import WORDINGS
 from tests.support.command import ROOT, Workplace
 from tests.support.contents import count
 from tests.support.recognitions import add
@@ -20,15 +17,11 @@ SOURCE = "RRS_Dataset 2"
 QUESTION = b"type the batch id: "
 
 
-WITHOUT_USUAL_PLACES = {} if "annotations" in WORDINGS else {"IMPORTER_SOURCE": SOURCE}
-
-
 def rows() -> list[tuple[str, str]]:
     """The command lines of the document: then, and now."""
     found = re.findall(rf"^\| `(.+?)` \| `{OURS}(.+?)` \|$", DOCUMENT.read_text(), re.MULTILINE)
     assert len(found) > 10
-    # Until the kind is there.
-    return [each for each in found if "qwen" not in each[1] or "annotations" in WORDINGS]
+    return found
 
 
 def test_only_the_name_of_the_program_is_changed() -> None:
@@ -39,7 +32,7 @@ def test_only_the_name_of_the_program_is_changed() -> None:
 def test_every_command_line_of_the_document_works(
     folder: Path, database_url: str, empty_database_url: str
 ) -> None:
-    place = Workplace(folder, {"HOME": str(folder.parent), **WITHOUT_USUAL_PLACES})
+    place = Workplace(folder, {"HOME": str(folder.parent)})
     for name, url in (("local", empty_database_url), ("production", database_url)):
         text = f"DATABASE_URL={url}\nIMPORTER_DATA_FOLDER=data-{name}\n"
         (folder / f".env.{name}").write_text(text)
@@ -91,7 +84,6 @@ def test_a_verbose_load_tells_bytes_and_rates(pg_place: Workplace) -> None:
     assert "store.put_at: 2 calls" in out
 
 
-@pytest.mark.skipif("annotations" not in WORDINGS, reason="until the kind is there")
 def test_annotations_that_fail_are_a_warning(pg_place: Workplace) -> None:
     add(pg_place.folder / SOURCE, 1)
     home = {"HOME": str(pg_place.folder.parent)}

@@ -13,7 +13,7 @@ import pytest
 
 from imports.phases.resetting import open_reset, run_to_reset
 from imports.run.display import SilentDisplay
-from tests.support import device_tests, people, recognitions, searches
+from tests.support import annotations, device_tests, people, recognitions, searches
 from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.fault_points import FaultPoint
@@ -75,6 +75,11 @@ def _page(source: Path, name: str, company: str, *, later: bool = False) -> None
     people.write(source, f"{name}.json", [record])
 
 
+def _photos(source: Path, number: int, *more: int) -> None:
+    content = {annotations.key(300100 + number): annotations.entry([50, *more])}
+    annotations.write(source / f"{number}.json", content)
+
+
 BATCHES = {
     "states": Batches(
         first=lambda source: [_search(source, name, image) for name, image in (("a", 1), ("b", 2))],
@@ -122,6 +127,14 @@ BATCHES = {
         flags={"force": True},
         points=_PLACES,
     ),
+    # Its rows are added, never updated.
+    "annotations": Batches(
+        first=lambda source: [_photos(source, 1), _photos(source, 2)],
+        second=lambda source: [_photos(source, 2, 60), _photos(source, 3)],
+        key="recognition_id || ' ' || (bbox ->> 'x')",
+        left=["300101 50", "300102 50"],
+        flags={"patterns": ("*.json",)},
+    ),
 }  # fmt: skip
 
 
@@ -142,6 +155,7 @@ def test_the_second_batch_is_undone_however_often_the_reset_is_killed(
             query(bench.url, f"SELECT {batches.key}, to_jsonb(t)::text FROM {kind.root} AS t")
         )
 
+    kind.prepare(bench.url)
     batches.first(source)
     run()
     of_first = rows()

@@ -18,7 +18,6 @@ import pytest
 from imports.cli.main import cli, main
 from imports.cli.running import on_interrupt
 from imports.errors import BackendUnavailableError
-from imports.kinds.wording import WORDINGS
 from tests.support.book import Book
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +35,7 @@ COMMANDS = [
     ["acknowledge"],
     ["reset"],
     ["load"],
-    *([["load-qwen"]] if "annotations" in WORDINGS else []),
+    ["load-qwen"],
     ["check"],
     ["schema"],
     ["schema", "apply"],

@@ -15,7 +15,6 @@ from imports.cli.group import EXIT_CODES, cli
 from imports.cli.options import FOLDER
 from imports.cli.running import exit_with, tell_error
 from imports.configuration.commands import Commands
-from imports.kinds.wording import WORDINGS
 from imports.run.streams import tell
 
 TAG = "recognitions"
@@ -114,9 +113,10 @@ def _load_annotations(context: click.Context, flags: dict[str, Any]) -> int:
     return 0
 
 
-_load_options: tuple[click.Option, ...] = ()
-if _ANNOTATIONS in WORDINGS:
-    _text = "Then import qwen_annotations.json, too, from its usual places."
-    _load_options = (click.Option(["--with-qwen"], is_flag=True, help=_text),)
-    cli.add_command(_EarlierCommand("load-qwen", _ANNOTATIONS, "--file"))
-cli.add_command(_EarlierCommand("load", "recognitions", "--source", *_load_options))
+_with_qwen = click.Option(
+    ["--with-qwen"],
+    is_flag=True,
+    help="Then import qwen_annotations.json, too, from its usual places.",
+)
+cli.add_command(_EarlierCommand("load", "recognitions", "--source", _with_qwen))
+cli.add_command(_EarlierCommand("load-qwen", _ANNOTATIONS, "--file"))
