@@ -41,6 +41,9 @@ def _lacks_parent(table: Table, run: dict[str, str], row: str) -> str:
             for name, value in zip(parent.parent_columns, values, strict=True)
         )
         refers = " and ".join(f"{value} is not null" for value in values)
+        # With OFFSET, each parent is found by its index. Otherwise PostgreSQL may read all of them,
+        # for each batch.
+        there += " offset 0"
         found.append(
             f"{refers} and not exists (select from {parent.table} as parent where {there})"
         )

@@ -176,9 +176,10 @@ def derive_statement(
     """
     names = derivation.by or [column.name for column in table.row_key]
     key = ", ".join(f"'{name}', {name}" for name in names)
-    place = "number" if first == 1 else f"number + {first - 1}"
+    place = "result.number" if first == 1 else f"result.number + {first - 1}"
     listed = ", ".join(names)
-    picked = f"distinct {listed}" if derivation.by else f"{listed}, ordinal"
+    given = ", ".join(f"given.{name}" for name in names)
+    picked = f"distinct {given}" if derivation.by else f"{given}, ordinal"
     order = listed if derivation.by else "ordinal"
     # Not `substr` for each row: it counts the characters from the first one on.
     return f"""\
@@ -189,8 +190,8 @@ from (
   from (
     {_hanging(source, 4)}
   ) as given
-  join string_to_table({letters}, null) with ordinality as outcomes(letter, number)
-    on {place} = ordinal and letter in ('I', 'U')
+  join string_to_table({letters}, null) with ordinality as result(letter, number)
+    on {place} = given.ordinal and result.letter in ('I', 'U')
 ) as written"""
 
 

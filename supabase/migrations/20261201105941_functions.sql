@@ -28,7 +28,7 @@ begin
     || jsonb_build_object('raw.qwen_annotations', jsonb_build_object(
       'guarded', $sql$public.importer_worked_on(stored.recognition_id)$sql$,
       'left_out', $sql$(winner.recognition_id is not null and not exists (select from
-        public.recognitions as parent where parent.id = winner.recognition_id))$sql$,
+        public.recognitions as parent where parent.id = winner.recognition_id offset 0))$sql$,
       'undo', $sql$public.importer_undo_annotations$sql$));
 end
 $function$;
@@ -852,15 +852,15 @@ begin
       select coalesce(public.importer_derive_recognitions(body -> 'run',
         jsonb_agg(jsonb_build_object('recognition_id', recognition_id) order by ordinal)), '{}')
       from (
-        select recognition_id, ordinal
+        select given.recognition_id, ordinal
         from (
           select *, ordinality as ordinal
           from jsonb_populate_recordset(null::raw.recognition_files, batch -> 'raw.recognition_files')
             with ordinality
         ) as given
         join string_to_table(answer #>> '{outcomes,raw.recognition_files}', null)
-          with ordinality as outcomes(letter, number)
-          on number = ordinal and letter in ('I', 'U')
+          with ordinality as result(letter, number)
+          on result.number = given.ordinal and result.letter in ('I', 'U')
       ) as written
     ), true);
   end if;
@@ -889,7 +889,7 @@ begin
   if batch ? 'raw.qwen_annotations' then
     with incoming_rows as materialized (
       select given.*, (given.recognition_id is not null and not exists (select from
-        public.recognitions as parent where parent.id = given.recognition_id)) as lacks_parent
+        public.recognitions as parent where parent.id = given.recognition_id offset 0)) as lacks_parent
       from (
         select *, ordinality as ordinal
         from jsonb_populate_recordset(null::raw.qwen_annotations, batch -> 'raw.qwen_annotations')
@@ -1045,15 +1045,15 @@ begin
         jsonb_agg(jsonb_build_object('recognition_id', recognition_id, 'image_path', image_path) order by
           recognition_id, image_path)), '{}')
       from (
-        select distinct recognition_id, image_path
+        select distinct given.recognition_id, given.image_path
         from (
           select *, ordinality as ordinal
           from jsonb_populate_recordset(null::raw.qwen_annotations, batch -> 'raw.qwen_annotations')
             with ordinality
         ) as given
         join string_to_table(answer #>> '{outcomes,raw.qwen_annotations}', null)
-          with ordinality as outcomes(letter, number)
-          on number = ordinal and letter in ('I', 'U')
+          with ordinality as result(letter, number)
+          on result.number = given.ordinal and result.letter in ('I', 'U')
       ) as written
     ), true);
   end if;
@@ -1065,4 +1065,4 @@ $function$;
 
 select public.importer_close();
 notify pgrst, 'reload schema';
-update public.import_target set functions_checksum = '404d5409d50f69602f6d6fd3fa190f75bfc6f186bd89929f7308d4a4495e4a03';
+update public.import_target set functions_checksum = '5b1b616e09eada77ee30f54008b3b45e85e00a39632c122cb7db2497b82ef7f1';

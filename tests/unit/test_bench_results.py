@@ -16,7 +16,8 @@ from tasks import tasks_of
 from workshop import Sample
 
 STATES = Sample("states", 100_000)
-SCALE = Scale(3, (STATES,), (Sample("states", 50, 40),), (Sample("people", 5),), STATES)
+BOXES = Sample("annotations", 100)
+SCALE = Scale(3, (STATES,), (Sample("states", 50, 40),), (Sample("people", 5),), STATES, BOXES)
 
 
 def results_of(**seconds: list[float]) -> Results:

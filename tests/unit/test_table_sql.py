@@ -14,6 +14,7 @@ from imports.tables.functions import functions_file, merge_function
 from imports.tables.sql import (
     copy_incoming,
     create_incoming,
+    derive_statement,
     judge_statement,
     merge_statement,
     replace_sets_statement,
@@ -187,8 +188,8 @@ def test_a_row_without_its_parent_is_no_winner_and_left_out() -> None:
     assert (
         "(%(dataset_id)s is not null and given.number is not null and not exists (select from"
         " public.parts as parent where parent.dataset_id = %(dataset_id)s and parent.id ="
-        " given.number) or given.name is not null and not exists (select from public.names as"
-        " parent where parent.name = given.name)) as lacks_parent" in sql
+        " given.number offset 0) or given.name is not null and not exists (select from"
+        " public.names as parent where parent.name = given.name offset 0)) as lacks_parent" in sql
     )
     assert "from incoming_rows where not lacks_parent order by" in sql
     assert "case when rows.lacks_parent then 'L' when judged.ordinal = rows.ordinal" in sql
@@ -329,3 +330,16 @@ def test_a_repeated_merge_is_answered_before_anything_is_written() -> None:
 def test_a_function_takes_its_argument_as_json_or_as_a_json_text() -> None:
     sql = merge_function(TableGroup("things", (THINGS,)))
     assert sql.count("public.importer_body(payload)") == 1
+
+
+def test_a_derivation_gets_keys_or_the_values_of_some_columns_once() -> None:
+    whole = Derivation("public.importer_derive", THINGS.qualified_name)
+    every = flat(derive_statement(whole, THINGS, "%(run)s", "incoming_things", "%(letters)s", 0))
+    assert "jsonb_agg(jsonb_build_object('name', name, 'number', number) order by ordinal)" in every
+    assert "join string_to_table(%(letters)s, null) with ordinality as result" in every
+    assert "on result.number + -1 = given.ordinal and result.letter in ('I', 'U')" in every
+    some = replace(whole, by=("number",))
+    once = flat(derive_statement(some, THINGS, "%(run)s", "incoming_things", "letters", 1))
+    assert "jsonb_agg(jsonb_build_object('number', number) order by number)" in once
+    assert "select distinct given.number from" in once
+    assert "on result.number = given.ordinal" in once
