@@ -15,7 +15,8 @@ class Scale:
     """The samples of a bench.
 
     `states` go in without images, `once` in the first round only; `pictured` are those with
-    images; `others` are of the other kinds; `batches` is for what is measured with several
+    images; `others` are of the other kinds; `recognitions` have photos of the usual size, or tiny
+    ones; `batches` is for what is measured with several
     settings. `rounds` is how often all of it is done.
     """
 
@@ -25,6 +26,7 @@ class Scale:
     others: tuple[Sample, ...]
     batches: Sample
     once: tuple[Sample, ...] = ()
+    recognitions: tuple[Sample, ...] = ()
 
     @property
     def judged(self) -> Sample:
@@ -37,6 +39,8 @@ _SMALL, _MEDIUM = Sample("states", 10_000), Sample("states", 100_000)
 _USUAL = Sample("states", 515, 514)
 _PICTURED = (_USUAL, Sample("states", 5_000, 5_000))
 _OTHERS = (Sample("folders", 10_000), Sample("people", 500))
+_TRAYS = Sample("recognitions", 1_000, 2_000)
+_FEW_TRAYS, _MANY_TRAYS = ((_TRAYS, Sample("recognitions", items)) for items in (5_000, 100_000))
 
 # For testing the bench itself: too small to measure speed.
 _TINY = Sample("states", 700)
@@ -48,8 +52,16 @@ SCALES = {
         (Sample("states", 20, 20),),
         (Sample("folders", 50), Sample("people", 2)),
         _TINY,
+        recognitions=(Sample("recognitions", 10, 20), Sample("recognitions", 20)),
     ),
-    "quick": Scale(1, (_SMALL,), (_USUAL, Sample("states", 1_000, 1_000)), _OTHERS, _SMALL),
-    "normal": Scale(3, (_SMALL, _MEDIUM), _PICTURED, _OTHERS, _SMALL),
-    "full": Scale(3, (_SMALL, _MEDIUM), _PICTURED, _OTHERS, _SMALL, (Sample("states", 1_000_000),)),
+    "quick": Scale(
+        *(1, (_SMALL,), (_USUAL, Sample("states", 1_000, 1_000)), _OTHERS, _SMALL),
+        recognitions=_FEW_TRAYS,
+    ),
+    "normal": Scale(*(3, (_SMALL, _MEDIUM), _PICTURED, _OTHERS, _SMALL), recognitions=_FEW_TRAYS),
+    "full": Scale(
+        *(3, (_SMALL, _MEDIUM), _PICTURED, _OTHERS, _SMALL),
+        once=(Sample("states", 1_000_000),),
+        recognitions=_MANY_TRAYS,
+    ),
 }
