@@ -26,6 +26,9 @@ BUCKET = "imagecache"
 _SENT_WHOLE = 1024 * 1024
 """An image of at most this size is read as a whole and then sent; a larger one in pieces."""
 
+_MOST_NAMES = 1_000
+"""The most names in one answer."""
+
 _MAX_FORBIDDEN = 20
 """If policies forbid so many images in succession, they probably forbid all images."""
 
@@ -208,14 +211,20 @@ class SupabaseImages:
             size = found.get("size")
             return int(found["metadata"]["size"] if size is None else size)
 
-    def is_empty(self, folder: str) -> bool:
-        """Whether a folder has no objects."""
+    def names(self, folder: str, beginning: str) -> set[str] | None:
+        """The names in a folder that begin so, and perhaps others; None if there are too many."""
+        # With a slash: @supabase/lite treats it as the beginning of a path.
+        prefix = f"{folder}/" if folder else ""
         with self._checked():
             try:
-                # With a slash: @supabase/lite treats it as the beginning of a name.
-                return self._storage.from_(self._bucket).list(f"{folder}/", {"limit": 1}) == []
+                found = self._storage.from_(self._bucket).list(
+                    prefix, {"limit": _MOST_NAMES, "search": beginning}
+                )
             except StorageApiError as error:
                 raise refusal(_response_behind(error)).error(self._bucket, folder) from error
+            # Hosted Supabase has the names in the folder, @supabase/lite the paths of all objects.
+            names = {each["name"].removeprefix(prefix).partition("/")[0] for each in found}
+        return None if len(found) >= _MOST_NAMES else names
 
     def sha256(self, storage_path: str) -> str:
         """The hash of an object; downloads its stored content."""
