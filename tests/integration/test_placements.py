@@ -247,9 +247,12 @@ def test_one_request_tells_which_folders_there_are(trays: Trays) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "names"),
-    [(b'[{"name": "17", "id": null}, {"name": "17_a", "id": null}]', {"17", "17_a"}), (b"[]", set()),
-     (b"[%b]" % b", ".join([b'{"name": "17"}'] * 1_000), None)],
-)  # fmt: skip
+    [
+        (b'[{"name": "17", "id": null}, {"name": "17_a", "id": null}]', {"17", "17_a"}),
+        (b"[]", set()),
+        (b"[%b]" % b", ".join([b'{"name": "17"}'] * 1_000), None),
+    ],
+)
 def test_a_hosted_store_answers_with_the_names_in_the_folder(
     supabase_bench_shared: Bench, answer: bytes, names: set[str] | None
 ) -> None:
