@@ -121,7 +121,8 @@ def copy_elsewhere(source: Source, path: str, number: int) -> str | None:
     places = [each for each in _exports(source.folder, _mtime(source.folder)) if each > parent]
     for place in reversed(places):
         for other in (f"recognition_{number}", str(number)):
-            if Path(source.absolute(f"{place}/{other}")).is_dir():
+            # Not with path objects: there may be hundreds of exports to look into.
+            if os.path.isdir(f"{source.folder}/{place}/{other}"):  # noqa: PTH112
                 return f"{place}/{other}"
     longer = f"{folder_prefix(parent or '.')}recognition_{number}"
     return longer if name == str(number) and Path(source.absolute(longer)).is_dir() else None
