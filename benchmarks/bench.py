@@ -37,6 +37,7 @@ GROUPS = {
     "supabase": "the same through a local Supabase",
     "dlt": "the same files by dlt",
     "images": "states with images, on both backends, and their limits",
+    "recognitions": "recognitions with their photos, on both backends, and their limits",
     "kinds": "the other kinds",
     "annotations": "a file of annotations",
     "batches": "several batch sizes",

@@ -3,11 +3,13 @@
     python benchmarks/generate.py states FOLDER --items 20000 --images 0 --image-bytes 100000
     python benchmarks/generate.py folders FOLDER --items 100000 --images 0
     python benchmarks/generate.py people FOLDER --items 10000 --people 10
+    python benchmarks/generate.py recognitions FOLDER --items 1000 --photo-bytes 120000
     python benchmarks/generate.py change FOLDER --items 20000 --every 1000
 
 A file of `states` is about 1.9 KB and has one licence; a folder of `folders` has a `stats.json`
 of 160 bytes. The first `--images` items of these have a PNG of their own. A file of `people` has
-`--people` persons; `generate_people.py` says what they are like. `change` makes every thousandth
+`--people` persons; `generate_people.py` says what they are like,
+`generate_recognitions.py` the same of recognitions. `change` makes every thousandth
 file of a `states` source a later search that found something else.
 """
 
@@ -30,11 +32,13 @@ def main() -> None:
     """Writes the source that the arguments describe."""
     # Not at the top: other programs import this module by its path.
     from generate_people import generate_people
+    from generate_recognitions import generate_recognitions
 
     generators: dict[str, Callable[..., object]] = {
         "states": generate,
         "folders": generate_folders,
         "people": generate_people,
+        "recognitions": generate_recognitions,
         "change": change,
     }
     arguments = vars(_parser().parse_args())
@@ -56,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     people = kinds.add_parser("people", parents=[common])
     people.add_argument("--people", type=int, default=10, help="how many in a file")
     people.add_argument("--experiences", type=int, default=5, help="how many a person has")
+    recognitions = kinds.add_parser("recognitions", parents=[common])
+    recognitions.add_argument("--photo-bytes", type=int, default=120_000)
     change = kinds.add_parser("change")
     change.add_argument("folder", type=Path)
     change.add_argument("--items", type=int, default=20_000, help="how many files the source has")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from lines import image_references
+from lines import image_references, tray_references
 from measurement import Measurement
 from results import Results
 from scale import Scale
@@ -46,6 +46,8 @@ def goals_of(scale: Scale, results: Results) -> list[Goal]:
         goals.append(Goal(f"{backend}, {files}: {what} to the limit", bound, ratio))
     for backend in ("postgresql", "supabase"):
         goals += _image_goals(scale.pictured[-1], backend, results)
+    for trays in scale.recognitions:
+        goals += _tray_goals(trays, results)
     place = f"postgresql/{sample.name}"
     goals.append(
         Goal(
@@ -73,6 +75,25 @@ def _image_goals(sample: Sample, backend: str, results: Results) -> list[Goal]:
     return [
         Goal(f"{name}: sha256 and upload to their limits", 1.2, phases),
         Goal(f"{name}: the whole run to all limits", 1.2, whole),
+    ]
+
+
+def _tray_goals(sample: Sample, results: Results) -> list[Goal]:
+    key, name = f"first/postgresql/{sample.name}", f"{sample.items:,} recognitions"
+    if not sample.images:
+        second = results.ratio(f"second/postgresql/{sample.name}", key)
+        return [Goal(f"postgresql, {name}: second import to the first", 0.15, second)]
+    ratio = results.ratio(key, *tray_references(sample, "postgresql"))
+    callers = tray_references(sample, "supabase")
+    taken = results.ratio(f"first/supabase/{sample.name}", *callers)
+    return [
+        Goal(f"postgresql, {name}: sha256sum, cp and rows", 1.3, ratio),
+        Goal(
+            f"supabase, {name}: of the photos a second of ten callers",
+            0.8,
+            None if taken is None else 1 / taken,
+            at_least=True,
+        ),
     ]
 
 

@@ -71,7 +71,7 @@ def help_text(folder: Path) -> Measurement:
 
 def table_of(kind: str) -> str:
     """The table that has one row for each record of a kind."""
-    return kind_named(kind).group.tables[0].name
+    return kind_named(kind).group.tables[0].qualified_name
 
 
 def check_rows(target: Target, table: str, rows: int, said: str) -> None:

@@ -138,7 +138,7 @@ def rows_into_supabase(source: Path, target: Supabase) -> Done:
     """Posts prepared bodies to the function that merges, several at once."""
     import httpx
 
-    with httpx.Client(base_url=target.url, headers=_headers(target), timeout=60) as client:
+    with httpx.Client(base_url=target.url, headers=headers(target), timeout=60) as client:
         new = client.post(
             "/rest/v1/datasets",
             json={"kind": "states", "tag": "limit"},
@@ -155,7 +155,7 @@ def rows_into_supabase(source: Path, target: Supabase) -> Done:
         answer = client.post("/rest/v1/rpc/importer_merge_states", content=body)
         answer.raise_for_status()
 
-    seconds = _call_for_all(post, bodies, ROW_CALLERS, target)
+    seconds = call_for_all(post, bodies, ROW_CALLERS, target)
     return Done(sum(body.count(b'"search_name"') for body in bodies), seconds)
 
 
@@ -163,7 +163,7 @@ def images_into_supabase(source: Path, target: Supabase) -> Done:
     """Reads each image and posts it into the bucket, several at once."""
     import httpx
 
-    with httpx.Client(base_url=target.url, headers=_headers(target), timeout=60) as client:
+    with httpx.Client(base_url=target.url, headers=headers(target), timeout=60) as client:
         # The bucket may exist already; the first image shows whether it can be used.
         client.post("/storage/v1/bucket", json={"id": BUCKET, "name": BUCKET, "public": False})
     images = [str(path) for path in source.rglob("*.png")]
@@ -178,10 +178,10 @@ def images_into_supabase(source: Path, target: Supabase) -> Done:
         )
         answer.raise_for_status()
 
-    return Done(len(images), _call_for_all(post, images, IMAGE_CALLERS, target))
+    return Done(len(images), call_for_all(post, images, IMAGE_CALLERS, target))
 
 
-def _call_for_all(
+def call_for_all(
     post: Callable[[Any, Any], None], jobs: Sequence[Any], callers: int, target: Supabase
 ) -> float:
     """Calls `post` for all jobs, each caller over its own connection; returns the seconds."""
@@ -191,7 +191,7 @@ def _call_for_all(
 
     def call(job: Any) -> None:
         if not hasattr(own, "client"):
-            own.client = httpx.Client(base_url=target.url, headers=_headers(target), timeout=60)
+            own.client = httpx.Client(base_url=target.url, headers=headers(target), timeout=60)
         post(own.client, job)
 
     began = time.perf_counter()
@@ -201,7 +201,7 @@ def _call_for_all(
     return time.perf_counter() - began
 
 
-def _headers(target: Supabase) -> dict[str, str]:
+def headers(target: Supabase) -> dict[str, str]:
     return {
         "apikey": target.key,
         "Authorization": f"Bearer {target.key}",

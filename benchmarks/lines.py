@@ -35,6 +35,7 @@ def sections_of(scale: Scale, results: Results) -> list[Section]:
     wanted = [
         *(_states(sample, backend) for backend in BACKENDS for sample in _plain(scale)),
         *(_pictured(sample, backend) for backend in BACKENDS for sample in scale.pictured),
+        *(_trays(sample, backend) for backend in BACKENDS for sample in scale.recognitions),
         _others(scale),
         _annotations(scale.boxes),
         _batches(scale.batches),
@@ -93,6 +94,32 @@ def _pictured(sample: Sample, backend: str) -> Section:
             Line("first import, to the limits' sum", f"first/{place}", whole, sample.items),
             Line("second import, nothing changed", f"second/{place}", whole, sample.items),
             Line("one file in a thousand changed", f"changed/{place}", whole, sample.items),
+        ),
+    )
+
+
+def tray_references(sample: Sample, backend: str) -> tuple[str, ...]:
+    """The limits of recognitions: those of the photos, and for PostgreSQL that of the rows."""
+    images = image_references(sample, backend)
+    return images if backend == "supabase" else (f"limit/{backend}/{sample.name}", *images)
+
+
+def _trays(sample: Sample, backend: str) -> Section:
+    place, items = f"{backend}/{sample.name}", sample.items
+    photos = f"{sample.images:,} photos" if sample.images else "tiny photos"
+    limits = tray_references(sample, backend)
+    parts = {
+        f"limit/{place}": "limit: rows and what is derived",
+        f"limit-images/{place}": "limit: photos, ten callers",
+        f"sha256sum/{sample.name}": "limit: sha256sum",
+        f"cp/{sample.name}": "limit: cp",
+    }
+    return Section(
+        f"recognitions, {items:,} with {photos}, {BACKENDS[backend]}",
+        (
+            *(Line(parts[key], key, (), items) for key in limits),
+            Line("first import, to the limits' sum", f"first/{place}", limits, items),
+            Line("second import, to the first", f"second/{place}", (f"first/{place}",), items),
         ),
     )
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import recognitions
 from delay import delayed
 from generate_annotations import load_recognitions
 from importer import check_rows, command_for, help_text, import_source, row_watch
@@ -75,6 +76,12 @@ def tasks_of(scale: Scale, dlt_python: Path | None) -> list[Task]:
             Task("images", sample, partial(limit_images_supabase, sample=sample)),
             Task("images", sample, partial(importer, sample=sample, backend="supabase")),
         ]
+    for sample in scale.recognitions:
+        backends = ("postgresql", "supabase") if sample.images else ("postgresql",)
+        for backend in backends:
+            limits = partial(recognitions.limits, sample=sample, backend=backend)
+            first = partial(recognitions.importer, sample=sample, backend=backend)
+            tasks += [Task("recognitions", sample, run) for run in (limits, first)]
     tasks += [Task("kinds", each, partial(other_kind, sample=each)) for each in scale.others]
     tasks.append(Task("annotations", scale.boxes, partial(annotations, sample=scale.boxes)))
     tasks += [

@@ -115,7 +115,9 @@ def function_rows(stacks: Sequence[Stack], place: str) -> list[tuple[str, ...]]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kind", choices=("states", "folders", "people"), default="states")
+    parser.add_argument(
+        "--kind", choices=("states", "folders", "people", "recognitions"), default="states"
+    )
     parser.add_argument("--items", type=int, default=20_000)
     parser.add_argument("--images", type=int, default=0)
     parser.add_argument("--backend", choices=("postgresql", "supabase"), default="postgresql")

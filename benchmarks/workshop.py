@@ -16,10 +16,11 @@ from filelock import FileLock, Timeout
 from generate import change, generate, generate_folders
 from generate_annotations import generate_annotations
 from generate_people import generate_people
+from generate_recognitions import PHOTO_BYTES, TINY_BYTES, generate_recognitions
 
 from imports.servers import embedded
 from imports.servers.hosted_database import prepare_database
-from imports.servers.local_supabase import serve
+from imports.servers.local_supabase import Rest, serve
 from imports.servers.schema import apply_schema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,7 +47,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A generated source: `items` of a kind; the first `images` of them have an image."""
+    """A generated source: `items` of a kind; the first `images` of them have an image.
+
+    Recognitions have two photos each, and tiny ones if `images` is 0.
+    """
 
     kind: str
     items: int
@@ -83,6 +87,9 @@ class Workshop:
                 generate_people(folder, sample.items)
             elif sample.kind == "annotations":
                 generate_annotations(folder, sample.items)
+            elif sample.kind == "recognitions":
+                size = PHOTO_BYTES if sample.images else TINY_BYTES
+                generate_recognitions(folder, sample.items, photo_bytes=size)
             else:
                 raise ValueError(f"There is no generator for the kind {sample.kind}.")
             self._whole(sample).touch()
@@ -130,12 +137,12 @@ class Workshop:
             yield Target(url)
 
     @contextmanager
-    def supabase(self) -> Iterator[Target]:
+    def supabase(self, rest: Rest = Rest.LITE) -> Iterator[Target]:
         """A new database with our schema, and a local Supabase over it."""
         with (
             self._database(_SUPABASE) as url,
             self.working_folder() as folder,
-            serve(url, folder) as local,
+            serve(url, folder, rest=rest) as local,
         ):
             yield Target(url, local.url, local.secret_key)
 

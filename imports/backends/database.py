@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -199,8 +199,12 @@ class ImageStore(Protocol):
         """The size of an object in bytes; None if it does not exist."""
         ...
 
-    def is_empty(self, folder: str) -> bool:
-        """Whether a folder has no objects; may return False if finding out is slow."""
+    def names(self, folder: str, beginning: str) -> Collection[str] | None:
+        """The names of objects and folders in a folder that begin so, and perhaps others.
+
+        None if there are too many for one request, or finding out is not faster than asking for
+        each.
+        """
         ...
 
     def sha256(self, storage_path: str) -> str:

@@ -117,9 +117,8 @@ class LocalImages:
         except OSError as error:
             raise self._unusable(place, error) from error
 
-    def is_empty(self, folder: str) -> bool:
-        """Always False: a check of each image is as fast."""
-        return False
+    def names(self, folder: str, beginning: str) -> None:
+        """Always None: a check of each image is as fast."""
 
     def sha256(self, storage_path: str) -> str:
         """The hash of an object; reads its stored content."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from imports.backends.retrying import RetryingStore
 from imports.errors import BackendUnavailableError
@@ -38,9 +38,9 @@ class Places:
         """The size of an object in bytes; None if it does not exist."""
         return self.bucket(place.bucket).size(place.path)
 
-    def is_empty(self, folder: Placement) -> bool:
-        """Whether a folder has no objects; may return False if finding out is slow."""
-        return self.bucket(folder.bucket).is_empty(folder.path)
+    def names(self, folder: Placement, beginning: str) -> Collection[str] | None:
+        """The names in a folder that begin so, and perhaps others; None if that is unknown."""
+        return self.bucket(folder.bucket).names(folder.path, beginning)
 
     def sha256(self, place: Placement) -> str:
         """The hash of an object; reads its stored content."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -203,9 +203,9 @@ class RetryingStore(_Retrying):
         """Copies an object to another path, atomically; replaces what is there."""
         self._ask("store.copy", self.unwrapped.copy, path, to)
 
-    def is_empty(self, folder: str) -> bool:
-        """Whether a folder has no objects; may return False if finding out is slow."""
-        return self._ask("store.is_empty", self.unwrapped.is_empty, folder)
+    def names(self, folder: str, beginning: str) -> Collection[str] | None:
+        """The names in a folder that begin so, and perhaps others; None if that is unknown."""
+        return self._ask("store.names", self.unwrapped.names, folder, beginning)
 
     def size(self, storage_path: str) -> int | None:
         """The size of an object in bytes; None if it does not exist."""

@@ -26,6 +26,9 @@ BUCKET = "imagecache"
 _SENT_WHOLE = 1024 * 1024
 """An image of at most this size is read as a whole and then sent; a larger one in pieces."""
 
+_MOST_NAMES = 1_000
+"""So many names in a folder are not listed: it takes too long."""
+
 _MAX_FORBIDDEN = 20
 """If policies forbid so many images in succession, they probably forbid all images."""
 
@@ -219,14 +222,28 @@ class SupabaseImages:
             size = found.get("size")
             return int(found["metadata"]["size"] if size is None else size)
 
-    def is_empty(self, folder: str) -> bool:
-        """Whether a folder has no objects."""
+    def names(self, folder: str, beginning: str) -> set[str] | None:
+        """The names in a folder that begin so, and perhaps others; None if there are too many."""
+        # With a slash: @supabase/lite treats it as the beginning of a path.
+        prefix = f"{folder}/" if folder else ""
+        names: set[str] = set()
+        listed = 0
         with self._checked():
-            try:
-                # With a slash: @supabase/lite treats it as the beginning of a name.
-                return self._storage.from_(self._bucket).list(f"{folder}/", {"limit": 1}) == []
-            except StorageApiError as error:
-                raise refusal(_response_behind(error)).error(self._bucket, folder) from error
+            # Only an empty answer is the end: a server may give fewer names than it is asked for.
+            while found := self._list(prefix, beginning, listed):
+                listed += len(found)
+                if listed >= _MOST_NAMES:
+                    return None
+                # @supabase/lite has the paths of all objects, others the names in the folder.
+                names |= {each["name"].removeprefix(prefix).partition("/")[0] for each in found}
+        return names
+
+    def _list(self, prefix: str, beginning: str, offset: int) -> list[dict[str, Any]]:
+        options: Any = {"limit": _MOST_NAMES, "offset": offset, "search": beginning}
+        try:
+            return self._storage.from_(self._bucket).list(prefix, options)
+        except StorageApiError as error:
+            raise refusal(_response_behind(error)).error(self._bucket, prefix) from error
 
     def sha256(self, storage_path: str) -> str:
         """The hash of an object; downloads its stored content."""

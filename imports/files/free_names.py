@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -63,19 +64,35 @@ def move_exclusively(file: Path, name: Path) -> None:
 
 def _rename_exclusively(file: Path, name: Path) -> bool:
     """Renames a file if the name is free; False if the system has no such call."""
+    rename = _renameat2()
+    if rename is None:
+        return False
+    code = rename(os.fsencode(file), os.fsencode(name))
+    if not code:
+        return True
+    if code in _NO_SUCH_RENAME:
+        return False
+    raise OSError(code, os.strerror(code), str(file), None, str(name))
+
+
+@cache
+def _renameat2() -> Callable[[bytes, bytes], int] | None:
+    """The system's call, which returns the number of its error; None if there is none.
+
+    Looking it up takes longer than calling it.
+    """
     # On demand: few runs need it.
     import ctypes
 
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is None:
-        return False
-    old, new = os.fsencode(file), os.fsencode(name)
-    if not rename(_AT_FDCWD, old, _AT_FDCWD, new, _RENAME_NOREPLACE):
-        return True
-    code = ctypes.get_errno()
-    if code in _NO_SUCH_RENAME:
-        return False
-    raise OSError(code, os.strerror(code), str(file), None, str(name))
+        return None
+
+    def call(old: bytes, new: bytes) -> int:
+        failed = rename(_AT_FDCWD, old, _AT_FDCWD, new, _RENAME_NOREPLACE)
+        return ctypes.get_errno() if failed else 0
+
+    return call
 
 
 def _rename_under_lock(file: Path, name: Path) -> None:

@@ -20,21 +20,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
 from imports.items.phase import Phase
 from imports.items.records import RowOutcome
 from imports.ledger import Claim, KnownPlace, PlacementStage
 from imports.phases.putting import (
+    Looked,
     PlaceTarget,
     Put,
     PutJob,
-    by_folder,
     decide_place,
-    look_in,
+    in_new_folders,
+    look_at,
     put_image,
     remove_copy,
+    side_by_side,
     take_back,
 )
 from imports.phases.unexplained import MAX_IMAGES, judge_images
@@ -137,8 +139,9 @@ def _put_page(
     outcomes: list[Put] = []
     jobs: list[PutJob] = []
     there: list[KnownPlace] = []
-    looked = chain.from_iterable(_each(session, partial(look_in, target), by_folder(claims)))
-    for claim, here, problem, unexplained in looked:
+    # A thread needs more time to take a job than to copy a small file.
+    at_once = session.target.places.bucket(claims[0].place.bucket).put_at_once
+    for claim, here, problem, unexplained in _look(session, target, claims, at_once):
         noted = problem if problem is not None else _decide(session, claim, here)
         if isinstance(noted, str):
             outcomes.append(refused.take(Put(claim, noted, unexplained)))
@@ -150,7 +153,7 @@ def _put_page(
     session.raise_if_stopping()
     noted_first = [*there, *(job.noted for job in jobs)]
     session.placements.note(noted_first, {"upload.skipped": len(there)})
-    put = [refused.take(each) for each in _each(session, partial(put_image, target), jobs)]
+    put = [refused.take(each) for each in _each(session, partial(put_image, target), jobs, at_once)]
     stored = [each.claim for each in put if each.problem is None]
     done = {claim.place for claim in stored}
     session.placements.note(
@@ -162,6 +165,17 @@ def _put_page(
     )
     refused.end()
     return outcomes + put
+
+
+def _look(
+    session: RunSession, target: PlaceTarget, claims: list[Claim], at_once: int
+) -> Iterator[Looked]:
+    """Looks at the places of some images: first, with few requests, which have no folder yet."""
+    found = _each(session, partial(in_new_folders, target), side_by_side(claims))
+    empty = {*chain.from_iterable(found)}
+    yield from (Looked(claim) for claim in claims if claim.place in empty)
+    others = [claim for claim in claims if claim.place not in empty]
+    yield from _each(session, partial(look_at, target), others, at_once)
 
 
 def _decide(session: RunSession, claim: Claim, here: str | None) -> KnownPlace | str:
@@ -215,11 +229,20 @@ def _target(session: RunSession) -> PlaceTarget:
     return PlaceTarget(session.target.config, trusts_sizes=trusts)
 
 
-def _each(session: RunSession, do: Callable[[J], R], jobs: Iterable[J]) -> Iterator[R]:
-    return run_bounded(
+def _each(
+    session: RunSession, do: Callable[[J], R], jobs: Iterable[J], at_once: int = 1
+) -> Iterator[R]:
+    """Yields the results of all jobs as they come; a thread takes `at_once` of them at a time."""
+    remaining = iter(jobs)
+    results = run_bounded(
         session.workers.for_waiting(),
-        do,
-        jobs,
+        partial(_all, do),
+        iter(lambda: [*islice(remaining, at_once)], []),
         in_flight=session.settings.max_concurrent_uploads,
         stop=session.policy.stop,
     )
+    return chain.from_iterable(results)
+
+
+def _all(do: Callable[[J], R], jobs: list[J]) -> list[R]:
+    return [do(job) for job in jobs]

@@ -14,6 +14,9 @@ from imports.errors import BackendUnavailableError, ImageProblemError
 from imports.items.images import Placement
 from imports.ledger import Claim, KnownPlace, PlacementStage
 
+_VARIED = 3
+"""Letters at the end of a folder's name: one request is for all that differ only in them."""
+
 _UNREADABLE = ""
 """Instead of a hash: the content of the place cannot be read."""
 
@@ -70,33 +73,41 @@ class Put(NamedTuple):
     unexplained: bool = False
 
 
-def by_folder(claims: list[Claim]) -> list[list[Claim]]:
-    """Groups images by the folder of their place."""
-    return [
-        list(some)
-        for _, some in groupby(
-            claims, lambda claim: (claim.place.bucket, claim.place.path.rpartition("/")[0])
-        )
-    ]
+def side_by_side(claims: list[Claim]) -> list[list[Claim]]:
+    """Groups images whose folders are in one folder and begin with the same letters."""
+    return [list(some) for _, some in groupby(claims, _beginning)]
 
 
-def look_in(target: PlaceTarget, claims: list[Claim]) -> list[Looked]:
-    """Looks at the places of images in one folder. Usually the folder does not exist yet.
+def _beginning(claim: Claim) -> tuple[Placement, str]:
+    """Where the folder of an image is, and the beginning of its name: all but three letters."""
+    parent, _, name = claim.place.path.rpartition("/")[0].rpartition("/")
+    return Placement(claim.place.bucket, parent), name[:-_VARIED]
+
+
+def in_new_folders(target: PlaceTarget, claims: list[Claim]) -> set[Placement]:
+    """The places of a group that are certainly empty: their folders do not exist yet, as usually.
 
     Raises:
         BackendUnavailableError: if the store does not answer any request.
     """
-    bucket, path = claims[0].place
-    folder = path.rpartition("/")[0]
-    if folder and len(claims) > 1:
+    parent, beginning = _beginning(claims[0])
+    names = None
+    if len(claims) > 1:
         # If this request fails, the requests for single images report the problem.
         with suppress(ImageProblemError, BackendUnavailableError):
-            if target.places.is_empty(Placement(bucket, folder)):
-                return [Looked(claim) for claim in claims]
-    return [_look_at(target, claim) for claim in claims]
+            names = target.places.names(parent, beginning)
+    if names is None:
+        return set()
+    places = [claim.place for claim in claims if "/" in claim.place.path]
+    return {place for place in places if place.path.split("/")[-2] not in names}
 
 
-def _look_at(target: PlaceTarget, claim: Claim) -> Looked:
+def look_at(target: PlaceTarget, claim: Claim) -> Looked:
+    """Looks at the place of an image.
+
+    Raises:
+        BackendUnavailableError: if the store does not answer any request.
+    """
     place, image, known = claim.place, claim.image, claim.known
     ours = known is not None and known.stage is PlacementStage.COMMITTED
     try:

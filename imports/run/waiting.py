@@ -33,7 +33,7 @@ QUESTIONS = {
     "store.put": "the image store: storing an image",
     "store.put_at": "the image store: storing an image",
     "store.copy": "the image store: copying an image",
-    "store.is_empty": "the image store: whether a folder is empty",
+    "store.names": "the image store: which names a folder has",
     "store.size": "the image store: the size of an image",
     "store.sha256": "the image store: reading an image",
     "store.remove": "the image store: removing an image",

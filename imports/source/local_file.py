@@ -6,7 +6,6 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from pathlib import Path
 
 from imports.files.regular_file import LEADS_OUT
 from imports.items.source import Signature, Source
@@ -84,6 +83,20 @@ def local_file(source: Source, entry: os.DirEntry[str]) -> LocalFile:
     return LinkedFile(entry, source) if entry.is_symlink() else LocalFile(entry)
 
 
+def is_folder(path: str) -> bool:
+    """Whether there is a folder; links are followed. Faster than with path objects.
+
+    Raises:
+        OSError: if that cannot be told.
+    """
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except OSError as error:
+        if error.errno in _BROKEN_LINK:
+            return False
+        raise
+
+
 def part_files(source: Source, prefix: str, name: str) -> list[LocalFile]:
     """The files of a folder that is a part of a work item, by names like `photos/a.jpg`.
 
@@ -93,10 +106,10 @@ def part_files(source: Source, prefix: str, name: str) -> list[LocalFile]:
     Raises:
         OSError: if the folder cannot be listed.
     """
-    folder = Path(source.folder, prefix, name)
-    if not folder.is_dir():
+    folder = os.path.join(source.folder, prefix, name)
+    if not is_folder(folder):
         return []
-    if folder.is_symlink() and not source.may_read(str(folder.resolve())):
+    if os.path.islink(folder) and not source.may_read(os.path.realpath(folder)):  # noqa: PTH114
         return []
     within = f"{name}/"
     is_left_out = source.leaves_out(prefix + within)

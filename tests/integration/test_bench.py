@@ -65,6 +65,21 @@ def test_a_round_measures_ours_and_the_limit(workshop: Workshop) -> None:
     assert workshop.source_folder(FILES).with_suffix(".whole").exists()
 
 
+@pytest.mark.slow
+def test_recognitions_are_measured_with_their_limits(workshop: Workshop) -> None:
+    results = Results()
+    few = Sample("recognitions", 10, 20)
+
+    tasks = chosen(tasks_of(SCALE, None), ["recognitions"], [few.name])
+    failures = run_rounds(workshop, tasks[:2], 1, results, lambda: None)
+
+    assert failures == []
+    assert {f"limit/postgresql/{few.name}", f"sha256sum/{few.name}"} <= {*results.keys("")}
+    assert f"second/postgresql/{few.name}" in results
+    text = as_text(sections_of(SCALE, results), results, goals_of(SCALE, results))
+    assert "10 recognitions: sha256sum, cp and rows" in text
+
+
 def test_memory_of_a_process_and_its_children_is_added(tmp_path: Path) -> None:
     hold = "import time; held = b'x' * 60_000_000; time.sleep(1)"
     both = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {hold!r}]); {hold}"

@@ -223,6 +223,51 @@ def test_a_store_puts_over_nothing_unless_told_to(trays: Trays) -> None:
         target.close()
 
 
+def test_one_request_tells_which_folders_there_are(trays: Trays) -> None:
+    for number in (17, 18, 29):
+        trays.put(number, png(1))
+    target = open_target(trays.bench.settings(), RetryPolicy(0))
+    try:
+        names, root = (
+            target.places.names(Placement(BUCKET, folder), beginning)
+            for folder, beginning in (("trays", "1"), ("", "tr"))
+        )
+    finally:
+        target.close()
+    if trays.bench.target.supabase_url is None:
+        assert names is root is None
+    else:
+        assert names is not None
+        assert root is not None
+        # There may be others: the local Supabase looks for the text anywhere in a path.
+        assert {"17", "18"} <= {*names}
+        assert "19" not in names
+        assert {*root} == {"trays"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "names"),
+    [
+        (b'[{"name": "17", "id": null}, {"name": "17_a", "id": null}]', {"17", "17_a"}),
+        (b"[]", set()),
+        (b"[%b]" % b", ".join([b'{"name": "17"}'] * 1_000), None),
+    ],
+)
+def test_a_hosted_store_answers_with_the_names_in_the_folder(
+    supabase_bench_shared: Bench, answer: bytes, names: set[str] | None
+) -> None:
+    listed = b"POST /storage/v1/object/list/%b" % BUCKET.encode()
+    proxy = supabase_bench_shared.proxied()
+    for page in (answer, b"[]"):
+        json = http_answer("200 OK", page, "Content-Type: application/json")
+        proxy.add(listed, action="answer", answer=json)
+    target = open_target(supabase_bench_shared.settings(), RetryPolicy(0))
+    try:
+        assert target.places.names(Placement(BUCKET, "trays"), "17") == names
+    finally:
+        target.close()
+
+
 def test_no_item_fails_where_no_image_at_all_can_be_put(
     supabase_bench_shared: Bench, monkeypatch: pytest.MonkeyPatch, waits: object
 ) -> None:

@@ -138,6 +138,12 @@ def test_both_backends_derive_the_same_rows(
 
 
 @one_backend
+def test_a_dish_may_have_a_long_name(bench: Bench) -> None:
+    add(bench.source.folder, 1, menu=[{"ExternalId": "1", "Name": LONG}])
+    assert run(bench).exit_code == 0
+    assert query(bench.url, "select name from recognition_active_menu_items") == [(LONG,)]
+
+
 def test_photos_may_be_behind_a_link_that_stays_in_the_source(bench: Bench) -> None:
     source = bench.source.folder
     for number, place in ((1, source / "photos_of_1"), (2, bench.folder / "elsewhere")):

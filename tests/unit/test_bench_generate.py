@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
+import pytest
 from generate import change, generate
+from generate_recognitions import generate_recognitions, jpeg
+
+from imports.items.images import ImageFile
+from imports.source.image_content import read_image
+from imports.source.tree import signature_of
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -48,3 +55,26 @@ def test_a_change_is_always_the_same(tmp_path: Path) -> None:
         change(tmp_path / name, 12, every=5)
 
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_recognitions_are_always_the_same_and_no_two_photos_are(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        generate_recognitions(tmp_path / name, 3, photo_bytes=600)
+
+    found = contents(tmp_path / "a")
+    assert found == contents(tmp_path / "b")
+    photos = [content for name, content in found.items() if name.endswith(".jpg")]
+    assert len({*photos}) == len(photos) == 6
+    assert len(found) == 12
+
+
+@pytest.mark.parametrize(("size", "pixels"), [(600, (72, 8)), (120_000, (400, 296))])
+def test_a_photo_is_a_whole_jpeg_of_about_its_size(
+    tmp_path: Path, size: int, pixels: tuple[int, int]
+) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(jpeg(random.Random(1), size))
+
+    image = read_image(ImageFile(str(path), signature_of(path.stat())))
+    assert (image.extension, image.width, image.height, image.flaw) == ("jpg", *pixels, None)
+    assert size - 1_500 < path.stat().st_size < size + 300

@@ -94,7 +94,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "store.put": (IMAGE,),
     "store.put_at": ("a/b.png", IMAGE),
     "store.copy": ("a/b.png", "a/c.png"),
-    "store.is_empty": ("a",),
+    "store.names": ("a", "b"),
     "store.size": ("a/b.png",),
     "store.sha256": ("a/b.png",),
     "store.remove": ("a/b.png",),

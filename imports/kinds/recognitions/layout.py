@@ -17,11 +17,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 from imports.items.source import Source, folder_prefix
-from imports.source.local_file import files_in, part_files
+from imports.source.local_file import files_in, is_folder, part_files
 from imports.source.name_patterns import Matcher, matcher
 from imports.source.tree import FolderFile, SourceFile
 
@@ -121,10 +120,10 @@ def copy_elsewhere(source: Source, path: str, number: int) -> str | None:
     places = [each for each in _exports(source.folder, _mtime(source.folder)) if each > parent]
     for place in reversed(places):
         for other in (f"recognition_{number}", str(number)):
-            if Path(source.absolute(f"{place}/{other}")).is_dir():
+            if is_folder(f"{source.folder}/{place}/{other}"):
                 return f"{place}/{other}"
     longer = f"{folder_prefix(parent or '.')}recognition_{number}"
-    return longer if name == str(number) and Path(source.absolute(longer)).is_dir() else None
+    return longer if name == str(number) and is_folder(source.absolute(longer)) else None
 
 
 def _first_kind(files: list[FolderFile], kinds: Sequence[Matcher]) -> list[FolderFile]:

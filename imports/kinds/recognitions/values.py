@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from imports.source.cleaning import Tally, json_type, shortened
@@ -78,9 +79,11 @@ def _receipt_warnings(receipt: Any, codes: set[str]) -> Iterator[str]:
 
 def _code(value: Any) -> str | None:
     """A code as text; None if there is none."""
+    if isinstance(value, str):
+        return value or None
     if value is None or isinstance(value, (bool, list, dict)):
         return None
-    return _text(value) or None
+    return _text(value)
 
 
 def _text(value: Any) -> str:
@@ -88,7 +91,13 @@ def _text(value: Any) -> str:
 
 
 def _is_price(value: Any) -> bool:
-    text = _text(value).strip(" \t\r\n")
-    if isinstance(value, (bool, list, dict)) or not _PRICE.fullmatch(text):
+    return not isinstance(value, (bool, list, dict)) and _says_price(_text(value))
+
+
+@lru_cache(maxsize=1_000)
+def _says_price(text: str) -> bool:
+    # Cached: the menus of a day have the same prices.
+    text = text.strip(" \t\r\n")
+    if not _PRICE.fullmatch(text):
         return False
     return abs(float(text.replace(",", "."))) < _LARGEST_PRICE
