@@ -48,7 +48,8 @@ def list_source(session: RunSession, *, again: bool = False) -> Listing:
     """
     settings, kind = session.settings, session.kind
     session.display.begin(Phase.PLANNING, None)
-    entries = _walk(session) if session.only_item is None else _single(session)
+    only = _only_item(session)
+    entries = _walk(session) if only is None else _single(session, only)
     if session.listing.none_known() and not settings.scan_only:
         entries = session.workers.expect_parsing(entries)
     listing = session.listing.record(
@@ -67,8 +68,8 @@ def list_source(session: RunSession, *, again: bool = False) -> Listing:
     disposed = counts.get("import.files_deleted", 0) + counts.get("import.files_moved", 0)
     if not listing.total and not session.consumes_source:
         place = f"below {session.source.folder}"
-        if session.only_item is not None:
-            place = f"at {session.source.absolute(session.only_item)}"
+        if only is not None:
+            place = f"at {session.source.absolute(only)}"
         raise UsageError(
             f"No {kind.wording.items_sought} found: nothing {place}"
             f" {kind.wording.condition} {' or '.join(session.source.patterns)}."
@@ -189,9 +190,15 @@ def _batches(waiting: list[Iterator[str]], most: int | None) -> Iterator[list[st
             yield batch
 
 
-def _single(session: RunSession) -> Iterator[ListedEntry]:
+def _only_item(session: RunSession) -> str | None:
+    """The path of the only work item: the single one, or the source, if that is a file."""
+    if session.source.is_file:
+        return os.path.basename(session.source.folder)
+    return session.single_item
+
+
+def _single(session: RunSession, item: str) -> Iterator[ListedEntry]:
     """The single item; a file may have any name, a folder must be an item of the kind."""
-    item = session.only_item or ""
     if session.kind.items_are_folders:
         problems: Problems = {}
         prefix = folder_prefix(item)

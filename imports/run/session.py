@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -111,13 +110,6 @@ class RunSession:
     _warned_unwritten: bool = field(default=False, init=False)
     _warned_foreign: bool = field(default=False, init=False)
     _warned_progress: bool = field(default=False, init=False)
-
-    @property
-    def only_item(self) -> str | None:
-        """The path of the only work item: the single one, or the source, if that is a file."""
-        if self.source.is_file:
-            return os.path.basename(self.source.folder)
-        return self.single_item
 
     @property
     def consumes_source(self) -> bool:

@@ -50,9 +50,12 @@ OBJECTS = [
 FOLDERS = {"recognitions": "export_1/recognition_5"}
 """Where a kind looks for its items, if that is not anywhere."""
 
+PATTERNS = {"annotations": ("*_parse.json",)}
+"""For a kind whose files have another name."""
+
 
 def listed(kind: str, *more: OnlyNamed) -> list[ListedEntry]:
-    source = Source("/nowhere", kind_named(kind).patterns)
+    source = Source("/nowhere", PATTERNS.get(kind, kind_named(kind).patterns))
     prefix = f"{FOLDERS.get(kind, 'a/b')}/"
     return list(kind_named(kind).items_in(source, prefix, [*OBJECTS, *more]))
 
