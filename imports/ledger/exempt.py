@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from imports.items.records import NOTHING_EXEMPT, ExemptRecord, ExemptRecords, RowOutcome
 from imports.items.source import Signature
@@ -57,14 +58,19 @@ _COLUMNS = {RowOutcome.LEFT_OUT: "left_out", RowOutcome.GUARDED: "guarded"}
 
 def record_exempt(connection: sqlite3.Connection, records: Sequence[ExemptRecord]) -> None:
     """Records exempt records, in the transaction that records their items as imported."""
-    connection.executemany("insert or replace into record_exempt values (?, ?, ?, ?)", records)
-    counts = ", ".join(
-        f"{column} = (select count(*) from record_exempt where item_id = id"
-        f" and outcome = '{outcome}')"
-        for outcome, column in _COLUMNS.items()
-    )
-    items = {each.item_id for each in records}
-    connection.executemany(f"update item set {counts} where id = ?", [(each,) for each in items])
+    # Only the new ones are counted: one large item may have a million, in many pieces.
+    for (item_id, outcome), alike in groupby(sorted(records, key=_item), _item):
+        added = connection.executemany(
+            "insert or ignore into record_exempt values (?, ?, ?, ?)", alike
+        ).rowcount
+        column = _COLUMNS[outcome]
+        connection.execute(
+            f"update item set {column} = {column} + ? where id = ?", (added, item_id)
+        )
+
+
+def _item(record: ExemptRecord) -> tuple[int, RowOutcome]:
+    return record.item_id, record.outcome
 
 
 def exempt_records(

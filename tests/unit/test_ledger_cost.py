@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from imports.items.records import RecordFailure
+from imports.items.records import ExemptRecord, RecordFailure, RowOutcome
 from imports.items.work_item import ItemState, Plan
 from imports.ledger import DisposedItem, StableSince, item_progress
 from imports.ledger.queue import MOST_WEIGHT
@@ -262,3 +262,25 @@ def test_where_no_image_is_missing_looking_for_them_costs_the_same_among_any_num
     tmp_path: Path,
 ) -> None:
     assert growth(tmp_path, look_for_what_came, "imported") < 1.5
+
+
+def test_a_piece_costs_the_same_however_many_records_of_the_item_were_left_out(
+    tmp_path: Path,
+) -> None:
+    found = []
+    for count in (FEW, MANY):
+        book = full(tmp_path, 1, "planned", disposed=False)
+        (before, after) = (
+            [ExemptRecord(1, number, "7/camera1.jpg", RowOutcome.LEFT_OUT) for number in numbers]
+            for numbers in (range(count), range(count, count + 64))
+        )
+        book.queue.record_piece(1, count, {}, TOOK, 0, [], before)
+
+        def last_piece(book: Book, after: list[ExemptRecord] = after) -> None:
+            book.queue.record_piece(1, 1, {}, TOOK, 0, [], after)
+
+        found.append(steps(book, last_piece))
+        assert book.exempt.records(RowOutcome.LEFT_OUT, 0).total == count + 64
+        book.file.close()
+        (tmp_path / "1.db").unlink()
+    assert found[1] < 1.5 * found[0]
