@@ -14,7 +14,7 @@ from imports.errors import BackendUnavailableError, ImageProblemError
 from imports.items.images import Placement
 from imports.ledger import Claim, KnownPlace, PlacementStage
 
-_VARIED = 3
+_VARIED = 2
 """Letters at the end of a folder's name: one request is for all that differ only in them."""
 
 _UNREADABLE = ""
@@ -79,7 +79,7 @@ def side_by_side(claims: list[Claim]) -> list[list[Claim]]:
 
 
 def _beginning(claim: Claim) -> tuple[Placement, str]:
-    """Where the folder of an image is, and the beginning of its name: all but three letters."""
+    """Where the folder of an image is, and the beginning of its name: all but two letters."""
     parent, _, name = claim.place.path.rpartition("/")[0].rpartition("/")
     return Placement(claim.place.bucket, parent), name[:-_VARIED]
 
