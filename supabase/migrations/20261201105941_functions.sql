@@ -1075,23 +1075,9 @@ begin
     answer := jsonb_set(answer, '{outcomes,elvis__insight_deliveries}', to_jsonb(outcomes));
   end if;
 
-  if answer #>> '{outcomes,elvis__insight_sources}' ~ '[IU]' then
-    answer := jsonb_insert(answer, '{derived,-1}', (
-      select coalesce(public.importer_derive_insights(body -> 'run',
-        jsonb_agg(jsonb_build_object('contact_id', contact_id, 'generator', generator, 'eni_id', eni_id)
-          order by ordinal)), '{}')
-      from (
-        select *, ordinality as ordinal
-        from jsonb_populate_recordset(null::public.elvis__insight_sources,
-          batch -> 'elvis__insight_sources') with ordinality
-      ) as given
-      where substr(answer #>> '{outcomes,elvis__insight_sources}', ordinal::integer, 1) in ('I', 'U')
-    ), true);
-  end if;
-
   if answer #>> '{outcomes,elvis__insight_deliveries}' ~ '[IU]' then
     answer := jsonb_insert(answer, '{derived,-1}', (
-      select coalesce(public.importer_count_insights(body -> 'run',
+      select coalesce(public.importer_derive_insights(body -> 'run',
         jsonb_agg(jsonb_build_object('contact_id', contact_id, 'generator', generator, 'eni_id', eni_id,
           'content_hash', content_hash) order by ordinal)), '{}')
       from (
@@ -1102,6 +1088,20 @@ begin
       where substr(answer #>> '{outcomes,elvis__insight_deliveries}', ordinal::integer, 1) in ('I', 'U')
     ), true);
   end if;
+
+  if answer #>> '{outcomes,elvis__insight_sources}' ~ '[IU]' then
+    answer := jsonb_insert(answer, '{derived,-1}', (
+      select coalesce(public.importer_derive_known_insights(body -> 'run',
+        jsonb_agg(jsonb_build_object('contact_id', contact_id, 'generator', generator, 'eni_id', eni_id)
+          order by ordinal)), '{}')
+      from (
+        select *, ordinality as ordinal
+        from jsonb_populate_recordset(null::public.elvis__insight_sources,
+          batch -> 'elvis__insight_sources') with ordinality
+      ) as given
+      where substr(answer #>> '{outcomes,elvis__insight_sources}', ordinal::integer, 1) in ('I', 'U')
+    ), true);
+  end if;
   insert into public.import_merges (request_id, batch_id, answer)
     values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
   return answer;
@@ -1110,4 +1110,4 @@ $function$;
 
 select public.importer_close();
 notify pgrst, 'reload schema';
-update public.import_target set functions_checksum = '638070c7f6406b27c3b3ce2eaf1b4e1c6160a56e4966e26dae793bc94629e8ea';
+update public.import_target set functions_checksum = 'eeb9bd5ee978cf7fbe6d8d82084639824daad3711e08a0ee5cdd90c7a0c2e369';

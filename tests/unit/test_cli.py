@@ -28,6 +28,7 @@ COMMANDS = [
     ["folder"],
     ["people"],
     ["recognitions"],
+    ["insights"],
     ["verify"],
     ["resume"],
     ["status"],
