@@ -80,4 +80,5 @@ INSIGHTS = Kind(
     read=read,
     plan=plan,
     records=records,
+    groups_by_path=True,
 )
