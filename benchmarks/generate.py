@@ -4,6 +4,7 @@
     python benchmarks/generate.py folders FOLDER --items 100000 --images 0
     python benchmarks/generate.py people FOLDER --items 10000 --people 10
     python benchmarks/generate.py recognitions FOLDER --items 1000 --photo-bytes 120000
+    python benchmarks/generate.py insights FOLDER --items 100000
     python benchmarks/generate.py change FOLDER --items 20000 --every 1000
 
 A file of `states` is about 1.9 KB and has one licence; a folder of `folders` has a `stats.json`
@@ -31,6 +32,7 @@ FOLDERS_IN_A_FOLDER = 500
 def main() -> None:
     """Writes the source that the arguments describe."""
     # Not at the top: other programs import this module by its path.
+    from generate_insights import generate_insights
     from generate_people import generate_people
     from generate_recognitions import generate_recognitions
 
@@ -39,6 +41,7 @@ def main() -> None:
         "folders": generate_folders,
         "people": generate_people,
         "recognitions": generate_recognitions,
+        "insights": generate_insights,
         "change": change,
     }
     arguments = vars(_parser().parse_args())
@@ -62,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     people.add_argument("--experiences", type=int, default=5, help="how many a person has")
     recognitions = kinds.add_parser("recognitions", parents=[common])
     recognitions.add_argument("--photo-bytes", type=int, default=120_000)
+    insights = kinds.add_parser("insights")
+    insights.add_argument("folder", type=Path)
+    insights.add_argument("--items", type=int, default=20_000)
     change = kinds.add_parser("change")
     change.add_argument("folder", type=Path)
     change.add_argument("--items", type=int, default=20_000, help="how many files the source has")

@@ -38,6 +38,7 @@ def sections_of(scale: Scale, results: Results) -> list[Section]:
         *(_trays(sample, backend) for backend in BACKENDS for sample in scale.recognitions),
         _others(scale),
         _annotations(scale.boxes),
+        _insights(scale.insights),
         _batches(scale.batches),
         _starts(),
         _remote(results),
@@ -138,6 +139,17 @@ def _annotations(sample: Sample) -> Section:
         f"annotations, {sample.items:,} boxes in one file, PostgreSQL",
         (
             Line("limit: ijson, and one COPY", limit, (), sample.items),
+            Line("first import", _first(sample), (limit,), sample.items),
+        ),
+    )
+
+
+def _insights(sample: Sample) -> Section:
+    limit = f"limit/postgresql/{sample.name}"
+    return Section(
+        f"insights, {sample.items:,} files, PostgreSQL",
+        (
+            Line("limit", limit, (), sample.items),
             Line("first import", _first(sample), (limit,), sample.items),
         ),
     )

@@ -15,6 +15,7 @@ import psycopg2
 from filelock import FileLock, Timeout
 from generate import change, generate, generate_folders
 from generate_annotations import generate_annotations
+from generate_insights import generate_insights
 from generate_people import generate_people
 from generate_recognitions import PHOTO_BYTES, TINY_BYTES, generate_recognitions
 
@@ -90,6 +91,8 @@ class Workshop:
             elif sample.kind == "recognitions":
                 size = PHOTO_BYTES if sample.images else TINY_BYTES
                 generate_recognitions(folder, sample.items, photo_bytes=size)
+            elif sample.kind == "insights":
+                generate_insights(folder, sample.items)
             else:
                 raise ValueError(f"There is no generator for the kind {sample.kind}.")
             self._whole(sample).touch()

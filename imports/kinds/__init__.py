@@ -38,6 +38,10 @@ def kind_named(name: str) -> Kind:
         from imports.kinds.annotations.kind import ANNOTATIONS
 
         return ANNOTATIONS
+    if name == "insights":
+        from imports.kinds.insights.kind import INSIGHTS
+
+        return INSIGHTS
     raise UsageError(f"There is no kind {name!r}. The kinds are: {', '.join(sorted(WORDINGS))}.")
 
 

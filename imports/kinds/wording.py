@@ -87,5 +87,15 @@ WORDINGS = {
         source_is_file=True,
         needs="Import the recognitions first: resilient-importer recognitions DIR --tag TAG",
     ),
+    "insights": Wording(
+        summary="Import insights about members, one row of each contact: DIR/*.json.",
+        item="file",
+        items_sought="JSON files",
+        condition="is called",
+        group="contact",
+        details="A file is one source group of a contact. The row of a contact is computed from all"
+        " its files, so neither their order nor a repeat changes it. Files in folders below DIR are"
+        " not read.",
+    ),
 }
 """The wording of every kind, by name."""

@@ -29,6 +29,7 @@ COMMANDS = [
     ["people"],
     ["recognitions"],
     ["annotations"],
+    ["insights"],
     ["verify"],
     ["resume"],
     ["status"],

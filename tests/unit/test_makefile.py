@@ -16,6 +16,7 @@ SOURCES = {
     "import_people": "PEOPLE_DIR",
     "import_recognitions": "RECOGNITIONS_DIR",
     "import_annotations": "ANNOTATIONS_FILE",
+    "import_insights": "INSIGHTS_DIR",
 }
 CONFIGURED = {"SUPABASE_URL": "https://x.supabase.co", "DATABASE_URL": "postgresql://db/x"}
 

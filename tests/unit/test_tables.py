@@ -202,4 +202,4 @@ def test_every_key_column_comes_from_the_row_or_from_the_run(table: Table) -> No
 
 def test_only_kinds_that_judge_age_get_if_exists_and_repair() -> None:
     judging = {name for name, kind in all_kinds().items() if kind.group.judges_age}
-    assert judging == {"people", "states"}
+    assert judging == {"insights", "people", "states"}

@@ -1,0 +1,1 @@
+"""insights: what a model wrote about members, merged into one row of each contact."""
