@@ -13,7 +13,7 @@ import pytest
 
 from imports.phases.resetting import open_reset, run_to_reset
 from imports.run.display import SilentDisplay
-from tests.support import annotations, device_tests, people, recognitions, searches
+from tests.support import annotations, device_tests, insights, people, recognitions, searches
 from tests.support.bench import Bench
 from tests.support.database import query
 from tests.support.fault_points import FaultPoint
@@ -80,6 +80,16 @@ def _photos(source: Path, number: int, *more: int) -> None:
     annotations.write(source / f"{number}.json", content)
 
 
+def _insight(source: Path, name: str, month: int = 1) -> None:
+    # The second content of a group is a delivery more: the first one stays.
+    told = insights.document(
+        f"CNT-{name * 6}",
+        sections={"personal": f"* Sails in month {month} [2024-01-01,ENI-1]"},
+        generated_at=f"2025-{month:02}-01T00:00:00",
+    )
+    insights.write(source, f"{name}.json", told, mtime=month)
+
+
 BATCHES = {
     "states": Batches(
         first=lambda source: [_search(source, name, image) for name, image in (("a", 1), ("b", 2))],
@@ -134,6 +144,12 @@ BATCHES = {
         key="recognition_id || ' ' || (bbox ->> 'x')",
         left=["300101 50", "300102 50"],
         flags={"patterns": ("*.json",)},
+    ),
+    "insights": Batches(
+        first=lambda source: [_insight(source, name) for name in ("a", "b")],
+        second=lambda source: [_insight(source, "b", 2), _insight(source, "c")],
+        key="contact_id",
+        left=["CNT-aaaaaa"],
     ),
 }  # fmt: skip
 
