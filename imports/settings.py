@@ -249,6 +249,14 @@ class Settings:
         Commands.OF_FILES,
         kept=Kept.TO_SHOW,
     )
+    backup_dir: Path | None = option(
+        None,
+        OrNone(path),
+        "Copy each imported file to this folder. A name that another content has there gets the"
+        " time of the file.",
+        Commands.OF_FILE_ITEMS,
+        resumed_with=Commands.OF_FILE_ITEMS,
+    )
     if_exists: IfExists = option(
         "newer",
         Choice[IfExists]("keep", "newer", "replace"),

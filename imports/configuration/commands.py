@@ -13,6 +13,8 @@ class Commands(Flag):
     """The import of a source of any kind."""
     OF_FILES = auto()
     """The import of a kind without a separate command for a single item."""
+    OF_FILE_ITEMS = auto()
+    """The import of a kind whose work items are files."""
     OF_FOLDERS = auto()
     """The import of a kind that writes status files into the folders of its items."""
     OF_PLACES = auto()

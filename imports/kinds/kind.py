@@ -155,6 +155,8 @@ class Kind:
         takes = Commands.SOURCE | self.row_options
         if self.wording.single_command is None:
             takes |= Commands.OF_FILES
+        if not self.items_are_folders:
+            takes |= Commands.OF_FILE_ITEMS
         if self.status_files:
             takes |= Commands.OF_FOLDERS
         if self.buckets:

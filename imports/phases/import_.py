@@ -52,7 +52,11 @@ def import_items(session: RunSession) -> int:
     total = session.queue.open(ItemState.PLANNED, settings.limit, largest)
     session.display.begin(Phase.IMPORT, total)
     target = ImportTarget(
-        session.target.config, session.kind.group, session.run_values(), session.status_files
+        session.target.config,
+        session.kind.group,
+        session.run_values(),
+        session.status_files,
+        session.backups,
     )
     parsers, waiting = session.workers.for_parsing(total), session.workers.for_waiting()
     executor = Chained(parsers, waiting, partial(begin_batch, SpoolReader(session.spool)))
@@ -129,6 +133,8 @@ def _import_large(session: RunSession, target: ImportTarget, item: WorkItem) -> 
         failures = [(item.id, reader.problem)]
     if reader.stays:
         session.disposals.leave([item.id])
+    if target.backups is not None and not failures:
+        target.backups.keep([(item.path, item.signature)])
     imported = Imported([item.id], failures, cleaned=reader.cleaned, took=(began_at, time.time()))
     _record(session, imported)
     session.advance(Phase.IMPORT, 1)
