@@ -34,6 +34,10 @@ def kind_named(name: str) -> Kind:
         from imports.kinds.recognitions.kind import RECOGNITIONS
 
         return RECOGNITIONS
+    if name == "insights":
+        from imports.kinds.insights.kind import INSIGHTS
+
+        return INSIGHTS
     raise UsageError(f"There is no kind {name!r}. The kinds are: {', '.join(sorted(WORDINGS))}.")
 
 

@@ -65,5 +65,15 @@ WORDINGS = {
         " menu (*_AM.json) and the receipt (*_correct_dishes.json). Recognitions that the target"
         " has already are skipped, whoever imported them; --force replaces them.",
     ),
+    "insights": Wording(
+        summary="Import insights about members, one row of each contact: DIR/*.json.",
+        item="file",
+        items_sought="JSON files",
+        condition="is called",
+        group="contact",
+        details="A file is one source group of a contact. The row of a contact is computed from all"
+        " its files, so neither their order nor a repeat changes it. Files in folders below DIR are"
+        " not read.",
+    ),
 }
 """The wording of every kind, by name."""

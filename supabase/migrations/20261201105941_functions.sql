@@ -17,13 +17,18 @@ begin
       "people.experiences": {}, "people.job_title_details": {}, "people.job_functions": {},
       "people.job_seniority": {}, "people.educations": {}, "people.certifications": {},
       "people.memberships": {}, "people.publications": {}, "people.patents": {}, "people.awards": {},
-      "raw.recognition_files": {}, "raw.recipes": {}, "public.images": {}
+      "raw.recognition_files": {}, "raw.recipes": {}, "public.elvis__insight_sources": {},
+      "public.elvis__insight_deliveries": {}, "public.images": {}
   }$tables$::jsonb
     || jsonb_build_object('raw.recognition_files', jsonb_build_object(
       'guarded', $sql$public.importer_worked_on(stored.recognition_id)$sql$,
       'undo', $sql$public.importer_undo_recognitions$sql$))
     || jsonb_build_object('raw.recipes', jsonb_build_object(
-      'guarded', $sql$public.importer_worked_on(stored.recognition_id)$sql$));
+      'guarded', $sql$public.importer_worked_on(stored.recognition_id)$sql$))
+    || jsonb_build_object('public.elvis__insight_sources', jsonb_build_object(
+      'undo', $sql$public.importer_undo_insights$sql$))
+    || jsonb_build_object('public.elvis__insight_deliveries', jsonb_build_object(
+      'undo', $sql$public.importer_uncount_insights$sql$));
 end
 $function$;
 
@@ -859,6 +864,250 @@ begin
 end
 $function$;
 
+create or replace function public.importer_merge_insights(payload jsonb) returns jsonb
+language plpgsql volatile security invoker set search_path = '' as $function$
+#variable_conflict use_column
+declare
+  body constant jsonb := public.importer_body(payload);
+  batch constant jsonb := body -> 'rows';
+  run_batch_id constant text := (body -> 'run' ->> 'batch_id')::text;
+  run_if_exists constant text := body -> 'run' ->> 'if_exists';
+  run_repair constant boolean := (body -> 'run' ->> 'repair')::boolean;
+  answer jsonb;
+  outcomes text;
+begin
+  perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
+  select merges.answer into answer from public.import_merges as merges
+    where merges.request_id = (body ->> 'request_id')::uuid;
+  if found then return answer; end if;
+  answer := '{"outcomes": {}, "derived": []}';
+
+  if batch ? 'elvis__insight_sources' then
+    with incoming_rows as materialized (
+      select *, ordinality as ordinal
+      from jsonb_populate_recordset(null::public.elvis__insight_sources, batch -> 'elvis__insight_sources')
+        with ordinality
+    ), winners as not materialized (
+      select distinct on (contact_id, generator, eni_id) * from incoming_rows
+      order by contact_id, generator, eni_id, precedence desc nulls last, case when precedence is null then
+        ordinal end, ordinal desc
+    ), written as (
+      insert into public.elvis__insight_sources as stored (batch_id, contact_id, generator, eni_id,
+        precedence, content_hash, member_name, eni_source_types, eni_source_subtypes, system_prompt_key,
+        context_files, record_count, total_eni_ids, generated_at, processing_status, personal, business,
+        investing, three_i, deals, introductions, others, unread, outlines, additional_metadata)
+      select run_batch_id, contact_id, generator, eni_id, precedence, content_hash, member_name,
+        eni_source_types, eni_source_subtypes, system_prompt_key, context_files, record_count,
+        total_eni_ids, generated_at, processing_status, personal, business, investing, three_i, deals,
+        introductions, others, unread, outlines, additional_metadata
+      from winners order by contact_id, generator, eni_id
+      on conflict (contact_id, generator, eni_id) do update set precedence = excluded.precedence,
+        content_hash = excluded.content_hash, member_name = excluded.member_name,
+        eni_source_types = excluded.eni_source_types, eni_source_subtypes = excluded.eni_source_subtypes,
+        system_prompt_key = excluded.system_prompt_key, context_files = excluded.context_files,
+        record_count = excluded.record_count, total_eni_ids = excluded.total_eni_ids,
+        generated_at = excluded.generated_at, processing_status = excluded.processing_status,
+        personal = excluded.personal, business = excluded.business, investing = excluded.investing,
+        three_i = excluded.three_i, deals = excluded.deals, introductions = excluded.introductions,
+        others = excluded.others, unread = excluded.unread, outlines = excluded.outlines,
+        additional_metadata = excluded.additional_metadata, batch_id = excluded.batch_id,
+        inserted_by = coalesce(stored.inserted_by, stored.batch_id), updated_at = now()
+      where case
+        when run_if_exists = 'newer' or stored.batch_id = run_batch_id
+          then excluded.precedence >= stored.precedence and (stored.precedence, stored.content_hash,
+            stored.member_name, stored.eni_source_types, stored.eni_source_subtypes,
+            stored.system_prompt_key, stored.context_files, stored.record_count, stored.total_eni_ids,
+            stored.generated_at, stored.processing_status, stored.personal, stored.business,
+            stored.investing, stored.three_i, stored.deals, stored.introductions, stored.others,
+            stored.unread, stored.outlines, stored.additional_metadata) is distinct from
+            (excluded.precedence, excluded.content_hash, excluded.member_name, excluded.eni_source_types,
+            excluded.eni_source_subtypes, excluded.system_prompt_key, excluded.context_files,
+            excluded.record_count, excluded.total_eni_ids, excluded.generated_at,
+            excluded.processing_status, excluded.personal, excluded.business, excluded.investing,
+            excluded.three_i, excluded.deals, excluded.introductions, excluded.others, excluded.unread,
+            excluded.outlines, excluded.additional_metadata)
+        else run_if_exists = 'replace'
+      end
+      returning row(stored.contact_id, stored.generator, stored.eni_id) as row_key, (stored.xmax = 0) as
+        inserted
+    )
+    select case
+      when (select count(*) from written where inserted) =
+        jsonb_array_length(batch -> 'elvis__insight_sources') then repeat('I',
+        jsonb_array_length(batch -> 'elvis__insight_sources')::integer)
+      else (
+        with judged as (
+          select winner.ordinal, winner.row_key,
+            case
+              when written.inserted then 'I'
+              when not written.inserted and stored.present and not (stored.precedence, stored.content_hash,
+                stored.member_name, stored.eni_source_types, stored.eni_source_subtypes,
+                stored.system_prompt_key, stored.context_files, stored.record_count, stored.total_eni_ids,
+                stored.generated_at, stored.processing_status, stored.personal, stored.business,
+                stored.investing, stored.three_i, stored.deals, stored.introductions, stored.others,
+                stored.unread, stored.outlines, stored.additional_metadata) is distinct from
+                (winner.precedence, winner.content_hash, winner.member_name, winner.eni_source_types,
+                winner.eni_source_subtypes, winner.system_prompt_key, winner.context_files,
+                winner.record_count, winner.total_eni_ids, winner.generated_at, winner.processing_status,
+                winner.personal, winner.business, winner.investing, winner.three_i, winner.deals,
+                winner.introductions, winner.others, winner.unread, winner.outlines,
+                winner.additional_metadata) then '='
+              when not written.inserted then 'U'
+              when stored.present is null then '!'
+              when not (stored.precedence, stored.content_hash, stored.member_name, stored.eni_source_types,
+                stored.eni_source_subtypes, stored.system_prompt_key, stored.context_files,
+                stored.record_count, stored.total_eni_ids, stored.generated_at, stored.processing_status,
+                stored.personal, stored.business, stored.investing, stored.three_i, stored.deals,
+                stored.introductions, stored.others, stored.unread, stored.outlines,
+                stored.additional_metadata) is distinct from (winner.precedence, winner.content_hash,
+                winner.member_name, winner.eni_source_types, winner.eni_source_subtypes,
+                winner.system_prompt_key, winner.context_files, winner.record_count, winner.total_eni_ids,
+                winner.generated_at, winner.processing_status, winner.personal, winner.business,
+                winner.investing, winner.three_i, winner.deals, winner.introductions, winner.others,
+                winner.unread, winner.outlines, winner.additional_metadata) then '='
+              when run_if_exists = 'keep' and stored.batch_id <> run_batch_id then 'S'
+              when (stored.precedence is null or winner.precedence is null) then '?'
+              when stored.precedence > winner.precedence then 'S'
+              else '!'
+            end as outcome
+          from (select *, row(contact_id, generator, eni_id) as row_key from winners) as winner
+          left join written on written.row_key = winner.row_key
+          left join lateral (
+            select true as present, kept.* from public.elvis__insight_sources as kept
+            where (written.inserted is null or (not written.inserted and run_if_exists = 'replace')) and
+              kept.contact_id = winner.contact_id and kept.generator = winner.generator and
+              kept.eni_id = winner.eni_id limit 1
+          ) as stored on true
+        )
+        select string_agg(
+          case when judged.ordinal = rows.ordinal then judged.outcome
+            when rows.timestamp is null or judged.outcome in ('?', '!') then '!' else 'S' end,
+          '' order by rows.ordinal)
+        from (select ordinal, row(contact_id, generator, eni_id) as row_key, precedence as timestamp from
+          incoming_rows) as rows
+        join judged on judged.row_key = rows.row_key
+      ) end into outcomes;
+    if strpos(outcomes, '!') > 0 then
+      select string_agg(
+        case
+          when winner.letter <> '!' then winner.letter
+          when stored.present is null then '='
+          when not (stored.precedence, stored.content_hash, stored.member_name, stored.eni_source_types,
+            stored.eni_source_subtypes, stored.system_prompt_key, stored.context_files, stored.record_count,
+            stored.total_eni_ids, stored.generated_at, stored.processing_status, stored.personal,
+            stored.business, stored.investing, stored.three_i, stored.deals, stored.introductions,
+            stored.others, stored.unread, stored.outlines, stored.additional_metadata) is distinct from
+            (winner.precedence, winner.content_hash, winner.member_name, winner.eni_source_types,
+            winner.eni_source_subtypes, winner.system_prompt_key, winner.context_files, winner.record_count,
+            winner.total_eni_ids, winner.generated_at, winner.processing_status, winner.personal,
+            winner.business, winner.investing, winner.three_i, winner.deals, winner.introductions,
+            winner.others, winner.unread, winner.outlines, winner.additional_metadata) then '='
+          when run_if_exists = 'keep' and stored.batch_id <> run_batch_id then 'S'
+          when (stored.precedence is null or winner.precedence is null) then '?'
+          when stored.precedence > winner.precedence then 'S'
+          else '='
+        end, '' order by winner.ordinal) into outcomes
+      from (
+        select *, substr(outcomes, ordinal::integer, 1) as letter
+        from (
+          select *, ordinality as ordinal
+          from jsonb_populate_recordset(null::public.elvis__insight_sources,
+            batch -> 'elvis__insight_sources') with ordinality
+        ) as given
+      ) as winner
+      left join lateral (
+        select true as present, kept.* from public.elvis__insight_sources as kept
+        where winner.letter = '!' and kept.contact_id = winner.contact_id and
+          kept.generator = winner.generator and kept.eni_id = winner.eni_id limit 1
+      ) as stored on true;
+    end if;
+    answer := jsonb_set(answer, '{outcomes,elvis__insight_sources}', to_jsonb(outcomes));
+  end if;
+
+  if batch ? 'elvis__insight_deliveries' then
+    with incoming_rows as materialized (
+      select *, ordinality as ordinal
+      from jsonb_populate_recordset(null::public.elvis__insight_deliveries,
+        batch -> 'elvis__insight_deliveries') with ordinality
+    ), winners as not materialized (
+      select distinct on (contact_id, generator, eni_id, content_hash) * from incoming_rows
+      order by contact_id, generator, eni_id, content_hash, ordinal desc
+    ), written as (
+      insert into public.elvis__insight_deliveries as stored (batch_id, contact_id, generator, eni_id,
+        content_hash, generated_at)
+      select run_batch_id, contact_id, generator, eni_id, content_hash, generated_at
+      from winners order by contact_id, generator, eni_id, content_hash
+      on conflict (contact_id, generator, eni_id, content_hash) do nothing
+      returning row(stored.contact_id, stored.generator, stored.eni_id, stored.content_hash) as row_key,
+        (stored.xmax = 0) as inserted
+    )
+    select case
+      when (select count(*) from written where inserted) =
+        jsonb_array_length(batch -> 'elvis__insight_deliveries') then repeat('I',
+        jsonb_array_length(batch -> 'elvis__insight_deliveries')::integer)
+      else (
+        with judged as (
+          select winner.ordinal, winner.row_key,
+            case
+              when written.inserted then 'I'
+              when not written.inserted then 'U'
+              when (stored.generated_at) is distinct from (winner.generated_at) then 'S'
+              else '='
+            end as outcome
+          from (select *, row(contact_id, generator, eni_id, content_hash) as row_key from winners) as
+            winner
+          left join written on written.row_key = winner.row_key
+          left join lateral (
+            select true as present, kept.* from public.elvis__insight_deliveries as kept
+            where written.inserted is null and kept.contact_id = winner.contact_id and
+              kept.generator = winner.generator and kept.eni_id = winner.eni_id and
+              kept.content_hash = winner.content_hash limit 1
+          ) as stored on true
+        )
+        select string_agg(
+          case when judged.ordinal = rows.ordinal then judged.outcome
+            else 'S' end,
+          '' order by rows.ordinal)
+        from (select ordinal, row(contact_id, generator, eni_id, content_hash) as row_key from
+          incoming_rows) as rows
+        join judged on judged.row_key = rows.row_key
+      ) end into outcomes;
+    answer := jsonb_set(answer, '{outcomes,elvis__insight_deliveries}', to_jsonb(outcomes));
+  end if;
+
+  if answer #>> '{outcomes,elvis__insight_sources}' ~ '[IU]' then
+    answer := jsonb_insert(answer, '{derived,-1}', (
+      select coalesce(public.importer_derive_insights(body -> 'run',
+        jsonb_agg(jsonb_build_object('contact_id', contact_id, 'generator', generator, 'eni_id', eni_id)
+          order by ordinal)), '{}')
+      from (
+        select *, ordinality as ordinal
+        from jsonb_populate_recordset(null::public.elvis__insight_sources,
+          batch -> 'elvis__insight_sources') with ordinality
+      ) as given
+      where substr(answer #>> '{outcomes,elvis__insight_sources}', ordinal::integer, 1) in ('I', 'U')
+    ), true);
+  end if;
+
+  if answer #>> '{outcomes,elvis__insight_deliveries}' ~ '[IU]' then
+    answer := jsonb_insert(answer, '{derived,-1}', (
+      select coalesce(public.importer_count_insights(body -> 'run',
+        jsonb_agg(jsonb_build_object('contact_id', contact_id, 'generator', generator, 'eni_id', eni_id,
+          'content_hash', content_hash) order by ordinal)), '{}')
+      from (
+        select *, ordinality as ordinal
+        from jsonb_populate_recordset(null::public.elvis__insight_deliveries,
+          batch -> 'elvis__insight_deliveries') with ordinality
+      ) as given
+      where substr(answer #>> '{outcomes,elvis__insight_deliveries}', ordinal::integer, 1) in ('I', 'U')
+    ), true);
+  end if;
+  insert into public.import_merges (request_id, batch_id, answer)
+    values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
+  return answer;
+end
+$function$;
+
 select public.importer_close();
 notify pgrst, 'reload schema';
-update public.import_target set functions_checksum = '0e44ad0123049464580af3e621cf1c1056f82f4c64d91263578cd8d356d8e482';
+update public.import_target set functions_checksum = '638070c7f6406b27c3b3ce2eaf1b4e1c6160a56e4966e26dae793bc94629e8ea';
