@@ -14,6 +14,7 @@ from imports.cli.group import EXIT_CODES, cli
 from imports.cli.options import FOLDER, setting_options
 from imports.cli.running import (
     exit_with,
+    given,
     import_with,
     run_import,
     settings_from,
@@ -45,16 +46,43 @@ class _KindCommand(click.Command):
         return super().get_params(context)
 
 
+_INSTEAD = (
+    (["--dry-run"], "Read and check every item, list what is wrong, and write nothing."),
+    (["--json", "as_json"], "With --dry-run: print JSON, an object in each line."),
+    (["--status", "show_status"], "Show the status, and do nothing else."),
+)
+"""Flags of what the command does instead of an import."""
+
+
+def _check_source(kind: Kind, source: Path | None, flags: dict[str, Any], *, as_json: bool) -> None:
+    """Checks every item of a source, and prints what is wrong."""
+    from imports.cli.dry_run import show_checked
+    from imports.loading import read_settings
+
+    # The target is not asked, so it need not be configured.
+    settings = read_settings(kind=kind.name, source=source, **{"tag": "-", **given(flags)})
+    exit_with(show_checked(settings, as_json=as_json))
+
+
 def _source_command(kind: Kind) -> click.Command:
     """The command that imports a source of a kind."""
     wording = kind.wording
 
     def import_source(
-        source: Path | None, show_status: bool, same_source: Path | None = None, **flags: Any
+        source: Path | None,
+        show_status: bool,
+        dry_run: bool,
+        as_json: bool,
+        same_source: Path | None = None,
+        **flags: Any,
     ) -> None:
         if source is not None and same_source is not None and source != same_source:
             raise click.UsageError(f"DIR and {wording.source_option} name different folders.")
-        if show_status:
+        if as_json and not dry_run:
+            raise click.UsageError("--json needs --dry-run.")
+        if dry_run:
+            _check_source(kind, source or same_source, flags, as_json=as_json)
+        elif show_status:
             show_status_of(flags, kind.name, flags["tag"], as_json=False)
         else:
             exit_with(import_with(settings_from(kind.name, source=source or same_source, **flags)))
@@ -68,8 +96,7 @@ def _source_command(kind: Kind) -> click.Command:
     params += setting_options(kind.takes)
     # After --scan-only, which imports nothing either.
     place = next(place for place, each in enumerate(params) if each.name == "scan_only") + 1
-    text = "Show the status, and do nothing else."
-    params.insert(place, click.Option(["--status", "show_status"], is_flag=True, help=text))
+    params[place:place] = [click.Option(each, is_flag=True, help=text) for each, text in _INSTEAD]
     return click.Command(kind.name, params=params, callback=import_source)
 
 

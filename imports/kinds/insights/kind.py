@@ -48,7 +48,7 @@ def read(source: Source, path: str, signature: Signature, tally: Tally) -> Insig
     document = read_object(source.absolute(path), signature, tally, opener=source.open)
     insight = insight_in(document, tally)
     if insight.errors:
-        raise RecordError("; ".join(insight.errors))
+        raise RecordError.of_values(insight.errors)
     return InsightFile(insight, signature.mtime_ns)
 
 
