@@ -149,12 +149,10 @@ def _sets_step(root: Table) -> str:
 
 
 def _tables_function(groups: list[TableGroup]) -> str:
-    tables = [table for group in groups for table in group.tables]
-    filled = {table.qualified_name for table in tables}
+    filled = [table for group in groups for table in group.tables]
     named = [each.table for group in groups for each in group.named_places]
-    tables += {
-        each.qualified_name: each for each in named if each.qualified_name not in filled
-    }.values()
+    # A table may be in several groups; its first one decides.
+    tables = list({each.qualified_name: each for each in reversed([*filled, *named])}.values())[::-1]
     names = ", ".join(f'"{table.qualified_name}":\0{{}}' for table in tables)
     found = {table.qualified_name: conditions(table.with_guard(_unbroken)) for table in tables}
     for each in (derivation for group in groups for derivation in group.derivations):

@@ -70,7 +70,7 @@ create table public.elvis__structured_insights (
     left(coalesce(personal, ''), 30000) || ' ' || left(coalesce(business, ''), 30000) || ' '
     || left(coalesce(investing, ''), 30000) || ' ' || left(coalesce(three_i, ''), 30000) || ' '
     || left(coalesce(deals, ''), 30000) || ' ' || left(coalesce(introductions, ''), 30000))) stored,
-  constraint unique_contact_eni unique (contact_id, eni_id)
+  constraint unique_contact_eni unique nulls not distinct (contact_id, eni_id)
 );
 comment on table public.elvis__structured_insights is
   'Insights. The row of a contact with the ENI id COMBINED-(contact id)-ALL is computed from all its'

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from imports.cli.schema_export import rendered
-from imports.kinds import all_kinds
+from imports.kinds import all_groups, all_kinds
 from imports.servers.schema import FUNCTIONS, migrations, needed
 from imports.tables.functions import functions_file, merge_function
 from imports.tables.table import (
@@ -25,7 +25,7 @@ from imports.tables.table import (
     UpdateIfNewer,
 )
 
-GROUPS = [IMAGES, *(kind.group for kind in all_kinds().values())]
+GROUPS = [IMAGES, *all_groups()]
 TABLES = [table for group in GROUPS for table in group.tables]
 MIGRATIONS = migrations()
 SCHEMA = "\n".join(migration.sql for migration in MIGRATIONS)
@@ -65,7 +65,9 @@ def test_the_functions_have_one_that_merges_each_group(group: TableGroup) -> Non
 def test_only_tables_of_ours_are_compared() -> None:
     ours = MIGRATIONS[-1].sql.partition("$tables$")[2].partition("$tables$")[0]
     named = [each.table for kind in all_kinds().values() for each in kind.group.named_places]
-    assert [*json.loads(ours)] == [table.qualified_name for table in (*TABLES, *named)]
+    assert [*json.loads(ours)] == [
+        *dict.fromkeys(table.qualified_name for table in (*TABLES, *named))
+    ]
 
 
 def test_a_derived_table_that_names_places_can_be_read() -> None:

@@ -12,7 +12,7 @@ from imports.errors import RecordError
 from imports.items.images import Image
 from imports.items.source import Signature, Source
 from imports.kinds.insights.insight import Insight, insight_in, rows_of
-from imports.kinds.insights.tables import GROUP
+from imports.kinds.insights.tables import ADDED, GROUP, STORED
 from imports.kinds.kind import ItemPlan, Kind, KindAggregate, KindRecord
 from imports.kinds.wording import WORDINGS
 from imports.source.cleaning import Tally
@@ -79,4 +79,5 @@ INSIGHTS = Kind(
     read=read,
     plan=plan,
     records=records,
+    client_groups=(STORED, ADDED),
 )
