@@ -41,7 +41,7 @@ PROGRESS_CSV = Path("data/supabase_upload_progress.csv")
 
 SOURCE, IMPORT, RUN = Commands.SOURCE, Commands.IMPORT, Commands.RUN
 VERIFY, CONSUMED = Commands.VERIFY, Commands.CONSUMED
-TARGET = RUN | Commands.SCHEMA | Commands.CHECK
+TARGET = RUN | Commands.SCHEMA | Commands.CHECK | Commands.READ
 MEMORY = RUN | Commands.STATUS | Commands.ACKNOWLEDGE | Commands.CHECK
 
 

@@ -16,6 +16,7 @@ from imports.cli.commands import (  # noqa: F401  # each adds itself
     check,
     db,
     import_source,
+    insights,
     reset,
     resume,
     schema,

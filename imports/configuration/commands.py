@@ -34,6 +34,8 @@ class Commands(Flag):
     SCHEMA = auto()
     RESET = auto()
     CHECK = auto()
+    READ = auto()
+    """The commands that read what is stored of a kind."""
 
     IMPORT = SOURCE | ITEM
     RUN = IMPORT | VERIFY | RESUME | RESET

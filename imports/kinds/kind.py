@@ -125,7 +125,8 @@ class Kind:
     it: `items_in` gets these among the others, by names like `photos/a.jpg`. `buckets` are those of
     the places of its images. `consumes_source` says that imported files are deleted or moved,
     unless the user keeps them. `row_options` are the options whose values the kind puts into its
-    rows: it gets them in `Source.options`. `client_groups` are tables that its Python client writes.
+    rows: it gets them in `Source.options`. `client_groups` are tables that its Python client
+    writes.
     """
 
     name: str

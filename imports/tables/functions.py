@@ -152,7 +152,9 @@ def _tables_function(groups: list[TableGroup]) -> str:
     filled = [table for group in groups for table in group.tables]
     named = [each.table for group in groups for each in group.named_places]
     # A table may be in several groups; its first one decides.
-    tables = list({each.qualified_name: each for each in reversed([*filled, *named])}.values())[::-1]
+    tables = list({each.qualified_name: each for each in reversed([*filled, *named])}.values())[
+        ::-1
+    ]
     names = ", ".join(f'"{table.qualified_name}":\0{{}}' for table in tables)
     found = {table.qualified_name: conditions(table.with_guard(_unbroken)) for table in tables}
     for each in (derivation for group in groups for derivation in group.derivations):

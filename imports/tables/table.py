@@ -97,8 +97,8 @@ class Table:
     The kind fills the `columns`, in the order of its rows. `run_columns` have one value for all
     rows of a run; they may be in `key`. A table with a batch id also has a column `inserted_by`.
     `id_type` is the type of the table's own `id`, None if it has none; `stamped` tables have an
-    `updated_at`. `counter` is a column that counts the writes of a row: an update adds 1 to the stored
-    value, and two rows that differ only in it are equal.
+    `updated_at`. `counter` is a column that counts the writes of a row: an update adds 1 to the
+    stored value, and two rows that differ only in it are equal.
 
     `owner` is the qualified name of the table whose rows own the rows of this one: the first column
     of the key is the `id` of the owner. Owned rows are replaced as a set when their owner is
@@ -151,7 +151,7 @@ class Table:
         return f"{self.schema}.{self.name}"
 
     def column(self, name: str) -> Column:
-        """The column of this name, also one that the database fills: `id`, and times of stamped rows.
+        """The column of this name; the database may fill it: `id`, and the times of stamped rows.
 
         Raises:
             LookupError: if there is no such column.

@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 
 
 class _KindCommand(click.Command):
-    """A command for a kind. It imports the kind's module on first use."""
+    """A command for a kind. It imports the kind's module on first use.
+
+    Its first argument may be the name of one of its `subcommands`. A source of that name is
+    `./name`.
+    """
 
     def __init__(
         self, name: str, summary: str, kind: str, make: Callable[[Kind], click.Command]
@@ -38,6 +42,27 @@ class _KindCommand(click.Command):
         super().__init__(name, help=summary, epilog=EXIT_CODES)
         self._kind = kind
         self._make = make
+        self.subcommands: dict[str, click.Command] = {}
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        if args and args[0] in self.subcommands:
+            chosen = self.subcommands[args[0]]
+            return chosen.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_options(context, formatter)
+        if self.subcommands:
+            with formatter.section("Commands, in place of DIR"):
+                formatter.write_dl(
+                    [(name, each.get_short_help_str(80)) for name, each in self.subcommands.items()]
+                )
 
     def get_params(self, context: click.Context) -> list[click.Parameter]:
         if self.callback is None:
@@ -122,6 +147,14 @@ def _import_single(kind: Kind, path: Path, flags: dict[str, Any]) -> None:
     settings = settings_for(kind, path, settings_from(kind.name, **flags))
     tell(shown_lines(tell_beginning(kind, settings)), sys.stdout)
     exit_with(run_import(settings, lambda report: shown_lines(tell_end(kind, settings, report))))
+
+
+def add_subcommand(kind: str, command: click.Command) -> None:
+    """Adds a command below that of a kind: its first argument in place of a source."""
+    found = cli.commands[kind]
+    if not isinstance(found, _KindCommand) or command.name is None:
+        raise TypeError(f"{kind} is no command of a kind, or its new command has no name")
+    found.subcommands[command.name] = command
 
 
 for _name, _wording in WORDINGS.items():
