@@ -54,7 +54,8 @@ def export_all(settings: Settings, folder: Path) -> None:
         with _client(settings) as client:
             contacts = export_insights(client, folder)
     except OSError as error:
-        raise about_file(f"{error.filename or folder} cannot be written", error) from error
+        place = error.filename2 or error.filename or folder
+        raise about_file(f"{place} cannot be written", error) from error
     print_out(shown(f"{contacts:,} contacts exported to {folder}, two files of each."))
 
 
