@@ -11,6 +11,7 @@ FOLDERS_DIR ?= examples/folders
 PEOPLE_EXAMPLES := examples/people/systematic_search_results
 PEOPLE_DIR ?= $(PEOPLE_EXAMPLES)
 RECOGNITIONS_DIR ?= examples/recognitions
+INSIGHTS_DIR ?= examples/insights
 IMPORT_TAG ?= example
 BACKEND ?=
 BATCH_SIZE ?=
@@ -23,8 +24,8 @@ SEED ?= 1
 BATCH_ID ?=
 
 # Make would silently ignore a misspelt variable. Those in PASSED_ON are for the programs.
-VARIABLES := STATES_DIR FOLDERS_DIR PEOPLE_DIR RECOGNITIONS_DIR IMPORT_TAG BACKEND BATCH_SIZE \
-	MAX_WORKERS ARGS REST BATCH_ID SCALE MINUTES SEED PYTHON
+VARIABLES := STATES_DIR FOLDERS_DIR PEOPLE_DIR RECOGNITIONS_DIR INSIGHTS_DIR IMPORT_TAG BACKEND \
+	BATCH_SIZE MAX_WORKERS ARGS REST BATCH_ID SCALE MINUTES SEED PYTHON
 PASSED_ON := MAKE% SHELL PATH HOME TMPDIR LANG LC_% TZ XDG_% PIP_% npm_config_% %_PROXY %_proxy SSL_% \
 	IMPORTER_% SUPABASE_% NEXT_PUBLIC_SUPABASE_% DATABASE_URL PG%
 UNKNOWN := $(filter-out $(VARIABLES) $(PASSED_ON),$(foreach each,$(.VARIABLES), \
@@ -67,7 +68,7 @@ quietly = log=$$(mktemp) && { ( $(1) ) </dev/null >"$$log" 2>&1 \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup import_scrape_states import_scrape_states_local import_folders import_people \
-	import_recognitions status verify check reset system_test test soak lint format bench profile supabase_local clean
+	import_recognitions import_insights status verify check reset system_test test soak lint format bench profile supabase_local clean
 
 help: ## List the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z_]+:.*## / { printf "  make %-28s %s\n", $$1, $$2 }' \
@@ -75,6 +76,7 @@ help: ## List the commands
 	@echo
 	@echo "Variables of the imports: STATES_DIR=$(STATES_DIR) FOLDERS_DIR=$(FOLDERS_DIR)"
 	@echo "PEOPLE_DIR=$(PEOPLE_DIR) RECOGNITIONS_DIR=$(RECOGNITIONS_DIR)"
+	@echo "INSIGHTS_DIR=$(INSIGHTS_DIR)"
 	@echo "IMPORT_TAG=$(IMPORT_TAG) BACKEND=auto|supabase|postgresql|embedded BATCH_SIZE=… MAX_WORKERS=… ARGS='any other option'"
 	@echo "For reset: BATCH_ID=batch_…, and ARGS=--dry-run to only look"
 	@echo "For the set-up: PYTHON=$(PYTHON); for supabase_local: REST=lite|postgrest"
@@ -105,6 +107,10 @@ import_people: $(RUNTIME) ## Import the people in PEOPLE_DIR, and delete each im
 import_recognitions: $(RUNTIME) ## Import the recognitions in RECOGNITIONS_DIR, or resume it
 	@$(call tell,RECOGNITIONS_DIR) $(BIN)/resilient-importer recognitions "$(RECOGNITIONS_DIR)" \
 		$(OPTIONS) $(call into,RECOGNITIONS_DIR,$(BACKEND)) $(ARGS)
+
+import_insights: $(RUNTIME) ## Import the insights in INSIGHTS_DIR, or resume it
+	@$(call tell,INSIGHTS_DIR) $(BIN)/resilient-importer insights "$(INSIGHTS_DIR)" $(OPTIONS) \
+		$(call into,INSIGHTS_DIR,$(BACKEND)) $(ARGS)
 
 status: $(RUNTIME) ## What is imported, pending and failed, and what to type next
 	@$(BIN)/resilient-importer status $(ARGS)

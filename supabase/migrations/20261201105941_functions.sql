@@ -1075,23 +1075,9 @@ begin
     answer := jsonb_set(answer, '{outcomes,elvis__insight_deliveries}', to_jsonb(outcomes));
   end if;
 
-  if answer #>> '{outcomes,elvis__insight_sources}' ~ '[IU]' then
-    answer := jsonb_insert(answer, '{derived,-1}', (
-      select coalesce(public.importer_derive_insights(body -> 'run',
-        jsonb_agg(jsonb_build_object('contact_id', contact_id, 'generator', generator, 'eni_id', eni_id)
-          order by ordinal)), '{}')
-      from (
-        select *, ordinality as ordinal
-        from jsonb_populate_recordset(null::public.elvis__insight_sources,
-          batch -> 'elvis__insight_sources') with ordinality
-      ) as given
-      where substr(answer #>> '{outcomes,elvis__insight_sources}', ordinal::integer, 1) in ('I', 'U')
-    ), true);
-  end if;
-
   if answer #>> '{outcomes,elvis__insight_deliveries}' ~ '[IU]' then
     answer := jsonb_insert(answer, '{derived,-1}', (
-      select coalesce(public.importer_count_insights(body -> 'run',
+      select coalesce(public.importer_derive_insights(body -> 'run',
         jsonb_agg(jsonb_build_object('contact_id', contact_id, 'generator', generator, 'eni_id', eni_id,
           'content_hash', content_hash) order by ordinal)), '{}')
       from (
@@ -1100,6 +1086,20 @@ begin
           batch -> 'elvis__insight_deliveries') with ordinality
       ) as given
       where substr(answer #>> '{outcomes,elvis__insight_deliveries}', ordinal::integer, 1) in ('I', 'U')
+    ), true);
+  end if;
+
+  if answer #>> '{outcomes,elvis__insight_sources}' ~ '[IU]' then
+    answer := jsonb_insert(answer, '{derived,-1}', (
+      select coalesce(public.importer_derive_known_insights(body -> 'run',
+        jsonb_agg(jsonb_build_object('contact_id', contact_id, 'generator', generator, 'eni_id', eni_id)
+          order by ordinal)), '{}')
+      from (
+        select *, ordinality as ordinal
+        from jsonb_populate_recordset(null::public.elvis__insight_sources,
+          batch -> 'elvis__insight_sources') with ordinality
+      ) as given
+      where substr(answer #>> '{outcomes,elvis__insight_sources}', ordinal::integer, 1) in ('I', 'U')
     ), true);
   end if;
   insert into public.import_merges (request_id, batch_id, answer)
@@ -1294,4 +1294,4 @@ $function$;
 
 select public.importer_close();
 notify pgrst, 'reload schema';
-update public.import_target set functions_checksum = '73606d36680dfad38805b43c4f15fa9a105e2a75a9024c01299e987afe10ce75';
+update public.import_target set functions_checksum = '53083594d2ec0a1dfcf8c710d7a28a61b9b37c3baafff5ed043a7beb888c7b74';

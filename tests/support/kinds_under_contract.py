@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from imports.kinds import kind_named
-from tests.support import device_tests, people, recognitions, searches
+from tests.support import device_tests, insights, people, recognitions, searches
 from tests.support.command import ROOT
 from tests.support.database import query
 from tests.support.fault_points import FaultPoint
@@ -354,4 +354,58 @@ RECOGNITIONS = KindUnderContract(
     uploads=(12, 1),
 )
 
-KINDS = (STATES, FOLDERS, PEOPLE, RECOGNITIONS)
+# insights
+
+
+def _change_an_insight(source: Path) -> None:
+    """Edited by hand: with the same date."""
+    path = source / "CNT-Bo9000303_MANUAL_STRUCTURED_INSIGHT.json"
+    path.write_text(path.read_text().replace("Runs a kiln", "Ran a kiln"))
+
+
+def _mend_insights(source: Path) -> None:
+    for number, name in enumerate(("cut_off.json", "nameless.json")):
+        insights.write(source, name, insights.document(eni_id=f"ENI-{number}"))
+
+
+def _check_insights(source: Path, url: str, filled: None) -> None:
+    """The row of each contact is what its sources and deliveries make."""
+    # In one query: a server may still be at what a killed run has asked of it.
+    (found,) = query(
+        url,
+        "SELECT ARRAY(SELECT (contact_id, version, record_count)::text"
+        " FROM elvis__structured_insights ORDER BY 1),"
+        " ARRAY(SELECT (contact_id, (SELECT count(*) FROM elvis__insight_deliveries AS delivery"
+        " WHERE delivery.contact_id = source.contact_id), sum(record_count))::text"
+        " FROM elvis__insight_sources AS source GROUP BY contact_id ORDER BY 1)",
+    )
+    assert found[0] == found[1]
+
+
+INSIGHTS = KindUnderContract(
+    name="insights",
+    root="public.elvis__insight_sources",
+    rows={
+        "public.elvis__insight_sources": 13,
+        "public.elvis__insight_deliveries": 14,
+        "public.datasets": 1,
+    },
+    failures={
+        "cut_off.json": ("planning", "is not JSON"),
+        "nameless.json": ("planning", "metadata.contact_id is missing"),
+    },
+    change=_change_an_insight,
+    changed={"public.elvis__insight_sources": 1, "public.elvis__insight_deliveries": 1},
+    mend=_mend_insights,
+    damage={
+        "UPDATE elvis__insight_sources SET business = 'x' WHERE contact_id = 'CNT-Bo9000303'": (
+            "different"
+        ),
+        "DELETE FROM elvis__insight_deliveries WHERE contact_id = 'CNT-Wy2000505'": "missing",
+        "DELETE FROM elvis__insight_sources WHERE contact_id = 'CNT-Uv1000404'": "missing",
+    },
+    fill=lambda source: insights.add_many(source, 40),
+    check_killed=_check_insights,
+)
+
+KINDS = (STATES, FOLDERS, PEOPLE, RECOGNITIONS, INSIGHTS)

@@ -28,6 +28,7 @@ COMMANDS = [
     ["folder"],
     ["people"],
     ["recognitions"],
+    ["insights"],
     ["insights", "show"],
     ["insights", "search"],
     ["insights", "export"],

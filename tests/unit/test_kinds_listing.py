@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from imports.items.source import Signature, Source
+from imports.items.source import Signature, Source, folder_prefix
 from imports.items.work_item import ListedItem
 from imports.kinds import all_kinds, kind_named
 from imports.kinds.wording import WORDINGS
@@ -47,13 +47,13 @@ OBJECTS = [
 ]
 
 
-FOLDERS = {"recognitions": "export_1/recognition_5"}
+FOLDERS = {"recognitions": "export_1/recognition_5", "insights": "."}
 """Where a kind looks for its items, if that is not anywhere."""
 
 
 def listed(kind: str, *more: OnlyNamed) -> list[ListedEntry]:
     source = Source("/nowhere", kind_named(kind).patterns)
-    prefix = f"{FOLDERS.get(kind, 'a/b')}/"
+    prefix = folder_prefix(FOLDERS.get(kind, "a/b"))
     return list(kind_named(kind).items_in(source, prefix, [*OBJECTS, *more]))
 
 
@@ -65,7 +65,8 @@ def test_every_kind_lists_objects_of_a_store(kind: str) -> None:
         assert item == ListedItem(folder, signature_of_folder([each.as_part() for each in OBJECTS]))
     else:
         exact = all_kinds()[kind].consumes_source
-        assert item == OBJECTS[0].as_item("a/b/x_parse.json", exact)
+        prefix = folder_prefix(FOLDERS.get(kind, "a/b"))
+        assert item == OBJECTS[0].as_item(f"{prefix}x_parse.json", exact)
 
 
 @pytest.mark.parametrize("kind", ["states", "people"])

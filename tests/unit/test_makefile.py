@@ -15,6 +15,7 @@ SOURCES = {
     "import_folders": "FOLDERS_DIR",
     "import_people": "PEOPLE_DIR",
     "import_recognitions": "RECOGNITIONS_DIR",
+    "import_insights": "INSIGHTS_DIR",
 }
 CONFIGURED = {"SUPABASE_URL": "https://x.supabase.co", "DATABASE_URL": "postgresql://db/x"}
 

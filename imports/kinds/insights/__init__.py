@@ -1,1 +1,1 @@
-"""insights: what a model wrote about the members of a network, merged into one row of each contact."""
+"""insights: what a model wrote about members, merged into one row of each contact."""

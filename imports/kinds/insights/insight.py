@@ -63,9 +63,9 @@ def insight_in(document: Mapping[str, Any], tally: Tally) -> Insight:
 def rows_of(insight: Insight, mtime_ns: int) -> tuple[tuple[object, ...], tuple[object, ...]]:
     """The row of its source group, and that of its delivery by a file with this mtime.
 
-    Of two contents of a source group, the newest one is that with the later date. A content without a
-    date has that of its file. Among equal dates the later mtime decides, then the hash of the content.
-    So it does not matter which one arrives first.
+    Of two contents of a source group, the newest one is that with the later date. A content without
+    a date has that of its file. Among equal dates the later mtime decides, then the hash of the
+    content. So it does not matter which one arrives first.
     """
     given, content = insight.metadata, insight.content
     values = (

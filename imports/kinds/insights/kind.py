@@ -1,6 +1,7 @@
 """The kind `insights`: its files, read and turned into rows.
 
-Input and rules: the document "Supabase Integration for Member Insights Processor", and files in use.
+Input and rules: the document "Supabase Integration for Member Insights Processor", and files that
+are in use.
 """
 
 from __future__ import annotations

@@ -68,8 +68,8 @@ def metadata_of(
 ) -> Metadata:
     """The metadata in a document; what is wrong goes to the errors and warnings of its content.
 
-    Values at the top level come before those in the object `metadata`. `used` are the names at the top
-    level that are no metadata.
+    Values at the top level come before those in the object `metadata`. `used` are the names at the
+    top level that are no metadata.
     """
     values = _Values(document, used, content)
     contact_id = values.text("contact_id", *CONTACT_NAMES[1:])
@@ -115,10 +115,8 @@ class _Values:
             metadata = None
         top = {name: each for name, each in document.items() if name not in used}
         top.pop("metadata", None)
-        self._holders: tuple[tuple[str, dict[str, Any]], ...] = (
-            ("", top),
-            ("metadata.", metadata or {}),
-        )
+        holders: list[tuple[str, dict[str, Any]]] = [("", top), ("metadata.", metadata or {})]
+        self._holders = [each for each in holders if each[1]]
         self._content = content
         self._wrong: set[str] = set()
 
@@ -132,7 +130,8 @@ class _Values:
         if value is None:
             return None
         if not isinstance(value, str):
-            return self._error(names[0], place, f"is {json_type(value)}, not a string")
+            self._error(names[0], place, f"is {json_type(value)}, not a string")
+            return None
         return self._checked(names[0], place, value)
 
     def texts(self, name: str, single: str) -> list[str]:
@@ -177,7 +176,8 @@ class _Values:
         if value is None:
             return None
         if isinstance(value, (dict, list, bool)):
-            return self._error(name, place, f"is {json_type(value)}, not a date")
+            self._error(name, place, f"is {json_type(value)}, not a date")
+            return None
         found = clean_timestamp(value, tally)
         if found is None:
             self._content.warnings.append(
@@ -193,9 +193,8 @@ class _Values:
             return None
         if isinstance(value, str) and value.strip().lower() in choices:
             return value.strip().lower()
-        return self._error(
-            name, place, f"is {shown(value)}; it must be one of {', '.join(choices)}"
-        )
+        self._error(name, place, f"is {shown(value)}; it must be one of {', '.join(choices)}")
+        return None
 
     def rest(self) -> dict[str, Any]:
         """The values that have no column, by their names."""
@@ -219,6 +218,10 @@ class _Values:
 
     def _take(self, *names: str) -> tuple[str, Any]:
         """The place and the value of the first of these names; None if there is none."""
+        if len(self._holders) == 1 == len(names):
+            # In nearly all files.
+            place, holder = self._holders[0]
+            return f"{place}{names[0]}", holder.get(names[0])
         found = [
             (f"{place}{name}", holder[name])
             for place, holder in self._holders
@@ -239,7 +242,8 @@ class _Values:
         text = value.strip()
         longest = LENGTHS.get(name)
         if longest is not None and len(text) > longest:
-            return self._error(name, place, f"has {len(text)} characters, more than {longest}")
+            self._error(name, place, f"has {len(text)} characters, more than {longest}")
+            return None
         return text or None
 
     def _error(self, name: str, place: str, problem: str) -> None:

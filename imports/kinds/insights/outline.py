@@ -13,15 +13,18 @@ from typing import NamedTuple
 _CITATION = re.compile(r"\[[^,\[\]\n]+,([^,\[\]\n]+)[^\[\]\n]*\]")
 """A date or `N/A`, the id that is cited, and possibly its source."""
 
-_BULLET = re.compile(r"(?:[*+•–-]|\d{1,3}[.)])(?:\s+|$)")
+_LINES = re.compile(r"^([^\n]*\S)(?:[^\S\n]*\n[ \t][^\n]*\S)*", re.MULTILINE)
+"""A line that is not blank, and the indented lines below it."""
+
+_BULLET = re.compile(r"[ \t]*(?:[*+•–-]|\d{1,3}[.)])(?:\s+|\Z)")
 _BOLD = re.compile(r"\*\*(.+?)\*\*")
 _ALL_BOLD = re.compile(r"\*\*[^*]+\*\*")
 _MARKS = " \t*_:"
 
 Part = list[str | int | None]
 """A part of a section, from a heading to the next one: the key of the heading, and its line; then
-offsets: of the part, of the end of its last line that says something, of the end of its last line that
-is not blank, and of the end of the part. The first part has no heading. If a heading comes again, its
+the offsets of the part, of the end of its last line that says something, of the end of its last
+line that is not blank, and of its end. The first part has no heading. If a heading comes again, its
 second part has no key."""
 
 Bullet = tuple[int, int, int, list[str]]
@@ -31,8 +34,8 @@ Bullet = tuple[int, int, int, list[str]]
 class Outline(NamedTuple):
     """All ids that a section cites, its parts, and its bullets that cite something.
 
-    Offsets are in characters. A paragraph counts as a bullet. The lines below a bullet belong to it if
-    they are indented, contain only citations, or follow it without a blank line.
+    Offsets are in characters. A paragraph counts as a bullet. The lines below a bullet belong to it
+    if they are indented, contain only citations, or follow it without a blank line.
     """
 
     ids: list[str]
@@ -42,49 +45,44 @@ class Outline(NamedTuple):
 
 def outline_of(text: str) -> Outline | None:
     """The outline of a section; None if it says nothing, like headings and bullets without text."""
-    parts: list[Part] = [["", "", 0, 0, 0, 0]]
-    numbers = {"": 0}
+    part: Part = ["", "", 0, 0, 0, 0]
+    parts, numbers, number = [part], {"": 0}, 0
     bullets: list[Bullet] = []
     ids: dict[str, None] = {}
-    part, number = parts[0], 0
     begin = end = -1  # of the current bullet
-    says = after_blank = False
-    offset = 0
-    for line in text.split("\n"):
-        first = line[:1]
-        if not first or line.isspace():
-            after_blank = True
-            offset += len(line) + 1
+    line_end = 0
+    says = False
+    for match in _LINES.finditer(text):
+        last_end = line_end
+        offset, line_end = match.span()
+        if begin >= 0 and (text[offset] in " \t" or _only_cites(match[0])):
+            part[3] = part[4] = end = line_end
             continue
-        line_end = offset + len(line.rstrip())
-        heading = None
-        if begin >= 0 and (first in " \t" or _only_cites(line)):
-            end = line_end
-        else:
-            stripped = line.strip()
-            bullet = _BULLET.match(stripped)
-            if bullet is None:
-                heading = _key(stripped)
-            if heading is not None or bullet is not None or begin < 0 or after_blank:
-                if begin >= 0:
-                    _close(text, number, begin, end, bullets, ids)
+        bullet = _BULLET.match(text, offset, line_end)
+        heading = None if bullet is not None else _key(match[1])
+        if heading is not None:
+            if begin >= 0:
+                _close(text, number, begin, end, bullets, ids)
                 begin = -1
-            if heading is not None:
-                part[5] = offset
-                number = numbers.setdefault(heading, len(parts))
-                key = heading if number == len(parts) else None
-                part = [key, stripped, offset, line_end, line_end, 0]
-                parts.append(part)
-            elif bullet is None or bullet.end() < len(stripped):
-                says = True
-                if begin < 0:
-                    begin = offset
-                end = line_end
+            part[5] = offset
+            number = numbers.setdefault(heading, len(parts))
+            key = heading if number == len(parts) else None
+            part = [key, match[1], offset, match.end(1), match.end(1), 0]
+            parts.append(part)
+            if match.end(1) == line_end:
+                continue
+            offset = match.end(1) + 1  # of indented lines
+        elif bullet is None and begin >= 0 and text.count("\n", last_end, offset) == 1:
+            part[3] = part[4] = end = line_end
+            continue
         if begin >= 0:
-            part[3] = line_end
+            _close(text, number, begin, end, bullets, ids)
+            begin = -1
         part[4] = line_end
-        after_blank = False
-        offset += len(line) + 1
+        if bullet is None or bullet.end() < line_end:
+            says = True
+            begin, end = offset, line_end
+            part[3] = line_end
     if not says:
         return None
     if begin >= 0:
@@ -97,11 +95,13 @@ def _close(
     text: str, number: int, begin: int, end: int, bullets: list[Bullet], ids: dict[str, None]
 ) -> None:
     """Adds a bullet, if it cites something."""
-    cited = dict.fromkeys(each.strip() for each in _CITATION.findall(text, begin, end))
-    cited.pop("", None)
+    cited = [stripped for each in _CITATION.findall(text, begin, end) if (stripped := each.strip())]
     if cited:
-        bullets.append((number, begin, end - begin, list(cited)))
-        ids.update(cited)
+        if len(cited) > 1:
+            cited = list(dict.fromkeys(cited))
+        bullets.append((number, begin, end - begin, cited))
+        for each in cited:
+            ids[each] = None
 
 
 def _only_cites(line: str) -> bool:

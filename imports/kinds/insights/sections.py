@@ -15,8 +15,10 @@ SECTIONS = ("personal", "business", "investing", "3i", "deals", "introductions")
 
 _NAMES = {**dict.fromkeys(("3i", "three_i"), "3i"), **{name: name for name in SECTIONS}}
 _TITLES = r"(personal|business|investing|3i|deals|introductions)"
-_TITLE = re.compile(rf"^#{{1,4}}[ \t]*\**{_TITLES}\**:?\**[ \t]*#*[ \t]*\r?$", re.I | re.M)
-_FENCE = re.compile(r"```[\w-]*[ \t]*\r?\n(.*?)(?:\n[ \t]*```|\Z)", re.S)
+_TITLE = re.compile(
+    rf"^#{{1,4}}[ \t]*\**{_TITLES}\**:?\**[ \t]*#*[ \t]*\r?$", re.IGNORECASE | re.MULTILINE
+)
+_FENCE = re.compile(r"```[\w-]*[ \t]*\r?\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
 _TEMPLATE = re.compile(r"\{\{[^{}]*\}\}")
 
 
@@ -24,8 +26,9 @@ _TEMPLATE = re.compile(r"\{\{[^{}]*\}\}")
 class Content:
     """What an insight says: its sections by name, and the rest.
 
-    `others` are values that are no section; `unread` are texts, by name, in which no section was found,
-    or what stands around the sections in them. `errors` and `warnings` name the values they are about.
+    `others` are values that are no section; `unread` are texts, by name, in which no section was
+    found, or what stands around the sections in them. `errors` and `warnings` name the values that
+    they are about.
     """
 
     sections: dict[str, str] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """The tables that insights fill; the rows of contacts are derived from them.
 
-A contact has one row, whatever the tag: the tables are those of the system in use, which have no column
-for one.
+A contact has one row, whatever the tag: the tables are those of the system in use, which have no
+column for one.
 """
 
 from __future__ import annotations
@@ -68,9 +68,10 @@ INSIGHT_DELIVERIES = Table(
     on_conflict=Keep(),
     run_columns=(BATCH_ID,),
     stamped=False,
+    historic=True,
 )
-"""Each content that a source group ever had. So the version of a contact, and its earliest date, do not
-depend on the order in which contents arrive."""
+"""Each content that a source group ever had. So the version of a contact, and its earliest date, do
+not depend on the order in which contents arrive."""
 
 GROUP = TableGroup(
     "insights",
@@ -78,13 +79,13 @@ GROUP = TableGroup(
     (
         Derivation(
             "public.importer_derive_insights",
-            INSIGHT_SOURCES.qualified_name,
-            undo="public.importer_undo_insights",
-        ),
-        Derivation(
-            "public.importer_count_insights",
             INSIGHT_DELIVERIES.qualified_name,
             undo="public.importer_uncount_insights",
+        ),
+        Derivation(
+            "public.importer_derive_known_insights",
+            INSIGHT_SOURCES.qualified_name,
+            undo="public.importer_undo_insights",
         ),
     ),
 )
