@@ -22,7 +22,7 @@ create unique index on texts (number);
 insert into public.elvis__structured_insights (contact_id, eni_id, member_name, eni_source_types,
   eni_source_subtypes, record_count, total_eni_ids, insights, personal, business, investing,
   three_i, deals, introductions, generated_at, created_at, updated_at)
-select contact, format('COMBINED-%s-ALL', contact), 'Member ' || n, '{{recurroo}}', '{{null}}', 3,
+select contact, format('COMBINED-%s-ALL', contact), 'Member ' || n, '{{recurroo}}', '{{"null"}}', 3,
   3, jsonb_build_object('personal', personal, 'business', business.content,
     '3i', three_i.content, 'investing', investing.content, 'deals', deals.content,
     'introductions', introductions.content),

@@ -16,7 +16,8 @@ class Scale:
 
     `states` go in without images, `once` in the first round only; `pictured` are those with
     images; `others` are of the other kinds; `batches` is for what is measured with several
-    settings. `rounds` is how often all of it is done.
+    settings. `rounds` is how often all of it is done. `contacts` is the number of those whose
+    insights are read.
     """
 
     rounds: int
@@ -25,6 +26,7 @@ class Scale:
     others: tuple[Sample, ...]
     batches: Sample
     once: tuple[Sample, ...] = ()
+    contacts: int = 100_000
 
     @property
     def judged(self) -> Sample:
@@ -48,8 +50,11 @@ SCALES = {
         (Sample("states", 20, 20),),
         (Sample("folders", 50), Sample("people", 2)),
         _TINY,
+        contacts=100,
     ),
-    "quick": Scale(1, (_SMALL,), (_USUAL, Sample("states", 1_000, 1_000)), _OTHERS, _SMALL),
+    "quick": Scale(
+        1, (_SMALL,), (_USUAL, Sample("states", 1_000, 1_000)), _OTHERS, _SMALL, contacts=10_000
+    ),
     "normal": Scale(3, (_SMALL, _MEDIUM), _PICTURED, _OTHERS, _SMALL),
     "full": Scale(3, (_SMALL, _MEDIUM), _PICTURED, _OTHERS, _SMALL, (Sample("states", 1_000_000),)),
 }

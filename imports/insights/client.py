@@ -252,7 +252,8 @@ class SupabaseInsightsClient:
             STRUCTURED_INSIGHTS.column(column)
         except LookupError as error:
             raise ValueError(f"order_by: {error}") from error
-        return (column, "id") if column != "id" else ("id",)
+        # Unique together, and with an index for the usual ones.
+        return {"contact_id": _BY_KEY, "id": ("id",)}.get(column, (column, "id"))
 
     def _latest(self, where: dict[str, list[Any]]) -> StructuredInsight | None:
         return self._first(where, ("updated_at", "id"), descending=True)

@@ -41,6 +41,7 @@ class Pages:
             if not last:
                 return []
             after = last[0]
+            self._remember(name, offset, last[0])
         found: list[Row] = []
         while len(found) < query.limit:
             limit = min(_MOST_AT_ONCE, query.limit - len(found))

@@ -6,6 +6,7 @@ import html
 from typing import Any
 
 from imports.backends.reading import Row
+from imports.insights.errors import SupabaseOperationError
 from imports.kinds.insights.models import (
     InsightMetadata,
     StructuredInsight,
@@ -45,7 +46,11 @@ class FoundInsight(StructuredInsight):
 
 
 def insight_in(row: Row) -> StructuredInsight:
-    """The insight in a row with `COLUMNS`."""
+    """The insight in a row with `COLUMNS`.
+
+    Raises:
+        SupabaseOperationError: if another program has stored what is no insight.
+    """
     return StructuredInsight(**_fields(row))
 
 
@@ -67,19 +72,28 @@ def _marked(excerpt: str, begin: str, end: str) -> str:
 
 
 def _fields(row: Row) -> dict[str, Any]:
-    # A row of another program may have NULL where the model has a default.
+    # A row of another program may have NULL where the model has a default, or in a list.
     given = {name: row[name] for name in _METADATA if row[name] is not None}
-    content = dict(row["insights"])
-    # The original wrote the third section under the name of its column.
-    if "three_i" in content:
-        content.setdefault("3i", content.pop("three_i"))
-    return {
-        "id": row["id"],
-        "created_at": row["created_at"],
-        "updated_at": row["updated_at"],
-        "metadata": InsightMetadata(**given),
-        "insights": StructuredInsightContent(**content),
-    }
+    for name, value in given.items():
+        if isinstance(value, list):
+            given[name] = [each for each in value if each is not None]
+    try:
+        content = dict(row["insights"])
+        # The original wrote the third section under the name of its column.
+        if "three_i" in content:
+            content.setdefault("3i", content.pop("three_i"))
+        return {
+            "id": row["id"],
+            "created_at": row["created_at"],
+            "updated_at": row["updated_at"],
+            "metadata": InsightMetadata(**given),
+            "insights": StructuredInsightContent(**content),
+        }
+    except (ValueError, TypeError) as error:
+        raise SupabaseOperationError(
+            f"The stored insight {row['contact_id']}/{row['eni_id'] or '-'} (id {row['id']}) has"
+            f" values that no insight has; correct it in the database: {error}"
+        ) from error
 
 
 def values_of(insight: StructuredInsight) -> tuple[object, ...]:

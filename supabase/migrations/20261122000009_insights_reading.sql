@@ -27,7 +27,7 @@ begin
         select from unnest(beginnings) as beginning where strpos(lower(content), beginning) > 0
       ) then false
       else to_tsvector('pg_catalog.english', content) @@ asked end
-    limit 500
+    limit 250
   ), best as materialized (
     select id, ts_rank_cd(search, asked, 1) as rank
     from found order by rank desc, id limit (body ->> 'limit')::integer

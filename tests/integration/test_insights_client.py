@@ -258,6 +258,22 @@ def test_a_deleted_insight_is_gone_with_its_sources(
         client.delete_insight("1; drop")
 
 
+def test_rows_of_other_programs_are_read_or_named(
+    bench: Bench, client: SupabaseInsightsClient
+) -> None:
+    query(
+        bench.url,
+        "INSERT INTO elvis__structured_insights (contact_id, insights, eni_source_types, version,"
+        " record_count) VALUES ('CNT-1', '{}', '{a,null}', null, null),"
+        " ('CNT-2', '[1]', null, 1, 1)",
+    )
+    found = client.get_insight_by_contact_id("CNT-1")
+    assert found is not None
+    assert (found.metadata.eni_source_types, found.metadata.version) == (["a"], 1)
+    with pytest.raises(SupabaseOperationError, match=r"CNT-2/- .* has values that no insight has"):
+        client.list_insights()
+
+
 def test_health_is_asked_of_the_target(bench: Bench, client: SupabaseInsightsClient) -> None:
     assert client._health_check()
     assert client.create_table_if_not_exists()
