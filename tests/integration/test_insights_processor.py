@@ -31,7 +31,7 @@ ROW = (
 @pytest.fixture
 def client(bench: Bench) -> Iterator[SupabaseInsightsClient]:
     settings = bench.settings(kind="insights", tag=None, source=None)
-    with SupabaseInsightsClient(settings=settings, timeout=0) as client:
+    with SupabaseInsightsClient(settings=settings) as client:
         yield client
 
 
