@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     )
     from imports.insights.memory import MemoryManager
     from imports.insights.migration import MigrationManager
-    from imports.insights.processor import SupabaseInsightsProcessor
-    from imports.insights.rows import FoundInsight
-    from imports.insights.state import ProcessingState
-    from imports.kinds.insights.models import (
+    from imports.insights.models import (
         InsightMetadata,
         ProcessingStatus,
         StructuredInsight,
         StructuredInsightContent,
-        validate_structured_insight_json,
     )
+    from imports.insights.processor import SupabaseInsightsProcessor
+    from imports.insights.rows import FoundInsight
+    from imports.insights.state import ProcessingState
+    from imports.insights.validation import validate_structured_insight_json
 
 __all__ = [
     "FoundInsight",
@@ -55,13 +55,13 @@ _MODULES = {
     "imports.insights.processor": ("SupabaseInsightsProcessor",),
     "imports.insights.rows": ("FoundInsight",),
     "imports.insights.state": ("ProcessingState",),
-    "imports.kinds.insights.models": (
+    "imports.insights.models": (
         "InsightMetadata",
         "ProcessingStatus",
         "StructuredInsight",
         "StructuredInsightContent",
-        "validate_structured_insight_json",
     ),
+    "imports.insights.validation": ("validate_structured_insight_json",),
 }
 _PLACES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,10 +17,10 @@ from imports.backends.reading import RowQuery, pages
 from imports.backends.retrying import RetryingDatabase
 from imports.errors import DataRefusedError
 from imports.insights.errors import SupabaseOperationError, failing_as
+from imports.insights.models import StructuredInsight
 from imports.insights.reader import InsightsReader
 from imports.insights.rows import COLUMNS, insight_in, values_of
 from imports.items.records import RowOutcome
-from imports.kinds.insights.models import StructuredInsight
 from imports.kinds.insights.tables import ADDED, STORED, STRUCTURED_INSIGHTS
 from imports.tables.row_format import encoder
 from imports.tables.table import TableGroup
@@ -143,7 +144,10 @@ class SupabaseInsightsClient(InsightsReader):
 
         outcomes: list[RowOutcome | None] = []
         with failing_as("The insights cannot be stored"):
-            encoded = [encode(values_of(each)) for each in insights]
+            times = self._times_of(insights)
+            encoded = [
+                encode(values_of(each, time)) for each, time in zip(insights, times, strict=True)
+            ]
             probe = partial(RetryingDatabase.merge_nothing, group=group, run=run)
             for part in in_parts(database, encoded, merge, probe):
                 if isinstance(part.answer, str):
@@ -157,6 +161,14 @@ class SupabaseInsightsClient(InsightsReader):
         if self._writes % _WRITES_BEFORE_FORGETTING == 0:
             self._forget(database)
         return outcomes
+
+    def _times_of(self, insights: Sequence[StructuredInsight]) -> list[datetime]:
+        """When each insight was generated: without a time, that of the stored one, or now."""
+        now = datetime.now(UTC)
+        timeless = [each for each in insights if each.metadata.generated_at is None]
+        stored = self._stored_by_key(timeless) if timeless else {}
+        known = {key: each.metadata.generated_at for key, each in stored.items()}
+        return [each.metadata.generated_at or known.get(_key_of(each)) or now for each in insights]
 
     def _stored(self, insight: StructuredInsight) -> StructuredInsight:
         found = self._find(insight)

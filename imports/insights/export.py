@@ -13,7 +13,7 @@ import orjson
 from imports.files.private_file import FOLDER
 from imports.files.whole_file import replacing, sync_folder
 from imports.insights.client import SupabaseInsightsClient
-from imports.kinds.insights.models import StructuredInsight
+from imports.insights.models import StructuredInsight
 from imports.kinds.insights.tables import consolidated_eni_id
 
 _TITLES = {
@@ -72,7 +72,7 @@ def as_markdown(insight: StructuredInsight) -> str:
     made = [
         f"{metadata.eni_id or 'without an ENI id'}, version {metadata.version}",
         f"{metadata.record_count} records, {metadata.total_eni_ids} ENI ids",
-        f"since {metadata.generated_at:%Y-%m-%d}",
+        f"since {metadata.generated_at:%Y-%m-%d}" if metadata.generated_at else "",
         ", ".join(metadata.eni_source_types or ()),
     ]
     lines = [f"# {title}", "", "; ".join(filter(None, made)), ""]

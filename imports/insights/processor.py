@@ -11,17 +11,17 @@ from typing import Any, NamedTuple
 from imports.insights.client import SupabaseInsightsClient
 from imports.insights.errors import SupabaseOperationError, failing_as
 from imports.insights.memory import MemoryManager
+from imports.insights.models import (
+    InsightMetadata,
+    StructuredInsight,
+    StructuredInsightContent,
+)
 from imports.insights.state import ProcessingState
 from imports.items.records import Prepared, RowOutcome
 from imports.items.source import Signature
 from imports.items.work_item import WorkItem
 from imports.kinds.insights.insight import Insight, insight_in
 from imports.kinds.insights.kind import INSIGHTS, InsightFile
-from imports.kinds.insights.models import (
-    InsightMetadata,
-    StructuredInsight,
-    StructuredInsightContent,
-)
 from imports.kinds.insights.tables import consolidated_eni_id
 from imports.ledger.work_state import new_run_ids
 from imports.phases.merge_job import MergeJob

@@ -10,8 +10,8 @@ import orjson
 from imports.backends.reading import RowQuery, count, pages
 from imports.insights.connection import InsightsConnection
 from imports.insights.errors import failing_as
+from imports.insights.models import ProcessingStatus, StructuredInsight
 from imports.insights.rows import COLUMNS, SECTIONS, FoundInsight, found_in, insight_in
-from imports.kinds.insights.models import ProcessingStatus, StructuredInsight
 from imports.kinds.insights.tables import STRUCTURED_INSIGHTS
 
 _BY_KEY = ("contact_id", "eni_id")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import html
+from datetime import datetime
 from typing import Any
 
 from imports.backends.reading import Row
 from imports.insights.errors import SupabaseOperationError
-from imports.kinds.insights.models import (
+from imports.insights.models import (
     InsightMetadata,
     StructuredInsight,
     StructuredInsightContent,
@@ -96,11 +97,17 @@ def _fields(row: Row) -> dict[str, Any]:
         ) from error
 
 
-def values_of(insight: StructuredInsight) -> tuple[object, ...]:
-    """The values of an insight for the table, in the order of its columns."""
+def values_of(insight: StructuredInsight, generated_at: datetime) -> tuple[object, ...]:
+    """The values of an insight for the table, in the order of its columns.
+
+    `generated_at` is used if the insight has no time of its own.
+    """
     metadata = insight.metadata.model_dump(mode="json")
     content = insight.insights
     values: dict[str, object] = {name: metadata[name] for name in _METADATA}
+    values["generated_at"] = values["generated_at"] or generated_at.isoformat()
+    more = {**(insight.metadata.additional_metadata or {}), **(insight.metadata.model_extra or {})}
+    values["additional_metadata"] = more or None
     values |= {name: getattr(content, name) for name in SECTIONS}
     values["insights"] = content.model_dump(mode="json", by_alias=True, exclude_none=True)
     return tuple(values[column.name] for column in STRUCTURED_INSIGHTS.columns)

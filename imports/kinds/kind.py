@@ -120,8 +120,10 @@ class Kind:
 
     `path` is always relative to the source. An item that cannot be used raises RecordError (`sign`:
     OSError). NotOursError says that a file is complete, but does not belong to this kind, so it is
-    neither deleted nor moved. `items_are_folders` says that a work item is a folder, `status_files`
-    that a status file is written into it. `parts` are names of folders in it whose files belong to
+    neither deleted nor moved. `groups_by_path` says that items of one group are neighbours in the
+    order of their paths: they are planned in this order. `items_are_folders` says that a work item
+    is a folder, `status_files` that a status file is written into it. `parts` are names of folders
+    in it whose files belong to
     it: `items_in` gets these among the others, by names like `photos/a.jpg`. `buckets` are those of
     the places of its images. `consumes_source` says that imported files are deleted or moved,
     unless the user keeps them. `row_options` are the options whose values the kind puts into its
@@ -141,6 +143,7 @@ class Kind:
     story: Callable[[Any], list[str]] = no_story
     summary: Callable[[Any, Sequence[Image | None]], Mapping[str, Any]] | None = None
     status_file: Callable[[Mapping[str, Any]], Mapping[str, Any]] = as_told
+    groups_by_path: bool = False
     items_are_folders: bool = False
     status_files: bool = False
     parts: tuple[str, ...] = ()

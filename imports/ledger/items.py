@@ -36,13 +36,19 @@ class ItemLedger:
         size: int,
         most_bytes: int | None = None,
         stable: StableSince | None = None,
+        *,
+        by_path: bool = False,
     ) -> Iterator[list[ListedRow]]:
         """The items that planning has not read yet, at most `limit`, in lists of `size`.
 
         Failed items come last, so that they do not use up a limit. A list has at most `most_bytes`
-        in all, or one item. `stable`: see `listed`.
+        in all, or one item. They are in the order of the listing, or `by_path`. `stable`: see
+        `listed`.
         """
         left = limit
+        if by_path:
+            yield from self._listed_by_path(left, size, most_bytes, stable)
+            return
         for tried in ("tries = 0", "tries > 0"):
             query = (
                 f"select id, path, {SIGNATURE} from item where {self._listed(stable)}"
@@ -54,12 +60,33 @@ class ItemLedger:
                 rows = self._scope.connection.execute(query, (last, wanted)).fetchall()
                 if not rows:
                     break
-                if most_bytes is not None and sum(row[2] for row in rows) > most_bytes:
-                    sizes = accumulate(row[2] for row in rows)
-                    rows = rows[: max(1, sum(each <= most_bytes for each in sizes))]
+                rows = _cut(rows, most_bytes)
                 last = rows[-1][0]
                 left = None if left is None else left - len(rows)
                 yield rows
+
+    def _listed_by_path(
+        self, limit: int | None, size: int, most_bytes: int | None, stable: StableSince | None
+    ) -> Iterator[list[ListedRow]]:
+        connection = self._scope.connection
+        connection.execute("drop table if exists temp.by_path")
+        connection.execute(
+            "create temp table by_path (position integer primary key, item_id integer)"
+        )
+        connection.execute(
+            f"insert into by_path (item_id) select id from item where {self._listed(stable)}"
+            " order by tries > 0, path limit ?",
+            (-1 if limit is None else limit,),
+        )
+        last = 0
+        query = (
+            f"select id, path, {SIGNATURE} from by_path join item on id = item_id"
+            " where position > ? order by position limit ?"
+        )
+        while rows := connection.execute(query, (last, size)).fetchall():
+            rows = _cut(rows, most_bytes)
+            last += len(rows)
+            yield rows
 
     def listed(self, stable: StableSince | None = None) -> tuple[int, int]:
         """The number of items that planning has not read yet, and their size in bytes.
@@ -331,3 +358,11 @@ def _warn_of_flaws(connection: sqlite3.Connection, item_ids: list[int]) -> None:
         "update item set warnings = json_insert(coalesce(warnings, '[]'), '$[#]', ?) where id = ?",
         [(flaw_warning(path, flaw), item_id) for path, flaw, item_id in flawed],
     )
+
+
+def _cut(rows: list[ListedRow], most_bytes: int | None) -> list[ListedRow]:
+    """The first rows, with at most so many bytes in all; at least one."""
+    if most_bytes is None or sum(row[2] for row in rows) <= most_bytes:
+        return rows
+    sizes = accumulate(row[2] for row in rows)
+    return rows[: max(1, sum(each <= most_bytes for each in sizes))]

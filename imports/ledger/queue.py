@@ -38,11 +38,12 @@ class ImportQueue:
     ) -> int:
         """Orders the items of a state for the import; returns their number.
 
-        Items of one group come last and together, by path, so that the later path wins. Items
-        that failed before come after the others. Undated items come last of all. Items of more than
-        `most_bytes` are for `large`, all others for `batches`. Disposed items are left out, and so
-        are items that the batch `since` (see `last_batch`) or an earlier one imported, and items
-        that no run of this ledger imported (see `KnownLedger`).
+        Items of one group come last and together, by path, so that the later path wins; groups are
+        in the order of their first paths. Items that failed before come after the others. Undated
+        items come last of all. Items of more than `most_bytes` are for `large`, all others for
+        `batches`. Disposed items are left out, and so are items that the batch `since` (see
+        `last_batch`) or an earlier one imported, and items that no run of this ledger imported (see
+        `KnownLedger`).
         """
         connection = self._scope.connection
         connection.execute("drop table if exists temp.queue")
@@ -55,13 +56,14 @@ class ImportQueue:
             "insert into queue (item_id, item_group, large, undated)"
             " select item.id, shared.item_group, :most is not null and size > :most, undated"
             " from item left join ("
-            f"  select item_group from item where {self._scope.condition(state)}"
+            "  select item_group, min(path) as first from item"
+            f"  where {self._scope.condition(state)}"
             "  and item_group is not null group by item_group having count(*) > 1) as shared"
             " on shared.item_group = item.item_group"
             f" where {self._scope.condition(state)} and disposed_at is null"
             " and (:since is null or imported_in > :since)"
             " and (state <> 'imported' or first_in is not null)"
-            " order by undated, shared.item_group is not null, shared.item_group,"
+            " order by undated, shared.item_group is not null, shared.first,"
             " shared.item_group is null and tries > 0,"
             " iif(shared.item_group is null, item.id, 0), path limit :limit",
             {

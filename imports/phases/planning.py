@@ -56,7 +56,9 @@ def plan_items(session: RunSession) -> None:
         session.spool.open()
     # The size of a folder is not the size of its files.
     most_bytes = None if session.kind.items_are_folders else MOST_BYTES
-    chunks = session.items.listed_items(limit, BATCH_SIZE, most_bytes, stable)
+    chunks = session.items.listed_items(
+        limit, BATCH_SIZE, most_bytes, stable, by_path=session.kind.groups_by_path
+    )
     jobs = (
         PlanJob(
             session.kind.name,

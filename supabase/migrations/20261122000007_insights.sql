@@ -120,7 +120,7 @@ create function public.importer_consolidate_insights(
   contacts text[], but_sources bigint[] default '{}', but_deliveries bigint[] default '{}'
 ) returns bigint language plpgsql volatile security invoker set search_path = ''
 -- Tables that grow have no statistics yet.
-set enable_seqscan = off as $function$
+set enable_seqscan = off set plan_cache_mode = force_generic_plan as $function$
 declare
   pending text[] := contacts;
   locked text[];

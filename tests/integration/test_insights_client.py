@@ -63,7 +63,10 @@ def test_what_is_stored_comes_back(bench: Bench, client: SupabaseInsightsClient)
     found, was_created = client.upsert_insight(given)
     assert was_created
     assert found.insights == given.insights
-    assert found.metadata == given.metadata
+    assert found.metadata.generated_at is not None, "the present time"
+    assert found.metadata == given.metadata.model_copy(
+        update={"generated_at": found.metadata.generated_at}
+    )
     assert found.id is not None
     assert client.get_insight_by_contact_id("CNT-123") == found
     assert client.get_insight_by_contact_and_eni("CNT-123", "ENI-1") == found
@@ -88,8 +91,16 @@ def test_a_version_counts_changes_once(bench: Bench, client: SupabaseInsightsCli
     assert second.insights.personal == "A captain."
     assert second.updated_at is not None
     assert second.created_at == first.created_at != second.updated_at
-    third, was_created = client.upsert_insight(insight(personal="Retired."))
+    third, was_created = client.upsert_insight(insight(personal="Retired.", language="en"))
     assert (third.metadata.version, was_created, third.id) == (3, False, first.id)
+    assert third.metadata.generated_at == first.metadata.generated_at, "none was given"
+
+
+def test_unknown_metadata_is_kept(client: SupabaseInsightsClient) -> None:
+    given = insight(additional_metadata={"n": 1})
+    given.metadata = InsightMetadata(**given.metadata.model_dump(), model="m1")
+    found, _ = client.upsert_insight(given)
+    assert found.metadata.additional_metadata == {"n": 1, "model": "m1"}
 
 
 def test_what_is_there_is_not_created_and_what_is_not_is_not_updated(

@@ -80,5 +80,6 @@ INSIGHTS = Kind(
     read=read,
     plan=plan,
     records=records,
+    groups_by_path=True,
     client_groups=(STORED, ADDED),
 )

@@ -87,7 +87,7 @@ def metadata_of(
         member_name = member_name or beside or None
         if member_name == (beside or None) or not beside:
             del content.others["member_name"]
-    legacy = "content" in used
+    legacy = document.get("insights") is None and document.get("content") is not None
     return Metadata(
         contact_id or "",
         values.text("generator") or (LEGACY_GENERATOR if legacy else GENERATOR),

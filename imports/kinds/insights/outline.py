@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-_CITATION = re.compile(r"\[[^,\[\]\n]+,([^,\[\]\n]+)[^\[\]\n]*\]")
+_CITATION = re.compile(r"\[[^,\[\]\n]+,[ \t]*([^,\[\]\s](?:[^,\[\]\n]*[^,\[\]\s])?)[^\[\]\n]*\]")
 """A date or `N/A`, the id that is cited, and possibly its source."""
 
 _LINES = re.compile(r"^([^\n]*\S)(?:[^\S\n]*\n[ \t][^\n]*\S)*", re.MULTILINE)
@@ -55,7 +55,7 @@ def outline_of(text: str) -> Outline | None:
     for match in _LINES.finditer(text):
         last_end = line_end
         offset, line_end = match.span()
-        if begin >= 0 and (text[offset] in " \t" or _only_cites(match[0])):
+        if begin >= 0 and (text[offset] in " \t" or _only_cites(match[1])):
             part[3] = part[4] = end = line_end
             continue
         bullet = _BULLET.match(text, offset, line_end)
@@ -95,7 +95,7 @@ def _close(
     text: str, number: int, begin: int, end: int, bullets: list[Bullet], ids: dict[str, None]
 ) -> None:
     """Adds a bullet, if it cites something."""
-    cited = [stripped for each in _CITATION.findall(text, begin, end) if (stripped := each.strip())]
+    cited = _CITATION.findall(text, begin, end)
     if cited:
         if len(cited) > 1:
             cited = list(dict.fromkeys(cited))
