@@ -3,6 +3,7 @@
     python benchmarks/generate.py states FOLDER --items 20000 --images 0 --image-bytes 100000
     python benchmarks/generate.py folders FOLDER --items 100000 --images 0
     python benchmarks/generate.py people FOLDER --items 10000 --people 10
+    python benchmarks/generate.py insights FOLDER --items 100000
     python benchmarks/generate.py change FOLDER --items 20000 --every 1000
 
 A file of `states` is about 1.9 KB and has one licence; a folder of `folders` has a `stats.json`
@@ -29,12 +30,14 @@ FOLDERS_IN_A_FOLDER = 500
 def main() -> None:
     """Writes the source that the arguments describe."""
     # Not at the top: other programs import this module by its path.
+    from generate_insights import generate_insights
     from generate_people import generate_people
 
     generators: dict[str, Callable[..., object]] = {
         "states": generate,
         "folders": generate_folders,
         "people": generate_people,
+        "insights": generate_insights,
         "change": change,
     }
     arguments = vars(_parser().parse_args())
@@ -56,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     people = kinds.add_parser("people", parents=[common])
     people.add_argument("--people", type=int, default=10, help="how many in a file")
     people.add_argument("--experiences", type=int, default=5, help="how many a person has")
+    insights = kinds.add_parser("insights")
+    insights.add_argument("folder", type=Path)
+    insights.add_argument("--items", type=int, default=20_000)
     change = kinds.add_parser("change")
     change.add_argument("folder", type=Path)
     change.add_argument("--items", type=int, default=20_000, help="how many files the source has")

@@ -59,6 +59,9 @@ def goals_of(scale: Scale, results: Results) -> list[Goal]:
     )
     for large in scale.once:
         goals += _large_goals(sample, large, results)
+    merged = f"postgresql/{scale.insights.name}"
+    ratio = results.ratio(f"first/{merged}", f"limit/{merged}")
+    goals.append(Goal(f"{scale.insights.items:,} insights to the limit", 1.5, ratio))
     goals.append(Goal("--batch-size 25 to the best one", 1.5, _smallest_batch(scale, results)))
     goals += _overhead_goals(sample, results)
     goals += _reading_goals(scale.contacts, results)

@@ -4,11 +4,12 @@
     python benchmarks/limit.py rows-postgresql-streamed SOURCE --database-url URL
     python benchmarks/limit.py rows-supabase SOURCE --supabase-url URL --key KEY
     python benchmarks/limit.py images-supabase SOURCE --supabase-url URL --key KEY
+    python benchmarks/limit.py insights-postgresql SOURCE --database-url URL
 
-Each does one part of an import of `states` in the simplest fast way: without ledger, checks,
-retries and resuming. Each is one process. It prints, as JSON, the number of imported rows or
-images, and `seconds`, which does not include the start of Python, nor, for `rows-supabase`, reading
-files and preparing the bodies.
+Each does one part of an import of `states` (the last one: of `insights`) in the simplest fast way:
+without ledger, checks, retries and resuming. Each is one process. It prints, as JSON, the number of
+imported rows or images, and `seconds`, which does not include the start of Python, nor, for
+`rows-supabase`, reading files and preparing the bodies.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from uuid import uuid4
 
 import orjson
 import psycopg2
+from limit_insights import insights_into_postgresql
 
 ROWS_IN_A_BODY = 500
 ROW_CALLERS = 4
@@ -290,7 +292,7 @@ def main() -> None:
         "part",
         choices=(
             *("rows-postgresql", "rows-postgresql-streamed"),
-            *("rows-supabase", "images-supabase"),
+            *("rows-supabase", "images-supabase", "insights-postgresql"),
         ),
     )
     parser.add_argument("source", type=Path)
@@ -305,6 +307,8 @@ def main() -> None:
         done = rows_into_postgresql_streamed(given.source, given.database_url)
     elif given.part == "rows-supabase":
         done = rows_into_supabase(given.source, supabase)
+    elif given.part == "insights-postgresql":
+        done = Done(*insights_into_postgresql(given.source, given.database_url))
     else:
         done = images_into_supabase(given.source, supabase)
     print(json.dumps(done._asdict()))

@@ -39,6 +39,7 @@ def sections_of(scale: Scale, results: Results) -> list[Section]:
         *(_states(sample, backend) for backend in BACKENDS for sample in _plain(scale)),
         *(_pictured(sample, backend) for backend in BACKENDS for sample in scale.pictured),
         _others(scale),
+        _insights(scale.insights),
         _batches(scale.batches),
         _starts(),
         _reading(scale),
@@ -106,6 +107,17 @@ def _others(scale: Scale) -> Section:
         for each in scale.others
     ]
     return Section("Other kinds, first import, PostgreSQL", tuple(lines))
+
+
+def _insights(sample: Sample) -> Section:
+    limit = f"limit/postgresql/{sample.name}"
+    return Section(
+        f"insights, {sample.items:,} files, PostgreSQL",
+        (
+            Line("limit", limit, (), sample.items),
+            Line("first import", _first(sample), (limit,), sample.items),
+        ),
+    )
 
 
 def _first(sample: Sample) -> str:

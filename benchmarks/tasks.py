@@ -77,6 +77,10 @@ def tasks_of(scale: Scale, dlt_python: Path | None) -> list[Task]:
         ]
     tasks += [Task("kinds", each, partial(other_kind, sample=each)) for each in scale.others]
     tasks += [
+        Task("insights", scale.insights, partial(limit_insights, sample=scale.insights)),
+        Task("insights", scale.insights, partial(other_kind, sample=scale.insights)),
+    ]
+    tasks += [
         Task("batches", scale.batches, partial(batch_size, sample=scale.batches, size=size))
         for size in BATCH_SIZES
     ]
@@ -85,7 +89,7 @@ def tasks_of(scale: Scale, dlt_python: Path | None) -> list[Task]:
         for flags in REMOTE_FLAGS
     ]
     tasks.append(Task("remote", scale.pictured[0], partial(remote, sample=scale.pictured[0])))
-    tasks.append(Task("insights", None, partial(read_insights, contacts=scale.contacts), once=True))
+    tasks.append(Task("reading", None, partial(read_insights, contacts=scale.contacts), once=True))
     tasks.append(Task("overhead", scale.judged, partial(overhead, sample=scale.judged)))
     return tasks
 
@@ -203,6 +207,15 @@ def limit_supabase(workshop: Workshop, sample: Sample) -> Measured:
         check_rows(target, STATES_TABLE, sample.items, "rows-supabase")
     calls = replace(measurement, seconds=measurement.parts["seconds"])
     yield f"limit/supabase/{sample.name}", calls
+
+
+def limit_insights(workshop: Workshop, sample: Sample) -> Measured:
+    """The insights of a sample, by one COPY and one insert of a row for each contact."""
+    source = workshop.source(sample)
+    with workshop.postgresql() as target, workshop.working_folder() as folder:
+        flags = ("--database-url", target.database_url)
+        measurement = _limit("insights-postgresql", source, folder, *flags)
+    yield f"limit/postgresql/{sample.name}", measurement
 
 
 def limit_images(workshop: Workshop, sample: Sample) -> Measured:

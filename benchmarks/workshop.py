@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg2
 from filelock import FileLock, Timeout
 from generate import change, generate, generate_folders
+from generate_insights import generate_insights
 from generate_people import generate_people
 
 from imports.servers import embedded
@@ -80,6 +81,8 @@ class Workshop:
                 generate_folders(folder, sample.items, images=sample.images)
             elif sample.kind == "people":
                 generate_people(folder, sample.items)
+            elif sample.kind == "insights":
+                generate_insights(folder, sample.items)
             else:
                 raise ValueError(f"There is no generator for the kind {sample.kind}.")
             self._whole(sample).touch()

@@ -48,7 +48,7 @@ def workshop(
 
 def test_a_client_is_measured_as_it_reads_insights(workshop: Workshop) -> None:
     results = Results()
-    tasks = chosen(tasks_of(SCALE, None), ["insights"])
+    tasks = chosen(tasks_of(SCALE, None), ["reading"])
     assert run_rounds(workshop, tasks, 1, results, lambda: None) == []
     (section,) = sections_of(SCALE, results)
     assert {line.key for line in section.lines} == {*results.keys("insights-")}

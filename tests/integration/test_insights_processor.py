@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from imports.insights import (
     SupabaseInsightsProcessor,
     SupabaseOperationError,
 )
+from imports.phases.resetting import open_reset, run_to_reset
+from imports.run.display import SilentDisplay
 from tests.support.bench import Bench
 from tests.support.database import query
 
@@ -85,8 +88,10 @@ def test_what_is_processed_is_what_an_import_makes_of_it(
     assert processor.batch_process_insights(insights).get_summary()["updated"] == 5
     assert rows(bench) == expected, "a repeat changes nothing"
     assert bench.count("import_merges") == 0
-    batches = query(bench.url, "SELECT DISTINCT batch_id FROM elvis__insight_sources")
-    assert batches == [(processor.batch_id,)]
+    to_reset = run_to_reset(processor.client.settings, processor.batch_id, "insights")
+    with open_reset(to_reset, threading.Event(), SilentDisplay()) as reset:
+        assert reset.delete().complete
+    assert rows(bench) == []
 
 
 def test_one_insight_is_processed(bench: Bench, processor: SupabaseInsightsProcessor) -> None:
