@@ -18,7 +18,7 @@ from imports.backends.retrying import RetryingDatabase
 from imports.errors import DataRefusedError
 from imports.insights.errors import SupabaseOperationError, failing_as
 from imports.insights.models import StructuredInsight
-from imports.insights.reader import InsightsReader
+from imports.insights.reader import BY_KEY, PAGE, InsightsReader
 from imports.insights.rows import COLUMNS, insight_in, values_of
 from imports.items.records import RowOutcome
 from imports.kinds.insights.tables import ADDED, STORED, STRUCTURED_INSIGHTS
@@ -27,8 +27,6 @@ from imports.tables.table import TableGroup
 
 _log = logging.getLogger(__name__)
 
-_BY_KEY = ("contact_id", "eni_id")
-_PAGE = 500
 _WRITES_BEFORE_FORGETTING = 50
 
 
@@ -189,7 +187,7 @@ class SupabaseInsightsClient(InsightsReader):
             "contact_id": list({contact_id for contact_id, _ in keys}),
             "eni_id": list({eni_id for _, eni_id in keys}),
         }
-        query = RowQuery(STRUCTURED_INSIGHTS, _PAGE, _BY_KEY, where=where, columns=COLUMNS)
+        query = RowQuery(STRUCTURED_INSIGHTS, PAGE, BY_KEY, where=where, columns=COLUMNS)
         with failing_as("The insights cannot be read"):
             return {
                 (row["contact_id"], row["eni_id"]): insight_in(row)

@@ -69,8 +69,7 @@ class InsightsConnection:
         """Closes all connections. A later call opens them again."""
         target, self._target = self._target, None
         if target is not None:
-            with suppress(ImporterError):
-                self._forget(target.database)
+            self._forget(target.database)
             target.close()
 
     @property
@@ -106,7 +105,10 @@ class InsightsConnection:
 
     def _forget(self, database: RetryingDatabase) -> None:
         """Deletes the stored answers to merges: this client repeats none of them."""
-        if self._writes:
+        if not self._writes:
+            return
+        # If that fails, the next client does not mind: the answers have this one's name.
+        with suppress(ImporterError):
             database.retrying(0).forget_merges(self._name)
 
     def get_operation_statistics(self) -> dict[str, dict[str, float]]:

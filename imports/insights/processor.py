@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
+from imports.backends.reading import Row, RowQuery, pages
+from imports.errors import ImporterError
 from imports.insights.client import SupabaseInsightsClient
 from imports.insights.errors import SupabaseOperationError, failing_as
 from imports.insights.memory import MemoryManager
@@ -16,13 +20,14 @@ from imports.insights.models import (
     StructuredInsight,
     StructuredInsightContent,
 )
+from imports.insights.reader import PAGE
 from imports.insights.state import ProcessingState
 from imports.items.records import Prepared, RowOutcome
 from imports.items.source import Signature
 from imports.items.work_item import WorkItem
-from imports.kinds.insights.insight import Insight, insight_in
+from imports.kinds.insights.insight import Insight, insight_in, rows_of
 from imports.kinds.insights.kind import INSIGHTS, InsightFile
-from imports.kinds.insights.tables import consolidated_eni_id
+from imports.kinds.insights.tables import INSIGHT_SOURCES, consolidated_eni_id
 from imports.ledger.work_state import new_run_ids
 from imports.phases.merge_job import MergeJob
 from imports.phases.merging import ImportTarget, import_batch
@@ -48,7 +53,8 @@ class SupabaseInsightsProcessor:
     """Merges insights into the one insight of their contact.
 
     It does what an import of files does: each insight is kept as a source group, and the insight of
-    the contact is computed from all of them. So neither order nor repeats change the result.
+    the contact is computed from all of them. So neither order nor repeats change the result. An
+    insight without `generated_at` is one of now.
     `memory_manager` caches insights that were read. `batch_size` insights are merged in one
     transaction. The source groups have its `batch_id`: `resilient-importer reset` can delete them.
     """
@@ -93,21 +99,56 @@ class SupabaseInsightsProcessor:
                 insights=StructuredInsightContent(**document["insights"]),
             )
             return self.client.upsert_insight(insight)
-        given = _given(document, "")
-        if given.insight is None:
-            raise ValueError(given.problem)
+        return self._process([document])
+
+    def merge_insights(
+        self,
+        existing: StructuredInsight,
+        new_content: StructuredInsightContent | Mapping[str, Any] | str,
+        new_metadata: Mapping[str, Any],
+    ) -> StructuredInsight:
+        """Merges an insight with a stored one; returns that of their contact.
+
+        Both are kept as source groups, since the result is computed from these: it is stored
+        already. The new one is the group of the `eni_id` in its metadata.
+
+        Raises:
+            ValueError, SupabaseOperationError: as `process_insight`.
+        """
+        contact_id = existing.metadata.contact_id
+        documents: list[dict[str, Any]] = []
+        if existing.metadata.eni_id != consolidated_eni_id(contact_id):
+            metadata = existing.metadata.model_dump(mode="json", exclude={"version"})
+            documents.append({"metadata": metadata, "insights": _plain(existing.insights)})
+        documents.append(
+            {
+                "metadata": {**new_metadata, "contact_id": contact_id},
+                "insights": _plain(new_content),
+            }
+        )
+        return self._process(documents)[0]
+
+    def _process(self, documents: list[dict[str, Any]]) -> tuple[StructuredInsight, bool]:
+        """Merges documents of one contact; returns its insight, and whether the contact is new."""
+        insights = []
+        for document in documents:
+            given = _given(document, "")
+            if given.insight is None:
+                raise ValueError(given.problem)
+            insights.append(given.insight)
+        contact_id = insights[0].metadata.contact_id
         with failing_as("The insight cannot be processed"):
-            (merged,) = self._merge([given.insight])
-        if merged.problem is not None:
-            raise SupabaseOperationError(
-                f"The insight of {contact_id} is refused: {merged.problem}"
-            )
-        contact_id = given.name
+            merged = self._merge(insights)
+        for each in merged:
+            if each.problem is not None:
+                raise SupabaseOperationError(
+                    f"The insight of {contact_id} is refused: {each.problem}"
+                )
         self._forget(contact_id)
         stored = self.load_existing_insight(contact_id, consolidated_eni_id(contact_id))
         if stored is None:
             raise SupabaseOperationError(f"The insight of {contact_id} was deleted meanwhile.")
-        return stored, merged.is_new and _is_new(stored)
+        return stored, merged[-1].is_new and _is_new(stored)
 
     def batch_process_insights(
         self, insights_data: Sequence[Mapping[str, Any]], clear_memory_after_batch: bool = True
@@ -187,7 +228,7 @@ class SupabaseInsightsProcessor:
         encoders = row_encoders(INSIGHTS, database.row_format)
         items = []
         prepared = Prepared([], [])
-        for number, insight in enumerate(insights):
+        for number, insight in enumerate(self._dated(insights, now)):
             path = f"{insight.metadata.contact_id}/{insight.metadata.eni_id}"
             items.append(WorkItem(number, path, Signature(0, now)))
             content = InsightFile(insight, now)
@@ -199,10 +240,38 @@ class SupabaseInsightsProcessor:
             imported = import_batch(to, MergeJob(items, prepared, time.time()))
         finally:
             # Its answers are not asked for again, except by the retries of the merge itself.
-            database.retrying(0).forget_merges(self.batch_id)
+            with suppress(ImporterError):
+                database.retrying(0).forget_merges(self.batch_id)
         reasons = dict(imported.failures)
         new = {item for item, outcome, _ in imported.merged if outcome is RowOutcome.INSERTED}
         return [_Merged(reasons.get(item.id), item.id in new) for item in items]
+
+    def _dated(self, insights: list[Insight], now: int) -> list[Insight]:
+        """The insights, those without a date as of now; a repeated one keeps its date.
+
+        Without a date, one would count as the oldest of its contact.
+        """
+        undated = [each for each in insights if each.metadata.generated_at is None]
+        if not undated:
+            return insights
+        query = RowQuery(
+            INSIGHT_SOURCES,
+            PAGE,
+            INSIGHT_SOURCES.key,
+            where={"contact_id": sorted({each.metadata.contact_id for each in undated})},
+            columns=("generated_at", "content_hash"),
+        )
+        stored = {
+            tuple(row[name] for name in INSIGHT_SOURCES.key): row
+            for rows in pages(self.client.target.database, query)
+            for row in rows
+        }
+        return [
+            each
+            if each.metadata.generated_at is not None
+            else _as_of(each, now, stored.get(each.metadata[:3]))
+            for each in insights
+        ]
 
     def _new_contacts(self, contact_ids: Iterable[str]) -> set[str]:
         """Those of some contacts whose insight is new."""
@@ -219,6 +288,20 @@ class SupabaseInsightsProcessor:
     def _forget(self, contact_id: str) -> None:
         for eni_id in (None, consolidated_eni_id(contact_id)):
             self.memory_manager.remove_item(_cache_key(contact_id, eni_id))
+
+
+def _as_of(insight: Insight, now: int, stored: Row | None) -> Insight:
+    """An insight with a date: that of the stored source group if it says the same, else now."""
+    if stored is not None and stored["generated_at"] is not None:
+        again = _with_date(insight, datetime.fromisoformat(stored["generated_at"]))
+        _, (*_, content_hash, _) = rows_of(again, now)
+        if content_hash == stored["content_hash"]:
+            return again
+    return _with_date(insight, datetime.fromtimestamp(now / 1e9, UTC))
+
+
+def _with_date(insight: Insight, moment: datetime) -> Insight:
+    return insight._replace(metadata=insight.metadata._replace(generated_at=moment))
 
 
 def _given(document: Mapping[str, Any], name: str) -> _Given:

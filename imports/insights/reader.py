@@ -14,8 +14,11 @@ from imports.insights.models import ProcessingStatus, StructuredInsight
 from imports.insights.rows import COLUMNS, SECTIONS, FoundInsight, found_in, insight_in
 from imports.kinds.insights.tables import STRUCTURED_INSIGHTS
 
-_BY_KEY = ("contact_id", "eni_id")
-_PAGE = 500
+BY_KEY = ("contact_id", "eni_id")
+"""The order of the key, which has an index."""
+
+PAGE = 500
+"""Insights that are read at once."""
 
 
 class InsightsReader(InsightsConnection):
@@ -82,8 +85,8 @@ class InsightsReader(InsightsConnection):
         """
         query = RowQuery(
             STRUCTURED_INSIGHTS,
-            _PAGE,
-            _BY_KEY,
+            PAGE,
+            BY_KEY,
             where=_where(contact_ids, eni_source_types, processing_status),
             columns=COLUMNS,
         )
@@ -114,7 +117,7 @@ class InsightsReader(InsightsConnection):
     ) -> int:
         """How many insights there are."""
         where = _where(contact_ids, None, processing_status)
-        query = RowQuery(STRUCTURED_INSIGHTS, 1, _BY_KEY, where=where)
+        query = RowQuery(STRUCTURED_INSIGHTS, 1, BY_KEY, where=where)
         with failing_as("Insights cannot be counted"):
             return count(self.target.database, query)
 
@@ -124,7 +127,7 @@ class InsightsReader(InsightsConnection):
         except LookupError as error:
             raise ValueError(f"order_by: {error}") from error
         # Unique together, and with an index for the usual ones.
-        return {"contact_id": _BY_KEY, "id": ("id",)}.get(column, (column, "id"))
+        return {"contact_id": BY_KEY, "id": ("id",)}.get(column, (column, "id"))
 
     def _latest(self, where: dict[str, list[Any]]) -> StructuredInsight | None:
         return self._first(where, ("updated_at", "id"), descending=True)
@@ -132,7 +135,7 @@ class InsightsReader(InsightsConnection):
     def _first(
         self,
         where: dict[str, list[Any]],
-        by: tuple[str, ...] = _BY_KEY,
+        by: tuple[str, ...] = BY_KEY,
         *,
         descending: bool = False,
     ) -> StructuredInsight | None:

@@ -119,6 +119,22 @@ def test_one_insight_is_processed(bench: Bench, processor: SupabaseInsightsProce
             processor.process_insight(contact, "ENI-1", content, metadata)
 
 
+def test_a_stored_insight_is_merged_with_a_new_one(
+    bench: Bench, processor: SupabaseInsightsProcessor
+) -> None:
+    existing, _ = processor.process_insight(
+        "CNT-123456", "ENI-1", {"personal": "Old.", "deals": "One. [N/A,ENI-7]"}, force_create=True
+    )
+    new = StructuredInsightContent(personal="New.")
+    for _ in range(2):
+        merged = processor.merge_insights(existing, new, {"eni_id": "ENI-2", "record_count": 2})
+    assert (merged.metadata.record_count, merged.metadata.version) == (3, 2)
+    assert (merged.insights.personal, merged.insights.deals) == ("New.", "One. [N/A,ENI-7]")
+    more = processor.merge_insights(merged, {"3i": "Three."}, {"eni_id": "ENI-3"})
+    assert (more.metadata.record_count, more.insights.three_i) == (4, "Three.")
+    assert processor.client.upsert_insight(more) == (more, False), "it is stored already"
+
+
 def test_a_batch_tells_what_failed_and_goes_on(
     bench: Bench, processor: SupabaseInsightsProcessor
 ) -> None:
