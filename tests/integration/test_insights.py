@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import threading
@@ -174,6 +175,40 @@ def test_a_reset_leaves_what_the_other_runs_make(bench: Bench) -> None:
     run(bench)
     assert computed(bench.url).keys() == {CONTACT, "CNT-Ab1000002"}
     assert row(bench)["version"] == 3
+
+
+# Searching
+
+
+def search(bench: Bench, text: str, *fields: str, limit: int = 50) -> list[dict[str, Any]]:
+    payload = json.dumps({"text": text, "fields": list(fields) or None, "limit": limit})
+    found: list[dict[str, Any]] = query(
+        bench.url, "select public.importer_search_insights(%s)", payload
+    )[0][0]
+    return found
+
+
+@one_backend
+def test_words_are_found_in_sections_and_the_best_row_is_first(bench: Bench) -> None:
+    for number, sections in enumerate(
+        (
+            {"personal": "* Sails [a,E]", "deals": "* Invested in a boat, twice [a,E]"},
+            {"personal": "* Investing in boats, boats and boats [a,E]"},
+            {"three_i": "* Met a baker [a,E]"},
+        )
+    ):
+        add(bench, f"{number}", contact_id=f"CNT-Ab100000{number}", sections=sections)
+    run(bench)
+    found = search(bench, "invest boat")
+    assert [each["contact_id"] for each in found] == ["CNT-Ab1000001", "CNT-Ab1000000"]
+    assert (found[1]["section"], "**boat**, twice" in found[1]["excerpt"]) == ("deals", True)
+    assert found[0]["rank"] > found[1]["rank"]
+    assert "search" not in found[0]
+    assert len(search(bench, "invest boat", limit=1)) == 1
+    assert [each["section"] for each in search(bench, "boat", "deals")] == ["deals"]
+    assert [each["section"] for each in search(bench, "bakers", "three_i")] == ["3i"]
+    for text in ("", "the", "a, b) & (c | '", '"met a sailor"', "%"):
+        assert search(bench, text) == []
 
 
 # Any order, by merges alone

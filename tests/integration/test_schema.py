@@ -48,6 +48,9 @@ TABLES = (
 OURS = [
     "datasets",
     "device_test",
+    "elvis__insight_deliveries",
+    "elvis__insight_sources",
+    "elvis__structured_insights",
     "image_assets",
     "import_merges",
     "import_removals",

@@ -27,18 +27,20 @@ the offsets of the part, of the end of its last line that says something, of the
 line that is not blank, and of its end. The first part has no heading. If a heading comes again, its
 second part has no key."""
 
-Bullet = tuple[int, int, int, list[str]]
-"""The number of its part, its offset, its length, and the ids that it cites."""
+Bullet = tuple[int, int, int]
+"""The number of its part, its offset, and its length."""
 
 
 class Outline(NamedTuple):
-    """All ids that a section cites, its parts, and its bullets that cite something.
+    """All ids that a section cites, each with the number of the first bullet that cites it.
 
+    Then its parts, and those bullets: a bullet that cites nothing new in its section is not needed.
     Offsets are in characters. A paragraph counts as a bullet. The lines below a bullet belong to it
     if they are indented, contain only citations, or follow it without a blank line.
     """
 
     ids: list[str]
+    first_in: list[int]
     parts: list[Part]
     bullets: list[Bullet]
 
@@ -48,7 +50,7 @@ def outline_of(text: str) -> Outline | None:
     part: Part = ["", "", 0, 0, 0, 0]
     parts, numbers, number = [part], {"": 0}, 0
     bullets: list[Bullet] = []
-    ids: dict[str, None] = {}
+    ids: dict[str, int] = {}
     begin = end = -1  # of the current bullet
     line_end = 0
     says = False
@@ -88,20 +90,18 @@ def outline_of(text: str) -> Outline | None:
     if begin >= 0:
         _close(text, number, begin, end, bullets, ids)
     part[5] = len(text)
-    return Outline(list(ids), parts, bullets)
+    return Outline(list(ids), list(ids.values()), parts, bullets)
 
 
 def _close(
-    text: str, number: int, begin: int, end: int, bullets: list[Bullet], ids: dict[str, None]
+    text: str, number: int, begin: int, end: int, bullets: list[Bullet], ids: dict[str, int]
 ) -> None:
-    """Adds a bullet, if it cites something."""
-    cited = _CITATION.findall(text, begin, end)
-    if cited:
-        if len(cited) > 1:
-            cited = list(dict.fromkeys(cited))
-        bullets.append((number, begin, end - begin, cited))
-        for each in cited:
-            ids[each] = None
+    """Adds a bullet, if it cites something new."""
+    known = len(ids)
+    for each in _CITATION.findall(text, begin, end):
+        ids.setdefault(each, len(bullets))
+    if len(ids) > known:
+        bullets.append((number, begin, end - begin))
 
 
 def _only_cites(line: str) -> bool:
