@@ -97,16 +97,16 @@ class InsightsReader(InsightsConnection):
     def search_insights(
         self, search_term: str, search_fields: Sequence[str] | None = None, limit: int = 50
     ) -> list[FoundInsight]:
-        """The insights that a text is found in, the best first, each with its rank and an excerpt.
+        """The insights that a text is found in, the best first, each with rank and excerpt.
 
         The text is as for a web search: words in any form, "a phrase", or, -without.
         `search_fields` are the sections to search; the default is all.
         """
-        sections = tuple(search_fields or SECTIONS)
+        sections = ["three_i" if each == "3i" else each for each in search_fields or ()]
         if unknown := [each for each in sections if each not in SECTIONS]:
             raise ValueError(f"there is no section {', '.join(unknown)} in {', '.join(SECTIONS)}")
         text = search_term.replace("\0", " ").encode("utf-8", "replace").decode()
-        payload = orjson.dumps({"text": text, "sections": sections, "limit": limit})
+        payload = orjson.dumps({"text": text, "fields": sections or None, "limit": limit})
         with failing_as("Insights cannot be searched"):
             return self.target.database.call("importer_search_insights", payload, found_in)
 

@@ -37,11 +37,13 @@ _BEGIN, _END = "\x02", "\x03"
 class FoundInsight(StructuredInsight):
     """An insight that a search found, with its rank: a greater one is better.
 
-    `excerpt` is plain text from its sections, with each hit between `**` and `**`. In a page, use
-    `excerpt_html`: there the text is escaped, and each hit is between `<mark>` and `</mark>`.
+    `excerpt` is plain text from `section`, the first one with a hit, and each hit is between `**`
+    and `**`. In a page, use `excerpt_html`: there the text is escaped, and each hit is between
+    `<mark>` and `</mark>`.
     """
 
     rank: float
+    section: str | None
     excerpt: str
     excerpt_html: str
 
@@ -61,6 +63,7 @@ def found_in(answer: Any) -> list[FoundInsight]:
         FoundInsight(
             **_fields(row),
             rank=row["rank"],
+            section=row["section"],
             excerpt=_marked(excerpt := " ".join(row["excerpt"].split()), "**", "**"),
             excerpt_html=_marked(html.escape(excerpt), "<mark>", "</mark>"),
         )

@@ -335,48 +335,6 @@ begin
 end
 $function$;
 
--- Finds words in sections. `payload` has the `text`, as one types it into a search engine; `fields`, the
--- names of sections, or null for all; and `limit`. The answer is an array of rows, the best first, each
--- with its `rank`, the `section` in which it was found, and an `excerpt` with the words **in bold**. Of
--- a word that more than 1,000 rows have, 1,000 of them are ranked.
-create function public.importer_search_insights(payload jsonb) returns jsonb
-language plpgsql stable security invoker set search_path = '' as $function$
-declare
-  body constant jsonb := public.importer_body(payload);
-  wanted constant tsquery := websearch_to_tsquery('pg_catalog.english', body ->> 'text');
-  any_word constant tsquery := replace(wanted::text, '&', '|')::tsquery;
-  fields constant text[] := array(
-    select replace(field, 'three_i', '3i') from jsonb_array_elements_text(
-      case jsonb_typeof(body -> 'fields') when 'array' then body -> 'fields'
-        else '["personal", "business", "investing", "3i", "deals", "introductions"]' end) as field);
-begin
-  return (
-    with found as materialized (
-      select * from public.elvis__structured_insights where search @@ wanted limit 1000
-    ), ranked as materialized (
-      select found.*, ts_rank_cd(search, wanted) as rank from found
-      where jsonb_typeof(body -> 'fields') is distinct from 'array' or to_tsvector('pg_catalog.english',
-        concat_ws(' ', case when 'personal' = any (fields) then personal end,
-          case when 'business' = any (fields) then business end,
-          case when 'investing' = any (fields) then investing end,
-          case when '3i' = any (fields) then three_i end, case when 'deals' = any (fields) then deals end,
-          case when 'introductions' = any (fields) then introductions end)) @@ wanted
-      order by rank desc, updated_at desc, id limit (body ->> 'limit')::integer
-    )
-    select coalesce(jsonb_agg(to_jsonb(ranked) - 'search' || jsonb_build_object('section', name, 'excerpt',
-      ts_headline('pg_catalog.english', content, any_word,
-        'StartSel=**, StopSel=**, MaxFragments=2, MaxWords=20, MinWords=5, FragmentDelimiter=" … "'))
-      order by rank desc, updated_at desc, id), '[]')
-    from ranked left join lateral (
-      select name, content from (values ('personal', personal), ('business', business),
-        ('investing', investing), ('3i', three_i), ('deals', deals), ('introductions', introductions)
-      ) as section(name, content)
-      where name = any (fields) and to_tsvector('pg_catalog.english', content) @@ any_word limit 1
-    ) as best on true
-  );
-end
-$function$;
-
 select public.importer_close('public.elvis__insight_sources', 'public.elvis__insight_deliveries',
   'public.elvis__structured_insights');
 

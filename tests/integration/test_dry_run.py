@@ -61,6 +61,21 @@ def test_records_are_named_in_usual_and_large_files(
     assert [each.path for each in checked.findings] == ["a.json", "b.json", "large.json"]
 
 
+def test_each_wrong_value_is_told_by_its_place(tmp_path: Path) -> None:
+    document = {"metadata": {"record_count": -1}, "insights": {"deals": 5, "personal": "Sails."}}
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    (tmp_path / "b.json").write_text('{"contact_id": "x", "insights": {"deals": "No id."}}')
+    checked = check(tmp_path, "insights")
+    wrong = [(each.path, each.field, each.problem) for each in checked.findings if each.fails]
+    assert sorted(wrong) == [
+        ("a.json", "insights.deals", "is a number, not a string"),
+        ("a.json", "metadata.contact_id", "is missing"),
+        ("a.json", "metadata.record_count", "is -1, less than 0"),
+    ]
+    assert (checked.items, checked.failing) == (2, 1)
+    assert {each.path for each in checked.findings if not each.fails} == {"b.json"}
+
+
 def test_one_file_some_files_and_none(tmp_path: Path) -> None:
     for number in range(5):
         write(tmp_path, f"{number}.json", [person("p-1")])

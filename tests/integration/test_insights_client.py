@@ -233,6 +233,7 @@ def test_a_search_ranks_and_marks_what_it_finds(
     assert contacts(found) == [0, 1]
     assert found[0].rank > found[1].rank
     assert "**timberland**" in found[0].excerpt
+    assert found[0].section == "personal"
     assert "\x02" not in found[0].excerpt
     assert "<mark>timberland</mark>" in found[0].excerpt_html
     assert "<b>" not in found[0].excerpt_html
@@ -242,6 +243,7 @@ def test_a_search_ranks_and_marks_what_it_finds(
     assert client.search_insights("timberland", ["deals"]) == []
     assert contacts(client.search_insights("timberland", ["personal", "deals"])) == [0, 1]
     assert len(client.search_insights("deals", limit=2)) == 2
+    assert client.search_insights("deals", ["3i", "deals"])[0].section == "deals"
     for hostile in ("'; drop table x; --", "a, b) or (", "\0", "\ud800", "&|!()", "", "<->"):
         client.search_insights(hostile)
     with pytest.raises(ValueError, match="no section secret"):
