@@ -28,7 +28,7 @@ from imports.servers.schema import apply_schema, migrations, needed
 from imports.tables.description import described
 from imports.tables.functions import functions_file
 from imports.tables.table import IMAGE_ASSETS
-from tests.support import recognitions
+from tests.support import insights, recognitions
 from tests.support.bench import Bench
 from tests.support.database import connected, query
 from tests.support.database import database_url as template_url
@@ -282,8 +282,8 @@ def test_supabase_gives_the_service_role_what_it_needs(
     assert called == names(url, FUNCTIONS)
     tables = of_schemas(url, ALL_TABLES, schemas)
     tables.remove(HISTORY)
-    # Two in `public` are of kinds, and raw annotations are not of this one.
-    assert len(tables) == len(OURS) - 2 + len(OF_KINDS) + len(DERIVED) + 1
+    # Four in `public` are of kinds, and raw annotations are not of this one.
+    assert len(tables) == len(OURS) - 4 + len(OF_KINDS) + len(DERIVED) + 1
     lacking = "SELECT %s WHERE NOT has_table_privilege(%s, %s, %s)"
     for table in tables:
         for right in ("SELECT", "INSERT", "UPDATE", "DELETE"):
@@ -327,6 +327,9 @@ def public(local: LocalSupabase, local_bench: Bench) -> Iterator[httpx.Client]:
     tests = local_bench.folder / "device tests"
     add_many(tests, 3)
     assert local_bench.run(kind="folders", source=tests).exit_code == 0
+    told = local_bench.folder / "insights"
+    insights.add_many(told, 3)
+    assert local_bench.run(kind="insights", source=told).exit_code == 0
     query(
         local_bench.url,
         "INSERT INTO import_merges VALUES (gen_random_uuid(), 'x', '{}');"
@@ -375,6 +378,8 @@ def test_rows_stay_hidden_where_somebody_opens_their_tables(
     assert bench.run(kind="people", source=tmp_path / "people").exit_code == 0
     recognitions.add(tmp_path / "recognitions", 1)
     assert bench.run(kind="recognitions", source=tmp_path / "recognitions").exit_code == 0
+    insights.add_many(tmp_path / "insights", 1)
+    assert bench.run(kind="insights", source=tmp_path / "insights").exit_code == 0
     schemas.remove("supabase_migrations")  # the Supabase CLI's own
     tables = of_schemas(bench.url, ALL_TABLES, schemas)
     with connected(bench.url) as connection, connection.cursor() as cursor:
