@@ -151,10 +151,11 @@ def _sets_step(root: Table) -> str:
 def _tables_function(groups: list[TableGroup]) -> str:
     filled = [table for group in groups for table in group.tables]
     named = [each.table for group in groups for each in group.named_places]
-    # A table may be in several groups; its first one decides.
-    tables = list({each.qualified_name: each for each in reversed([*filled, *named])}.values())[
-        ::-1
-    ]
+    # A table may be in several groups; the first one decides.
+    by_name: dict[str, Table] = {}
+    for table in (*filled, *named):
+        by_name.setdefault(table.qualified_name, table)
+    tables = by_name.values()
     names = ", ".join(f'"{table.qualified_name}":\0{{}}' for table in tables)
     found = {table.qualified_name: conditions(table.with_guard(_unbroken)) for table in tables}
     for each in (derivation for group in groups for derivation in group.derivations):
