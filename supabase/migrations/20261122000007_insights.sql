@@ -110,13 +110,13 @@ create trigger trigger_update_structured_insights_updated_at
 -- equal ones, the last ENI id.
 --
 -- A section is the newest text, and in it, under their headings, the bullets of older texts that cite
--- an id which neither it nor a newer text cites. The outline of a section has
--- 0: all ids that it cites;
--- 1: for each of them, the number of the first bullet that cites it;
--- 2: its parts, each with key and line of the heading, then where it begins, where its last line that
+-- an id which neither it nor a newer text cites. The outline of a section has all ids that it cites;
+-- and a JSON text, since few of them are needed, and jsonb would be three times as large:
+-- 0: for each id, the number of the first bullet that cites it;
+-- 1: the parts, each with key and line of the heading, then where it begins, where its last line that
 --    says something ends, where its last line that is not blank ends, and where it ends. The first part
 --    has no heading, and is empty if the text begins with one. A heading that comes again has no key;
--- 3: those bullets, each with the number of its part, its place, and its length.
+-- 2: those bullets, each with the number of its part, its place, and its length.
 create function public.importer_consolidate_insights(
   contacts text[], but_sources bigint[] default '{}', but_deliveries bigint[] default '{}'
 ) returns bigint language plpgsql volatile security invoker set search_path = ''
@@ -150,13 +150,16 @@ begin
       window each_section as (partition by contact_id, name order by age)
     ), lost as (
       select distinct on (contact_id, name, id) contact_id, name, age, number,
-        outline -> 2 -> (bullet ->> 0)::integer as part,
+        rest -> 1 -> (bullet ->> 0)::integer as part,
         substr(content, (bullet ->> 1)::integer + 1, (bullet ->> 2)::integer) as words
-      from said
-      cross join jsonb_array_elements_text(outline -> 0) with ordinality as cites(id, place)
-      cross join lateral (select (outline -> 1 ->> (place::integer - 1))::integer as number) as its
-      cross join lateral (select outline -> 3 -> number as bullet) as the
-      where age > newest and not cited @> (outline -> 0) and not cited ? id
+      from (
+        select *, outline -> 0 as ids, (outline ->> 1)::jsonb as rest from said
+        where age > newest and not cited @> (outline -> 0) offset 0
+      ) as older
+      cross join jsonb_array_elements_text(ids) with ordinality as cites(id, place)
+      cross join lateral (select (rest -> 0 ->> (place::integer - 1))::integer as number) as its
+      cross join lateral (select rest -> 2 -> number as bullet) as the
+      where not cited ? id
       order by contact_id, name, id, age
     ), added as (
       select contact_id, name, jsonb_object_agg(heading,
@@ -179,7 +182,8 @@ begin
               || case when ends = length(content) then '' when ends = fills then E'\n\n'
                 else substr(content, fills + 1, ends - fills) end
             end as words
-          from jsonb_array_elements(outline -> 2) with ordinality as parts(part, number)
+          from jsonb_array_elements((outline ->> 1)::jsonb -> 1)
+            with ordinality as parts(part, number)
           cross join lateral (values (headings -> (part ->> 0), (part ->> 2)::integer,
             (part ->> 3)::integer, (part ->> 4)::integer, (part ->> 5)::integer)
           ) as its(here, begins, says, fills, ends)
@@ -187,7 +191,7 @@ begin
           select array[1, (new -> 'place' ->> 0)::integer, (new -> 'place' ->> 1)::integer],
             E'\n\n' || (new ->> 'line') || E'\n' || (new ->> 'bullets')
           from jsonb_each(headings) as given(heading, new)
-          where not jsonb_path_exists(outline -> 2, '$[*] ? (@[0] == $heading)',
+          where not jsonb_path_exists((outline ->> 1)::jsonb -> 1, '$[*] ? (@[0] == $heading)',
             jsonb_build_object('heading', heading))
         ) as pieces) end as content
       from said left join added using (contact_id, name)
