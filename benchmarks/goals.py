@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+import reading_insights as reading
+from fill_insights import RARE
 from lines import image_references, tray_references
 from measurement import Measurement
 from results import Results
@@ -65,9 +67,21 @@ def goals_of(scale: Scale, results: Results) -> list[Goal]:
     goals.append(Goal(f"{scale.insights.items:,} insights to the limit", 1.5, ratio))
     goals.append(Goal("--batch-size 25 to the best one", 1.5, _smallest_batch(scale, results)))
     goals += _overhead_goals(sample, results)
+    goals += _reading_goals(scale.contacts, results)
     start = results.seconds("help")
     goals.append(Goal("--help", 150.0, None if start is None else 1_000 * start, "ms"))
     return goals
+
+
+def _reading_goals(contacts: int, results: Results) -> list[Goal]:
+    name = partial(reading.key, contacts=contacts)
+    found = results.seconds(name(reading.SEARCH, word=RARE))
+    place = f"insights of {contacts:,} contacts"
+    pages = results.ratio(name(reading.FAR), name(reading.FIRST))
+    return [
+        Goal(f"{place}: a search", 20.0, None if found is None else 1_000 * found, "ms"),
+        Goal(f"{place}: a page at the far end to the first", 1.2, pages),
+    ]
 
 
 def _image_goals(sample: Sample, backend: str, results: Results) -> list[Goal]:

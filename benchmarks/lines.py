@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
+import reading_insights as reading
+from fill_insights import FREQUENT, RARE
 from results import Results
 from scale import Scale
 from tasks import BATCH_SIZES, DEFAULTS
@@ -41,6 +44,7 @@ def sections_of(scale: Scale, results: Results) -> list[Section]:
         _insights(scale.insights),
         _batches(scale.batches),
         _starts(),
+        _reading(scale),
         _remote(results),
     ]
     found = []
@@ -173,6 +177,23 @@ def _batches(sample: Sample) -> Section:
 
 def _starts() -> Section:
     return Section("Start", (Line("--help", "help"), Line("a run with one file", "one-file")))
+
+
+def _reading(scale: Scale) -> Section:
+    name = partial(reading.key, contacts=scale.contacts)
+    first = name(reading.FIRST)
+    return Section(
+        f"Reading insights of {scale.contacts:,} contacts by the client, PostgreSQL",
+        (
+            *(
+                Line(f"search of a {how} word, 50 results", name(reading.SEARCH, word=word), (), 1)
+                for how, word in (("rare", RARE), ("frequent", FREQUENT))
+            ),
+            Line("first page of 50", first, (), 1),
+            Line("page at the far end, after the one before it", name(reading.FAR), (first,), 1),
+            Line("page at the far end, at once", name(reading.ELSEWHERE), (first,), 1),
+        ),
+    )
 
 
 def _remote(results: Results) -> Section:

@@ -17,7 +17,8 @@ class Scale:
     `states` go in without images, `once` in the first round only; `pictured` are those with
     images; `others` are of the other kinds; `recognitions` have photos of the usual size, or tiny
     ones; `boxes` is a file of annotations; `insights` have a limit of their own; `batches` is for
-    what is measured with several settings. `rounds` is how often all of it is done.
+    what is measured with several settings. `rounds` is how often all of it is done. `contacts`
+    have an insight each, for what a client reads.
     """
 
     rounds: int
@@ -27,6 +28,7 @@ class Scale:
     recognitions: tuple[Sample, ...]
     boxes: Sample
     insights: Sample
+    contacts: int
     batches: Sample
     once: tuple[Sample, ...] = ()
 
@@ -57,6 +59,7 @@ _NORMAL = Scale(
     recognitions=_FEW_TRAYS,
     boxes=_BOXES,
     insights=_INSIGHTS,
+    contacts=100_000,
     batches=_SMALL,
 )
 
@@ -69,6 +72,7 @@ SCALES = {
         recognitions=(Sample("recognitions", 10, 20), Sample("recognitions", 20)),
         boxes=Sample("annotations", 2_000),
         insights=Sample("insights", 60),
+        contacts=200,
         batches=_TINY,
     ),
     "quick": replace(
@@ -78,6 +82,7 @@ SCALES = {
         pictured=(_USUAL, Sample("states", 1_000, 1_000)),
         boxes=_FEW_BOXES,
         insights=_FEW_INSIGHTS,
+        contacts=10_000,
     ),
     "normal": _NORMAL,
     "full": replace(_NORMAL, recognitions=_MANY_TRAYS, once=(Sample("states", 1_000_000),)),

@@ -16,6 +16,7 @@ from delay import delayed
 from generate_annotations import load_recognitions
 from importer import check_rows, command_for, help_text, import_source, row_watch
 from measurement import Measurement, measure
+from reading_insights import read_insights
 from scale import Scale
 from workshop import ROOT, Sample, Target, Workshop, environment
 
@@ -97,6 +98,7 @@ def tasks_of(scale: Scale, dlt_python: Path | None) -> list[Task]:
         for flags in REMOTE_FLAGS
     ]
     tasks.append(Task("remote", scale.pictured[0], partial(remote, sample=scale.pictured[0])))
+    tasks.append(Task("reading", None, partial(read_insights, contacts=scale.contacts), once=True))
     tasks.append(Task("overhead", scale.judged, partial(overhead, sample=scale.judged)))
     return tasks
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, Self
 
 
@@ -119,7 +119,20 @@ class UnreadImageError(ImageProblemError):
 
 
 class RecordError(ImporterError):
-    """One work item, or one record of it, cannot be read. Others are not affected."""
+    """One work item, or one record of it, cannot be read. Others are not affected.
+
+    `problems` are those of single values, if it is about these: the place and what is wrong.
+    """
+
+    problems: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of_values(cls, problems: Iterable[str]) -> Self:
+        """The error of an item with wrong values; each text begins with the place of the value."""
+        found = tuple(problems)
+        error = cls("; ".join(found))
+        error.problems = tuple((each.split(" ", 1)[0], each.split(" ", 1)[-1]) for each in found)
+        return error
 
 
 class NotOursError(RecordError):

@@ -42,7 +42,7 @@ PROGRESS_CSV = Path("data/supabase_upload_progress.csv")
 
 SOURCE, IMPORT, RUN = Commands.SOURCE, Commands.IMPORT, Commands.RUN
 VERIFY, CONSUMED = Commands.VERIFY, Commands.CONSUMED
-TARGET = RUN | Commands.SCHEMA | Commands.CHECK
+TARGET = RUN | Commands.SCHEMA | Commands.CHECK | Commands.READ
 MEMORY = RUN | Commands.STATUS | Commands.ACKNOWLEDGE | Commands.CHECK
 
 
@@ -274,6 +274,14 @@ class Settings:
         "Import only this file (of recognitions: this folder), even if it was imported before.",
         Commands.OF_FILES,
         kept=Kept.TO_SHOW,
+    )
+    backup_dir: Path | None = option(
+        None,
+        OrNone(path),
+        "Copy each imported file to this folder. A name that another content has there gets the"
+        " time of the file.",
+        Commands.OF_FILE_ITEMS,
+        resumed_with=Commands.OF_FILE_ITEMS,
     )
     if_exists: IfExists = option(
         "newer",

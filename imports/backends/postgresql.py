@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
@@ -55,6 +55,8 @@ from imports.tables.sql import (
     replace_sets_statement,
 )
 from imports.tables.table import Table, TableGroup
+
+R = TypeVar("R")
 
 _LIMITS = Limits()
 _FIRST_TRY_OPEN = (
@@ -149,6 +151,11 @@ class PostgreSQLDatabase:
         with self._connections.transaction() as cursor:
             found: list[Row] = _call(cursor, "importer_rows", query.as_json())
             return found
+
+    def call(self, function: str, payload: bytes, shape: Callable[[Any], R]) -> R:
+        """The answer of one of our functions in the database, converted by `shape`."""
+        with self._connections.transaction() as cursor:
+            return shape(_call(cursor, function, payload))
 
     def count_written(self, group: TableGroup, run_names: Sequence[str]) -> Written:
         """Counts what the given runs wrote in the tables of a group."""

@@ -1,4 +1,4 @@
-"""Reading rows of a table: pages in the order of a key, single rows, and a search.
+"""Reading rows of a table: pages in an order, single rows, a count, and a search.
 
 A page begins after the last row of the page before, not at a row number. So the last page is as
 fast as the first, and rows that are written meanwhile do not move others to another page.
@@ -6,14 +6,16 @@ fast as the first, and rows that are written meanwhile do not move others to ano
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from imports.errors import BackendUnavailableError, StatementCancelledError
 from imports.source.json_text import as_json
 from imports.tables.description import described
 from imports.tables.table import Table
+
+R = TypeVar("R")
 
 Row = dict[str, Any]
 """The JSON values of a row by column; numbers keep all their digits."""
@@ -23,9 +25,11 @@ Row = dict[str, Any]
 class RowQuery:
     """Selects at most `limit` rows of a table, in the order of the columns `by`, NULL last.
 
-    Together these columns are unique. The rows come after the row `after`. `where` has the
-    permitted values of some columns. `contains` has columns and a text, which one of the columns
-    must contain, ignoring case. `columns` are the columns to return; none means all.
+    Together these columns are unique. `descending` reverses the order. The rows come after the row
+    `after`, and after `skip` more rows, which costs a little for each. `where` has the permitted
+    values of some columns; an array must have one of them. `contains` has columns and a text, which
+    one of the columns must contain, ignoring case. `columns` are the columns to return; none means
+    all.
     """
 
     table: Table
@@ -35,6 +39,8 @@ class RowQuery:
     where: Mapping[str, Sequence[object]] | None = None
     contains: tuple[tuple[str, ...], str] | None = None
     columns: tuple[str, ...] = ()
+    descending: bool = False
+    skip: int = 0
 
     def as_json(self) -> bytes:
         """The payload for the function `importer_rows`."""
@@ -42,6 +48,8 @@ class RowQuery:
         payload = {
             "table": described(self.table),
             "limit": self.limit,
+            "skip": self.skip,
+            "descending": self.descending,
             "by": [self._described(name) for name in self.by],
             "after": self.after and [self.after[name] for name in self.by],
             "where": [
@@ -63,6 +71,14 @@ class RowReader(Protocol):
 
     def rows(self, query: RowQuery) -> list[Row]:
         """The selected rows, in order."""
+        ...
+
+    def call(self, function: str, payload: bytes, shape: Callable[[Any], R]) -> R:
+        """The answer of one of our functions in the database, converted by `shape`.
+
+        The function may be called twice, since a request is retried. `shape` raises ValueError,
+        TypeError or LookupError for an answer that the function does not give.
+        """
         ...
 
 
@@ -98,6 +114,24 @@ def one(reader: RowReader, table: Table, key: Mapping[str, object]) -> Row | Non
     """The first row with the given values of some columns; None if no row has them."""
     where = {name: [value] for name, value in key.items()}
     return next(iter(reader.rows(RowQuery(table, 1, table.key, where=where))), None)
+
+
+def pages(reader: RowReader, query: RowQuery) -> Iterator[list[Row]]:
+    """All pages of a query, each of at most its `limit` rows."""
+    while found := reader.rows(query):
+        yield found
+        query = replace(query, after=found[-1], skip=0)
+
+
+def count(reader: RowReader, query: RowQuery) -> int:
+    """How many rows a query selects, whatever its limit and where it begins."""
+    return reader.call("importer_row_count", query.as_json(), _number)
+
+
+def _number(answer: Any) -> int:
+    if type(answer) is not int:
+        raise ValueError("expected a number")
+    return answer
 
 
 def search(

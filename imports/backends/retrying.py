@@ -125,6 +125,10 @@ class RetryingDatabase(_Retrying):
         """The selected rows, in order."""
         return self._ask("database.rows", self.unwrapped.rows, query)
 
+    def call(self, function: str, payload: bytes, shape: Callable[[Any], R]) -> R:
+        """The answer of one of our functions in the database, converted by `shape`."""
+        return self._ask("database.call", self.unwrapped.call, function, payload, shape)
+
     def count_written(self, group: TableGroup, run_names: Sequence[str]) -> Written:
         """Counts what the given runs wrote in the tables of a group."""
         ask = self.unwrapped.count_written

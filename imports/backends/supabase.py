@@ -109,6 +109,10 @@ class SupabaseDatabase:
         shape = partial(answers.rows, query=query)
         return self._call(shape, "importer_rows", _payload(query.as_json()))
 
+    def call(self, function: str, payload: bytes, shape: Callable[[Any], R]) -> R:
+        """The answer of one of our functions in the database, converted by `shape`."""
+        return self._call(shape, function, _payload(payload))
+
     def count_written(self, group: TableGroup, run_names: Sequence[str]) -> Written:
         """Counts what the given runs wrote in the tables of a group."""
         with indivisible():

@@ -17,6 +17,7 @@ from imports.cli.commands import (  # noqa: F401  # each adds itself
     db,
     earlier,
     import_source,
+    insights,
     reset,
     resume,
     schema,

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from imports.errors import SchemaError
-from imports.kinds import all_kinds
+from imports.kinds import all_groups
 from imports.servers.schema import FUNCTIONS, Migration, folder, migrations
 from imports.tables.functions import functions_file
 from imports.tables.table import IMAGES
@@ -29,7 +29,7 @@ class Export:
 
 def rendered() -> str:
     """The current content of the file: the functions for all kinds."""
-    return functions_file([IMAGES, *(kind.group for kind in all_kinds().values())])
+    return functions_file([IMAGES, *all_groups()])
 
 
 def export_functions(

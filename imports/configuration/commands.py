@@ -13,6 +13,8 @@ class Commands(Flag):
     """The import of a source of any kind."""
     OF_FILES = auto()
     """The import of a kind without a separate command for a single item."""
+    OF_FILE_ITEMS = auto()
+    """The import of a kind whose work items are files."""
     OF_FOLDERS = auto()
     """The import of a kind that writes status files into the folders of its items."""
     OF_PLACES = auto()
@@ -32,6 +34,8 @@ class Commands(Flag):
     SCHEMA = auto()
     RESET = auto()
     CHECK = auto()
+    READ = auto()
+    """The commands that read what is stored of a kind."""
 
     IMPORT = SOURCE | ITEM
     RUN = IMPORT | VERIFY | RESUME | RESET

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
+from uuid import UUID
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
@@ -76,10 +77,13 @@ class StructuredInsightContent(BaseModel):
 
 
 class StructuredInsight(BaseModel):
-    """An insight: its metadata and its sections."""
+    """An insight: its metadata and its sections; of a stored one also its id and times."""
 
+    id: UUID | None = None
     metadata: InsightMetadata
     insights: StructuredInsightContent
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:

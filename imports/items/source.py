@@ -50,6 +50,11 @@ class Source:
     is_file: bool = False
     latest: LatestFolder | None = field(default=None, compare=False, repr=False)
 
+    @property
+    def file_name(self) -> str | None:
+        """The name of the only work item, if the source is a file."""
+        return os.path.basename(self.folder) if self.is_file else None
+
     def opening(self) -> Source:
         """The same source, to open a batch of its files with: see `LatestFolder`."""
         return replace(self, latest=LatestFolder(self.may_read))

@@ -9,6 +9,7 @@ from imports.kinds.wording import WORDINGS
 
 if TYPE_CHECKING:
     from imports.kinds.kind import Kind
+    from imports.tables.table import TableGroup
 
 
 def kind_named(name: str) -> Kind:
@@ -43,6 +44,12 @@ def kind_named(name: str) -> Kind:
 
         return INSIGHTS
     raise UsageError(f"There is no kind {name!r}. The kinds are: {', '.join(sorted(WORDINGS))}.")
+
+
+def all_groups() -> list[TableGroup]:
+    """The groups of tables of every kind: those that imports fill, and those of their clients."""
+    kinds = all_kinds().values()
+    return [group for kind in kinds for group in (kind.group, *kind.client_groups)]
 
 
 def all_kinds() -> dict[str, Kind]:

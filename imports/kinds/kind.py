@@ -127,7 +127,8 @@ class Kind:
     `items_in` gets these among the others, by names like `photos/a.jpg`. `buckets` are those of the
     places of its images. `consumes_source` says that imported files are deleted or moved, unless
     the user keeps them. `row_options` are the options whose values the kind puts into its rows: it
-    gets them in `Source.options`.
+    gets them in `Source.options`. `client_groups` are tables that its Python client
+    writes.
     """
 
     name: str
@@ -152,6 +153,7 @@ class Kind:
     key_of: Callable[[str], object] | None = None
     consumes_source: bool = False
     row_options: Commands = Commands.NONE
+    client_groups: tuple[TableGroup, ...] = ()
 
     @property
     def takes(self) -> Commands:
@@ -159,6 +161,8 @@ class Kind:
         takes = Commands.SOURCE | self.row_options
         if self.wording.single_command is None:
             takes |= Commands.OF_FILES
+        if not self.items_are_folders:
+            takes |= Commands.OF_FILE_ITEMS
         if self.status_files:
             takes |= Commands.OF_FOLDERS
         if self.buckets:

@@ -132,6 +132,32 @@ def sources_of(connection: sqlite3.Connection, kind: str, place: str) -> list[Kn
     return found
 
 
+class ItemResult(NamedTuple):
+    """A work item: its state, the reason if it failed, and the run that imported it last, if any.
+
+    `mtime_ns` is that of its file as it was read.
+    """
+
+    path: str
+    state: str
+    reason: str | None
+    run_name: str | None
+    mtime_ns: int
+
+
+def item_results(
+    connection: sqlite3.Connection, kind: str, source: str, tag: str, target_id: str
+) -> Iterator[ItemResult]:
+    """The items of a source in a target, by path."""
+    rows = connection.execute(
+        "select path, state, reason, batch.batch_id, mtime_ns from item"
+        " join scope on scope.id = item.scope_id left join batch on batch.id = imported_in"
+        " where (kind, source, tag, target_id) = (?, ?, ?, ?) order by path",
+        (kind, source, tag, target_id),
+    )
+    yield from map(ItemResult._make, rows)
+
+
 def was_consumed(connection: sqlite3.Connection, kind: str, source: str) -> bool:
     """Whether any run of a source, with any tag and target, deletes its files."""
     row = connection.execute(

@@ -57,6 +57,7 @@ def import_items(session: RunSession) -> int:
         session.run_values(),
         session.state.cycle_name,
         session.status_files,
+        session.backups,
     )
     parsers, waiting = session.workers.for_parsing(total), session.workers.for_waiting()
     executor = Chained(parsers, waiting, partial(begin_batch, SpoolReader(session.spool)))
@@ -133,6 +134,8 @@ def _import_large(session: RunSession, target: ImportTarget, item: WorkItem) -> 
         failures = [(item.id, reader.problem)]
     if reader.stays:
         session.disposals.leave([item.id])
+    if target.backups is not None and not failures:
+        target.backups.keep([(item.path, item.signature)])
     imported = Imported([item.id], failures, cleaned=reader.cleaned, took=(began_at, time.time()))
     _record(session, imported)
     session.advance(Phase.IMPORT, 1)

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,25 +14,16 @@ from imports.items.phase import Phase
 from imports.items.source import folder_prefix
 from imports.items.work_item import ListedItem
 from imports.phases.disposal import put_back_leftovers
-from imports.phases.linked_folders import LinkedFolders
+from imports.phases.listed_folders import Links, Problems, read_large
+from imports.phases.walking import Walk, walk
 from imports.run.consuming.stability import stable_since
 from imports.source.local_file import local_file
 from imports.source.tree import ListedEntry, ListingProblem, printable
-from imports.workers.executors import run_bounded
 
 if TYPE_CHECKING:
     from imports.ledger import Listing
     from imports.run.session import RunSession
     from imports.settings import Settings
-
-from imports.phases.listed_folders import (
-    Links,
-    ListJob,
-    Problems,
-    list_folders,
-    read_large,
-    subfolders_of_large,
-)
 
 _SHOWN_AT_ONCE = 1_000
 
@@ -48,7 +38,7 @@ def list_source(session: RunSession, *, again: bool = False) -> Listing:
     """
     settings, kind = session.settings, session.kind
     session.display.begin(Phase.PLANNING, None)
-    only = _only_item(session)
+    only = session.source.file_name or session.single_item
     entries = _walk(session) if only is None else _single(session, only)
     if session.listing.none_known() and not settings.scan_only:
         entries = session.workers.expect_parsing(entries)
@@ -99,57 +89,11 @@ def _most_tries(settings: Settings) -> int | None:
 
 
 def _walk(session: RunSession) -> Iterator[ListedEntry]:
-    """All work items of the source, in no order.
-
-    Linked folders come after all others, so the result does not depend on the order of listing.
-    Memory holds only a few batches of folders that are not listed yet.
-    """
-    problems: Problems = {}
-    links = Links()
-    linked = LinkedFolders(session.source)
-    prefixes = [""]
-    while prefixes:
-        yield from _walk_from(session, prefixes, problems, links)
-        if session.kind.is_flat:
-            break
-        prefixes, unfollowed = linked.to_follow(links.folders)
-        yield from unfollowed
-        links.folders.clear()
-    yield from links.problems
-    yield from problems.values()
-
-
-def _walk_from(
-    session: RunSession, prefixes: list[str], problems: Problems, links: Links
-) -> Iterator[ListedEntry]:
-    """The work items in some folders and below them; does not follow links."""
-    waiting: list[Iterator[str]] = [iter(prefixes)]
-    seen = 0
-    aside_prefixes: list[str] = []
-    while waiting:
-        batches = partial(_batches, waiting)
-        executor, most = session.workers.for_listing(seen)
-        for listed in run_bounded(
-            executor,
-            list_folders,
-            (ListJob(session.kind.name, session.source, each) for each in batches(most)),
-            in_flight=session.workers.in_flight(executor),
-            stop=session.policy.stop,
-        ):
-            seen += listed.count
-            yield from listed.entries
-            links.folders += listed.links
-            if not session.kind.is_flat:
-                waiting.append(iter(listed.subfolders))
-            aside_prefixes += listed.aside
-            for prefix in listed.large:
-                yield from read_large(session.kind, session.source, prefix, problems, links)
-                if not session.kind.is_flat:
-                    waiting.append(subfolders_of_large(session.source, prefix, problems))
-        session.raise_if_stopping()
-    if session.consumes_source:
-        for prefix in aside_prefixes:
-            yield from _put_back(session, prefix)
+    """All work items of the source, in no order."""
+    yield from walk(
+        Walk(session.kind, session.source, session.workers, session.policy.stop),
+        partial(_put_back, session) if session.consumes_source else None,
+    )
 
 
 def _put_back(session: RunSession, prefix: str) -> Iterator[ListedEntry]:
@@ -175,28 +119,6 @@ def _put_back(session: RunSession, prefix: str) -> Iterator[ListedEntry]:
         )
 
 
-def _batches(waiting: list[Iterator[str]], most: int | None) -> Iterator[list[str]]:
-    """Takes batches from the waiting folders, the latest first, until none is waiting."""
-    taken = 0
-    while waiting and (most is None or taken < most):
-        batch: list[str] = []
-        while waiting and len(batch) < BATCH_SIZE:
-            more = list(islice(waiting[-1], BATCH_SIZE - len(batch)))
-            batch += more
-            if len(batch) < BATCH_SIZE:
-                waiting.pop()
-        if batch:
-            taken += len(batch)
-            yield batch
-
-
-def _only_item(session: RunSession) -> str | None:
-    """The path of the only work item: the single one, or the source, if that is a file."""
-    if session.source.is_file:
-        return os.path.basename(session.source.folder)
-    return session.single_item
-
-
 def _single(session: RunSession, item: str) -> Iterator[ListedEntry]:
     """The single item; a file may have any name, a folder must be an item of the kind."""
     if session.kind.items_are_folders:
@@ -218,7 +140,3 @@ def _shown(session: RunSession, entries: Iterator[ListedEntry]) -> Iterator[List
             session.display.advance(Phase.PLANNING, _SHOWN_AT_ONCE)
             session.raise_if_stopping()
         yield entry
-
-
-BATCH_SIZE = 256
-"""Folders that a worker lists at once."""

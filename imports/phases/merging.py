@@ -21,6 +21,7 @@ from imports.phases.upload import request_id
 
 if TYPE_CHECKING:
     from imports.backends.retrying import RetryingDatabase
+    from imports.source.backups import Backups
     from imports.source.cleaning import Tally
     from imports.source.status_files import StatusFiles, Unwritten
     from imports.tables.table import TableGroup
@@ -54,6 +55,7 @@ class ImportTarget:
     run: dict[str, Any]
     run_name: str
     status_files: StatusFiles | None
+    backups: Backups | None = None
 
 
 @dataclass(slots=True)
@@ -99,11 +101,16 @@ def import_batch(target: ImportTarget, job: MergeJob) -> Imported:
 
     Raises:
         BackendUnavailableError: if the target does not answer any more.
+        ImporterError: if a file cannot be copied to the backups.
     """
     imported = _imported(target, job)
     imported.failures += item_failures(imported.record_failures)
+    # Both before the ledger records the batch: after a crash the batch is repeated.
+    if target.backups is not None:
+        failed = {item_id for item_id, _ in imported.failures}
+        good = [item for item in job.items if item.id not in failed]
+        target.backups.keep((item.path, item.signature) for item in good)
     if target.status_files is not None and not imported.unexplained_items:
-        # Before the ledger records the batch: after a crash the batch is repeated.
         imported.unwritten = write_status_files(target.status_files, job.items, imported)
     imported.took = (job.began_at, time.time())
     return imported

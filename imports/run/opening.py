@@ -53,6 +53,7 @@ from imports.run.unfinished import (
 )
 from imports.run.waiting import Waiting
 from imports.settings import OPTIONS, Settings
+from imports.source.backups import ADVICE, Backups
 from imports.source.moving import check_writable
 from imports.source.status_files import StatusFiles
 from imports.workers.executors import Workers, in_a_thread
@@ -187,6 +188,7 @@ def open_session(
                 settings.data_folder / "spool" / state.run_name, target.database.row_format
             ),
             status_files=_status_files(settings, kind, source, state),
+            backups=_backups(settings, source),
             disposal=disposal,
             disposals=DisposalLedger(scope),
             progress=progress,
@@ -217,6 +219,20 @@ def _status_files(
     if not kind.status_files or settings.no_status_files:
         return None
     return StatusFiles(source, state.batch_id, state.tag, state.target, kind.status_file)
+
+
+def _backups(settings: Settings, source: Source) -> Backups | None:
+    """Where imported files are copied to; None if they are not."""
+    if settings.backup_dir is None or settings.scan_only:
+        return None
+    folder = str(settings.backup_dir.resolve())
+    if Path(source.folder).is_relative_to(folder):
+        raise UsageError(
+            f"Files of {source.folder} cannot be copied to {folder}: that is the source, or a"
+            " parent of it. Name another folder with --backup-dir."
+        )
+    check_writable([folder], ADVICE)
+    return Backups(folder, source)
 
 
 def _hold_state_file(path: Path, resources: contextlib.ExitStack) -> None:

@@ -49,6 +49,7 @@ from imports.run.consuming.progress_csv import ProgressCsv
 from imports.run.display import Display
 from imports.run.spool import Spool
 from imports.settings import Settings
+from imports.source.backups import Backups
 from imports.source.status_files import StatusFiles, Unwritten
 from imports.workers.executors import Workers, in_a_thread
 
@@ -96,6 +97,7 @@ class RunSession:
     exempt: ExemptLedger
     spool: Spool
     status_files: StatusFiles | None
+    backups: Backups | None
     disposal: DisposalPlan | None
     disposals: DisposalLedger
     progress: ProgressCsv | None

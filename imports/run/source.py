@@ -93,7 +93,7 @@ def source_of(settings: Settings, kind: Kind, folder: Path) -> Source:
             left_out[prefix] = left_out.get(prefix, ()) + names
     apart = frozenset(
         folder_prefix(place.resolve().relative_to(folder).as_posix())
-        for place in (settings.failed_dir, settings.done_dir)
+        for place in (settings.failed_dir, settings.done_dir, settings.backup_dir)
         if place is not None and folder in place.resolve().parents
     )
     return Source(

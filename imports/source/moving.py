@@ -60,10 +60,16 @@ class Outcome(NamedTuple):
     kept_as: str | None = None
 
 
-def check_writable(folders: Iterable[str]) -> None:
+_ADVICE = (
+    "Make it writable, choose other folders with --failed-dir and --done-dir, or keep all files"
+    " where they are with --on-success keep --on-failure keep."
+)
+
+
+def check_writable(folders: Iterable[str], advice: str = _ADVICE) -> None:
     """Checks that files can be created, renamed and deleted in these folders.
 
-    It tries all three with an empty file, and creates missing folders.
+    It tries all three with an empty file, and creates missing folders. `advice` is for the error.
 
     Raises:
         UsageError, DiskError: naming the first folder where this fails.
@@ -72,7 +78,7 @@ def check_writable(folders: Iterable[str]) -> None:
         trial = Path(folder, f".{uuid4().hex}.part")
         renamed = trial.with_suffix(".renamed.part")
         try:
-            _make_folder(Path(folder))
+            make_folder(Path(folder))
             os.close(open_new(str(trial), FILE))
             trial.rename(renamed)
             renamed.unlink()
@@ -83,8 +89,7 @@ def check_writable(folders: Iterable[str]) -> None:
             raise about_file(
                 f"Files cannot be moved or deleted in the folder {folder}",
                 error,
-                "Make it writable, choose other folders with --failed-dir and --done-dir, or keep"
-                " all files where they are with --on-success keep --on-failure keep.",
+                advice,
             ) from error
 
 
@@ -125,12 +130,12 @@ def move(
         return Outcome(Fate.GONE, _moved_before(signature, destination))
     if entry is None:
         return Outcome(Fate.CHANGED)
-    _make_folder(destination.parent)
+    make_folder(destination.parent)
     if not stat.S_ISLNK(entry.st_mode):
         return _take(source, entry, private, partial(_move_aside, destination=destination))
     part = part_of(source, destination.parent)
     is_same = partial(is_unchanged, signature=signature)
-    published = publish_copy(source, part, destination, is_same)
+    published = publish_copy(source, part, names(destination), is_same)
     if published is None:
         return Outcome(Fate.CHANGED)
     sync_folder(published.parent)
@@ -165,7 +170,7 @@ def finish_move(aside: Path, home: Path, folder: str, relative: str) -> Outcome:
         OSError: if it cannot be moved.
     """
     destination = Path(folder, relative)
-    _make_folder(destination.parent)
+    make_folder(destination.parent)
     return _move_aside(aside, home, destination)
 
 
@@ -226,12 +231,12 @@ def _delete_aside(aside: Path, home: Path) -> Outcome:
 def _move_aside(aside: Path, home: Path, destination: Path) -> Outcome:
     part = part_of(home, destination.parent)
     try:
-        published: Path | None = publish(aside, aside, destination)
+        published: Path | None = publish(aside, aside, names(destination))
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
         same = partial(_is_as_before, before=aside.lstat())
-        published = publish_copy(aside, part, destination, same)
+        published = publish_copy(aside, part, names(destination), same)
     if published is None:
         put_back(aside, home)
         return Outcome(Fate.CHANGED)
@@ -272,11 +277,11 @@ def _is_linked_at(source: Path, signature: Signature, destination: Path) -> bool
 # Folders
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Creates a folder and its missing parents, and syncs them to disk."""
     if folder.is_dir():
         return
     if folder.parent != folder:
-        _make_folder(folder.parent)
+        make_folder(folder.parent)
     folder.mkdir(FOLDER, exist_ok=True)
     sync_folder(folder.parent)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from imports.files.free_names import name_exclusively, names
+from imports.files.free_names import name_exclusively
 from imports.files.private_file import FILE
 from imports.files.regular_file import open_new, opener
 from imports.source.problem_list import errors_of_another
@@ -16,12 +16,12 @@ from imports.source.problem_list import errors_of_another
 _BLOCK_BYTES = 1024 * 1024
 
 
-def publish(file: Path, original: Path, destination: Path) -> Path:
+def publish(file: Path, original: Path, choices: Iterator[Path]) -> Path:
     """Gives a file the first name that is free or has the same content; returns that name.
 
-    `file` and `original` have the same content, and may be the same file.
+    `file` and `original` have the same content, and may be the same file. `choices` never end.
     """
-    for name in names(destination):
+    for name in choices:
         while True:
             if os.path.lexists(name):
                 if _same_content(original, name):
@@ -34,15 +34,15 @@ def publish(file: Path, original: Path, destination: Path) -> Path:
             except FileExistsError:
                 continue  # another process was faster: compare with its file
             return name
-    raise AssertionError("`names` never ends")
+    raise AssertionError("the choices never end")
 
 
 def publish_copy(
-    file: Path, part: Path, destination: Path, is_same: Callable[[os.stat_result], bool]
+    file: Path, part: Path, choices: Iterator[Path], is_same: Callable[[os.stat_result], bool]
 ) -> Path | None:
     """Publishes a copy of a file after it is on disk; None if the file changed meanwhile."""
     try:
-        published = publish(part, file, destination) if _copy(file, part, is_same) else None
+        published = publish(part, file, choices) if _copy(file, part, is_same) else None
     except OSError:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)

@@ -149,13 +149,14 @@ def _sets_step(root: Table) -> str:
 
 
 def _tables_function(groups: list[TableGroup]) -> str:
-    tables = [table for group in groups for table in group.tables]
-    filled = {table.qualified_name for table in tables}
+    filled = [table for group in groups for table in group.tables]
     named = [each.table for group in groups for each in group.named_places]
-    named += [table.of_parent(parent) for table in tables for parent in table.parents]
-    tables += {
-        each.qualified_name: each for each in named if each.qualified_name not in filled
-    }.values()
+    named += [table.of_parent(parent) for table in filled for parent in table.parents]
+    # A table may be in several groups; the first one decides.
+    by_name: dict[str, Table] = {}
+    for table in (*filled, *named):
+        by_name.setdefault(table.qualified_name, table)
+    tables = by_name.values()
     names = ", ".join(f'"{table.qualified_name}":\0{{}}' for table in tables)
     found = {table.qualified_name: conditions(table.with_guard(_unbroken)) for table in tables}
     for each in (derivation for group in groups for derivation in group.derivations):

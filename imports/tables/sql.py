@@ -253,6 +253,8 @@ def _on_conflict(table: Table, run: dict[str, str]) -> str:
     assignments = [f"{name} = excluded.{name}" for name in updated]
     if BATCH_ID in table.run_columns:
         assignments.append("inserted_by = coalesce(stored.inserted_by, stored.batch_id)")
+    if table.counter is not None:
+        assignments.append(f"{table.counter} = coalesce(stored.{table.counter}, 0) + 1")
     if table.stamped:
         assignments.append("updated_at = now()")
     condition = _differs(table, "stored", "excluded")

@@ -97,7 +97,8 @@ class Table:
     The kind fills the `columns`, in the order of its rows. `run_columns` have one value for all
     rows of a run; they may be in `key`. A table with a batch id also has a column `inserted_by`.
     `id_type` is the type of the table's own `id`, None if it has none; `stamped` tables have an
-    `updated_at`.
+    `updated_at`. `counter` is a column that counts the writes of a row: an update adds 1 to the
+    stored value, and two rows that differ only in it are equal.
 
     `owner` is the qualified name of the table whose rows own the rows of this one: the first column
     of the key is the `id` of the owner. Owned rows are replaced as a set when their owner is
@@ -121,6 +122,7 @@ class Table:
     schema: str = "public"
     id_type: str | None = "bigint"
     stamped: bool = True
+    counter: str | None = None
     owner: str | None = None
     names: tuple[str, ...] = ()
     guard: str | None = None
@@ -153,7 +155,7 @@ class Table:
         return f"{self.schema}.{self.name}"
 
     def column(self, name: str) -> Column:
-        """The column of this name; `id` may be one that the kind does not fill.
+        """The column of this name; the database may fill it: `id`, and the times of stamped rows.
 
         Raises:
             LookupError: if there is no such column.
@@ -163,6 +165,8 @@ class Table:
                 return column
         if name == "id" and self.id_type is not None:
             return Column("id", self.id_type, nullable=False)
+        if name in ("created_at", "updated_at") and self.stamped:
+            return Column(name, "timestamptz", nullable=False)
         raise LookupError(f"{self.qualified_name} has no column {name}")
 
     def of_parent(self, parent: Parent) -> Table:
@@ -189,7 +193,7 @@ class Table:
     @property
     def compared(self) -> tuple[Column, ...]:
         """The columns that are compared for two rows of one key."""
-        left_out = {*self.key}
+        left_out = {*self.key, self.counter}
         if isinstance(self.on_conflict, LatestWins):
             left_out.add(self.on_conflict.source)
         return tuple(column for column in self.columns if column.name not in left_out)
@@ -217,7 +221,8 @@ class Table:
     @property
     def replaced(self) -> tuple[Column, ...]:
         """The columns that a new row replaces."""
-        return tuple(column for column in self.columns if column.name not in self.key)
+        left_out = {*self.key, self.counter}
+        return tuple(column for column in self.columns if column.name not in left_out)
 
 
 @dataclass(frozen=True, slots=True)

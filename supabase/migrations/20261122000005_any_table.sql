@@ -279,22 +279,18 @@ begin
 end
 $function$;
 
--- Reads rows ordered by columns that identify a row. `payload` has the `table` (a description); `by`,
--- these columns (name, type, nullable), and `after`, their values in the last row of the previous page;
--- `where`, columns (name, type) and the permitted `values` of each; `contains`, columns and a text that
--- one of them contains; `columns`, the wanted ones; and `limit`. The answer is an array of rows.
-create or replace function public.importer_rows(payload jsonb) returns jsonb
+-- The condition that a row has what was asked for. `body` has `where`, columns (name, type) and the
+-- permitted `values` of each, for an array: values of which it has one; and `contains`, columns and a text
+-- that one of them contains.
+create or replace function public.importer_asked(body jsonb) returns text
 language plpgsql stable security invoker set search_path = '' as $function$
 declare
-  body constant jsonb := public.importer_body(payload);
-  by_columns text;
   condition text;
-  pages text[] := '{false}';
-  before text := 'true';
-  part record;
-  answer jsonb;
 begin
   select string_agg(case
+      when type like '%[]'
+        then format('%I && %L::%s', name, array(select jsonb_array_elements_text(values))::text,
+          to_regtype(type))
       when jsonb_array_length(values) = 1 and values <> '[null]'
         then format('%I = %L::%s', name, values ->> 0, to_regtype(type))
       else format(case when values @> '[null]' then '(%1$I = any (%2$L::%3$s[]) or %1$I is null)'
@@ -302,20 +298,43 @@ begin
         name, array(select jsonb_array_elements_text(values))::text, to_regtype(type))
     end, ' and ') into condition
   from jsonb_to_recordset(body -> 'where') as given(name text, type text, values jsonb);
-  condition := concat_ws(' and ', condition, '(' || (
+  return concat_ws(' and ', condition, '(' || (
     select string_agg(format('strpos(lower(%I::text), lower(%L)) > 0',
       name, body -> 'contains' ->> 'text'), ' or ')
     from jsonb_array_elements_text(body -> 'contains' -> 'columns') as name) || ')', 'true');
+end
+$function$;
+
+-- Reads rows ordered by columns that identify a row. `payload` has the `table` (a description); `by`,
+-- these columns (name, type, nullable), and `after`, their values in the last row of the previous page;
+-- `descending`, if the order is the reverse one; what `importer_asked` gets; `columns`, the wanted ones;
+-- `skip`, how many rows to pass over; and `limit`. The answer is an array of rows.
+create or replace function public.importer_rows(payload jsonb) returns jsonb
+language plpgsql stable security invoker set search_path = '' as $function$
+declare
+  body constant jsonb := public.importer_body(payload);
+  back constant boolean := (body -> 'descending')::boolean;
+  wanted constant text := coalesce(public.importer_names(body -> 'columns'), '*');
+  by_columns text;
+  pages text[] := '{false}';
+  before text := 'true';
+  part record;
+  answer jsonb;
+begin
   -- Each of these finds its first row by an index: an OR, or a comparison of rows with nulls, does not.
   for part in
     select given.*, body -> 'after' ->> (number::integer - 1) as value
     from rows from (jsonb_to_recordset(body -> 'by') as (name text, type text, nullable boolean))
       with ordinality as given(name, type, nullable, number)
   loop
-    by_columns := concat_ws(', ', by_columns, format('%I', part.name));
+    by_columns := concat_ws(', ', by_columns, format('%I%s', part.name, case when back then ' desc' end));
     if part.value is not null then
-      pages := pages || format('%s and %I > %L::%s', before, part.name, part.value, to_regtype(part.type))
-        || case when part.nullable then array[format('%s and %I is null', before, part.name)] end;
+      pages := pages || format('%s and %I %s %L::%s', before, part.name,
+        case when back then '<' else '>' end, part.value, to_regtype(part.type));
+    end if;
+    -- NULL is the last value.
+    if part.nullable and back = (part.value is null) then
+      pages := pages || format('%s and %I is %s null', before, part.name, case when back then 'not' end);
     end if;
     before := before || format(case when part.value is null then ' and %I is null'
       else ' and %I = %L::%s' end, part.name, part.value, to_regtype(part.type));
@@ -324,13 +343,27 @@ begin
     pages := array['true'];
   end if;
   execute format('select coalesce(jsonb_agg(to_jsonb(page)), ''[]'') from
-      (select %s from (%s) as pages order by %s limit $1) as page',
-    coalesce(public.importer_names(body -> 'columns'), '*'),
-    (select string_agg(format('(select * from %s where %s and %s order by %s limit $1)',
-      public.importer_table(body -> 'table'), condition, page, by_columns), ' union all ')
+      (select %s from (%s) as pages order by %s limit $1 offset $2) as page',
+    wanted,
+    (select string_agg(format('(select %s from %s where %s and %s order by %s limit $1 + $2)', wanted,
+      public.importer_table(body -> 'table'), public.importer_asked(body), page, by_columns),
+      ' union all ')
     from unnest(pages) as page), by_columns)
-  into answer using (body ->> 'limit')::integer;
+  into answer using (body ->> 'limit')::integer, (body ->> 'skip')::integer;
   return answer;
+end
+$function$;
+
+-- How many rows of the `table` (a description) have what `importer_asked` gets.
+create or replace function public.importer_row_count(payload jsonb) returns jsonb
+language plpgsql stable security invoker set search_path = '' as $function$
+declare
+  body constant jsonb := public.importer_body(payload);
+  answer bigint;
+begin
+  execute format('select count(*) from %s where %s',
+    public.importer_table(body -> 'table'), public.importer_asked(body)) into answer;
+  return to_jsonb(answer);
 end
 $function$;
 

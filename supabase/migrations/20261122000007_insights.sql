@@ -70,7 +70,7 @@ create table public.elvis__structured_insights (
     left(coalesce(personal, ''), 30000) || ' ' || left(coalesce(business, ''), 30000) || ' '
     || left(coalesce(investing, ''), 30000) || ' ' || left(coalesce(three_i, ''), 30000) || ' '
     || left(coalesce(deals, ''), 30000) || ' ' || left(coalesce(introductions, ''), 30000))) stored,
-  constraint unique_contact_eni unique (contact_id, eni_id)
+  constraint unique_contact_eni unique nulls not distinct (contact_id, eni_id)
 );
 comment on table public.elvis__structured_insights is
   'Insights. The row of a contact with the ENI id COMBINED-(contact id)-ALL is computed from all its'
@@ -110,13 +110,13 @@ create trigger trigger_update_structured_insights_updated_at
 -- equal ones, the last ENI id.
 --
 -- A section is the newest text, and in it, under their headings, the bullets of older texts that cite
--- an id which neither it nor a newer text cites. The outline of a section has
--- 0: all ids that it cites;
--- 1: for each of them, the number of the first bullet that cites it;
--- 2: its parts, each with key and line of the heading, then where it begins, where its last line that
+-- an id which neither it nor a newer text cites. The outline of a section has all ids that it cites;
+-- and a JSON text, since few of them are needed, and jsonb would be three times as large:
+-- 0: for each id, the number of the first bullet that cites it;
+-- 1: the parts, each with key and line of the heading, then where it begins, where its last line that
 --    says something ends, where its last line that is not blank ends, and where it ends. The first part
 --    has no heading, and is empty if the text begins with one. A heading that comes again has no key;
--- 3: those bullets, each with the number of its part, its place, and its length.
+-- 2: those bullets, each with the number of its part, its place, and its length.
 create function public.importer_consolidate_insights(
   contacts text[], but_sources bigint[] default '{}', but_deliveries bigint[] default '{}'
 ) returns bigint language plpgsql volatile security invoker set search_path = ''
@@ -150,13 +150,16 @@ begin
       window each_section as (partition by contact_id, name order by age)
     ), lost as (
       select distinct on (contact_id, name, id) contact_id, name, age, number,
-        outline -> 2 -> (bullet ->> 0)::integer as part,
+        rest -> 1 -> (bullet ->> 0)::integer as part,
         substr(content, (bullet ->> 1)::integer + 1, (bullet ->> 2)::integer) as words
-      from said
-      cross join jsonb_array_elements_text(outline -> 0) with ordinality as cites(id, place)
-      cross join lateral (select (outline -> 1 ->> (place::integer - 1))::integer as number) as its
-      cross join lateral (select outline -> 3 -> number as bullet) as the
-      where age > newest and not cited @> (outline -> 0) and not cited ? id
+      from (
+        select *, outline -> 0 as ids, (outline ->> 1)::jsonb as rest from said
+        where age > newest and not cited @> (outline -> 0) offset 0
+      ) as older
+      cross join jsonb_array_elements_text(ids) with ordinality as cites(id, place)
+      cross join lateral (select (rest -> 0 ->> (place::integer - 1))::integer as number) as its
+      cross join lateral (select rest -> 2 -> number as bullet) as the
+      where not cited ? id
       order by contact_id, name, id, age
     ), added as (
       select contact_id, name, jsonb_object_agg(heading,
@@ -179,7 +182,8 @@ begin
               || case when ends = length(content) then '' when ends = fills then E'\n\n'
                 else substr(content, fills + 1, ends - fills) end
             end as words
-          from jsonb_array_elements(outline -> 2) with ordinality as parts(part, number)
+          from jsonb_array_elements((outline ->> 1)::jsonb -> 1)
+            with ordinality as parts(part, number)
           cross join lateral (values (headings -> (part ->> 0), (part ->> 2)::integer,
             (part ->> 3)::integer, (part ->> 4)::integer, (part ->> 5)::integer)
           ) as its(here, begins, says, fills, ends)
@@ -187,7 +191,7 @@ begin
           select array[1, (new -> 'place' ->> 0)::integer, (new -> 'place' ->> 1)::integer],
             E'\n\n' || (new ->> 'line') || E'\n' || (new ->> 'bullets')
           from jsonb_each(headings) as given(heading, new)
-          where not jsonb_path_exists(outline -> 2, '$[*] ? (@[0] == $heading)',
+          where not jsonb_path_exists((outline ->> 1)::jsonb -> 1, '$[*] ? (@[0] == $heading)',
             jsonb_build_object('heading', heading))
         ) as pieces) end as content
       from said left join added using (contact_id, name)
@@ -332,48 +336,6 @@ begin
     array(select distinct contact_id from public.elvis__insight_deliveries
       where id = any (ids::bigint[])),
     but_deliveries => ids::bigint[]);
-end
-$function$;
-
--- Finds words in sections. `payload` has the `text`, as one types it into a search engine; `fields`, the
--- names of sections, or null for all; and `limit`. The answer is an array of rows, the best first, each
--- with its `rank`, the `section` in which it was found, and an `excerpt` with the words **in bold**. Of
--- a word that more than 1,000 rows have, 1,000 of them are ranked.
-create function public.importer_search_insights(payload jsonb) returns jsonb
-language plpgsql stable security invoker set search_path = '' as $function$
-declare
-  body constant jsonb := public.importer_body(payload);
-  wanted constant tsquery := websearch_to_tsquery('pg_catalog.english', body ->> 'text');
-  any_word constant tsquery := replace(wanted::text, '&', '|')::tsquery;
-  fields constant text[] := array(
-    select replace(field, 'three_i', '3i') from jsonb_array_elements_text(
-      case jsonb_typeof(body -> 'fields') when 'array' then body -> 'fields'
-        else '["personal", "business", "investing", "3i", "deals", "introductions"]' end) as field);
-begin
-  return (
-    with found as materialized (
-      select * from public.elvis__structured_insights where search @@ wanted limit 1000
-    ), ranked as materialized (
-      select found.*, ts_rank_cd(search, wanted) as rank from found
-      where jsonb_typeof(body -> 'fields') is distinct from 'array' or to_tsvector('pg_catalog.english',
-        concat_ws(' ', case when 'personal' = any (fields) then personal end,
-          case when 'business' = any (fields) then business end,
-          case when 'investing' = any (fields) then investing end,
-          case when '3i' = any (fields) then three_i end, case when 'deals' = any (fields) then deals end,
-          case when 'introductions' = any (fields) then introductions end)) @@ wanted
-      order by rank desc, updated_at desc, id limit (body ->> 'limit')::integer
-    )
-    select coalesce(jsonb_agg(to_jsonb(ranked) - 'search' || jsonb_build_object('section', name, 'excerpt',
-      ts_headline('pg_catalog.english', content, any_word,
-        'StartSel=**, StopSel=**, MaxFragments=2, MaxWords=20, MinWords=5, FragmentDelimiter=" … "'))
-      order by rank desc, updated_at desc, id), '[]')
-    from ranked left join lateral (
-      select name, content from (values ('personal', personal), ('business', business),
-        ('investing', investing), ('3i', three_i), ('deals', deals), ('introductions', introductions)
-      ) as section(name, content)
-      where name = any (fields) and to_tsvector('pg_catalog.english', content) @@ any_word limit 1
-    ) as best on true
-  );
 end
 $function$;
 

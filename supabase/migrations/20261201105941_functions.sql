@@ -18,8 +18,8 @@ begin
       "people.job_seniority": {}, "people.educations": {}, "people.certifications": {},
       "people.memberships": {}, "people.publications": {}, "people.patents": {}, "people.awards": {},
       "raw.recognition_files": {}, "raw.recipes": {}, "raw.qwen_annotations": {},
-      "public.elvis__insight_sources": {}, "public.elvis__insight_deliveries": {}, "public.images": {},
-      "public.recognitions": {}
+      "public.elvis__insight_sources": {}, "public.elvis__insight_deliveries": {},
+      "public.elvis__structured_insights": {}, "public.images": {}, "public.recognitions": {}
   }$tables$::jsonb
     || jsonb_build_object('raw.recognition_files', jsonb_build_object(
       'guarded', $sql$public.importer_worked_on(stored.recognition_id)$sql$,
@@ -1322,6 +1322,190 @@ begin
 end
 $function$;
 
+create or replace function public.importer_merge_stored_insights(payload jsonb) returns jsonb
+language plpgsql volatile security invoker set search_path = '' as $function$
+#variable_conflict use_column
+declare
+  body constant jsonb := public.importer_body(payload);
+  batch constant jsonb := body -> 'rows';
+  answer jsonb;
+  outcomes text;
+begin
+  perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
+  select merges.answer into answer from public.import_merges as merges
+    where merges.request_id = (body ->> 'request_id')::uuid;
+  if found then return answer; end if;
+  answer := '{"outcomes": {}, "derived": []}';
+
+  if batch ? 'elvis__structured_insights' then
+    with incoming_rows as materialized (
+      select *, ordinality as ordinal
+      from jsonb_populate_recordset(null::public.elvis__structured_insights,
+        batch -> 'elvis__structured_insights') with ordinality
+    ), winners as not materialized (
+      select distinct on (contact_id, eni_id) * from incoming_rows
+      order by contact_id, eni_id, ordinal desc
+    ), written as (
+      insert into public.elvis__structured_insights as stored (contact_id, eni_id, member_name,
+        eni_source_type, eni_source_subtype, eni_source_types, eni_source_subtypes, generator,
+        system_prompt_key, context_files, record_count, total_eni_ids, insights, personal, business,
+        investing, three_i, deals, introductions, generated_at, processing_status, version,
+        additional_metadata)
+      select contact_id, eni_id, member_name, eni_source_type, eni_source_subtype, eni_source_types,
+        eni_source_subtypes, generator, system_prompt_key, context_files, record_count, total_eni_ids,
+        insights, personal, business, investing, three_i, deals, introductions, generated_at,
+        processing_status, version, additional_metadata
+      from winners order by contact_id, eni_id
+      on conflict (contact_id, eni_id) do update set member_name = excluded.member_name,
+        eni_source_type = excluded.eni_source_type, eni_source_subtype = excluded.eni_source_subtype,
+        eni_source_types = excluded.eni_source_types, eni_source_subtypes = excluded.eni_source_subtypes,
+        generator = excluded.generator, system_prompt_key = excluded.system_prompt_key,
+        context_files = excluded.context_files, record_count = excluded.record_count,
+        total_eni_ids = excluded.total_eni_ids, insights = excluded.insights, personal = excluded.personal,
+        business = excluded.business, investing = excluded.investing, three_i = excluded.three_i,
+        deals = excluded.deals, introductions = excluded.introductions,
+        generated_at = excluded.generated_at, processing_status = excluded.processing_status,
+        additional_metadata = excluded.additional_metadata, version = coalesce(stored.version, 0) + 1,
+        updated_at = now()
+      where (stored.member_name, stored.eni_source_type, stored.eni_source_subtype, stored.eni_source_types,
+        stored.eni_source_subtypes, stored.generator, stored.system_prompt_key, stored.context_files,
+        stored.record_count, stored.total_eni_ids, stored.insights, stored.personal, stored.business,
+        stored.investing, stored.three_i, stored.deals, stored.introductions, stored.generated_at,
+        stored.processing_status, stored.additional_metadata) is distinct from (excluded.member_name,
+        excluded.eni_source_type, excluded.eni_source_subtype, excluded.eni_source_types,
+        excluded.eni_source_subtypes, excluded.generator, excluded.system_prompt_key,
+        excluded.context_files, excluded.record_count, excluded.total_eni_ids, excluded.insights,
+        excluded.personal, excluded.business, excluded.investing, excluded.three_i, excluded.deals,
+        excluded.introductions, excluded.generated_at, excluded.processing_status,
+        excluded.additional_metadata)
+      returning row(stored.contact_id, stored.eni_id) as row_key, (stored.xmax = 0) as inserted
+    )
+    select case
+      when (select count(*) from written where inserted) =
+        jsonb_array_length(batch -> 'elvis__structured_insights') then repeat('I',
+        jsonb_array_length(batch -> 'elvis__structured_insights')::integer)
+      else (
+        with judged as (
+          select winner.ordinal, winner.row_key,
+            case
+              when written.inserted then 'I'
+              when not written.inserted then 'U'
+              else '='
+            end as outcome
+          from (select *, row(contact_id, eni_id) as row_key from winners) as winner
+          left join written on written.row_key = winner.row_key
+          left join lateral (
+            select true as present, kept.* from public.elvis__structured_insights as kept
+            where written.inserted is null and kept.contact_id = winner.contact_id and
+              kept.eni_id = winner.eni_id
+            union all
+            select true as present, kept.* from public.elvis__structured_insights as kept
+            where written.inserted is null and kept.contact_id = winner.contact_id and winner.eni_id is null
+              and kept.eni_id is null limit 1
+          ) as stored on true
+        )
+        select string_agg(
+          case when judged.ordinal = rows.ordinal then judged.outcome
+            else 'S' end,
+          '' order by rows.ordinal)
+        from (select ordinal, row(contact_id, eni_id) as row_key from incoming_rows) as rows
+        join judged on judged.row_key = rows.row_key
+      ) end into outcomes;
+    answer := jsonb_set(answer, '{outcomes,elvis__structured_insights}', to_jsonb(outcomes));
+  end if;
+  insert into public.import_merges (request_id, batch_id, answer)
+    values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
+  return answer;
+end
+$function$;
+
+create or replace function public.importer_merge_added_insights(payload jsonb) returns jsonb
+language plpgsql volatile security invoker set search_path = '' as $function$
+#variable_conflict use_column
+declare
+  body constant jsonb := public.importer_body(payload);
+  batch constant jsonb := body -> 'rows';
+  answer jsonb;
+  outcomes text;
+begin
+  perform pg_advisory_xact_lock(hashtextextended(body ->> 'request_id', 0));
+  select merges.answer into answer from public.import_merges as merges
+    where merges.request_id = (body ->> 'request_id')::uuid;
+  if found then return answer; end if;
+  answer := '{"outcomes": {}, "derived": []}';
+
+  if batch ? 'elvis__structured_insights' then
+    with incoming_rows as materialized (
+      select *, ordinality as ordinal
+      from jsonb_populate_recordset(null::public.elvis__structured_insights,
+        batch -> 'elvis__structured_insights') with ordinality
+    ), winners as not materialized (
+      select distinct on (contact_id, eni_id) * from incoming_rows
+      order by contact_id, eni_id, ordinal desc
+    ), written as (
+      insert into public.elvis__structured_insights as stored (contact_id, eni_id, member_name,
+        eni_source_type, eni_source_subtype, eni_source_types, eni_source_subtypes, generator,
+        system_prompt_key, context_files, record_count, total_eni_ids, insights, personal, business,
+        investing, three_i, deals, introductions, generated_at, processing_status, version,
+        additional_metadata)
+      select contact_id, eni_id, member_name, eni_source_type, eni_source_subtype, eni_source_types,
+        eni_source_subtypes, generator, system_prompt_key, context_files, record_count, total_eni_ids,
+        insights, personal, business, investing, three_i, deals, introductions, generated_at,
+        processing_status, version, additional_metadata
+      from winners order by contact_id, eni_id
+      on conflict (contact_id, eni_id) do nothing
+      returning row(stored.contact_id, stored.eni_id) as row_key, (stored.xmax = 0) as inserted
+    )
+    select case
+      when (select count(*) from written where inserted) =
+        jsonb_array_length(batch -> 'elvis__structured_insights') then repeat('I',
+        jsonb_array_length(batch -> 'elvis__structured_insights')::integer)
+      else (
+        with judged as (
+          select winner.ordinal, winner.row_key,
+            case
+              when written.inserted then 'I'
+              when not written.inserted then 'U'
+              when (stored.member_name, stored.eni_source_type, stored.eni_source_subtype,
+                stored.eni_source_types, stored.eni_source_subtypes, stored.generator,
+                stored.system_prompt_key, stored.context_files, stored.record_count, stored.total_eni_ids,
+                stored.insights, stored.personal, stored.business, stored.investing, stored.three_i,
+                stored.deals, stored.introductions, stored.generated_at, stored.processing_status,
+                stored.additional_metadata) is distinct from (winner.member_name, winner.eni_source_type,
+                winner.eni_source_subtype, winner.eni_source_types, winner.eni_source_subtypes,
+                winner.generator, winner.system_prompt_key, winner.context_files, winner.record_count,
+                winner.total_eni_ids, winner.insights, winner.personal, winner.business, winner.investing,
+                winner.three_i, winner.deals, winner.introductions, winner.generated_at,
+                winner.processing_status, winner.additional_metadata) then 'S'
+              else '='
+            end as outcome
+          from (select *, row(contact_id, eni_id) as row_key from winners) as winner
+          left join written on written.row_key = winner.row_key
+          left join lateral (
+            select true as present, kept.* from public.elvis__structured_insights as kept
+            where written.inserted is null and kept.contact_id = winner.contact_id and
+              kept.eni_id = winner.eni_id
+            union all
+            select true as present, kept.* from public.elvis__structured_insights as kept
+            where written.inserted is null and kept.contact_id = winner.contact_id and winner.eni_id is null
+              and kept.eni_id is null limit 1
+          ) as stored on true
+        )
+        select string_agg(
+          case when judged.ordinal = rows.ordinal then judged.outcome
+            else 'S' end,
+          '' order by rows.ordinal)
+        from (select ordinal, row(contact_id, eni_id) as row_key from incoming_rows) as rows
+        join judged on judged.row_key = rows.row_key
+      ) end into outcomes;
+    answer := jsonb_set(answer, '{outcomes,elvis__structured_insights}', to_jsonb(outcomes));
+  end if;
+  insert into public.import_merges (request_id, batch_id, answer)
+    values ((body ->> 'request_id')::uuid, body -> 'run' ->> 'batch_id', answer);
+  return answer;
+end
+$function$;
+
 select public.importer_close();
 notify pgrst, 'reload schema';
-update public.import_target set functions_checksum = '81dff017f71871698233a8999b665455919ff92f4b71863c2e6685011e49bafa';
+update public.import_target set functions_checksum = '8c77fc76da50e104b2df275134d68f253347da588a32382d85a3714b906ecf50';

@@ -46,6 +46,15 @@ def workshop(
     shutil.rmtree(folder)
 
 
+def test_a_client_is_measured_as_it_reads_insights(workshop: Workshop) -> None:
+    results = Results()
+    tasks = chosen(tasks_of(SCALE, None), ["reading"])
+    assert run_rounds(workshop, tasks, 1, results, lambda: None) == []
+    (section,) = sections_of(SCALE, results)
+    assert {line.key for line in section.lines} == {*results.keys("insights-")}
+    assert all(each.value for each in goals_of(SCALE, results) if each.name.startswith("insights"))
+
+
 @pytest.mark.slow
 def test_a_round_measures_ours_and_the_limit(workshop: Workshop) -> None:
     results = Results()

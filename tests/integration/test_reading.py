@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from imports.backends.database import Database
-from imports.backends.reading import Row, one, page, search, written_rows
+from imports.backends.reading import (
+    Row,
+    RowQuery,
+    count,
+    one,
+    page,
+    pages,
+    search,
+    written_rows,
+)
 from imports.errors import ImporterError
 from imports.kinds.people.tables import EMAILS, PEOPLE
 from imports.kinds.states import SEARCH_RESULTS
@@ -84,6 +94,36 @@ def test_pages_by_a_key_with_ties_and_nulls_have_every_row_once_and_in_order(
     assert keys(found) == in_order
     assert all(str(row["raw"]["n"]) == "12345678901234567890.10" for row in found)
     assert {*found[0]} >= {"id", "batch_id", "created_at"}
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("limit", [1, 3, 100])
+def test_pages_in_another_order_and_back_have_every_row_once(
+    bench: Bench, database: Database, dataset: int, limit: int, descending: bool
+) -> None:
+    by = ("license_number", "id")
+    query_ = RowQuery(SEARCH_RESULTS, limit, by, columns=NAMES, descending=descending)
+    direction = " DESC" if descending else ""
+    in_order = query(
+        bench.url,
+        "SELECT search_name, search_state, license_number FROM search_results"
+        f" ORDER BY license_number{direction}, id{direction}",
+    )
+    assert keys([row for found in pages(database, query_) for row in found]) == in_order
+    for skip in (0, 1, 7, 15, 16, 99):
+        some = database.rows(replace(query_, skip=skip))
+        assert keys(some) == in_order[skip : skip + limit]
+    begun = database.rows(replace(query_, limit=5))
+    further = replace(query_, after=begun[-1], skip=2)
+    assert keys(database.rows(further)) == in_order[7 : 7 + limit]
+
+
+def test_rows_are_counted(database: Database, dataset: int) -> None:
+    everything = RowQuery(SEARCH_RESULTS, 1, ("id",))
+    assert count(database, everything) == 2 * len(ROWS)
+    mine = {"dataset_id": [dataset], "search_state": ["GA", "TX"]}
+    assert count(database, replace(everything, where=mine)) == 1
+    assert count(database, replace(everything, where={"dataset_id": []})) == 0
 
 
 def test_a_page_is_of_some_columns_and_of_rows_with_some_values(

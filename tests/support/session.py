@@ -170,6 +170,7 @@ class PeopleBench:
             exempt=book.exempt,
             spool=Spool(self.base / ".importer" / "spool" / run_name, self.database.row_format),
             status_files=None,
+            backups=None,
             disposal=disposal_plan(settings, kind, self.folder, only),
             disposals=book.disposals,
             progress=progress,

@@ -65,6 +65,7 @@ def take(
         kind=found,
         source=source,
         single_item=single_item,
+        backups=None,
         disposal=None,
         consumes_source=found.consumes_source and single_item is None,
         resumed=resumed,

@@ -30,6 +30,9 @@ COMMANDS = [
     ["recognitions"],
     ["annotations"],
     ["insights"],
+    ["insights", "show"],
+    ["insights", "search"],
+    ["insights", "export"],
     ["verify"],
     ["resume"],
     ["status"],
@@ -106,8 +109,8 @@ def test_every_command_there_is_is_tested_for_it() -> None:
     found = [[]]
     for name, command in cli.commands.items():
         found.append([name])
-        if isinstance(command, click.Group):
-            found += [[name, inner] for inner in command.commands]
+        inner = getattr(command, "commands", getattr(command, "subcommands", {}))
+        found += [[name, each] for each in inner]
     assert sorted(found) == sorted(COMMANDS)
 
 

@@ -33,8 +33,10 @@ def commands(
         assert command is not None
         if isinstance(command, click.Group):
             yield from commands(command, (*words, name))
-        else:
-            yield " ".join((*words, name)), command
+            continue
+        yield " ".join((*words, name)), command
+        for inner, below in getattr(command, "subcommands", {}).items():
+            yield " ".join((*words, name, inner)), below
 
 
 def anchors(path: Path) -> set[str]:

@@ -73,6 +73,15 @@ def test_replace_writes_where_something_differs_and_only_there() -> None:
     assert "'S' else" not in sql, "a replaced row is never older"
 
 
+def test_a_counter_is_incremented_and_makes_no_difference() -> None:
+    counted = replace(THINGS, columns=(*THINGS.columns, Column("times", "integer")))
+    sql = merge(Replace(), replace(counted, counter="times"))
+    assert "set seen = excluded.seen, note = excluded.note, batch_id = " in sql
+    assert "times = coalesce(stored.times, 0) + 1, updated_at = now()" in sql
+    assert "(stored.seen, stored.note) is distinct from (excluded.seen, excluded.note)" in sql
+    assert "seen, note, times) select" in sql, "a new row has the count that it brings"
+
+
 def test_newer_wins_asks_for_the_later_value_too_and_null_is_never_later() -> None:
     sql = merge(UpdateIfNewer("seen"))
     assert (

@@ -53,8 +53,8 @@ class _EarlierCommand(click.Command):
         context = click.get_current_context()
         flags = {**flags, "tag": _tag(flags)}
         code = _run(context, self._of, flags)
-        imported = code in (0, EXIT_SOME_FAILED) and not (
-            flags["show_status"] or flags["scan_only"]
+        imported = code in (0, EXIT_SOME_FAILED) and not any(
+            flags[name] for name in ("show_status", "scan_only", "dry_run")
         )
         if with_qwen and imported:
             code = _load_annotations(context, flags) or code

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -15,6 +15,7 @@ from imports.cli.group import EXIT_CODES, cli
 from imports.cli.options import FOLDER, setting_options
 from imports.cli.running import (
     exit_with,
+    given,
     import_with,
     run_import,
     settings_from,
@@ -31,7 +32,11 @@ if TYPE_CHECKING:
 
 
 class _KindCommand(click.Command):
-    """A command for a kind. It imports the kind's module on first use."""
+    """A command for a kind. It imports the kind's module on first use.
+
+    Its first argument may be the name of one of its `subcommands`. A source of that name is
+    `./name`.
+    """
 
     def __init__(
         self, name: str, summary: str, kind: str, make: Callable[[Kind], click.Command]
@@ -39,6 +44,27 @@ class _KindCommand(click.Command):
         super().__init__(name, help=summary, epilog=EXIT_CODES)
         self._kind = kind
         self._make = make
+        self.subcommands: dict[str, click.Command] = {}
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        if args and args[0] in self.subcommands:
+            chosen = self.subcommands[args[0]]
+            return chosen.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_options(context, formatter)
+        if self.subcommands:
+            with formatter.section("Commands, in place of DIR"):
+                formatter.write_dl(
+                    [(name, each.get_short_help_str(80)) for name, each in self.subcommands.items()]
+                )
 
     def get_params(self, context: click.Context) -> list[click.Parameter]:
         """All its options."""
@@ -48,24 +74,48 @@ class _KindCommand(click.Command):
         return super().get_params(context)
 
 
+_INSTEAD = (
+    (["--dry-run"], "Read and check every item, list what is wrong, and write nothing."),
+    (["--json", "as_json"], "With --dry-run: print JSON, an object in each line."),
+    (["--status", "show_status"], "Show the status, and do nothing else."),
+)
+"""Flags of what the command does instead of an import."""
+
+
+def _check_source(kind: Kind, source: Path | None, flags: dict[str, Any], *, as_json: bool) -> None:
+    """Checks every item of a source, and prints what is wrong."""
+    from imports.cli.dry_run import show_checked
+    from imports.loading import read_settings
+
+    # The target is not asked, so it need not be configured.
+    settings = read_settings(kind=kind.name, source=source, **{"tag": "-", **given(flags)})
+    output = sys.stderr if as_json else sys.stdout
+    exit_with(show_checked(_with_source(settings, kind, output), as_json=as_json))
+
+
 def _source_command(kind: Kind) -> click.Command:
     """The command that imports a source of a kind."""
     wording = kind.wording
 
     def import_source(
-        source: Path | None, show_status: bool, same_source: Path | None = None, **flags: Any
+        source: Path | None,
+        show_status: bool,
+        dry_run: bool,
+        as_json: bool,
+        same_source: Path | None = None,
+        **flags: Any,
     ) -> None:
         if source is not None and same_source is not None and source != same_source:
             raise click.UsageError(f"DIR and {wording.source_option} name different folders.")
-        if show_status:
+        if as_json and not dry_run:
+            raise click.UsageError("--json needs --dry-run.")
+        if dry_run:
+            _check_source(kind, source or same_source, flags, as_json=as_json)
+        elif show_status:
             show_status_of(flags, kind.name, flags["tag"], as_json=False)
         else:
-            from imports.run.source import usual_source
-
             settings = settings_from(kind.name, source=source or same_source, **flags)
-            if settings.source is None and settings.single_file is None:
-                settings = _with_source(settings, usual_source(wording))
-            exit_with(import_with(settings))
+            exit_with(import_with(_with_source(settings, kind, sys.stdout)))
 
     metavar = "[FILE|DIR]" if wording.source_is_file else "[DIR]"
     params: list[click.Parameter] = [
@@ -77,16 +127,20 @@ def _source_command(kind: Kind) -> click.Command:
     params += setting_options(kind.takes)
     # After --scan-only, which imports nothing either.
     place = next(place for place, each in enumerate(params) if each.name == "scan_only") + 1
-    text = "Show the status, and do nothing else."
-    params.insert(place, click.Option(["--status", "show_status"], is_flag=True, help=text))
+    params[place:place] = [click.Option(each, is_flag=True, help=text) for each, text in _INSTEAD]
     return click.Command(kind.name, params=params, callback=import_source)
 
 
-def _with_source(settings: Settings, found: Path | None) -> Settings:
-    """The settings with the source from a usual place, which is printed."""
+def _with_source(settings: Settings, kind: Kind, output: TextIO) -> Settings:
+    """The settings with a source: if none is named, that of a usual place, which is printed."""
+    from imports.run.source import usual_source
+
+    if settings.source is not None or settings.single_file is not None:
+        return settings
+    found = usual_source(kind.wording)
     if found is None:
         return settings
-    tell(shown(f"Source: {found}, since none was named"), sys.stdout)
+    tell(shown(f"Source: {found}, since none was named"), output)
     return replace(settings, source=found)
 
 
@@ -112,6 +166,14 @@ def _import_single(kind: Kind, path: Path, flags: dict[str, Any]) -> None:
     settings = settings_for(kind, path, settings_from(kind.name, **flags))
     tell(shown_lines(tell_beginning(kind, settings)), sys.stdout)
     exit_with(run_import(settings, lambda report: shown_lines(tell_end(kind, settings, report))))
+
+
+def add_subcommand(kind: str, command: click.Command) -> None:
+    """Adds a command below that of a kind: its first argument in place of a source."""
+    found = cli.commands[kind]
+    if not isinstance(found, _KindCommand) or command.name is None:
+        raise TypeError(f"{kind} is no command of a kind, or its new command has no name")
+    found.subcommands[command.name] = command
 
 
 for _name, _wording in WORDINGS.items():

@@ -82,7 +82,10 @@ def rows_of(insight: Insight, mtime_ns: int) -> tuple[tuple[object, ...], tuple[
         dated = (given.generated_at - _BEGIN) // _MICROSECOND
     precedence = f"{max(dated, 0):018d}-{mtime_ns + 2**63:020d}-{content_hash}"
     group = given[:3]
-    outlines = {name: list(outline) for name, outline in insight.outlines.items()}
+    outlines = {
+        name: (outline.ids, orjson.dumps(outline[1:]).decode())
+        for name, outline in insight.outlines.items()
+    }
     return (
         (*group, precedence, content_hash, *values, outlines or None, given.additional),
         (*group, content_hash, given.generated_at),

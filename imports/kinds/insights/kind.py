@@ -13,7 +13,7 @@ from imports.errors import RecordError
 from imports.items.images import Image
 from imports.items.source import Signature, Source
 from imports.kinds.insights.insight import Insight, insight_in, rows_of
-from imports.kinds.insights.tables import GROUP
+from imports.kinds.insights.tables import ADDED, GROUP, STORED
 from imports.kinds.kind import ItemPlan, Kind, KindAggregate, KindRecord
 from imports.kinds.wording import WORDINGS
 from imports.source.cleaning import Tally
@@ -49,7 +49,7 @@ def read(source: Source, path: str, signature: Signature, tally: Tally) -> Insig
     document = read_object(source.absolute(path), signature, tally, opener=source.open)
     insight = insight_in(document, tally)
     if insight.errors:
-        raise RecordError("; ".join(insight.errors))
+        raise RecordError.of_values(insight.errors)
     return InsightFile(insight, signature.mtime_ns)
 
 
@@ -82,4 +82,5 @@ INSIGHTS = Kind(
     records=records,
     groups_by_path=True,
     is_flat=True,
+    client_groups=(STORED, ADDED),
 )

@@ -6,11 +6,14 @@ column for one.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from imports.tables.table import (
     BATCH_ID,
     Column,
     Derivation,
     Keep,
+    Replace,
     Table,
     TableGroup,
     UpdateIfNewer,
@@ -86,3 +89,49 @@ GROUP = TableGroup(
         ),
     ),
 )
+
+STRUCTURED_INSIGHTS = Table(
+    name="elvis__structured_insights",
+    columns=(
+        Column("contact_id", "varchar(50)", nullable=False),
+        Column("eni_id", "varchar(100)"),
+        Column("member_name", "varchar(255)"),
+        Column("eni_source_type", "varchar(100)"),
+        Column("eni_source_subtype", "varchar(100)"),
+        Column("eni_source_types", "text[]"),
+        Column("eni_source_subtypes", "text[]"),
+        Column("generator", "varchar(50)"),
+        Column("system_prompt_key", "varchar(100)"),
+        Column("context_files", "text"),
+        Column("record_count", "integer"),
+        Column("total_eni_ids", "integer"),
+        Column("insights", "jsonb"),
+        Column("personal", "text"),
+        Column("business", "text"),
+        Column("investing", "text"),
+        Column("three_i", "text"),
+        Column("deals", "text"),
+        Column("introductions", "text"),
+        Column("generated_at", "timestamptz"),
+        Column("processing_status", "varchar(50)"),
+        Column("version", "integer"),
+        Column("additional_metadata", "jsonb"),
+    ),
+    key=("contact_id", "eni_id"),
+    on_conflict=Replace(),
+    run_columns=(),
+    id_type="uuid",
+    counter="version",
+)
+"""What applications read. Of a contact with sources, one row is derived; clients write others."""
+
+STORED = TableGroup("stored_insights", (STRUCTURED_INSIGHTS,))
+"""Rows that a client writes, whether they exist or not."""
+
+ADDED = TableGroup("added_insights", (replace(STRUCTURED_INSIGHTS, on_conflict=Keep()),))
+"""Rows that a client adds: those that exist stay unchanged."""
+
+
+def consolidated_eni_id(contact_id: str) -> str:
+    """The ENI id of the row that is derived for a contact."""
+    return f"COMBINED-{contact_id}-ALL"

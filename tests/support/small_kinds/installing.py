@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from imports.cli.schema_export import rendered
-from imports.kinds import all_kinds
+from imports.kinds import all_groups
 from imports.tables.functions import functions_file
 from imports.tables.table import IMAGES, TableGroup
 from tests.support.bench import Bench
@@ -20,7 +20,7 @@ Install = Callable[[Bench, TableGroup, str, str], None]
 @contextmanager
 def installed(bench: Bench, group: TableGroup, ddl: str, drop: str) -> Iterator[None]:
     """The tables and functions of a group are in the database, and the REST API knows them."""
-    groups = [IMAGES, *(kind.group for kind in all_kinds().values()), group]
+    groups = [IMAGES, *all_groups(), group]
     # Without the last line, a checksum by which the importer would not know the functions.
     functions = functions_file(groups).rstrip().rpartition("\n")[0]
     # In one transaction: the API hears of all of it at once.
