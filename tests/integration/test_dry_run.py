@@ -43,7 +43,7 @@ def test_the_bad_examples_of_every_kind_are_found_and_nothing_is_written(
     kind.add_examples(source)
     before = files_below(tmp_path)
     monkeypatch.chdir(tmp_path)
-    checked = check(source, kind.name)
+    checked = check(source, kind.name, **kind.flags)
     assert checked.failing == len({each.path for each in checked.findings if each.fails}) > 0
     assert checked.items > checked.failing
     assert files_below(tmp_path) == before

@@ -17,7 +17,17 @@ from workshop import Sample
 
 STATES = Sample("states", 100_000)
 BOXES = Sample("annotations", 100)
-SCALE = Scale(3, (STATES,), (Sample("states", 50, 40),), (Sample("people", 5),), STATES, BOXES)
+SCALE = Scale(
+    rounds=3,
+    states=(STATES,),
+    pictured=(Sample("states", 50, 40),),
+    others=(Sample("people", 5),),
+    recognitions=(),
+    boxes=BOXES,
+    insights=Sample("insights", 60),
+    contacts=100,
+    batches=STATES,
+)
 
 
 def results_of(**seconds: list[float]) -> Results:
