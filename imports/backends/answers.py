@@ -33,6 +33,13 @@ def objects(answer: Any) -> list[dict[str, Any]]:
     raise ValueError("expected a list of objects")
 
 
+def one_object(answer: Any) -> dict[str, Any]:
+    """One object: the answer of a function of ours that has no other check."""
+    if isinstance(answer, dict):
+        return answer
+    raise ValueError("expected an object")
+
+
 def merged(answer: Any, rows: Rows) -> MergeAnswer:
     """The answer of a merge: a letter for each row."""
     for _, table, sent in rows.tables():

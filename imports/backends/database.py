@@ -140,6 +140,13 @@ class Database(RowReader, RowRemover, Protocol):
         """
         ...
 
+    def function(self, name: str, payload: bytes) -> dict[str, Any]:
+        """The answer of a function of ours that takes one JSON value, and answers an object.
+
+        It must do the same if it is called again with the same value.
+        """
+        ...
+
     def known_images(self, hashes: Sequence[str]) -> dict[str, str]:
         """The given hashes that `image_assets` has, each with its storage type."""
         ...

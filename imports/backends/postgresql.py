@@ -149,6 +149,12 @@ class PostgreSQLDatabase:
             found: list[Row] = _call(cursor, "importer_rows", query.as_json())
             return found
 
+    def function(self, name: str, payload: bytes) -> dict[str, Any]:
+        """The answer of a function; see Database."""
+        with self._indivisible() as cursor:
+            answer: dict[str, Any] = _call(cursor, name, payload)
+            return answer
+
     def count_written(self, group: TableGroup, run_names: Sequence[str]) -> Written:
         """Counts what the given runs wrote in the tables of a group."""
         with self._indivisible() as cursor:

@@ -124,6 +124,10 @@ class RetryingDatabase(_Retrying):
         """The selected rows, in order."""
         return self._ask("database.rows", self.unwrapped.rows, query)
 
+    def function(self, name: str, payload: bytes) -> dict[str, Any]:
+        """The answer of a function; see Database."""
+        return self._ask("database.function", self.unwrapped.function, name, payload)
+
     def count_written(self, group: TableGroup, run_names: Sequence[str]) -> Written:
         """Counts what the given runs wrote in the tables of a group."""
         ask = self.unwrapped.count_written

@@ -108,6 +108,11 @@ class SupabaseDatabase:
         shape = partial(answers.rows, query=query)
         return self._call(shape, "importer_rows", _payload(query.as_json()))
 
+    def function(self, name: str, payload: bytes) -> dict[str, Any]:
+        """The answer of a function; see Database."""
+        with indivisible():
+            return self._call(answers.one_object, name, _payload(payload))
+
     def count_written(self, group: TableGroup, run_names: Sequence[str]) -> Written:
         """Counts what the given runs wrote in the tables of a group."""
         with indivisible():

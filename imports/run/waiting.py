@@ -23,6 +23,7 @@ QUESTIONS = {
     "database.merge_nothing": "the database: whether it merges at all",
     "database.compare": "the database: comparing",
     "database.rows": "the database: which rows it has",
+    "database.function": "the database: what it remembers",
     "database.count_written": "the database: counting what a run wrote",
     "database.delete_written": "the database: deleting what a run wrote",
     "database.unlist_images": "the database: which images no row names",

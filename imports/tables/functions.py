@@ -152,6 +152,7 @@ def _tables_function(groups: list[TableGroup]) -> str:
     tables = [table for group in groups for table in group.tables]
     filled = {table.qualified_name for table in tables}
     named = [each.table for group in groups for each in group.named_places]
+    named += [table for group in groups for table in group.derived]
     tables += {
         each.qualified_name: each for each in named if each.qualified_name not in filled
     }.values()

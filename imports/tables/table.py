@@ -260,13 +260,15 @@ class TableGroup:
 
     `name` is the kind's name; the function that Supabase calls is named after it. `derivations` run
     in this order. `named_places` are all columns that name images at places of their own: a reset
-    removes such an image if no row names it.
+    removes such an image if no row names it. `derived` are tables that derivations fill, and that
+    are read.
     """
 
     name: str
     tables: tuple[Table, ...]
     derivations: tuple[Derivation, ...] = ()
     named_places: tuple[NamedPlaces, ...] = ()
+    derived: tuple[Table, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks that the tables of the derivations exist, and are not owned.

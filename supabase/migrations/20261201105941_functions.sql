@@ -18,7 +18,7 @@ begin
       "people.job_seniority": {}, "people.educations": {}, "people.certifications": {},
       "people.memberships": {}, "people.publications": {}, "people.patents": {}, "people.awards": {},
       "raw.recognition_files": {}, "raw.recipes": {}, "public.elvis__insight_sources": {},
-      "public.elvis__insight_deliveries": {}, "public.images": {}
+      "public.elvis__insight_deliveries": {}, "public.images": {}, "public.elvis__structured_insights": {}
   }$tables$::jsonb
     || jsonb_build_object('raw.recognition_files', jsonb_build_object(
       'guarded', $sql$public.importer_worked_on(stored.recognition_id)$sql$,
@@ -1110,4 +1110,4 @@ $function$;
 
 select public.importer_close();
 notify pgrst, 'reload schema';
-update public.import_target set functions_checksum = 'eeb9bd5ee978cf7fbe6d8d82084639824daad3711e08a0ee5cdd90c7a0c2e369';
+update public.import_target set functions_checksum = '9fcb781788d90078aca5084e5192ee3286d9b597e7befe88e060c5030b59f0a7';

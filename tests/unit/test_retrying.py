@@ -84,6 +84,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "database.merge": (uuid4(), ROWS),
     "database.compare": (ROWS,),
     "database.rows": (RowQuery(STATES.group.tables[0], 10, ("id",)),),
+    "database.function": ("importer_airtable", b"{}"),
     "database.count_written": (STATES.group, ["b"]),
     "database.delete_written": (STATES.group, STATES.group.tables[0], ["1"], ["b"]),
     "database.unlist_images": ("local", "", 10),

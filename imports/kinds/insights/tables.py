@@ -70,6 +70,23 @@ INSIGHT_DELIVERIES = Table(
 """Each content that a source group ever had. So the version of a contact, and its earliest date, do
 not depend on the order in which contents arrive."""
 
+STRUCTURED_INSIGHTS = Table(
+    name="elvis__structured_insights",
+    columns=(
+        Column("contact_id", "text", nullable=False),
+        Column("eni_id", "text"),
+        Column("updated_at", "timestamptz", nullable=False),
+        Column("version", "integer"),
+        Column("processing_status", "text"),
+        Column("insights", "jsonb", nullable=False),
+    ),
+    key=("contact_id", "eni_id"),
+    on_conflict=Keep(),
+    run_columns=(),
+    id_type="uuid",
+)
+"""The insights of contacts, to be read."""
+
 GROUP = TableGroup(
     "insights",
     (INSIGHT_SOURCES, INSIGHT_DELIVERIES),
@@ -85,4 +102,5 @@ GROUP = TableGroup(
             undo="public.importer_undo_insights",
         ),
     ),
+    derived=(STRUCTURED_INSIGHTS,),
 )
