@@ -31,6 +31,7 @@ class Commands(Flag):
     ACKNOWLEDGE = auto()
     SCHEMA = auto()
     RESET = auto()
+    AIRTABLE = auto()
 
     IMPORT = SOURCE | ITEM
     RUN = IMPORT | VERIFY | RESUME | RESET

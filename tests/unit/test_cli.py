@@ -34,6 +34,7 @@ COMMANDS = [
     ["status"],
     ["acknowledge"],
     ["reset"],
+    ["airtable-sync"],
     ["schema"],
     ["schema", "apply"],
     ["schema", "print"],
@@ -363,6 +364,7 @@ def _seconds_of_children() -> float:
 NEVER_AT_ONCE = {
     *("pydantic", "httpx", "supabase", "rich", "watchfiles", "tenacity", "psutil", "dotenv"),
     *("multiprocessing", "concurrent.futures.process", "importlib.metadata", "email"),
+    *("pyairtable", "requests"),
 }
 """What neither help nor a plain run has a use for."""
 
