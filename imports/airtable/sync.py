@@ -18,10 +18,8 @@ from imports.airtable.outcome import Action, Outcome
 from imports.airtable.selection import Page
 from imports.airtable.sending import Sender
 from imports.airtable.settled import Settled
-from imports.airtable.task import Queues, Task, planned, skip_reason
+from imports.airtable.task import NO_INSIGHTS, Queues, Task, planned, skip_reason
 from imports.backends.reading import Row, RowReader
-
-NO_INSIGHTS = "there are no insights of this contact"
 
 _LONGEST_KNOWN = 3_600.0
 """After so many seconds, a member is looked up again before its note is created."""

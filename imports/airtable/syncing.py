@@ -13,7 +13,7 @@ from imports.airtable.note import note_of
 from imports.airtable.outcome import Action, Outcome, SyncReport
 from imports.airtable.selection import Selection, pages
 from imports.airtable.sync import Sync
-from imports.airtable.task import planned, skip_reason
+from imports.airtable.task import NO_INSIGHTS, planned, skip_reason
 from imports.backends.reading import Row
 from imports.backends.retrying import RetryingDatabase
 from imports.errors import BackendUnavailableError, ImporterError, InterruptedRunError, LockedError
@@ -41,12 +41,8 @@ def sync(
         InterruptedRunError: if it was asked to stop. What is done stays done, also then.
     """
     report = SyncReport()
+    told = _to_both(report, tell)
     memory = SyncMemory(database, base.config.base)
-
-    def told(outcome: Outcome) -> None:
-        report.add(outcome)
-        tell(outcome)
-
     try:
         position = memory.begin()
         with _ending(memory, base):
@@ -76,6 +72,7 @@ def plan(
 ) -> SyncReport:
     """What `sync` would do. It asks only the target: members are not looked up."""
     report = SyncReport()
+    told = _to_both(report, tell)
     memory = SyncMemory(database, config.base)
     position = memory.look()
     seen: dict[str, str] = {}
@@ -89,11 +86,19 @@ def plan(
             if page.of_contacts:
                 seen[contact] = row["updated_at"]
             state = states.get(contact) or NoteState(contact, "")
-            outcome = _planned(config, row, state, force=force, insists=selection.insists)
-            report.add(outcome)
-            tell(outcome)
+            told(_planned(config, row, state, force=force, insists=selection.insists))
+        for contact in sorted(page.missing):
+            told(Outcome(contact, Action.FAILED, NO_INSIGHTS))
     report.calls_this_month = memory.calls_this_month
     return report
+
+
+def _to_both(report: SyncReport, tell: Tell) -> Tell:
+    def told(outcome: Outcome) -> None:
+        report.add(outcome)
+        tell(outcome)
+
+    return told
 
 
 def _planned(

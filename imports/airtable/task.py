@@ -14,6 +14,7 @@ T = TypeVar("T")
 
 NOT_COMPLETED = "its processing_status is not completed"
 NO_TEXT = "it has no text"
+NO_INSIGHTS = "there are no insights of this contact"
 
 
 @dataclass(slots=True, eq=False)

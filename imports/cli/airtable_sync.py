@@ -51,7 +51,7 @@ class Result:
 
 def duration(text: str) -> timedelta | None:
     """The time that a text such as `24h` means; None if it means none."""
-    found = re.fullmatch(r"([0-9]{1,6})([mhd])", text)
+    found = re.fullmatch(r"([0-9]{1,5})([mhd])", text)
     return None if found is None else timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
@@ -133,7 +133,7 @@ def report_lines(config: AirtableConfig, report: SyncReport, *, dry_run: bool) -
         lines += [f"  {_failure(each)}" for each in report.failed[:MOST_SHOWN]]
         if (more := len(report.failed) - MOST_SHOWN) > 0:
             lines.append(f"  … and {more:,} more (--json has all)")
-    if dry_run:
+    if dry_run and report.counts[Action.CREATED]:
         lines.append("Whether each contact has a member record is not known before the sync.")
     lines.append(f"Calls: {report.calls:,}; in this month {report.calls_this_month:,}")
     return lines
