@@ -18,6 +18,9 @@ from imports.settings import OPTIONS, Settings
 
 _log = logging.getLogger(__name__)
 
+_IN_PROJECT = ("state_file", "data_folder", "airtable_config")
+"""Files and folders that are in the project folder by default."""
+
 
 def load_settings(
     *,
@@ -84,7 +87,7 @@ def settings_and_origins(
     environment = os.environ if environment is None else environment
     project = project_folder(environment) if folder is None else folder
     values: dict[str, Any] = {"project": project, "production": production, "staging": staging}
-    values |= {name: project / OPTIONS[name].default for name in ("state_file", "data_folder")}
+    values |= {name: project / OPTIONS[name].default for name in _IN_PROJECT}
     origins: dict[str, str] = {}
     layers: list[tuple[str, Mapping[str, str | None]]] = [("", environment)]
     names = _env_files(production=production, staging=staging)

@@ -36,13 +36,14 @@ from imports.configuration.values import (
 DATA_FOLDER = Path(".importer")
 """The folder of the embedded PostgreSQL and the local images, in the project folder."""
 
+AIRTABLE_CONFIG = Path("airtable.toml")
 LEDGER_NAME = "upload_tracker.db"
 PROGRESS_CSV = Path("data/supabase_upload_progress.csv")
 """The progress log of kinds that consume their source, in the project folder."""
 
 SOURCE, IMPORT, RUN = Commands.SOURCE, Commands.IMPORT, Commands.RUN
 VERIFY, CONSUMED = Commands.VERIFY, Commands.CONSUMED
-TARGET = RUN | Commands.SCHEMA | Commands.CHECK | Commands.READ
+TARGET = RUN | Commands.SCHEMA | Commands.CHECK | Commands.READ | Commands.AIRTABLE
 MEMORY = RUN | Commands.STATUS | Commands.ACKNOWLEDGE | Commands.CHECK
 
 
@@ -126,13 +127,18 @@ class Settings:
         3,
         WholeNumber(0),
         "Retries per request; also the number of runs that retry a failed item.",
-        RUN,
+        RUN | Commands.AIRTABLE,
+        own_help={Commands.AIRTABLE: "Retries per request."},
     )
     max_wait: float = option(
         120.0,
         Number(0, 86_400),
         "How long to wait for a database or an image store that does not answer; 0: only retry.",
-        RUN,
+        RUN | Commands.AIRTABLE,
+        own_help={
+            Commands.AIRTABLE: "How long to wait for a database, or for Airtable, if it does not"
+            " answer; 0: only retry."
+        },
         metavar="SECONDS",
     )
     max_concurrent_uploads: int = option(10, WholeNumber(1), "Images uploaded at once.", IMPORT)
@@ -347,6 +353,18 @@ class Settings:
         switch,
         "Do not ask on a terminal before the first run that deletes files of a source.",
         CONSUMED,
+    )
+    airtable_api_key: Secret | None = option(
+        None, OrNone(secret), variables=("AIRTABLE_API_KEY",), kept=Kept.NOT
+    )
+    airtable_config: Path = option(
+        AIRTABLE_CONFIG,
+        path,
+        "The file that names base, tables and fields.",
+        Commands.AIRTABLE,
+        flags=("--config",),
+        metavar="FILE",
+        kept=Kept.NOT,
     )
 
     def __post_init__(self) -> None:

@@ -13,9 +13,10 @@ Exit codes:
     0  all done
     1  a fatal error; the message says what to do
     2  wrong usage
-    3  done, but some items failed, verification found differences, or a reset
-       left rows to which others refer
-   11  another run holds the ledger or the work state, or uses the server to be stopped
+    3  done, but some items failed, verification or a check found differences, or a
+       reset left rows to which others refer
+   11  another run holds the ledger or the work state, or uses the server to be
+       stopped; or another sync into the same base is active
    75  the target did not answer; run again to resume
   130  interrupted; run again to resume
 """

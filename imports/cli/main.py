@@ -13,6 +13,7 @@ import click
 
 from imports.cli.commands import (  # noqa: F401  # each adds itself
     acknowledge,
+    airtable_sync,
     check,
     db,
     earlier,

@@ -36,6 +36,7 @@ class Commands(Flag):
     CHECK = auto()
     READ = auto()
     """The commands that read what is stored of a kind."""
+    AIRTABLE = auto()
 
     IMPORT = SOURCE | ITEM
     RUN = IMPORT | VERIFY | RESUME | RESET

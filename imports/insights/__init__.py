@@ -6,6 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from imports.airtable.compat import (
+        StructuredInsightsAirtableWriter,
+        SupabaseAirtableSync,
+        SyncResult,
+    )
     from imports.insights.client import SupabaseInsightsClient, create_supabase_client
     from imports.insights.errors import (
         SupabaseConnectionError,
@@ -34,16 +39,24 @@ __all__ = [
     "ProcessingStatus",
     "StructuredInsight",
     "StructuredInsightContent",
+    "StructuredInsightsAirtableWriter",
+    "SupabaseAirtableSync",
     "SupabaseConnectionError",
     "SupabaseInsightsClient",
     "SupabaseInsightsProcessor",
     "SupabaseOperationError",
+    "SyncResult",
     "create_supabase_client",
     "retry_on_failure",
     "validate_structured_insight_json",
 ]
 
 _MODULES = {
+    "imports.airtable.compat": (
+        "StructuredInsightsAirtableWriter",
+        "SupabaseAirtableSync",
+        "SyncResult",
+    ),
     "imports.insights.client": ("SupabaseInsightsClient", "create_supabase_client"),
     "imports.insights.errors": (
         "SupabaseConnectionError",

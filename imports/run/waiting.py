@@ -24,6 +24,7 @@ QUESTIONS = {
     "database.compare": "the database: comparing",
     "database.rows": "the database: which rows it has",
     "database.call": "the database: a question of its kind",
+    "database.function": "the database: what it remembers",
     "database.count_written": "the database: counting what a run wrote",
     "database.delete_written": "the database: deleting what a run wrote",
     "database.unlist_images": "the database: which images no row names",

@@ -12,6 +12,8 @@ import click
 import pytest
 
 from imports.cli.main import cli
+from tests.support.airtable import toml_for
+from tests.support.airtable_server import KEY, airtable
 from tests.support.bench import Bench
 from tests.support.database import query
 
@@ -40,14 +42,21 @@ def test_the_blocks_of_python_and_sql_run(
         (folder / f"CNT-12345{number}_ENI-1.json").write_text(json.dumps(document))
     (folder / "broken.json").write_text("{")
     names: dict[str, Any] = {}
-    for block in blocks("python"):
-        exec(compile(block, "docs/insights.md", "exec"), names)
+    with airtable() as server:
+        monkeypatch.setenv("AIRTABLE_API_KEY", KEY)
+        Path("airtable.toml").write_text(toml_for(server))
+        for contact in ("CNT-test123", "CNT-123"):
+            server.add_member(contact)
+        for block in blocks("python"):
+            exec(compile(block, "docs/insights.md", "exec"), names)
+        assert server.notes().keys() == {"CNT-test123", "CNT-123"}
     shown = capsys.readouterr().out
     assert "3 insights imported" in shown
     assert re.search(r"^CNT-123450: .*\*\*investments\*\*", shown, re.MULTILINE)
     assert "Invalid: output/structured_insights/broken.json - [" in shown
     assert "Validation errors: ['metadata.record_count is -1, less than 0']" in shown
     assert "Database status: True" in shown
+    assert "Success rate: " in shown
     assert names["summary"]["errors"] == {"CNT-456": "Validation error"}
     assert names["total_insights"] == names["completed_insights"] == 6
     assert len(list(Path("backups/migration").iterdir())) == 3

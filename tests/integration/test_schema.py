@@ -57,8 +57,10 @@ OURS = [
     "import_target",
     "search_results",
 ]
-PUBLIC = sorted([*OURS, *DERIVED])
-"""All tables of ours in `public`: those of kinds and of the engine, and those that are derived."""
+OF_AIRTABLE = ["importer_airtable_bases", "importer_airtable_calls", "importer_airtable_notes"]
+PUBLIC = sorted([*OURS, *DERIVED, *OF_AIRTABLE])
+"""All tables of ours in `public`: those of kinds, of the engine and of the sync to Airtable, and
+those that are derived."""
 
 
 def names(url: str, statement: str) -> list[str]:

@@ -28,7 +28,15 @@ from typing import Any, TextIO
 import imports
 from tests.support import fault_points
 
-ALSO = ("_strptime", "dotenv", "httpx", "ijson.backends.yajl2_c", "rich.progress", "zoneinfo")
+ALSO = (
+    "_strptime",
+    "dotenv",
+    "httpx",
+    "ijson.backends.yajl2_c",
+    "pyairtable",
+    "rich.progress",
+    "zoneinfo",
+)
 """What a command imports when it comes to it, beside the importer's own modules."""
 
 NOT_FOR_COMMANDS = ("imports.__main__", "imports.local_", "imports.servers.hosted_database")

@@ -41,6 +41,7 @@ COMMANDS = [
     ["load"],
     ["load-qwen"],
     ["check"],
+    ["airtable-sync"],
     ["schema"],
     ["schema", "apply"],
     ["schema", "print"],
@@ -421,6 +422,7 @@ def _seconds_of_children() -> float:
 NEVER_AT_ONCE = {
     *("pydantic", "httpx", "supabase", "rich", "watchfiles", "tenacity", "psutil", "dotenv"),
     *("multiprocessing", "concurrent.futures.process", "importlib.metadata", "email"),
+    *("pyairtable", "requests"),
 }
 """What neither help nor a plain run has a use for."""
 

@@ -20,7 +20,9 @@ NAMES = (
     "docs/operating.md",
     "docs/earlier-commands.md",
     "docs/coming-from.md",
+    "docs/airtable.md",
 )
+
 DOCUMENTS = [ROOT / name for name in NAMES]
 
 
