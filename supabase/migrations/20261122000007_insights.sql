@@ -165,7 +165,7 @@ begin
       select contact_id, name, jsonb_object_agg(heading,
         jsonb_build_object('line', line, 'bullets', bullets, 'place', place)) as headings
       from (
-        select contact_id, name, part ->> 0 as heading, min(array[age, number]) as place,
+        select contact_id, name, part ->> 0 as heading, min(age * 1000000 + number) as place,
           (array_agg(part ->> 1 order by age, number))[1] as line,
           string_agg(words, E'\n' order by age, number) as bullets
         from (select distinct contact_id, name, age, number, part, words from lost) as bullets
@@ -175,7 +175,7 @@ begin
     ), sections as (
       select contact_id, name, case when headings is null then content else (
         select string_agg(words, '' order by place) from (
-          select array[0, number] as place,
+          select number as place,
             substr(content, begins + 1, case when here is null then ends else says end - begins)
             || case when here is null then '' else
               case when says > begins then E'\n' else '' end || (here ->> 'bullets')
@@ -188,7 +188,7 @@ begin
             (part ->> 3)::integer, (part ->> 4)::integer, (part ->> 5)::integer)
           ) as its(here, begins, says, fills, ends)
           union all
-          select array[1, (new -> 'place' ->> 0)::integer, (new -> 'place' ->> 1)::integer],
+          select 1000000 + (new ->> 'place')::bigint,
             E'\n\n' || (new ->> 'line') || E'\n' || (new ->> 'bullets')
           from jsonb_each(headings) as given(heading, new)
           where not jsonb_path_exists((outline ->> 1)::jsonb -> 1, '$[*] ? (@[0] == $heading)',
@@ -203,7 +203,7 @@ begin
         array_agg(value order by place) filter (where not is_subtype) as types,
         array_agg(value order by place) filter (where is_subtype) as subtypes
       from (
-        select contact_id, is_subtype, value, min(array[-age, number]) as place
+        select contact_id, is_subtype, value, min(number - age * 1000000) as place
         from sources
         cross join lateral (values (false, eni_source_types), (true, eni_source_subtypes))
           as list(is_subtype, entries)

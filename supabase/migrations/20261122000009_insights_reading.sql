@@ -6,7 +6,7 @@
 -- `excerpt` of it, in which each hit is between the characters U+0002 and U+0003; these are nowhere else.
 -- If more than 250 rows are found, 250 of them are ranked.
 create or replace function public.importer_search_insights(payload jsonb) returns jsonb
-language plpgsql stable security invoker set search_path = '' as $function$
+language plpgsql stable security invoker set search_path = '' set jit = off as $function$
 declare
   body constant jsonb := public.importer_body(payload);
   fields constant jsonb := nullif(body -> 'fields', 'null');

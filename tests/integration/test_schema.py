@@ -394,6 +394,11 @@ def test_rows_stay_hidden_where_somebody_opens_their_tables(
             "BEGIN; INSERT INTO import_merges VALUES (gen_random_uuid(), 'x', '{}');"
             " INSERT INTO import_removals VALUES ('x', 'x', 'x');"
             " INSERT INTO raw.qwen_annotations (recognition_id) VALUES (1);"
+            " INSERT INTO importer_airtable_bases VALUES ('app');"
+            " INSERT INTO importer_airtable_notes (base_id, contact_id, table_name)"
+            " VALUES ('app', 'CNT-1', 'Notes');"
+            " INSERT INTO importer_airtable_calls"
+            " VALUES ('app', '2026-01-01', 1, gen_random_uuid(), 1);"
             " INSERT INTO initial_annotations (image_id, initial_tray_item_id, bbox)"
             " SELECT images.id, item.id, '{}' FROM images, initial_tray_items AS item"
         )

@@ -196,6 +196,21 @@ def test_of_listed_items_what_failed_before_comes_last(book: Book) -> None:
         assert [item.path for items in found for item in items] == paths
 
 
+def test_listed_items_come_by_path_where_groups_are_neighbours(book: Book) -> None:
+    book.failed(*book.add("b").values())
+    book.next_run("next")
+    book.list(*map(listed, ("e", "c", "b", "d", "a")))
+    for limit, size in ((None, 2), (5, 9), (4, 1), (0, 2)):
+        found = list(book.listed_items(limit, size, by_path=True))
+        paths = [item.path for items in found for item in items]
+        assert paths == ["a", "c", "d", "e", "b"][:limit]
+        assert all(len(items) <= size for items in found)
+    found = list(book.listed_items(None, 9, 2, by_path=True))
+    assert [len(items) for items in found] == [2, 2, 1]
+    book.plan(Plan(found[0][0].id))
+    assert len(list(book.listed_items(None, 1, by_path=True))) == 4
+
+
 def test_listed_items_can_be_planned_while_they_are_handed_out(book: Book) -> None:
     book.list(*(listed(str(number)) for number in range(6)))
     seen = []

@@ -131,6 +131,12 @@ def test_a_group_is_never_torn_however_many_rows_it_has(book: Book, size: int) -
     assert [number for number in with_y if number in {4, 5}] == [4, 5]
 
 
+def test_groups_come_in_the_order_of_their_first_paths(book: Book) -> None:
+    """So that a batch reads few chunks, where items of a group are neighbours."""
+    plan_rows(book, [1] * 7, groups=[9, 9, 5, 5, None, 7, 7])
+    assert cut(book, 2) == [[4, 0, 1], [2, 3], [5, 6]]
+
+
 def test_two_groups_side_by_side_are_cut_between_them(book: Book) -> None:
     plan_rows(book, [9_000] * 4, groups=[1, 1, 2, 2])
     assert sorted(cut(book)) == [[0, 1], [2, 3]]

@@ -45,8 +45,12 @@ class Outline(NamedTuple):
     bullets: list[Bullet]
 
 
+@lru_cache(maxsize=256)
 def outline_of(text: str) -> Outline | None:
-    """The outline of a section; None if it says nothing, like headings and bullets without text."""
+    """The outline of a section; None if it says nothing, like headings and bullets without text.
+
+    Cached, since the files of a contact, which follow each other, have many sections in common.
+    """
     part: Part = ["", "", 0, 0, 0, 0]
     parts, numbers, number = [part], {"": 0}, 0
     bullets: list[Bullet] = []
