@@ -6,7 +6,7 @@ WORKDIR /opt/resilient-importer
 COPY constraints.txt pyproject.toml README.md ./
 COPY supabase/migrations supabase/migrations
 COPY imports imports
-RUN pip install --no-cache-dir --constraint constraints.txt . \
+RUN pip install --no-cache-dir --constraint constraints.txt ".[airtable]" \
     && useradd --uid 10001 --create-home importer \
     && install --directory --owner importer --group importer /project
 
