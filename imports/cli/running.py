@@ -133,11 +133,11 @@ def running(
     from imports.cli import faults
     from imports.cli.progress import display_for
     from imports.run.logs import log_files
-    from imports.workers.garbage import collect_from_now_on
+    from imports.workers.garbage import collect_rarely
 
     if not gc.isenabled():
         # `start` disabled it.
-        collect_from_now_on()
+        collect_rarely()
     stop = threading.Event()
     folder = settings.state_file.parent
     output = output or sys.stdout

@@ -37,9 +37,12 @@ def create_incoming(table: Table) -> str:
     return f"create temporary table {incoming(table)} (ordinal integer, {columns}) on commit drop"
 
 
-def copy_incoming(table: Table) -> str:
-    """The COPY command for rows that `row_format` encoded, each after its ordinal."""
-    return f"copy {incoming(table)} (ordinal, {_names(table.columns)}) from stdin"
+def copy_incoming(table: Table, columns: tuple[Column, ...] | None = None) -> str:
+    """The COPY command for rows that `row_format` encoded, each after its ordinal.
+
+    `columns` are those that the lines have, if not all.
+    """
+    return f"copy {incoming(table)} (ordinal, {_names(columns or table.columns)}) from stdin"
 
 
 def all_incoming(table: Table) -> str:
@@ -71,6 +74,13 @@ def must_merge(table: Table) -> str:
         f"select exists (select from {table.qualified_name}{condition})"
         f" or row_security_active('{table.qualified_name}')"
     )
+
+
+def any_lacks_parent(table: Table) -> str:
+    """The query whether a row in `incoming` refers to a missing row of another table."""
+    run = {column.name: f"%({column.name})s::{column.type}" for column in table.run_columns}
+    rows = with_parents(table, run, all_incoming(table))
+    return f"select exists (select from ({rows}) as rows where lacks_parent)"
 
 
 def merge_statement(

@@ -11,9 +11,13 @@ import psycopg2
 import pytest
 
 from imports.backends import postgresql
-from imports.backends.database import Database
+from imports.backends.database import Database, Rows
 from imports.backends.new_rows import _MAX_FAILED_COPIES
+from imports.kinds.annotations.tables import GROUP as ANNOTATIONS
+from imports.kinds.annotations.tables import QWEN_ANNOTATIONS
+from imports.tables.row_format import encoder
 from tests.integration.test_merge import opened, rows_of
+from tests.support.annotations import add_recognitions, linked
 from tests.support.bench import Bench, one_backend
 from tests.support.database import query
 
@@ -112,6 +116,38 @@ def test_rows_that_a_trigger_leaves_out_are_told_as_a_merge_tells_them(
         query(bench.url, "DROP TRIGGER leave_out ON search_results; DROP FUNCTION leave_out()")
     assert merged == [3]
     assert [row[0] for row in bench.rows()] == ["A", "C"]
+
+
+def put_boxes(
+    database: Database, *boxes: tuple[int, str | None, int]
+) -> tuple[str, dict[str, int]]:
+    """The outcome of boxes (recognition, label, left edge), and the counts of derived rows."""
+    encode = encoder(QWEN_ANNOTATIONS, database.row_format)
+    rows = [
+        encode((number, "camera1.jpg", label, {"x": left}, "FOOD")) for number, label, left in boxes
+    ]
+    run = {"dataset_id": 1, "batch_id": "b", "if_exists": "newer", "repair": False}
+    answer = database.merge(uuid4(), Rows(ANNOTATIONS, run, {0: rows}))
+    return answer.outcomes[0], dict(answer.derived)
+
+
+def test_rows_with_parents_and_derivations_go_by_copy_too(bench: Bench, merged: list[int]) -> None:
+    add_recognitions(bench.url, 1, 2)
+    derived = "initial_annotations"
+    with opened(bench) as (database, _):
+        some = ((1, "dish_0", 7), (2, None, 7), (1, "dish_0", 5), (1, "dish_1", 5))
+        assert put_boxes(database, *some) == ("IIII", {derived: 3, "initial_tray_items": 0})
+        letters, _ = put_boxes(database, (1, "dish_0", 8), (3, "dish_0", 8), (2, "dish_1", 8))
+        assert (letters, merged) == ("ILI", [3]), "one has no parent"
+        assert put_boxes(database, (2, "dish_0", 9))[0] == "I"
+        assert put_boxes(database, (2, "dish_0", 9), (2, "dish_0", 3))[0] == "=I"
+    assert merged == [3, 2]
+    assert linked(bench.url) == [
+        *((1, 1, "dish_0", left) for left in (5, 7, 8)),
+        (1, 1, "dish_1", 5),
+        *((2, 1, "dish_0", left) for left in (3, 9)),
+        (2, 1, "dish_1", 8),
+    ]
 
 
 def test_for_whom_row_level_security_is_active_all_are_merged(
