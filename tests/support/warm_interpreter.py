@@ -26,9 +26,24 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import imports
+from imports.source.days import day_in
 from tests.support import fault_points
 
-ALSO = ("_strptime", "dotenv", "httpx", "ijson.backends.yajl2_c", "rich.progress", "zoneinfo")
+ALSO = (
+    "_strptime",
+    "certifi",
+    "click._textwrap",
+    "ctypes",
+    "dotenv",
+    "encodings.idna",
+    "filelock",
+    "httpcore",
+    "httpx",
+    "ijson.backends.yajl2_c",
+    "imagesize",
+    "rich.progress",
+    "zoneinfo",
+)
 """What a command imports when it comes to it, beside the importer's own modules."""
 
 NOT_FOR_COMMANDS = ("imports.__main__", "imports.local_", "imports.servers.hosted_database")
@@ -46,6 +61,8 @@ def import_for_good() -> None:
             import_module(module.name)
     for name in ALSO:
         import_module(name)
+    # Compiles its patterns, which is done on first use.
+    day_in("")
     kept.update(sys.modules)
     # A frozen reference cycle is never collected.
     ring: list[object] = [kept]
