@@ -134,6 +134,24 @@ def database_url(embedded_server: EmbeddedServer, database_template: str) -> Ite
     yield from _fresh_database(embedded_server, database_template)
 
 
+@pytest.fixture(scope="session")
+def shared_database_url(embedded_server: EmbeddedServer, database_template: str) -> Iterator[str]:
+    """One database for tests that leave its schema as it is: emptying costs less than copying."""
+    yield copy_of(embedded_server.url, database_template, "shared_postgresql")
+    drop_database(embedded_server.url, "shared_postgresql")
+
+
+@pytest.fixture
+def postgresql(shared_database_url: str) -> Target:
+    """A PostgreSQL database with our schema and nothing in it.
+
+    It is shared: a test may change its schema only if it puts that right again.
+    """
+    target = Target("postgresql", shared_database_url)
+    target.empty()
+    return target
+
+
 @pytest.fixture
 def empty_database_url(embedded_server: EmbeddedServer) -> Iterator[str]:
     """A fresh database without anything."""
@@ -207,7 +225,8 @@ def lite(shared_lite: LocalSupabase) -> LocalSupabase:
 def target(request: pytest.FixtureRequest) -> Target:
     """Each of the backends in turn, with nothing in it."""
     if request.param == "postgresql":
-        return Target("postgresql", request.getfixturevalue("database_url"))
+        postgresql: Target = request.getfixturevalue("postgresql")
+        return postgresql
     return Target.of(request.getfixturevalue(request.param))
 
 
