@@ -20,7 +20,7 @@ from imports.servers.hosted_database import prepare_database
 from imports.servers.local_program import NODE_MODULES
 from imports.servers.local_supabase import LocalSupabase, Rest, serve
 from imports.servers.schema import apply_schema
-from tests.support.database import copy_of, create_database, drop_database
+from tests.support.database import copy_of, create_database, drop_database, kept_connected
 from tests.support.folder import new_folder
 from tests.support.outside import refuse_what_is_outside
 from tests.support.target import Target
@@ -137,7 +137,9 @@ def database_url(embedded_server: EmbeddedServer, database_template: str) -> Ite
 @pytest.fixture(scope="session")
 def shared_database_url(embedded_server: EmbeddedServer, database_template: str) -> Iterator[str]:
     """One database for tests that leave its schema as it is: emptying costs less than copying."""
-    yield copy_of(embedded_server.url, database_template, "shared_postgresql")
+    url = copy_of(embedded_server.url, database_template, "shared_postgresql")
+    with kept_connected(url):
+        yield url
     drop_database(embedded_server.url, "shared_postgresql")
 
 
@@ -234,7 +236,8 @@ def _shared(
     server: EmbeddedServer, template: str, folder: Path, rest: Rest
 ) -> Iterator[LocalSupabase]:
     name = f"shared_{rest}"
-    with serve(copy_of(server.url, template, name), folder, rest=rest) as local:
+    url = copy_of(server.url, template, name)
+    with kept_connected(url), serve(url, folder, rest=rest) as local:
         yield local
     drop_database(server.url, name)
 
