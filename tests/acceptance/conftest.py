@@ -39,12 +39,6 @@ def place(folder: Path, target: Target) -> Workplace:
 
 
 @pytest.fixture
-def postgresql(database_url: str) -> Target:
-    """A fresh PostgreSQL database, for what does not depend on the backend."""
-    return Target("postgresql", database_url)
-
-
-@pytest.fixture
 def pg_place(folder: Path, postgresql: Target) -> Workplace:
     """A working folder with DATABASE_URL set."""
     return Workplace(folder, postgresql.environment)

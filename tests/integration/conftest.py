@@ -10,22 +10,13 @@ from pathlib import Path
 import pytest
 from tenacity import RetryCallState
 
-from imports.servers.embedded import EmbeddedServer
 from imports.servers.local_supabase import LocalSupabase
 from imports.tables.table import TableGroup
 from tests.support.bench import Bench
-from tests.support.database import copy_of, drop_database
 from tests.support.small_kinds import placed
 from tests.support.small_kinds.installing import Install, installed
 from tests.support.small_kinds.placed import Trays
 from tests.support.target import Target
-
-
-@pytest.fixture(scope="session")
-def shared_database_url(embedded_server: EmbeddedServer, database_template: str) -> Iterator[str]:
-    """One database for the tests that leave its schema as it is."""
-    yield copy_of(embedded_server.url, database_template, "shared_postgresql")
-    drop_database(embedded_server.url, "shared_postgresql")
 
 
 @pytest.fixture(params=["postgresql", "supabase"])
@@ -50,8 +41,7 @@ def any_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]
 def opened_bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     """The bench of the backend that a fixture is parametrized with."""
     if request.param == "postgresql":
-        target = Target("postgresql", request.getfixturevalue("shared_database_url"))
-        target.empty()
+        target = request.getfixturevalue("postgresql")
     else:
         target = Target.of(request.getfixturevalue(request.param))
         tmp_path = _beside(tmp_path)

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from tests.support.command import wait_until
-from tests.support.database import connected, query
+from tests.support.database import asking, connected, query
 from tests.support.target import Target
 
 _TABLES = (
@@ -105,5 +105,5 @@ def until_somebody_waits(url: str) -> None:
         cursor.execute(_WAITING)
         return cursor.rowcount > 0
 
-    with connected(url) as connection, connection.cursor() as cursor:
+    with asking(url) as connection, connection.cursor() as cursor:
         wait_until(ask)

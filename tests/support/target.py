@@ -11,7 +11,7 @@ from imports.kinds import all_kinds
 from imports.servers.local_supabase import LocalSupabase
 from imports.servers.schema import needed
 from tests.support.command import wait_until
-from tests.support.database import connected
+from tests.support.database import asking
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Target:
 
     def empty(self) -> None:
         """Empties the target, after the last import has ended."""
-        with connected(self.database_url) as connection, connection.cursor() as cursor:
+        with asking(self.database_url) as connection, connection.cursor() as cursor:
 
             def ask(sql: str, *parameters: object) -> list[tuple[Any, ...]]:
                 cursor.execute(sql, parameters or None)
@@ -62,7 +62,8 @@ class Target:
 
             wait_until(lambda: not ask(_AT_WORK))
             if filled := [name for (name,) in ask(_FILLED)]:
-                cursor.execute(";".join([_WITHOUT_CHECKS, *(f"DELETE FROM {t}" for t in filled)]))
+                deletes = (f"DELETE FROM {table}" for table in filled)
+                cursor.execute(";".join([_WITHOUT_CHECKS, *deletes]))
                 # So that new rows are stored in order again.
                 cursor.execute(f"VACUUM {', '.join(filled)}")
             ask(_RESTART_NUMBERS)
@@ -89,7 +90,7 @@ _FILLED = (
     f" WHERE relkind = 'r' AND {_OURS} AND relname <> 'import_target'"
     " AND pg_relation_size(oid) > 0"
 )
-_WITHOUT_CHECKS = "SET session_replication_role = replica"
+_WITHOUT_CHECKS = "SET LOCAL session_replication_role = replica"
 _RESTART_NUMBERS = (
     "SELECT setval(pg_class.oid, seqstart, false) FROM pg_class JOIN pg_sequence ON seqrelid = oid"
     f" WHERE {_OURS}"
