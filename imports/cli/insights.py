@@ -6,7 +6,7 @@ from pathlib import Path
 
 from imports.cli.printing import print_json, print_out
 from imports.display_text import shown, shown_lines
-from imports.errors import ImporterError
+from imports.errors import ImporterError, UsageError
 from imports.files.file_error import about_file
 from imports.insights.client import SupabaseInsightsClient
 from imports.insights.export import as_markdown, export_insights
@@ -17,10 +17,14 @@ def show_contact(settings: Settings, contact: str, *, as_json: bool) -> None:
     """Prints the insight of a contact.
 
     Raises:
+        UsageError: if no contact can have this id.
         ImporterError: if there is none.
     """
     with _client(settings) as client:
-        found = client.get_insight_by_contact_id(contact)
+        try:
+            found = client.get_insight_by_contact_id(contact)
+        except ValueError as error:
+            raise UsageError(f"{error}.") from error
         location = client.target.location
     if found is None:
         raise ImporterError(f"There is no insight of {contact} in {location}.")

@@ -163,6 +163,6 @@ def _where(
 
 
 def _checked_id(contact_id: str) -> str:
-    if not contact_id or not contact_id.strip():
+    if not contact_id.strip() or contact_id != contact_id.encode("utf-8", "replace").decode():
         raise ValueError(f"{contact_id!r} is not a contact id")
     return contact_id

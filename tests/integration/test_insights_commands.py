@@ -54,6 +54,9 @@ def test_an_insight_is_shown(settings: Settings, capsys: pytest.CaptureFixture[s
     with pytest.raises(ImporterError, match=r"no insight of CNT-9 in PostgreSQL") as error:
         show_contact(settings, "CNT-9", as_json=False)
     assert error.value.exit_code == 1
+    for hostile in ("", "  ", "\udcff"):
+        with pytest.raises(UsageError, match="is not a contact id"):
+            show_contact(settings, hostile, as_json=False)
 
 
 @one_backend

@@ -138,6 +138,11 @@ def test_a_file_that_is_wrong_is_told_with_what_is_wrong(
     assert str(file) in str(error.value)
 
 
+def test_only_a_regular_file_is_read() -> None:
+    with pytest.raises(UsageError, match="not a regular file"):
+        read_config(Path("/dev/zero"))
+
+
 def test_the_configuration_of_the_earlier_program_is_understood() -> None:
     fields = {"contact_id": "ID", "name": "Name", "note_submissions": "Notes"}
     notes = {"table_id": "tblNotes", "status_column_value": {"elvis": "Presley"}}
