@@ -39,7 +39,10 @@ def show(contact: str, *, as_json: bool, **flags: Any) -> None:
 )
 @_JSON
 def search(text: tuple[str, ...], limit: int, *, as_json: bool, **flags: Any) -> None:
-    """Find insights by words in any form, "a phrase", or, -without; the best ones come first."""
+    """Find insights by words in any form, the best ones first.
+
+    As in a web search: "a phrase", one `or` another, and -without.
+    """
     from imports.cli.insights import search_text
 
     search_text(settings_from("insights", **flags), " ".join(text), limit, as_json=as_json)

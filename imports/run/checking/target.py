@@ -28,7 +28,6 @@ from imports.servers.schema import apply_schema, table_names
 from imports.settings import Settings
 from imports.source.tree import signature_of_file
 
-_SERVICE_ROLE = "service_role"
 _LARGEST_SKEW = 5.0
 """Seconds between the clocks that are worth a warning: times of rows and logs differ by them."""
 
