@@ -278,6 +278,12 @@ def _release(server: EmbeddedServer) -> None:
     embedded.release(server)
 
 
+def lacks_database(settings: Settings) -> bool:
+    """Whether the target is an embedded PostgreSQL that opening would create."""
+    is_embedded = settings.chosen_backend is Backend.EMBEDDED
+    return is_embedded and not embedded_folder(settings.data_folder).exists()
+
+
 def embedded_folder(data_folder: Path) -> Path:
     """The folder for the data of the embedded PostgreSQL."""
     return data_folder / "postgresql"
