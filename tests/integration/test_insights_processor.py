@@ -209,7 +209,13 @@ def test_single_files_are_migrated(bench: Bench, client: SupabaseInsightsClient)
     assert not manager.migrate_single_file(broken)
     assert (len(manager.migrated_files), len(manager.skipped_files)) == (2, 1)
     assert len(manager.failed_files) == 1
+    elsewhere = folder.with_name("elsewhere")
+    elsewhere.mkdir()
+    with pytest.raises(SupabaseOperationError):
+        manager.migrate_single_file(shutil.copy2(good, elsewhere))
     shutil.rmtree(folder)
+    with pytest.raises(SupabaseOperationError, match="no such file"):
+        manager.migrate_single_file(good)
     assert manager.migrate_all_files().get_summary()["total_processed"] == 0
     with pytest.raises(SupabaseOperationError, match="no such file"):
         manager.migrate_single_file(good, force_overwrite=True)
