@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 
 from imports.errors import UsageError
+from imports.files.regular_file import read_named
 
 _FIELD_ID = re.compile(r"fld[A-Za-z0-9]{14}")
 _BASE_ID = re.compile(r"app[A-Za-z0-9]{14}")
@@ -70,14 +71,17 @@ def read_config(path: Path) -> AirtableConfig:
         UsageError: if it does not exist, or a value is missing or invalid.
     """
     try:
-        content = path.read_bytes()
+        content = read_named(path)
     except FileNotFoundError:
         raise UsageError(
             f"{path} does not exist. It names base, tables and fields: copy airtable.toml.example"
             " to it and adapt it, or name another file with --config."
         ) from None
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}. Make it readable.") from None
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}. Make it readable, or name another file with"
+            " --config."
+        ) from None
     try:
         found = msgspec.toml.decode(content, type=AirtableConfig)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

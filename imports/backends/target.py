@@ -278,6 +278,13 @@ def _release(server: EmbeddedServer) -> None:
     embedded.release(server)
 
 
+def lacks_database(settings: Settings) -> bool:
+    """Whether the target is an embedded PostgreSQL that opening would create."""
+    is_embedded = settings.chosen_backend is Backend.EMBEDDED
+    # In a folder that this user may not look into, there is none either.
+    return is_embedded and not os.path.exists(embedded_folder(settings.data_folder))  # noqa: PTH110
+
+
 def embedded_folder(data_folder: Path) -> Path:
     """The folder for the data of the embedded PostgreSQL."""
     return data_folder / "postgresql"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from imports.backends.target import embedded_folder, lacks_database
 from imports.cli.printing import print_json, print_out
 from imports.display_text import shown, shown_lines
-from imports.errors import ImporterError
+from imports.errors import ImporterError, UsageError
 from imports.files.file_error import about_file
 from imports.insights.client import SupabaseInsightsClient
 from imports.insights.export import as_markdown, export_insights
@@ -17,10 +18,14 @@ def show_contact(settings: Settings, contact: str, *, as_json: bool) -> None:
     """Prints the insight of a contact.
 
     Raises:
+        UsageError: if no contact can have this id.
         ImporterError: if there is none.
     """
     with _client(settings) as client:
-        found = client.get_insight_by_contact_id(contact)
+        try:
+            found = client.get_insight_by_contact_id(contact)
+        except ValueError as error:
+            raise UsageError(f"{error}.") from error
         location = client.target.location
     if found is None:
         raise ImporterError(f"There is no insight of {contact} in {location}.")
@@ -60,4 +65,9 @@ def export_all(settings: Settings, folder: Path) -> None:
 
 
 def _client(settings: Settings) -> SupabaseInsightsClient:
+    if lacks_database(settings):
+        raise UsageError(
+            f"There is no embedded PostgreSQL in {embedded_folder(settings.data_folder)}. Name the"
+            " target with --backend, or set the variables as they were for the import."
+        )
     return SupabaseInsightsClient(settings=settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from imports.cli.performance import performance_lines
 from imports.display_text import shown_lines
 from imports.items.phase import Phase
 from imports.items.work_item import Lacking
@@ -60,7 +61,7 @@ def render_report(report: RunReport) -> str:
         [", ".join(paths) for paths in report.duplicates],
     )
     lines += _cleaned(report)
-    lines += _performance(report)
+    lines += performance_lines(report)
     lines += [*_differences(report), "", *_failed(report)]
     lines += [_RULE, *_closing(report)]
     return shown_lines(lines)
@@ -249,29 +250,6 @@ def _cleaned(report: RunReport) -> list[str]:
     shown = ", ".join(f"{name!r} {value:,}×" for name, value in most[:MOST_SHOWN])
     more = f" and {len(most) - MOST_SHOWN} others" if len(most) > MOST_SHOWN else ""
     return [f"🧹 Cleaned {sum(cleaned.values()):,} values: {shown}{more}"]
-
-
-def _performance(report: RunReport) -> list[str]:
-    """The rates of phases, and the time of requests to the target; only of a verbose run."""
-    if not report.operations:
-        return []
-    derived = [rows for name, rows in report.counts.items() if name.startswith("import.derived.")]
-    lines = ["", "⏱️  Performance:"]
-    for phase, things, count in (
-        (Phase.UPLOAD, "images uploaded", report.count("upload.completed")),
-        (Phase.UPLOAD, "bytes uploaded", report.count("uploaded_bytes")),
-        (Phase.IMPORT, "records written", report.count("import.total_imported")),
-        (Phase.IMPORT, "derived rows", sum(derived)),
-    ):
-        seconds = report.state.phases[phase].duration_seconds
-        if count and seconds:
-            lines.append(f"     {things}: {count:,} ({count / seconds:,.1f}/s)")
-    for name, each in report.operations.items():
-        lines.append(
-            f"     {name}: {each.calls:,} calls, {each.seconds / each.calls:.3f} s each,"
-            f" {each.seconds:.1f} s in total, {each.retries:,} retries, {each.failures:,} failures"
-        )
-    return lines
 
 
 def _listing(mark: str, what: str, total: int, examples: list[str], more: str = "") -> list[str]:

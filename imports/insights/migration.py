@@ -166,6 +166,9 @@ class MigrationManager:
 
     def _result_of(self, place: Path) -> ItemResult | None:
         """The result of a file that was imported and has not changed since; else None."""
+        # The run says what is wrong with a file that is gone, or in another folder.
+        if not place.is_file() or place.resolve().parent != self.source_directory.resolve():
+            return None
         for each in self._results():
             if each.path == place.name and each.state == "imported":
                 return each if each.mtime_ns == place.stat().st_mtime_ns else None

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from imports.backends.reading import Row, RowQuery, pages
-from imports.errors import ImporterError
+from imports.errors import ImporterError, RecordError
 from imports.insights.client import SupabaseInsightsClient
 from imports.insights.errors import SupabaseOperationError, failing_as
 from imports.insights.memory import MemoryManager
@@ -32,6 +32,8 @@ from imports.ledger.work_state import new_run_ids
 from imports.phases.merge_job import MergeJob
 from imports.phases.merging import ImportTarget, import_batch
 from imports.phases.prepare import encode_records, row_encoders
+from imports.source.cleaning import json_type, without_nul
+from imports.source.json_text import as_json
 
 
 class _Given(NamedTuple):
@@ -94,9 +96,12 @@ class SupabaseInsightsProcessor:
             "insights": _plain(content),
         }
         if force_create:
+            given = document["insights"]
             insight = StructuredInsight(
                 metadata=InsightMetadata(**document["metadata"]),
-                insights=StructuredInsightContent(**document["insights"]),
+                insights=StructuredInsight.read(document).insights
+                if isinstance(given, str)
+                else StructuredInsightContent(**given),
             )
             return self.client.upsert_insight(insight)
         return self._process([document])
@@ -304,13 +309,21 @@ def _with_date(insight: Insight, moment: datetime) -> Insight:
     return insight._replace(metadata=insight.metadata._replace(generated_at=moment))
 
 
-def _given(document: Mapping[str, Any], name: str) -> _Given:
+def _given(document: object, name: str) -> _Given:
     """The insight in a document, named after its contact."""
+    if not isinstance(document, Mapping):
+        return _Given(name, None, f"{name} is {json_type(document)}, not an object")
     plain = {key: _plain(value) if key == "insights" else value for key, value in document.items()}
+    # As in a file: without NUL, and only what JSON can say.
+    plain = without_nul(plain, Counter())
     insight = insight_in(plain, Counter())
     name = insight.metadata.contact_id or name
     if insight.errors:
         return _Given(name, None, "; ".join(insight.errors))
+    try:
+        as_json(plain)
+    except RecordError as error:
+        return _Given(name, None, f"the insight {error}")
     return _Given(name, insight)
 
 

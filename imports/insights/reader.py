@@ -99,7 +99,7 @@ class InsightsReader(InsightsConnection):
     ) -> list[FoundInsight]:
         """The insights that a text is found in, the best first, each with rank and excerpt.
 
-        The text is as for a web search: words in any form, "a phrase", or, -without.
+        The text is as for a web search: words in any form, "a phrase", `or` and -without.
         `search_fields` are the sections to search; the default is all.
         """
         sections = ["three_i" if each == "3i" else each for each in search_fields or ()]
@@ -163,6 +163,6 @@ def _where(
 
 
 def _checked_id(contact_id: str) -> str:
-    if not contact_id or not contact_id.strip():
+    if not contact_id.strip() or contact_id != contact_id.encode("utf-8", "replace").decode():
         raise ValueError(f"{contact_id!r} is not a contact id")
     return contact_id

@@ -64,7 +64,8 @@ def found_in(answer: Any) -> list[FoundInsight]:
             **_fields(row),
             rank=row["rank"],
             section=row["section"],
-            excerpt=_marked(excerpt := " ".join(row["excerpt"].split()), "**", "**"),
+            # A search for what is -without a word finds insights without a section, too.
+            excerpt=_marked(excerpt := " ".join((row["excerpt"] or "").split()), "**", "**"),
             excerpt_html=_marked(html.escape(excerpt), "<mark>", "</mark>"),
         )
         for row in answer

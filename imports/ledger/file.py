@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from imports.errors import ImporterError, LedgerError, UsageError
-from imports.files.file_error import of_the_machine
+from imports.files.file_error import about_file, of_the_machine
 from imports.files.private_file import FILE, tighten
 from imports.files.regular_file import open_new
 from imports.ledger.cause import cause_of
@@ -93,8 +93,14 @@ def check_place(path: Path) -> None:
 
     Raises:
         UsageError: if it cannot.
+        DiskError: if the disk cannot tell.
     """
-    if not path.parent.is_dir() or (path.exists() and not path.is_file()):
+    try:
+        usable = path.parent.is_dir() and (path.is_file() or not path.exists())
+    except OSError as error:
+        what = f"The ledger {path} cannot be used"
+        raise about_file(what, error, "Name another with --db-path.") from error
+    if not usable:
         problem = "its folder does not exist"
         if path.exists():
             problem = "it is a folder" if path.is_dir() else "it is not a regular file"

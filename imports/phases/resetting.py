@@ -14,7 +14,7 @@ from pathlib import Path
 
 from imports.backends.deleting import Written
 from imports.backends.retry import RetryPolicy
-from imports.backends.target import Target, embedded_folder
+from imports.backends.target import Target, embedded_folder, lacks_database
 from imports.configuration.choices import Backend
 from imports.errors import BackendUnavailableError, StateConflictError, UsageError
 from imports.items.run_name import RUN_NAME, without_cycle
@@ -121,8 +121,12 @@ def run_to_reset(settings: Settings, run_name: str, kind: str | None) -> RunToRe
     into = next((each for each in states if {each.target_id} == target_ids), None)
     if settings.backend is Backend.AUTO and into is not None and into.backend:
         settings = replace(settings, backend=Backend(into.backend))
-    if settings.chosen_backend is Backend.EMBEDDED:
-        _check_embedded(settings)
+    if lacks_database(settings):
+        raise UsageError(
+            f"There is no embedded PostgreSQL in {embedded_folder(settings.data_folder)}: nothing"
+            " to reset. Name the target of the run with --backend, or set the variables as they"
+            " were for it."
+        )
     return RunToReset(
         run_name,
         kind_named(of_kind),
@@ -142,16 +146,6 @@ def _unknown(ledger: Path, run_name: str, likely: list[str]) -> UsageError:
         " runs. If the run has another ledger, name it with --db-path. If its ledger is lost, say"
         " of what kind the run was with --kind: its rows and their images are found in the target."
     )
-
-
-def _check_embedded(settings: Settings) -> None:
-    """Makes sure that a reset does not create a database."""
-    folder = embedded_folder(settings.data_folder)
-    if not folder.exists():
-        raise UsageError(
-            f"There is no embedded PostgreSQL in {folder}: nothing to reset. Name the target of"
-            " the run with --backend, or set the variables as they were for it."
-        )
 
 
 class Reset:

@@ -12,6 +12,7 @@ import pytest
 from imports.cli.main import main
 from imports.loading import load_settings
 from imports.run.checking.finding import Finding, Result, exit_code
+from imports.run.checking.machine import check_machine
 from imports.run.checking.target import check_target
 from imports.servers.schema import needed
 from tests.support.bench import Bench, one_backend
@@ -182,3 +183,17 @@ def test_a_project_without_a_database_gets_none(tmp_path: Path) -> None:
     found = list(check_target(settings, fix=False, writes=True))
     assert [(each.check, each.result) for each in found] == [("database", Result.WARNING)]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_looked_into_is_told(tmp_path: Path) -> None:
+    # Like one without rights, which root has: the system refuses to look for it.
+    folder = tmp_path / ("x" * 300) / "data"
+    settings = load_settings(
+        environment={}, folder=tmp_path, db_path=folder / "ledger.db", data_folder=folder
+    )
+    ledger, disk = check_machine(settings)
+    assert (ledger.check, ledger.result) == ("ledger", Result.ERROR)
+    assert "Name another with --db-path" in ledger.text
+    assert (disk.check, disk.text.partition(":")[0]) == ("disk", str(tmp_path))
+    (database,) = check_target(settings, fix=False, writes=False)
+    assert database.result is Result.WARNING

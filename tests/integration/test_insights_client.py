@@ -246,6 +246,9 @@ def test_a_search_ranks_and_marks_what_it_finds(
     assert client.search_insights("deals", ["3i", "deals"])[0].section == "deals"
     for hostile in ("'; drop table x; --", "a, b) or (", "\0", "\ud800", "&|!()", "", "<->"):
         client.search_insights(hostile)
+    client.upsert_insight(insight("CNT-4", personal=None, deals=None, other="Rides."))
+    (without,) = client.search_insights("-deals")
+    assert (contacts([without]), without.section, without.excerpt) == ([4], None, "")
     with pytest.raises(ValueError, match="no section secret"):
         client.search_insights("x", ["secret"])
 

@@ -11,6 +11,7 @@ from imports.cli.insights import export_all, search_text, show_contact
 from imports.cli.main import main
 from imports.errors import ImporterError, UsageError
 from imports.insights.export import file_name
+from imports.loading import load_settings
 from imports.settings import Settings
 from tests.support.bench import Bench, one_backend
 from tests.support.database import query
@@ -54,6 +55,16 @@ def test_an_insight_is_shown(settings: Settings, capsys: pytest.CaptureFixture[s
     with pytest.raises(ImporterError, match=r"no insight of CNT-9 in PostgreSQL") as error:
         show_contact(settings, "CNT-9", as_json=False)
     assert error.value.exit_code == 1
+    for hostile in ("", "  ", "\udcff"):
+        with pytest.raises(UsageError, match="is not a contact id"):
+            show_contact(settings, hostile, as_json=False)
+
+
+def test_reading_creates_no_database(tmp_path: Path) -> None:
+    settings = load_settings(environment={}, folder=tmp_path, kind="insights")
+    with pytest.raises(UsageError, match="no embedded PostgreSQL"):
+        export_all(settings, tmp_path / "exported")
+    assert list(tmp_path.iterdir()) == []
 
 
 @one_backend

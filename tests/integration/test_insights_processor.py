@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +114,8 @@ def test_one_insight_is_processed(bench: Bench, processor: SupabaseInsightsProce
     )
     assert (own.metadata.eni_id, was_created) == ("ENI-3", True)
     assert processor.load_existing_insight("CNT-123456", "ENI-3") == own
+    text, _ = processor.process_insight("CNT-123456", "ENI-4", "# Deals\nOne.", force_create=True)
+    assert text.insights.deals == "One."
     for contact, metadata in (("", {}), ("CNT-123456", {"record_count": -1})):
         with pytest.raises(ValueError, match=r"contact_id|record_count"):
             processor.process_insight(contact, "ENI-1", content, metadata)
@@ -138,10 +140,13 @@ def test_a_stored_insight_is_merged_with_a_new_one(
 def test_a_batch_tells_what_failed_and_goes_on(
     bench: Bench, processor: SupabaseInsightsProcessor
 ) -> None:
-    wrong: list[Mapping[str, Any]] = [
+    wrong: list[Any] = [
         {"insights": {"personal": "Whose?"}},
         {**given("CNT-123456", "ENI-1"), "insights": {"personal": 5}},
         given("CNT-654321", "ENI-1", personal="\0"),
+        None,
+        given("CNT-800001", "ENI-1", personal="\ud800"),
+        given("CNT-800002", "ENI-1", personal="Sails.", more={1}),
     ]
     state = processor.batch_process_insights([*wrong, given("CNT-777777", "ENI-1")])
     assert state.processed_contact_ids == {"CNT-777777"} | (
@@ -149,6 +154,8 @@ def test_a_batch_tells_what_failed_and_goes_on(
     )
     assert "insights.personal" in state.errors["CNT-123456"]
     assert "contact_id" in state.errors["insight 0"]
+    assert state.errors["insight 3"] == "insight 3 is null, not an object"
+    assert {"CNT-800001", "CNT-800002"} <= state.failed_contact_ids
     stats = processor.get_processing_statistics()
     assert stats["total_insights_in_db"] == len(state.processed_contact_ids)
     assert stats["supabase_table_exists"] is True
@@ -202,7 +209,13 @@ def test_single_files_are_migrated(bench: Bench, client: SupabaseInsightsClient)
     assert not manager.migrate_single_file(broken)
     assert (len(manager.migrated_files), len(manager.skipped_files)) == (2, 1)
     assert len(manager.failed_files) == 1
+    elsewhere = folder.with_name("elsewhere")
+    elsewhere.mkdir()
+    with pytest.raises(SupabaseOperationError):
+        manager.migrate_single_file(shutil.copy2(good, elsewhere))
     shutil.rmtree(folder)
+    with pytest.raises(SupabaseOperationError, match="no such file"):
+        manager.migrate_single_file(good)
     assert manager.migrate_all_files().get_summary()["total_processed"] == 0
     with pytest.raises(SupabaseOperationError, match="no such file"):
         manager.migrate_single_file(good, force_overwrite=True)

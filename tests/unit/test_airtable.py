@@ -15,14 +15,16 @@ import requests
 
 from imports.airtable.answers import problem_in
 from imports.airtable.compat import StructuredInsightsAirtableWriter
-from imports.airtable.config import config_from, read_config
+from imports.airtable.config import AirtableConfig, config_from, read_config
 from imports.airtable.limiter import REST_SECONDS, Limiter
 from imports.airtable.memory import NoteState, Position, SyncMemory
 from imports.airtable.note import Note, note_of
 from imports.airtable.settled import Settled
 from imports.backends.reading import Row, RowQuery
-from imports.cli.airtable_sync import duration
+from imports.cli.airtable_sync import Result, duration
+from imports.cli.main import main
 from imports.errors import LockedError, UsageError
+from imports.settings import Settings
 
 R = TypeVar("R")
 ROOT = Path(__file__).parents[2]
@@ -136,6 +138,28 @@ def test_a_file_that_is_wrong_is_told_with_what_is_wrong(
     with pytest.raises(UsageError, match=told) as error:
         read_config(file)
     assert str(file) in str(error.value)
+
+
+def test_a_check_takes_a_wait_of_no_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMPORTER_PROJECT", str(tmp_path))
+    (tmp_path / "airtable.toml").write_text(f'base = "{BASE}"\n[master]\ntable = "M"')
+    asked: list[Settings] = []
+
+    def check_base(settings: Settings, config: AirtableConfig) -> Result:
+        asked.append(settings)
+        return Result([], {}, 0)
+
+    monkeypatch.setattr("imports.cli.airtable_sync.check_base", check_base)
+    with pytest.raises(SystemExit):
+        main(["airtable-sync", "--check", "--max-wait", "0", "--max-retries", "0"])
+    assert [(each.max_wait, each.max_retries) for each in asked] == [(0, 0)]
+
+
+def test_only_a_regular_file_is_read() -> None:
+    with pytest.raises(UsageError, match="not a regular file"):
+        read_config(Path("/dev/zero"))
 
 
 def test_the_configuration_of_the_earlier_program_is_understood() -> None:

@@ -10,7 +10,7 @@ import click
 from imports.cli.group import cli
 from imports.cli.options import SettingsCommand
 from imports.cli.printing import print_json, print_out
-from imports.cli.running import exit_with, running, settings_from, tell_project
+from imports.cli.running import exit_with, given, running, settings_from, tell_project
 from imports.configuration.commands import Commands
 from imports.display_text import shown_lines
 
@@ -58,7 +58,7 @@ def airtable_sync(
         from imports.loading import read_settings
 
         # Not `settings_from`: it asks only Airtable.
-        settings = read_settings(**{name: each for name, each in flags.items() if each})
+        settings = read_settings(**given(flags))
         tell_project(settings, sys.stderr)
         result = check_base(settings, read_config(settings.airtable_config))
     else:

@@ -12,6 +12,9 @@ from imports.cli.options import FOLDER, SettingsCommand
 from imports.cli.running import settings_from
 from imports.configuration.commands import Commands
 
+_MOST_FOUND = 250
+"""So many insights a search ranks."""
+
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
@@ -28,11 +31,18 @@ def show(contact: str, *, as_json: bool, **flags: Any) -> None:
 @click.command(cls=SettingsCommand, takes=Commands.READ)
 @click.argument("text", nargs=-1, required=True)
 @click.option(
-    "--limit", type=click.IntRange(1), default=20, show_default=True, help="The most to list."
+    "--limit",
+    type=click.IntRange(1, _MOST_FOUND),
+    default=20,
+    show_default=True,
+    help="The most to list.",
 )
 @_JSON
 def search(text: tuple[str, ...], limit: int, *, as_json: bool, **flags: Any) -> None:
-    """Find insights by words in any form, "a phrase", or, -without; the best ones come first."""
+    """Find insights by words in any form, the best ones first.
+
+    As in a web search: "a phrase", one `or` another, and -without.
+    """
     from imports.cli.insights import search_text
 
     search_text(settings_from("insights", **flags), " ".join(text), limit, as_json=as_json)

@@ -60,4 +60,5 @@ def _disk(folder: Path) -> Finding:
 def _existing(folder: Path) -> Path:
     """The folder, or the nearest one above it that exists."""
     place = folder.absolute()
-    return next(each for each in (place, *place.parents) if each.is_dir())
+    # A folder that this user may not look into is none: the one above it is told.
+    return next(each for each in (place, *place.parents) if os.path.isdir(each))  # noqa: PTH112

@@ -15,7 +15,7 @@ from imports.backends.retrying import RetryingStore
 from imports.backends.target import (
     Target,
     describe,
-    embedded_folder,
+    lacks_database,
     open_target,
     schema_database,
 )
@@ -28,7 +28,6 @@ from imports.servers.schema import apply_schema, table_names
 from imports.settings import Settings
 from imports.source.tree import signature_of_file
 
-_SERVICE_ROLE = "service_role"
 _LARGEST_SKEW = 5.0
 """Seconds between the clocks that are worth a warning: times of rows and logs differ by them."""
 
@@ -41,7 +40,7 @@ def check_target(settings: Settings, *, fix: bool, writes: bool) -> Iterator[Fin
     With `fix`, a missing schema is applied and missing buckets are created. Without `writes`, no
     object is stored for a test.
     """
-    if settings.chosen_backend is Backend.EMBEDDED and not _has_database(settings):
+    if lacks_database(settings):
         advice = "The first import creates it, or `resilient-importer schema apply`."
         yield warning("database", f"{describe(settings)}: there is no database yet", advice)
         return
@@ -61,10 +60,6 @@ def check_target(settings: Settings, *, fix: bool, writes: bool) -> Iterator[Fin
         yield from _condition(target)
         for bucket in _buckets(target):
             yield from _bucket(target, bucket, settings, fix=fix, writes=writes)
-
-
-def _has_database(settings: Settings) -> bool:
-    return embedded_folder(settings.data_folder).exists()
 
 
 def _applied(settings: Settings) -> Iterator[Finding]:
