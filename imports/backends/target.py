@@ -26,7 +26,7 @@ from imports.backends.target_config import (
 )
 from imports.configuration.choices import Backend
 from imports.configuration.values import Secret
-from imports.errors import BackendError, SchemaError
+from imports.errors import BackendError, SchemaError, UsageError
 from imports.files.private_file import tighten
 from imports.servers.schema import apply_schema, needed
 from imports.settings import Settings
@@ -283,6 +283,19 @@ def lacks_database(settings: Settings) -> bool:
     is_embedded = settings.chosen_backend is Backend.EMBEDDED
     # In a folder that this user may not look into, there is none either.
     return is_embedded and not os.path.exists(embedded_folder(settings.data_folder))  # noqa: PTH110
+
+
+def check_database(settings: Settings) -> None:
+    """Checks that there is a database to read; see `lacks_database`.
+
+    Raises:
+        UsageError: if not.
+    """
+    if lacks_database(settings):
+        raise UsageError(
+            f"There is no embedded PostgreSQL in {embedded_folder(settings.data_folder)}. Name the"
+            " target with --backend, or set the variables as they were for the import."
+        )
 
 
 def embedded_folder(data_folder: Path) -> Path:

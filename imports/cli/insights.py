@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from imports.backends.target import embedded_folder, lacks_database
+from imports.backends.target import check_database
 from imports.cli.printing import print_json, print_out
 from imports.display_text import shown, shown_lines
 from imports.errors import ImporterError, UsageError
@@ -65,9 +65,5 @@ def export_all(settings: Settings, folder: Path) -> None:
 
 
 def _client(settings: Settings) -> SupabaseInsightsClient:
-    if lacks_database(settings):
-        raise UsageError(
-            f"There is no embedded PostgreSQL in {embedded_folder(settings.data_folder)}. Name the"
-            " target with --backend, or set the variables as they were for the import."
-        )
+    check_database(settings)
     return SupabaseInsightsClient(settings=settings)

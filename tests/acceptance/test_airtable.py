@@ -155,6 +155,9 @@ def test_without_a_key_a_file_or_an_answer_it_says_what_to_do(
     assert "other.toml does not exist" in wrong.err
     both = synced_place.run("airtable-sync", "--all", "--since", "1d", exit_code=2)
     assert "exclude each other" in both.err
+    nothing = synced_place.run("airtable-sync", "--backend", "embedded", exit_code=2)
+    assert "There is no embedded PostgreSQL in " in nothing.err
+    assert not (synced_place.folder / ".importer" / "postgresql").exists()
     add_insights(postgresql.database_url, [contact(1)])
     refused = synced_place.run(
         "airtable-sync", exit_code=1, environment={"AIRTABLE_API_KEY": "patWRONG"}

@@ -46,6 +46,7 @@ def airtable_sync(
     the same command continues it.
     """
     from imports.airtable.config import read_config
+    from imports.backends.target import check_database
     from imports.cli.airtable_sync import check_base, duration, sync_base
 
     if sum([bool(contacts), since is not None, everything]) > 1:
@@ -64,6 +65,7 @@ def airtable_sync(
     else:
         settings = settings_from("insights", **flags)
         config = read_config(settings.airtable_config)
+        check_database(settings)
         with running(settings, sys.stderr if as_json else sys.stdout) as (display, stop):
             result = sync_base(
                 settings,
