@@ -40,6 +40,7 @@ GROUPS = {
     "recognitions": "recognitions with their photos, on both backends, and their limits",
     "kinds": "the other kinds",
     "annotations": "a file of annotations",
+    "insights": "insights, their limit, and what a client reads",
     "batches": "several batch sizes",
     "overhead": "the share of checkpoints and ledger",
     "remote": "Supabase behind a round trip of 50 ms (only if it is named)",
