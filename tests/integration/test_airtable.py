@@ -97,7 +97,7 @@ def settle(bench: Bench) -> None:
     """All that changed so far did so long ago."""
     query(
         bench.url,
-        "SET session_replication_role = replica; UPDATE elvis__structured_insights"
+        "SET LOCAL session_replication_role = replica; UPDATE elvis__structured_insights"
         " SET updated_at = updated_at - interval '1 hour'",
     )
 
