@@ -107,6 +107,8 @@ def _import_large(session: RunSession, target: ImportTarget, item: WorkItem) -> 
         reader.jobs(),
         in_flight=session.merges_at_once,
         stop=session.policy.stop,
+        # If an early piece waits, those after it do not go on without end.
+        weigh=lambda _: int(len(ahead) >= session.merges_at_once),
     ):
         UnexplainedRefusals(session.queue.tried).take(imported)
         ahead[numbers.start] = numbers, imported
