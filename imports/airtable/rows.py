@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from imports.airtable.memory import Position
-from imports.backends.reading import Row, RowQuery, RowReader
+from imports.backends.reading import Row, RowQuery, RowReader, pages
 from imports.kinds.insights.tables import STRUCTURED_INSIGHTS
 
 PAGE_SIZE = 100
@@ -19,15 +19,8 @@ _COLUMNS = ("contact_id", "updated_at", "version", "processing_status", "insight
 def since(reader: RowReader, position: Position | None) -> Iterator[list[Row]]:
     """Pages of all rows after a position, in the order of their changes."""
     after = position and position._asdict()
-    while True:
-        found = reader.rows(
-            RowQuery(STRUCTURED_INSIGHTS, PAGE_SIZE, ("updated_at", "id"), after, columns=_COLUMNS)
-        )
-        if found:
-            yield found
-        if len(found) < PAGE_SIZE:
-            return
-        after = found[-1]
+    by = ("updated_at", "id")
+    return pages(reader, RowQuery(STRUCTURED_INSIGHTS, PAGE_SIZE, by, after, columns=_COLUMNS))
 
 
 def of_contacts(reader: RowReader, contacts: Sequence[str]) -> list[Row]:
@@ -49,19 +42,12 @@ def latest(reader: RowReader, contacts: Sequence[str]) -> dict[str, str]:
     found: dict[str, tuple[datetime, str]] = {}
     columns = ("contact_id", "updated_at")
     where = {"contact_id": list(contacts)}
-    after: Row | None = None
-    while True:
-        rows = reader.rows(
-            RowQuery(
-                STRUCTURED_INSIGHTS, _LISTED_AT_ONCE, ("id",), after, where=where, columns=columns
-            )
-        )
+    query = RowQuery(STRUCTURED_INSIGHTS, _LISTED_AT_ONCE, ("id",), where=where, columns=columns)
+    for rows in pages(reader, query):
         for row in rows:
             this = (datetime.fromisoformat(row["updated_at"]), row["id"])
             found[row["contact_id"]] = max(this, found.get(row["contact_id"], this))
-        if len(rows) < _LISTED_AT_ONCE:
-            return {contact: row_id for contact, (_, row_id) in found.items()}
-        after = rows[-1]
+    return {contact: row_id for contact, (_, row_id) in found.items()}
 
 
 def first_after(time: datetime) -> Position:

@@ -117,9 +117,11 @@ def one(reader: RowReader, table: Table, key: Mapping[str, object]) -> Row | Non
 
 
 def pages(reader: RowReader, query: RowQuery) -> Iterator[list[Row]]:
-    """All pages of a query, each of at most its `limit` rows."""
+    """All pages of a query: each but the last one has `limit` rows, and none is empty."""
     while found := reader.rows(query):
         yield found
+        if len(found) < query.limit:
+            return
         query = replace(query, after=found[-1], skip=0)
 
 

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from imports.backends.reading import RowQuery, RowReader
+from imports.backends.reading import RowQuery, RowReader, pages
 from imports.errors import ImageProblemError
 from imports.items.images import Placement
 from imports.ledger import KnownPlace, MarkedPlace, ResetPlaces
@@ -70,16 +70,13 @@ def named_places(
     """The places that a row names in one of the columns."""
     found: set[Placement] = set()
     for each in columns:
-        wanted = {each.column: [place.path for place in places if place.bucket == each.bucket]}
-        after = None
-        while wanted[each.column]:
-            rows = reader.rows(
-                RowQuery(each.table, _ROWS_AT_ONCE, ("id",), after, wanted, columns=(each.column,))
-            )
+        paths = [place.path for place in places if place.bucket == each.bucket]
+        if not paths:
+            continue
+        where = {each.column: paths}
+        query = RowQuery(each.table, _ROWS_AT_ONCE, ("id",), where=where, columns=(each.column,))
+        for rows in pages(reader, query):
             found |= {Placement(each.bucket, row[each.column]) for row in rows}
-            if len(rows) < _ROWS_AT_ONCE:
-                break
-            after = rows[-1]
     return found
 
 
