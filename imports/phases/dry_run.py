@@ -11,7 +11,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from imports.errors import RecordError, UsageError
+from imports.errors import RecordError
 from imports.items.source import Source
 from imports.items.work_item import ListedItem, WorkItem
 from imports.kinds import kind_named
@@ -25,7 +25,7 @@ from imports.phases.prepare import (
     reason_of,
     row_encoders,
 )
-from imports.phases.walking import Walk, walk
+from imports.phases.walking import Walk, nothing_found, single, walk
 from imports.run.source import find_source, source_of
 from imports.settings import Settings
 from imports.source.image_finder import ImageFinder, image_finder
@@ -79,17 +79,16 @@ def check_source(settings: Settings, stop: threading.Event) -> Iterator[Checked]
         InterruptedRunError: if it was stopped.
     """
     kind = kind_named(settings.kind)
-    folder, single = find_source(settings, kind)
+    folder, single_item = find_source(settings, kind)
     source = source_of(settings, kind, folder)
     finder = image_finder(Path(source.folder), settings.image_roots)
     found = False
     with closing(Workers(settings.max_workers)) as workers:
-        only = source.file_name or single
-        if only is None:
-            entries: Iterable[ListedEntry] = walk(Walk(kind, source, workers, stop))
-        else:
-            entries = [ListedItem(only, kind.sign(source, only))]
-        entries = islice(entries, settings.limit)
+        only = source.file_name or single_item
+        through = Walk(kind, source, workers, stop)
+        entries = islice(
+            walk(through) if only is None else single(kind, source, only), settings.limit
+        )
         first = list(islice(entries, FEW_ITEMS))
         problems: list[ListingProblem] = []
         jobs = _jobs(kind, source, finder, chain(first, entries), problems)
@@ -103,10 +102,7 @@ def check_source(settings: Settings, stop: threading.Event) -> Iterator[Checked]
         found = True
         yield Checked(1, 1, [Finding(problem.path, "", problem.reason)])
     if not found:
-        raise UsageError(
-            f"No {kind.wording.items_sought} found: nothing below {source.folder}"
-            f" {kind.wording.condition} {' or '.join(source.patterns)}."
-        )
+        raise nothing_found(kind, source, only)
 
 
 def _jobs(

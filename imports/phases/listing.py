@@ -9,13 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imports.errors import UsageError
 from imports.items.phase import Phase
 from imports.items.source import folder_prefix
-from imports.items.work_item import ListedItem
 from imports.phases.disposal import put_back_leftovers
-from imports.phases.listed_folders import Links, Problems, read_large
-from imports.phases.walking import Walk, walk
+from imports.phases.walking import Walk, nothing_found, single, walk
 from imports.run.consuming.stability import stable_since
 from imports.source.local_file import local_file
 from imports.source.tree import ListedEntry, ListingProblem, printable
@@ -39,7 +36,7 @@ def list_source(session: RunSession, *, again: bool = False) -> Listing:
     settings, kind = session.settings, session.kind
     session.display.begin(Phase.PLANNING, None)
     only = session.source.file_name or session.single_item
-    entries = _walk(session) if only is None else _single(session, only)
+    entries = _walk(session) if only is None else single(kind, session.source, only)
     if session.listing.none_known() and not settings.scan_only:
         entries = session.workers.expect_parsing(entries)
     listing = session.listing.record(
@@ -57,14 +54,7 @@ def list_source(session: RunSession, *, again: bool = False) -> Listing:
     counts = session.counts()
     disposed = counts.get("import.files_deleted", 0) + counts.get("import.files_moved", 0)
     if not listing.total and not session.consumes_source:
-        place = f"below {session.source.folder}"
-        if only is not None:
-            place = f"at {session.source.absolute(only)}"
-        raise UsageError(
-            f"No {kind.wording.items_sought} found: nothing {place}"
-            f" {kind.wording.condition} {' or '.join(session.source.patterns)}."
-            " Check the source and the permissions."
-        )
+        raise nothing_found(kind, session.source, only)
     session.state.total_files = listing.total + disposed
     session.checkpoint(now=True)
     if again:
@@ -117,20 +107,6 @@ def _put_back(session: RunSession, prefix: str) -> Iterator[ListedEntry]:
             f"has files that a killed run had set aside; they cannot be put back: {error.strerror}."
             " Move them back to the parent folder",
         )
-
-
-def _single(session: RunSession, item: str) -> Iterator[ListedEntry]:
-    """The single item; a file may have any name, a folder must be an item of the kind."""
-    if session.kind.items_are_folders:
-        problems: Problems = {}
-        prefix = folder_prefix(item)
-        yield from read_large(session.kind, session.source, prefix, problems, Links())
-        yield from problems.values()
-        return
-    try:
-        yield ListedItem(item, session.sign(item))
-    except OSError as error:
-        yield ListingProblem(item, f"cannot be read: {error.strerror}")
 
 
 def _shown(session: RunSession, entries: Iterator[ListedEntry]) -> Iterator[ListedEntry]:

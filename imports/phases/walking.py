@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from imports.errors import InterruptedRunError
-from imports.items.source import Source
+from imports.errors import InterruptedRunError, UsageError
+from imports.items.source import Source, folder_prefix
+from imports.items.work_item import ListedItem
 from imports.kinds.kind import Kind
 from imports.phases.linked_folders import LinkedFolders
 from imports.phases.listed_folders import (
@@ -20,7 +21,7 @@ from imports.phases.listed_folders import (
     read_large,
     subfolders_of_large,
 )
-from imports.source.tree import ListedEntry
+from imports.source.tree import ListedEntry, ListingProblem
 from imports.workers.executors import Workers, run_bounded
 
 
@@ -59,6 +60,29 @@ def walk(
         links.folders.clear()
     yield from links.problems
     yield from problems.values()
+
+
+def single(kind: Kind, source: Source, item: str) -> Iterator[ListedEntry]:
+    """The single item; a file may have any name, a folder must be an item of the kind."""
+    if kind.items_are_folders:
+        problems: Problems = {}
+        yield from read_large(kind, source, folder_prefix(item), problems, Links())
+        yield from problems.values()
+        return
+    try:
+        yield ListedItem(item, kind.sign(source, item))
+    except OSError as error:
+        yield ListingProblem(item, f"cannot be read: {error.strerror}")
+
+
+def nothing_found(kind: Kind, source: Source, only: str | None) -> UsageError:
+    """The error if a source has no item, or `only` is none."""
+    place = f"below {source.folder}" if only is None else f"at {source.absolute(only)}"
+    return UsageError(
+        f"No {kind.wording.items_sought} found: nothing {place}"
+        f" {kind.wording.condition} {' or '.join(source.patterns)}."
+        " Check the source and the permissions."
+    )
 
 
 def _walk_from(

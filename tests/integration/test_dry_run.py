@@ -104,3 +104,10 @@ def test_the_table_and_the_lines_of_json(
     assert total == {"items": 2, "failing": 1, "exit_code": 3}
     (tmp_path / "bad\x1b.json").unlink()
     assert show_checked(settings(tmp_path, "people"), as_json=False) == 0
+
+
+def test_a_single_folder_that_is_no_item_is_told_as_by_an_import(tmp_path: Path) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    with pytest.raises(UsageError, match=f"No recognitions found: nothing at {folder} is a folder"):
+        check(tmp_path, "recognitions", single_file=folder)
